@@ -1,0 +1,265 @@
+"""A workspace on any fsspec URL: datasets made of parts, published atomically, each with a sidecar; a manifest last.
+
+    workspace/
+      files/part-00000.parquet      one file a part and dataset
+      files/part-00000.json         the sidecar: key, outputs with sha256, counts. Written last: no sidecar, no part
+      files/manifest.json           the stage is complete; lists every part
+      dropped/ingest/part-00000.parquet
+
+A part whose sidecar carries the wanted key is done and is skipped; the key is a digest of the recipe, of the code and of the
+inputs. Nothing here writes a time, a host name or a process id into a file, so equal work gives equal bytes. Locally a file is
+written beside its place and renamed; on an object store one PUT of the final name is atomic by itself.
+"""
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+# The dataset that a stage is named after on disk: its sidecars and its manifest lie there.
+STAGES = {"ingest": "files", "curate": "curated", "dedup": "verdicts", "release": "dataset", "tokenize": "shards"}
+TEMPORARY = ".tmp-"
+
+
+@dataclass(frozen=True)
+class Output:
+    """One published file: `path` is relative to the workspace, `rows` is null where rows mean nothing."""
+
+    path: str
+    sha256: str
+    bytes: int
+    rows: int | None = None
+
+
+@dataclass(frozen=True)
+class Count:
+    """Files and bytes (UTF-8) that one step of a stage kept (`reason` empty) or dropped, in one language."""
+
+    step: str
+    reason: str
+    language: str
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """What is known of one finished part. `lineage` maps each input's path to its sha256."""
+
+    stage: str
+    part: int
+    key: str
+    outputs: tuple[Output, ...]
+    counts: tuple[Count, ...] = ()
+    lineage: dict[str, str] = field(default_factory=dict)
+
+    def digest(self) -> str:
+        """Return the sha256 over the digests of the outputs: equal data has equal digests, whatever made it."""
+        return hashlib.sha256("".join(f"{o.path} {o.sha256}\n" for o in self.outputs).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The last file of a stage: all its parts, and one digest over them."""
+
+    stage: str
+    key: str
+    digest: str
+    version: str
+    parts: tuple[Sidecar, ...]
+
+
+class ParquetPart:
+    """Collects blocks into one zstd Parquet file in memory, a row group a block. Needs about the compressed size."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        """Open an empty part; a part without rows still has its schema."""
+        self.rows = 0
+        self._schema = schema
+        self._sink = pa.BufferOutputStream()
+        self._writer = pq.ParquetWriter(self._sink, schema, compression="zstd", compression_level=3)
+
+    def write(self, block: pa.RecordBatch) -> None:
+        """Append `block`, whose schema must be the part's; empty blocks leave no row group."""
+        if block.num_rows:
+            self._writer.write_batch(block, row_group_size=block.num_rows)
+            self.rows += block.num_rows
+
+    def close(self) -> pa.Buffer:
+        """Finish the file and return its bytes."""
+        self._writer.close()
+        return self._sink.getvalue()
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder or bucket prefix that holds all datasets of one run. Cheap to make, picklable, opens nothing."""
+
+    url: str
+
+    @functools.cached_property
+    def fs(self) -> fsspec.AbstractFileSystem:
+        """The fsspec file system behind the URL."""
+        return fsspec.core.url_to_fs(self.url)[0]
+
+    @functools.cached_property
+    def root(self) -> str:
+        """The URL without its protocol; absolute for a local folder."""
+        return str(fsspec.core.url_to_fs(self.url)[1]).rstrip("/")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the URL alone: a file system is not for another process."""
+        return {"url": self.url}
+
+    @property
+    def is_local(self) -> bool:
+        """Whether files can be renamed and memory-mapped."""
+        return "file" in (self.fs.protocol if isinstance(self.fs.protocol, tuple) else (self.fs.protocol,))
+
+    def path(self, relative: str) -> str:
+        """Return the file system path of a workspace file."""
+        return f"{self.root}/{relative}"
+
+    def exists(self, relative: str) -> bool:
+        """Say whether a workspace file exists."""
+        return bool(self.fs.exists(self.path(relative)))
+
+    def read(self, relative: str) -> bytes:
+        """Return the bytes of a workspace file. Raises FileNotFoundError."""
+        return bytes(self.fs.cat_file(self.path(relative)))
+
+    def publish(self, relative: str, data: bytes | pa.Buffer) -> None:
+        """Write a file so that it is there whole or not at all."""
+        target = self.path(relative)
+        if not self.is_local:
+            self.fs.pipe_file(target, bytes(data))
+            return
+        place = Path(target)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        temporary = place.with_name(f"{TEMPORARY}{os.getpid()}-{place.name}")
+        try:
+            with open(temporary, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())  # a rename may reach the disk before the bytes do
+            os.replace(temporary, place)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def files(self, folder: str) -> list[str]:
+        """Return the names of the files in a workspace folder, sorted; an absent folder is empty."""
+        try:
+            entries = self.fs.ls(self.path(folder), detail=False, refresh=True)
+        except FileNotFoundError:
+            return []
+        return sorted(e.rstrip("/").rsplit("/", 1)[-1] for e in entries)
+
+    def blocks(self, relative: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield the row groups of a Parquet file, one RecordBatch each, optionally only some columns."""
+        with self.fs.open(self.path(relative), "rb") as file:
+            parquet = pq.ParquetFile(file)
+            for group in range(parquet.num_row_groups):
+                table = parquet.read_row_group(group, columns=columns)
+                yield from table.combine_chunks().to_batches()
+
+    def table(self, relative: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return a whole Parquet file, optionally only some columns."""
+        with self.fs.open(self.path(relative), "rb") as file:
+            return pq.read_table(file, columns=columns)
+
+    # Parts
+
+    def commit(self, sidecar: Sidecar, data: Sequence[bytes | pa.Buffer]) -> None:
+        """Publish the outputs of a part, `data[i]` for `sidecar.outputs[i]`, then its sidecar. Idempotent."""
+        for output, content in zip(sidecar.outputs, data, strict=True):
+            self.publish(output.path, content)
+        self.publish(sidecar_path(sidecar.stage, sidecar.part), _json(asdict(sidecar)))
+
+    def sidecar(self, stage: str, part: int) -> Sidecar | None:
+        """Return the sidecar of a finished part, or None."""
+        try:
+            return _sidecar(json.loads(self.read(sidecar_path(stage, part))))
+        except FileNotFoundError:
+            return None
+
+    def is_done(self, stage: str, part: int, key: str) -> bool:
+        """Say whether the part was made with this key and its outputs are still there, whole."""
+        sidecar = self.sidecar(stage, part)
+        if sidecar is None or sidecar.key != key:
+            return False
+        try:
+            return all(self.fs.info(self.path(o.path))["size"] == o.bytes for o in sidecar.outputs)
+        except FileNotFoundError:
+            return False
+
+    def finish(self, stage: str, key: str, parts: int, version: str) -> Manifest:
+        """Write the stage's manifest over its `parts` sidecars. Raises FileNotFoundError if one is missing."""
+        sidecars = []
+        for part in range(parts):
+            sidecar = self.sidecar(stage, part)
+            if sidecar is None:
+                raise FileNotFoundError(f"{self.url}: part {part} of {parts} of stage {stage} has no sidecar")
+            sidecars.append(sidecar)
+        digest = hashlib.sha256("".join(s.digest() for s in sidecars).encode()).hexdigest()
+        manifest = Manifest(stage, key, digest, version, tuple(sidecars))
+        self.publish(f"{STAGES[stage]}/manifest.json", _json(asdict(manifest)))
+        return manifest
+
+    def manifest(self, stage: str) -> Manifest | None:
+        """Return the manifest of a complete stage, or None."""
+        try:
+            values = json.loads(self.read(f"{STAGES[stage]}/manifest.json"))
+        except FileNotFoundError:
+            return None
+        return Manifest(**{**values, "parts": tuple(_sidecar(s) for s in values["parts"])})
+
+    def sweep(self, stage: str, parts: int) -> None:
+        """Remove what an earlier run left: temporary files, parts beyond the plan, and the manifest."""
+        stale = {f"{STAGES[stage]}/manifest.json"} & {f"{STAGES[stage]}/{n}" for n in self.files(STAGES[stage])}
+        part = parts
+        names = [n for n in self.files(STAGES[stage]) if n.startswith("part-") and n.endswith(".json")]
+        folders = {STAGES[stage], f"dropped/{stage}"}
+        for name in names:
+            part = int(name.removeprefix("part-").removesuffix(".json"))
+            sidecar = self.sidecar(stage, part)
+            folders.update(o.path.rsplit("/", 1)[0] for o in (sidecar.outputs if sidecar else ()))
+            if part >= parts:
+                stale |= {o.path for o in (sidecar.outputs if sidecar else ())}
+                stale.add(f"{STAGES[stage]}/{name}")
+        for folder in folders:
+            stale |= {f"{folder}/{n}" for n in self.files(folder) if n.startswith(TEMPORARY)}
+        for relative in sorted(stale):
+            self.fs.rm_file(self.path(relative))
+
+
+def part_path(dataset: str, part: int, suffix: str = "parquet") -> str:
+    """Return the workspace path of a part: `files/part-00007.parquet`."""
+    return f"{dataset}/part-{part:05d}.{suffix}"
+
+
+def sidecar_path(stage: str, part: int) -> str:
+    """Return the workspace path of a part's sidecar."""
+    return part_path(STAGES[stage], part, "json")
+
+
+def output(relative: str, data: bytes | pa.Buffer, rows: int | None = None) -> Output:
+    """Describe a file about to be published."""
+    return Output(relative, hashlib.sha256(data).hexdigest(), len(data), rows)
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def _sidecar(values: dict[str, Any]) -> Sidecar:
+    outputs = tuple(Output(**o) for o in values["outputs"])
+    return Sidecar(**{**values, "outputs": outputs, "counts": tuple(Count(**c) for c in values["counts"])})

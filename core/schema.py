@@ -1,0 +1,122 @@
+"""Arrow schemas of every dataset, with The Stack v2's column names.
+
+A file is identified by (repo_name, path); its content by `blob_id` (SHA-1 of the bytes) and `content_id` (git's SHA-1 of the
+blob, the hash of its SWHID `swh:1:cnt:<content_id>`). Paths start with "/", as in The Stack v2.
+"""
+
+import pyarrow as pa
+
+TIMESTAMP = pa.timestamp("ns")
+
+# One row a file, as ingest reads it. `content` is Unicode text; `length_bytes` counts its UTF-8 bytes.
+FILES = pa.schema(
+    [
+        ("repo_name", pa.string()),
+        ("path", pa.string()),
+        ("blob_id", pa.string()),
+        ("content_id", pa.string()),
+        ("directory_id", pa.string()),
+        ("revision_id", pa.string()),
+        ("snapshot_id", pa.string()),
+        ("branch_name", pa.string()),
+        ("visit_date", TIMESTAMP),
+        ("revision_date", TIMESTAMP),
+        ("committer_date", TIMESTAMP),
+        ("github_id", pa.int64()),
+        ("star_events_count", pa.int64()),
+        ("fork_events_count", pa.int64()),
+        ("gha_license_id", pa.string()),
+        ("gha_created_at", TIMESTAMP),
+        ("gha_language", pa.string()),
+        ("src_encoding", pa.string()),
+        ("extension", pa.string()),
+        ("length_bytes", pa.int64()),
+        ("content", pa.string()),
+    ]
+)
+
+# What curate measures; a decision is a rule over these columns. Fractions are of characters, lengths in characters.
+ANNOTATIONS = pa.schema(
+    [
+        ("detected_licenses", pa.list_(pa.string())),
+        ("license_type", pa.string()),
+        ("language", pa.string()),
+        ("is_vendor", pa.bool_()),
+        ("is_generated", pa.bool_()),
+        ("num_lines", pa.int32()),
+        ("max_line_length", pa.int32()),
+        ("avg_line_length", pa.float32()),
+        ("alpha_fraction", pa.float32()),
+        ("alphanum_fraction", pa.float32()),
+    ]
+)
+CURATED = pa.schema([*FILES, *ANNOTATIONS])
+
+# Row i of signatures/part-k describes row i of curated/part-k. `signature`: uint32[permutations], little-endian; null under
+# `shingle_words` words. The other columns identify the file and rank it.
+SIGNATURES = pa.schema(
+    [
+        ("repo_name", pa.string()),
+        ("path", pa.string()),
+        ("blob_id", pa.string()),
+        ("content_id", pa.string()),
+        ("language", pa.string()),
+        ("length_bytes", pa.int64()),
+        ("license_type", pa.string()),
+        ("star_events_count", pa.int64()),
+        ("fork_events_count", pa.int64()),
+        ("revision_date", TIMESTAMP),
+        ("visit_date", TIMESTAMP),
+        ("signature", pa.binary()),
+    ]
+)
+
+# Row i of verdicts/part-k judges row i of curated/part-k. A removed file names the kept file and their exact Jaccard
+# similarity over shingles (1.0 for identical bytes).
+VERDICTS = pa.schema(
+    [
+        ("keep", pa.bool_()),
+        ("reason", pa.string()),
+        ("kept_repo_name", pa.string()),
+        ("kept_path", pa.string()),
+        ("kept_content_id", pa.string()),
+        ("jaccard", pa.float64()),
+        ("cluster_id", pa.string()),
+    ]
+)
+
+# A redacted span of `content`, in characters of the redacted text; `kind` is EMAIL, KEY, NAME, PASSWORD or IP_ADDRESS.
+REDACTION = pa.struct([("kind", pa.string()), ("start", pa.int32()), ("end", pa.int32())])
+
+# What one would publish: curated rows that survived, redacted. content_id and blob_id stay those of the original bytes.
+DATASET = pa.schema([*CURATED, ("redactions", pa.list_(REDACTION))])
+
+# Where a file went that is in no shard, and why. `language` is null where it was not known yet.
+DROPPED = pa.schema(
+    [
+        ("stage", pa.string()),
+        ("step", pa.string()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+        ("repo_name", pa.string()),
+        ("path", pa.string()),
+        ("blob_id", pa.string()),
+        ("content_id", pa.string()),
+        ("language", pa.string()),
+        ("length_bytes", pa.int64()),
+        ("kept_repo_name", pa.string()),
+        ("kept_path", pa.string()),
+        ("kept_content_id", pa.string()),
+        ("jaccard", pa.float64()),
+        ("cluster_id", pa.string()),
+    ]
+)
+
+
+def conform(block: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return `block` with exactly the columns of `schema`, in its order; a missing column becomes null."""
+    names = set(block.schema.names)
+    columns = [
+        block.column(f.name).cast(f.type) if f.name in names else pa.nulls(block.num_rows, f.type) for f in schema
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -1,0 +1,15 @@
+"""Packaging rule without exception: folder ``x/`` at the root is imported as ``starmill.x``.
+
+The package list is computed here so that a new subpackage can never be missing from the wheel.
+"""
+
+from setuptools import find_packages, setup
+
+ROOTS = ("core", "transforms", "pipelines", "model", "trainer")
+
+setup(
+    packages=[f"starmill.{p}" for p in find_packages(include=[g for r in ROOTS for g in (r, f"{r}.*")])]
+    + ["starmill.recipes"],  # values only: YAML files, no Python
+    package_dir={f"starmill.{r}": r for r in (*ROOTS, "recipes")},
+    package_data={"": ["*.yaml", "*.txt", "*.json", "*.jsonl", "*.go", "go.mod", "go.sum", "py.typed"]},
+)

@@ -1,0 +1,123 @@
+"""The only file that knows Beam among the transforms: the Arrow coder, and the two ways to run steps in a graph.
+
+`ProcessParts(work)` is how every map stage runs: an element is a part reference, and one DoFn does the whole part.
+`Apply(step)` runs one step over a PCollection of blocks, for pipelines of the user's own.
+A pickled slice of a RecordBatch drags its whole parent buffer along, so blocks always travel as Arrow IPC: by the registered
+coder where Beam knows the type, by the copyreg reducer where it infers Any.
+"""
+
+import copyreg
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.metrics import Metrics
+
+from starmill.core.dataset import Sidecar
+from starmill.transforms.step import Step, apply
+
+
+class ArrowBlockCoder(beam.coders.Coder):
+    """A RecordBatch as an Arrow IPC stream: a slice costs its own bytes only; decoding copies nothing."""
+
+    def encode(self, value: pa.RecordBatch) -> bytes:
+        """Return the IPC stream of one block."""
+        return ipc_bytes(value)
+
+    def decode(self, encoded: bytes) -> pa.RecordBatch:
+        """Return the block in an IPC stream."""
+        return block_from_ipc(encoded)
+
+    def is_deterministic(self) -> bool:
+        """Return False: a block is never a key."""
+        return False
+
+    def to_type_hint(self) -> type:
+        """Return the type that this coder carries."""
+        return pa.RecordBatch
+
+
+def ipc_bytes(block: pa.RecordBatch) -> bytes:
+    """Serialise one block."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, block.schema) as writer:
+        writer.write_batch(block)
+    return sink.getvalue().to_pybytes()
+
+
+def block_from_ipc(encoded: bytes) -> pa.RecordBatch:
+    """Read one block back."""
+    return pa.ipc.open_stream(pa.py_buffer(encoded)).read_next_batch()
+
+
+def _reduce(block: pa.RecordBatch) -> tuple[Callable[[bytes], pa.RecordBatch], tuple[bytes]]:
+    return block_from_ipc, (ipc_bytes(block),)
+
+
+# Registration has to happen where blocks are encoded, on the driver and in each worker: importing this module is that place.
+beam.coders.registry.register_coder(pa.RecordBatch, ArrowBlockCoder)
+copyreg.pickle(pa.RecordBatch, _reduce)
+
+
+@dataclass(frozen=True)
+class PartRef:
+    """One unit of work: the part's number, the key that its sidecar must carry, and what the work needs to know of it."""
+
+    part: int
+    key: str
+    plan: str = ""
+
+
+class _Work(beam.DoFn):
+    def __init__(self, work: Callable[[PartRef], Sidecar]) -> None:
+        self._work = work
+
+    def process(self, element: PartRef) -> Iterator[int]:
+        sidecar = self._work(element)
+        Metrics.counter("starmill", f"{sidecar.stage}/parts").inc()
+        for count in sidecar.counts:
+            what = f"dropped/{count.step}/{count.reason}" if count.reason else "kept"
+            Metrics.counter("starmill", f"{sidecar.stage}/{what}/files").inc(count.files)
+            Metrics.counter("starmill", f"{sidecar.stage}/{what}/bytes").inc(count.bytes)
+        yield element.part
+
+
+class ProcessParts(beam.PTransform):
+    """Part references -> part numbers, once each part is published. The references are spread before the work starts."""
+
+    def __init__(self, work: Callable[[PartRef], Sidecar]) -> None:
+        """Keep `work`, which must be picklable and must publish the part that it is given."""
+        super().__init__()
+        self._work = work
+
+    def expand(self, parts: beam.PCollection) -> beam.PCollection:
+        """Wire Reshuffle and the one ParDo."""
+        return parts | "Spread" >> beam.Reshuffle() | "Process" >> beam.ParDo(_Work(self._work)).with_output_types(int)
+
+
+class Apply(beam.PTransform):
+    """Blocks -> {kept, dropped} blocks, by one step."""
+
+    def __init__(self, step: Step, stage: str) -> None:
+        """Keep the step; `stage` labels its dropped rows."""
+        super().__init__()
+        self._step, self._stage = step, stage
+
+    def expand(self, blocks: beam.PCollection) -> Any:
+        """Wire one ParDo with a `dropped` side."""
+        return blocks | self._step.name >> beam.ParDo(_Apply(self._step, self._stage)).with_outputs(
+            "dropped", main="kept"
+        )
+
+
+class _Apply(beam.DoFn):
+    def __init__(self, step: Step, stage: str) -> None:
+        self._step, self._stage = step, stage
+
+    def process(self, element: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        kept, dropped = apply(element, self._step, self._stage)
+        yield kept
+        for block in dropped:
+            yield beam.pvalue.TaggedOutput("dropped", block)
