@@ -116,7 +116,5 @@ DROPPED = pa.schema(
 def conform(block: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """Return `block` with exactly the columns of `schema`, in its order; a missing column becomes null."""
     names = set(block.schema.names)
-    columns = [
-        block.column(f.name).cast(f.type) if f.name in names else pa.nulls(block.num_rows, f.type) for f in schema
-    ]
+    columns = [block.column(f.name).cast(f.type) if f.name in names else pa.nulls(block.num_rows, f.type) for f in schema]
     return pa.RecordBatch.from_arrays(columns, schema=schema)

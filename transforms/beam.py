@@ -107,9 +107,7 @@ class Apply(beam.PTransform):
 
     def expand(self, blocks: beam.PCollection) -> Any:
         """Wire one ParDo with a `dropped` side."""
-        return blocks | self._step.name >> beam.ParDo(_Apply(self._step, self._stage)).with_outputs(
-            "dropped", main="kept"
-        )
+        return blocks | self._step.name >> beam.ParDo(_Apply(self._step, self._stage)).with_outputs("dropped", main="kept")
 
 
 class _Apply(beam.DoFn):

@@ -1,0 +1,39 @@
+"""A training document before tokenization: text and sentinels kept apart.
+
+Keeping them apart is what makes a literal `<fim_prefix>` in a source file harmless: only a `Special` ever becomes a special
+token, and text never does.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Special:
+    """A special token of the vocabulary, by its text (`<file_sep>`)."""
+
+    token: str
+
+
+Piece = str | Special
+
+
+@dataclass(frozen=True, slots=True)
+class FileSpan:
+    """The pieces [start, end) of a document that come from one file: its path line, if any, and its code."""
+
+    path: str
+    content_id: str
+    language: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document: what ends with `<|endoftext|>` (which is not among the pieces). `source` is `code` for repositories."""
+
+    source: str
+    repo_name: str
+    language: str
+    pieces: tuple[Piece, ...]
+    files: tuple[FileSpan, ...]
