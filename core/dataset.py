@@ -15,7 +15,7 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -222,23 +222,28 @@ class Workspace:
             return None
         return Manifest(**{**values, "parts": tuple(_sidecar(s) for s in values["parts"])})
 
-    def sweep(self, stage: str, parts: int) -> None:
-        """Remove what an earlier run left: temporary files, parts beyond the plan, and the manifest."""
-        stale = {f"{STAGES[stage]}/manifest.json"} & {f"{STAGES[stage]}/{n}" for n in self.files(STAGES[stage])}
-        part = parts
-        names = [n for n in self.files(STAGES[stage]) if n.startswith("part-") and n.endswith(".json")]
-        folders = {STAGES[stage], f"dropped/{stage}"}
+    def sweep(self, stage: str, parts: int, due: Collection[int]) -> None:
+        """Remove what must not be taken for this run's: the manifest, sidecars of `due` parts, and parts beyond the plan."""
+        folder = STAGES[stage]
+        stale = {"manifest.json"} & set(names := self.files(folder))
         for name in names:
+            if not (name.startswith("part-") and name.endswith(".json")):
+                continue
             part = int(name.removeprefix("part-").removesuffix(".json"))
-            sidecar = self.sidecar(stage, part)
-            folders.update(o.path.rsplit("/", 1)[0] for o in (sidecar.outputs if sidecar else ()))
-            if part >= parts:
-                stale |= {o.path for o in (sidecar.outputs if sidecar else ())}
-                stale.add(f"{STAGES[stage]}/{name}")
-        for folder in folders:
-            stale |= {f"{folder}/{n}" for n in self.files(folder) if n.startswith(TEMPORARY)}
-        for relative in sorted(stale):
-            self.fs.rm_file(self.path(relative))
+            if part in due or part >= parts:
+                stale.add(name)
+            if part >= parts and (sidecar := self.sidecar(stage, part)) is not None:
+                for leftover in sidecar.outputs:
+                    if self.exists(leftover.path):
+                        self.fs.rm_file(self.path(leftover.path))
+        for name in sorted(stale):
+            self.fs.rm_file(self.path(f"{folder}/{name}"))
+
+    def sweep_temporary(self) -> None:
+        """Remove files that a killed process was writing. Only local workspaces have them."""
+        if self.is_local:
+            for leftover in Path(self.root).rglob(f"{TEMPORARY}*"):
+                leftover.unlink(missing_ok=True)
 
 
 def part_path(dataset: str, part: int, suffix: str = "parquet") -> str:

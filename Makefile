@@ -1,0 +1,56 @@
+# Everything a person needs: `make run` and `make test`. Both set up .venv first; a second call reuses it.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Another torch (an older driver, a CPU-only wheel): make run TORCH='torch==2.11.0'
+TORCH ?=
+# Other code than this machine's packages: make run INPUT='~/checkouts /srv/git'
+INPUT ?=
+WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
+# The fastest installer, itself pinned.
+UV := 0.13.8
+
+.PHONY: help run test test-slow check bench constraints setup clean
+help:            ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
+
+run: setup       ## mill real code, train on it, complete code, show the funnel
+	$(BIN)/starmill run recipes/smoke.yaml --workers $(WORKERS) --no-funnel $(if $(INPUT),--input $(INPUT))
+	$(BIN)/starmill train recipes/train-tiny.yaml
+	$(BIN)/starmill complete runs/smoke-model/model --prompt 'def read_lines(path):'
+	$(BIN)/starmill complete runs/smoke-model/model --prefix 'def total(numbers):' --suffix '    return result'
+	$(BIN)/starmill funnel
+
+test: setup check  ## lint, types and the test suite
+	$(BIN)/pytest -q -m 'not slow'
+
+test-slow: setup ## the tests that take minutes: killed runs, wheels
+	$(BIN)/pytest -q -m slow
+
+check: setup     ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	MYPYPATH=.types $(BIN)/mypy -p starmill
+
+bench: setup     ## MB/s and peak memory of each stage on one core
+	$(BIN)/python benchmarks/stages.py
+
+constraints:     ## resolve all versions anew
+	$(BIN)/uv pip compile -q --upgrade --python-version 3.11 --all-extras --no-header --no-annotate pyproject.toml -o .constraints.tmp
+	(echo '# Every version that an installation resolves to, so that it resolves the same tomorrow. Made by `make constraints`.'; cat .constraints.tmp) > constraints.txt
+	rm .constraints.tmp
+
+setup: $(VENV)/ready
+$(VENV)/ready: pyproject.toml setup.py constraints.txt $(wildcard transforms/enry/*.go transforms/enry/go.* transforms/enry/build.py)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "starmill needs Python 3.11 or later, this is " + sys.version.split()[0] + "; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV)
+	echo '$(TORCH)' > $(VENV)/override.txt
+	$(BIN)/uv pip install -q --python $(BIN)/python $(if $(TORCH),--override $(VENV)/override.txt) -c constraints.txt -e '.[pipelines,trainer,dev]'
+	mkdir -p .types/starmill && for folder in core transforms pipelines model trainer; do ln -sfn ../../$$folder .types/starmill/$$folder; done
+	$(BIN)/python -m starmill.transforms.enry.build --check || $(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[toolchain]'
+	$(BIN)/python -m starmill.transforms.enry.build
+	touch $@
+
+clean:           ## remove the environment and everything made
+	rm -rf $(VENV) .types build dist runs *.egg-info

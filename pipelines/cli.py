@@ -1,0 +1,135 @@
+"""The command line: `starmill run|ingest|curate|dedup|release|tokenize|train|complete|why|funnel`.
+
+What follows `--` is Beam's and is handed through untouched. Training and completion are other processes: this one never
+imports torch, and the trainer never imports Beam.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from starmill.core import __version__
+from starmill.core.dataset import STAGES, Workspace
+
+DEFAULT_RECIPE = "recipes/smoke.yaml"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit status: 0 done, 1 failed, 2 wrong usage."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    ours, beam = arguments, []
+    if "--" in arguments:
+        cut = arguments.index("--")
+        ours, beam = arguments[:cut], arguments[cut + 1 :]
+    if ours[:1] == ["train"]:
+        return _other("starmill.trainer", [*ours[1:], *beam])
+    if ours[:1] == ["complete"]:
+        return _other("starmill.model.complete", [*ours[1:], *beam])
+    options = _parser().parse_args(ours)
+    try:
+        return int(options.command(options, beam))
+    except BrokenPipeError:
+        return 1
+    except (ValueError, RuntimeError, LookupError, OSError) as error:  # ours and the file system's; the message says it all
+        if options.traceback:
+            raise
+        print(f"starmill: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="starmill",
+        description="Mill source code into tokenized training shards, and train models on them.",
+        epilog="`train` and `complete` have their own help: starmill train --help. Beam's options follow `--`, untouched.",
+    )
+    parser.add_argument("--version", action="version", version=f"starmill {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    milling = {"run": "all stages, then the funnel"} | {s: f"the {s} stage: writes {d}/" for s, d in STAGES.items()}
+    for name, text in milling.items():
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(command=_mill, stages=tuple(STAGES) if name == "run" else (name,))
+        command.add_argument("recipe", nargs="?", default=DEFAULT_RECIPE, help="YAML file, or the name of one that ships")
+        command.add_argument(
+            "--input", nargs="+", default=[], metavar="DIR", help="folders of checkouts or bare git repositories"
+        )
+        command.add_argument("--workspace", help="where the datasets go: any fsspec URL (default: the recipe's)")
+        command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the recipe")
+        command.add_argument(
+            "--workers", type=int, default=os.cpu_count() or 1, help="local worker processes (default: one a core)"
+        )
+        command.add_argument("--quiet", action="store_true", help="no progress")
+        command.add_argument("--dry-run", action="store_true", help="show the parts that would be made, and stop")
+    for name, text in (("train", "train a model on shards"), ("complete", "complete code with a trained model")):
+        commands.add_parser(name, help=text, add_help=False)
+    funnel = commands.add_parser("funnel", help="what each stage kept and dropped, and why")
+    funnel.set_defaults(command=_funnel)
+    funnel.add_argument("--languages", type=int, default=12, help="how many languages to list")
+    why = commands.add_parser("why", help="one file's whole story")
+    why.set_defaults(command=_why)
+    why.add_argument("file", help="swh:1:cnt:<hash>, a path, or repository:path")
+    for command in (funnel, why):
+        command.add_argument("--recipe", default=DEFAULT_RECIPE, help="the recipe whose workspace to look into")
+        command.add_argument("--workspace", help="the workspace to look into (default: the recipe's)")
+    for command in commands.choices.values():
+        command.add_argument("--traceback", action="store_true", help="show where an error came from")
+    return parser
+
+
+def _mill(options: argparse.Namespace, beam: list[str]) -> int:
+    from starmill.pipelines import funnel, interrupt, mill
+    from starmill.pipelines.stage import Engine
+
+    recipe = mill.load(options.recipe, options.set, options.input, options.workspace)
+    workspace = Workspace(recipe.workspace)
+    recipe = replace(recipe, workspace=workspace.root if workspace.is_local else recipe.workspace)  # workers have another cwd
+    if options.dry_run:
+        print("\n".join(mill.plan(recipe)))
+        return 0
+    engine = Engine(tuple(beam), max(1, options.workers), options.quiet)
+    started = time.monotonic()
+    with interrupt.exclusive(workspace):
+        interrupt.stop_cleanly(workspace)
+        for stage in options.stages:
+            mill.run_stage(stage, recipe, engine)
+    funnel.show(workspace)
+    print(f"workspace: {workspace.root}   {time.monotonic() - started:.0f} s")
+    return 0
+
+
+def _funnel(options: argparse.Namespace, beam: list[str]) -> int:
+    from starmill.pipelines import funnel
+
+    funnel.show(_workspace(options), options.languages)
+    return 0
+
+
+def _why(options: argparse.Namespace, beam: list[str]) -> int:
+    from starmill.pipelines import why
+
+    print("\n".join(why.tell(_workspace(options), options.file)))
+    return 0
+
+
+def _workspace(options: argparse.Namespace) -> Workspace:
+    from starmill.pipelines import mill
+
+    return Workspace(options.workspace or mill.load(options.recipe, [], [], None).workspace)
+
+
+def _other(module: str, arguments: list[str]) -> int:
+    # A child, not an import: Ctrl-C reaches both, and the child's exit status is ours.
+    process = subprocess.Popen([sys.executable, "-m", module, *arguments])
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""One run at a time in a local workspace, and a clean end on Ctrl-C: no orphan worker, no temporary file."""
+
+import fcntl
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from starmill.core.dataset import Workspace
+
+
+class WorkspaceBusy(RuntimeError):
+    """Another run holds the workspace."""
+
+
+@contextmanager
+def exclusive(workspace: Workspace) -> Iterator[None]:
+    """Hold the workspace's lock (local ones only; the kernel frees it when the process dies). Raises WorkspaceBusy."""
+    if not workspace.is_local:
+        yield
+        return
+    Path(workspace.root).mkdir(parents=True, exist_ok=True)
+    with open(f"{workspace.root}/.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise WorkspaceBusy(
+                f"{workspace.root}: another run is at work here; wait for it, or use another --workspace"
+            ) from None
+        workspace.sweep_temporary()
+        yield
+
+
+def stop_cleanly(workspace: Workspace) -> None:
+    """From now on SIGINT and SIGTERM end the worker processes, remove temporary files, and say how to go on."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for pid in _descendants(os.getpid()):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        workspace.sweep_temporary()
+        name = signal.Signals(number).name
+        print(f"\nstopped by {name}; finished parts are kept: run the same command to continue", file=sys.stderr, flush=True)
+        os._exit(128 + number)  # Beam's runner blocks the interpreter's own way out
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+
+
+def _descendants(pid: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        children.setdefault(int(fields[1]), []).append(int(entry.parent.name))
+    found, queue = [], [pid]
+    while queue:
+        for child in children.get(queue.pop(), []):
+            found.append(child)
+            queue.append(child)
+    return found

@@ -1,0 +1,65 @@
+"""Writes down where the rows of one part go: kept and dropped blocks to Parquet, and the counts that the funnel is made of."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from starmill.core import schema
+from starmill.core.dataset import Count, Output, ParquetPart, Sidecar, Workspace, output, part_path
+
+
+class Ledger:
+    """The books of one part of one stage. `keep` and `drop` take blocks; `commit` publishes everything, the sidecar last."""
+
+    def __init__(self, stage: str, part: int, key: str, lineage: dict[str, str]) -> None:
+        """Open the books; `lineage` maps the paths of the inputs to their sha256."""
+        self.stage, self.part, self.key, self.lineage = stage, part, key, lineage
+        self._dropped = ParquetPart(schema.DROPPED)
+        self._counts: dict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0])
+        self._outputs: list[Output] = []
+        self._data: list[bytes | pa.Buffer] = []
+
+    def keep(self, block: pa.RecordBatch) -> None:
+        """Count rows that stay (columns language, if known, and length_bytes)."""
+        self._count(block, [""] * block.num_rows, [""] * block.num_rows)
+
+    def drop(self, blocks: Sequence[pa.RecordBatch]) -> None:
+        """Store and count rows of the DROPPED schema."""
+        for block in blocks:
+            self._dropped.write(block)
+            self._count(block, block.column("step").to_pylist(), block.column("reason").to_pylist())
+
+    def add(self, relative: str, data: bytes | pa.Buffer, rows: int | None = None) -> None:
+        """Take a file that is to be published with the part."""
+        self._outputs.append(output(relative, data, rows))
+        self._data.append(data)
+
+    def commit(self, workspace: Workspace) -> Sidecar:
+        """Publish the files, the dropped rows and the sidecar, in that order; return the sidecar."""
+        rows = self._dropped.rows
+        self.add(part_path(f"dropped/{self.stage}", self.part), self._dropped.close(), rows)
+        counts = tuple(Count(*k, files=n, bytes=b) for k, (n, b) in sorted(self._counts.items()))
+        sidecar = Sidecar(self.stage, self.part, self.key, tuple(self._outputs), counts, self.lineage)
+        workspace.commit(sidecar, self._data)
+        return sidecar
+
+    def _count(self, block: pa.RecordBatch, steps: list[str], reasons: list[str]) -> None:
+        languages = block.column("language").to_pylist() if "language" in block.schema.names else [None] * block.num_rows
+        sizes = pc.fill_null(block.column("length_bytes"), 0).to_pylist()
+        for step, reason, language, size in zip(steps, reasons, languages, sizes, strict=True):
+            tally = self._counts[step, reason, language or ""]
+            tally[0] += 1
+            tally[1] += size
+
+
+def lineage(workspace: Workspace, *inputs: tuple[str, int]) -> dict[str, str]:
+    """Return path -> sha256 of every output of the given (stage, part) pairs. Raises FileNotFoundError if one is not done."""
+    digests: dict[str, str] = {}
+    for stage, part in inputs:
+        sidecar = workspace.sidecar(stage, part)
+        if sidecar is None:
+            raise FileNotFoundError(f"{workspace.url}: part {part} of stage {stage} is not there; run `starmill {stage}` first")
+        digests.update((o.path, o.sha256) for o in sidecar.outputs if not o.path.startswith("dropped/"))
+    return digests

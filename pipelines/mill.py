@@ -1,0 +1,124 @@
+"""The five stages of a recipe: what the parts of each are, what their keys depend on, and the graph that makes them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from starmill.core import recipe
+from starmill.core.dataset import STAGES, Manifest, Workspace
+from starmill.pipelines import dedup, ingest, tokenizer
+from starmill.pipelines.curate import Curate, CuratePart
+from starmill.pipelines.ingest import IngestPart, Source
+from starmill.pipelines.release import Release, ReleasePart
+from starmill.pipelines.stage import Engine, StageError, key, parts, run
+from starmill.pipelines.tokenize import TokenizePart
+from starmill.pipelines.tokenizer import TokenizerOptions
+from starmill.transforms.beam import PartRef, ProcessParts
+from starmill.transforms.dedup.minhash import MinHash
+from starmill.transforms.format import Format
+from starmill.transforms.language import library_path
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A data recipe: where the data lies, and the options of every stage."""
+
+    workspace: str
+    source: Source = field(default_factory=Source)
+    curate: Curate = field(default_factory=Curate)
+    minhash: MinHash = field(default_factory=MinHash)
+    release: Release = field(default_factory=Release)
+    tokenizer: TokenizerOptions = field(default_factory=TokenizerOptions)
+    format: Format = field(default_factory=Format)
+    max_error_rate: float = 0.01  # of the files of a stage; above it the stage fails
+
+
+def run_stage(stage: str, options: Recipe, engine: Engine) -> Manifest:
+    """Run one stage of the recipe. Raises StageError when the stage before it is not complete."""
+    runners: dict[str, Callable[[Recipe, Workspace, Engine], Manifest]] = {
+        "ingest": _ingest,
+        "curate": _curate,
+        "dedup": _dedup,
+        "release": _release,
+        "tokenize": _tokenize,
+    }
+    return runners[stage](options, Workspace(options.workspace), engine)
+
+
+def _ingest(options: Recipe, workspace: Workspace, engine: Engine) -> Manifest:
+    plans = ingest.plan(options.source)
+    if not plans:
+        raise StageError(
+            f"ingest: no repositories found in {options.source}; give --input DIR with git repositories or folders"
+        )
+    refs = [PartRef(k, key("ingest", options.source, ingest.part_key_material(p)), p) for k, p in enumerate(plans)]
+    work = IngestPart(workspace, options.source)
+    return run(workspace, "ingest", refs, parts(ProcessParts(work)), engine, options.max_error_rate)
+
+
+def _curate(options: Recipe, workspace: Workspace, engine: Engine) -> Manifest:
+    before = _complete(workspace, "ingest", "curate")
+    library_path()  # fail here, not in a worker
+    refs = _follow("curate", before, options.curate, options.minhash)
+    work = CuratePart(workspace, options.curate, options.minhash)
+    return run(workspace, "curate", refs, parts(ProcessParts(work)), engine, options.max_error_rate)
+
+
+def _dedup(options: Recipe, workspace: Workspace, engine: Engine) -> Manifest:
+    before = _complete(workspace, "curate", "dedup")
+    refs = [PartRef(p.part, key("dedup", options.minhash, before.digest)) for p in before.parts]
+    return run(
+        workspace,
+        "dedup",
+        refs,
+        lambda pipeline, due: dedup.build(pipeline, workspace, due, options.minhash),
+        engine,
+        options.max_error_rate,
+        whole=True,  # every verdict depends on every part
+    )
+
+
+def _release(options: Recipe, workspace: Workspace, engine: Engine) -> Manifest:
+    curated, verdicts = _complete(workspace, "curate", "release"), _complete(workspace, "dedup", "release")
+    decontaminate = options.release.decontaminate()
+    refs = [
+        PartRef(c.part, key("release", decontaminate, options.release.redact, c.digest(), v.digest()))
+        for c, v in zip(curated.parts, verdicts.parts, strict=True)
+    ]
+    work = ReleasePart(workspace, decontaminate, options.release.redact)
+    return run(workspace, "release", refs, parts(ProcessParts(work)), engine, options.max_error_rate)
+
+
+def _tokenize(options: Recipe, workspace: Workspace, engine: Engine) -> Manifest:
+    before = _complete(workspace, "release", "tokenize")
+    sha256 = tokenizer.prepare(workspace, options.tokenizer).sha256
+    refs = _follow("tokenize", before, options.format, sha256)
+    work = TokenizePart(workspace, options.format, sha256)
+    return run(workspace, "tokenize", refs, parts(ProcessParts(work)), engine, options.max_error_rate)
+
+
+def _follow(stage: str, before: Manifest, *material: object) -> list[PartRef]:
+    return [PartRef(p.part, key(stage, *material, p.digest())) for p in before.parts]
+
+
+def _complete(workspace: Workspace, stage: str, wanted_by: str) -> Manifest:
+    manifest = workspace.manifest(stage)
+    if manifest is None:
+        place = workspace.path(STAGES[stage])
+        raise StageError(
+            f"{wanted_by}: {place} has no manifest, so stage {stage} is not complete; run `starmill {stage}` first"
+        )
+    return manifest
+
+
+def load(path: str, overrides: list[str], inputs: list[str], workspace: str | None) -> Recipe:
+    """Read a data recipe; `inputs` (folders of checkouts) replace its source, `workspace` its place."""
+    values = recipe.override(recipe.read(path), overrides)
+    if inputs:
+        missing = [i for i in inputs if not Path(i).is_dir()]
+        if missing:
+            raise recipe.RecipeError(f"--input {missing[0]}: no such folder")
+        values["source"] = {**values.get("source", {}), "kind": "folders", "roots": inputs}
+    if workspace:
+        values["workspace"] = workspace
+    return recipe.build(Recipe, values, where=path)

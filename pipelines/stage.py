@@ -1,0 +1,163 @@
+"""Runs one stage on Beam: which parts are due, the graph over them, progress from what gets published, the manifest last.
+
+Progress is read from the workspace (published sidecars out of planned parts), so it is the same on every runner.
+"""
+
+import functools
+import hashlib
+import importlib.metadata
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+import starmill.core
+import starmill.pipelines
+import starmill.transforms
+from starmill.core import recipe
+from starmill.core.dataset import STAGES, Manifest, Workspace
+from starmill.pipelines.progress import say, watching
+from starmill.transforms.beam import PartRef, ProcessParts
+
+Build = Callable[[beam.Pipeline, Sequence[PartRef]], None]
+
+# Libraries whose version decides bytes or verdicts; it is part of every key.
+DECISIVE = ("pyarrow", "scancode-toolkit", "tokenizers", "selectolax", "faust-cchardet", "dulwich", "numpy")
+# Modules that show or steer, and cannot change an output.
+INDIFFERENT = {"cli.py", "funnel.py", "why.py", "stage.py", "progress.py", "interrupt.py"}
+
+
+class StageError(RuntimeError):
+    """A stage that cannot start or did not finish; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How to run: Beam's own options as given after `--`, local worker processes, and where to show progress."""
+
+    beam_options: tuple[str, ...] = ()
+    workers: int = 1
+    quiet: bool = False
+
+    def options(self, parts: int) -> list[str]:
+        """Return Beam's options; without a runner given, the local one is named (the bare default tries a download)."""
+        if any(o == "--runner" or o.startswith("--runner=") for o in self.beam_options):
+            return list(self.beam_options)
+        workers = min(self.workers, parts)
+        local = ["--runner=FnApiRunner"]
+        if workers > 1:
+            local += ["--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"]
+        return [*local, *self.beam_options]
+
+
+def key(stage: str, *material: object) -> str:
+    """Return the key of a part or stage: a digest of the recipe values and inputs given, the code, and decisive libraries."""
+    return recipe.digest(stage, code_version(), *material)
+
+
+@functools.cache
+def code_version() -> str:
+    """Return the package version, a digest of the code that makes data, and the versions of the libraries that decide bytes."""
+    h = hashlib.sha256()
+    for package in (starmill.core, starmill.transforms, starmill.pipelines):
+        root = Path(str(package.__file__)).parent
+        for file in sorted(root.rglob("*")):
+            if file.suffix in {".py", ".txt", ".go", ".mod"} and file.name not in INDIFFERENT:
+                h.update(f"{root.name}/{file.relative_to(root)}\0".encode() + file.read_bytes())
+    libraries = " ".join(f"{name}-{importlib.metadata.version(name)}" for name in DECISIVE)
+    return f"starmill-{starmill.core.__version__} code-{h.hexdigest()[:16]} {libraries}"
+
+
+def run(
+    workspace: Workspace,
+    stage: str,
+    refs: Sequence[PartRef],
+    build: Build,
+    engine: Engine,
+    max_error_rate: float = 1.0,
+    whole: bool = False,
+) -> Manifest:
+    """Make every part of `refs` that is not there yet, then the manifest. `whole`: one part due means all are.
+
+    Raises StageError when a worker fails or when more than `max_error_rate` of the files ended as errors.
+    """
+    stage_key = key(stage, [r.key for r in refs])
+    due = [r for r in refs if not workspace.is_done(stage, r.part, r.key)]
+    manifest = workspace.manifest(stage)
+    if not due and manifest is not None and manifest.key == stage_key:
+        say(engine.quiet, f"{stage:<9} up to date: {len(refs)} parts")
+        return manifest
+    if whole and due:
+        due = list(refs)
+    workspace.sweep(stage, len(refs), {r.part for r in due})
+    started = time.monotonic()
+    if due:
+        with watching(workspace, stage, len(refs), engine.quiet):
+            _run_beam(stage, due, build, engine)
+    manifest = workspace.finish(stage, stage_key, len(refs), code_version())
+    _remember(workspace, stage, time.monotonic() - started)
+    _check_errors(workspace, manifest, max_error_rate)
+    return manifest
+
+
+def parts(work: ProcessParts) -> Build:
+    """Return the graph of a map stage: part references through one ProcessParts."""
+
+    def build(pipeline: beam.Pipeline, due: Sequence[PartRef]) -> None:
+        _ = pipeline | "Parts" >> beam.Create(list(due), reshuffle=False) | work
+
+    return build
+
+
+def _run_beam(stage: str, due: Sequence[PartRef], build: Build, engine: Engine) -> None:
+    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    options = PipelineOptions(engine.options(len(due)))
+    pipeline = beam.Pipeline(options=options)
+    build(pipeline, due)
+    try:
+        result = pipeline.run()
+        state = result.wait_until_finish()
+    except Exception as error:
+        raise StageError(f"stage {stage} failed: {_root_cause(error)}") from error
+    if state not in (None, "DONE"):
+        raise StageError(f"stage {stage} ended in state {state}; see the runner's log, then run the same command to continue")
+
+
+def _root_cause(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[-1]}" if len(lines) > 8 else f"{type(error).__name__}: {error}"
+
+
+def _check_errors(workspace: Workspace, manifest: Manifest, max_error_rate: float) -> None:
+    counts = [c for p in manifest.parts for c in p.counts]
+    total, errors = sum(c.files for c in counts), sum(c.files for c in counts if c.reason.startswith("error:"))
+    if errors > max_error_rate * total:
+        worst = max((c for c in counts if c.reason.startswith("error:")), key=lambda c: c.files)
+        workspace.fs.rm_file(workspace.path(f"{STAGES[manifest.stage]}/manifest.json"))
+        raise StageError(
+            f"stage {manifest.stage}: {errors} of {total} files ended as errors, above max_error_rate={max_error_rate}; most are "
+            f"{worst.reason}. The rows are in {workspace.path('dropped/' + manifest.stage)}; fix the cause, or raise the rate."
+        )
+
+
+def _remember(workspace: Workspace, stage: str, seconds: float) -> None:
+    # Durations live apart from the datasets: they are never equal twice.
+    times = timings(workspace)
+    times[stage] = round(seconds, 2)
+    workspace.publish("timings.json", json.dumps(times, indent=1).encode())
+
+
+def timings(workspace: Workspace) -> dict[str, float]:
+    """Return the seconds that the last run of each stage took."""
+    try:
+        values: dict[str, float] = json.loads(workspace.read("timings.json"))
+    except FileNotFoundError:
+        return {}
+    return values

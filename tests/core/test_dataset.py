@@ -1,0 +1,101 @@
+"""Workspaces: parts are there whole or not at all, on a local disk and on an object-store-like file system."""
+
+import uuid
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from starmill.core.dataset import Count, ParquetPart, Sidecar, Workspace, output, part_path
+
+SCHEMA = pa.schema([("path", pa.string()), ("n", pa.int64())])
+
+
+@pytest.fixture(params=["local", "memory"])
+def workspace(request: pytest.FixtureRequest, tmp_path: Path) -> Workspace:
+    return Workspace(str(tmp_path / "w") if request.param == "local" else f"memory://{uuid.uuid4().hex}")
+
+
+def rows(n: int) -> pa.RecordBatch:
+    return pa.record_batch([[f"/{i}" for i in range(n)], list(range(n))], schema=SCHEMA)
+
+
+def commit(workspace: Workspace, part: int, key: str, n: int = 3) -> Sidecar:
+    parquet = ParquetPart(SCHEMA)
+    parquet.write(rows(n))
+    data = parquet.close()
+    sidecar = Sidecar("ingest", part, key, (output(part_path("files", part), data, n),), (Count("", "", "", n, 10 * n),))
+    workspace.commit(sidecar, [data])
+    return sidecar
+
+
+def test_a_part_comes_back_as_it_was(workspace: Workspace) -> None:
+    sidecar = commit(workspace, 0, "k")
+    assert workspace.sidecar("ingest", 0) == sidecar
+    assert workspace.table(part_path("files", 0)).to_pylist() == rows(3).to_pylist()
+    assert [b.schema.names for b in workspace.blocks(part_path("files", 0), ["n"])] == [["n"]]
+
+
+def test_done_means_this_key_and_whole_outputs(workspace: Workspace) -> None:
+    assert not workspace.is_done("ingest", 0, "k")
+    commit(workspace, 0, "k")
+    assert workspace.is_done("ingest", 0, "k")
+    assert not workspace.is_done("ingest", 0, "other recipe")
+    path = part_path("files", 0)
+    workspace.publish(path, workspace.read(path)[:-1])
+    assert not workspace.is_done("ingest", 0, "k"), "a truncated output"
+    workspace.fs.rm_file(workspace.path(path))
+    assert not workspace.is_done("ingest", 0, "k"), "a lost output"
+
+
+def test_the_manifest_needs_every_part(workspace: Workspace) -> None:
+    commit(workspace, 0, "k")
+    with pytest.raises(FileNotFoundError, match="part 1 of 2"):
+        workspace.finish("ingest", "key", 2, "v")
+    commit(workspace, 1, "k")
+    manifest = workspace.finish("ingest", "key", 2, "v")
+    assert workspace.manifest("ingest") == manifest
+    assert [p.part for p in manifest.parts] == [0, 1]
+
+
+def test_equal_data_has_equal_digests_whatever_the_key(workspace: Workspace) -> None:
+    commit(workspace, 0, "k")
+    before = workspace.finish("ingest", "a", 1, "v").digest
+    commit(workspace, 0, "another key")
+    assert workspace.finish("ingest", "b", 1, "v2").digest == before
+    commit(workspace, 0, "k", n=4)
+    assert workspace.finish("ingest", "a", 1, "v").digest != before
+
+
+def test_sweep_removes_what_is_not_of_this_run(workspace: Workspace) -> None:
+    for part in range(3):
+        commit(workspace, part, "k")
+    workspace.finish("ingest", "key", 3, "v")
+    workspace.sweep("ingest", 2, due={1})
+    assert workspace.files("files") == ["part-00000.json", "part-00000.parquet", "part-00001.parquet"]
+
+
+def test_temporary_files_of_a_killed_writer_go(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    commit(workspace, 0, "k")
+    (tmp_path / "files" / ".tmp-123-part-00001.parquet").write_bytes(b"half")
+    workspace.sweep_temporary()
+    assert workspace.files("files") == ["part-00000.json", "part-00000.parquet"]
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    with pytest.raises(TypeError):
+        workspace.publish("files/x", "not bytes")  # type: ignore[arg-type]
+    assert workspace.files("files") == []
+
+
+def test_row_groups_are_the_blocks_written(tmp_path: Path) -> None:
+    parquet = ParquetPart(SCHEMA)
+    for n in (3, 0, 5):
+        parquet.write(rows(n))
+    (tmp_path / "x.parquet").write_bytes(parquet.close())
+    file = pq.ParquetFile(tmp_path / "x.parquet")
+    assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [3, 5]
+    assert parquet.rows == 8

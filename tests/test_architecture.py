@@ -1,0 +1,85 @@
+"""The walls of the house: who may import whom, how large a file may get, and where its test lies."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("core", "transforms", "pipelines", "model", "trainer")
+# What each package may import of ours, and which libraries it must not.
+MAY_IMPORT = {
+    "core": {"core"},
+    "transforms": {"core", "transforms"},
+    "pipelines": {"core", "transforms", "pipelines"},
+    "model": {"core", "model"},
+    "trainer": {"core", "model", "trainer"},
+}
+FORBIDDEN = {
+    "core": {"apache_beam", "torch"},
+    "transforms": {"torch"},
+    "pipelines": {"torch"},
+    "model": {"apache_beam"},
+    "trainer": {"apache_beam"},
+}
+MODULES = [p for package in PACKAGES for p in sorted((ROOT / package).rglob("*.py"))]
+PYTHON = MODULES + sorted((ROOT / "tests").rglob("*.py")) + sorted((ROOT / "benchmarks").rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """Names of the modules that a file imports, at any depth of it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_run_one_way(path: Path) -> None:
+    package = path.relative_to(ROOT).parts[0]
+    for name in imported(path):
+        first, *rest = name.split(".")
+        assert first not in PACKAGES, f"{path} imports {name}: import starmill.{name}"
+        assert first not in FORBIDDEN[package], f"{path} imports {name}, which {package}/ must not"
+        if first == "starmill" and rest:
+            assert rest[0] in MAY_IMPORT[package], f"{path} imports {name}, which {package}/ must not"
+
+
+def test_beam_is_known_to_one_transform_only() -> None:
+    knowing = [p.name for p in (ROOT / "transforms").rglob("*.py") if any(n.startswith("apache_beam") for n in imported(p))]
+    assert knowing == ["beam.py"]
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_are_small_and_say_what_they_are(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= 400
+    assert ast.get_docstring(ast.parse(text)), "opens with a docstring"
+
+
+@pytest.mark.parametrize("path", [m for m in MODULES if m.name != "__init__.py"], ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_module_has_its_test(path: Path) -> None:
+    relative = path.relative_to(ROOT)
+    # `x/__main__.py` is tested beside its package.
+    name = "test_main.py" if path.name == "__main__.py" else f"test_{path.name}"
+    assert (ROOT / "tests" / relative.parent / name).exists(), f"write tests/{relative.parent}/{name}"
+
+
+def test_no_attic() -> None:
+    banned = {"utils.py", "util.py", "helpers.py", "common.py", "misc.py"}
+    assert not [p for p in MODULES if p.name in banned]
+    assert not (ROOT / "starmill").exists(), "a folder of this name would shadow the package"
+
+
+@pytest.mark.parametrize(
+    ("package", "without"), [("trainer", "apache_beam"), ("pipelines.mill", "torch"), ("core.dataset", "torch")]
+)
+def test_packages_import_without_what_they_must_not_need(package: str, without: str) -> None:
+    code = f"import sys; sys.modules['{without}'] = None; import starmill.{package}"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT / "docs")

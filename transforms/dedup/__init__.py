@@ -1,0 +1,1 @@
+"""Near-duplicates: signatures, band keys, verification by exact Jaccard, and the choice of the file to keep."""

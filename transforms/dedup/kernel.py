@@ -1,0 +1,104 @@
+"""The hot loops of near-deduplication, compiled by numba straight over Arrow's string buffer.
+
+All hashes are polynomials modulo 2**64 with a final mix: a word over its bytes, a shingle over its words' hashes, rolling.
+Signatures are 32-bit throughout: one uint64 among the uint32 of the inner loop makes it several times slower.
+`minhash` holds the numpy twin with identical results; nobody else imports this module.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+
+from starmill.transforms.dedup.minhash import MIX_1, MIX_2, SHINGLE_BASE, WORD_BASE
+
+BLOCK = 512  # shingle hashes that stay in the first-level cache while every permutation passes over them
+
+_WORD_BASE, _SHINGLE_BASE, _MIX_1, _MIX_2 = (np.uint64(v) for v in (WORD_BASE, SHINGLE_BASE, MIX_1, MIX_2))
+_30, _27, _31, _32 = (np.uint64(v) for v in (30, 27, 31, 32))
+
+
+def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
+    try:
+        return numba.njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # a read-only image without a home: nowhere to keep the machine code
+        return numba.njit(nogil=True)(function)
+
+
+@_compile
+def mix(x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Spread every bit of a uint64 over all others."""
+    x = (x ^ (x >> _30)) * _MIX_1
+    x = (x ^ (x >> _27)) * _MIX_2
+    return x ^ (x >> _31)
+
+
+@_compile
+def hash_shingles(data, start, end, is_word, words, ring, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Write the hash of each shingle of `data[start:end]` to `out`, in order, repeats included; return their number."""
+    leaving = np.uint64(1)
+    for _ in range(words):
+        leaving *= _SHINGLE_BASE
+    ring[:] = np.uint64(0)
+    shingle = np.uint64(0)
+    word = np.uint64(0)
+    seen, slot = 0, 0
+    inside = False
+    for i in range(start, end + 1):
+        if i < end and is_word[data[i]]:
+            word = word * _WORD_BASE + np.uint64(data[i])
+            inside = True
+        elif inside:
+            word = mix(word)
+            shingle = shingle * _SHINGLE_BASE + word - ring[slot] * leaving
+            ring[slot] = word
+            seen += 1
+            slot = slot + 1 if slot + 1 < words else 0
+            if seen >= words:
+                out[seen - words] = mix(shingle)
+            word = np.uint64(0)
+            inside = False
+    return max(seen - words + 1, 0)
+
+
+@_compile
+def signatures(data, offsets, is_word, words, multipliers, addends, out, counts):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Fill `out[i]` with the minima over the shingles of `data[offsets[i]:offsets[i + 1]]`, `counts[i]` with their number."""
+    longest = 0
+    for i in range(len(offsets) - 1):
+        longest = max(longest, offsets[i + 1] - offsets[i])
+    shingles = np.empty(longest // 2 + 1, np.uint64)
+    ring = np.empty(words, np.uint64)
+    block = np.empty(BLOCK, np.uint32)
+    for i in range(len(offsets) - 1):
+        n = hash_shingles(data, offsets[i], offsets[i + 1], is_word, words, ring, shingles)
+        counts[i] = n
+        row = out[i]
+        row[:] = np.uint32(0xFFFFFFFF)
+        for first in range(0, n, BLOCK):
+            size = min(BLOCK, n - first)
+            for j in range(size):
+                block[j] = np.uint32(shingles[first + j] >> _32)
+            for p in range(len(multipliers)):
+                a, b = multipliers[p], addends[p]
+                least = row[p]
+                for j in range(size):
+                    least = min(least, np.uint32(a * block[j] + b))
+                row[p] = least
+
+
+@_compile
+def jaccards(hashes, offsets, left, right, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Fill `out[k]` with |A & B| / |A | B| of the sorted sets `hashes[offsets[s]:offsets[s + 1]]`, s = left[k] and right[k]."""
+    for k in range(len(left)):
+        i, i_end = offsets[left[k]], offsets[left[k] + 1]
+        j, j_end = offsets[right[k]], offsets[right[k] + 1]
+        total = (i_end - i) + (j_end - j)
+        common = 0
+        while i < i_end and j < j_end:
+            x, y = hashes[i], hashes[j]
+            common += x == y
+            i += x <= y
+            j += y <= x
+        out[k] = common / (total - common) if total > common else 0.0

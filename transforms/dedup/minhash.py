@@ -1,0 +1,177 @@
+"""MinHash signatures of source code: shingles of words, 256 permutations, 32 bits each.
+
+A word is a maximal run of `[A-Za-z0-9_]` and bytes >= 0x80; case and digits are kept, because prose normalization merges
+distinct code. A shingle is `shingle_words` words in a row. A file with fewer words has no signature and is never near-compared.
+The minimum is idempotent, so repeated shingles cost nothing and are not removed first. Broder 1997; StarCoder, section 3.
+"""
+
+import functools
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from starmill.core import schema, seeds
+from starmill.transforms.step import append
+
+WORD_BYTES = np.array([chr(i).isalnum() or chr(i) == "_" or i >= 0x80 for i in range(256)])
+
+# Bases of the polynomial hashes, odd, modulo 2**64; then SplitMix64's finalizer (Steele, Lea, Flood 2014).
+WORD_BASE = 0x9E3779B97F4A7C15
+SHINGLE_BASE = 0xD6E8FEB86659FD93
+MIX_1 = 0xBF58476D1CE4E5B9
+MIX_2 = 0x94D049BB133111EB
+
+
+@dataclass(frozen=True)
+class MinHash:
+    """Options of near-deduplication. Two files are duplicates if the Jaccard similarity of their shingle sets is >= `threshold`.
+
+    Pairs are found where all `rows` minima of one of `bands` bands agree: with 32 x 8, a pair at 0.7 is found with probability
+    0.85, at 0.8 with 0.997. `scope`: what a file is compared with, exactly or nearly. `near=False`: exact duplicates only.
+    """
+
+    permutations: int = 256
+    shingle_words: int = 5
+    threshold: float = 0.7
+    bands: int = 32
+    rows: int = 8
+    seed: int = 0
+    scope: Literal["all", "language"] = "all"
+    near: bool = True
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a value that cannot work."""
+        for name in ("permutations", "shingle_words", "bands", "rows"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: give at least 1")
+        if not 0 < self.threshold <= 1:
+            raise ValueError(f"threshold={self.threshold}: give a Jaccard similarity above 0 and at most 1, for example 0.7")
+        if self.bands * self.rows > self.permutations:
+            raise ValueError(
+                f"bands={self.bands} x rows={self.rows} need {self.bands * self.rows} permutations, there are "
+                f"permutations={self.permutations}; lower bands or rows, or raise permutations"
+            )
+        if self.scope not in ("all", "language"):
+            raise ValueError(f"scope={self.scope!r}: give 'all' or 'language'")
+
+
+def signatures(texts: pa.Array, options: MinHash) -> pa.Array:
+    """Return one signature a text: uint32[permutations], little-endian, as binary; null for null and under `shingle_words` words."""
+    data, offsets = _buffers(texts)
+    multipliers, addends = _permutations(options.permutations, options.seed)
+    minima = np.empty((len(texts), options.permutations), np.uint32)
+    counts = np.empty(len(texts), np.int64)
+    if (kernel := compiled()) is not None:
+        kernel.signatures(data, offsets, WORD_BYTES, options.shingle_words, multipliers, addends, minima, counts)
+    else:
+        for i in range(len(texts)):
+            hashes = _hash_shingles(data[offsets[i] : offsets[i + 1]], options.shingle_words)
+            counts[i] = len(hashes)
+            minima[i] = _minima((hashes >> np.uint64(32)).astype(np.uint32), multipliers, addends)
+    return _binary(minima, counts > 0)
+
+
+def shingles(text: bytes, words: int) -> np.ndarray:
+    """Return the set of shingle hashes of a text: uint64[n], ascending, distinct; empty under `words` words."""
+    data = np.frombuffer(text, np.uint8)
+    if (kernel := compiled()) is None:
+        return np.unique(_hash_shingles(data, words))
+    out = np.empty(len(data) // 2 + 1, np.uint64)
+    return np.unique(out[: kernel.hash_shingles(data, 0, len(data), WORD_BYTES, words, np.empty(words, np.uint64), out)])
+
+
+def signature_rows(block: pa.RecordBatch, options: MinHash) -> pa.RecordBatch:
+    """Return the SIGNATURES rows of a CURATED block, row by row; without `near` every signature is null."""
+    column = signatures(block.column("content"), options) if options.near else pa.nulls(block.num_rows, pa.binary())
+    return schema.conform(append(block, {"signature": column}), schema.SIGNATURES)
+
+
+def matrix(column: pa.Array, permutations: int) -> np.ndarray:
+    """Return the signatures that are not null as uint32[n, permutations]. Raises ValueError if they have another length."""
+    column = column.drop_null()
+    values = np.frombuffer(b"".join(column.to_pylist()), "<u4")
+    if len(values) != len(column) * permutations:
+        raise ValueError(
+            f"signatures have {len(values) // len(column)} permutations, the options say {permutations}: "
+            "run curate again with the same options"
+        )
+    return values.reshape(-1, permutations)
+
+
+@functools.lru_cache(maxsize=1)
+def compiled() -> ModuleType | None:
+    """Return the compiled kernel, or None where numba is not installed: everything then runs on numpy, 7 times slower."""
+    try:
+        from starmill.transforms.dedup import kernel
+    except ImportError:
+        return None
+    return kernel
+
+
+def mix(x: np.ndarray) -> np.ndarray:
+    """Spread every bit of each uint64 over all others (SplitMix64's finalizer)."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(MIX_1)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(MIX_2)
+    return x ^ (x >> np.uint64(31))
+
+
+@functools.lru_cache(maxsize=4)
+def _permutations(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    # x -> a * x + b modulo 2**32 is a permutation of the uint32 for every odd a.
+    drawn = seeds.generator(seed, "minhash").integers(0, 1 << 32, (2, count), np.uint32)
+    return drawn[0] | np.uint32(1), drawn[1]
+
+
+def _buffers(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Return the UTF-8 bytes and the int64 offsets of string or binary values, without a copy of the bytes."""
+    if isinstance(texts, pa.ChunkedArray):
+        texts = texts.combine_chunks()
+    if texts.null_count:
+        texts = texts.fill_null("" if pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type) else b"")
+    wide = pa.types.is_large_string(texts.type) or pa.types.is_large_binary(texts.type)
+    _, offsets, data = texts.buffers()
+    if not len(texts) or data is None:
+        return np.empty(0, np.uint8), np.zeros(len(texts) + 1, np.int64)
+    positions = np.frombuffer(offsets, np.int64 if wide else np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    return np.frombuffer(data, np.uint8), positions.astype(np.int64)
+
+
+def _binary(minima: np.ndarray, valid: np.ndarray) -> pa.Array:
+    lengths = np.where(valid, minima.shape[1] * 4, 0)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    bits = np.packbits(valid, bitorder="little").tobytes()
+    data = minima[valid].astype("<u4", copy=False).tobytes()
+    buffers = [pa.py_buffer(bits), pa.py_buffer(offsets.tobytes()), pa.py_buffer(data)]
+    return pa.Array.from_buffers(pa.binary(), len(valid), buffers)
+
+
+# The numpy twin of the kernel.
+
+
+def _hash_shingles(data: np.ndarray, words: int) -> np.ndarray:
+    inside = np.concatenate([[False], WORD_BYTES[data], [False]])
+    edges = np.flatnonzero(inside[1:] != inside[:-1])
+    starts, ends = edges[::2], edges[1::2]
+    if len(starts) < words:
+        return np.empty(0, np.uint64)
+    # A polynomial over [s, e) from prefix sums: base^(e-1) * sum(byte_i * base^-i); an odd base has an inverse modulo 2**64.
+    inverse = np.cumprod(np.full(len(data), pow(WORD_BASE, -1, 1 << 64), np.uint64)) * np.uint64(WORD_BASE)
+    prefix = np.concatenate([np.zeros(1, np.uint64), np.cumsum(data * inverse)])
+    powers = np.cumprod(np.full(len(data), WORD_BASE, np.uint64))
+    word = mix((prefix[ends] - prefix[starts]) * powers[ends - 1] * np.uint64(pow(WORD_BASE, -1, 1 << 64)))
+    count = len(word) - words + 1
+    shingle = np.zeros(count, np.uint64)
+    for i in range(words):
+        shingle = shingle * np.uint64(SHINGLE_BASE) + word[i : i + count]
+    return mix(shingle)
+
+
+def _minima(x: np.ndarray, multipliers: np.ndarray, addends: np.ndarray) -> np.ndarray:
+    least = np.full(len(multipliers), 0xFFFFFFFF, np.uint32)
+    for first in range(0, len(x), 512):
+        block = x[first : first + 512]
+        np.minimum(least, (block[None, :] * multipliers[:, None] + addends[:, None]).min(axis=1), out=least)
+    return least
