@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
             "--workers", type=int, default=os.cpu_count() or 1, help="local worker processes (default: one a core)"
         )
         command.add_argument("--quiet", action="store_true", help="no progress")
+        command.add_argument("--no-funnel", action="store_true", help="do not print the funnel at the end")
         command.add_argument("--dry-run", action="store_true", help="show the parts that would be made, and stop")
     for name, text in (("train", "train a model on shards"), ("complete", "complete code with a trained model")):
         commands.add_parser(name, help=text, add_help=False)
@@ -96,8 +97,9 @@ def _mill(options: argparse.Namespace, beam: list[str]) -> int:
         interrupt.stop_cleanly(workspace)
         for stage in options.stages:
             mill.run_stage(stage, recipe, engine)
-    funnel.show(workspace)
-    print(f"workspace: {workspace.root}   {time.monotonic() - started:.0f} s")
+    if not options.no_funnel:
+        funnel.show(workspace)
+    print(f"done in {time.monotonic() - started:.0f} s: {workspace.root}")
     return 0
 
 

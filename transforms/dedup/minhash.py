@@ -27,7 +27,7 @@ MIX_2 = 0x94D049BB133111EB
 
 @dataclass(frozen=True)
 class MinHash:
-    """Options of near-deduplication. Two files are duplicates if the Jaccard similarity of their shingle sets is >= `threshold`.
+    """Options of deduplication. Near duplicates: the Jaccard similarity of two shingle sets is at least `threshold`.
 
     Pairs are found where all `rows` minima of one of `bands` bands agree: with 32 x 8, a pair at 0.7 is found with probability
     0.85, at 0.8 with 0.997. `scope`: what a file is compared with, exactly or nearly. `near=False`: exact duplicates only.
@@ -59,7 +59,7 @@ class MinHash:
 
 
 def signatures(texts: pa.Array, options: MinHash) -> pa.Array:
-    """Return one signature a text: uint32[permutations], little-endian, as binary; null for null and under `shingle_words` words."""
+    """Return one signature a text: uint32[permutations], little-endian, as binary; null under `shingle_words` words."""
     data, offsets = _buffers(texts)
     multipliers, addends = _permutations(options.permutations, options.seed)
     minima = np.empty((len(texts), options.permutations), np.uint32)
@@ -74,7 +74,7 @@ def signatures(texts: pa.Array, options: MinHash) -> pa.Array:
     return _binary(minima, counts > 0)
 
 
-def shingles(text: bytes, words: int) -> np.ndarray:
+def shingles(text: bytes | pa.Buffer, words: int) -> np.ndarray:
     """Return the set of shingle hashes of a text: uint64[n], ascending, distinct; empty under `words` words."""
     data = np.frombuffer(text, np.uint8)
     if (kernel := compiled()) is None:
@@ -103,7 +103,7 @@ def matrix(column: pa.Array, permutations: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=1)
 def compiled() -> ModuleType | None:
-    """Return the compiled kernel, or None where numba is not installed: everything then runs on numpy, 7 times slower."""
+    """Return the compiled kernel, or None where numba is not installed: everything then runs on numpy, 10 times slower."""
     try:
         from starmill.transforms.dedup import kernel
     except ImportError:

@@ -1,0 +1,50 @@
+"""One run at a time, and a clean end: a real process with a real worker, ended by SIGINT and SIGTERM."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from starmill.core.dataset import Workspace
+from starmill.pipelines.interrupt import WorkspaceBusy, exclusive
+
+RUN = """
+import subprocess, sys, time
+from starmill.core.dataset import Workspace
+from starmill.pipelines.interrupt import exclusive, stop_cleanly
+workspace = Workspace(sys.argv[1])
+with exclusive(workspace):
+    stop_cleanly(workspace)
+    worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    open(sys.argv[1] + "/.tmp-1-part-00000.parquet", "w").write("half")
+    print(worker.pid, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_workers_and_leaves_no_temporary_file(tmp_path: Path, number: signal.Signals) -> None:
+    run = subprocess.Popen(
+        [sys.executable, "-c", RUN, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert run.stdout is not None
+    worker = int(run.stdout.readline())
+    with pytest.raises(WorkspaceBusy, match="another run"), exclusive(Workspace(str(tmp_path))):
+        pass
+    run.send_signal(number)
+    _, errors = run.communicate(timeout=30)
+    assert run.returncode == 128 + number
+    assert "run the same command to continue" in errors
+    for _ in range(100):
+        if not os.path.exists(f"/proc/{worker}") or "Z" in Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2][:3]:
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("the worker lives on")
+    assert [p.name for p in tmp_path.iterdir()] == [".lock"]
+    with exclusive(Workspace(str(tmp_path))):
+        pass  # the lock died with its holder

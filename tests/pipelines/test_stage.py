@@ -1,0 +1,93 @@
+"""One stage on a real Beam runner: only what is due is made, errors are named, and a bad rate of errors stops the run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from starmill.core.dataset import Count, Manifest, Sidecar, Workspace, output, part_path
+from starmill.pipelines.stage import Engine, StageError, key, parts, run, timings
+from starmill.transforms.beam import PartRef, ProcessParts
+
+QUIET = Engine(quiet=True)
+
+
+@dataclass(frozen=True)
+class Write:
+    """Publishes a part and leaves a mark of having worked; refuses the part named `refuse`."""
+
+    workspace: Workspace
+    marks: str
+    refuse: int = -1
+    errors: int = 0
+
+    def __call__(self, ref: PartRef) -> Sidecar:
+        if ref.part == self.refuse:
+            raise OSError(f"part {ref.part} cannot be read")
+        with open(self.marks, "a") as marks:
+            marks.write(f"{ref.part}\n")
+        data = f"{ref.part} {ref.plan}".encode()
+        counts = (Count("", "", "", 10 - self.errors, 1), Count("s", "error:s:OSError", "", self.errors, 1))
+        sidecar = Sidecar("ingest", ref.part, ref.key, (output(part_path("files", ref.part), data),), counts)
+        self.workspace.commit(sidecar, [data])
+        return sidecar
+
+
+def refs(n: int, salt: str = "") -> list[PartRef]:
+    return [PartRef(k, key("ingest", k, salt), f"plan {k}") for k in range(n)]
+
+
+def mill(
+    tmp_path: Path, due: list[PartRef], engine: Engine = QUIET, max_error_rate: float = 0.5, **options: int
+) -> tuple[Manifest, list[str]]:
+    workspace, marks = Workspace(str(tmp_path / "w")), tmp_path / "marks"
+    marks.write_text("")
+    work = Write(workspace, str(marks), **options)
+    manifest = run(workspace, "ingest", due, parts(ProcessParts(work)), engine, max_error_rate)
+    return manifest, sorted(marks.read_text().split())
+
+
+def test_only_what_is_due_is_made(tmp_path: Path) -> None:
+    first, made = mill(tmp_path, refs(3))
+    assert made == ["0", "1", "2"] and len(first.parts) == 3
+    assert mill(tmp_path, refs(3)) == (first, [])
+    (tmp_path / "w/files/part-00001.json").unlink()
+    again, made = mill(tmp_path, refs(3))
+    assert made == ["1"] and again == first
+    assert mill(tmp_path, refs(2) + refs(3, "changed")[2:])[1] == ["2"]
+    assert "ingest" in timings(Workspace(str(tmp_path / "w")))
+
+
+def test_worker_processes_make_the_same(tmp_path: Path) -> None:
+    alone, _ = mill(tmp_path / "a" if (tmp_path / "a").mkdir() is None else tmp_path, refs(4))
+    (tmp_path / "b").mkdir()
+    together, made = mill(tmp_path / "b", refs(4), Engine(workers=2, quiet=True))
+    assert made == ["0", "1", "2", "3"] and together.digest == alone.digest
+
+
+def test_fewer_parts_than_before_leave_nothing_behind(tmp_path: Path) -> None:
+    mill(tmp_path, refs(3))
+    mill(tmp_path, refs(1))
+    assert Workspace(str(tmp_path / "w")).files("files") == ["manifest.json", "part-00000.json", "part-00000.parquet"]
+
+
+def test_a_failing_part_fails_the_stage_and_keeps_the_others(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="part 2 cannot be read"):
+        mill(tmp_path, refs(3), refuse=2)
+    workspace = Workspace(str(tmp_path / "w"))
+    assert workspace.manifest("ingest") is None
+    assert mill(tmp_path, refs(3))[1][-1] == "2"
+
+
+def test_too_many_errors_stop_the_run(tmp_path: Path) -> None:
+    assert mill(tmp_path, refs(1), max_error_rate=0.2, errors=2)[0]
+    with pytest.raises(StageError, match=r"3 of 10 files ended as errors.*error:s:OSError"):
+        mill(tmp_path, refs(1, "x"), max_error_rate=0.2, errors=3)
+    assert Workspace(str(tmp_path / "w")).manifest("ingest") is None
+
+
+def test_beam_options_pass_through_untouched() -> None:
+    given = ("--runner=FlinkRunner", "--flink_master=localhost:8081", "--parallelism=7")
+    assert Engine(given, workers=8).options(100) == list(given)
+    assert Engine((), workers=8).options(3)[-1] == "--direct_num_workers=3"
+    assert Engine(("--job_name=x",), workers=1).options(3) == ["--runner=FnApiRunner", "--job_name=x"]

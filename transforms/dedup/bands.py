@@ -1,0 +1,118 @@
+"""Band keys of signatures as columnar blocks, and the candidate pairs inside one partition of keys.
+
+A file is one int64, part << 32 | row. A signature's `bands` keys become rows of (key, file) blocks, one block a partition: a
+shuffle moves arrays, never one element a key. Two files with an equal key are candidates (Leskovec et al., Mining of Massive
+Datasets, 3.4); the 64-bit key hides the band's number and, where the scope is a language, the language.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from starmill.core import seeds
+from starmill.transforms.dedup.minhash import MinHash, matrix, mix
+
+BAND = pa.schema([("key", pa.uint64()), ("file", pa.int64())])
+PAIR = pa.schema([("a", pa.int64()), ("b", pa.int64())])
+
+Partitioned = Iterator[tuple[int, pa.RecordBatch]]
+
+_BASE = np.uint64(0x9E3779B97F4A7C15)
+
+
+def file_ids(part: int, rows: np.ndarray) -> np.ndarray:
+    """Return the id of each row of a part, int64."""
+    return (np.int64(part) << np.int64(32)) | rows.astype(np.int64)
+
+
+def band_keys(signatures: pa.Array, scopes: np.ndarray, options: MinHash) -> np.ndarray:
+    """Return uint64[n, bands] for `n` signatures without nulls; `scopes` (uint64[n]) parts files that are never compared."""
+    minima = matrix(signatures, options.permutations)[:, : options.bands * options.rows]
+    banded = minima.reshape(-1, options.bands, options.rows)
+    key = mix(scopes[:, None] + np.arange(1, options.bands + 1, dtype=np.uint64)[None, :] * _BASE)
+    for row in range(options.rows):
+        key = mix(key + banded[:, :, row])
+    return key
+
+
+def scopes(languages: pa.Array, options: MinHash) -> np.ndarray:
+    """Return what each file is compared within, as uint64[n]: equal everywhere, or one number a language (null is one)."""
+    if options.scope == "all":
+        return np.zeros(len(languages), np.uint64)
+    encoded = languages.dictionary_encode(null_encoding="encode")
+    numbers = [seeds.uint64(0, "language", language or "") for language in encoded.dictionary.to_pylist()]
+    return np.array(numbers, np.uint64)[encoded.indices.to_numpy()]
+
+
+def band_blocks(signatures: pa.Array, files: np.ndarray, scope: np.ndarray, options: MinHash, partitions: int) -> Partitioned:
+    """Yield (partition, BAND block) for the files whose signature is not null; equal keys always meet in one partition."""
+    valid = signatures.is_valid().to_numpy(zero_copy_only=False)
+    if not valid.any():
+        return
+    keys = band_keys(signatures, scope[valid], options).ravel()
+    block = pa.record_batch([keys, np.repeat(files[valid], options.bands)], schema=BAND)
+    yield from partition(block, (keys % np.uint64(partitions)).astype(np.int64))
+
+
+def partition(block: pa.RecordBatch, numbers: np.ndarray) -> Partitioned:
+    """Yield (number, rows of `block` with that number), by ascending number; rows keep their order."""
+    order = np.argsort(numbers, kind="stable")
+    block, numbers = block.take(pa.array(order)), numbers[order]
+    starts = np.flatnonzero(np.concatenate([[True], numbers[1:] != numbers[:-1]])) if len(numbers) else np.empty(0, np.int64)
+    for start, end in zip(starts, np.append(starts[1:], len(numbers)), strict=True):
+        yield int(numbers[start]), block.slice(start, end - start)
+
+
+def candidates(blocks: Iterable[pa.RecordBatch], chunk: int = 1 << 21) -> Iterator[pa.RecordBatch]:
+    """Yield PAIR blocks (a < b) of the files that share a key in BAND blocks of one partition.
+
+    A block holds no pair twice and about `chunk` pairs at most; memory is that of the keys plus a few chunks, however large a
+    bucket is. The work is one step a pair: a bucket of n files costs n * (n - 1) / 2.
+    """
+    table = pa.Table.from_batches(blocks, BAND)
+    keys, files = table.column("key").to_numpy(), table.column("file").to_numpy()
+    order = np.lexsort((files, keys))
+    keys, files = keys[order], files[order]
+    # Rows i and i + distance of the sorted keys, distance by distance: only rows whose bucket reaches that far stay.
+    rows = np.flatnonzero(keys[1:] == keys[:-1])
+    distance, waiting, count = 1, [], 0
+    while len(rows):
+        waiting.append(np.stack([files[rows], files[rows + distance]]))
+        count += len(rows)
+        if count >= chunk:
+            yield _distinct(waiting)
+            waiting, count = [], 0
+        distance += 1
+        rows = rows[rows + distance < len(keys)]
+        rows = rows[keys[rows] == keys[rows + distance]]
+    if waiting:
+        yield _distinct(waiting)
+
+
+def merge(blocks: Iterable[pa.RecordBatch], limit: int = 1 << 22) -> np.ndarray:
+    """Return the distinct pairs of PAIR blocks as int64[n, 2], sorted, in memory for the result and `limit` pairs."""
+    merged, waiting, count = np.empty((0, 2), np.int64), [], 0
+    for block in blocks:
+        waiting.append(np.stack([block.column("a").to_numpy(), block.column("b").to_numpy()], axis=1))
+        count += block.num_rows
+        if count >= limit:
+            merged, waiting, count = _unique(np.concatenate([merged, *waiting])), [], 0
+    return _unique(np.concatenate([merged, *waiting]))
+
+
+def anchors(pairs: pa.RecordBatch) -> np.ndarray:
+    """Return the part that verifies each pair: one of its two, by the parity of their sum, which spreads the work."""
+    first, second = pairs.column("a").to_numpy() >> 32, pairs.column("b").to_numpy() >> 32
+    return np.where((first + second) % 2 == 0, np.minimum(first, second), np.maximum(first, second))
+
+
+def _distinct(waiting: list[np.ndarray]) -> pa.RecordBatch:
+    pairs = _unique(np.concatenate(waiting, axis=1).T)
+    return pa.record_batch([np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1])], schema=PAIR)
+
+
+def _unique(pairs: np.ndarray) -> np.ndarray:
+    pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+    fresh = np.concatenate([[True], (pairs[1:] != pairs[:-1]).any(axis=1)]) if len(pairs) else np.empty(0, bool)
+    return pairs[fresh & (pairs[:, 0] != pairs[:, 1])]  # a file meets itself only where two of its keys collide

@@ -1,0 +1,75 @@
+"""From candidates to edges: the estimate from signatures drops most false pairs, exact Jaccard over shingle sets decides.
+
+The estimate loses no true pair: agreement of n permutations at similarity t is a binomial of (n, t), and the least agreement
+that passes is so low that a pair exactly at the threshold falls below it with probability under 1e-9 (135 of 256 at 0.7).
+"""
+
+import functools
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+
+from starmill.transforms.dedup.minhash import MinHash, compiled, shingles
+
+LOSS = 1e-9  # probability that the estimate drops a pair at the threshold
+
+
+@functools.lru_cache(maxsize=8)
+def least_agreement(permutations: int, threshold: float) -> int:
+    """Return the smallest number of equal minima at which a pair may still be at the threshold."""
+    below = 0.0
+    for equal in range(permutations + 1):
+        below += math.comb(permutations, equal) * threshold**equal * (1 - threshold) ** (permutations - equal)
+        if below >= LOSS:
+            return equal
+    return permutations
+
+
+def plausible(
+    left: np.ndarray, right: np.ndarray, pairs: np.ndarray, options: MinHash, chunk: int = 1 << 14
+) -> np.ndarray:
+    """Return bool[n]: which pairs (int64[n, 2]: a row of `left`, a row of `right`) may be at the threshold.
+
+    `left` and `right` are uint32[rows, permutations]; a chunk of pairs at a time is looked up in them.
+    """
+    enough = least_agreement(options.permutations, options.threshold)
+    verdict = np.empty(len(pairs), bool)
+    for first in range(0, len(pairs), chunk):
+        some = pairs[first : first + chunk]
+        verdict[first : first + chunk] = (left[some[:, 0]] == right[some[:, 1]]).sum(axis=1) >= enough
+    return verdict
+
+
+def shingle_sets(files: Iterable[int], texts: pa.Array, words: int) -> dict[int, np.ndarray]:
+    """Return the shingle set of the text of each file id."""
+    return {file: shingles(text.as_buffer(), words) for file, text in zip(files, texts, strict=True)}
+
+
+def jaccards(
+    pairs: np.ndarray, left: dict[int, np.ndarray], right: dict[int, np.ndarray], chunk: int = 1 << 14
+) -> np.ndarray:
+    """Return the exact similarity, float64[n], of each pair of file ids (int64[n, 2]), the first in `left`, the second in `right`.
+
+    Pairs sorted by their first file are the cheapest: a chunk of them needs few sets.
+    """
+    out = np.empty(len(pairs), np.float64)
+    kernel = compiled()
+    for first in range(0, len(pairs), chunk):
+        some, result = pairs[first : first + chunk], out[first : first + chunk]
+        if kernel is None:
+            result[:] = [jaccard(left[a], right[b]) for a, b in some.tolist()]
+            continue
+        (a_files, a), (b_files, b) = (np.unique(some[:, side], return_inverse=True) for side in (0, 1))
+        sets = [left[f] for f in a_files.tolist()] + [right[f] for f in b_files.tolist()]
+        offsets = np.cumsum([0, *map(len, sets)], dtype=np.int64)
+        kernel.jaccards(np.concatenate(sets), offsets, a, b + len(a_files), result)
+    return out
+
+
+def jaccard(left: np.ndarray, right: np.ndarray) -> float:
+    """Return |A & B| / |A | B| of two shingle sets (ascending, distinct); 0 for two empty ones."""
+    common = len(np.intersect1d(left, right, assume_unique=True))
+    union = len(left) + len(right) - common
+    return common / union if union else 0.0
