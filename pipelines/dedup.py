@@ -6,13 +6,14 @@ so is each byte of the result. A file is part << 32 | row until the last step.
 """
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from starmill.core import schema
@@ -21,13 +22,17 @@ from starmill.pipelines.ledger import Ledger, lineage
 from starmill.transforms.beam import PartRef
 from starmill.transforms.dedup import bands, clusters, verify
 from starmill.transforms.dedup.minhash import MinHash, matrix
-from starmill.transforms.step import append, drop_rows
+from starmill.transforms.step import drop_rows
 
 Keyed = tuple[int, pa.RecordBatch]
 Grouped = tuple[int, Iterable[pa.RecordBatch]]
 
 # A partition of keys is about as large as a part; more than this would make blocks of a few rows.
 MAX_PARTITIONS = 1024
+# What VERDICTS and DROPPED say of the file that is kept instead.
+TWIN = ("kept_repo_name", "kept_path", "kept_content_id", "jaccard", "cluster_id")
+# Rows of an edge or file block: at most about 20 MB.
+BLOCK_ROWS = 1 << 17
 
 
 def build(pipeline: beam.Pipeline, workspace: Workspace, parts: Sequence[PartRef], options: MinHash) -> None:
@@ -38,7 +43,7 @@ def build(pipeline: beam.Pipeline, workspace: Workspace, parts: Sequence[PartRef
 
 @dataclass(frozen=True)
 class Dedup:
-    """The workers of the graph, one method a step, and its wiring; `partitions` changes the shape of the work, not its result."""
+    """The workers of the graph, one method a step, and its wiring. `partitions` shapes the work, not its result."""
 
     workspace: Workspace
     options: MinHash
@@ -112,29 +117,33 @@ class Dedup:
     def verify_candidates(self, group: Grouped) -> Iterator[Keyed]:
         """PAIR blocks of a part -> EDGE blocks, and FILE blocks of their ends, all under one key.
 
-        Reads each other part that has a candidate, but only row groups with candidates; holds the shingle sets of one
-        part's candidates and of one row group.
+        Reads, of every part that has a candidate, the row groups that hold one. Keeps the shingle sets of one part's candidates
+        and of one row group.
         """
-        anchor, blocks = group
+        part, blocks = group
         pairs = bands.merge(blocks)
-        pairs = np.where((pairs[:, :1] >> 32) == anchor, pairs, pairs[:, ::-1])  # the anchor's file first
-        files: list[pa.RecordBatch] = []
-        pairs = self._estimate(anchor, pairs, files)
-        table = pa.Table.from_batches(files, clusters.FILE)
+        pairs = np.where(pairs[:, :1] >> 32 == part, pairs, pairs[:, ::-1])  # this part's file first
+        pairs, files = self._plausible(part, pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))])
         mine: dict[int, np.ndarray] = {}
-        for rows, block in self._rows("curated", anchor, pairs[:, 0], ["content"]):
-            mine |= self._shingle_sets(anchor, rows, block)
-        for other in np.unique(pairs[:, 1] >> 32).tolist():
-            theirs_pairs = pairs[pairs[:, 1] >> 32 == other]
-            for rows, block in self._rows("curated", other, theirs_pairs[:, 1], ["content"]):
-                sets = self._shingle_sets(other, rows, block)
-                some = theirs_pairs[np.isin(theirs_pairs[:, 1], list(sets))]
-                jaccards = verify.jaccards(some, mine, sets)
-                true = jaccards >= self.options.threshold
-                if true.any():
-                    ends = table.filter(pa.compute.is_in(table.column("file"), pa.array(np.unique(some[true]))))
-                    edges = clusters.orient(some[true], jaccards[true], ends.to_batches())
-                    yield from ((0, block) for block in (edges, *ends.combine_chunks().to_batches()))
+        for ids, block in self._rows("curated", part, pairs[pairs >> 32 == part], ["content"]):
+            mine |= verify.shingle_sets(ids.tolist(), block.column("content"), self.options.shingle_words)
+        found = []
+        for other, some in _by_other(pairs):
+            if other == part:
+                found.append((some, verify.jaccards(some, mine, mine)))
+                continue
+            for ids, block in self._rows("curated", other, some[:, 1], ["content"]):
+                theirs = verify.shingle_sets(ids.tolist(), block.column("content"), self.options.shingle_words)
+                here = some[np.isin(some[:, 1], ids)]
+                found.append((here, verify.jaccards(here, mine, theirs)))
+        if not found:
+            return
+        pairs, jaccards = (np.concatenate(column) for column in zip(*found, strict=True))
+        pairs, jaccards = pairs[jaccards >= self.options.threshold], jaccards[jaccards >= self.options.threshold]
+        files = files.filter(pc.is_in(files.column("file"), pa.array(np.unique(pairs))))
+        edges = clusters.orient(pairs, jaccards, files.to_batches())
+        for table in (pa.Table.from_batches([edges]), files):
+            yield from ((0, block) for block in table.to_batches(max_chunksize=BLOCK_ROWS))
 
     def resolve_clusters(self, group: Grouped) -> Iterator[Keyed]:
         """All EDGE and FILE blocks -> REMOVAL blocks by part."""
@@ -155,7 +164,7 @@ class Dedup:
         part, joined = group
         [ref] = joined["refs"]
         removed = pa.Table.from_batches(joined["removed"], clusters.REMOVAL).combine_chunks()
-        removed = removed.take(pa.compute.sort_indices(removed, [("file", "ascending")]))
+        removed = removed.take(pc.sort_indices(removed, [("file", "ascending")]))
         gone = removed.column("file").to_numpy()
         ledger = Ledger("dedup", part, ref.key, lineage(self.workspace, ("curate", part)))
         verdicts = ParquetPart(schema.VERDICTS)
@@ -168,10 +177,87 @@ class Dedup:
             verdicts.write(verdict)
             ledger.keep(block.filter(verdict.column("keep")))
             for step, reason in (("exact", "exact_duplicate"), ("near", "near_duplicate")):
-                chosen = pa.compute.fill_null(pa.compute.equal(verdict.column("reason"), reason), False)
-                said = verdict.filter(chosen).select(["kept_repo_name", "kept_path", "kept_content_id", "jaccard", "cluster_id"])
-                reasons = [reason] * said.num_rows
-                ledger.drop([drop_rows(block.filter(chosen), "dedup", step, reasons, **dict(zip(said.schema.names, said)))])
+                chosen = pc.fill_null(pc.equal(verdict.column("reason"), reason), False)
+                twins = {name: verdict.column(name).filter(chosen) for name in TWIN}
+                lost = block.filter(chosen)
+                ledger.drop([drop_rows(lost, "dedup", step, [reason] * lost.num_rows, **twins)])
         ledger.add(part_path("verdicts", part), verdicts.close(), verdicts.rows)
         ledger.commit(self.workspace)
         return part
+
+    def _signatures(self, part: int, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yield (number of the first row, block) of signatures/part-k."""
+        first = 0
+        for block in self.workspace.blocks(part_path("signatures", part), columns):
+            yield first, block
+            first += block.num_rows
+
+    def _rows(
+        self, dataset: str, part: int, files: np.ndarray, columns: Sequence[str]
+    ) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
+        """Yield (ids, rows) of some files of a part, ascending, a row group at a time; other row groups are not read."""
+        wanted = np.unique(files)
+        relative = part_path(dataset, part)
+        with self.workspace.fs.open(self.workspace.path(relative), "rb") as file:
+            parquet = pq.ParquetFile(file)
+            if len(wanted) and (last := int(wanted[-1] & 0xFFFFFFFF)) >= parquet.metadata.num_rows:
+                raise ValueError(
+                    f"{self.workspace.path(relative)} has {parquet.metadata.num_rows} rows and {part_path('signatures', part)} "
+                    f"has a row {last}: they are not of one run; run `starmill curate` again"
+                )
+            first = int(bands.file_ids(part, np.array(0)))
+            for group in range(parquet.num_row_groups):
+                end = first + parquet.metadata.row_group(group).num_rows
+                here = wanted[(wanted >= first) & (wanted < end)]
+                if len(here):
+                    table = parquet.read_row_group(group, columns=list(columns)).take(pa.array(here - first))
+                    yield here, table.combine_chunks().to_batches()[0]
+                first = end
+
+    def _plausible(self, part: int, pairs: np.ndarray) -> tuple[np.ndarray, pa.Table]:
+        """Return the pairs whose signatures may be at the threshold, and FILE rows of all files of `pairs`."""
+        ids, minima, described = self._candidates(part, pairs[pairs >> 32 == part])
+        kept = [np.empty((0, 2), np.int64)]
+        for other, some in _by_other(pairs):
+            their_ids, their_minima, theirs = (ids, minima, []) if other == part else self._candidates(other, some[:, 1])
+            places = np.stack([np.searchsorted(ids, some[:, 0]), np.searchsorted(their_ids, some[:, 1])], axis=1)
+            kept.append(some[verify.plausible(minima, their_minima, places, self.options)])
+            described += theirs
+        return np.concatenate(kept), pa.Table.from_batches(described, clusters.FILE)
+
+    def _candidates(self, part: int, files: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[pa.RecordBatch]]:
+        """Return the distinct ids, ascending, the signatures, uint32[ids, permutations], and FILE blocks of files of a part."""
+        columns = [*clusters.RANKING, *clusters.IDENTITY, "signature"]
+        ids, minima, described = [np.empty(0, np.int64)], [np.empty((0, self.options.permutations), np.uint32)], []
+        for here, block in self._rows("signatures", part, files, columns):
+            ids.append(here)
+            minima.append(matrix(block.column("signature"), self.options.permutations))
+            described.append(clusters.describe(block, here))
+        return np.concatenate(ids), np.concatenate(minima), described
+
+
+def _keyed(work: Callable[..., Iterator[Keyed]]) -> beam.ParDo:
+    # Said out loud, so that blocks travel by the Arrow coder.
+    return beam.FlatMap(work).with_output_types(tuple[int, pa.RecordBatch])
+
+
+def _by_part(removed: pa.RecordBatch, column: str) -> Iterator[Keyed]:
+    return bands.partition(removed, removed.column(column).to_numpy() >> 32)
+
+
+def _by_other(pairs: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    parts = pairs[:, 1] >> 32
+    return ((part, pairs[parts == part]) for part in np.unique(parts).tolist())
+
+
+def _verdicts(removed: pa.Table) -> pa.RecordBatch:
+    """REMOVAL rows, all null where a file stays -> VERDICTS rows."""
+    is_exact = removed.column("exact")
+    verdict = {
+        "keep": pc.is_null(is_exact),
+        "reason": pc.if_else(is_exact, "exact_duplicate", "near_duplicate"),
+        **{name: removed.column(name) for name in ("kept_repo_name", "kept_path", "kept_content_id", "jaccard")},
+        "cluster_id": removed.column("kept_content_id"),
+    }
+    table = pa.table(list(verdict.values()), schema=schema.VERDICTS).combine_chunks()
+    return table.to_batches()[0]

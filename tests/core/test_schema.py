@@ -5,9 +5,33 @@ import pyarrow as pa
 from starmill.core import schema
 
 # Columns of bigcode/the-stack-v2 that a file-level row has here too (dataset card).
-STACK_V2 = """blob_id directory_id path content_id detected_licenses license_type repo_name snapshot_id revision_id branch_name
-visit_date revision_date committer_date github_id star_events_count fork_events_count gha_license_id gha_created_at gha_language
-src_encoding language is_vendor is_generated length_bytes extension""".split()
+STACK_V2 = [
+    "blob_id",
+    "directory_id",
+    "path",
+    "content_id",
+    "detected_licenses",
+    "license_type",
+    "repo_name",
+    "snapshot_id",
+    "revision_id",
+    "branch_name",
+    "visit_date",
+    "revision_date",
+    "committer_date",
+    "github_id",
+    "star_events_count",
+    "fork_events_count",
+    "gha_license_id",
+    "gha_created_at",
+    "gha_language",
+    "src_encoding",
+    "language",
+    "is_vendor",
+    "is_generated",
+    "length_bytes",
+    "extension",
+]
 
 
 def test_columns_are_those_of_the_stack_v2() -> None:

@@ -16,17 +16,24 @@ import pytest
 STDLIB = Path(sysconfig.get_path("stdlib"))
 TASK = {
     "task_id": "Own/0",
-    "prompt": 'def spread(values):\n    """Return the distance between the largest and the smallest of the given values, or zero."""\n',
-    "canonical_solution": "    largest = max(values, default=0)\n    smallest = min(values, default=0)\n    return largest - smallest\n",
+    "prompt": 'def spread(values):\n    """Return the distance between the largest and the smallest of the given values."""\n',
+    "canonical_solution": """    largest = max(values, default=0)
+    smallest = min(values, default=0)
+    return largest - smallest
+""",
 }
 
 
 def git(folder: Path, *arguments: str) -> str:
     """Run git on a repository, with nothing of the machine's configuration."""
-    who = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "a"), ("EMAIL", "a@b.c"))}
+    who = {
+        f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "a"), ("EMAIL", "a@b.c"))
+    }
     clean = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1", **who}
     dated = {"GIT_AUTHOR_DATE": "2020-01-01T00:00:00Z", "GIT_COMMITTER_DATE": "2020-01-01T00:00:00Z"}
-    return subprocess.run(["git", *arguments], cwd=folder, env={**clean, **dated}, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        ["git", *arguments], cwd=folder, env={**clean, **dated}, check=True, capture_output=True, text=True
+    ).stdout
 
 
 def commit(folder: Path, files: dict[str, str]) -> Path:
@@ -51,11 +58,16 @@ def license_text(name: str) -> str:
 
 def build_tree(root: Path) -> Path:
     """Write the whole tree below `root`."""
-    code = {f"lib/{n}.py": (STDLIB / f"{n}.py").read_text() for n in ("bisect", "textwrap", "shlex", "queue", "calendar", "heapq")}
+    code = {
+        f"lib/{n}.py": (STDLIB / f"{n}.py").read_text() for n in ("bisect", "textwrap", "shlex", "queue", "calendar", "heapq")
+    }
     alpha = {"LICENSE": license_text("mit"), **code, "empty.py": "", "web/app.min.js": "var a=1;" * 400}
     commit(root / "alpha", alpha)
     twin = code["lib/textwrap.py"].replace("# Written by", "# Copied from what was written by", 1)
-    commit(root / "beta-work", {"src/wrap.py": twin, "src/bisect.py": code["lib/bisect.py"], "src/sched.py": (STDLIB / "sched.py").read_text()})
+    commit(
+        root / "beta-work",
+        {"src/wrap.py": twin, "src/bisect.py": code["lib/bisect.py"], "src/sched.py": (STDLIB / "sched.py").read_text()},
+    )
     git(root, "clone", "-q", "--bare", "beta-work", "beta.git")
     shutil.rmtree(root / "beta-work")
     commit(root / "gamma", {"COPYING": license_text("gpl-3.0"), "main.py": (STDLIB / "gzip.py").read_text()})

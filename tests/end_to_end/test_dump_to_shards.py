@@ -29,12 +29,22 @@ def inputs(tree: Path) -> Counter[tuple[str, str]]:
 
 
 def dropped(work: Path) -> list[dict]:
-    return [row for stage in STAGES for part in sorted((work / "dropped" / stage).glob("*.parquet")) for row in pq.read_table(part).to_pylist()]
+    return [
+        row
+        for stage in STAGES
+        for part in sorted((work / "dropped" / stage).glob("*.parquet"))
+        for row in pq.read_table(part).to_pylist()
+    ]
 
 
 def in_shards(work: Path) -> list[tuple[str, str]]:
     tables = [pq.read_table(part).to_pylist() for part in sorted((work / "shards").glob("*.docs.parquet"))]
-    return [(document["repo_name"], "/" + file["path"].lstrip("/")) for table in tables for document in table for file in document["files"]]
+    return [
+        (document["repo_name"], "/" + file["path"].lstrip("/"))
+        for table in tables
+        for document in table
+        for file in document["files"]
+    ]
 
 
 def digests(work: Path) -> dict[str, list[str]]:
@@ -94,7 +104,10 @@ def test_a_literal_sentinel_stays_text(milled: Path) -> None:
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ("alpha:/lib/heapq.py", ["kept as Python, permissive (MIT)", "dedup     kept", "release   kept", "tokenize  in shards/"]),
+        (
+            "alpha:/lib/heapq.py",
+            ["kept as Python, permissive (MIT)", "dedup     kept", "release   kept", "tokenize  in shards/"],
+        ),
         ("alpha:/web/app.min.js", ["dropped by"]),
         ("beta.git:/src/wrap.py", ["near_duplicate", "kept instead: alpha:/lib/textwrap.py", "Jaccard 0."]),
         ("/stats.py", ["contaminated", "Own/0"]),
@@ -139,7 +152,7 @@ def test_killed_and_continued_gives_the_same_shards(milled: Path) -> None:
         assert not orphans(milled / "killed")
     starmill("run", "recipe.yaml", "--workers", "2", "--workspace", "killed", cwd=milled)
     assert digests(milled / "killed") == digests(milled / "work")
-    assert not [p for p in (milled / "killed").rglob(".tmp-*")]
+    assert not list((milled / "killed").rglob(".tmp-*"))
 
 
 def orphans(workspace: Path) -> list[str]:

@@ -5,6 +5,7 @@ shuffle moves arrays, never one element a key. Two files with an equal key are c
 Datasets, 3.4); the 64-bit key hides the band's number and, where the scope is a language, the language.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -57,10 +58,12 @@ def band_blocks(signatures: pa.Array, files: np.ndarray, scope: np.ndarray, opti
 
 def partition(block: pa.RecordBatch, numbers: np.ndarray) -> Partitioned:
     """Yield (number, rows of `block` with that number), by ascending number; rows keep their order."""
+    if not len(numbers):
+        return
     order = np.argsort(numbers, kind="stable")
     block, numbers = block.take(pa.array(order)), numbers[order]
-    starts = np.flatnonzero(np.concatenate([[True], numbers[1:] != numbers[:-1]])) if len(numbers) else np.empty(0, np.int64)
-    for start, end in zip(starts, np.append(starts[1:], len(numbers)), strict=True):
+    bounds = [0, *(np.flatnonzero(numbers[1:] != numbers[:-1]) + 1).tolist(), len(numbers)]
+    for start, end in itertools.pairwise(bounds):
         yield int(numbers[start]), block.slice(start, end - start)
 
 

@@ -27,9 +27,7 @@ def least_agreement(permutations: int, threshold: float) -> int:
     return permutations
 
 
-def plausible(
-    left: np.ndarray, right: np.ndarray, pairs: np.ndarray, options: MinHash, chunk: int = 1 << 14
-) -> np.ndarray:
+def plausible(left: np.ndarray, right: np.ndarray, pairs: np.ndarray, options: MinHash, chunk: int = 1 << 14) -> np.ndarray:
     """Return bool[n]: which pairs (int64[n, 2]: a row of `left`, a row of `right`) may be at the threshold.
 
     `left` and `right` are uint32[rows, permutations]; a chunk of pairs at a time is looked up in them.
@@ -47,10 +45,8 @@ def shingle_sets(files: Iterable[int], texts: pa.Array, words: int) -> dict[int,
     return {file: shingles(text.as_buffer(), words) for file, text in zip(files, texts, strict=True)}
 
 
-def jaccards(
-    pairs: np.ndarray, left: dict[int, np.ndarray], right: dict[int, np.ndarray], chunk: int = 1 << 14
-) -> np.ndarray:
-    """Return the exact similarity, float64[n], of each pair of file ids (int64[n, 2]), the first in `left`, the second in `right`.
+def jaccards(pairs: np.ndarray, left: dict[int, np.ndarray], right: dict[int, np.ndarray], chunk: int = 1 << 14) -> np.ndarray:
+    """Return the exact similarity, float64[n], of pairs of file ids (int64[n, 2]): the first in `left`, the second in `right`.
 
     Pairs sorted by their first file are the cheapest: a chunk of them needs few sets.
     """

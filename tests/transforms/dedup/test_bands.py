@@ -1,0 +1,105 @@
+"""Band keys and candidate pairs against the definition: all pairs of files that agree in all rows of some band."""
+
+from collections import Counter
+from itertools import combinations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from starmill.transforms.dedup import bands
+from starmill.transforms.dedup.minhash import MinHash
+
+OPTIONS = MinHash(permutations=8, bands=3, rows=2)
+
+
+def signed(rows: np.ndarray) -> pa.Array:
+    return pa.array([r.astype("<u4").tobytes() for r in rows], pa.binary())
+
+
+def keyed(rows: np.ndarray, languages: list[str | None], options: MinHash, partitions: int) -> list[tuple[int, pa.RecordBatch]]:
+    scopes = bands.scopes(pa.array(languages, pa.string()), options)
+    files = bands.file_ids(3, np.arange(len(rows)))
+    return list(bands.band_blocks(signed(rows), files, scopes, options, partitions))
+
+
+def found(blocks: list[tuple[int, pa.RecordBatch]]) -> set[tuple[int, int]]:
+    pairs = set()
+    for number in {n for n, _ in blocks}:
+        for block in bands.candidates([b for n, b in blocks if n == number]):
+            pairs |= {(a & 0xFFFFFFFF, b & 0xFFFFFFFF) for a, b in zip(*block.to_pydict().values(), strict=True)}
+    return pairs
+
+
+@pytest.mark.parametrize("partitions", [1, 5, 64])
+@pytest.mark.parametrize("scope", ["all", "language"])
+def test_candidates_are_the_pairs_that_share_a_band(partitions, scope):
+    rows = np.random.default_rng(0).integers(0, 3, (60, 8))
+    languages = ["C" if i % 3 else None for i in range(60)]
+    options = MinHash(permutations=8, bands=3, rows=2, scope=scope)
+    expected = {
+        (i, j)
+        for i, j in combinations(range(60), 2)
+        if any((rows[i, k : k + 2] == rows[j, k : k + 2]).all() for k in (0, 2, 4))
+        and (scope == "all" or languages[i] == languages[j])
+    }
+    assert 100 < len(expected) < 60 * 59 / 2
+    assert found(keyed(rows, languages, options, partitions)) == expected
+
+
+def test_equal_minima_of_different_bands_are_no_match():
+    rows = np.array([[1, 2, 8, 8, 8, 8, 0, 0], [9, 9, 1, 2, 9, 9, 0, 0], [7, 7, 7, 7, 1, 2, 0, 0]])
+    assert found(keyed(rows, ["C"] * 3, OPTIONS, 2)) == set()
+
+
+def test_files_without_signature_have_no_keys():
+    files = bands.file_ids(0, np.arange(2))
+    nothing = np.zeros(2, np.uint64)
+    assert list(bands.band_blocks(pa.nulls(2, pa.binary()), files, nothing, OPTIONS, 4)) == []
+    [(_, block)] = bands.band_blocks(pa.array([None, bytes(32)], pa.binary()), files, nothing, OPTIONS, 1)
+    assert block.column("file").to_pylist() == [1, 1, 1]
+
+
+def test_a_hot_bucket_comes_in_chunks_without_repeats():
+    n = 700
+    block = pa.record_batch([np.zeros(n, np.uint64), np.random.default_rng(0).permutation(n)], schema=bands.BAND)
+    seen: Counter[tuple[int, int]] = Counter()
+    for pairs in bands.candidates([block.slice(0, 300), block.slice(300)], chunk=10_000):
+        assert pairs.num_rows < 10_000 + n
+        seen.update(zip(*pairs.to_pydict().values(), strict=True))
+    assert seen == Counter(combinations(range(n), 2))
+
+
+def test_no_blocks_no_candidates():
+    assert list(bands.candidates([])) == []
+    assert bands.merge([]).shape == (0, 2)
+
+
+def test_merge_removes_repeats_across_blocks():
+    pairs = np.random.default_rng(4).integers(0, 30, (500, 2))
+    pairs = np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1)
+    blocks = [pa.record_batch([b[:, 0].copy(), b[:, 1].copy()], schema=bands.PAIR) for b in np.array_split(pairs, 9)]
+    expected = sorted(set(map(tuple, pairs.tolist())))
+    assert [tuple(p) for p in bands.merge(blocks, limit=100).tolist()] == expected
+    assert [tuple(p) for p in bands.merge(blocks[::-1]).tolist()] == expected
+
+
+def test_the_verifying_part_is_one_of_the_two_and_work_is_spread():
+    parts = [*list(combinations(range(20), 2)), (4, 4)]
+    a, b = (np.concatenate([bands.file_ids(p[side], np.array([9])) for p in parts]) for side in (0, 1))
+    anchors = bands.anchors(pa.record_batch([a, b], schema=bands.PAIR)).tolist()
+    assert all(anchor in pair for anchor, pair in zip(anchors, parts, strict=True))
+    assert max(Counter(anchors).values()) <= 11, "each of 20 parts verifies about half of its 19 partners"
+
+
+def test_partition_keeps_order_within_a_number():
+    block = pa.record_batch([pa.array([10, 11, 12, 13, 14])], names=["x"])
+    parts = [(n, b.column("x").to_pylist()) for n, b in bands.partition(block, np.array([2, 0, 2, 0, 5]))]
+    assert parts == [(0, [11, 13]), (2, [10, 12]), (5, [14])]
+    assert list(bands.partition(block.slice(0, 0), np.empty(0, np.int64))) == []
+
+
+def test_file_ids_hold_part_and_row():
+    ids = bands.file_ids(2**31 - 1, np.array([0, 2**31 - 1]))
+    assert (ids >> 32).tolist() == [2**31 - 1] * 2
+    assert (ids & 0xFFFFFFFF).tolist() == [0, 2**31 - 1]

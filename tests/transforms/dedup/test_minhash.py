@@ -1,0 +1,212 @@
+"""Signatures against a slow reference in plain Python, with and without numba, and against the similarity that they estimate."""
+
+import random
+import re
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import starmill.transforms.dedup as package
+from starmill.core import schema, seeds
+from starmill.transforms.dedup import minhash
+from starmill.transforms.dedup.minhash import MinHash, shingles, signature_rows, signatures
+
+MASK = 2**64 - 1
+SMALL = MinHash(permutations=16, bands=4, rows=4)
+
+
+@pytest.fixture
+def without_numba(monkeypatch):
+    """The state of an installation where the kernel cannot be imported."""
+    monkeypatch.delattr(package, "kernel", raising=False)
+    monkeypatch.setitem(sys.modules, "starmill.transforms.dedup.kernel", None)
+    minhash.compiled.cache_clear()
+    yield
+    minhash.compiled.cache_clear()
+
+
+def mixed(x: int) -> int:
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & MASK
+    return x ^ (x >> 31)
+
+
+def reference_shingles(text: bytes, words: int = 5) -> list[int]:
+    hashes = []
+    for word in re.findall(rb"[A-Za-z0-9_\x80-\xff]+", text):
+        h = 0
+        for byte in word:
+            h = (h * 0x9E3779B97F4A7C15 + byte) & MASK
+        hashes.append(mixed(h))
+    result = []
+    for i in range(len(hashes) - words + 1):
+        h = 0
+        for word_hash in hashes[i : i + words]:
+            h = (h * 0xD6E8FEB86659FD93 + word_hash) & MASK
+        result.append(mixed(h))
+    return result
+
+
+def reference_signature(text: bytes, options: MinHash) -> bytes | None:
+    found = reference_shingles(text, options.shingle_words)
+    if not found:
+        return None
+    a, b = seeds.generator(options.seed, "minhash").integers(0, 2**32, (2, options.permutations), np.uint32).tolist()
+    minima = [min(((m | 1) * (h >> 32) + n) % 2**32 for h in found) for m, n in zip(a, b, strict=True)]
+    return b"".join(m.to_bytes(4, "little") for m in minima)
+
+
+TEXTS = st.lists(
+    st.one_of(
+        st.text(max_size=80), st.lists(st.sampled_from(["a", "b", "x1", "_", "é", "日本", "self.x", "\r\n"])).map(" ".join)
+    ),
+    max_size=6,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(texts=TEXTS, words=st.integers(1, 6))
+def test_kernel_equals_the_reference(texts, words):
+    options = MinHash(permutations=16, bands=4, rows=4, shingle_words=words, seed=7)
+    assert minhash.compiled() is not None
+    expected = [reference_signature(t.encode(), options) for t in texts]
+    assert signatures(pa.array(texts, pa.string()), options).to_pylist() == expected
+    for text in texts:
+        assert shingles(text.encode(), words).tolist() == sorted(set(reference_shingles(text.encode(), words)))
+
+
+def test_numpy_equals_the_reference(without_numba):
+    draw = random.Random(3)
+    texts = [
+        "",
+        "a b c d",
+        "a b c d e",
+        "é" * 50 + " x y z w",
+        *("".join(draw.choices("ab1_ .\né", k=n)) for n in range(0, 400, 7)),
+    ]
+    assert minhash.compiled() is None
+    for words in (1, 2, 5):
+        options = MinHash(permutations=16, bands=4, rows=4, shingle_words=words)
+        assert signatures(pa.array(texts), options).to_pylist() == [reference_signature(t.encode(), options) for t in texts]
+        for text in texts:
+            assert shingles(text.encode(), words).tolist() == sorted(set(reference_shingles(text.encode(), words)))
+
+
+def test_five_megabytes_are_the_same_with_and_without_numba(request):
+    draw = random.Random(5)
+    vocabulary = ["".join(draw.choices("abcdefghij_0123456789", k=draw.randint(1, 12))) for _ in range(3000)]
+    text = " ".join(draw.choices(vocabulary, k=760_000))
+    assert len(text) > 5_000_000
+    texts = pa.array([text, "x" * 2_000_000, "if x: return y + z"])
+    compiled = signatures(texts, MinHash()).to_pylist()
+    request.getfixturevalue("without_numba")
+    assert signatures(texts, MinHash()).to_pylist() == compiled
+    assert [s is None for s in compiled] == [False, True, False]
+
+
+def test_agreement_estimates_jaccard():
+    draw = random.Random(11)
+    errors, deviations = [], []
+    for _ in range(150):
+        words = [f"w{draw.randrange(10**9)}" for _ in range(900)]
+        other = list(words)
+        for place in draw.sample(range(900), draw.choice([3, 10, 25, 60, 120, 300])):
+            other[place] = f"w{draw.randrange(10**9)}"
+        a, b = (set(zip(*(w[i:] for i in range(5)), strict=False)) for w in (words, other))
+        true = len(a & b) / len(a | b)
+        left, right = (
+            np.frombuffer(s, "<u4") for s in signatures(pa.array([" ".join(words), " ".join(other)]), MinHash()).to_pylist()
+        )
+        error = float((left == right).mean()) - true
+        errors.append(error)
+        deviations.append(abs(error) / (true * (1 - true) / 256) ** 0.5)
+    assert max(deviations) < 5, "a pair is further off than chance allows"
+    assert abs(np.mean(errors)) < 0.008, "the estimate is biased"
+    assert 0.6 < np.sqrt(np.mean(np.square(deviations))) < 1.3, "the spread is not that of 256 independent permutations"
+
+
+def test_words_decide_and_case_and_digits_count():
+    def same(a: str, b: str) -> bool:
+        one, two = signatures(pa.array([a, b]), SMALL).to_pylist()
+        return one == two
+
+    base = "int main(int argc, char **argv) { return 10; }"
+    assert same(base, "int main(int argc,\r\n\tchar **argv)\r\n{ return 10; }")
+    assert not same(base, base.replace("10", "11"))
+    assert not same(base, base.replace("main", "Main"))
+
+
+def test_short_files_have_no_signature():
+    texts = ["", "a b c d", "+ - * / ( ) [ ]", "é", None, "a b c d e"]
+    assert signatures(pa.array(texts), SMALL).is_valid().to_pylist() == [False] * 5 + [True]
+
+
+def test_any_string_layout():
+    texts = ["one two three four five six", "", "x", None, "five four three two one zero"] * 2
+    plain = signatures(pa.array(texts), SMALL)
+    assert signatures(pa.array(texts, pa.large_string()), SMALL).equals(plain)
+    assert signatures(pa.chunked_array([texts[:3], texts[3:]]), SMALL).equals(plain)
+    assert signatures(pa.array(["pad"] * 3 + texts + ["pad"]).slice(3, 10), SMALL).equals(plain)
+    assert signatures(pa.array([], pa.string()), SMALL).equals(pa.array([], pa.binary()))
+    assert signatures(pa.array([None, None], pa.string()), SMALL).to_pylist() == [None, None]
+
+
+def test_signatures_never_change():
+    # A signature is stored: a change of any constant would silently part old data from new.
+    [signature] = signatures(pa.array(["def add(left, right):\n    return left + right\n"]), MinHash()).to_pylist()
+    assert len(signature) == 1024
+    assert np.frombuffer(signature, "<u4")[:3].tolist() == GOLDEN
+
+
+GOLDEN = [0, 0, 0]
+
+
+def test_seeds_draw_other_permutations():
+    text = pa.array(["one two three four five six"])
+    one, two = (signatures(text, MinHash(seed=s)).to_pylist() for s in (0, 1))
+    assert one != two
+
+
+def test_signature_rows_follow_the_block():
+    block = schema.conform(
+        pa.RecordBatch.from_pylist(
+            [
+                {"repo_name": "r", "path": "/a", "star_events_count": 3, "content": "one two three four five"},
+                {"repo_name": "r", "path": "/b", "star_events_count": 4, "content": "short"},
+            ]
+        ),
+        schema.CURATED,
+    )
+    rows = signature_rows(block, SMALL)
+    assert rows.schema.equals(schema.SIGNATURES)
+    assert rows.column("path").to_pylist() == ["/a", "/b"]
+    assert rows.column("star_events_count").to_pylist() == [3, 4]
+    assert rows.column("signature").to_pylist() == [reference_signature(b"one two three four five", SMALL), None]
+    assert signature_rows(block, MinHash(near=False)).column("signature").null_count == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"permutations": 128}, "bands=32 x rows=8 need 256 permutations, there are permutations=128"),
+        ({"threshold": 0.0}, "threshold=0.0"),
+        ({"threshold": 1.5}, "threshold=1.5"),
+        ({"shingle_words": 0}, "shingle_words=0"),
+        ({"bands": -1}, "bands=-1"),
+        ({"scope": "repository"}, "scope='repository': give 'all' or 'language'"),
+    ],
+)
+def test_options_that_cannot_work(wrong, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        MinHash(**wrong)
+
+
+def test_signatures_of_other_options_are_refused():
+    column = signatures(pa.array(["one two three four five"]), SMALL)
+    with pytest.raises(ValueError, match="16 permutations, the options say 256"):
+        minhash.matrix(column, 256)
+    assert minhash.matrix(column, 16).shape == (1, 16)
