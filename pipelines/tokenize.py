@@ -1,6 +1,7 @@
 """Tokenize: repositories to documents, documents to ids, shard k from part k."""
 
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -8,6 +9,7 @@ import pyarrow as pa
 from starmill.core.dataset import Sidecar, Workspace, part_path
 from starmill.core.shards import ShardWriter
 from starmill.core.tokenizer import Tokenizer
+from starmill.pipelines import tokenizer
 from starmill.pipelines.ledger import Ledger, lineage
 from starmill.transforms.beam import PartRef
 from starmill.transforms.format import Format, documents
@@ -16,29 +18,33 @@ from starmill.transforms.tokenize import tokenize
 
 @dataclass(frozen=True)
 class TokenizePart:
-    """dataset/part-k -> shards/part-k.{bin,idx,docs.parquet}."""
+    """dataset/part-k -> shards/part-k.{bin,idx,docs.parquet}, with the workspace's tokenizer of this sha256."""
 
     workspace: Workspace
     format: Format
-    tokenizer_path: str
+    sha256: str
 
     def __call__(self, ref: PartRef) -> Sidecar:
         """Tokenize one part and publish its shard."""
         ledger = Ledger("tokenize", ref.part, ref.key, lineage(self.workspace, ("release", ref.part)))
-        writer = ShardWriter(_tokenizer(self.workspace, self.tokenizer_path))
+        vocabulary = _tokenizer(self.workspace, self.sha256)
+        writer = ShardWriter(vocabulary.eod)
 
-        def counted() -> "pa.RecordBatch":
+        def counted() -> Iterator[pa.RecordBatch]:
             for block in self.workspace.blocks(part_path("dataset", ref.part)):
                 ledger.keep(block)
                 yield block
 
-        for document in tokenize(documents(counted(), self.format), _tokenizer(self.workspace, self.tokenizer_path)):
-            writer.add(document)
+        for made in tokenize(documents(counted(), self.format), vocabulary):
+            writer.add(made.ids, made.document.source, made.document.repo_name, made.document.language, made.files)
         for suffix, data in writer.finish().items():
             ledger.add(part_path("shards", ref.part, suffix), data)
         return ledger.commit(self.workspace)
 
 
 @functools.lru_cache(maxsize=1)
-def _tokenizer(workspace: Workspace, path: str) -> Tokenizer:
-    return Tokenizer.load(workspace.read(path))
+def _tokenizer(workspace: Workspace, sha256: str) -> Tokenizer:
+    found = Tokenizer.load(workspace.read(tokenizer.PATH))
+    if found.sha256 != sha256:
+        raise ValueError(f"{workspace.path(tokenizer.PATH)} changed under a running stage; run again")
+    return found

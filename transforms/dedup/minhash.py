@@ -134,9 +134,11 @@ def _buffers(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     wide = pa.types.is_large_string(texts.type) or pa.types.is_large_binary(texts.type)
     _, offsets, data = texts.buffers()
     if not len(texts) or data is None:
-        return np.empty(0, np.uint8), np.zeros(len(texts) + 1, np.int64)
+        return np.frombuffer(b"", np.uint8), np.zeros(len(texts) + 1, np.int64)
     positions = np.frombuffer(offsets, np.int64 if wide else np.int32)[texts.offset : texts.offset + len(texts) + 1]
-    return np.frombuffer(data, np.uint8), positions.astype(np.int64)
+    values = np.frombuffer(data, np.uint8)
+    values.setflags(write=False)  # one type, whoever allocated the buffer: the kernel compiles once
+    return values, positions.astype(np.int64)
 
 
 def _binary(minima: np.ndarray, valid: np.ndarray) -> pa.Array:

@@ -1,7 +1,7 @@
 """From candidates to edges: the estimate from signatures drops most false pairs, exact Jaccard over shingle sets decides.
 
 The estimate loses no true pair: agreement of n permutations at similarity t is a binomial of (n, t), and the least agreement
-that passes is so low that a pair exactly at the threshold falls below it with probability under 1e-9 (135 of 256 at 0.7).
+that passes is so low that a pair exactly at the threshold falls below it with probability under 1e-9 (133 of 256 at 0.7).
 """
 
 import functools

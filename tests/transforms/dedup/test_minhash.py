@@ -1,4 +1,4 @@
-"""Signatures against a slow reference in plain Python, with and without numba, and against the similarity that they estimate."""
+"""Signatures against a slow reference in plain Python, with and without numba, and against true similarity."""
 
 import random
 import re
@@ -159,10 +159,7 @@ def test_signatures_never_change():
     # A signature is stored: a change of any constant would silently part old data from new.
     [signature] = signatures(pa.array(["def add(left, right):\n    return left + right\n"]), MinHash()).to_pylist()
     assert len(signature) == 1024
-    assert np.frombuffer(signature, "<u4")[:3].tolist() == GOLDEN
-
-
-GOLDEN = [0, 0, 0]
+    assert np.frombuffer(signature, "<u4")[:3].tolist() == [192566397, 1626594630, 243812726]
 
 
 def test_seeds_draw_other_permutations():

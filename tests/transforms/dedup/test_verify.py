@@ -1,4 +1,4 @@
-"""Estimate and exact similarity; then signatures, bands, verification and resolution together on real code, against brute force."""
+"""Estimate and exact similarity; then signatures, bands, verification and clusters on real code, against brute force."""
 
 import random
 import re

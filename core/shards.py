@@ -1,0 +1,180 @@
+"""The token shard: Megatron's indexed dataset (`.bin` + `.idx`, uint16) plus a side table that leads each token to its file.
+
+It is the only contract between data and training. The `.idx` layout is Megatron-LM's version 1: magic, version, dtype code, counts of
+sequences and document boundaries, then int32 lengths, int64 byte offsets, int64 document boundaries, all little-endian. A
+document is one sequence and ends with `<|endoftext|>`.
+"""
+
+import functools
+import struct
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from starmill.core.dataset import ParquetPart, Workspace
+
+MAGIC = b"MMIDIDX\x00\x00"
+VERSION = 1
+UINT16 = 8  # Megatron's code of the token type
+HEADER = struct.Struct("<9sQBQQ")
+
+# One row a document. `token_start` of a document counts in the shard; that of a file counts in its document, and its span
+# covers the path line, if there is one, and the code. `token_count` of a document includes its `<|endoftext|>`.
+DOCS = pa.schema(
+    [
+        ("document", pa.int64()),
+        ("source", pa.string()),
+        ("repo_name", pa.string()),
+        ("language", pa.string()),
+        ("token_start", pa.int64()),
+        ("token_count", pa.int64()),
+        (
+            "files",
+            pa.list_(
+                pa.struct(
+                    [
+                        ("path", pa.string()),
+                        ("content_id", pa.string()),
+                        ("language", pa.string()),
+                        ("token_start", pa.int64()),
+                        ("token_count", pa.int64()),
+                    ]
+                )
+            ),
+        ),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSpan:
+    """Where one file's tokens lie in its document."""
+
+    path: str
+    content_id: str
+    language: str
+    token_start: int
+    token_count: int
+
+
+class ShardError(ValueError):
+    """A shard that cannot be read; the message names the file and what is wrong with it."""
+
+
+class ShardWriter:
+    """Collects documents in memory; `finish` returns the three files. Needs two bytes a token."""
+
+    def __init__(self, eod: int) -> None:
+        """Start an empty shard whose documents end with the id `eod`."""
+        self._eod = np.array([eod], np.uint16)
+        self._tokens: list[np.ndarray] = []
+        self._end = 0
+        self._lengths: list[int] = []
+        self._rows: list[dict[str, object]] = []
+
+    def add(self, ids: np.ndarray, source: str, repo_name: str, language: str, files: Sequence[TokenSpan]) -> None:
+        """Append one document: uint16 ids without the final `<|endoftext|>`, which is added here."""
+        start, count = self._end, len(ids) + 1
+        self._tokens += [np.asarray(ids, np.uint16), self._eod]
+        self._end += count
+        self._lengths.append(count)
+        self._rows.append(
+            {
+                "document": len(self._rows),
+                "source": source,
+                "repo_name": repo_name,
+                "language": language,
+                "token_start": start,
+                "token_count": count,
+                "files": [asdict(f) for f in files],
+            }
+        )
+
+    def finish(self) -> dict[str, bytes | pa.Buffer]:
+        """Return the contents by suffix: bin, idx, docs.parquet."""
+        table = ParquetPart(DOCS)
+        for row in range(0, len(self._rows), 1000):
+            table.write(pa.RecordBatch.from_pylist(self._rows[row : row + 1000], schema=DOCS))
+        tokens = np.concatenate(self._tokens) if self._tokens else np.zeros(0, np.uint16)
+        return {
+            "bin": pa.py_buffer(tokens.astype("<u2", copy=False)),
+            "idx": index(self._lengths),
+            "docs.parquet": table.close(),
+        }
+
+
+def index(lengths: Sequence[int]) -> bytes:
+    """Return the `.idx` of documents of these token counts."""
+    sizes = np.asarray(lengths, np.int64)
+    if len(sizes) and sizes.max() >= 2**31:
+        raise ShardError(f"a document of {sizes.max()} tokens is above Megatron's limit of 2^31")
+    offsets = np.concatenate([[0], np.cumsum(sizes)])[:-1] * 2 if len(sizes) else sizes
+    boundaries = np.arange(len(sizes) + 1)
+    header = HEADER.pack(MAGIC, VERSION, UINT16, len(sizes), len(boundaries))
+    return header + sizes.astype("<i4").tobytes() + offsets.astype("<i8").tobytes() + boundaries.astype("<i8").tobytes()
+
+
+class ShardReader:
+    """One shard, memory-mapped. `prefix` is its path without suffix."""
+
+    def __init__(self, prefix: str) -> None:
+        """Read the index and check it against the token file. Raises ShardError or FileNotFoundError."""
+        self.prefix = prefix
+        data = Path(f"{prefix}.idx").read_bytes()
+        if len(data) < HEADER.size or data[:9] != MAGIC:
+            raise ShardError(f"{prefix}.idx: not the index of a shard (wrong magic)")
+        _, version, dtype, count, boundaries = HEADER.unpack_from(data)
+        if version != VERSION or dtype != UINT16:
+            raise ShardError(
+                f"{prefix}.idx: version {version}, token type {dtype}; this reads version {VERSION} of uint16 (8) only"
+            )
+        if len(data) != HEADER.size + 12 * count + 8 * boundaries:
+            raise ShardError(f"{prefix}.idx: {len(data)} bytes do not hold {count} documents; it is cut off")
+        self.lengths = np.frombuffer(data, "<i4", count, HEADER.size)
+        self.starts = np.frombuffer(data, "<i8", count, HEADER.size + 4 * count) // 2
+        expected, size = 2 * int(self.lengths.sum(dtype=np.int64)), Path(f"{prefix}.bin").stat().st_size
+        if size != expected:
+            raise ShardError(f"{prefix}.bin: {size} bytes where the index says {expected}; copy the shard again")
+        self._tokens = np.memmap(f"{prefix}.bin", "<u2", "r") if size else np.zeros(0, np.uint16)
+
+    @property
+    def documents(self) -> int:
+        """The number of documents."""
+        return len(self.lengths)
+
+    def tokens(self, document: int) -> np.ndarray:
+        """Return the uint16 ids of one document, `<|endoftext|>` included, as a view of the file."""
+        start = self.starts[document]
+        return self._tokens[start : start + self.lengths[document]]
+
+    @functools.cached_property
+    def table(self) -> pa.Table:
+        """The side table (schema DOCS)."""
+        return pq.read_table(f"{self.prefix}.docs.parquet")
+
+    def locate(self, token: int) -> tuple[int, str | None, str | None]:
+        """Return (document, path, content_id) of the token at this offset in the shard; None between files."""
+        document = int(np.searchsorted(self.starts, token, side="right")) - 1
+        if not 0 <= token < int(self.lengths.sum(dtype=np.int64)):
+            raise IndexError(f"{self.prefix}: no token {token}")
+        inside = token - int(self.starts[document])
+        for file in self.table.column("files")[document].as_py():
+            if file["token_start"] <= inside < file["token_start"] + file["token_count"]:
+                return document, file["path"], file["content_id"]
+        return document, None, None
+
+
+def open_shards(workspace_url: str) -> list[ShardReader]:
+    """Open the shards of a finished workspace, in the order of its manifest. Raises ShardError if there are none."""
+    workspace = Workspace(workspace_url)
+    if not workspace.is_local:
+        raise ShardError(f"{workspace_url}: shards are memory-mapped; copy {workspace_url}/shards to a local disk first")
+    manifest = workspace.manifest("tokenize")
+    if manifest is None:
+        raise ShardError(f"{workspace_url}: no shards/manifest.json, so the shards are not complete; run `starmill run` first")
+    names = [o.path for part in manifest.parts for o in part.outputs if o.path.endswith(".bin")]
+    return [ShardReader(workspace.path(name.removesuffix(".bin"))) for name in names]

@@ -1,0 +1,188 @@
+"""Byte-level BPE with StarCoder2's special tokens, on both sides of the shard contract.
+
+`encode` gives the ids of Hugging Face's tokenizer with sentinels read as plain text: a literal `<fim_prefix>` in a source file can
+never become the sentinel. It is about seven times faster than `tokenizers` by way of tiktoken, where that is installed, over the
+same merges (the regex is GPT-2's with single digits, plus the branch that makes both split the space before a digit alike).
+"""
+
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import tokenizers
+from tokenizers import decoders, models, pre_tokenizers, trainers
+
+# StarCoder2's special tokens, ids 0..37 in this order (paper, table 5, and the published special_tokens_map).
+SPECIAL_TOKENS = (
+    "<|endoftext|> <fim_prefix> <fim_middle> <fim_suffix> <fim_pad> <repo_name> <file_sep> <issue_start> <issue_comment> "
+    "<issue_closed> <jupyter_start> <jupyter_text> <jupyter_code> <jupyter_output> <jupyter_script> <empty_output> "
+    "<code_to_intermediate> <intermediate_to_code> <pr> <pr_status> <pr_is_merged> <pr_base> <pr_file> <pr_base_code> <pr_diff> "
+    "<pr_diff_hunk> <pr_comment> <pr_event_id> <pr_review> <pr_review_state> <pr_review_comment> <pr_in_reply_to_review_id> "
+    "<pr_in_reply_to_comment_id> <pr_diff_hunk_comment_line> <NAME> <EMAIL> <KEY> <PASSWORD>"
+).split(" ")
+END_OF_TEXT = SPECIAL_TOKENS[0]
+
+# What `Sequence[Digits(individual), ByteLevel(use_regex)]` splits into, as one pattern.
+PATTERN = r"\p{N}|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?=\p{N})|\s+(?!\S)|\s+"
+# tiktoken's regex engine overflows its stack on about a megabyte of one kind of character, and panics: texts with such a run
+# go to `tokenizers` instead.
+LONG_RUN = re.compile(r"\s{20000}|\w{50000}|[^\w\s]{50000}")
+
+
+class Tokenizer:
+    """A loaded tokenizer.json. Picklable: it travels as its bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        """Read the bytes of a tokenizer.json. Raises ValueError if it is none, or has more ids than uint16 holds."""
+        self.data = data
+        self.sha256 = hashlib.sha256(data).hexdigest()
+        try:
+            self._slow = tokenizers.Tokenizer.from_str(data.decode())
+        except Exception as error:  # the library raises bare Exception
+            raise ValueError(f"not a tokenizer.json: {error}") from None
+        self._prompts = tokenizers.Tokenizer.from_str(data.decode())
+        self._slow.encode_special_tokens = True
+        self.vocab_size: int = self._slow.get_vocab_size()
+        if self.vocab_size > 65_536:
+            raise ValueError(f"a vocabulary of {self.vocab_size} does not fit the shards' uint16; train one of at most 65,536")
+        self.eod = self.special(END_OF_TEXT)
+
+    @classmethod
+    def load(cls, source: "bytes | str | PathLike[str]") -> "Tokenizer":
+        """Load from bytes or from a local path. Raises FileNotFoundError or ValueError, naming the path."""
+        if isinstance(source, bytes):
+            return cls(source)
+        with open(source, "rb") as file:
+            data = file.read()
+        try:
+            return cls(data)
+        except ValueError as error:
+            raise ValueError(f"{source}: {error}") from None
+
+    def __reduce__(self) -> tuple[type["Tokenizer"], tuple[bytes]]:
+        """Pickle as bytes."""
+        return Tokenizer, (self.data,)
+
+    def special(self, token: str) -> int:
+        """Return the id of a special token. Raises KeyError naming it."""
+        number = self._slow.token_to_id(token)
+        if number is None or token not in SPECIAL_TOKENS:
+            raise KeyError(f"{token}: not a special token of this tokenizer")
+        return int(number)
+
+    def encode(self, text: str) -> np.ndarray:
+        """Return the uint16 ids of plain text; never a special id."""
+        return self.encode_batch([text])[0]
+
+    def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Return `encode` of each text."""
+        fast = self._fast
+        if fast is None:
+            return [np.array(e.ids, np.uint16) for e in self._slow.encode_batch_fast(list(texts), add_special_tokens=False)]
+        return [self._encode_slowly(t) if LONG_RUN.search(t) else np.array(fast.encode_ordinary(t), np.uint16) for t in texts]
+
+    def encode_special(self, text: str) -> np.ndarray:
+        """Return the ids of a prompt in which sentinels mean sentinels."""
+        return np.array(self._prompts.encode(text, add_special_tokens=False).ids, np.uint16)
+
+    def decode_bytes(self, ids: Iterable[int]) -> bytes:
+        """Return the exact bytes of ids; special tokens as their text. Raises IndexError for an id out of range."""
+        table = self._bytes
+        return b"".join([table[i] for i in ids])
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the text of ids, with U+FFFD where the bytes are not UTF-8 (a cut character)."""
+        return self.decode_bytes(ids).decode("utf-8", "replace")
+
+    def _encode_slowly(self, text: str) -> np.ndarray:
+        return np.array(self._slow.encode(text, add_special_tokens=False).ids, np.uint16)
+
+    @functools.cached_property
+    def _bytes(self) -> list[bytes]:
+        table = [b""] * self.vocab_size
+        for token, number in self._slow.get_vocab(with_added_tokens=True).items():
+            table[number] = token.encode() if token in SPECIAL_TOKENS else bytes(BYTES[c] for c in token)
+        return table
+
+    @functools.cached_property
+    def _fast(self) -> Any:
+        """tiktoken's encoder over the same merges, or None where it is missing, or would not give the same ids."""
+        try:
+            import tiktoken
+        except ImportError:
+            return None
+        vocabulary = json.loads(self.data)["model"]["vocab"]
+        if json.loads(self.data)["pre_tokenizer"] != json.loads(_untrained().to_str())["pre_tokenizer"]:
+            return None
+        ranks = {bytes(BYTES[c] for c in token): n for token, n in vocabulary.items() if token not in SPECIAL_TOKENS}
+        fast = tiktoken.Encoding("starmill", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens={})
+        same = all(fast.encode_ordinary(t) == self._slow.encode(t, add_special_tokens=False).ids for t in PROBES)
+        return fast if same else None
+
+
+PROBES = (
+    "def f(x):\n    return x  # it's 3.14\n",
+    "a  12   34\t5\r\n\r\n  \n x",
+    "naïve 漢字 ½ ²x ٣ e\u0301 \u200d \x00\x7f",
+    "<fim_prefix>'ll 'LL _a__b--> \u00a0 1",
+)
+
+
+def _byte_alphabet() -> dict[str, int]:
+    # GPT-2's printable stand-ins: a byte that prints stands for itself, the others take the characters from U+0100 on.
+    printing = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    hidden = [b for b in range(256) if b not in printing]
+    return {chr(b): b for b in printing} | {chr(256 + i): b for i, b in enumerate(hidden)}
+
+
+BYTES = _byte_alphabet()
+
+
+def _untrained() -> tokenizers.Tokenizer:
+    tokenizer = tokenizers.Tokenizer(models.BPE())
+    digits = pre_tokenizers.Digits(individual_digits=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [digits, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def train(texts: Iterable[str], vocab_size: int) -> bytes:
+    """Train a byte-level BPE on texts and return its tokenizer.json; the same texts in the same order give the same bytes.
+
+    `vocab_size` includes the 38 special tokens and the 256 bytes. Raises ValueError below that, or above uint16.
+    """
+    if not len(SPECIAL_TOKENS) + 256 <= vocab_size <= 65_536:
+        raise ValueError(f"vocab_size={vocab_size}: must be from {len(SPECIAL_TOKENS) + 256} to 65536")
+    tokenizer = _untrained()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=list(SPECIAL_TOKENS),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return str(tokenizer.to_str(pretty=True)).encode()
+
+
+def huggingface_files(data: bytes) -> dict[str, bytes]:
+    """Return the files that make a folder loadable by transformers' AutoTokenizer."""
+    ends = dict.fromkeys(("bos_token", "eos_token", "unk_token"), END_OF_TEXT)
+    config = {
+        **ends,
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "clean_up_tokenization_spaces": False,  # True would alter spacing in code
+        "model_max_length": 16384,
+    }
+    special = {**ends, "additional_special_tokens": list(SPECIAL_TOKENS)}
+    return {
+        "tokenizer.json": data,
+        "tokenizer_config.json": (json.dumps(config, indent=2) + "\n").encode(),
+        "special_tokens_map.json": (json.dumps(special, indent=2) + "\n").encode(),
+    }

@@ -1,0 +1,64 @@
+"""The tokenizer of a workspace: an existing one copied in, or one trained on a sample of the dataset that no worker count can alter."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import fsspec
+
+from starmill.core import recipe, seeds
+from starmill.core.dataset import Workspace, output, part_path
+from starmill.core.tokenizer import Tokenizer, huggingface_files, train
+
+PATH = "tokenizer/tokenizer.json"
+
+
+@dataclass(frozen=True)
+class TokenizerOptions:
+    """`path`: a tokenizer.json to use. Without one, a BPE of `vocab_size` is trained on about `sample_bytes` of the dataset."""
+
+    path: str | None = None
+    vocab_size: int = 49_152  # StarCoder and StarCoder2
+    sample_bytes: int = 10_000_000_000
+    seed: int = 0
+
+
+def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
+    """Return the workspace's tokenizer, made first if it is not there for these options and this dataset.
+
+    Raises FileNotFoundError for a missing `path`, ValueError for a file that is no tokenizer.json.
+    """
+    dataset = workspace.manifest("release")
+    if dataset is None:
+        raise FileNotFoundError(f"{workspace.url}: the dataset is not complete; run `starmill release` first")
+    wanted = recipe.digest(options, None if options.path else dataset.digest)
+    if workspace.exists("tokenizer/manifest.json"):
+        manifest = json.loads(workspace.read("tokenizer/manifest.json"))
+        if manifest["key"] == wanted and workspace.exists(PATH):
+            found = Tokenizer.load(workspace.read(PATH))
+            if found.sha256 == manifest["sha256"]:
+                return found
+    if options.path:
+        with fsspec.open(options.path, "rb") as file:
+            data = file.read()
+    else:
+        total = sum(c.bytes for p in dataset.parts for c in p.counts if not c.reason)
+        data = train(sample(workspace, len(dataset.parts), options, total), options.vocab_size)
+    tokenizer = Tokenizer.load(data)
+    outputs = []
+    for name, content in sorted(huggingface_files(data).items()):
+        workspace.publish(f"tokenizer/{name}", content)
+        outputs.append(output(f"tokenizer/{name}", content).sha256)
+    manifest = {"key": wanted, "sha256": tokenizer.sha256, "outputs": outputs}
+    workspace.publish("tokenizer/manifest.json", (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
+    return tokenizer
+
+
+def sample(workspace: Workspace, parts: int, options: TokenizerOptions, total_bytes: int) -> Iterator[str]:
+    """Yield the contents of about `sample_bytes` of the dataset, in its order, each file chosen by a hash of what it is."""
+    rate = options.sample_bytes / max(1, total_bytes)
+    for part in range(parts):
+        for block in workspace.blocks(part_path("dataset", part), ["repo_name", "path", "content"]):
+            for repo_name, path, content in zip(*(c.to_pylist() for c in block.columns), strict=True):
+                if rate >= 1 or seeds.uniform(options.seed, "tokenizer_sample", repo_name, path) < rate:
+                    yield content

@@ -1,0 +1,90 @@
+"""Shards: Megatron's own reader opens them, every token leads to its file, and a damaged one is refused by name."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from starmill.core.shards import ShardError, ShardReader, ShardWriter, TokenSpan, open_shards
+
+RNG = np.random.default_rng(0)
+DOCUMENTS = [RNG.integers(38, 2000, n).astype(np.uint16) for n in (5, 0, 1000, 1, 77)]
+
+
+@pytest.fixture
+def prefix(tmp_path: Path) -> str:
+    writer = ShardWriter(eod=0)
+    for i, ids in enumerate(DOCUMENTS):
+        half = len(ids) // 2
+        spans = [
+            TokenSpan(f"a{i}.py", f"{i}a", "Python", 1, half - 1),
+            TokenSpan(f"b{i}.py", f"{i}b", "C", half, len(ids) - half),
+        ]
+        writer.add(ids, "code", f"repo{i}", "Python", spans if half > 1 else [])
+    for suffix, data in writer.finish().items():
+        (tmp_path / f"s.{suffix}").write_bytes(data)
+    return str(tmp_path / "s")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_megatron_reads_it(prefix: str) -> None:
+    from megatron.core.datasets.indexed_dataset import IndexedDataset
+
+    dataset = IndexedDataset(prefix)
+    assert len(dataset) == len(DOCUMENTS)
+    for ids, read in zip(DOCUMENTS, (dataset[i] for i in range(len(dataset))), strict=True):
+        assert read.tolist() == [*ids.tolist(), 0] and read.dtype == np.uint16
+    assert dataset.document_indices.tolist() == list(range(len(DOCUMENTS) + 1))
+
+
+def test_it_reads_back(prefix: str) -> None:
+    reader = ShardReader(prefix)
+    assert reader.documents == len(DOCUMENTS)
+    assert [reader.tokens(i).tolist() for i in range(reader.documents)] == [[*d.tolist(), 0] for d in DOCUMENTS]
+    rows = reader.table.to_pylist()
+    assert [r["token_count"] for r in rows] == reader.lengths.tolist()
+    assert [r["token_start"] for r in rows] == reader.starts.tolist()
+
+
+def test_every_token_leads_to_its_file(prefix: str) -> None:
+    reader = ShardReader(prefix)
+    start = int(reader.starts[2])
+    assert reader.locate(start) == (2, None, None)
+    assert reader.locate(start + 1) == (2, "a2.py", "2a")
+    assert reader.locate(start + 500) == (2, "b2.py", "2b")
+    assert reader.locate(start + 1000) == (2, None, None), "the end-of-text token"
+    with pytest.raises(IndexError):
+        reader.locate(10**6)
+
+
+def test_an_empty_shard_is_a_shard(tmp_path: Path) -> None:
+    for suffix, data in ShardWriter(0).finish().items():
+        (tmp_path / f"e.{suffix}").write_bytes(data)
+    reader = ShardReader(str(tmp_path / "e"))
+    assert reader.documents == 0 and reader.table.num_rows == 0
+
+
+def test_damage_is_named(prefix: str, tmp_path: Path) -> None:
+    path = Path(f"{prefix}.bin")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-2])
+    with pytest.raises(ShardError, match=r"s\.bin: \d+ bytes where the index says"):
+        ShardReader(prefix)
+    path.write_bytes(whole)
+    index = Path(f"{prefix}.idx").read_bytes()
+    for damaged, message in [
+        (index[:-1], "cut off"),
+        (b"x" + index[1:], "wrong magic"),
+        (b"", "wrong magic"),
+        (index[:17] + b"\x04" + index[18:], "token type 4"),
+    ]:
+        Path(f"{prefix}.idx").write_bytes(damaged)
+        with pytest.raises(ShardError, match=message):
+            ShardReader(prefix)
+
+
+def test_an_unfinished_workspace_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ShardError, match="run `starmill run` first"):
+        open_shards(str(tmp_path))
+    with pytest.raises(ShardError, match="copy memory://x/shards"):
+        open_shards("memory://x")
