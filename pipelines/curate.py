@@ -4,8 +4,9 @@ Emits, beside the kept rows, the MinHash signature and the rank columns of each:
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 
 import pyarrow as pa
 
@@ -16,8 +17,9 @@ from starmill.transforms.beam import PartRef
 from starmill.transforms.dedup.minhash import MinHash, signature_rows
 from starmill.transforms.language import DetectLanguage
 from starmill.transforms.licenses import KeepLicensed, Licenses
-from starmill.transforms.quality import Measure, Quality
-from starmill.transforms.step import PartStep, Step, chain
+from starmill.transforms.quality import Quality
+from starmill.transforms.step import Step, chain
+from starmill.transforms.textstats import Measure
 
 
 @dataclass(frozen=True)
@@ -28,28 +30,28 @@ class Curate:
     keep: KeepLicensed = KeepLicensed()
     quality: Quality = Quality()
 
-    def steps(self) -> tuple[Step | PartStep, ...]:
-        """Return the chain: annotations first, so that each decision can be read off the columns."""
-        return (self.licenses, DetectLanguage(), Measure(), self.keep, *self.quality.steps())
+    def steps(self) -> tuple[Step, ...]:
+        """Return the chain after the licences: annotations first, so that each decision can be read off the columns."""
+        return (DetectLanguage(), Measure(), self.keep, *self.quality.steps())
 
 
 @dataclass(frozen=True)
 class WorkspaceCache:
-    """Licence verdicts by blob id, kept in the workspace: a resumed run does not detect a text twice."""
+    """What ScanCode found, by text, kept in the workspace: a resumed run does not detect a text twice."""
 
     workspace: Workspace
     folder: str
 
-    def get(self, blob_id: str) -> list[str] | None:
+    def get(self, key: str) -> list[str] | None:
         """Return the licences found in a text, or None if it was not looked at yet."""
         try:
-            return self.workspace.read(f"{self.folder}/{blob_id}").decode().split()
+            return self.workspace.read(f"{self.folder}/{key[:2]}/{key}").decode().split()
         except FileNotFoundError:
             return None
 
-    def put(self, blob_id: str, licenses: list[str]) -> None:
+    def put(self, key: str, licenses: list[str]) -> None:
         """Remember the licences of a text."""
-        self.workspace.publish(f"{self.folder}/{blob_id}", " ".join(licenses).encode())
+        self.workspace.publish(f"{self.folder}/{key[:2]}/{key}", " ".join(licenses).encode())
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ class CuratePart:
         """Run the chain over one part, row group by row group, and publish it."""
         source = part_path("files", ref.part)
         part = partial(self._blocks, source)
-        steps = [step.prepare(part) if isinstance(step, PartStep) else step for step in self._steps()]
+        cache = WorkspaceCache(self.workspace, f"cache/scancode-{version('scancode-toolkit')}")
+        steps = (self.options.licenses.detect(part, cache), *self.options.steps())
         ledger = Ledger("curate", ref.part, ref.key, lineage(self.workspace, ("ingest", ref.part)))
         curated, signatures = ParquetPart(schema.CURATED), ParquetPart(schema.SIGNATURES)
         for block in self.workspace.blocks(source):
@@ -80,7 +83,3 @@ class CuratePart:
 
     def _blocks(self, source: str, columns: Sequence[str]) -> Iterable[pa.RecordBatch]:
         return self.workspace.blocks(source, columns)
-
-    def _steps(self) -> tuple[Step | PartStep, ...]:
-        cache = WorkspaceCache(self.workspace, "cache/licenses")
-        return replace(self.options, licenses=replace(self.options.licenses, cache=cache)).steps()

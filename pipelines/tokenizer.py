@@ -1,4 +1,4 @@
-"""The tokenizer of a workspace: an existing one copied in, or one trained on a sample of the dataset that no worker count can alter."""
+"""The tokenizer of a workspace: an existing one copied in, or one trained on a sample of the dataset that depends on no worker."""
 
 import json
 from collections.abc import Iterator

@@ -1,0 +1,35 @@
+// A C interface to go-enry (linguist's rules): language, vendor and generated of one file, by its path and content.
+package main
+
+// #include <stdlib.h>
+import "C"
+
+import (
+	"unsafe"
+
+	"github.com/go-enry/go-enry/v2"
+)
+
+// starmill_classify writes the language's name into out (at most size bytes) and returns its length (0: unknown), with
+// bit 30 set for a vendored path and bit 29 for a generated file. Lengths are explicit: a NUL ends nothing. The
+// content is read in place and not kept.
+//
+//export starmill_classify
+func starmill_classify(path *C.char, pathLength C.int, content unsafe.Pointer, length C.longlong, out *C.char, size C.int) C.int {
+	name := C.GoStringN(path, pathLength)
+	var text []byte
+	if length > 0 {
+		text = unsafe.Slice((*byte)(content), int(length))
+	}
+	language := enry.GetLanguage(name, text)
+	n := copy(unsafe.Slice((*byte)(unsafe.Pointer(out)), int(size)), language)
+	if enry.IsVendor(name) {
+		n |= 1 << 30
+	}
+	if enry.IsGenerated(name, text) {
+		n |= 1 << 29
+	}
+	return C.int(n)
+}
+
+func main() {}
