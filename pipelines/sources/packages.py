@@ -1,0 +1,115 @@
+"""Real code that every machine has: each installed distribution is one repository, and each package of the standard library.
+
+A distribution's files are those of its RECORD; licence files of its metadata directory move to the repository's root, where they
+hold for all of it. Bytecode is the interpreter's, not the package's: it appears between two runs and is no input.
+"""
+
+import fnmatch
+import hashlib
+import importlib.metadata
+import os
+import re
+import sys
+import sysconfig
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from starmill.pipelines.sources.folders import read_file
+from starmill.pipelines.sources.repository import Entry, Repository, Snapshot, label
+
+LICENSE_FILE = re.compile(r"(?:.*/)?[^/]*\.dist-info/(?:licenses/.*|(?:licen[cs]e|copying|notice)[^/]*)", re.IGNORECASE)
+NOT_THE_LIBRARY = ("site-packages", "dist-packages", "__pycache__", "test", "config-*")
+
+
+def plan(exclude: Sequence[str], max_repositories: int | None) -> list[Repository]:
+    """Return the repositories `pypi/<name>` and `cpython/<package>` of this interpreter, sorted by name."""
+    wanted = [r for r in (*_distributions(), *_standard_library()) if not any(fnmatch.fnmatch(r.name, e) for e in exclude)]
+    return sorted(wanted, key=lambda r: r.name)[:max_repositories]
+
+
+def read(repository: Repository, max_file_bytes: int) -> tuple[Snapshot, Iterator[Entry]]:
+    """Return the package's files in the order of their paths."""
+    return Snapshot(), _files(repository, max_file_bytes)
+
+
+def _distributions() -> Iterator[Repository]:
+    seen = set()
+    for found in importlib.metadata.distributions():
+        name = "pypi/" + re.sub(r"[-_.]+", "-", found.name or "unnamed").lower()
+        metadata = str(getattr(found, "_path", ""))
+        if name in seen or not metadata:
+            continue
+        seen.add(name)
+        record = found.read_text("RECORD") or ""
+        size = sum(f.size or 0 for f in found.files or ())
+        fingerprint = hashlib.sha256(f"{found.version}\0{record}".encode()).hexdigest()
+        yield Repository("packages", name, metadata, size, fingerprint)
+
+
+def _standard_library() -> Iterator[Repository]:
+    root = Path(sysconfig.get_path("stdlib"))
+    folders: dict[str, list[Path]] = {"modules": []}
+    for entry in sorted(root.iterdir()):
+        if any(fnmatch.fnmatch(entry.name, n) for n in NOT_THE_LIBRARY):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            folders[entry.name] = sorted(_below(entry))
+        else:
+            folders["modules"].append(entry)
+    for name, files in folders.items():
+        sizes = [(str(f.relative_to(root)), f.lstat().st_size) for f in files]
+        fingerprint = hashlib.sha256(f"{sys.version}\0{sizes}".encode()).hexdigest()
+        yield Repository("packages", f"cpython/{name}", str(root), sum(s for _, s in sizes), fingerprint, name)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for base, names, files in os.walk(folder):
+        names[:] = [n for n in names if n != "__pycache__" and not Path(base, n).is_symlink()]
+        yield from (Path(base, f) for f in files if not f.endswith(".pyc"))
+
+
+def _files(repository: Repository, max_file_bytes: int) -> Iterator[Entry]:
+    pairs = _library_files(repository) if repository.detail else _record_files(Path(repository.location))
+    if pairs is None:
+        yield Entry("/", None, 0, "no_record", "the distribution has no RECORD of its files")
+        return
+    taken = {path for path, _ in pairs}
+    for path, file in sorted(_with_licenses_on_top(pairs, taken)):
+        shown, hostile = label(path.encode("utf-8", "surrogateescape"))
+        if ".." in PurePosixPath(path).parts or os.path.isabs(path):
+            yield Entry(shown, None, 0, "outside_package")
+        elif hostile:
+            yield Entry(shown, None, 0, hostile)
+        else:
+            yield read_file(shown, os.fsencode(file), max_file_bytes)
+
+
+def _record_files(metadata: Path) -> list[tuple[str, Path]] | None:
+    found = importlib.metadata.Distribution.at(metadata)
+    if found.files is None:
+        return None
+    files = [f for f in found.files if f.suffix != ".pyc" and "__pycache__" not in f.parts]
+    return [(f.as_posix(), Path(str(found.locate_file(f)))) for f in files]
+
+
+def _library_files(repository: Repository) -> list[tuple[str, Path]]:
+    root = Path(repository.location)
+    if repository.detail == "modules":
+        names = [e for e in root.iterdir() if not any(fnmatch.fnmatch(e.name, n) for n in NOT_THE_LIBRARY)]
+        pairs = [(e.name, e) for e in names if not e.is_dir() or e.is_symlink()]
+    else:
+        pairs = [(f.relative_to(root / repository.detail).as_posix(), f) for f in _below(root / repository.detail)]
+    # Python's licence holds for each package of its library; Debian keeps it elsewhere.
+    debian = Path(f"/usr/share/doc/python{sys.version_info[0]}.{sys.version_info[1]}/copyright")
+    text = next((p for p in (root / "LICENSE.txt", debian) if p.is_file()), None)
+    return [*(p for p in pairs if p[0] != "LICENSE.txt"), *([("LICENSE.txt", text)] if text else [])]
+
+
+def _with_licenses_on_top(pairs: list[tuple[str, Path]], taken: set[str]) -> Iterator[tuple[str, Path]]:
+    for path, file in sorted(pairs):
+        match = LICENSE_FILE.fullmatch(path)
+        name = path.rsplit("/", 1)[-1]
+        if match and ".." not in path and name not in taken:
+            taken.add(name)
+            path = name
+        yield path, file

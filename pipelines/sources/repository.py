@@ -1,0 +1,62 @@
+"""What every source speaks in: repositories to plan with, and entries, one for each file found, readable or not."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Repository:
+    """One repository of a plan. `fingerprint` changes when its content does; `size_bytes` is what parts are packed by."""
+
+    kind: str
+    name: str
+    location: str
+    size_bytes: int
+    fingerprint: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file. `data` is its bytes, or None with the `reason` why it was not read."""
+
+    path: str
+    data: bytes | None
+    size: int
+    reason: str | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What is known of a repository as a whole; ids are git's, dates may be unknown."""
+
+    directory_id: str | None = None
+    revision_id: str | None = None
+    branch_name: str | None = None
+    revision_date: datetime | None = None
+    committer_date: datetime | None = None
+
+    def columns(self) -> dict[str, Any]:
+        """Return the repository's columns of schema.FILES."""
+        return dict(vars(self))
+
+
+def label(path: bytes) -> tuple[str, str | None]:
+    """Return (printable path starting with "/", hostile_path or None) of a path as found in a dump.
+
+    Paths are only ever labels, never opened for writing; still, none that could trick a reader is kept: control characters,
+    names that are not UTF-8, "..", "." and ".git".
+    """
+    text = path.decode("utf-8", "backslashreplace")
+    shown = "".join(c.encode("unicode_escape").decode() if ord(c) < 32 or ord(c) == 127 else c for c in text)
+    parts = path.split(b"/")
+    strange = shown.encode("utf-8", "surrogatepass") != path
+    hostile = strange or any(p in {b"", b".", b".."} or p.lower() == b".git" for p in parts)
+    return "/" + shown, "hostile_path" if hostile else None
+
+
+def timestamp(seconds: int) -> datetime | None:
+    """Return the moment, or None where a 64-bit count of nanoseconds cannot hold it."""
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None) if abs(seconds) < 9_000_000_000 else None
