@@ -63,6 +63,8 @@ def measure(workspace: Workspace) -> list[StageFunnel]:
 def show(workspace: Workspace, languages: int = 12) -> None:
     """Print the funnel by stage and reason, and the `languages` largest languages through curate."""
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=120, soft_wrap=True)  # a log is not cut to a terminal's width
     funnels = measure(workspace)
     if not funnels:
         console.print(f"{workspace.root}: no stage is complete here yet")

@@ -49,7 +49,7 @@ class Engine:
         if any(o == "--runner" or o.startswith("--runner=") for o in self.beam_options):
             return list(self.beam_options)
         workers = min(self.workers, parts)
-        local = ["--runner=FnApiRunner"]
+        local = ["--runner=FnApiRunner", "--default_sdk_harness_log_level=ERROR"]
         if workers > 1:
             local += ["--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"]
         return [*local, *self.beam_options]

@@ -90,4 +90,8 @@ def test_beam_options_pass_through_untouched() -> None:
     given = ("--runner=FlinkRunner", "--flink_master=localhost:8081", "--parallelism=7")
     assert Engine(given, workers=8).options(100) == list(given)
     assert Engine((), workers=8).options(3)[-1] == "--direct_num_workers=3"
-    assert Engine(("--job_name=x",), workers=1).options(3) == ["--runner=FnApiRunner", "--job_name=x"]
+    assert Engine(("--job_name=x",), workers=1).options(3) == [
+        "--runner=FnApiRunner",
+        "--default_sdk_harness_log_level=ERROR",
+        "--job_name=x",
+    ]

@@ -1,0 +1,97 @@
+"""Decontamination (StarCoder2, section 3.3): a file that holds a benchmark's docstring or solution is removed whole.
+
+Exact substrings after lower-casing and removing white space on both sides, all needles at once by Aho-Corasick. The paper gives no
+shortest needle; below `min_chars` a normalised string such as `returnx+y` is anybody's code.
+"""
+
+import functools
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import ahocorasick
+import pyarrow as pa
+
+from starmill.transforms.step import Split, split
+
+MIN_CHARS = 40  # normalised; HumanEval's shortest docstrings that are not generic are longer
+QUOTED = re.compile(r'"""(.*?)"""|\'\'\'(.*?)\'\'\'', re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Needle:
+    """One normalised text that must not be trained on, and where it is from (`benchmark task`)."""
+
+    text: str
+    origin: str
+
+
+def normalize(text: str) -> str:
+    """Lower-case and remove all white space."""
+    return "".join(text.lower().split())
+
+
+def needles(lines: Iterable[str], benchmark: str, min_chars: int = MIN_CHARS) -> tuple[Needle, ...]:
+    """Return the needles of a JSONL benchmark: HumanEval's (prompt, canonical_solution) or MBPP's (text, code, question) keys.
+
+    Of a HumanEval prompt the docstring counts: the second quoted block where there are two. Raises ValueError naming the line.
+    """
+    found: dict[str, Needle] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            task = json.loads(line)
+            texts = _texts(task)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ValueError(f"{benchmark}, line {number}: not a benchmark task: {error}") from None
+        if not texts:
+            raise ValueError(f"{benchmark}, line {number}: none of prompt, canonical_solution, text, code, question")
+        origin = f"{benchmark.rsplit('/', 1)[-1]} {task.get('task_id', number)}"
+        for text in map(normalize, texts):
+            if len(text) >= min_chars:
+                found.setdefault(text, Needle(text, origin))
+    return tuple(found.values())
+
+
+def _texts(task: dict[str, Any]) -> list[str]:
+    texts = [task[key] for key in ("canonical_solution", "text", "code", "question") if task.get(key)]
+    if "prompt" in task:
+        quoted = [a or b for a, b in QUOTED.findall(task["prompt"])]
+        texts.insert(0, quoted[min(1, len(quoted) - 1)] if quoted else task["prompt"])
+    return texts
+
+
+@dataclass(frozen=True)
+class Decontaminate:
+    """Drops files that hold a needle; the detail names the benchmark and the task."""
+
+    needles: tuple[Needle, ...] = ()
+    name: str = "decontaminate"
+
+    def judge(self, text: str) -> str | None:
+        """Return where the first needle in `text` is from, or None."""
+        automaton = _automaton(self.needles)
+        if automaton is None:
+            return None
+        return next((origin for _, origin in automaton.iter(normalize(text))), None)
+
+    def __call__(self, block: pa.RecordBatch) -> Split:
+        """Decide by the content."""
+        if not self.needles:
+            return Split(block, block.slice(0, 0), ())
+        origins = [self.judge(text) for text in block.column("content").to_pylist()]
+        return split(block, ["contaminated" if o else None for o in origins], origins)
+
+
+@functools.lru_cache(maxsize=2)
+def _automaton(found: tuple[Needle, ...]) -> Any:
+    if not found:
+        return None
+    automaton = ahocorasick.Automaton()
+    for needle in found:
+        automaton.add_word(needle.text, needle.origin)
+    automaton.make_automaton()
+    return automaton

@@ -1,0 +1,78 @@
+"""StarCoder2's repository format (paper, section 5.1): a document is a repository, with or without its name and paths.
+
+    <repo_name>R<file_sep>path1\\ncode1<file_sep>path2\\ncode2...     half of the repositories
+    <file_sep>code1<file_sep>code2...                                 the others
+
+Files come in a random order. Which half and which order are hashes of (seed, repository, path), so they depend on nothing else.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import pyarrow as pa
+
+from starmill.core import seeds
+from starmill.core.document import Document, FileSpan, Piece, Special
+
+REPO_NAME, FILE_SEP = Special("<repo_name>"), Special("<file_sep>")
+# Placeholders that are one token; a replaced IP address is ordinary text.
+PLACEHOLDERS = {kind: Special(f"<{kind}>") for kind in ("NAME", "EMAIL", "KEY", "PASSWORD")}
+COLUMNS = ("repo_name", "path", "content", "content_id", "language", "length_bytes", "redactions")
+
+
+@dataclass(frozen=True)
+class Format:
+    """The share of repositories that are written with their name and paths, and the seed."""
+
+    metadata_rate: float = 0.5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no rate."""
+        if not 0 <= self.metadata_rate <= 1:
+            raise ValueError(f"metadata_rate={self.metadata_rate}: must be from 0 to 1")
+
+
+def documents(blocks: Iterable[pa.RecordBatch], options: Format) -> Iterator[Document]:
+    """Yield a document for each run of rows with one repo_name (schema.DATASET). Holds one repository in memory."""
+    rows = (row for block in blocks for row in block.select(list(COLUMNS)).to_pylist())
+    for repo_name, files in groupby(rows, key=lambda row: str(row["repo_name"])):
+        yield repository(repo_name, list(files), options)
+
+
+def repository(repo_name: str, files: list[dict[str, Any]], options: Format) -> Document:
+    """Return the document of one repository from rows with COLUMNS."""
+    named = seeds.uniform(options.seed, "metadata", repo_name) < options.metadata_rate
+    pieces: list[Piece] = [REPO_NAME, repo_name] if named else []
+    spans = []
+    for file in sorted(files, key=lambda f: (seeds.uint64(options.seed, "file_order", repo_name, f["path"]), f["path"])):
+        pieces.append(FILE_SEP)
+        start = len(pieces)
+        path = file["path"].lstrip("/")
+        pieces += _redacted(f"{path}\n" if named else "", file["content"], file["redactions"] or [])
+        spans.append(FileSpan(path, file["content_id"], file["language"] or "", start, len(pieces)))
+    sizes: dict[str, int] = {}
+    for file in files:
+        sizes[file["language"] or ""] = sizes.get(file["language"] or "", 0) + file["length_bytes"]
+    language = min(sizes, key=lambda name: (-sizes[name], name), default="")
+    return Document("code", repo_name, language, tuple(pieces), tuple(spans))
+
+
+def text(document: Document) -> str:
+    """Return a document as a person reads it, sentinels written out."""
+    return "".join(p.token if isinstance(p, Special) else p for p in document.pieces)
+
+
+def _redacted(head: str, content: str, redactions: list[dict[str, Any]]) -> Iterator[Piece]:
+    at, before = 0, head
+    for span in redactions:
+        if span["kind"] in PLACEHOLDERS:
+            before += content[at : span["start"]]
+            if before:
+                yield before
+            yield PLACEHOLDERS[span["kind"]]
+            at, before = span["end"], ""
+    if before + content[at:]:
+        yield before + content[at:]

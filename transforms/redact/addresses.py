@@ -1,0 +1,58 @@
+"""IP addresses: only public ones that `ipaddress` accepts, and that are neither a version number nor a well-known DNS server.
+
+Replaced by one of The Stack's fixed private addresses, the same for the same value within a file.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+
+from starmill.core import seeds
+
+# bigcode-dataset, pii redaction: the addresses used in place of those found.
+IPV4 = ("172.16.31.10", "172.16.58.3", "172.16.17.32", "192.168.127.12", "192.168.3.11")
+IPV6 = (
+    "fd00:c2b6:b24b:be67:2827:688d:e6a1:6a3b",
+    "fd00:a516:7c1b:17cd:6d81:2137:bd2a:2c5b",
+    "fc00:e968:6179::de52:7100",
+    "fc00:db20:35b:7399::5",
+    "fdf8:f53e:61e4::18",
+)
+DNS_SERVERS = frozenset(
+    "8.8.8.8 8.8.4.4 1.1.1.1 1.0.0.1 76.76.19.19 76.223.122.150 9.9.9.9 149.112.112.112 208.67.222.222 208.67.220.220 8.26.56.26 "
+    "8.20.247.20 94.140.14.14 94.140.15.15".split()
+)
+QUAD = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)")
+COLONS = re.compile(
+    r"(?<![\w:.])(?:[0-9A-Fa-f]{1,4}:){2,7}(?::?[0-9A-Fa-f]{1,4}){0,6}(?![\w:.])|(?<![\w:.])(?:[0-9A-Fa-f]{1,4}:){1,7}:(?:[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){0,5})?(?![\w:.])"
+)
+VERSION = re.compile(r"(?:v|ver|version|release|build|rev|revision|section|chapter|oid)\W{0,4}$", re.IGNORECASE)
+NETWORK_WORDS = re.compile(r"dns|server|host|addr|ip\b|ping|http|ssh|port|proxy|gateway|subnet|network", re.IGNORECASE)
+
+
+def find(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the (start, end) of each public IP address, IPv4 first, each kind in order."""
+    for pattern, cheap in ((QUAD, "."), (COLONS, ":")):
+        if cheap in text:
+            yield from ((m.start(), m.end()) for m in pattern.finditer(text) if _is_public(text, m))
+
+
+def replacement(value: str, seed: int, file: str) -> str:
+    """Return the private address that stands for `value` in a file."""
+    choices = IPV6 if ":" in value else IPV4
+    return choices[seeds.uint64(seed, "ip_address", file, value) % len(choices)]
+
+
+def _is_public(text: str, match: re.Match[str]) -> bool:
+    value = match.group()
+    try:
+        address = ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    if not address.is_global or address.is_multicast or value in DNS_SERVERS:
+        return False
+    around = text[max(0, match.start() - 100) : match.end() + 100]
+    if VERSION.search(text[max(0, match.start() - 20) : match.start()]):
+        return False
+    # 1.2.3.4 is a version or a section number more often than a host; The Stack's rule asks for a word nearby.
+    return ":" in value or len(value) > 7 or NETWORK_WORDS.search(around) is not None
