@@ -1,0 +1,58 @@
+"""The shape of a decoder: one configuration covers StarCoder (MQA, learned positions) and StarCoder2 (GQA, RoPE, sliding window).
+
+heads          h0 h1 h2 h3     h0 h1 h2 h3     h0 h1 h2 h3
+               |  |  |  |       \\ /   \\ /        \\  | | /
+kv_heads       k0 k1 k2 k3      k0     k1            k0
+               MHA: kv = heads  GQA             MQA: kv = 1
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes in elements, positions in tokens. `mlp_size` is four times `hidden_size` in every published model."""
+
+    vocab_size: int
+    layers: int
+    hidden_size: int
+    heads: int
+    kv_heads: int
+    mlp_size: int
+    positions: Literal["rope", "learned"]
+    max_positions: int
+    rope_theta: float = 1e5
+    sliding_window: int | None = None  # keys a query sees, itself included
+    norm_epsilon: float = 1e-5
+    activation: Literal["gelu_tanh", "gelu"] = "gelu_tanh"
+    init_std: float = 0.02
+    dropout: float = 0.0
+    tie_embeddings: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse shapes that no decoder has."""
+        if self.hidden_size % self.heads:
+            raise ValueError(f"hidden_size={self.hidden_size} is not a multiple of heads={self.heads}")
+        if self.heads % self.kv_heads:
+            raise ValueError(f"heads={self.heads} is not a multiple of kv_heads={self.kv_heads}")
+        if self.positions == "rope" and self.head_size % 2:
+            raise ValueError(f"RoPE rotates pairs: hidden_size / heads = {self.head_size} must be even")
+        if self.sliding_window is not None and self.sliding_window < 1:
+            raise ValueError(f"sliding_window={self.sliding_window}: must be at least 1, or null for none")
+
+    @property
+    def head_size(self) -> int:
+        """Elements of one head."""
+        return self.hidden_size // self.heads
+
+
+def parameter_count(config: ModelConfig) -> int:
+    """Return the number of parameters; tied embeddings count once."""
+    h, kv = config.hidden_size, config.kv_heads * config.head_size
+    attention = 2 * (h * h + h) + 2 * (h * kv + kv)
+    mlp = 2 * h * config.mlp_size + config.mlp_size + h
+    block = attention + mlp + 4 * h
+    embeddings = config.vocab_size * h * (1 if config.tie_embeddings else 2)
+    learned = config.max_positions * h if config.positions == "learned" else 0
+    return embeddings + learned + config.layers * block + 2 * h

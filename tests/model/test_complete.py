@@ -1,0 +1,60 @@
+"""The command as a person runs it: a model that learned one function by heart completes it in both directions."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from starmill.core.tokenizer import Tokenizer, huggingface_files, train
+from starmill.model.complete import fill_in_the_middle
+from starmill.model.config import ModelConfig
+from starmill.model.decoder import Decoder
+from starmill.model.huggingface import save
+
+CODE = "def total(numbers):\n    result = 0\n    for number in numbers:\n        result += number\n    return result\n"
+MIDDLE = "    for number in numbers:\n        result += number\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data = train([CODE], 400)
+    tokenizer = Tokenizer.load(data)
+    decoder = Decoder(ModelConfig(tokenizer.vocab_size, 2, 64, 4, 2, 256, "rope", 256))
+    decoder.init_weights(torch.Generator().manual_seed(0))
+    before, after = CODE.split(MIDDLE)
+    start = [tokenizer.special("<file_sep>")]
+    plain = [*start, *tokenizer.encode(CODE).tolist(), tokenizer.eod]
+    infill = [*start, *fill_in_the_middle(tokenizer, before, after), *tokenizer.encode(MIDDLE).tolist(), tokenizer.eod]
+    optimizer = torch.optim.AdamW(decoder.parameters(), lr=3e-3)
+    for _ in range(120):
+        losses = [F.cross_entropy(decoder(t[None, :-1])[0], t[1:]) for t in (torch.tensor(plain), torch.tensor(infill))]
+        optimizer.zero_grad()
+        torch.stack(losses).sum().backward()
+        optimizer.step()
+    place = tmp_path_factory.mktemp("model")
+    save(decoder, place, huggingface_files(data))
+    return place
+
+
+def complete(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([sys.executable, "-m", "starmill.model.complete", *arguments], capture_output=True, text=True)
+
+
+def test_left_to_right_and_into_the_middle(folder: Path) -> None:
+    assert complete(str(folder), "--prompt", CODE[:30]).stdout == CODE + "\n"
+    before, after = CODE.split(MIDDLE)
+    assert complete(str(folder), "--prefix", before, "--suffix", after).stdout == CODE + "\n"
+
+
+def test_wrong_use(folder: Path, tmp_path: Path) -> None:
+    for arguments in (
+        [str(folder)],
+        [str(folder), "--prefix", "a"],
+        [str(folder), "--prompt", "a", "--prefix", "b", "--suffix", "c"],
+    ):
+        assert complete(*arguments).returncode == 2
+    missing = complete(str(tmp_path), "--prompt", "x")
+    assert missing.returncode == 1 and "no config.json" in missing.stderr and "Traceback" not in missing.stderr

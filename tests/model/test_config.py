@@ -1,0 +1,34 @@
+"""Shapes that no decoder has are refused; counting agrees with the modules themselves."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from starmill.model.config import ModelConfig, parameter_count
+from starmill.model.decoder import Decoder
+
+TINY = ModelConfig(100, 2, 32, 4, 2, 128, "rope", 64)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"heads": 5}, "heads=5"),
+        ({"kv_heads": 3}, "kv_heads=3"),
+        ({"sliding_window": 0}, "sliding_window=0"),
+        ({"heads": 32}, "even"),
+    ],
+)
+def test_refused(change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(TINY, **({"kv_heads": 1} | change))
+
+
+@pytest.mark.parametrize("positions", ["rope", "learned"])
+@pytest.mark.parametrize("kv_heads", [1, 2, 4])
+@pytest.mark.parametrize("tied", [True, False])
+def test_counting(positions: str, kv_heads: int, tied: bool) -> None:
+    config = dataclasses.replace(TINY, positions=positions, kv_heads=kv_heads, tie_embeddings=tied)
+    with torch.device("meta"):
+        assert parameter_count(config) == sum(p.numel() for p in Decoder(config).parameters())
