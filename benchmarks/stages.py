@@ -24,7 +24,17 @@ EXCLUDE = "[pypi/nvidia-*, pypi/cuda-*, pypi/scancode-toolkit, pypi/llvmlite, py
 
 def run(stage: str, workspace: str) -> tuple[float, float, float]:
     """Run one stage in a process of its own; return wall seconds, CPU seconds and peak memory in MB."""
-    command = [sys.executable, "-m", "starmill.pipelines.cli", stage, "recipes/smoke.yaml", "--workers", "1", "--quiet", "--no-funnel"]
+    command = [
+        sys.executable,
+        "-m",
+        "starmill.pipelines.cli",
+        stage,
+        "recipes/smoke.yaml",
+        "--workers",
+        "1",
+        "--quiet",
+        "--no-funnel",
+    ]
     command += ["--workspace", workspace, "--set", f"source.exclude={EXCLUDE}", "--set", "source.part_bytes=32000000"]
     started = time.monotonic()
     pid = os.posix_spawn(command[0], command, os.environ)

@@ -51,6 +51,8 @@ class Tokenizer:
         if self.vocab_size > 65_536:
             raise ValueError(f"a vocabulary of {self.vocab_size} does not fit the shards' uint16; train one of at most 65,536")
         self.eod = self.special(END_OF_TEXT)
+        if [self._slow.token_to_id(t) for t in SPECIAL_TOKENS] != list(range(len(SPECIAL_TOKENS))):
+            raise ValueError("its special tokens are not StarCoder2's 38 at ids 0 to 37; train one with starmill")
 
     @classmethod
     def load(cls, source: "bytes | str | PathLike[str]") -> "Tokenizer":
@@ -67,6 +69,11 @@ class Tokenizer:
     def __reduce__(self) -> tuple[type["Tokenizer"], tuple[bytes]]:
         """Pickle as bytes."""
         return Tokenizer, (self.data,)
+
+    @property
+    def specials(self) -> int:
+        """The number of special tokens: ids below it are special, all others are text."""
+        return len(SPECIAL_TOKENS)
 
     def special(self, token: str) -> int:
         """Return the id of a special token. Raises KeyError naming it."""

@@ -6,11 +6,11 @@ imports torch, and the trainer never imports Beam.
 
 import argparse
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NoReturn
 
 from starmill.core import __version__
 from starmill.core.dataset import STAGES, Workspace
@@ -26,9 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         cut = arguments.index("--")
         ours, beam = arguments[:cut], arguments[cut + 1 :]
     if ours[:1] == ["train"]:
-        return _other("starmill.trainer", [*ours[1:], *beam])
+        _other("starmill.trainer", [*ours[1:], *beam])
     if ours[:1] == ["complete"]:
-        return _other("starmill.model.complete", [*ours[1:], *beam])
+        _other("starmill.model.complete", [*ours[1:], *beam])
     options = _parser().parse_args(ours)
     try:
         return int(options.command(options, beam))
@@ -123,14 +123,9 @@ def _workspace(options: argparse.Namespace) -> Workspace:
     return Workspace(options.workspace or mill.load(options.recipe, [], [], None).workspace)
 
 
-def _other(module: str, arguments: list[str]) -> int:
-    # A child, not an import: Ctrl-C reaches both, and the child's exit status is ours.
-    process = subprocess.Popen([sys.executable, "-m", module, *arguments])
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue
+def _other(module: str, arguments: list[str]) -> NoReturn:
+    # Another program in this process: signals and the exit status need no passing on.
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])
 
 
 if __name__ == "__main__":
