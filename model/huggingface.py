@@ -46,7 +46,7 @@ def save(decoder: Decoder, folder: str | os.PathLike[str], tokenizer_files: dict
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
     values = config_values(decoder.config, str(decoder.tokens.weight.dtype).removeprefix("torch."))
-    ends = {"bos_token_id": 0, "eos_token_id": 0}
+    ends: dict[str, Any] = {"bos_token_id": 0, "eos_token_id": 0}
     files = {**(tokenizer_files or {}), "config.json": _json(values), "generation_config.json": _json(ends)}
     for name, data in files.items():
         (place / f".tmp-{name}").write_bytes(data)
@@ -87,7 +87,8 @@ def load(folder: str | os.PathLike[str]) -> Decoder:
 
 def state(decoder: Decoder) -> dict[str, torch.Tensor]:
     """Return the weights under the family's names; a tied head is left out, as the published files do."""
-    config, mine = decoder.config, dict(decoder.named_parameters())
+    config = decoder.config
+    mine: dict[str, torch.Tensor] = dict(decoder.named_parameters())
     rope = config.positions == "rope"
     names = STARCODER2 if rope else GPT_BIGCODE
     theirs = {("model.embed_tokens" if rope else "transformer.wte") + ".weight": mine["tokens.weight"]}
@@ -109,7 +110,12 @@ def state(decoder: Decoder) -> dict[str, torch.Tensor]:
 
 def config_values(config: ModelConfig, dtype: str = "float32") -> dict[str, Any]:
     """Return the family's config.json. Raises ExchangeError for a shape that neither family has."""
-    shared = {"vocab_size": config.vocab_size, "bos_token_id": 0, "eos_token_id": 0, "initializer_range": config.init_std}
+    shared: dict[str, Any] = {
+        "vocab_size": config.vocab_size,
+        "bos_token_id": 0,
+        "eos_token_id": 0,
+        "initializer_range": config.init_std,
+    }
     shared |= {"tie_word_embeddings": config.tie_embeddings, "use_cache": True, "dtype": dtype}
     activation = ACTIVATIONS[config.activation]
     if config.positions == "rope":

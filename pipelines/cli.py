@@ -5,6 +5,7 @@ imports torch, and the trainer never imports Beam.
 """
 
 import argparse
+import logging
 import os
 import sys
 import time
@@ -30,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if ours[:1] == ["complete"]:
         _other("starmill.model.complete", [*ours[1:], *beam])
     options = _parser().parse_args(ours)
+    logging.basicConfig(level=logging.ERROR)  # Beam warns on import of optional packages that nobody asked for
     try:
         return int(options.command(options, beam))
     except BrokenPipeError:

@@ -45,6 +45,21 @@ def run_stage(stage: str, options: Recipe, engine: Engine) -> Manifest:
     return runners[stage](options, Workspace(options.workspace), engine)
 
 
+def plan(options: Recipe) -> list[str]:
+    """Return what a run of the recipe would do, as lines: the parts of its source, and which stages are complete already."""
+    workspace, plans = Workspace(options.workspace), ingest.plan(options.source)
+    lines = [f"workspace {workspace.root}"]
+    for part, planned in enumerate(plans):
+        repositories = ingest.repositories_of(planned)
+        size, names = sum(r.size_bytes for r in repositories), f"{repositories[0].name} .. {repositories[-1].name}"
+        lines.append(f"part {part:5d}  {len(repositories):6,} repositories {size / 1e6:10,.1f} MB  {names}")
+    for stage, folder in STAGES.items():
+        lines.append(
+            f"stage {stage:<9} {'complete' if workspace.manifest(stage) else 'to be made'} in {workspace.path(folder)}"
+        )
+    return lines
+
+
 def _ingest(options: Recipe, workspace: Workspace, engine: Engine) -> Manifest:
     plans = ingest.plan(options.source)
     if not plans:

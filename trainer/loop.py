@@ -1,5 +1,6 @@
 """The training loop, one process and one device. Ranks will share out `Corpus.batches`; nothing else here knows how many there are."""
 
+import json
 import math
 import signal
 from collections.abc import Iterator
@@ -133,7 +134,7 @@ def train(options: TrainRecipe, fresh: bool = False) -> int:
 
 def vars_of(options: TrainRecipe) -> dict[str, object]:
     """Return the recipe as plain values."""
-    values: dict[str, object] = recipes.json.loads(recipes.canonical(options))
+    values: dict[str, object] = json.loads(recipes.canonical(options))
     return values
 
 

@@ -7,6 +7,7 @@ import mmap
 import zlib
 from pathlib import Path
 
+from dulwich.object_format import SHA1
 from dulwich.pack import PackIndex, load_pack_index
 
 from starmill.core.swhid import object_id
@@ -43,7 +44,7 @@ class ObjectStore:
         for path in sorted((folder / "pack").glob("*.idx")):
             try:
                 with open(path.with_suffix(".pack"), "rb") as file:
-                    self._packs.append((load_pack_index(str(path)), mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
+                    self._packs.append((load_pack_index(str(path), SHA1), mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
             except (OSError, ValueError, AssertionError, KeyError):
                 continue
 
@@ -85,7 +86,7 @@ class ObjectStore:
     def _packed(self, hex_id: str, max_bytes: int) -> tuple[str, bytes]:
         for index, data in self._packs:
             try:
-                offset = index.object_offset(bytes.fromhex(hex_id))  # type: ignore[arg-type]
+                offset = index.object_offset(bytes.fromhex(hex_id))
             except KeyError:
                 continue
             return self._resolve(data, index, int(offset), max_bytes)
@@ -108,7 +109,7 @@ class ObjectStore:
                 if not 0 < base < offset:
                     raise CorruptObject("a delta's base lies outside of the pack")
             elif kind == REFERENCE_DELTA:
-                base = int(index.object_offset(data[at : at + 20]))  # type: ignore[arg-type]
+                base = int(index.object_offset(data[at : at + 20]))
                 at += 20
             else:
                 raise CorruptObject(f"object type {kind}")

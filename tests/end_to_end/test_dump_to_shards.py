@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import git, starmill  # tests/end_to_end/conftest.py
+from small_tree import git, starmill
 
 STAGES = ("ingest", "curate", "dedup", "release", "tokenize")
 
