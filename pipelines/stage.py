@@ -15,12 +15,15 @@ from pathlib import Path
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
 import starmill.core
 import starmill.pipelines
 import starmill.transforms
 from starmill.core import recipe
 from starmill.core.dataset import STAGES, Manifest, Workspace
+from starmill.pipelines import worker
 from starmill.pipelines.progress import say, watching
 from starmill.transforms.beam import PartRef, ProcessParts
 
@@ -29,7 +32,7 @@ Build = Callable[[beam.Pipeline, Sequence[PartRef]], None]
 # Libraries whose version decides bytes or verdicts; it is part of every key.
 DECISIVE = ("pyarrow", "scancode-toolkit", "tokenizers", "selectolax", "faust-cchardet", "dulwich", "numpy")
 # Modules that show or steer, and cannot change an output.
-INDIFFERENT = {"cli.py", "funnel.py", "why.py", "stage.py", "progress.py", "interrupt.py"}
+INDIFFERENT = {"cli.py", "funnel.py", "why.py", "stage.py", "progress.py", "interrupt.py", "worker.py"}
 
 
 class StageError(RuntimeError):
@@ -44,15 +47,17 @@ class Engine:
     workers: int = 1
     quiet: bool = False
 
-    def options(self, parts: int) -> list[str]:
-        """Return Beam's options; without a runner given, the local one is named (the bare default tries a download)."""
+    def pipeline(self, parts: int) -> beam.Pipeline:
+        """Return an empty pipeline. Without a runner given, the local one is named: the bare default tries a download."""
         if any(o == "--runner" or o.startswith("--runner=") for o in self.beam_options):
-            return list(self.beam_options)
+            return beam.Pipeline(options=PipelineOptions(list(self.beam_options)))
         workers = min(self.workers, parts)
-        local = ["--runner=FnApiRunner", "--default_sdk_harness_log_level=ERROR"]
-        if workers > 1:
-            local += ["--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"]
-        return [*local, *self.beam_options]
+        if workers == 1:
+            return beam.Pipeline(FnApiRunner(), PipelineOptions(list(self.beam_options)))
+        # Not --direct_running_mode=multi_processing: it would put Beam's own worker command in the place of ours.
+        local = [f"--direct_num_workers={workers}"]
+        environment = SubprocessSDKEnvironment.from_command_string(worker.command())
+        return beam.Pipeline(FnApiRunner(default_environment=environment), PipelineOptions([*local, *self.beam_options]))
 
 
 def key(stage: str, *material: object) -> str:
@@ -116,8 +121,7 @@ def parts(work: ProcessParts) -> Build:
 
 def _run_beam(stage: str, due: Sequence[PartRef], build: Build, engine: Engine) -> None:
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
-    options = PipelineOptions(engine.options(len(due)))
-    pipeline = beam.Pipeline(options=options)
+    pipeline = engine.pipeline(len(due))
     build(pipeline, due)
     try:
         result = pipeline.run()

@@ -7,10 +7,6 @@ coder where Beam knows the type, by the copyreg reducer where it infers Any.
 """
 
 import copyreg
-import os
-import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -78,10 +74,6 @@ class _Work(beam.DoFn):
     def __init__(self, work: Callable[[PartRef], Sidecar]) -> None:
         self._work = work
 
-    def setup(self) -> None:
-        if getattr(sys.modules["__main__"].__spec__, "name", "").startswith("apache_beam.runners.worker"):
-            threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
-
     def process(self, element: PartRef) -> Iterator[int]:
         sidecar = self._work(element)
         Metrics.counter("starmill", f"{sidecar.stage}/parts").inc()
@@ -90,13 +82,6 @@ class _Work(beam.DoFn):
             Metrics.counter("starmill", f"{sidecar.stage}/{what}/files").inc(count.files)
             Metrics.counter("starmill", f"{sidecar.stage}/{what}/bytes").inc(count.bytes)
         yield element.part
-
-
-def _die_with_parent(parent: int) -> None:
-    # A killed driver must not leave workers behind that write into the workspace of its successor.
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
 
 
 class ProcessParts(beam.PTransform):

@@ -75,7 +75,7 @@ def build_tree(root: Path) -> Path:
     commit(root / "delta", {"stats.py": leaked, "sentinels.py": literal, "contact.py": contact})
     (root / "broken").mkdir()
     broken = root / "broken"
-    (broken / "invalid.py").write_bytes(b"x = 1\n" + bytes(random.Random(0).randrange(1, 256) for _ in range(400)))
+    (broken / "invalid.py").write_bytes(b"x = 1\n" + bytes(random.Random(6).randrange(1, 256) for _ in range(400)))
     (broken / "nul.py").write_bytes(b"a = 1\0\n")
     (broken / "long_line.js").write_bytes(b"x" * 50_000_000)
     (broken / "spaces.py").write_bytes(b" " * 1_000_000)

@@ -87,11 +87,10 @@ def test_too_many_errors_stop_the_run(tmp_path: Path) -> None:
 
 
 def test_beam_options_pass_through_untouched() -> None:
-    given = ("--runner=FlinkRunner", "--flink_master=localhost:8081", "--parallelism=7")
-    assert Engine(given, workers=8).options(100) == list(given)
-    assert Engine((), workers=8).options(3)[-1] == "--direct_num_workers=3"
-    assert Engine(("--job_name=x",), workers=1).options(3) == [
-        "--runner=FnApiRunner",
-        "--default_sdk_harness_log_level=ERROR",
-        "--job_name=x",
-    ]
+    given = ("--runner=FlinkRunner", "--flink_master=localhost:8081", "--parallelism=7", "--of_a_runner_to_come=x")
+    pipeline = Engine(given, workers=8).pipeline(100)
+    assert pipeline._options._flags == list(given)
+    assert type(pipeline.runner).__name__ == "FlinkRunner"
+    local = Engine(("--job_name=x",), workers=8).pipeline(3)
+    assert local._options._flags == ["--direct_num_workers=3", "--job_name=x"]
+    assert type(Engine((), workers=1).pipeline(3).runner).__name__ == "FnApiRunner"

@@ -26,7 +26,7 @@ QUAD = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)")
 COLONS = re.compile(
     r"(?<![\w:.])(?:[0-9A-Fa-f]{1,4}:){2,7}(?::?[0-9A-Fa-f]{1,4}){0,6}(?![\w:.])|(?<![\w:.])(?:[0-9A-Fa-f]{1,4}:){1,7}:(?:[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){0,5})?(?![\w:.])"
 )
-VERSION = re.compile(r"(?:v|ver|version|release|build|rev|revision|section|chapter|oid)\W{0,4}$", re.IGNORECASE)
+VERSION = re.compile(r"(?<![A-Za-z])(?:v|ver|version|release|build|rev|revision|section|chapter|oid)\W{0,4}$", re.IGNORECASE)
 NETWORK_WORDS = re.compile(r"dns|server|host|addr|ip\b|ping|http|ssh|port|proxy|gateway|subnet|network", re.IGNORECASE)
 
 
