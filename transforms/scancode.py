@@ -64,7 +64,8 @@ class Detector:
             if request:
                 selector.register(child.stdin, selectors.EVENT_WRITE)
             while not answer.endswith(b"\n"):
-                ready = selector.select(max(0.0, deadline - time.monotonic()))
+                left = deadline - time.monotonic()
+                ready = selector.select(left) if left > 0 else []
                 if not ready:
                     self.stop()
                     raise DetectionTimeout(f"no answer after {seconds:.0f} s")
