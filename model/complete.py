@@ -18,6 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="starmill complete", description=__doc__)
     parser.add_argument("model", help="folder with config.json, model.safetensors and tokenizer.json")
     parser.add_argument("--prompt", help="text to continue")
+    parser.add_argument("--prompt-file", help="file with the text to continue; - is standard input")
     parser.add_argument("--prefix", help="text before the hole (with --suffix)")
     parser.add_argument("--suffix", help="text after the hole (with --prefix)")
     parser.add_argument("--max-new-tokens", type=int, default=64)
@@ -27,10 +28,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-file-start", action="store_true", help="do not begin with <file_sep>, as files do in training")
     options = parser.parse_args(argv)
     middle = options.prefix is not None and options.suffix is not None
-    if middle == (options.prompt is not None):
-        parser.error("give either --prompt, or --prefix and --suffix")
+    given = [n for n in ("prompt", "prompt_file", "prefix", "suffix") if getattr(options, n) is not None]
+    if given not in (["prompt"], ["prompt_file"], ["prefix", "suffix"]):
+        parser.error("give one of --prompt, --prompt-file, or --prefix and --suffix")
     try:
+        if options.prompt_file is not None:
+            options.prompt = sys.stdin.read() if options.prompt_file == "-" else Path(options.prompt_file).read_text("utf-8")
         decoder, tokenizer = load(options.model), Tokenizer.load(Path(options.model) / "tokenizer.json")
+        if decoder.config.vocab_size < tokenizer.vocab_size:
+            raise ValueError(
+                f"{options.model}: the model has {decoder.config.vocab_size} ids and tokenizer.json {tokenizer.vocab_size}; "
+                "put the tokenizer.json of its training there"
+            )
         ids = [] if options.no_file_start else [tokenizer.special("<file_sep>")]
         if middle:
             ids += fill_in_the_middle(tokenizer, options.prefix, options.suffix)
@@ -38,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             ids += tokenizer.encode(options.prompt).tolist()
         stops = [tokenizer.special(t) for t in STOPS]
         settings = (options.max_new_tokens, options.temperature, options.top_p, 0, stops, options.seed)
-        completion = tokenizer.decode(generate(decoder, [ids], *settings)[0])
+        (new,) = generate(decoder, [ids], *settings)
+        completion = tokenizer.decode(i for i in new if i < tokenizer.vocab_size)  # a padded vocabulary has ids without text
     except (ValueError, KeyError, OSError) as error:
         print(f"starmill: {error}", file=sys.stderr)
         return 1

@@ -32,6 +32,15 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Refuse shapes that no decoder has."""
+        for name in ("vocab_size", "layers", "hidden_size", "heads", "kv_heads", "mlp_size", "max_positions"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
+        if self.positions not in ("rope", "learned"):
+            raise ValueError(f"positions={self.positions}: use rope (StarCoder2) or learned (StarCoder)")
+        if self.activation not in ("gelu_tanh", "gelu"):
+            raise ValueError(f"activation={self.activation}: use gelu_tanh or gelu")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout={self.dropout}: must be in [0, 1)")
         if self.hidden_size % self.heads:
             raise ValueError(f"hidden_size={self.hidden_size} is not a multiple of heads={self.heads}")
         if self.heads % self.kv_heads:

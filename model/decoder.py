@@ -91,11 +91,24 @@ class Decoder(nn.Module):
         cache: Cache | None = None,
         padding_BT: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Return logits [B, T, V].
+        """Return logits [B, T, V]; the arguments are those of `hidden`."""
+        return self.head(self.hidden(tokens_BT, positions_BT, document_BT, cache, padding_BT))
+
+    def hidden(
+        self,
+        tokens_BT: torch.Tensor,
+        positions_BT: torch.Tensor | None = None,
+        document_BT: torch.Tensor | None = None,
+        cache: Cache | None = None,
+        padding_BT: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Return what the head reads, [B, T, E], for those who need few of the logits: they are the largest tensor of all.
 
         `positions` default to 0, 1, ...; `document` numbers keep attention within one document; `padding` is true for tokens that
-        nobody may look at. Raises ValueError for positions that a learned table does not have.
+        nobody may look at. Raises ValueError for positions that a learned table does not have, and for documents with a cache.
         """
+        if cache is not None and document_BT is not None:
+            raise ValueError("a cache holds no document numbers; pass documents without a cache")
         T = tokens_BT.shape[1]
         start = 0 if cache is None or cache.order_BS is None else cache.order_BS.shape[1]
         order_BT = torch.arange(start, start + T, device=tokens_BT.device).expand(tokens_BT.shape)
@@ -113,7 +126,7 @@ class Decoder(nn.Module):
         x_BTE = self.dropout(x_BTE)
         for i, block in enumerate(self.blocks):
             x_BTE = block(x_BTE, rotation, mask_B1TS, None if cache is None else cache.layers[i])
-        return self.head(self.norm(x_BTE))
+        return self.norm(x_BTE)
 
     def _mask(
         self,

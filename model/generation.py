@@ -27,7 +27,24 @@ def generate(
         raise ValueError("a prompt has no tokens; start it with <|endoftext|> or <file_sep>")
     if temperature < 0 or not 0 < top_p <= 1 or top_k < 0:
         raise ValueError(f"temperature={temperature}, top_p={top_p}, top_k={top_k}: need >= 0, in (0, 1], >= 0")
+    if not prompts:
+        return []
+    training = decoder.training
     decoder.eval()
+    try:
+        return _generate(decoder, prompts, max_new_tokens, (temperature, top_p, top_k), frozenset(stop_ids), seed)
+    finally:
+        decoder.train(training)  # a sample taken during training must not switch its dropout off
+
+
+def _generate(
+    decoder: Decoder,
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: int,
+    sampling: tuple[float, float, int],
+    stop_ids: frozenset[int],
+    seed: int,
+) -> list[list[int]]:
     device = decoder.tokens.weight.device
     longest = max(map(len, prompts))
     tokens_BT = torch.tensor([[0] * (longest - len(p)) + list(p) for p in prompts], device=device)
@@ -38,8 +55,9 @@ def generate(
     new: list[list[int]] = [[] for _ in prompts]
     open_rows = set(range(len(prompts)))
     for _ in range(max_new_tokens):
-        logits_BV = decoder(tokens_BT, positions_BT, cache=cache, padding_BT=padding_BT)[:, -1].float()
-        chosen_B = _choose(logits_BV, temperature, top_p, top_k, generator)
+        # Only the last place is asked: logits of a whole prompt would be 200 KB a token.
+        last_BE = decoder.hidden(tokens_BT, positions_BT, cache=cache, padding_BT=padding_BT)[:, -1]
+        chosen_B = _choose(decoder.head(last_BE).float(), *sampling, generator)
         for row in sorted(open_rows):
             token = int(chosen_B[row])
             if token in stop_ids:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from starmill.model.config import ModelConfig
@@ -35,6 +36,9 @@ GPT_BIGCODE = {
     "up": "mlp.c_fc",
     "down": "mlp.c_proj",
 }
+
+# Masks and tables that older files carry, and the copy of a tied head.
+NOT_WEIGHTS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq", "lm_head.weight")
 
 
 class ExchangeError(ValueError):
@@ -63,7 +67,14 @@ def load(folder: str | os.PathLike[str]) -> Decoder:
         values = json.loads((place / "config.json").read_text())
     except FileNotFoundError:
         raise ExchangeError(f"{place}: no config.json; give a folder that `starmill train` or transformers saved") from None
-    config = read_config(values)
+    except ValueError as error:
+        raise ExchangeError(f"{place}: config.json is not JSON ({error}); export the model again") from None
+    try:
+        config = read_config(values)
+    except KeyError as error:
+        raise ExchangeError(f"{place}: config.json lacks {error}; export the model again") from None
+    except ValueError as error:
+        raise ExchangeError(f"{place}: {error}") from None
     with torch.device("meta"):
         decoder = Decoder(config)
     decoder.to_empty(device="cpu")
@@ -71,15 +82,22 @@ def load(folder: str | os.PathLike[str]) -> Decoder:
         decoder.head.weight = decoder.tokens.weight
     theirs: dict[str, torch.Tensor] = {}
     for file in _weight_files(place):
-        theirs.update(load_file(file))
+        try:
+            theirs.update(load_file(file))
+        except (SafetensorError, OSError) as error:
+            raise ExchangeError(f"{place}: {file.name} is not readable ({error}); fetch or export it again") from None
     prefix = "model." if config.positions == "rope" else "transformer."
     theirs = {n if n.startswith((prefix, "lm_head")) else prefix + n: t for n, t in theirs.items()}
     with torch.no_grad():
-        for name, ours in state(decoder).items():
+        expected = state(decoder)
+        for name, ours in expected.items():
             found = theirs.get(name)
             if found is None or found.shape != ours.shape:
                 shape = None if found is None else tuple(found.shape)
                 raise ExchangeError(f"{place}: tensor {name} has shape {shape}, expected {tuple(ours.shape)}")
+        unknown = sorted(n for n in theirs.keys() - expected.keys() if not n.endswith(NOT_WEIGHTS))
+        if unknown:  # more layers than config.json says, or another architecture: logits would be wrong without a word
+            raise ExchangeError(f"{place}: {len(unknown)} tensors that config.json does not account for, first {unknown[0]}")
         for name, parameter in decoder.named_parameters():
             parameter.copy_(_ours(name, theirs, config))
     return decoder.eval()
@@ -168,6 +186,13 @@ def read_config(values: dict[str, Any]) -> ModelConfig:
     activation = values.get("hidden_act" if family == "starcoder2" else "activation_function", "gelu_pytorch_tanh")
     if family not in ("starcoder2", "gpt_bigcode") or activation not in ours:
         raise ExchangeError(f"model_type={family}, activation={activation}: only starcoder2 and gpt_bigcode with GELU are read")
+    rope = values.get("rope_parameters") or {}
+    kind = (values.get("rope_scaling") or rope).get("rope_type") or (values.get("rope_scaling") or {}).get("type")
+    if kind not in (None, "default"):
+        raise ExchangeError(f"rope_type={kind}: only models with plain RoPE are read")
+    for name, only in {"use_bias": True, "scale_attn_weights": True, "add_cross_attention": False}.items():
+        if values.get(name, only) != only:  # each would change the logits
+            raise ExchangeError(f"{name}={values[name]}: only models with {name}={only} are read")
     shared = {
         "vocab_size": values["vocab_size"],
         "activation": ours[activation],
@@ -175,7 +200,7 @@ def read_config(values: dict[str, Any]) -> ModelConfig:
     }
     shared["tie_embeddings"] = values.get("tie_word_embeddings", True)
     if family == "starcoder2":
-        theta = (values.get("rope_parameters") or {}).get("rope_theta", values.get("rope_theta", 1e4))
+        theta = rope["rope_theta"] if "rope_theta" in rope else values["rope_theta"]  # published models differ: no default
         return ModelConfig(
             layers=values["num_hidden_layers"],
             hidden_size=values["hidden_size"],
@@ -240,7 +265,11 @@ def _ours(name: str, theirs: dict[str, torch.Tensor], config: ModelConfig) -> to
 def _weight_files(place: Path) -> Iterator[Path]:
     index = place / "model.safetensors.index.json"
     if index.exists():
-        yield from sorted({place / name for name in json.loads(index.read_text())["weight_map"].values()})
+        names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+        for name in names:
+            if Path(name).name != name:
+                raise ExchangeError(f"{place}: {index.name} points outside the folder, at {name}")
+            yield place / name
     elif (place / "model.safetensors").exists():
         yield place / "model.safetensors"
     else:

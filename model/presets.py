@@ -1,5 +1,7 @@
 """The published sizes (StarCoder: paper, table 4, and its training scripts; StarCoder2: paper, table 6, and released configurations)."""
 
+from typing import Literal
+
 from starmill.model.config import ModelConfig
 
 
@@ -35,7 +37,14 @@ def _starcoder2(layers: int, hidden_size: int, heads: int, kv_heads: int, theta:
     )
 
 
+def _tiny(kv_heads: int, positions: Literal["rope", "learned"], window: int | None) -> ModelConfig:
+    # For first runs on a laptop: the shapes of their families, small.
+    return ModelConfig(4096, 4, 128, 4, kv_heads, 512, positions, max_positions=1024, sliding_window=window)
+
+
 PRESETS = {
+    "tiny-starcoder": _tiny(1, "learned", None),
+    "tiny-starcoder2": _tiny(2, "rope", 256),
     "santacoder": _starcoder(24, 2048, 16, 0.022, max_positions=2048),
     "starcoderbase-1b": _starcoder(24, 2048, 16, 0.02209),
     "starcoderbase-3b": _starcoder(36, 2816, 22, 0.01884),

@@ -1,5 +1,6 @@
 """Ingest: plan the parts of a dump and read one. A repository is never split over parts, so what concerns one is local to a part."""
 
+import fnmatch
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -26,7 +27,8 @@ class Source:
     kind: Literal["packages", "folders"] = "packages"
     roots: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()  # patterns of repository names (fnmatch)
-    max_repositories: int | None = None
+    max_repositories: int | None = None  # the first so many by name
+    max_repository_bytes: int | None = None  # by the source's own estimate; a larger one is not read, and is dropped whole
     max_file_bytes: int = 10 << 20  # The Stack v2: 10 MiB, uncompressed
     part_bytes: int = 256 << 20  # of content, by the source's own estimate
     block_bytes: int = 8 << 20  # of content in a row group
@@ -37,23 +39,24 @@ class Source:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
 
+    def leaves_out(self, repository: Repository) -> bool:
+        """Say whether a repository is too large to be read."""
+        return self.max_repository_bytes is not None and repository.size_bytes > self.max_repository_bytes
+
 
 def plan(source: Source) -> list[str]:
     """Return the parts: each the JSON of its repositories, sorted by name and packed in order to about `part_bytes`."""
-    if source.kind == "packages":
-        repositories = packages.plan(source.exclude, source.max_repositories)
-    else:
-        named = folders.plan(source.roots)
-        chosen = [r for r in named if not any(PurePosixPath(r.name).match(e) for e in source.exclude)]
-        repositories = chosen[: source.max_repositories]
+    found = packages.plan() if source.kind == "packages" else folders.plan(source.roots)
+    chosen = [r for r in found if not any(fnmatch.fnmatchcase(r.name, e) for e in source.exclude)]
     parts: list[list[Repository]] = []
-    filled = source.part_bytes
-    for repository in repositories:
-        if filled + repository.size_bytes > source.part_bytes or not parts:
+    filled = 0
+    for repository in chosen[: source.max_repositories]:
+        size = 0 if source.leaves_out(repository) else repository.size_bytes
+        if not parts or filled + size > source.part_bytes:
             parts.append([])
             filled = 0
         parts[-1].append(repository)
-        filled += repository.size_bytes
+        filled += size
     return [json.dumps([asdict(r) for r in part]) for part in parts]
 
 
@@ -95,18 +98,22 @@ class IngestPart:
         return ledger.commit(self.workspace)
 
     def _rows(self, repository: Repository) -> Iterator[Row]:
+        if self.source.leaves_out(repository):
+            said = f"more than max_repository_bytes={self.source.max_repository_bytes}"
+            yield _lost(repository.name, "/", "read", "repository_too_large", said, repository.size_bytes)
+            return
         reader = {"packages": packages.read, "folder": folders.read, "git": git.read}[repository.kind]
-        seen: set[str] = set()
+        seen: dict[str, int] = {}
         try:
             snapshot, entries = reader(repository, self.source.max_file_bytes)
             for entry in entries:
-                path, n = entry.path, 2
-                while path in seen:  # two hostile names may look alike once they are printable
-                    path, n = f"{entry.path}~{n}", n + 1
-                seen.add(path)
-                yield self._row(repository.name, path, snapshot, entry)
+                path = _unique(entry.path, seen)
+                try:
+                    yield self._row(repository.name, path, snapshot, entry)
+                except Exception as error:
+                    yield _error(repository.name, path, error)
         except Exception as error:  # one repository's trouble is not the part's
-            yield _lost(repository.name, "/", "read", f"error:ingest:{type(error).__name__}", str(error)[:500])
+            yield _error(repository.name, _unique("/", seen), error)
 
     def _row(self, repo_name: str, path: str, snapshot: Snapshot, entry: Entry) -> Row:
         if entry.data is None:
@@ -129,6 +136,21 @@ class IngestPart:
             "length_bytes": len(text.encode()),
             "content": text,
         }
+
+
+def _unique(path: str, seen: dict[str, int]) -> str:
+    # Two hostile names may look alike once they are printable, and a tree made by hand may hold one name twice.
+    unique = path
+    while unique in seen:
+        seen[path] += 1
+        unique = f"{path}~{seen[path]}"
+    seen[unique] = 1
+    return unique
+
+
+def _error(repo_name: str, path: str, error: Exception) -> Row:
+    said = str(error)[:500].encode("utf-8", "backslashreplace").decode()  # a name of a file may be in it
+    return _lost(repo_name, path, "read", f"error:ingest:{type(error).__name__}", said)
 
 
 def _lost(repo_name: str, path: str, step: str, reason: str, detail: str | None, size: int = 0) -> Row:

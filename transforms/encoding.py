@@ -1,13 +1,14 @@
 """Bytes to text as The Stack v2 does it: any NUL means binary; UTF-8 strictly first, then a guess that must decode strictly."""
 
+import codecs
 import unicodedata
 
 import cchardet
 
 
 def judge(data: bytes, max_bytes: int) -> str | None:
-    """Return why these bytes cannot be text: empty, too_large, nul_bytes; None if they may be."""
-    if not data:
+    """Return why these bytes cannot be text: empty, too_large, nul_bytes; None if they may be. A BOM alone is empty."""
+    if not data or data == codecs.BOM_UTF8:
         return "empty"
     if len(data) >= max_bytes:
         return "too_large"
@@ -29,5 +30,5 @@ def decode(data: bytes) -> tuple[str, str] | None:
     except (UnicodeError, LookupError):
         return None
     # A wrong guess shows in characters that no one types: controls other than white space, and unassigned code points.
-    strange = sum(unicodedata.category(c) in {"Cc", "Cn", "Co"} and c not in "\t\n\r\f\v\x1b\x1a" for c in text)
+    strange = any(unicodedata.category(c) in {"Cc", "Cn", "Co"} and c not in "\t\n\r\f\v\x1b\x1a" for c in set(text))
     return None if strange else (text, guess.upper())

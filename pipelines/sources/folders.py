@@ -1,7 +1,7 @@
 """Folders of checkouts, bare repositories and plain trees: what a person points `--input` at.
 
-A git repository anywhere below a root is one repository, read from its object store. A child of a root without any is a plain one,
-read from the disk: links are never followed, and only regular files are opened.
+A git repository anywhere below a root is one repository, read from its object store. What a child of a root holds beside them is
+a plain one, read from the disk: links are never followed, and only regular files are opened.
 """
 
 import errno
@@ -9,10 +9,13 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from starmill.pipelines.sources import git
 from starmill.pipelines.sources.repository import Entry, Repository, Snapshot, label
+
+BARE = frozenset((b"HEAD", b"objects", b"refs"))
 
 
 def plan(roots: Sequence[str]) -> list[Repository]:
@@ -28,7 +31,7 @@ def plan(roots: Sequence[str]) -> list[Repository]:
             name, n = repository.name, 2
             while name in found:  # two roots may hold repositories of one name
                 name, n = f"{repository.name}~{n}", n + 1
-            found[name] = Repository(**{**vars(repository), "name": name})
+            found[name] = replace(repository, name=name)
     return sorted(found.values(), key=lambda r: r.name)
 
 
@@ -47,81 +50,97 @@ def read_file(shown: str, path: bytes, max_file_bytes: int) -> Entry:
             return Entry(shown, None, 0, "not_a_regular_file")
         if info.st_size >= max_file_bytes:
             return Entry(shown, None, info.st_size, "too_large")
-        with open(path, "rb") as file:
+        # Should another process put a link or a pipe in its place just now, this neither follows nor waits.
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             data = file.read(max_file_bytes)
         return Entry(shown, data, len(data))
     except FileNotFoundError:
         return Entry(shown, None, 0, "missing_file")
     except OSError as error:
-        return Entry(shown, None, 0, "unreadable", errno.errorcode.get(error.errno or 0, "unknown"))
+        return Entry(shown, None, 0, "unreadable", _code(error))
 
 
 def _discover(root: Path) -> Iterator[Repository]:
+    def checkout(path: bytes, name: bytes) -> Repository:
+        return git.plan(root / os.fsdecode(path), _name(name), root)
+
+    top = os.fsencode(root)
     if git.is_repository(root):
-        yield git.plan(root, root.name, root)
+        yield from (checkout(path, path or os.fsencode(root.name)) for path in _survey(top, b"")[0])
         return
-    loose = False
-    for child in sorted(root.iterdir()):
-        if child.is_symlink() or not child.is_dir():
-            loose = True
-            continue
-        repositories = list(_repositories(child))
-        for folder in repositories:
-            yield git.plan(folder, folder.relative_to(root).as_posix(), root)
-        if not repositories:
-            yield _plain(child, child.name)
-    if loose:
-        yield _plain(root, root.name, "loose")
+    for child in sorted(os.listdir(top)):
+        if stat.S_ISDIR(os.lstat(os.path.join(top, child)).st_mode):
+            repositories, files = _survey(top, child)
+            yield from (checkout(path, path) for path in repositories)
+            if files:
+                yield _plain(top, child, files)
+    if loose := _survey(top, b"", loose=True)[1]:
+        yield _plain(top, b"", loose)
 
 
-def _repositories(folder: Path) -> Iterator[Path]:
-    if git.is_repository(folder):
-        yield folder
-        return
-    try:
-        children = sorted(c for c in folder.iterdir() if c.is_dir() and not c.is_symlink())
-    except OSError:
-        return
-    for child in children:
-        yield from _repositories(child)
-
-
-def _plain(folder: Path, name: str, detail: str = "") -> Repository:
-    shown = label(os.fsencode(name))[0].lstrip("/")
+def _plain(root: bytes, child: bytes, files: list[tuple[bytes, str | None]]) -> Repository:
+    # An empty child stands for the loose files of the root itself.
     facts, total = hashlib.sha256(), 0
-    for path, unreadable in _paths(os.fsencode(folder), detail == "loose"):
-        info = None if unreadable else os.lstat(os.path.join(os.fsencode(folder), path))
-        facts.update(repr((path, info and (info.st_size, info.st_mtime_ns))).encode())
-        total += info.st_size if info and stat.S_ISREG(info.st_mode) else 0
-    return Repository("folder", shown, str(folder), total, facts.hexdigest(), detail)
-
-
-def _paths(folder: bytes, loose: bool) -> list[tuple[bytes, str | None]]:
-    # Paths below `folder`, sorted; a folder that cannot be listed is a path with the error's name.
-    found: list[tuple[bytes, str | None]] = []
-    stack = [b""]
-    while stack:
-        prefix = stack.pop()
+    for path, unreadable in files:
         try:
-            with os.scandir(os.path.join(folder, prefix)) as entries:
-                for entry in entries:
-                    path = os.path.join(prefix, entry.name)
-                    if not entry.is_dir(follow_symlinks=False):
-                        found.append((path, None))
-                    elif not loose:
-                        stack.append(path)
+            info = os.lstat(os.path.join(root, path))
+        except OSError:
+            facts.update(repr((path, unreadable)).encode())
+            continue
+        facts.update(repr((path, unreadable, info.st_size, info.st_mtime_ns)).encode())
+        total += info.st_size if stat.S_ISREG(info.st_mode) else 0
+    name = _name(child or os.path.basename(root))
+    return Repository("folder", name, os.fsdecode(root), total, facts.hexdigest(), os.fsdecode(child))
+
+
+def _name(path: bytes) -> str:
+    return label(path)[0][1:] or "root"
+
+
+def _code(error: OSError) -> str:
+    return errno.errorcode.get(error.errno or 0, "unknown")
+
+
+def _survey(root: bytes, child: bytes, loose: bool = False) -> tuple[list[bytes], list[tuple[bytes, str | None]]]:
+    """Return the git repositories at or below root/child, and all files outside of them; paths below `root`, sorted.
+
+    A folder that cannot be listed is a file with the error's name. Below a checkout only other checkouts count, as submodules
+    are: what looks like a bare repository there is its content. `loose`: do not descend.
+    """
+    repositories: list[bytes] = []
+    files: list[tuple[bytes, str | None]] = []
+    stack = [(child, False)]
+    while stack:
+        folder, within = stack.pop()
+        try:
+            with os.scandir(os.path.join(root, folder)) as found:
+                entries = {e.name: e.is_dir(follow_symlinks=False) for e in found}
         except OSError as error:
-            found.append((prefix, errno.errorcode.get(error.errno or 0, "unknown")))
-    return sorted(found)
+            if not within:
+                files.append((folder, _code(error)))
+            continue
+        checkout = b".git" in entries
+        bare = not within and entries.keys() >= BARE
+        if checkout or bare:
+            repositories.append(folder)
+        if bare and not checkout:
+            continue
+        for name, is_folder in entries.items():
+            path = os.path.join(folder, name)
+            if not is_folder and not (within or checkout):
+                files.append((path, None))
+            elif is_folder and name != b".git" and not loose:
+                stack.append((path, within or checkout))
+    return sorted(repositories), sorted(files)
 
 
 def _entries(repository: Repository, max_file_bytes: int) -> Iterator[Entry]:
-    folder = os.fsencode(repository.location)
-    for path, unreadable in _paths(folder, repository.detail == "loose"):
-        shown, hostile = label(path)
+    root, child = os.fsencode(repository.location), os.fsencode(repository.detail)
+    for path, unreadable in _survey(root, child, loose=not child)[1]:
+        shown, hostile = label(path[len(child) + 1 :] if child else path)
         if unreadable:
             yield Entry(shown, None, 0, "unreadable", unreadable)
         elif hostile:
             yield Entry(shown, None, 0, hostile)
         else:
-            yield read_file(shown, os.path.join(folder, path), max_file_bytes)
+            yield read_file(shown, os.path.join(root, path), max_file_bytes)

@@ -1,11 +1,14 @@
 """Git repositories, bare or not, read at HEAD from the object store alone; the work tree is never looked at.
 
-Every id is git's own and is verified. Nothing of the repository's configuration is followed: no hooks, no alternates, no
-references that lead out of it. What cannot be read is an entry with a reason.
+Every id is git's own and is verified. Nothing of the repository's configuration is followed, no hook is run, and no reference,
+alternate or link that leads out of the input. What cannot be read is an entry with a reason.
 """
 
+import errno
 import hashlib
+import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +20,11 @@ from starmill.pipelines.sources.repository import Entry, Repository, Snapshot, l
 MAX_DEPTH = 64  # Software Heritage's own limit
 MAX_ENTRIES = 2_000_000  # of one repository: ten trees of ten references each are a bomb of ten billion files
 MAX_META_BYTES = 64 << 20  # of a tree or commit
+MAX_PATH = 4096  # bytes, as Linux has it: long names in deep trees are a bomb of another kind
+MAX_LINE = 65536  # of a reference; one that is longer is none
+MAX_ALTERNATES = 16
+ODD = {0o160000: "submodule", 0o120000: "symlink"}
+TREE_ENTRY = re.compile(rb"([0-7]{1,7}) ([^\0]+)\0(.{20})", re.DOTALL)
 HEX = re.compile(r"[0-9a-f]{40}")
 REFERENCE = re.compile(r"refs/[^\x00-\x20~^:?*\\\[]+")
 
@@ -43,80 +51,123 @@ class Leaf:
 
 def is_repository(folder: Path) -> bool:
     """Say whether a folder is a bare repository or a checkout."""
-    return (folder / ".git").exists() or all((folder / n).exists() for n in ("HEAD", "objects", "refs"))
+    return os.path.lexists(folder / ".git") or all(os.path.lexists(folder / n) for n in ("HEAD", "objects", "refs"))
 
 
-def git_directory(folder: Path, root: Path) -> Path:
-    """Return the folder that holds HEAD and objects. Raises Unreadable if a `.git` file leads out of `root`."""
-    inside = folder / ".git"
-    if not inside.exists():
-        return folder
-    if inside.is_dir() and not inside.is_symlink():
-        return inside
-    said = inside.read_text("utf-8", "replace").strip() if inside.is_file() else ""
-    target = (folder / said.removeprefix("gitdir:").strip()).resolve()
-    if not said.startswith("gitdir:") or not target.is_relative_to(root.resolve()):
-        raise Unreadable("unreadable_repository", ".git leads out of the input")
-    return target
+def git_directory(folder: Path, root: Path) -> tuple[Path, Path]:
+    """Return the folder of HEAD, and that of objects and branches: another one for a linked work tree.
+
+    Raises Unreadable if either leads out of `root`.
+    """
+    inside = directory = folder / ".git"
+    if not os.path.lexists(inside):
+        directory = folder
+    elif inside.is_symlink() or not inside.is_dir():
+        said = _line(inside, root)
+        if not said.startswith("gitdir:"):
+            raise Unreadable("unreadable_repository", ".git is neither a folder nor names one")
+        directory = _within(folder / said.removeprefix("gitdir:").strip(), root)
+    common = _line(directory / "commondir", root)
+    return directory, _within(directory / common, root) if common else directory
 
 
 def plan(folder: Path, name: str, root: Path) -> Repository:
-    """Describe one repository; HEAD's commit is its fingerprint."""
+    """Describe one repository; HEAD's commit and branch are its fingerprint, what its objects take on the disk is its size."""
     try:
-        directory = git_directory(folder, root)
-        commit, _ = head(directory)
-        size = sum(f.stat().st_size for f in (directory / "objects").rglob("*") if f.is_file())
+        directory, common = git_directory(folder, root)
+        facts = repr(head(directory, common, root))
+        size = sum(f.stat().st_size for f in (common / "objects").rglob("*") if f.is_file())
     except (Unreadable, OSError) as error:
-        commit, size = f"unreadable: {error}", 0
-    return Repository("git", name, str(folder), size, hashlib.sha256(commit.encode()).hexdigest(), str(root))
+        facts, size = f"unreadable: {type(error).__name__}", 0
+    return Repository("git", name, str(folder), size, hashlib.sha256(facts.encode()).hexdigest(), str(root))
 
 
 def read(repository: Repository, max_file_bytes: int) -> tuple[Snapshot, Iterator[Entry]]:
     """Return what is known of the repository, and its files at HEAD in the order of their paths."""
     try:
-        directory = git_directory(Path(repository.location), Path(repository.detail))
-        commit, branch = head(directory)
-        with ObjectStore(directory / "objects") as store:
+        root = Path(repository.detail)
+        directory, common = git_directory(Path(repository.location), root)
+        commit, branch = head(directory, common, root)
+        objects = object_folders(common / "objects", root)
+        with ObjectStore(objects) as store:
             fields = _fields(store.read(commit, "commit", MAX_META_BYTES))
             leaves = sorted(_walk(store, fields["tree"]), key=lambda leaf: leaf.path)
     except Unreadable as error:
         return Snapshot(), iter([Entry("/", None, 0, error.reason, error.detail)])
-    except (MissingObject, CorruptObject, ObjectTooLarge, OSError, KeyError) as error:
+    except (MissingObject, CorruptObject, ObjectTooLarge, OSError) as error:
         return Snapshot(), iter([Entry("/", None, 0, "unreadable_repository", f"{type(error).__name__}: {error}")])
-    snapshot = Snapshot(fields["tree"], commit, branch, _date(fields.get("author", "")), _date(fields.get("committer", "")))
-    return snapshot, _entries(directory, leaves, max_file_bytes)
+    shown = branch and branch.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    dates = _date(fields.get("author", "")), _date(fields.get("committer", ""))
+    return Snapshot(fields["tree"], commit, shown, *dates), _entries(objects, leaves, max_file_bytes)
 
 
-def head(directory: Path) -> tuple[str, str | None]:
+def head(directory: Path, common: Path, root: Path) -> tuple[str, str | None]:
     """Return (commit id, branch name or None) of HEAD. Raises Unreadable."""
-    said, branch = _line(directory / "HEAD"), None
+    said, branch = _line(directory / "HEAD", root), None
+    if not said:
+        raise Unreadable("unreadable_repository", "there is no HEAD")
+    if (common / "reftable").is_dir():
+        raise Unreadable("unreadable_repository", "its references are a reftable, which is not supported")
     for _ in range(5):  # a symbolic reference may point to another
         if not said.startswith("ref:"):
             break
         branch = said.removeprefix("ref:").strip()
         if not REFERENCE.fullmatch(branch) or ".." in branch:
-            raise Unreadable("unreadable_repository", f"HEAD points to {branch!r}")
-        said = _line(directory / branch) or _packed_reference(directory, branch)
+            raise Unreadable("unreadable_repository", f"HEAD points to {branch[:80]!r}")
+        said = _line(directory / branch, root) or _line(common / branch, root) or _packed_reference(common, branch)
     if not said:
-        raise Unreadable("no_revision", f"{branch or 'HEAD'} has no commit")
+        raise Unreadable("no_revision", f"{branch!r} has no commit")
     if not HEX.fullmatch(said):
         raise Unreadable("unreadable_repository", f"HEAD is {said[:80]!r}, not a SHA-1 commit id")
     return said, branch
 
 
-def _line(path: Path) -> str:
-    try:
-        return path.read_text("utf-8", "replace").strip() if path.is_file() and path.stat().st_size < 4096 else ""
-    except OSError:
-        return ""
+def object_folders(objects: Path, root: Path) -> list[Path]:
+    """Return the object folder and its alternates (`objects/info/alternates`), as far as they lie below `root`."""
+    found: list[Path] = []
+    due = [objects]
+    while due and len(found) < MAX_ALTERNATES:
+        try:
+            folder = _within(due.pop(0), root)
+        except Unreadable:  # its objects are missing, and say so
+            continue
+        if folder not in found:
+            found.append(folder)
+            due += [folder / line for line in _text(folder / "info/alternates", root).splitlines() if line]
+    return found
 
 
-def _packed_reference(directory: Path, name: str) -> str:
+def _within(path: Path, root: Path) -> Path:
+    real = Path(os.path.realpath(path))
+    if not real.is_relative_to(os.path.realpath(root)):
+        raise Unreadable("unreadable_repository", f"{path.name} leads out of the input")
+    return real
+
+
+def _text(path: Path, root: Path) -> str:
     try:
-        lines = (directory / "packed-refs").read_text("utf-8", "replace").splitlines()
-    except OSError:
+        if not path.is_file():
+            return ""
+        with open(_within(path, root), "rb") as file:
+            return file.read(MAX_LINE).decode("utf-8", "surrogateescape").replace("\0", "?")  # no path has a NUL
+    except OSError as error:
+        code = errno.errorcode.get(error.errno or 0, "unknown")
+        raise Unreadable("unreadable_repository", f"{path.name}: {code}") from None
+
+
+def _line(path: Path, root: Path) -> str:
+    return _text(path, root).strip()
+
+
+def _packed_reference(common: Path, name: str) -> str:
+    path, wanted = common / "packed-refs", os.fsencode(name)
+    if not path.is_file():
         return ""
-    return next((line.split(" ")[0] for line in lines if line.endswith(f" {name}")), "")
+    with open(path, "rb") as file:
+        for line in iter(lambda: file.readline(MAX_LINE), b""):
+            if line.rstrip(b"\r\n").partition(b" ")[2] == wanted:
+                return line.partition(b" ")[0].decode("utf-8", "backslashreplace")
+    return ""
 
 
 def _fields(commit: bytes) -> dict[str, str]:
@@ -128,7 +179,7 @@ def _fields(commit: bytes) -> dict[str, str]:
 
 
 def _date(person: str) -> datetime | None:
-    moment = re.search(r"> (-?\d{1,12}) [+-]\d{4}$", person)
+    moment = re.search(r"> (-?\d{1,12})(?: |$)", person)
     return timestamp(int(moment[1])) if moment else None
 
 
@@ -146,42 +197,45 @@ def _walk(store: ObjectStore, tree: str) -> Iterator[Leaf]:
             continue
         for mode, name, child in children:
             seen += 1
-            if seen > MAX_ENTRIES or depth + 1 > MAX_DEPTH:
-                reason = "too_many_files" if seen > MAX_ENTRIES else "too_deep"
-                yield Leaf(prefix + name, mode, child, reason)
-                if seen > MAX_ENTRIES:
-                    return
-            elif mode & 0o170000 == 0o40000:
-                stack.append((prefix + name + b"/", child, depth + 1))
+            path = prefix + name
+            if seen > MAX_ENTRIES:
+                yield Leaf(path[:MAX_PATH], mode, child, "too_many_files", f"more than {MAX_ENTRIES}; the rest is not listed")
+                return
+            if len(path) > MAX_PATH:
+                yield Leaf(path[:MAX_PATH], mode, child, "hostile_path", f"a path of {len(path)} bytes, shown cut off")
+            elif depth >= MAX_DEPTH:
+                yield Leaf(path, mode, child, "too_deep")
+            elif stat.S_ISDIR(mode):
+                stack.append((path + b"/", child, depth + 1))
             else:
-                yield Leaf(prefix + name, mode, child)
+                yield Leaf(path, mode, child)
 
 
 def _tree(data: bytes) -> Iterator[tuple[int, bytes, str]]:
     at = 0
     while at < len(data):
-        space, nul = data.find(b" ", at), data.find(b"\0", at)
-        if not at < space < nul or nul + 21 > len(data) or not data[at:space].isdigit():
+        entry = TREE_ENTRY.match(data, at)
+        if entry is None:
             raise CorruptObject("a tree that is cut off")
-        yield int(data[at:space], 8), data[space + 1 : nul], data[nul + 1 : nul + 21].hex()
-        at = nul + 21
+        yield int(entry[1], 8), entry[2], entry[3].hex()
+        at = entry.end()
 
 
-def _entries(directory: Path, leaves: list[Leaf], max_file_bytes: int) -> Iterator[Entry]:
-    with ObjectStore(directory / "objects") as store:
+def _entries(objects: list[Path], leaves: list[Leaf], max_file_bytes: int) -> Iterator[Entry]:
+    with ObjectStore(objects) as store:
         for leaf in leaves:
             path, hostile = label(leaf.path.rstrip(b"/"))
-            kind = leaf.mode & 0o170000
-            reason = leaf.reason or {0o160000: "submodule", 0o120000: "symlink"}.get(kind) or hostile
+            reason = leaf.reason or ODD.get(stat.S_IFMT(leaf.mode)) or hostile
             if reason:
-                yield Entry(path, None, 0, reason, leaf.detail or (leaf.hex_id if kind == 0o160000 else None))
+                commit = f"commit {leaf.hex_id}" if reason == "submodule" else None
+                yield Entry(path, None, 0, reason, leaf.detail or commit)
                 continue
             try:
-                data = store.read(leaf.hex_id, "blob", max_file_bytes)
+                data = store.read(leaf.hex_id, "blob", max_file_bytes - 1)
                 yield Entry(path, data, len(data))
             except MissingObject:
                 yield Entry(path, None, 0, "missing_object", f"blob {leaf.hex_id}")
             except ObjectTooLarge as error:
-                yield Entry(path, None, error.size, "too_large", f"blob {leaf.hex_id}")
+                yield Entry(path, None, error.size, "too_large", f"blob {leaf.hex_id}: {error}")
             except CorruptObject as error:
                 yield Entry(path, None, 0, "corrupt_object", f"blob {leaf.hex_id}: {error}")

@@ -4,6 +4,7 @@ A distribution's files are those of its RECORD; licence files of its metadata di
 hold for all of it. Bytecode is the interpreter's, not the package's: it appears between two runs and is no input.
 """
 
+import csv
 import fnmatch
 import hashlib
 import importlib.metadata
@@ -11,20 +12,20 @@ import os
 import re
 import sys
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from starmill.pipelines.sources.folders import read_file
 from starmill.pipelines.sources.repository import Entry, Repository, Snapshot, label
 
 LICENSE_FILE = re.compile(r"(?:.*/)?[^/]*\.dist-info/(?:licenses/.*|(?:licen[cs]e|copying|notice)[^/]*)", re.IGNORECASE)
+# What lies in the library's folder and is not it. The interpreter's own tests are full of files broken on purpose.
 NOT_THE_LIBRARY = ("site-packages", "dist-packages", "__pycache__", "test", "config-*")
 
 
-def plan(exclude: Sequence[str], max_repositories: int | None) -> list[Repository]:
+def plan() -> list[Repository]:
     """Return the repositories `pypi/<name>` and `cpython/<package>` of this interpreter, sorted by name."""
-    wanted = [r for r in (*_distributions(), *_standard_library()) if not any(fnmatch.fnmatch(r.name, e) for e in exclude)]
-    return sorted(wanted, key=lambda r: r.name)[:max_repositories]
+    return sorted((*_distributions(), *_standard_library()), key=lambda r: r.name)
 
 
 def read(repository: Repository, max_file_bytes: int) -> tuple[Snapshot, Iterator[Entry]]:
@@ -33,7 +34,7 @@ def read(repository: Repository, max_file_bytes: int) -> tuple[Snapshot, Iterato
 
 
 def _distributions() -> Iterator[Repository]:
-    seen = set()
+    seen = set()  # the first of a name on the path is the one that is imported
     for found in importlib.metadata.distributions():
         name = "pypi/" + re.sub(r"[-_.]+", "-", found.name or "unnamed").lower()
         metadata = str(getattr(found, "_path", ""))
@@ -41,7 +42,7 @@ def _distributions() -> Iterator[Repository]:
             continue
         seen.add(name)
         record = found.read_text("RECORD") or ""
-        size = sum(f.size or 0 for f in found.files or ())
+        size = sum(int(row[2]) for row in csv.reader(record.splitlines()) if len(row) == 3 and row[2].isdecimal())
         fingerprint = hashlib.sha256(f"{found.version}\0{record}".encode()).hexdigest()
         yield Repository("packages", name, metadata, size, fingerprint)
 
@@ -64,8 +65,9 @@ def _standard_library() -> Iterator[Repository]:
 
 def _below(folder: Path) -> Iterator[Path]:
     for base, names, files in os.walk(folder):
-        names[:] = [n for n in names if n != "__pycache__" and not Path(base, n).is_symlink()]
-        yield from (Path(base, f) for f in files if not f.endswith(".pyc"))
+        links = [n for n in names if Path(base, n).is_symlink()]
+        names[:] = [n for n in names if n != "__pycache__" and n not in links]
+        yield from (Path(base, f) for f in (*files, *links) if not f.endswith(".pyc"))
 
 
 def _files(repository: Repository, max_file_bytes: int) -> Iterator[Entry]:
@@ -85,11 +87,11 @@ def _files(repository: Repository, max_file_bytes: int) -> Iterator[Entry]:
 
 
 def _record_files(metadata: Path) -> list[tuple[str, Path]] | None:
-    found = importlib.metadata.Distribution.at(metadata)
-    if found.files is None:
+    record = importlib.metadata.Distribution.at(metadata).read_text("RECORD")
+    if record is None:
         return None
-    files = [f for f in found.files if f.suffix != ".pyc" and "__pycache__" not in f.parts]
-    return [(f.as_posix(), Path(str(found.locate_file(f)))) for f in files]
+    paths = sorted({row[0] for row in csv.reader(record.splitlines()) if row and row[0]})
+    return [(p, metadata.parent / p) for p in paths if not p.endswith(".pyc") and "__pycache__" not in p.split("/")]
 
 
 def _library_files(repository: Repository) -> list[tuple[str, Path]]:

@@ -1,8 +1,11 @@
 """What every source speaks in: repositories to plan with, and entries, one for each file found, readable or not."""
 
+import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+DIRECTION_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 @dataclass(frozen=True)
@@ -46,15 +49,18 @@ class Snapshot:
 def label(path: bytes) -> tuple[str, str | None]:
     """Return (printable path starting with "/", hostile_path or None) of a path as found in a dump.
 
-    Paths are only ever labels, never opened for writing; still, none that could trick a reader is kept: control characters,
-    names that are not UTF-8, "..", "." and ".git".
+    Paths are only ever labels, never opened for writing; still, none that could trick a reader is kept: control characters, marks
+    that turn the direction of writing, names that are not UTF-8, "..", "." and ".git".
     """
     text = path.decode("utf-8", "backslashreplace")
-    shown = "".join(c.encode("unicode_escape").decode() if ord(c) < 32 or ord(c) == 127 else c for c in text)
-    parts = path.split(b"/")
-    strange = shown.encode("utf-8", "surrogatepass") != path
-    hostile = strange or any(p in {b"", b".", b".."} or p.lower() == b".git" for p in parts)
+    shown = text if text.isascii() and text.isprintable() else "".join(map(_printable, text))
+    hostile = shown.encode() != path or any(p in {b"", b".", b".."} or p.lower() == b".git" for p in path.split(b"/"))
     return "/" + shown, "hostile_path" if hostile else None
+
+
+def _printable(character: str) -> str:
+    tricky = unicodedata.category(character) in {"Cc", "Zl", "Zp"} or character in DIRECTION_MARKS
+    return character.encode("unicode_escape").decode() if tricky else character
 
 
 def timestamp(seconds: int) -> datetime | None:

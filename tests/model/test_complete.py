@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from starmill.core.tokenizer import Tokenizer, huggingface_files, train
-from starmill.model.complete import fill_in_the_middle
+from starmill.model.complete import fill_in_the_middle, main
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
 from starmill.model.huggingface import save
@@ -39,12 +39,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def complete(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, "-m", "starmill.model.complete", *arguments], capture_output=True, text=True)
+def complete(*arguments: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "starmill.model.complete", *arguments]
+    return subprocess.run(command, input=typed, capture_output=True, text=True)
 
 
 def test_left_to_right_and_into_the_middle(folder: Path) -> None:
     assert complete(str(folder), "--prompt", CODE[:30]).stdout == CODE + "\n"
+    assert complete(str(folder), "--prompt-file", "-", typed=CODE[:30]).stdout == CODE + "\n"
     before, after = CODE.split(MIDDLE)
     assert complete(str(folder), "--prefix", before, "--suffix", after).stdout == CODE + "\n"
 
@@ -53,8 +55,24 @@ def test_wrong_use(folder: Path, tmp_path: Path) -> None:
     for arguments in (
         [str(folder)],
         [str(folder), "--prefix", "a"],
+        [str(folder), "--prompt", "a", "--prefix", "b"],
         [str(folder), "--prompt", "a", "--prefix", "b", "--suffix", "c"],
     ):
-        assert complete(*arguments).returncode == 2
+        with pytest.raises(SystemExit) as usage:
+            main(arguments)
+        assert usage.value.code == 2
     missing = complete(str(tmp_path), "--prompt", "x")
     assert missing.returncode == 1 and "no config.json" in missing.stderr and "Traceback" not in missing.stderr
+
+
+@pytest.mark.parametrize(("more", "status"), [(400, 0), (-300, 1)])
+def test_a_vocabulary_of_another_size_than_the_tokenizer(
+    more: int, status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = train([CODE], 400)
+    decoder = Decoder(ModelConfig(Tokenizer.load(data).vocab_size + more, 1, 32, 4, 2, 64, "rope", 64))
+    decoder.init_weights(torch.Generator().manual_seed(0))
+    save(decoder, tmp_path, huggingface_files(data))
+    # In this process, where an exception that `main` lets through fails the test.
+    assert main([str(tmp_path), "--prompt", "def", "--temperature", "5", "--max-new-tokens", "40"]) == status
+    assert status == 0 or capsys.readouterr().err.startswith(f"starmill: {tmp_path}: the model has ")

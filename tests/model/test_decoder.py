@@ -50,6 +50,17 @@ def test_it_learns_a_sequence_by_heart() -> None:
     assert loss.item() < 0.05
 
 
+def test_hidden_is_what_the_head_reads() -> None:
+    model, tokens = decoder().eval(), torch.arange(20)[None]
+    assert torch.equal(model.head(model.hidden(tokens)), model(tokens))
+
+
+def test_documents_with_a_cache_are_refused_not_mixed() -> None:
+    model, one = decoder(), torch.zeros(1, 1, dtype=torch.long)
+    with pytest.raises(ValueError, match="no document numbers"):
+        model(one, document_BT=one, cache=model.empty_cache())
+
+
 def test_too_long_for_learned_positions() -> None:
     config = dataclasses.replace(TINY, positions="learned", sliding_window=None)
     with pytest.raises(ValueError, match="max_positions=64"):

@@ -52,6 +52,16 @@ def test_stops_and_seeds(decoder: Decoder) -> None:
     assert generate(decoder, PROMPTS, 20, temperature=2.0, top_p=1e-9) == generate(decoder, PROMPTS, 20)
 
 
+def test_a_sample_leaves_training_as_it_was(decoder: Decoder) -> None:
+    assert generate(decoder, [], 5) == []
+    decoder.train()
+    generate(decoder, PROMPTS, 2)
+    assert decoder.training and all(m.training for m in decoder.modules())
+    with pytest.raises(IndexError):
+        generate(decoder, [[10_000]], 2)
+    assert decoder.training, "not even an error switches dropout off"
+
+
 def test_refused(decoder: Decoder) -> None:
     with pytest.raises(ValueError, match="no tokens"):
         generate(decoder, [[]], 5)

@@ -105,3 +105,50 @@ def test_what_cannot_be_exchanged_is_named(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(ExchangeError, match=r"no model\.safetensors"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("config", "change", "message"),
+    [
+        (GQA, {"rope_parameters": {"rope_theta": 1e5, "rope_type": "linear", "factor": 4.0}}, "rope_type=linear"),
+        (GQA, {"rope_scaling": {"type": "dynamic", "factor": 2.0}}, "rope_type=dynamic"),
+        (GQA, {"rope_parameters": None, "rope_theta": None}, "lacks 'rope_theta'"),
+        (GQA, {"use_bias": False}, "use_bias=False"),
+        (GQA, {"num_hidden_layers": None}, "lacks 'num_hidden_layers'"),
+        (GQA, {"num_hidden_layers": 2}, r"tensors that config\.json does not account for, first model\.layers\.2"),
+        (MQA, {"scale_attn_weights": False}, "scale_attn_weights=False"),
+    ],
+)
+def test_a_model_that_would_be_read_wrongly_is_refused(config: ModelConfig, change: dict, message: str, tmp_path: Path) -> None:
+    save(decoder(config), tmp_path)
+    values = json.loads((tmp_path / "config.json").read_text()) | change
+    (tmp_path / "config.json").write_text(json.dumps({k: v for k, v in values.items() if v is not None}))
+    with pytest.raises(ExchangeError, match=message) as caught:
+        load(tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path}: ")
+
+
+def test_damaged_folders_are_named(tmp_path: Path) -> None:
+    save(decoder(GQA), tmp_path)
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(ExchangeError, match=r"model\.safetensors is not readable"):
+        load(tmp_path)
+    for name, message in (("gone.safetensors", "not readable"), ("../other.safetensors", "outside the folder")):
+        (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"x": name}}))
+        with pytest.raises(ExchangeError, match=message):
+            load(tmp_path)
+    (tmp_path / "config.json").write_text("{broken")
+    with pytest.raises(ExchangeError, match="is not JSON"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["starcoder2", "starcoder-mha-untied"])
+def test_what_transformers_saves_loads(name: str, tmp_path: Path) -> None:
+    ours = decoder(CONFIGS[name])
+    save(ours, tmp_path / "ours")
+    AutoModelForCausalLM.from_pretrained(tmp_path / "ours").save_pretrained(tmp_path / "theirs", max_shard_size="100KB")
+    assert (tmp_path / "theirs/model.safetensors.index.json").exists()
+    back = load(tmp_path / "theirs")
+    assert back.config == ours.config
+    assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), back.parameters(), strict=True))

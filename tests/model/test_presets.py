@@ -18,6 +18,12 @@ PUBLISHED = {
 }
 
 
+def test_tiny_presets_are_tiny_and_of_both_families() -> None:
+    tiny = {name: config for name, config in PRESETS.items() if name.startswith("tiny-")}
+    assert {config.positions for config in tiny.values()} == {"rope", "learned"}
+    assert all(parameter_count(config) < 2e6 for config in tiny.values())
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_parameters(name: str) -> None:
     assert parameter_count(PRESETS[name]) == PUBLISHED[name]

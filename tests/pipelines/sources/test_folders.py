@@ -1,0 +1,205 @@
+"""What lies on a disk: repositories found wherever they are, plain trees told to the last file, nothing opened that could bite."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from starmill.pipelines.sources import folders, git
+from starmill.pipelines.sources.repository import Entry, Repository
+
+LIMIT = 1 << 20
+
+
+def checkout(folder: Path, bare: bool = False) -> Path:
+    folder.mkdir(parents=True)
+    clean = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"}
+    subprocess.run(["git", "init", "-q", *(["--bare"] if bare else [])], cwd=folder, env=clean, check=True)
+    return folder
+
+
+def names(*roots: Path) -> list[tuple[str, str]]:
+    return [(r.kind, r.name) for r in folders.plan([str(root) for root in roots])]
+
+
+def only(root: Path, name: str) -> Repository:
+    return next(r for r in folders.plan([str(root)]) if r.name == name)
+
+
+def entries(root: Path, name: str) -> list[Entry]:
+    return list(folders.read(only(root, name), LIMIT)[1])
+
+
+def told(found: list[Entry]) -> dict[str, str | None]:
+    return {e.path: e.reason for e in found}
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Run as a user who may not read everything."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_repositories_are_found_wherever_they_are(tmp_path: Path) -> None:
+    root = tmp_path / "dump"
+    checkout(root / "github/alice/tool")
+    checkout(root / "github/bob/lib.git", bare=True)
+    (root / "github/NOTES").write_text("beside them\n")
+    (root / "plain/src").mkdir(parents=True)
+    (root / "plain/src/a.py").write_text("x = 1\n")
+    (root / "loose.py").write_text("y = 2\n")
+    (root / "nothing/at/all").mkdir(parents=True)
+    (root / "linked").symlink_to(root / "plain")
+    assert names(root) == [
+        ("folder", "dump"),
+        ("folder", "github"),
+        ("git", "github/alice/tool"),
+        ("git", "github/bob/lib.git"),
+        ("folder", "plain"),
+    ]
+    assert told(entries(root, "dump")) == {"/linked": "symlink", "/loose.py": None}
+    assert told(entries(root, "github")) == {"/NOTES": None}
+    assert told(entries(root, "plain")) == {"/src/a.py": None}
+
+
+def test_a_root_may_be_a_repository_and_hold_others(tmp_path: Path) -> None:
+    root = checkout(tmp_path / "work")
+    checkout(root / "vendor/sub")
+    checkout(root / "tests/fixture.git", bare=True)  # content of the checkout, whatever it looks like
+    (root / "untracked.py").write_text("z = 3\n")
+    assert names(root) == [("git", "vendor/sub"), ("git", "work")]
+    bare = checkout(tmp_path / "mirror.git", bare=True)
+    assert names(bare) == [("git", "mirror.git")]
+
+
+def test_equal_names_of_two_roots_are_told_apart(tmp_path: Path) -> None:
+    for root in ("a", "b"):
+        checkout(tmp_path / root / "tool")
+    assert names(tmp_path / "a", tmp_path / "b") == [("git", "tool"), ("git", "tool~2")]
+    with pytest.raises(FileNotFoundError, match="absent: no such folder"):
+        names(tmp_path / "absent")
+
+
+def everything(root: Path) -> None:
+    root.mkdir(parents=True)
+    (root / "good.py").write_text("print('good')\n")
+    (root / "sub/deep").mkdir(parents=True)
+    (root / "sub/deep/inner.c").write_text("int x;\n")
+    (root / "huge.js").write_bytes(b"x" * 50_000_000)
+    (root / "edge").write_bytes(b"x" * LIMIT)
+    (root / "evil\nname.py").write_text("print(1)\n")
+    Path(os.fsdecode(os.fsencode(root) + b"/latin\xe9.py")).write_text("print(2)\n")
+    (root / "sub/loop").symlink_to("..")
+    (root / "self").symlink_to("self")
+    (root / "passwd").symlink_to("/etc/passwd")
+    os.mkfifo(root / "pipe")
+    (root / "secret.py").write_text("hidden\n")
+    (root / "secret.py").chmod(0)
+    (root / "closed").mkdir()
+    (root / "closed/unseen.py").write_text("unseen\n")
+    (root / "closed").chmod(0)
+
+
+def test_every_file_of_a_plain_folder_is_told(tmp_path: Path) -> None:
+    everything(tmp_path / "dump/broken")
+    for folder in [tmp_path, *tmp_path.parents][:3]:
+        folder.chmod(0o755)  # so that another user comes this far
+    try:
+        with nobody():
+            found = entries(tmp_path / "dump", "broken")
+    finally:
+        (tmp_path / "dump/broken/closed").chmod(0o700)
+    assert told(found) == {
+        "/closed": "unreadable",
+        "/edge": "too_large",
+        r"/evil\nname.py": "hostile_path",
+        "/good.py": None,
+        "/huge.js": "too_large",
+        r"/latin\xe9.py": "hostile_path",
+        "/passwd": "symlink",
+        "/pipe": "not_a_regular_file",
+        "/secret.py": "unreadable",
+        "/self": "symlink",
+        "/sub/deep/inner.c": None,
+        "/sub/loop": "symlink",
+    }
+    details = {e.path: e.detail for e in found}
+    assert details["/secret.py"] == details["/closed"] == "EACCES"
+    assert details["/passwd"] == "/etc/passwd" and details["/sub/loop"] == ".."
+    assert [e.path for e in found if e.path.isascii()] == sorted(e.path for e in found)
+    on_disk = {p for p in (tmp_path / "dump/broken").rglob("*") if not p.is_dir() or p.is_symlink()} - {
+        tmp_path / "dump/broken/closed/unseen.py"
+    }
+    assert len(found) == len(on_disk) + 1, "one row for the closed folder"
+
+
+def test_the_order_of_the_disk_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    everything(tmp_path / "dump/broken")
+    (tmp_path / "dump/broken/closed").chmod(0o700)
+    checkout(tmp_path / "dump/z")
+    checkout(tmp_path / "dump/a/b")
+
+    def all_of_it() -> tuple[list[Repository], list[list[Entry]]]:
+        plan = folders.plan([str(tmp_path / "dump")])
+        return plan, [list((git if r.kind == "git" else folders).read(r, LIMIT)[1]) for r in plan]
+
+    before, scandir = all_of_it(), os.scandir
+
+    class Backwards:
+        def __init__(self, path: bytes) -> None:
+            self.entries = scandir(path)
+
+        def __enter__(self) -> list[os.DirEntry[bytes]]:
+            return sorted(self.entries, key=lambda e: e.name, reverse=True)
+
+        def __exit__(self, *_: object) -> None:
+            self.entries.close()
+
+    monkeypatch.setattr(os, "scandir", Backwards)
+    assert all_of_it() == before
+
+
+def test_the_fingerprint_follows_the_files(tmp_path: Path) -> None:
+    file = tmp_path / "dump/p/a.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("one\n")
+    first = only(tmp_path / "dump", "p")
+    assert first.size_bytes == 4 and only(tmp_path / "dump", "p") == first
+    shutil.move(tmp_path / "dump", tmp_path / "elsewhere")
+    assert only(tmp_path / "elsewhere", "p").fingerprint == first.fingerprint, "the place does not matter"
+    (tmp_path / "elsewhere/p/a.py").write_text("two!\n")
+    assert only(tmp_path / "elsewhere", "p").fingerprint != first.fingerprint
+
+
+def test_folders_deeper_than_any_path_may_be(tmp_path: Path) -> None:
+    (tmp_path / "dump/deep").mkdir(parents=True)
+    here = os.open(tmp_path / "dump/deep", os.O_RDONLY)
+    for _ in range(2500):  # beyond PATH_MAX and beyond Python's recursion limit
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    try:
+        [entry] = entries(tmp_path / "dump", "deep")
+        assert (entry.reason, entry.detail) == ("unreadable", "ENAMETOOLONG")
+    finally:
+        subprocess.run(["rm", "-rf", str(tmp_path / "dump")], check=True)
+
+
+def test_a_file_that_becomes_a_link_or_goes_is_no_accident(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    assert folders.read_file("/x", os.fsencode(tmp_path / "link"), LIMIT).reason == "symlink"
+    assert folders.read_file("/x", os.fsencode(tmp_path / "gone"), LIMIT).reason == "missing_file"
+    assert folders.read_file("/x", b"/dev/zero", LIMIT).reason == "not_a_regular_file"

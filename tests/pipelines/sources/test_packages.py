@@ -1,0 +1,145 @@
+"""Packages of this very interpreter, and ones installed by hand in a folder of their own."""
+
+import compileall
+import hashlib
+import importlib.metadata
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from starmill.pipelines.sources import packages
+from starmill.pipelines.sources.repository import Entry, Repository
+
+LIMIT = 1 << 20
+
+
+def read(repository: Repository) -> list[Entry]:
+    return list(packages.read(repository, LIMIT)[1])
+
+
+def named(name: str) -> Repository:
+    return next(r for r in packages.plan() if r.name == name)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder on the path, in the place of this environment's packages."""
+    folder = tmp_path / "lib/site-packages"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(sys, "path", [str(folder)])
+    return folder
+
+
+def install(site: Path, name: str, files: dict[str, bytes], record: bool = True, extra: str = "") -> None:
+    info = f"{name.replace('-', '_')}-1.0.dist-info"
+    files = {**files, f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n".encode()}
+    for path, data in files.items():
+        (site / path).parent.mkdir(parents=True, exist_ok=True)
+        (site / path).write_bytes(data)
+    if record:
+        lines = "".join(f"{path},sha256=x,{len(data)}\n" for path, data in files.items()) + f"{info}/RECORD,,\n" + extra
+        (site / info / "RECORD").write_text(lines)
+
+
+def test_the_real_environment_is_the_same_twice() -> None:
+    plan = packages.plan()
+    names = [r.name for r in plan]
+    assert names == sorted(set(names)) and packages.plan() == plan
+    assert {"pypi/pytest", "pypi/numpy", "cpython/json", "cpython/modules"} <= set(names)
+    assert not {"cpython/site-packages", "cpython/__pycache__", "cpython/test"} & set(names)
+    for name in ("pypi/pluggy", "cpython/json", "cpython/modules"):
+        found = read(named(name))
+        assert found == read(named(name)) and found
+        assert [e.path for e in found] == sorted({e.path for e in found})
+
+
+def test_a_real_distribution_gives_the_files_of_its_record() -> None:
+    pytest_files = importlib.metadata.distribution("pluggy").files or []
+    expected = {f.as_posix() for f in pytest_files if f.suffix != ".pyc"}
+    found = read(named("pypi/pluggy"))
+    assert len(found) == len(expected)
+    assert {e.path[1:] for e in found} - expected == {"LICENSE"}, "the licence moved to the root"
+    code = next(e for e in found if e.path == "/pluggy/_hooks.py")
+    assert code.data == Path(str(importlib.metadata.distribution("pluggy").locate_file("pluggy/_hooks.py"))).read_bytes()
+
+
+def test_the_standard_library_is_whole_and_licensed() -> None:
+    root = Path(sysconfig.get_path("stdlib"))
+    found = {e.path: e for e in read(named("cpython/json"))}
+    assert {p for p in found if p != "/LICENSE.txt"} == {f"/{p.name}" for p in (root / "json").glob("*.py")}
+    assert found["/decoder.py"].data == (root / "json/decoder.py").read_bytes()
+    modules = {e.path for e in read(named("cpython/modules"))}
+    assert {f"/{p.name}" for p in root.glob("*.py")} <= modules
+    if (root / "LICENSE.txt").exists():
+        assert b"PYTHON SOFTWARE FOUNDATION LICENSE" in (found["/LICENSE.txt"].data or b"")
+
+
+def test_bytecode_is_no_input(site: Path) -> None:
+    install(
+        site, "tool", {"tool/__init__.py": b"x = 1\n", "tool/b.py": b"y = 2\n"}, extra="tool/__pycache__/b.cpython-311.pyc,,\n"
+    )
+    before = (named("pypi/tool"), read(named("pypi/tool")))
+    compileall.compile_dir(site, quiet=1)
+    assert list(site.rglob("*.pyc"))
+    assert (named("pypi/tool"), read(named("pypi/tool"))) == before
+    assert not [e for e in before[1] if "pyc" in e.path]
+
+
+def test_licences_move_to_the_root_and_never_over_one_another(site: Path) -> None:
+    info = "tool-1.0.dist-info"
+    files = {
+        "tool.py": b"x = 1\n",
+        f"{info}/LICENSE": b"old place",
+        f"{info}/licenses/LICENSE": b"new place",
+        f"{info}/licenses/vendor/COPYING.MIT": b"vendored",
+        f"{info}/licenses/AUTHORS": b"a",
+    }
+    install(site, "tool", {**files, "NOTICE": b"at the root already", f"{info}/NOTICE": b"of the metadata"})
+    found = {e.path: e.data for e in read(named("pypi/tool"))}
+    assert found["/LICENSE"] == b"old place" and found[f"/{info}/licenses/LICENSE"] == b"new place"
+    assert found["/COPYING.MIT"] == b"vendored" and found["/AUTHORS"] == b"a"
+    assert found["/NOTICE"] == b"at the root already" and found[f"/{info}/NOTICE"] == b"of the metadata"
+    assert len(found) == len(files) + 4  # NOTICE twice, METADATA, RECORD
+
+
+def test_what_a_record_may_hold(site: Path) -> None:
+    (site.parent / "outside.py").write_text("secret\n")
+    extra = '../outside.py,,\n/etc/passwd,,\n"comma,name.py",,4\ngone.py,,9\nevil\x07.py,,\nodd,,many\n\n,,\nlink.py,,\n'
+    install(site, "tool", {"tool.py": b"x = 1\n", "comma,name.py.txt": b""}, extra=extra)
+    (site / "link.py").symlink_to("/etc/passwd")
+    reasons = {e.path: e.reason for e in read(named("pypi/tool"))}
+    assert reasons == {
+        "//etc/passwd": "outside_package",
+        "/../outside.py": "outside_package",
+        "/comma": "missing_file",
+        "/comma,name.py": "missing_file",
+        r"/evil\x07.py": "hostile_path",
+        "/gone.py": "missing_file",
+        "/link.py": "symlink",
+        "/odd": "missing_file",
+        "/tool-1.0.dist-info/METADATA": None,
+        "/tool-1.0.dist-info/RECORD": None,
+        "/tool.py": None,
+    }
+
+
+def test_distributions_without_a_record_and_of_odd_names(site: Path) -> None:
+    install(site, "Bare.Thing", {"bare.py": b"x = 1\n"}, record=False)
+    (site / "old-2.0.egg-info").mkdir()
+    (site / "old-2.0.egg-info/PKG-INFO").write_text("Metadata-Version: 1.0\nName: old\nVersion: 2.0\n")
+    (site / "old-2.0.egg-info/SOURCES.txt").write_text("setup.py\nold.py\n")
+    assert [r.name for r in packages.plan() if r.name.startswith("pypi/")] == ["pypi/bare-thing", "pypi/old"]
+    for name in ("pypi/bare-thing", "pypi/old"):
+        assert [(e.path, e.reason) for e in read(named(name))] == [("/", "no_record")]
+
+
+def test_the_fingerprint_is_the_records(site: Path) -> None:
+    install(site, "tool", {"tool.py": b"x = 1\n"})
+    first = named("pypi/tool")
+    record = (site / "tool-1.0.dist-info/RECORD").read_text()
+    assert first.fingerprint == hashlib.sha256(f"1.0\0{record}".encode()).hexdigest()
+    assert first.size_bytes == sum(int(line.split(",")[2] or 0) for line in record.splitlines())
+    install(site, "tool", {"tool.py": b"x = 12\n"})
+    assert named("pypi/tool").fingerprint != first.fingerprint
