@@ -26,8 +26,9 @@ QUAD = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)")
 COLONS = re.compile(
     r"(?<![\w:.])(?:[0-9A-Fa-f]{1,4}:){2,7}(?::?[0-9A-Fa-f]{1,4}){0,6}(?![\w:.])|(?<![\w:.])(?:[0-9A-Fa-f]{1,4}:){1,7}:(?:[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){0,5})?(?![\w:.])"
 )
+PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")  # all that is assigned so far (IANA)
 VERSION = re.compile(r"(?<![A-Za-z])(?:v|ver|version|release|build|rev|revision|section|chapter|oid)\W{0,4}$", re.IGNORECASE)
-NETWORK_WORDS = re.compile(r"dns|server|host|addr|ip\b|ping|http|ssh|port|proxy|gateway|subnet|network", re.IGNORECASE)
+NETWORK_WORD = re.compile(r"(?:dns|server|host|addr|address|ip|ping|http|ssh|proxy|gateway|network)\W{0,4}$", re.IGNORECASE)
 
 
 def find(text: str) -> Iterator[tuple[int, int]]:
@@ -51,8 +52,11 @@ def _is_public(text: str, match: re.Match[str]) -> bool:
         return False
     if not address.is_global or address.is_multicast or value in DNS_SERVERS:
         return False
-    around = text[max(0, match.start() - 100) : match.end() + 100]
-    if VERSION.search(text[max(0, match.start() - 20) : match.start()]):
+    if ":" in value:
+        return address in PUBLIC_IPV6  # `a::b` is an address too, and C++
+    # Only what stands right before it counts: a window of text would move when something else in it is redacted.
+    before = text[max(0, match.start() - 20) : match.start()]
+    if VERSION.search(before):
         return False
-    # 1.2.3.4 is a version or a section number more often than a host; The Stack's rule asks for a word nearby.
-    return ":" in value or len(value) > 7 or NETWORK_WORDS.search(around) is not None
+    # 1.2.3.4 is a version or a section number more often than a host.
+    return len(value) > 7 or NETWORK_WORD.search(before) is not None
