@@ -20,6 +20,10 @@ class DetectionTimeout(TimeoutError):
     """A text that took longer than its limit; the child was killed."""
 
 
+class DetectorUnavailable(Exception):
+    """ScanCode does not start here: no property of any text, so the whole part has to fail."""
+
+
 class Detector:
     """One child process, started on first use and restarted after a time-out or a crash."""
 
@@ -30,7 +34,8 @@ class Detector:
     def detect(self, text: str, exact: bool, seconds: float) -> list[str]:
         """Return the sorted SPDX ids (or LicenseRef-scancode-*) in `text`; `exact` skips approximate matching.
 
-        Raises DetectionTimeout after `seconds`, RuntimeError if ScanCode failed on the text or the child died of it.
+        Raises DetectionTimeout after `seconds`, RuntimeError if ScanCode failed on the text or the child died of it,
+        DetectorUnavailable if no child can be started.
         """
         child = self._start()
         answer = self._ask(child, json.dumps({"text": text, "exact": exact}).encode() + b"\n", seconds)
@@ -53,7 +58,10 @@ class Detector:
             for pipe in (self._child.stdin, self._child.stdout):
                 assert pipe is not None
                 os.set_blocking(pipe.fileno(), False)
-            self._ask(self._child, b"", STARTUP_SECONDS)
+            try:
+                self._ask(self._child, b"", STARTUP_SECONDS)
+            except (DetectionTimeout, RuntimeError) as error:
+                raise DetectorUnavailable(f"ScanCode does not start ({error}); see: {' '.join(command)} < /dev/null") from None
         return self._child
 
     def _ask(self, child: "subprocess.Popen[bytes]", request: bytes, seconds: float) -> dict[str, Any]:
@@ -96,6 +104,8 @@ def _serve() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints must not mix with the answers
+    # Texts come as strings: no archive is ever opened, and its library wants libgomp, which a bare machine does not have.
+    sys.modules["extractcode.archive"] = None  # type: ignore[assignment]
     from license_expression import get_spdx_licensing
     from licensedcode.cache import get_index
     from licensedcode.detection import detect_licenses

@@ -10,7 +10,7 @@ from pathlib import Path
 import licensedcode
 import pytest
 
-from starmill.transforms.scancode import DetectionTimeout, Detector
+from starmill.transforms.scancode import DetectionTimeout, Detector, DetectorUnavailable
 
 LICENSES = Path(licensedcode.__file__).parent / "data" / "licenses"
 
@@ -63,3 +63,19 @@ def test_a_killed_child_is_replaced(detector: Detector) -> None:
     os.kill(detector._child.pid, signal.SIGKILL)
     time.sleep(0.2)
     assert detector.detect(text("mit"), True, 60) == ["MIT"]
+
+
+def test_a_child_that_cannot_start_is_no_verdict_on_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCANCODE_LICENSE_INDEX_CACHE", "/dev/null/none")
+    with pytest.raises(DetectorUnavailable, match="ScanCode does not start"):
+        Detector().detect(text("mit"), False, 60)
+
+
+def test_it_needs_no_archive_library(tmp_path: Path) -> None:
+    """A bare machine has no libgomp, which ScanCode's archive library is linked to: the child must not load it."""
+    made = Detector()
+    made.detect(text("mit"), True, 60)
+    assert made._child is not None
+    loaded = Path(f"/proc/{made._child.pid}/maps").read_text()
+    made.stop()
+    assert "libarchive" not in loaded and "libgomp" not in loaded
