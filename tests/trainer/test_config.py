@@ -1,0 +1,50 @@
+"""Training recipes: what cannot be trained is refused with the key, the value and the fix."""
+
+import pytest
+
+from starmill.core import recipe
+from starmill.trainer.config import Model, TrainRecipe
+
+GOOD = {
+    "workspace": "w",
+    "output": "o",
+    "steps": 10,
+    "model": {
+        "layers": 1,
+        "hidden_size": 8,
+        "heads": 2,
+        "kv_heads": 1,
+        "mlp_size": 16,
+        "positions": "rope",
+        "max_positions": 64,
+    },
+    "data": {"sequence_length": 16, "micro_batch": 2},
+    "optimizer": {"lr": "1e-3", "min_lr": 1e-4, "warmup_steps": 2},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("steps=0", "steps=0"),
+        ("data.micro_batch=0", "data.micro_batch=0"),
+        ("data.held_out=1.0", r"data.held_out=1\.0"),
+        ("data.fim.rate=1.5", r"fim\.rate=1\.5"),
+        ("data.sequence_length=65", "sequence_length=65 is above model.max_positions=64"),
+        ("optimizer.learning_rate=3", "unknown key 'learning_rate'"),
+        ("model.positions=alibi", "not one of rope, learned"),
+    ],
+)
+def test_refused(change: str, message: str) -> None:
+    assert recipe.build(TrainRecipe, GOOD).optimizer.lr == 1e-3
+    with pytest.raises(recipe.RecipeError, match=message):
+        recipe.build(TrainRecipe, recipe.override(GOOD, [change]))
+
+
+def test_the_vocabulary_is_the_tokenizers_or_larger() -> None:
+    model = recipe.build(Model, GOOD["model"])
+    assert model.config(300).vocab_size == 300
+    large = recipe.build(Model, {**GOOD["model"], "vocab_size": 512})
+    assert large.config(300).vocab_size == 512
+    with pytest.raises(ValueError, match=r"vocab_size=512 is smaller than the tokenizer's 600"):
+        large.config(600)
