@@ -11,5 +11,5 @@ setup(
     packages=[f"starmill.{p}" for p in find_packages(include=[g for r in ROOTS for g in (r, f"{r}.*")])]
     + ["starmill.recipes"],  # values only: YAML files, no Python
     package_dir={f"starmill.{r}": r for r in (*ROOTS, "recipes")},
-    package_data={"": ["*.yaml", "*.txt", "*.json", "*.jsonl", "*.go", "go.mod", "go.sum", "py.typed"]},
+    package_data={"": ["data/*", "*.yaml", "*.txt", "*.json", "*.jsonl", "*.go", "go.mod", "go.sum", "py.typed"]},
 )
