@@ -52,14 +52,15 @@ ANNOTATIONS = pa.schema(
 )
 CURATED = pa.schema([*FILES, *ANNOTATIONS])
 
-# Row i of signatures/part-k describes row i of curated/part-k. `signature`: uint32[permutations], little-endian; null under
-# `shingle_words` words. The other columns identify the file and rank it.
+# Row i of signatures/part-k describes row i of curated/part-k. `signature`: uint32[permutations] or, with 61 bits, uint64,
+# little-endian; null under `shingle_words` words. The other columns identify the file and rank it.
 SIGNATURES = pa.schema(
     [
         ("repo_name", pa.string()),
         ("path", pa.string()),
         ("blob_id", pa.string()),
         ("content_id", pa.string()),
+        ("directory_id", pa.string()),
         ("language", pa.string()),
         ("length_bytes", pa.int64()),
         ("license_type", pa.string()),
@@ -72,7 +73,8 @@ SIGNATURES = pa.schema(
 )
 
 # Row i of verdicts/part-k judges row i of curated/part-k. A removed file names the kept file and their exact Jaccard
-# similarity over shingles (1.0 for identical bytes).
+# similarity over shingles (1.0 for identical bytes). Where the kept file lies in an earlier release, `kept_release` is its
+# workspace and `jaccard` the estimate from the two signatures, because that release's text is not read again.
 VERDICTS = pa.schema(
     [
         ("keep", pa.bool_()),
@@ -80,6 +82,7 @@ VERDICTS = pa.schema(
         ("kept_repo_name", pa.string()),
         ("kept_path", pa.string()),
         ("kept_content_id", pa.string()),
+        ("kept_release", pa.string()),
         ("jaccard", pa.float64()),
         ("cluster_id", pa.string()),
     ]
@@ -107,6 +110,7 @@ DROPPED = pa.schema(
         ("kept_repo_name", pa.string()),
         ("kept_path", pa.string()),
         ("kept_content_id", pa.string()),
+        ("kept_release", pa.string()),
         ("jaccard", pa.float64()),
         ("cluster_id", pa.string()),
     ]

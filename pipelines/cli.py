@@ -66,7 +66,11 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--quiet", action="store_true", help="no progress")
         command.add_argument("--no-funnel", action="store_true", help="do not print the funnel at the end")
-        command.add_argument("--dry-run", action="store_true", help="show the parts that would be made, and stop")
+        command.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="show the parts that would be made, and stop; of dedup also what each threshold from 0.5 to 0.95 would remove",
+        )
     for name, text in (("train", "train a model on shards"), ("complete", "complete code with a trained model")):
         commands.add_parser(name, help=text, add_help=False)
     funnel = commands.add_parser("funnel", help="what each stage kept and dropped, and why")
@@ -90,10 +94,12 @@ def _mill(options: argparse.Namespace, beam: list[str]) -> int:
     recipe = mill.load(options.recipe, options.set, options.input, options.workspace)
     workspace = Workspace(recipe.workspace)
     recipe = replace(recipe, workspace=workspace.root if workspace.is_local else recipe.workspace)  # workers have another cwd
+    engine = Engine(tuple(beam), max(1, options.workers), options.quiet)
     if options.dry_run:
         print("\n".join(mill.plan(recipe)))
+        if options.stages == ("dedup",):
+            print("\n".join(mill.thresholds(recipe, engine)))
         return 0
-    engine = Engine(tuple(beam), max(1, options.workers), options.quiet)
     started = time.monotonic()
     with interrupt.exclusive(workspace):
         interrupt.stop_cleanly(workspace)

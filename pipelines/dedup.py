@@ -1,8 +1,8 @@
 """Dedup, the one global stage: every file of every part against all others, exactly and nearly; one verdict a curated row.
 
-Shuffles carry ids, keys, names and similarities in Arrow blocks, never text: candidates' text is re-read where it lies, by a
-worker that owns one of the two parts. The graph is the same for any number of workers, partitions and any order of parts, and
-so is each byte of the result. A file is part << 32 | row until the last step.
+Shuffles carry ids, keys, names and similarities in packed Arrow blocks, never text, and count their bytes: candidates' text is
+re-read where it lies, by a worker that owns one of the two parts. The graph is the same for any number of workers, partitions
+and any order of parts, and so is each byte of the result. A file is part << 32 | row until the last step.
 """
 
 import zlib
@@ -14,31 +14,42 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
+from apache_beam.metrics import Metrics
 
 from starmill.core import schema
 from starmill.core.dataset import ParquetPart, Workspace, part_path
+from starmill.pipelines.candidates import Candidates, is_earlier
 from starmill.pipelines.ledger import Ledger, lineage
-from starmill.transforms.beam import PartRef
-from starmill.transforms.dedup import bands, clusters, verify
-from starmill.transforms.dedup.minhash import MinHash, matrix
+from starmill.transforms.beam import PartRef, block_from_ipc, pack
+from starmill.transforms.dedup import bands, clusters, hot, rounds
+from starmill.transforms.dedup.bands import Partitioned
+from starmill.transforms.dedup.minhash import MinHash
 from starmill.transforms.step import drop_rows
 
-Keyed = tuple[int, pa.RecordBatch]
-Grouped = tuple[int, Iterable[pa.RecordBatch]]
+Keyed = tuple[int, bytes]
+Grouped = tuple[int, Iterable[bytes]]
 
-# A partition of keys is about as large as a part; more than this would make blocks of a few rows.
+# Partitions of keys: so many files each, that a block of one part's keys for one partition is worth its header.
+FILES_A_PARTITION = 1 << 13
 MAX_PARTITIONS = 1024
 # What VERDICTS and DROPPED say of the file that is kept instead.
-TWIN = ("kept_repo_name", "kept_path", "kept_content_id", "jaccard", "cluster_id")
+TWIN = ("kept_repo_name", "kept_path", "kept_content_id", "kept_release", "jaccard", "cluster_id")
+STEPS = {"duplicate_repository": "repository", "exact_duplicate": "exact", "near_duplicate": "near"}
 # Rows of an edge or file block: at most about 20 MB.
 BLOCK_ROWS = 1 << 17
 
 
 def build(pipeline: beam.Pipeline, workspace: Workspace, parts: Sequence[PartRef], options: MinHash) -> None:
     """Add the stage to `pipeline`; `parts` must be all parts of `curated/`, in any order."""
-    refs = pipeline | "Parts" >> beam.Create(list(parts), reshuffle=False)
-    Dedup(workspace, options, min(max(len(parts), 1), MAX_PARTITIONS)).wire(refs)
+    stage = Dedup(workspace, options, partitions(workspace))
+    stage.wire(stage.parts(pipeline, parts))
+
+
+def partitions(workspace: Workspace) -> int:
+    """Return the number of partitions of keys that suits the size of `curated/`."""
+    manifest = workspace.manifest("curate")
+    files = sum(c.files for p in manifest.parts for c in p.counts if not c.reason) if manifest else 0
+    return min(1 + files // FILES_A_PARTITION, MAX_PARTITIONS)
 
 
 @dataclass(frozen=True)
@@ -49,215 +60,311 @@ class Dedup:
     options: MinHash
     partitions: int = 1
 
+    @property
+    def candidates(self) -> Candidates:
+        """Return the reader of signatures and texts."""
+        return Candidates(self.workspace, self.options)
+
+    def parts(self, pipeline: beam.Pipeline, parts: Sequence[PartRef]) -> beam.PCollection:
+        """Return the PartRefs of `parts` and of the earlier releases' parts."""
+        earlier = [PartRef(part, "") for part in self.candidates.earlier_parts()]
+        return pipeline | "Parts" >> beam.Create([*parts, *earlier], reshuffle=False).with_output_types(PartRef)
+
     def wire(self, refs: beam.PCollection) -> beam.PCollection:
-        """PartRefs of all parts -> the numbers of the published parts."""
+        """PartRefs of all parts, and of those of earlier releases -> the numbers of the published parts."""
         numbered = refs | "Number parts" >> beam.Map(lambda ref: (ref.part, ref)).with_output_types(tuple[int, PartRef])
-        copies = (
+        judged = {"refs": numbered, "removed": self.removals(refs, numbered)}
+        if self.options.repositories:
+            judged["roots"] = (
+                refs
+                | "Read roots" >> self._send(self.roots)
+                | "Group roots" >> beam.GroupByKey()
+                | "Remove repositories" >> self._send(self.remove_copies)
+            )
+        return judged | "Join verdicts" >> beam.CoGroupByKey() | "Publish" >> beam.FlatMap(self.publish).with_output_types(int)
+
+    def removals(self, refs: beam.PCollection, numbered: beam.PCollection) -> beam.PCollection:
+        """PartRefs -> REMOVAL blocks by part, one row a removed file."""
+        copies = self.copies(refs)
+        if not self.options.near:
+            return copies
+        graph = self.graph(numbered, copies)
+        open_ends, gone = self._rounds(graph)
+        rest = open_ends | "Group the rest" >> beam.GroupByKey() | "Resolve the rest" >> self._send(self.resolve)
+        near = (
+            (graph, rest, *gone)
+            | "Flatten names" >> beam.Flatten()
+            | "Group names" >> beam.GroupByKey()
+            | "Name kept files" >> self._send(self.name)
+        )
+        return (
+            (copies | "Key copies by kept" >> self._send(self.key_by_kept), near)
+            | "Flatten removals" >> beam.Flatten()
+            | "Group removals" >> beam.GroupByKey()
+            | "Follow copies" >> self._send(self.follow_copies)
+        )
+
+    def copies(self, refs: beam.PCollection) -> beam.PCollection:
+        """PartRefs -> REMOVAL blocks of exact copies, by part."""
+        return (
             refs
             | "Spread parts" >> beam.Reshuffle()
-            | "Read identities" >> _keyed(self.identities)
+            | "Read identities" >> self._send(self.identities)
             | "Group identities" >> beam.GroupByKey()
-            | "Remove copies" >> _keyed(self.remove_copies)
-        )
-        removed = copies
-        if self.options.near:
-            near = (
-                {"refs": numbered, "removed": copies}
-                | "Join copies" >> beam.CoGroupByKey()
-                | "Compute bands" >> _keyed(self.compute_bands)
-                | "Group bands" >> beam.GroupByKey()
-                | "Find candidates" >> _keyed(self.find_candidates)
-                | "Group candidates" >> beam.GroupByKey()
-                | "Verify candidates" >> _keyed(self.verify_candidates)
-                | "Group edges" >> beam.GroupByKey()
-                | "Resolve clusters" >> _keyed(self.resolve_clusters)
-            )
-            removed = (
-                (copies | "Key copies by kept" >> _keyed(self.key_by_kept), near)
-                | "Flatten removals" >> beam.Flatten()
-                | "Group removals" >> beam.GroupByKey()
-                | "Follow copies" >> _keyed(self.follow_copies)
-            )
-        return (
-            {"refs": numbered, "removed": removed}
-            | "Join verdicts" >> beam.CoGroupByKey()
-            | "Publish" >> beam.Map(self.publish).with_output_types(int)
+            | "Remove copies" >> self._send(self.remove_copies)
         )
 
-    def identities(self, ref: PartRef) -> Iterator[Keyed]:
+    def graph(self, numbered: beam.PCollection, copies: beam.PCollection) -> beam.PCollection:
+        """Numbered parts and what is gone of them -> EDGE, FILE and MEMBER blocks by the home of their (upper) file."""
+        found = (
+            {"refs": numbered, "removed": copies}
+            | "Join copies" >> beam.CoGroupByKey()
+            | "Compute bands" >> self._send(self.compute_bands)
+            | "Group bands" >> beam.GroupByKey()
+            | "Find candidates" >> self._send(self.find_candidates, "crowds")
+        )
+        edges = found.main | "Group candidates" >> beam.GroupByKey() | "Verify candidates" >> self._send(self.verify_candidates)
+        crowded = (
+            found.crowds
+            | "Group crowds" >> beam.GroupByKey()
+            | "Split crowds" >> self._send(self.split_crowds)
+            | "Spread crowds" >> beam.GroupByKey()
+            | "Join crowds" >> self._send(self.join_crowds)
+        )
+        return (edges, crowded) | "Flatten graph" >> beam.Flatten()
+
+    def _rounds(self, graph: beam.PCollection) -> tuple[beam.PCollection, list[beam.PCollection]]:
+        """Return what the distributed rounds leave open, under one key, and the files that they removed, by home."""
+        links = graph | "Key edges by both ends" >> self._send(self.open_links)
+        for number in range(1, self.options.rounds + 1):
+            for half, work in (("Ask", rounds.ask), ("Tell", rounds.tell)):
+                grouped = links | f"Group {half} {number}" >> beam.GroupByKey()
+                links = grouped | f"{half} {number}" >> self._send(_Round(work, self.partitions, number))
+        left = links | "Group the open" >> beam.GroupByKey() | "Collect the open" >> self._send(self.collect)
+        gone = [links | "Take the gone" >> beam.Filter(_is_gone)] if self.options.rounds else []
+        return left, gone
+
+    def identities(self, ref: PartRef) -> Partitioned:
         """Part -> COPY blocks by blob id."""
         columns = [*clusters.RANKING, *clusters.IDENTITY, "blob_id", "language"]
-        for first, block in self._signatures(ref.part, columns):
-            files = clusters.describe(block, bands.file_ids(ref.part, first + np.arange(block.num_rows)))
-            blob, scope = block.column("blob_id"), pa.array(bands.scopes(block.column("language"), self.options))
-            copy = pa.RecordBatch.from_arrays([blob, scope, *files.columns], schema=clusters.COPY).filter(blob.is_valid())
-            numbers = np.array([zlib.crc32(b.encode()) for b in copy.column("blob_id").to_pylist()], np.int64)
-            yield from bands.partition(copy, numbers % self.partitions)
+        for ids, block in self.candidates.blocks(ref.part, columns):
+            Metrics.counter("starmill", "dedup/files").inc(block.num_rows)
+            scope = bands.scopes(block.column("language"), self.options)
+            yield from self._copies(ref.part, ids, block, block.column("blob_id"), scope)
 
-    def remove_copies(self, group: Grouped) -> Iterator[Keyed]:
-        """COPY blocks of some blob ids -> REMOVAL blocks by part."""
-        yield from _by_part(clusters.exact(group[1]), "file")
+    def roots(self, ref: PartRef) -> Partitioned:
+        """Part -> COPY blocks by root tree, a row a repository: the first of its files stands for it."""
+        seen: set[str] = set()
+        for ids, block in self.candidates.blocks(ref.part, [*clusters.RANKING, *clusters.IDENTITY, "directory_id"]):
+            at = {name: i for i, name in reversed(list(enumerate(block.column("repo_name").to_pylist()))) if name not in seen}
+            seen |= set(at)
+            first = np.array(sorted(at.values()), np.int64)
+            some = block.take(pa.array(first))
+            yield from self._copies(ref.part, ids[first], some, some.column("directory_id"), np.zeros(len(first), np.uint64))
 
-    def compute_bands(self, group: tuple[int, dict[str, Any]]) -> Iterator[Keyed]:
+    def _copies(self, part: int, ids: np.ndarray, block: pa.RecordBatch, key: pa.Array, scope: np.ndarray) -> Partitioned:
+        files = clusters.describe(block, ids, self.candidates.place(part)[2])
+        copy = pa.RecordBatch.from_arrays([key, pa.array(scope), *files.columns], schema=clusters.COPY).filter(key.is_valid())
+        numbers = np.array([zlib.crc32(b.encode()) for b in copy.column("blob_id").to_pylist()], np.int64)
+        yield from bands.partition(copy, numbers % self.partitions)
+
+    def remove_copies(self, group: Grouped) -> Partitioned:
+        """COPY blocks of some blob ids -> REMOVAL blocks by part; nothing of an earlier release is removed."""
+        removed = clusters.exact(_unpack(group[1]))
+        yield from _by_part(removed.filter(pa.array(~is_earlier(removed.column("file").to_numpy()))), "file")
+
+    def compute_bands(self, group: tuple[int, dict[str, Any]]) -> Partitioned:
         """Part and its REMOVAL blocks -> BAND blocks of the others, by key."""
         part, joined = group
-        gone = np.concatenate([np.empty(0, np.int64), *(b.column("file").to_numpy() for b in joined["removed"])])
-        for first, block in self._signatures(part, ["language", "signature"]):
-            files = bands.file_ids(part, first + np.arange(block.num_rows))
+        gone = np.concatenate([np.empty(0, np.int64), *(b.column("file").to_numpy() for b in _unpack(joined["removed"]))])
+        for files, block in self.candidates.blocks(part, ["language", "signature"]):
             stays = ~np.isin(files, gone)
             block, files = block.filter(pa.array(stays)), files[stays]
             scope = bands.scopes(block.column("language"), self.options)
             yield from bands.band_blocks(block.column("signature"), files, scope, self.options, self.partitions)
 
-    def find_candidates(self, group: Grouped) -> Iterator[Keyed]:
-        """BAND blocks of some keys -> PAIR blocks by the part that verifies them."""
-        for pairs in bands.candidates(group[1]):
-            yield from bands.partition(pairs, bands.anchors(pairs))
+    def find_candidates(self, group: Grouped) -> Iterator[tuple[int, pa.RecordBatch] | tuple[str, int, pa.RecordBatch]]:
+        """BAND blocks of some keys -> PAIR blocks by the part that verifies them; aside, the BAND rows of hot buckets."""
+        buckets = bands.Buckets.of(_unpack(group[1]))
+        for pairs in buckets.pairs():
+            a, b = (pairs.column(c).to_numpy() for c in ("a", "b"))
+            pairs = pairs.filter(pa.array(~(is_earlier(a) & is_earlier(b))))
+            # A part of an earlier release has no text here: the other one verifies.
+            earlier = is_earlier(pairs.column("b").to_numpy())
+            anchor = np.where(earlier, pairs.column("a").to_numpy() >> 32, bands.anchors(pairs))
+            yield from bands.partition(pairs, anchor)
+        crowds = buckets.crowds()
+        for block in pa.Table.from_batches([crowds]).to_batches(max_chunksize=BLOCK_ROWS) if crowds.num_rows else ():
+            yield "crowds", 0, block
 
-    def verify_candidates(self, group: Grouped) -> Iterator[Keyed]:
-        """PAIR blocks of a part -> EDGE blocks, and FILE blocks of their ends, all under one key.
-
-        Reads, of every part that has a candidate, the row groups that hold one. Keeps the shingle sets of one part's candidates
-        and of one row group.
-        """
+    def verify_candidates(self, group: Grouped) -> Partitioned:
+        """PAIR blocks of a part -> EDGE blocks, and FILE blocks of their ends."""
         part, blocks = group
-        pairs = bands.merge(blocks)
-        pairs = np.where(pairs[:, :1] >> 32 == part, pairs, pairs[:, ::-1])  # this part's file first
-        pairs, files = self._plausible(part, pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))])
-        mine: dict[int, np.ndarray] = {}
-        for ids, block in self._rows("curated", part, pairs[pairs >> 32 == part], ["content"]):
-            mine |= verify.shingle_sets(ids.tolist(), block.column("content"), self.options.shingle_words)
-        found = []
-        for other, some in _by_other(pairs):
-            if other == part:
-                found.append((some, verify.jaccards(some, mine, mine)))
-                continue
-            for ids, block in self._rows("curated", other, some[:, 1], ["content"]):
-                theirs = verify.shingle_sets(ids.tolist(), block.column("content"), self.options.shingle_words)
-                here = some[np.isin(some[:, 1], ids)]
-                found.append((here, verify.jaccards(here, mine, theirs)))
-        if not found:
-            return
-        pairs, jaccards = (np.concatenate(column) for column in zip(*found, strict=True))
-        pairs, jaccards = pairs[jaccards >= self.options.threshold], jaccards[jaccards >= self.options.threshold]
+        pairs, jaccards, files = self.candidates.verify(part, bands.merge(_unpack(blocks)))
         files = files.filter(pc.is_in(files.column("file"), pa.array(np.unique(pairs))))
-        edges = clusters.orient(pairs, jaccards, files.to_batches())
-        for table in (pa.Table.from_batches([edges]), files):
-            yield from ((0, block) for block in table.to_batches(max_chunksize=BLOCK_ROWS))
+        yield from self._by_home(clusters.orient(pairs, jaccards, files.to_batches()), files)
 
-    def resolve_clusters(self, group: Grouped) -> Iterator[Keyed]:
-        """All EDGE and FILE blocks -> REMOVAL blocks by part."""
-        blocks = list(group[1])
-        files, edges = ([b for b in blocks if b.schema.equals(s)] for s in (clusters.FILE, clusters.EDGE))
-        yield from _by_part(clusters.resolve(files, edges), "file")
+    def split_crowds(self, group: Grouped) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """BAND rows of all hot buckets -> MEMBER blocks by batch of whole components."""
+        table = pa.Table.from_batches(_unpack(group[1]), bands.BAND)
+        part, row = (table.column(c).to_numpy().astype(np.int64) for c in ("part", "row"))
+        files, labels = hot.components(table.column("key").to_numpy(), (part << 32) | row)
+        members = pa.record_batch([labels, files, np.zeros(len(files), bool)], schema=hot.MEMBER)
+        for number, chosen in enumerate(hot.batches(labels)):
+            yield number, members.take(pa.array(chosen))
 
-    def key_by_kept(self, removed: Keyed) -> Iterator[Keyed]:
+    def join_crowds(self, group: Grouped) -> Partitioned:
+        """MEMBER blocks -> EDGE and FILE blocks, and MEMBER blocks that know who follows."""
+        table = pa.Table.from_batches(_unpack(group[1]), hot.MEMBER)
+        edges, files, members = self.candidates.join(*(table.column(c).to_numpy() for c in ("component", "file")))
+        yield from self._by_home(edges, files, members)
+
+    def open_links(self, element: Keyed) -> Partitioned:
+        """EDGE and MEMBER blocks by home -> LINK blocks by the homes of both ends, and MEMBER blocks."""
+        number, data = element
+        block = block_from_ipc(data)
+        if block.schema.equals(hot.MEMBER):
+            yield number, block
+        elif block.schema.equals(clusters.EDGE):
+            a, b = (block.column(c).to_numpy() for c in ("a", "b"))
+            yield from rounds.send(a, b, np.zeros(len(a), bool), self.partitions)
+
+    def collect(self, group: Grouped) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """LINK, MEMBER and GONE blocks of a home -> what is still open, all under one key."""
+        links, members, gone = _tables(group[1], rounds.LINK, hot.MEMBER, clusters.GONE)
+        a, b = rounds.left(group[0], self.partitions, links, gone)
+        yield 0, pa.record_batch([a, b, np.zeros(len(a), bool)], schema=rounds.LINK)
+        yield from ((0, block) for block in members.to_batches())
+
+    def resolve(self, group: Grouped) -> Partitioned:
+        """LINK and MEMBER blocks -> GONE blocks by home, and edges that only a kept follower has.
+
+        One process holds all edges, about 60 bytes each.
+        """
+        links, members = _tables(group[1], rounds.LINK, hot.MEMBER)
+        a, b = (links.column(c).to_numpy() for c in ("a", "b"))
+        gone, added = self.candidates.settle(a, b, members)
+        Metrics.counter("starmill", "dedup/joined_again").inc(len(added))
+        for edges, files in added:
+            yield from self._by_home(edges, files)
+        yield from bands.partition(pa.record_batch([gone], schema=clusters.GONE), rounds.home(gone, self.partitions))
+
+    def name(self, group: Grouped) -> Partitioned:
+        """EDGE, FILE and GONE blocks of a home -> REMOVAL blocks by part: a row for each kept file above a removed one."""
+        edges, files, gone = _tables(group[1], clusters.EDGE, clusters.FILE, clusters.GONE)
+        for block in edges.to_batches():
+            yield from _by_part(clusters.choose(block, files.to_batches(), gone.column("file").to_numpy()), "file")
+
+    def key_by_kept(self, removed: Keyed) -> Partitioned:
         """REMOVAL blocks by part -> by the part of the kept file."""
-        yield from _by_part(removed[1], "kept")
+        yield from _by_part(block_from_ipc(removed[1]), "kept")
 
-    def follow_copies(self, group: Grouped) -> Iterator[Keyed]:
+    def follow_copies(self, group: Grouped) -> Partitioned:
         """REMOVAL blocks of a part, and of the copies of its files -> REMOVAL blocks by part; all name files that are kept."""
-        yield from _by_part(clusters.follow(group[1]), "file")
+        yield from _by_part(clusters.follow(_unpack(group[1])), "file")
 
-    def publish(self, group: tuple[int, dict[str, Any]]) -> int:
+    def publish(self, group: tuple[int, dict[str, Any]]) -> Iterator[int]:
         """Part and its REMOVAL blocks -> verdicts/part-k and dropped/dedup/part-k."""
         part, joined = group
+        if is_earlier(bands.file_ids(part, np.array(0))):
+            return
         [ref] = joined["refs"]
-        removed = pa.Table.from_batches(joined["removed"], clusters.REMOVAL).combine_chunks()
+        removed = pa.Table.from_batches(_unpack(joined["removed"]), clusters.REMOVAL).combine_chunks()
         removed = removed.take(pc.sort_indices(removed, [("file", "ascending")]))
+        roots = pa.Table.from_batches(_unpack(joined.get("roots", ())), clusters.REMOVAL).column("file").to_numpy()
         gone = removed.column("file").to_numpy()
         ledger = Ledger("dedup", part, ref.key, lineage(self.workspace, ("curate", part)))
         verdicts = ParquetPart(schema.VERDICTS)
         columns = ["repo_name", "path", "blob_id", "content_id", "language", "length_bytes"]
-        for first, block in self._signatures(part, columns):
-            files = bands.file_ids(part, first + np.arange(block.num_rows))
+        doubled: set[str] = set()
+        for files, block in self.candidates.blocks(part, columns):
             at = np.searchsorted(gone, files)
-            hit = np.isin(files, gone)
-            verdict = _verdicts(removed.take(pa.array(at, mask=~hit)))
+            doubled |= set(block.column("repo_name").filter(pa.array(np.isin(files, roots))).to_pylist())
+            whole = pc.is_in(block.column("repo_name"), pa.array(sorted(doubled), pa.string()))
+            verdict = _verdicts(removed.take(pa.array(at, mask=~np.isin(files, gone))), whole)
             verdicts.write(verdict)
             ledger.keep(block.filter(verdict.column("keep")))
-            for step, reason in (("exact", "exact_duplicate"), ("near", "near_duplicate")):
+            for reason, step in STEPS.items():
                 chosen = pc.fill_null(pc.equal(verdict.column("reason"), reason), False)
                 twins = {name: verdict.column(name).filter(chosen) for name in TWIN}
                 lost = block.filter(chosen)
                 ledger.drop([drop_rows(lost, "dedup", step, [reason] * lost.num_rows, **twins)])
         ledger.add(part_path("verdicts", part), verdicts.close(), verdicts.rows)
         ledger.commit(self.workspace)
-        return part
+        yield part
 
-    def _signatures(self, part: int, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """Yield (number of the first row, block) of signatures/part-k."""
-        first = 0
-        for block in self.workspace.blocks(part_path("signatures", part), columns):
-            yield first, block
-            first += block.num_rows
+    def _send(self, work: Callable[..., Iterator[Any]], aside: str | None = None) -> beam.ParDo:
+        """Return the ParDo of a step whose blocks go into a shuffle; `aside`: the output for (name, key, block)."""
+        step = beam.ParDo(_Send(work))
+        if aside:
+            return step.with_outputs(aside, main="main")
+        return step.with_output_types(Keyed)
 
-    def _rows(
-        self, dataset: str, part: int, files: np.ndarray, columns: Sequence[str]
-    ) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
-        """Yield (ids, rows) of some files of a part, ascending, a row group at a time; other row groups are not read."""
-        wanted = np.unique(files)
-        relative = part_path(dataset, part)
-        with self.workspace.fs.open(self.workspace.path(relative), "rb") as file:
-            parquet = pq.ParquetFile(file)
-            if len(wanted) and (last := int(wanted[-1] & 0xFFFFFFFF)) >= parquet.metadata.num_rows:
-                raise ValueError(
-                    f"{self.workspace.path(relative)} has {parquet.metadata.num_rows} rows and {part_path('signatures', part)} "
-                    f"has a row {last}: they are not of one run; run `starmill curate` again"
-                )
-            first = int(bands.file_ids(part, np.array(0)))
-            for group in range(parquet.num_row_groups):
-                end = first + parquet.metadata.row_group(group).num_rows
-                here = wanted[(wanted >= first) & (wanted < end)]
-                if len(here):
-                    table = parquet.read_row_group(group, columns=list(columns)).take(pa.array(here - first))
-                    yield here, table.combine_chunks().to_batches()[0]
-                first = end
-
-    def _plausible(self, part: int, pairs: np.ndarray) -> tuple[np.ndarray, pa.Table]:
-        """Return the pairs whose signatures may be at the threshold, and FILE rows of all files of `pairs`."""
-        ids, minima, described = self._candidates(part, pairs[pairs >> 32 == part])
-        kept = [np.empty((0, 2), np.int64)]
-        for other, some in _by_other(pairs):
-            their_ids, their_minima, theirs = (ids, minima, []) if other == part else self._candidates(other, some[:, 1])
-            places = np.stack([np.searchsorted(ids, some[:, 0]), np.searchsorted(their_ids, some[:, 1])], axis=1)
-            kept.append(some[verify.plausible(minima, their_minima, places, self.options)])
-            described += theirs
-        return np.concatenate(kept), pa.Table.from_batches(described, clusters.FILE)
-
-    def _candidates(self, part: int, files: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[pa.RecordBatch]]:
-        """Return the distinct ids, ascending, the signatures, uint32[ids, permutations], and FILE blocks of files of a part."""
-        columns = [*clusters.RANKING, *clusters.IDENTITY, "signature"]
-        ids, minima, described = [np.empty(0, np.int64)], [np.empty((0, self.options.permutations), np.uint32)], []
-        for here, block in self._rows("signatures", part, files, columns):
-            ids.append(here)
-            minima.append(matrix(block.column("signature"), self.options.permutations))
-            described.append(clusters.describe(block, here))
-        return np.concatenate(ids), np.concatenate(minima), described
+    def _by_home(self, edges: pa.RecordBatch, files: pa.Table, members: pa.RecordBatch | None = None) -> Partitioned:
+        for table, column in ((pa.Table.from_batches([edges]), "a"), (files, "file"), (members, "file")):
+            for block in (
+                table.to_batches(max_chunksize=BLOCK_ROWS) if isinstance(table, pa.Table) else [table] if table else ()
+            ):
+                yield from bands.partition(block, rounds.home(block.column(column).to_numpy(), self.partitions))
 
 
-def _keyed(work: Callable[..., Iterator[Keyed]]) -> beam.ParDo:
-    # Said out loud, so that blocks travel by the Arrow coder.
-    return beam.FlatMap(work).with_output_types(tuple[int, pa.RecordBatch])
+class _Send(beam.DoFn):
+    """Packs the blocks of a step for a shuffle and counts their bytes."""
+
+    def __init__(self, work: Callable[..., Iterator[Any]]) -> None:
+        self._work = work
+
+    def process(self, element: Any) -> Iterator[Any]:
+        for *aside, key, block in self._work(element):
+            data = pack(block)
+            Metrics.counter("starmill", "dedup/shuffled/bytes").inc(len(data))
+            yield beam.pvalue.TaggedOutput(aside[0], (key, data)) if aside else (key, data)
 
 
-def _by_part(removed: pa.RecordBatch, column: str) -> Iterator[Keyed]:
+@dataclass(frozen=True)
+class _Round:
+    """Half a round of the resolution, over the blocks of one home."""
+
+    work: Callable[..., Partitioned]
+    partitions: int
+    number: int
+
+    def __call__(self, group: Grouped) -> Partitioned:
+        links, members, gone = _tables(group[1], rounds.LINK, hot.MEMBER, clusters.GONE)
+        if links.num_rows:
+            Metrics.distribution("starmill", "dedup/rounds").update(self.number)
+        yield from self.work(group[0], self.partitions, links, members, gone)
+
+
+def _unpack(blocks: Iterable[bytes]) -> list[pa.RecordBatch]:
+    return [block_from_ipc(b) for b in blocks]
+
+
+def _tables(blocks: Iterable[bytes], *schemas: pa.Schema) -> list[pa.Table]:
+    unpacked = _unpack(blocks)
+    return [pa.Table.from_batches([b for b in unpacked if b.schema.equals(s)], s).combine_chunks() for s in schemas]
+
+
+def _is_gone(element: Keyed) -> bool:
+    return bool(block_from_ipc(element[1]).schema.equals(clusters.GONE))
+
+
+def _by_part(removed: pa.RecordBatch, column: str) -> Partitioned:
     return bands.partition(removed, removed.column(column).to_numpy() >> 32)
 
 
-def _by_other(pairs: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    parts = pairs[:, 1] >> 32
-    return ((part, pairs[parts == part]) for part in np.unique(parts).tolist())
-
-
-def _verdicts(removed: pa.Table) -> pa.RecordBatch:
-    """REMOVAL rows, all null where a file stays -> VERDICTS rows."""
+def _verdicts(removed: pa.Table, whole: pa.Array) -> pa.RecordBatch:
+    """REMOVAL rows, all null where a file stays, and which rows are of a removed repository -> VERDICTS rows."""
     is_exact = removed.column("exact")
     verdict = {
         "keep": pc.is_null(is_exact),
-        "reason": pc.if_else(is_exact, "exact_duplicate", "near_duplicate"),
-        **{name: removed.column(name) for name in ("kept_repo_name", "kept_path", "kept_content_id", "jaccard")},
+        "reason": pc.if_else(
+            pc.and_(whole, pc.is_valid(is_exact)),
+            "duplicate_repository",
+            pc.if_else(is_exact, "exact_duplicate", "near_duplicate"),
+        ),
+        **{name: removed.column(name) for name in TWIN[:-1]},
         "cluster_id": removed.column("kept_content_id"),
     }
-    table = pa.table(list(verdict.values()), schema=schema.VERDICTS).combine_chunks()
+    table = pa.table([verdict[n] for n in schema.VERDICTS.names], schema=schema.VERDICTS).combine_chunks()
     return table.to_batches()[0]

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from starmill.core import recipe
 from starmill.core.dataset import STAGES, Manifest, Workspace
-from starmill.pipelines import dedup, ingest, tokenizer
+from starmill.pipelines import dedup, ingest, preview, tokenizer
 from starmill.pipelines.curate import Curate, CuratePart
 from starmill.pipelines.ingest import IngestPart, Source
 from starmill.pipelines.release import Release, ReleasePart
-from starmill.pipelines.stage import Engine, StageError, key, parts, run
+from starmill.pipelines.stage import Engine, StageError, key, parts, run, try_out
 from starmill.pipelines.tokenize import TokenizePart
 from starmill.pipelines.tokenizer import TokenizerOptions
 from starmill.transforms.beam import PartRef, ProcessParts
@@ -74,14 +74,23 @@ def _ingest(options: Recipe, workspace: Workspace, engine: Engine) -> Manifest:
 def _curate(options: Recipe, workspace: Workspace, engine: Engine) -> Manifest:
     before = _complete(workspace, "ingest", "curate")
     library_path()  # fail here, not in a worker
-    refs = _follow("curate", before, options.curate, options.minhash)
+    refs = _follow("curate", before, options.curate, options.minhash.signed())
     work = CuratePart(workspace, options.curate, options.minhash)
     return run(workspace, "curate", refs, parts(ProcessParts(work)), engine, options.max_error_rate)
 
 
+def thresholds(options: Recipe, engine: Engine) -> list[str]:
+    """Return what each threshold of dedup would remove, as lines of a table. Raises StageError before curate is complete."""
+    workspace = Workspace(options.workspace)
+    refs = [PartRef(p.part, "") for p in _complete(workspace, "curate", "dedup").parts]
+    try_out(lambda pipeline, due: preview.build(pipeline, workspace, due, options.minhash), refs, engine)
+    return preview.table(workspace)
+
+
 def _dedup(options: Recipe, workspace: Workspace, engine: Engine) -> Manifest:
     before = _complete(workspace, "curate", "dedup")
-    refs = [PartRef(p.part, key("dedup", options.minhash, before.digest)) for p in before.parts]
+    earlier = [_complete(Workspace(url), "dedup", "minhash.earlier").digest for url in options.minhash.earlier]
+    refs = [PartRef(p.part, key("dedup", options.minhash, before.digest, earlier)) for p in before.parts]
     return run(
         workspace,
         "dedup",

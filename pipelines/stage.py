@@ -9,13 +9,16 @@ import importlib.metadata
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import apache_beam as beam
+from apache_beam.metrics import MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.runners.runner import PipelineResult
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
 import starmill.core
@@ -119,6 +122,11 @@ def parts(work: ProcessParts) -> Build:
     return build
 
 
+def try_out(build: Build, refs: Sequence[PartRef], engine: Engine) -> None:
+    """Run a graph that makes no stage. Raises StageError."""
+    _run_beam("dry run", refs, build, engine)
+
+
 def _run_beam(stage: str, due: Sequence[PartRef], build: Build, engine: Engine) -> None:
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
     pipeline = engine.pipeline(len(due))
@@ -130,6 +138,24 @@ def _run_beam(stage: str, due: Sequence[PartRef], build: Build, engine: Engine) 
         raise StageError(f"stage {stage} failed: {_root_cause(error)}") from error
     if state not in (None, "DONE"):
         raise StageError(f"stage {stage} ended in state {state}; see the runner's log, then run the same command to continue")
+    _tell(stage, result, engine)
+
+
+def _tell(stage: str, result: PipelineResult, engine: Engine) -> None:
+    """Say what a stage counted of itself: what it shuffled, and in how many rounds it resolved."""
+    found = result.metrics().query(MetricsFilter().with_namespace("starmill"))
+    counted: Counter[str] = Counter()
+    for metric in found["counters"]:  # one of a name for each step that counts
+        counted[metric.key.metric.name] += metric.result
+    shuffled, files = counted[f"{stage}/shuffled/bytes"], counted[f"{stage}/files"]
+    if not files:
+        return
+    distributed = max((m.result.max for m in found["distributions"] if m.key.metric.name == f"{stage}/rounds"), default=0)
+    say(
+        engine.quiet,
+        f"{stage:<9} shuffled {shuffled / 1e6:,.1f} MB, {shuffled / files:,.0f} bytes a file; resolved in {distributed} distributed "
+        f"rounds and {1 + counted[f'{stage}/joined_again']} in one process",
+    )
 
 
 def _root_cause(error: BaseException) -> str:

@@ -1,62 +1,19 @@
 """The whole stage on real runners: each verdict against brute force over the texts, and equal bytes however the work is cut."""
 
-import datetime
-import hashlib
 import random
-import re
-import sysconfig
-from pathlib import Path
 
 import apache_beam as beam
-import pyarrow as pa
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
+from curated_workspace import LOCAL, OPTIONS, cut, edited_corpus, fill, jaccard, judge, rank, row, run, shingle_set
 
 from starmill.core import schema
-from starmill.core.dataset import ParquetPart, Sidecar, Workspace, output, part_path
+from starmill.core.dataset import ParquetPart, Workspace, part_path
 from starmill.pipelines import dedup
 from starmill.transforms.beam import PartRef
-from starmill.transforms.dedup.minhash import MinHash, signature_rows
+from starmill.transforms.dedup.minhash import MinHash
 
-OPTIONS = MinHash()
-LOCAL = ("--runner=FnApiRunner",)
 TWO_PROCESSES = (*LOCAL, "--direct_running_mode=multi_processing", "--direct_num_workers=2")
-LICENSES = ("permissive", "no_license", "non_permissive")
-
-
-def row(repo: str, path: str, content: str, **values) -> dict:
-    data = content.encode()
-    return {
-        "repo_name": repo,
-        "path": path,
-        "blob_id": hashlib.sha1(data).hexdigest(),
-        "content_id": hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest(),
-        "language": "Python",
-        "license_type": "permissive",
-        "length_bytes": len(data),
-        "content": content,
-        **values,
-    }
-
-
-def fill(workspace: Workspace, parts: list[list[dict]], options: MinHash = OPTIONS, group: int = 7) -> list[PartRef]:
-    """Write curated/ and signatures/ as the stage before leaves them, `group` rows a row group."""
-    fields = pa.schema([f for f in schema.CURATED if f.name != "detected_licenses"])
-    for k, rows in enumerate(parts):
-        curated, signatures = ParquetPart(schema.CURATED), ParquetPart(schema.SIGNATURES)
-        for first in range(0, len(rows), group):
-            block = schema.conform(pa.RecordBatch.from_pylist(rows[first : first + group], schema=fields), schema.CURATED)
-            curated.write(block)
-            signatures.write(signature_rows(block, options))
-        data = [curated.close(), signatures.close()]
-        outputs = tuple(output(part_path(n, k), d, len(rows)) for n, d in zip(("curated", "signatures"), data, strict=True))
-        workspace.commit(Sidecar("curate", k, "key", outputs), data)
-    return [PartRef(k, f"key-{k}") for k in range(len(parts))]
-
-
-def run(workspace: Workspace, refs: list[PartRef], options: MinHash = OPTIONS, beam_options: tuple[str, ...] = LOCAL) -> None:
-    with beam.Pipeline(options=PipelineOptions(list(beam_options))) as pipeline:
-        dedup.build(pipeline, workspace, refs, options)
 
 
 def published(workspace: Workspace, parts: int) -> list[bytes]:
@@ -64,54 +21,9 @@ def published(workspace: Workspace, parts: int) -> list[bytes]:
     return [workspace.read(n) for n in [*names, *(part_path("verdicts", k, "json") for k in range(parts))]]
 
 
-def judge(workspace: Workspace, rows: list[dict], options: MinHash = OPTIONS) -> list[dict]:
-    """Run the stage over one part and return the verdicts."""
-    run(workspace, fill(workspace, [rows], options), options)
-    return workspace.table(part_path("verdicts", 0)).to_pylist()
-
-
-def shingle_set(text: str) -> set[tuple[bytes, ...]]:
-    words = re.findall(rb"[A-Za-z0-9_\x80-\xff]+", text.encode())
-    return {tuple(words[i : i + 5]) for i in range(len(words) - 4)}
-
-
-def jaccard(left: str, right: str) -> float:
-    a, b = shingle_set(left), shingle_set(right)
-    return len(a & b) / len(a | b) if a | b else 0.0
-
-
-def rank(file: dict) -> tuple:
-    date = file.get("revision_date") or datetime.datetime(1900, 1, 1)
-    license_rank = LICENSES.index(file["license_type"])
-    return (license_rank, -(file.get("star_events_count") or 0), -date.timestamp(), file["repo_name"], file["path"])
-
-
 @pytest.fixture(scope="module")
 def corpus() -> list[dict]:
-    """330 files: 150 of the standard library, edited and exact copies of them, short and empty ones; ranks at random."""
-    draw = random.Random(8)
-    files = sorted(p for p in Path(sysconfig.get_path("stdlib")).glob("*/*.py") if 0 < p.stat().st_size < 12_000)
-    texts = [p.read_text("utf-8", "replace") for p in draw.sample(files, 150)]
-    for _ in range(100):
-        lines = draw.choice(texts[:40]).splitlines(keepends=True)
-        rate = draw.choice([0.005, 0.02, 0.05])
-        texts.append("".join(line for line in lines if draw.random() >= rate))
-    texts += draw.choices(texts, k=60) + ["", "", "x = 1\n", "x = 1\n", "x = 2\n", "a b c d"] * 3 + ["pass\n"] * 2
-    return [
-        row(
-            f"owner/repo-{i % 17}",
-            f"/src/{i}.py",
-            text,
-            license_type=draw.choice(LICENSES),
-            star_events_count=draw.choice([None, 0, 5, 700]),
-            revision_date=draw.choice([None, datetime.datetime(2020, 1, 1), datetime.datetime(2023, 1, 1)]),
-        )
-        for i, text in enumerate(texts)
-    ]
-
-
-def cut(corpus: list[dict], parts: int) -> list[list[dict]]:
-    return [corpus[k::parts] for k in range(parts)]
+    return edited_corpus()
 
 
 @pytest.fixture(scope="module")
@@ -268,20 +180,6 @@ def test_short_files_go_only_for_equal_bytes(tmp_path):
     assert [v["reason"] for v in verdicts] == [None, "exact_duplicate", None, None, "exact_duplicate", None, "near_duplicate"]
 
 
-def test_ten_thousand_copies_and_a_file_of_five_megabytes(tmp_path):
-    big = "".join(f"value_{i} = compute(item_{i % 977}, {i})\n" for i in range(130_000))
-    assert len(big) > 5_000_000
-    rows = [row("r", f"/{i:05d}", "import one, two, three, four, five\n") for i in range(10_000)]
-    rows += [row("r", "/big", big), row("r", "/bigger", big + "the_end = 1\n")]
-    workspace = Workspace(str(tmp_path))
-    run(workspace, fill(workspace, [rows[:6000], rows[6000:]], group=2500))
-    verdicts = [v for k in range(2) for v in workspace.table(part_path("verdicts", k)).to_pylist()]
-    assert [v["keep"] for v in verdicts] == [True] + [False] * 9_999 + [True, False]
-    assert {v["kept_path"] for v in verdicts[1:10_000]} == {"/00000"}
-    assert verdicts[-1]["kept_path"] == "/big"
-    assert verdicts[-1]["jaccard"] == jaccard(big, big + "the_end = 1\n")
-
-
 def test_scope_language_compares_within_a_language(tmp_path):
     code = " ".join(f"word_{i}" for i in range(60))
     rows = [
@@ -302,6 +200,60 @@ def test_scope_language_compares_within_a_language(tmp_path):
     assert [v["kept_path"] for v in verdicts] == [None, None, "/0", "/0", "/1", None, "/5"]
     verdicts = judge(Workspace(str(tmp_path / "all")), rows)
     assert [v["kept_path"] for v in verdicts] == [None, *["/0"] * 6]
+
+
+def test_scope_split_compares_within_a_list_of_languages(tmp_path):
+    code = " ".join(f"word_{i}" for i in range(60))
+    languages = ["C", "Markdown", "C++", "RST", None]
+    rows = [row("r", f"/{i}", code + " " * i, language=language) for i, language in enumerate(languages)]
+    options = MinHash(scope="split", splits={"documents": ("Markdown", "RST"), "native": ("C", "C++")})
+    assert [v["kept_path"] for v in judge(Workspace(str(tmp_path)), rows, options)] == [None, None, "/0", "/1", None]
+
+
+def test_distributed_rounds_give_the_same_bytes(finished):
+    workspace, refs = finished
+    expected = published(workspace, len(refs))
+    for rounds, partitions in ((1, 3), (4, 5)):
+        with beam.Pipeline(options=PipelineOptions(list(LOCAL))) as pipeline:
+            options = MinHash(rounds=rounds)
+            dedup.Dedup(workspace, options, partitions).wire(pipeline | beam.Create(refs))
+        assert published(workspace, len(refs)) == expected
+
+
+def test_repositories_with_equal_trees_go_whole(tmp_path):
+    code = [" ".join(f"word_{n}_{i}" for i in range(60)) for n in range(3)]
+    rows = [row("b/fork", f"/{n}", code[n], directory_id="tree-1") for n in range(3)]
+    rows += [row("a/origin", f"/{n}", code[n], directory_id="tree-1") for n in range(3)]
+    rows += [
+        row("c/vendors", "/0", code[0], directory_id="tree-2", star_events_count=9),
+        row("c/vendors", "/9", code[2] + " x"),
+    ]
+    rows += [row("d/unknown", "/1", code[1]), row("e/unknown", "/1", code[1])]
+    workspace, options = Workspace(str(tmp_path)), MinHash(repositories=True)
+    run(workspace, fill(workspace, [rows[:3], rows[3:]], options), options)
+    verdicts = [v for k in range(2) for v in workspace.table(part_path("verdicts", k)).to_pylist()]
+    assert [(v["reason"], v["kept_repo_name"]) for v in verdicts] == [
+        ("duplicate_repository", "c/vendors"),  # its tree is a/origin's; the best of its bytes lies elsewhere
+        ("duplicate_repository", "a/origin"),
+        ("duplicate_repository", "a/origin"),
+        ("exact_duplicate", "c/vendors"),
+        (None, None),
+        (None, None),
+        (None, None),
+        ("near_duplicate", "a/origin"),
+        ("exact_duplicate", "a/origin"),
+        ("exact_duplicate", "a/origin"),
+    ]
+    assert {d["step"] for d in workspace.table(part_path("dropped/dedup", 0)).to_pylist()} == {"repository"}
+    plain = judge(Workspace(str(tmp_path / "plain")), rows)
+    assert [v["kept_path"] for v in plain] == [v["kept_path"] for v in verdicts]
+
+
+def test_an_earlier_release_without_verdicts_is_refused(tmp_path):
+    workspace = Workspace(str(tmp_path))
+    refs = fill(workspace, [[row("r", "/a", "x")]])
+    with pytest.raises(ValueError, match=r"no verdicts/manifest\.json; run `starmill dedup` there first"):
+        run(workspace, refs, MinHash(earlier=(str(tmp_path / "nowhere"),)))
 
 
 def test_without_near_only_equal_bytes_go(tmp_path):

@@ -1,12 +1,14 @@
 """Band keys of signatures as columnar blocks, and the candidate pairs inside one partition of keys.
 
-A file is one int64, part << 32 | row. A signature's `bands` keys become rows of (key, file) blocks, one block a partition: a
-shuffle moves arrays, never one element a key. Two files with an equal key are candidates (Leskovec et al., Mining of Massive
-Datasets, 3.4); the 64-bit key hides the band's number and, where the scope is a language, the language.
+A file is one int64, part << 32 | row. A signature's `bands` keys become rows of (key, part, row) blocks, one block a partition:
+a shuffle moves arrays, never one element a key. Two files with an equal key are candidates (Leskovec et al., Mining of Massive
+Datasets, 3.4); the 64-bit key hides the band's number and, where the scope is a language or a split, that. A bucket of more
+than HOT files is not paired here: see `hot`.
 """
 
 import itertools
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -14,10 +16,13 @@ import pyarrow as pa
 from starmill.core import seeds
 from starmill.transforms.dedup.minhash import MinHash, matrix, mix
 
-BAND = pa.schema([("key", pa.uint64()), ("file", pa.int64())])
+# `part` is one number in a whole block, so that a compressed block has 12 bytes a key.
+BAND = pa.schema([("key", pa.uint64()), ("part", pa.uint32()), ("row", pa.uint32())])
 PAIR = pa.schema([("a", pa.int64()), ("b", pa.int64())])
 
 Partitioned = Iterator[tuple[int, pa.RecordBatch]]
+
+HOT = 64  # files in a bucket above which pairing all of them costs more than a join
 
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 
@@ -29,21 +34,22 @@ def file_ids(part: int, rows: np.ndarray) -> np.ndarray:
 
 def band_keys(signatures: pa.Array, scopes: np.ndarray, options: MinHash) -> np.ndarray:
     """Return uint64[n, bands] for `n` signatures without nulls; `scopes` (uint64[n]) parts files that are never compared."""
-    minima = matrix(signatures, options.permutations)[:, : options.bands * options.rows]
-    banded = minima.reshape(-1, options.bands, options.rows)
-    key = mix(scopes[:, None] + np.arange(1, options.bands + 1, dtype=np.uint64)[None, :] * _BASE)
-    for row in range(options.rows):
+    bands, rows = options.banding
+    banded = matrix(signatures, options)[:, : bands * rows].reshape(-1, bands, rows).astype(np.uint64, copy=False)
+    key = mix(scopes[:, None] + np.arange(1, bands + 1, dtype=np.uint64)[None, :] * _BASE)
+    for row in range(rows):
         key = mix(key + banded[:, :, row])
     return key
 
 
 def scopes(languages: pa.Array, options: MinHash) -> np.ndarray:
-    """Return what each file is compared within, as uint64[n]: equal everywhere, or one number a language (null is one)."""
+    """Return what each file is compared within, as uint64[n]: equal everywhere, or one number a language or split."""
     if options.scope == "all":
         return np.zeros(len(languages), np.uint64)
+    split_of = {language: split for split, names in options.splits.items() for language in names}
     encoded = languages.dictionary_encode(null_encoding="encode")
-    numbers = [seeds.uint64(0, "language", language or "") for language in encoded.dictionary.to_pylist()]
-    return np.array(numbers, np.uint64)[encoded.indices.to_numpy()]
+    names = [split_of.get(n, "") if options.scope == "split" else n or "" for n in encoded.dictionary.to_pylist()]
+    return np.array([seeds.uint64(0, options.scope, n) for n in names], np.uint64)[encoded.indices.to_numpy()]
 
 
 def band_blocks(signatures: pa.Array, files: np.ndarray, scope: np.ndarray, options: MinHash, partitions: int) -> Partitioned:
@@ -51,9 +57,10 @@ def band_blocks(signatures: pa.Array, files: np.ndarray, scope: np.ndarray, opti
     valid = signatures.is_valid().to_numpy(zero_copy_only=False)
     if not valid.any():
         return
-    keys = band_keys(signatures, scope[valid], options).ravel()
-    block = pa.record_batch([keys, np.repeat(files[valid], options.bands)], schema=BAND)
-    yield from partition(block, (keys % np.uint64(partitions)).astype(np.int64))
+    keys = band_keys(signatures, scope[valid], options)
+    files = np.repeat(files[valid], keys.shape[1])
+    block = pa.record_batch([keys.ravel(), (files >> 32).astype(np.uint32), files.astype(np.uint32)], schema=BAND)
+    yield from partition(block, (keys.ravel() % np.uint64(partitions)).astype(np.int64))
 
 
 def partition(block: pa.RecordBatch, numbers: np.ndarray) -> Partitioned:
@@ -67,30 +74,55 @@ def partition(block: pa.RecordBatch, numbers: np.ndarray) -> Partitioned:
         yield int(numbers[start]), block.slice(start, end - start)
 
 
-def candidates(blocks: Iterable[pa.RecordBatch], chunk: int = 1 << 21) -> Iterator[pa.RecordBatch]:
-    """Yield PAIR blocks (a < b) of the files that share a key in BAND blocks of one partition.
+@dataclass(frozen=True)
+class Buckets:
+    """The BAND rows of one partition, sorted by key and file, without the keys of one file: the files that share a key."""
 
-    A block holds no pair twice and about `chunk` pairs at most; memory is that of the keys plus a few chunks, however large a
-    bucket is. The work is one step a pair: a bucket of n files costs n * (n - 1) / 2.
-    """
-    table = pa.Table.from_batches(blocks, BAND)
-    keys, files = table.column("key").to_numpy(), table.column("file").to_numpy()
-    order = np.lexsort((files, keys))
-    keys, files = keys[order], files[order]
-    # Rows i and i + distance of the sorted keys, distance by distance: only rows whose bucket reaches that far stay.
-    rows = np.flatnonzero(keys[1:] == keys[:-1])
-    distance, waiting, count = 1, [], 0
-    while len(rows):
-        waiting.append(np.stack([files[rows], files[rows + distance]]))
-        count += len(rows)
-        if count >= chunk:
+    keys: np.ndarray
+    files: np.ndarray
+    hot: np.ndarray
+
+    @classmethod
+    def of(cls, blocks: Iterable[pa.RecordBatch]) -> "Buckets":
+        """Sort BAND blocks; needs about 40 bytes a key."""
+        table = pa.Table.from_batches(blocks, BAND)
+        keys = table.column("key").to_numpy()
+        ordered = np.sort(keys)
+        shared = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+        at = np.searchsorted(shared, keys)
+        mine = np.flatnonzero(np.take(shared, at, mode="clip") == keys) if len(shared) else np.empty(0, np.int64)
+        part, row = (table.column(c).to_numpy()[mine].astype(np.int64) for c in ("part", "row"))
+        keys, files = keys[mine], (part << 32) | row
+        order = np.lexsort((files, keys))
+        keys, files = keys[order], files[order]
+        sizes = np.unique(keys, return_counts=True)[1]
+        return cls(keys, files, np.repeat(sizes > HOT, sizes))
+
+    def pairs(self, chunk: int = 1 << 21) -> Iterator[pa.RecordBatch]:
+        """Yield PAIR blocks (a < b) of the files that share a key of a bucket that is not hot.
+
+        A block holds no pair twice and about `chunk` pairs at most: memory is that of the keys plus a few chunks.
+        """
+        keys, files = self.keys[~self.hot], self.files[~self.hot]
+        # Rows i and i + distance of the sorted keys, distance by distance: only rows whose bucket reaches that far stay.
+        rows = np.flatnonzero(keys[1:] == keys[:-1])
+        distance, waiting, count = 1, [], 0
+        while len(rows):
+            waiting.append(np.stack([files[rows], files[rows + distance]]))
+            count += len(rows)
+            if count >= chunk:
+                yield _distinct(waiting)
+                waiting, count = [], 0
+            distance += 1
+            rows = rows[rows + distance < len(keys)]
+            rows = rows[keys[rows] == keys[rows + distance]]
+        if waiting:
             yield _distinct(waiting)
-            waiting, count = [], 0
-        distance += 1
-        rows = rows[rows + distance < len(keys)]
-        rows = rows[keys[rows] == keys[rows + distance]]
-    if waiting:
-        yield _distinct(waiting)
+
+    def crowds(self) -> pa.RecordBatch:
+        """Return the BAND rows of the hot buckets."""
+        keys, files = self.keys[self.hot], self.files[self.hot]
+        return pa.record_batch([keys, (files >> 32).astype(np.uint32), files.astype(np.uint32)], schema=BAND)
 
 
 def merge(blocks: Iterable[pa.RecordBatch], limit: int = 1 << 22) -> np.ndarray:

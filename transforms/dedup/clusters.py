@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# `rank` is 33 bytes that sort as the order does; what it leaves equal, repo_name and path decide.
+# `rank` is 33 bytes that sort as the order does; what it leaves equal, repo_name, path and the rest decide. `release`: null, or
+# the earlier release that the file lies in.
 FILE = pa.schema(
     [
         ("file", pa.int64()),
@@ -18,6 +19,7 @@ FILE = pa.schema(
         ("repo_name", pa.string()),
         ("path", pa.string()),
         ("content_id", pa.string()),
+        ("release", pa.string()),
     ]
 )
 # `a` ranks above `b`.
@@ -27,29 +29,30 @@ REMOVAL = pa.schema(
     [
         ("file", pa.int64()),
         ("kept", pa.int64()),
-        ("kept_repo_name", pa.string()),
-        ("kept_path", pa.string()),
-        ("kept_content_id", pa.string()),
+        *(pa.field(f"kept_{f.name}", f.type) for f in FILE if f.name != "file"),
         ("jaccard", pa.float64()),
         ("exact", pa.bool_()),
     ]
 )
 # A file that may have exact copies: `blob_id` and `scope` say which.
 COPY = pa.schema([("blob_id", pa.string()), ("scope", pa.uint64()), *FILE])
+# A file that is removed.
+GONE = pa.schema([("file", pa.int64())])
 RANKING = ["license_type", "star_events_count", "fork_events_count", "revision_date", "visit_date"]
 IDENTITY = ["repo_name", "path", "content_id"]
 
 _LICENSES = pa.array(["permissive", "no_license", "non_permissive"])
 
 
-def describe(block: pa.RecordBatch, files: np.ndarray) -> pa.RecordBatch:
+def describe(block: pa.RecordBatch, files: np.ndarray, release: str | None = None) -> pa.RecordBatch:
     """Return the FILE rows of a block that has the columns RANKING and IDENTITY. Lower ranks are better.
 
-    License type, then stars, forks, newest revision, newest visit; a missing number is 0, a missing date the oldest.
+    Files of an earlier release come first. Then license type, stars, forks, newest revision, newest visit; a missing number
+    is 0, a missing date the oldest.
     """
     license_type = pc.fill_null(pc.index_in(block.column("license_type"), _LICENSES), len(_LICENSES))
     ranks = np.zeros((block.num_rows, 33), np.uint8)
-    ranks[:, 0] = license_type.to_numpy()
+    ranks[:, 0] = 0 if release else 1 + license_type.to_numpy()
     for i, name in enumerate(RANKING[1:]):
         missing = 0 if name.endswith("_count") else np.iinfo(np.int64).min
         values = pc.fill_null(block.column(name).cast(pa.int64()), missing).to_numpy()
@@ -57,7 +60,8 @@ def describe(block: pa.RecordBatch, files: np.ndarray) -> pa.RecordBatch:
         descending = values.view(np.uint64) ^ np.uint64((1 << 63) - 1)
         ranks[:, 1 + 8 * i : 9 + 8 * i] = descending.astype(">u8").view(np.uint8).reshape(-1, 8)
     rank = pa.Array.from_buffers(pa.binary(33), block.num_rows, [None, pa.py_buffer(ranks.tobytes())])
-    return pa.record_batch([pa.array(files), rank, *(block.column(c) for c in IDENTITY)], schema=FILE)
+    releases = pa.array([release] * block.num_rows, pa.string())
+    return pa.record_batch([pa.array(files), rank, *(block.column(c) for c in IDENTITY), releases], schema=FILE)
 
 
 def exact(blocks: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
@@ -69,49 +73,58 @@ def exact(blocks: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
     rows = np.arange(len(table))
     best = np.maximum.accumulate(np.where(np.concatenate([[False], same])[: len(table)], 0, rows))
     lower = np.flatnonzero(best != rows)
-    return _removals(table, lower, best[lower], np.ones(len(lower)), True)
+    gone = table.column("file").take(pa.array(lower, pa.int64()))
+    return _removals(table, gone, best[lower], pa.array(np.ones(len(lower))), True)
 
 
 def orient(pairs: np.ndarray, jaccards: np.ndarray, files: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
     """Return EDGE rows of pairs of ids (int64[n, 2]), the better file first; `files` describe all of them."""
-    places = _places(_ranked(files), pairs)
+    places = _places(ranked(files), pairs)
     better = places[:, 0] < places[:, 1]
     a, b = np.where(better, pairs[:, 0], pairs[:, 1]), np.where(better, pairs[:, 1], pairs[:, 0])
     return pa.record_batch([a, b, jaccards], schema=EDGE)
 
 
-def resolve(files: Iterable[pa.RecordBatch], edges: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
-    """Return REMOVAL rows: all but the lexicographically first maximal independent set, in the total order.
+def resolve(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Return the removed files, ascending: all but the lexicographically first maximal independent set in the order of rank.
 
-    Each removed file names, of the kept files above it, the most similar; of equals, the best. One process holds all edges:
-    about 60 bytes an edge and 300 a file, so 16 GB are good for 100 million edges between 20 million files.
+    `above[i]` ranks above `below[i]`, and no chain of these closes a circle. A file is kept once all above it are removed, and
+    removed once one above it is kept; the loop goes down the graph and looks at each edge twice. About 60 bytes an edge.
     """
-    table = _ranked(files)
-    graph = pa.Table.from_batches(edges, EDGE)
-    above, below = (_places(table, graph.column(c).to_numpy()) for c in ("a", "b"))
-    jaccards = graph.column("jaccard").to_numpy()
-    # By the lower file, so that every file is decided before it is asked about; then by preference for its kept twin.
-    order = np.lexsort((above, -jaccards, below))
-    above, below, jaccards = above[order], below[order], jaccards[order]
-    removed = bytearray(table.num_rows)
-    for first in range(0, len(below), 1 << 20):
-        chunk = slice(first, first + (1 << 20))
-        for upper, lower in zip(above[chunk].tolist(), below[chunk].tolist(), strict=True):
-            if not removed[upper]:
-                removed[lower] = 1
-    by_kept = np.flatnonzero(np.frombuffer(removed, np.uint8)[above] == 0)
-    lower, first_edge = np.unique(below[by_kept], return_index=True)
-    chosen = by_kept[first_edge]
-    return _removals(table, lower, above[chosen], jaccards[chosen], False)
+    files, places = np.unique(np.concatenate([above, below]), return_inverse=True)
+    upper, lower = places[: len(above)], places[len(above) :]
+    order = np.argsort(upper, kind="stable")
+    lower, first = lower[order], np.searchsorted(upper[order], np.arange(len(files) + 1))
+    waits_for = np.bincount(lower, minlength=len(files))
+    removed = np.zeros(len(files), bool)
+    keep, drop = np.flatnonzero(waits_for == 0), np.empty(0, np.int64)
+    while len(keep) or len(drop):
+        beaten = np.unique(lower[_spans(first, keep)])
+        fresh = beaten[~removed[beaten]]
+        removed[fresh] = True
+        freed, counts = np.unique(lower[_spans(first, drop)], return_counts=True)
+        waits_for[freed] -= counts
+        keep, drop = freed[(waits_for[freed] == 0) & ~removed[freed]], fresh
+    return files[removed]
+
+
+def choose(edges: pa.RecordBatch, files: Iterable[pa.RecordBatch], gone: np.ndarray) -> pa.RecordBatch:
+    """Return REMOVAL rows for the edges whose upper file is kept: not in `gone` (sorted). `files` describe the upper files."""
+    kept = edges.filter(pa.array(~np.isin(edges.column("a").to_numpy(), gone)))
+    table = ranked(files)
+    return _removals(table, kept.column("b"), _places(table, kept.column("a").to_numpy()), kept.column("jaccard"), False)
 
 
 def follow(blocks: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
-    """Return REMOVAL rows that all name a kept file, from near removals and from exact ones that name those files.
+    """Return REMOVAL rows, one a file, that all name a kept file, from near removals and exact ones that name those files.
 
     A copy whose twin was itself removed as a near duplicate is a near duplicate of the same kept file: their bytes are equal.
     """
+    # Of the kept files above a file the most similar one is named; of equals, the best.
+    keys = ["file", "exact", "jaccard", "kept_rank", *(f"kept_{c}" for c in IDENTITY), "kept"]
     table = pa.Table.from_batches(blocks, REMOVAL)
-    table = table.take(pc.sort_indices(table, [("file", "ascending")]))
+    table = table.take(pc.sort_indices(table, [(k, "descending" if k == "jaccard" else "ascending") for k in keys]))
+    table = table.take(pa.array(np.unique(table.column("file").to_numpy(), return_index=True)[1]))
     is_exact = table.column("exact").to_numpy()
     near = np.flatnonzero(~is_exact)
     removed, kept = table.column("file").to_numpy()[near], table.column("kept").to_numpy()
@@ -129,7 +142,7 @@ def _ordered(table: pa.Table, *before: str) -> pa.Table:
     return table.take(pc.sort_indices(table, [(k, "ascending") for k in keys]))
 
 
-def _ranked(files: Iterable[pa.RecordBatch]) -> pa.Table:
+def ranked(files: Iterable[pa.RecordBatch]) -> pa.Table:
     """Return distinct FILE rows in the total order: the row number is the place."""
     table = _ordered(pa.Table.from_batches(files, FILE))
     ids = table.column("file").to_numpy()
@@ -142,11 +155,17 @@ def _places(table: pa.Table, files: np.ndarray) -> np.ndarray:
     return sorter[np.searchsorted(ids, files, sorter=sorter)] if len(files) else np.empty(files.shape, np.int64)
 
 
-def _removals(table: pa.Table, lower: np.ndarray, upper: np.ndarray, jaccards: np.ndarray, is_exact: bool) -> pa.RecordBatch:
-    kept = table.select(["file", *IDENTITY]).take(pa.array(upper, pa.int64()))
-    gone = table.column("file").take(pa.array(lower, pa.int64()))
-    columns = [gone, *kept.columns, pa.array(jaccards, pa.float64()), pa.array(np.full(len(lower), is_exact))]
+def _removals(table: pa.Table, gone: pa.Array, upper: np.ndarray, jaccards: pa.Array, is_exact: bool) -> pa.RecordBatch:
+    kept = table.select(FILE.names).take(pa.array(upper, pa.int64()))
+    columns = [gone, *kept.columns, jaccards, pa.array(np.full(len(upper), is_exact))]
     return _one_block(pa.table(columns, schema=REMOVAL))
+
+
+def _spans(first: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return the places first[r], first[r] + 1, ... first[r + 1] - 1 of all rows, one after the other."""
+    lengths = first[rows + 1] - first[rows]
+    ends = np.cumsum(lengths)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(first[rows] - ends + lengths, lengths)
 
 
 def _one_block(table: pa.Table) -> pa.RecordBatch:

@@ -1,7 +1,7 @@
 """The hot loops of near-deduplication, compiled by numba straight over Arrow's string buffer.
 
 All hashes are polynomials modulo 2**64 with a final mix: a word over its bytes, a shingle over its words' hashes, rolling.
-Signatures are 32-bit throughout: one uint64 among the uint32 of the inner loop makes it several times slower.
+A 32-bit signature is 32-bit throughout: one uint64 among the uint32 of the inner loop makes it several times slower.
 `minhash` holds the numpy twin with identical results; nobody else imports this module.
 """
 
@@ -10,13 +10,15 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba import extending
 
-from starmill.transforms.dedup.minhash import MIX_1, MIX_2, SHINGLE_BASE, WORD_BASE
+from starmill.transforms.dedup import hot
+from starmill.transforms.dedup.minhash import MERSENNE, MIX_1, MIX_2, SHINGLE_BASE, WORD_BASE
 
 BLOCK = 512  # shingle hashes that stay in the first-level cache while every permutation passes over them
 
 _WORD_BASE, _SHINGLE_BASE, _MIX_1, _MIX_2 = (np.uint64(v) for v in (WORD_BASE, SHINGLE_BASE, MIX_1, MIX_2))
-_30, _27, _31, _32 = (np.uint64(v) for v in (30, 27, 31, 32))
+_30, _27, _31, _32, _61, _MERSENNE = (np.uint64(v) for v in (30, 27, 31, 32, 61, MERSENNE))
 
 
 def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -62,30 +64,56 @@ def hash_shingles(data, start, end, is_word, words, ring, out):  # type: ignore[
     return max(seen - words + 1, 0)
 
 
+def fold(shingles, n, multipliers, addends, row):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Lower each `row[p]` to the least `permutation p` of the first `n` shingle hashes; the type of `row` says which family."""
+    raise NotImplementedError("compiled code only")
+
+
+@extending.overload(fold)
+def _fold(shingles, n, multipliers, addends, row):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    return _fold32 if row.dtype == numba.uint32 else _fold61
+
+
+def _fold32(shingles, n, multipliers, addends, row):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    block = np.empty(BLOCK, np.uint32)
+    for first in range(0, n, BLOCK):
+        size = min(BLOCK, n - first)
+        for j in range(size):
+            block[j] = np.uint32(shingles[first + j] >> _32)
+        for p in range(len(multipliers)):
+            a, b = multipliers[p], addends[p]
+            least = row[p]
+            for j in range(size):
+                least = min(least, np.uint32(a * block[j] + b))
+            row[p] = least
+
+
+def _fold61(shingles, n, multipliers, addends, row):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    for first in range(0, n, BLOCK):
+        block = shingles[first : min(first + BLOCK, n)]
+        for p in range(len(multipliers)):
+            a, b = multipliers[p], addends[p]
+            least = row[p]
+            for j in range(len(block)):
+                # x mod 2**61 - 1 of a 64-bit x: fold the upper three bits in, then subtract the prime at most once.
+                x = a * block[j] + b
+                x = (x & _MERSENNE) + (x >> _61)
+                least = min(least, min(x, x - _MERSENNE))  # the difference wraps to a huge number where x was below the prime
+            row[p] = least
+
+
 @_compile
 def signatures(data, offsets, is_word, words, multipliers, addends, out, counts):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Fill `out[i]` with the minima over the shingles of `data[offsets[i]:offsets[i + 1]]`, `counts[i]` with their number."""
+    """Lower `out[i]` to the minima over the shingles of `data[offsets[i]:offsets[i + 1]]`; `counts[i]` is their number."""
     longest = 0
     for i in range(len(offsets) - 1):
         longest = max(longest, offsets[i + 1] - offsets[i])
     shingles = np.empty(longest // 2 + 1, np.uint64)
     ring = np.empty(words, np.uint64)
-    block = np.empty(BLOCK, np.uint32)
     for i in range(len(offsets) - 1):
         n = hash_shingles(data, offsets[i], offsets[i + 1], is_word, words, ring, shingles)
         counts[i] = n
-        row = out[i]
-        row[:] = np.uint32(0xFFFFFFFF)
-        for first in range(0, n, BLOCK):
-            size = min(BLOCK, n - first)
-            for j in range(size):
-                block[j] = np.uint32(shingles[first + j] >> _32)
-            for p in range(len(multipliers)):
-                a, b = multipliers[p], addends[p]
-                least = row[p]
-                for j in range(size):
-                    least = min(least, np.uint32(a * block[j] + b))
-                row[p] = least
+        fold(shingles, n, multipliers, addends, out[i])
 
 
 @_compile
@@ -102,3 +130,6 @@ def jaccards(hashes, offsets, left, right, out):  # type: ignore[no-untyped-def]
             i += x <= y
             j += y <= x
         out[k] = common / (total - common) if total > common else 0.0
+
+
+join = _compile(hot.join)

@@ -1,12 +1,13 @@
-"""MinHash signatures of source code: shingles of words, 256 permutations, 32 bits each.
+"""MinHash signatures of source code: shingles of words, 256 permutations, 32 or 61 bits each.
 
 A word is a maximal run of `[A-Za-z0-9_]` and bytes >= 0x80; case and digits are kept, because prose normalization merges
 distinct code. A shingle is `shingle_words` words in a row. A file with fewer words has no signature and is never near-compared.
 The minimum is idempotent, so repeated shingles cost nothing and are not removed first. Broder 1997; StarCoder, section 3.
+61 bits: datatrove's permutations, a * x + b in 64 bits, modulo the Mersenne prime 2**61 - 1; its seed draws others.
 """
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Literal
 
@@ -21,6 +22,7 @@ WORD_BYTES = np.array([chr(i).isalnum() or chr(i) == "_" or i >= 0x80 for i in r
 # Bases of the polynomial hashes, odd, modulo 2**64; then SplitMix64's finalizer (Steele, Lea, Flood 2014).
 WORD_BASE = 0x9E3779B97F4A7C15
 SHINGLE_BASE = 0xD6E8FEB86659FD93
+MERSENNE = (1 << 61) - 1
 MIX_1 = 0xBF58476D1CE4E5B9
 MIX_2 = 0x94D049BB133111EB
 
@@ -30,39 +32,91 @@ class MinHash:
     """Options of deduplication. Near duplicates: the Jaccard similarity of two shingle sets is at least `threshold`.
 
     Pairs are found where all `rows` minima of one of `bands` bands agree: with 32 x 8, a pair at 0.7 is found with probability
-    0.85, at 0.8 with 0.997. `scope`: what a file is compared with, exactly or nearly. `near=False`: exact duplicates only.
+    0.85, at 0.8 with 0.997; without both, the optimum for the threshold is taken (`optimum`). `scope`: what a file is compared
+    within, exactly or nearly: everything, its language, or a split, which is a named list of languages (all others are one
+    more split). `repositories`: repositories with identical trees go whole, first. `near=False`: exact duplicates only.
+    `earlier`: workspaces of earlier releases whose kept files outrank all files here. `rounds`: how many rounds of the
+    resolution run distributed, before the rest is resolved in one process.
     """
 
     permutations: int = 256
     shingle_words: int = 5
-    threshold: float = 0.7
-    bands: int = 32
-    rows: int = 8
+    bits: Literal[32, 61] = 32
     seed: int = 0
-    scope: Literal["all", "language"] = "all"
     near: bool = True
+    threshold: float = 0.7
+    bands: int | None = 32
+    rows: int | None = 8
+    scope: Literal["all", "language", "split"] = "all"
+    splits: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    repositories: bool = False
+    earlier: tuple[str, ...] = ()
+    rounds: int = 0
 
     def __post_init__(self) -> None:
         """Raise ValueError for a value that cannot work."""
         for name in ("permutations", "shingle_words", "bands", "rows"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: give at least 1")
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise ValueError(f"{name}={value}: give at least 1")
         if not 0 < self.threshold <= 1:
             raise ValueError(f"threshold={self.threshold}: give a Jaccard similarity above 0 and at most 1, for example 0.7")
-        if self.bands * self.rows > self.permutations:
+        if (self.bands is None) != (self.rows is None):
+            raise ValueError(f"bands={self.bands}, rows={self.rows}: give both, or neither for the threshold's optimum")
+        if self.bands and self.rows and self.bands * self.rows > self.permutations:
             raise ValueError(
                 f"bands={self.bands} x rows={self.rows} need {self.bands * self.rows} permutations, there are "
                 f"permutations={self.permutations}; lower bands or rows, or raise permutations"
             )
-        if self.scope not in ("all", "language"):
-            raise ValueError(f"scope={self.scope!r}: give 'all' or 'language'")
+        if self.bits not in (32, 61):
+            raise ValueError(f"bits={self.bits}: give 32, or 61 for signatures by the formula of datatrove")
+        if self.scope not in ("all", "language", "split"):
+            raise ValueError(f"scope={self.scope!r}: give 'all', 'language' or 'split'")
+        if (self.scope == "split") != bool(self.splits):
+            raise ValueError(
+                f"scope={self.scope!r} with splits={self.splits}: scope 'split' needs splits, the others have none"
+            )
+        if len(listed := [language for split in self.splits.values() for language in split]) > len(set(listed)):
+            raise ValueError(f"splits={self.splits}: a language is in two splits")
+        if self.rounds < 0:
+            raise ValueError(f"rounds={self.rounds}: give 0 to resolve in one process, or the number of distributed rounds")
+
+    @property
+    def banding(self) -> tuple[int, int]:
+        """Return (bands, rows)."""
+        return (self.bands, self.rows) if self.bands and self.rows else optimum(self.threshold, self.permutations)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Return the type of one minimum, little-endian."""
+        return np.dtype("<u4" if self.bits == 32 else "<u8")
+
+    def signed(self) -> tuple[int, int, int, int, bool]:
+        """Return what a signature depends on: another threshold, scope or banding needs no new signatures."""
+        return self.permutations, self.shingle_words, self.bits, self.seed, self.near
+
+
+@functools.lru_cache(maxsize=64)
+def optimum(threshold: float, permutations: int) -> tuple[int, int]:
+    """Return the (bands, rows) with the least sum of false positives below and false negatives above the threshold.
+
+    Both are areas under 1 - (1 - s**rows)**bands, the probability that a pair at similarity s is found: datasketch's choice.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(64)
+    below, above = (nodes + 1) / 2 * threshold, threshold + (nodes + 1) / 2 * (1 - threshold)
+
+    def cost(bands: int, rows: int) -> float:
+        found, missed = (1 - (1 - below**rows) ** bands) @ weights, ((1 - above**rows) ** bands) @ weights
+        return float(found * threshold + missed * (1 - threshold))
+
+    choices = ((bands, rows) for bands in range(1, permutations + 1) for rows in range(1, permutations // bands + 1))
+    return min(choices, key=lambda c: cost(*c))
 
 
 def signatures(texts: pa.Array, options: MinHash) -> pa.Array:
-    """Return one signature a text: uint32[permutations], little-endian, as binary; null under `shingle_words` words."""
+    """Return one signature a text: `options.dtype`[permutations] as binary; null under `shingle_words` words."""
     data, offsets = _buffers(texts)
-    multipliers, addends = _permutations(options.permutations, options.seed)
-    minima = np.empty((len(texts), options.permutations), np.uint32)
+    multipliers, addends = _permutations(options.permutations, options.bits, options.seed)
+    minima = np.full((len(texts), options.permutations), np.iinfo(options.dtype).max, options.dtype)
     counts = np.empty(len(texts), np.int64)
     if (kernel := compiled()) is not None:
         kernel.signatures(data, offsets, WORD_BYTES, options.shingle_words, multipliers, addends, minima, counts)
@@ -70,7 +124,7 @@ def signatures(texts: pa.Array, options: MinHash) -> pa.Array:
         for i in range(len(texts)):
             hashes = _hash_shingles(data[offsets[i] : offsets[i + 1]], options.shingle_words)
             counts[i] = len(hashes)
-            minima[i] = _minima((hashes >> np.uint64(32)).astype(np.uint32), multipliers, addends)
+            _fold(hashes, multipliers, addends, minima[i])
     return _binary(minima, counts > 0)
 
 
@@ -89,16 +143,17 @@ def signature_rows(block: pa.RecordBatch, options: MinHash) -> pa.RecordBatch:
     return schema.conform(append(block, {"signature": column}), schema.SIGNATURES)
 
 
-def matrix(column: pa.Array, permutations: int) -> np.ndarray:
-    """Return the signatures that are not null as uint32[n, permutations]. Raises ValueError if they have another length."""
+def matrix(column: pa.Array, options: MinHash) -> np.ndarray:
+    """Return the signatures that are not null as `options.dtype`[n, permutations]. Raises ValueError if they are not such."""
     column = column.drop_null()
-    values = np.frombuffer(b"".join(column.to_pylist()), "<u4")
-    if len(values) != len(column) * permutations:
+    width = options.permutations * options.dtype.itemsize
+    joined = b"".join(column.to_pylist())
+    if len(joined) != len(column) * width:
         raise ValueError(
-            f"signatures have {len(values) // len(column)} permutations, the options say {permutations}: "
-            "run curate again with the same options"
+            f"signatures have {len(joined) // len(column)} bytes, {options.permutations} permutations of {options.bits} bits "
+            f"have {width}: run curate again with the same options"
         )
-    return values.reshape(-1, permutations)
+    return np.frombuffer(joined, options.dtype).reshape(-1, options.permutations)
 
 
 @functools.lru_cache(maxsize=1)
@@ -119,9 +174,12 @@ def mix(x: np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=4)
-def _permutations(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _permutations(count: int, bits: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    draw = seeds.generator(seed, "minhash")
+    if bits == 61:
+        return draw.integers(1, MERSENNE, count, np.uint64), draw.integers(0, MERSENNE, count, np.uint64)
     # x -> a * x + b modulo 2**32 is a permutation of the uint32 for every odd a.
-    drawn = seeds.generator(seed, "minhash").integers(0, 1 << 32, (2, count), np.uint32)
+    drawn = draw.integers(0, 1 << 32, (2, count), np.uint32)
     return drawn[0] | np.uint32(1), drawn[1]
 
 
@@ -142,10 +200,10 @@ def _buffers(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _binary(minima: np.ndarray, valid: np.ndarray) -> pa.Array:
-    lengths = np.where(valid, minima.shape[1] * 4, 0)
+    lengths = np.where(valid, minima.shape[1] * minima.itemsize, 0)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     bits = np.packbits(valid, bitorder="little").tobytes()
-    data = minima[valid].astype("<u4", copy=False).tobytes()
+    data = minima[valid].tobytes()
     buffers = [pa.py_buffer(bits), pa.py_buffer(offsets.tobytes()), pa.py_buffer(data)]
     return pa.Array.from_buffers(pa.binary(), len(valid), buffers)
 
@@ -171,9 +229,8 @@ def _hash_shingles(data: np.ndarray, words: int) -> np.ndarray:
     return mix(shingle)
 
 
-def _minima(x: np.ndarray, multipliers: np.ndarray, addends: np.ndarray) -> np.ndarray:
-    least = np.full(len(multipliers), 0xFFFFFFFF, np.uint32)
+def _fold(hashes: np.ndarray, multipliers: np.ndarray, addends: np.ndarray, row: np.ndarray) -> None:
+    x = (hashes >> np.uint64(32)).astype(np.uint32) if row.itemsize == 4 else hashes
     for first in range(0, len(x), 512):
-        block = x[first : first + 512]
-        np.minimum(least, (block[None, :] * multipliers[:, None] + addends[:, None]).min(axis=1), out=least)
-    return least
+        value = x[None, first : first + 512] * multipliers[:, None] + addends[:, None]
+        np.minimum(row, (value if row.itemsize == 4 else value % np.uint64(MERSENNE)).min(axis=1), out=row)

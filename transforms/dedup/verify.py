@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
-from starmill.transforms.dedup.minhash import MinHash, compiled, shingles
+from starmill.transforms.dedup.minhash import compiled, shingles
 
 LOSS = 1e-9  # probability that the estimate drops a pair at the threshold
 
@@ -27,17 +27,16 @@ def least_agreement(permutations: int, threshold: float) -> int:
     return permutations
 
 
-def plausible(left: np.ndarray, right: np.ndarray, pairs: np.ndarray, options: MinHash, chunk: int = 1 << 14) -> np.ndarray:
-    """Return bool[n]: which pairs (int64[n, 2]: a row of `left`, a row of `right`) may be at the threshold.
+def agreements(left: np.ndarray, right: np.ndarray, pairs: np.ndarray, chunk: int = 1 << 14) -> np.ndarray:
+    """Return int64[n]: how many minima agree in each pair (int64[n, 2]: a row of `left`, a row of `right`).
 
-    `left` and `right` are uint32[rows, permutations]; a chunk of pairs at a time is looked up in them.
+    `left` and `right` are signatures, [rows, permutations]; a chunk of pairs at a time is looked up in them.
     """
-    enough = least_agreement(options.permutations, options.threshold)
-    verdict = np.empty(len(pairs), bool)
+    equal = np.empty(len(pairs), np.int64)
     for first in range(0, len(pairs), chunk):
         some = pairs[first : first + chunk]
-        verdict[first : first + chunk] = (left[some[:, 0]] == right[some[:, 1]]).sum(axis=1) >= enough
-    return verdict
+        equal[first : first + chunk] = (left[some[:, 0]] == right[some[:, 1]]).sum(axis=1)
+    return equal
 
 
 def shingle_sets(files: Iterable[int], texts: pa.Array, words: int) -> dict[int, np.ndarray]:

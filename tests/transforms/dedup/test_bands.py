@@ -26,7 +26,7 @@ def keyed(rows: np.ndarray, languages: list[str | None], options: MinHash, parti
 def found(blocks: list[tuple[int, pa.RecordBatch]]) -> set[tuple[int, int]]:
     pairs = set()
     for number in {n for n, _ in blocks}:
-        for block in bands.candidates([b for n, b in blocks if n == number]):
+        for block in bands.Buckets.of([b for n, b in blocks if n == number]).pairs():
             pairs |= {(a & 0xFFFFFFFF, b & 0xFFFFFFFF) for a, b in zip(*block.to_pydict().values(), strict=True)}
     return pairs
 
@@ -57,21 +57,53 @@ def test_files_without_signature_have_no_keys():
     nothing = np.zeros(2, np.uint64)
     assert list(bands.band_blocks(pa.nulls(2, pa.binary()), files, nothing, OPTIONS, 4)) == []
     [(_, block)] = bands.band_blocks(pa.array([None, bytes(32)], pa.binary()), files, nothing, OPTIONS, 1)
-    assert block.column("file").to_pylist() == [1, 1, 1]
+    assert block.column("row").to_pylist() == [1, 1, 1]
 
 
-def test_a_hot_bucket_comes_in_chunks_without_repeats():
-    n = 700
-    block = pa.record_batch([np.zeros(n, np.uint64), np.random.default_rng(0).permutation(n)], schema=bands.BAND)
-    seen: Counter[tuple[int, int]] = Counter()
-    for pairs in bands.candidates([block.slice(0, 300), block.slice(300)], chunk=10_000):
-        assert pairs.num_rows < 10_000 + n
-        seen.update(zip(*pairs.to_pydict().values(), strict=True))
+def bucket(n: int, key: int = 0) -> pa.RecordBatch:
+    rows = np.random.default_rng(0).permutation(n).astype(np.uint32)
+    return pa.record_batch([np.full(n, key, np.uint64), np.full(n, 7, np.uint32), rows], schema=bands.BAND)
+
+
+def test_the_largest_bucket_that_is_paired_comes_in_chunks_without_repeats():
+    n = bands.HOT
+    block, seen = bucket(n), Counter()
+    for pairs in bands.Buckets.of([block.slice(0, 30), block.slice(30)]).pairs(chunk=500):
+        assert pairs.num_rows < 500 + n
+        seen.update((a & 0xFFFFFFFF, b & 0xFFFFFFFF) for a, b in zip(*pairs.to_pydict().values(), strict=True))
     assert seen == Counter(combinations(range(n), 2))
 
 
+def test_a_larger_bucket_is_hot_and_not_paired():
+    found = bands.Buckets.of([bucket(bands.HOT + 1, key=5), bucket(3, key=9)])
+    assert sum(b.num_rows for b in found.pairs()) == 3
+    crowds = found.crowds().to_pydict()
+    assert set(crowds["key"]) == {5}
+    assert set(crowds["part"]) == {7}
+    assert sorted(crowds["row"]) == list(range(bands.HOT + 1))
+
+
+def test_scope_split_is_a_list_of_languages():
+    options = MinHash(scope="split", splits={"docs": ("Markdown", "RST"), "web": ("HTML",)})
+    found = bands.scopes(pa.array(["RST", "C", "Markdown", None, "HTML", "Go"]), options).tolist()
+    assert found[0] == found[2]
+    assert found[1] == found[3] == found[5]
+    assert len(set(found)) == 3
+
+
+def test_61_bit_signatures_have_keys_too():
+    options = MinHash(permutations=8, bands=3, rows=2, bits=61)
+    rows = np.array([[1, 2, 3, 4, 5, 6, 7, 8], [1 << 60, 2, 3, 4, 9, 9, 9, 9], [1, 2, 9, 9, 9, 8, 9, 9]], "<u8")
+    blocks = bands.band_blocks(
+        pa.array([r.tobytes() for r in rows]), bands.file_ids(0, np.arange(3)), np.zeros(3, np.uint64), options, 1
+    )
+    assert found(list(blocks)) == {(0, 1), (0, 2)}
+
+
 def test_no_blocks_no_candidates():
-    assert list(bands.candidates([])) == []
+    nothing = bands.Buckets.of([])
+    assert list(nothing.pairs()) == []
+    assert nothing.crowds().num_rows == 0
     assert bands.merge([]).shape == (0, 2)
 
 

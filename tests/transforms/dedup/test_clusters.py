@@ -63,6 +63,16 @@ def removals(block: pa.RecordBatch) -> dict[int, tuple[int, float]]:
     return {r["file"]: (r["kept"], r["jaccard"]) for r in block.to_pylist()}
 
 
+def judged(files: list[pa.RecordBatch], graph: list[pa.RecordBatch]) -> pa.RecordBatch:
+    """Resolve and name, as the stage does."""
+    table = pa.Table.from_batches(graph, clusters.EDGE).combine_chunks()
+    gone = clusters.resolve(table.column("a").to_numpy(), table.column("b").to_numpy())
+    named = [clusters.choose(block, files, gone) for block in table.to_batches()]
+    result = clusters.follow(named)
+    assert result.column("file").to_pylist() == gone.tolist()
+    return result
+
+
 def test_every_column_of_the_order_decides():
     order = list(range(len(CLIMB)))
     random.Random(0).shuffle(order)
@@ -78,17 +88,23 @@ def test_a_missing_license_type_ranks_last():
     assert clusters.orient(np.array([[0, 1]]), np.array([1.0]), [files]).column("a").to_pylist() == [1]
 
 
+def test_an_earlier_release_ranks_first():
+    block = pa.RecordBatch.from_pylist([WORST], schema=pa.schema([f for f in schema.SIGNATURES if f.name in WORST]))
+    files = [described([CLIMB[-1]], [3]), clusters.describe(block, np.array([7]), "s3://old")]
+    assert clusters.orient(np.array([[3, 7]]), np.array([0.9]), files).column("a").to_pylist() == [7]
+
+
 def test_no_chains():
     # Each resembles the next only: 1 goes for 0; 2 has no kept twin above it and stays; 3 goes for 2.
-    result = clusters.resolve([best_to_worst(4)], [edges((0, 1, 0.8), (1, 2, 0.8), (2, 3, 0.8))])
+    result = judged([best_to_worst(4)], [edges((0, 1, 0.8), (1, 2, 0.8), (2, 3, 0.8))])
     assert removals(result) == {1: (0, 0.8), 3: (2, 0.8)}
 
 
 def test_the_most_similar_kept_file_is_named_and_the_better_of_equals():
     # 3 is nearest to 1, which goes for 0; of 0 and 2, kept and equally similar, 0 ranks above.
-    result = clusters.resolve([best_to_worst(4)], [edges((0, 1, 0.9), (1, 3, 0.99), (2, 3, 0.8), (0, 3, 0.8))])
+    result = judged([best_to_worst(4)], [edges((0, 1, 0.9), (1, 3, 0.99), (2, 3, 0.8), (0, 3, 0.8))])
     assert removals(result) == {1: (0, 0.9), 3: (0, 0.8)}
-    result = clusters.resolve([best_to_worst(4)], [edges((0, 1, 0.9), (1, 3, 0.99), (2, 3, 0.81), (0, 3, 0.8))])
+    result = judged([best_to_worst(4)], [edges((0, 1, 0.9), (1, 3, 0.99), (2, 3, 0.81), (0, 3, 0.8))])
     assert removals(result) == {1: (0, 0.9), 3: (2, 0.81)}
 
 
@@ -117,24 +133,26 @@ def test_resolve_is_the_naive_greedy(seed, count, density):
     files = described([WORST | {"star_events_count": 1000 - i} for i in rows], [ids[i] for i in rows])
     shuffled = [(ids[a], ids[b], j) for (a, b), j in graph.items()]
     draw.shuffle(shuffled)
-    result = clusters.resolve([files.slice(0, 3), files.slice(3)], [edges(*shuffled[::2]), edges(*shuffled[1::2])])
+    result = judged([files.slice(0, 3), files.slice(3)], [edges(*shuffled[::2]), edges(*shuffled[1::2])])
     assert removals(result) == {ids[f]: (ids[k], j) for f, (k, j) in expected.items()}
     assert not any(result.column("exact").to_pylist())
 
 
 def test_resolve_nothing():
-    assert clusters.resolve([], []).num_rows == 0
-    assert clusters.resolve([best_to_worst(2)], []).num_rows == 0
+    assert clusters.resolve(np.empty(0, np.int64), np.empty(0, np.int64)).tolist() == []
+    assert judged([best_to_worst(2)], []).num_rows == 0
 
 
 def test_removals_name_the_kept_file():
     files = described(
         [WORST | {"repo_name": "good/one", "path": "/é", "content_id": "ab", "star_events_count": 7}, WORST], [5, 6]
     )
-    [row] = clusters.resolve([files], [edges((5, 6, 0.75))]).to_pylist()
+    [row] = judged([files], [edges((5, 6, 0.75))]).to_pylist()
     assert row == {
         "file": 6,
         "kept": 5,
+        "kept_rank": files.column("rank")[0].as_py(),
+        "kept_release": None,
         "kept_repo_name": "good/one",
         "kept_path": "/é",
         "kept_content_id": "ab",
@@ -162,7 +180,8 @@ def test_exact_keeps_the_best_copy_within_a_scope():
 
 def removal(file: int, kept: int, jaccard: float, exact: bool) -> dict:
     name = f"f{kept}"
-    values = {"kept_repo_name": name, "kept_path": name, "kept_content_id": name, "jaccard": jaccard, "exact": exact}
+    values = {f"kept_{c}": name for c in clusters.IDENTITY} | {"jaccard": jaccard, "exact": exact}
+    values |= {"kept_rank": bytes(33), "kept_release": None}
     return {"file": file, "kept": kept, **values}
 
 
@@ -177,3 +196,9 @@ def test_copies_follow_their_twin(order):
         removal(3, 0, 0.8, False),
         removal(4, 9, 1.0, True),
     ]
+
+
+def test_a_long_chain_is_resolved_link_by_link():
+    n = 20_000
+    gone = clusters.resolve(np.arange(n - 1), np.arange(1, n))
+    assert gone.tolist() == list(range(1, n, 2))

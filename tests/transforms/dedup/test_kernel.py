@@ -2,6 +2,7 @@
 
 import random
 
+import numba
 import numpy as np
 import pytest
 
@@ -39,7 +40,7 @@ def test_minima_over_whole_and_broken_blocks(shingles):
     text = " ".join(f"w{i}" for i in range(shingles + WORDS - 1)).encode()
     data = np.frombuffer(b"pad pad " + text, np.uint8)
     multipliers, addends = np.array([1, 3, 0xFFFFFFFF], np.uint32), np.array([0, 5, 17], np.uint32)
-    out, counts = np.empty((1, 3), np.uint32), np.empty(1, np.int64)
+    out, counts = np.full((1, 3), 0xFFFFFFFF, np.uint32), np.empty(1, np.int64)
     offsets = np.array([8, len(data)], np.int64)
     kernel.signatures(data, offsets, minhash.WORD_BYTES, WORDS, multipliers, addends, out, counts)
     high = [h >> 32 for h in hashes(text)]
@@ -57,3 +58,28 @@ def test_jaccards_are_those_of_sets():
     kernel.jaccards(flat, offsets, left, right, out)
     expected = [len(sets[i] & sets[j]) / (len(sets[i] | sets[j]) or 1) for i, j in zip(left, right, strict=True)]
     assert out.tolist() == expected
+
+
+def test_61_bits_are_datatroves_formula():
+    text = " ".join(f"w{i % 700}" for i in range(3000)).encode()
+    data, draw = np.frombuffer(text, np.uint8), np.random.default_rng(3)
+    prime = 2**61 - 1
+    a, b = draw.integers(1, prime, 64, np.uint64), draw.integers(0, prime, 64, np.uint64)
+    out, counts = np.full((1, 64), 2**64 - 1, np.uint64), np.empty(1, np.int64)
+    kernel.signatures(data, np.array([0, len(data)]), minhash.WORD_BYTES, WORDS, a, b, out, counts)
+    # datatrove 0.10, MinhashDedupSignature.get_signature: shingle hashes as a column, numpy's wrapping uint64 arithmetic.
+    column = np.array(hashes(text), np.uint64)[:, None]
+    assert out[0].tolist() == ((column * a + b) % np.uint64(prime)).min(axis=0).tolist()
+
+
+def test_the_prime_itself_is_zero():
+    prime = 2**61 - 1
+    for x in (0, 1, prime - 1, prime, prime + 1, 2 * prime, 8 * prime, 2**64 - 1):
+        row = np.full(1, 2**64 - 1, np.uint64)
+        fold(np.array([x], np.uint64), 1, np.array([1], np.uint64), np.array([0], np.uint64), row)
+        assert row[0] == x % prime
+
+
+@numba.njit
+def fold(shingles, n, multipliers, addends, row):
+    kernel.fold(shingles, n, multipliers, addends, row)

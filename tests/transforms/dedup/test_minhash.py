@@ -1,12 +1,15 @@
 """Signatures against a slow reference in plain Python, with and without numba, and against true similarity."""
 
+import os
 import random
 import re
+import subprocess
 import sys
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from datasketch import MinHashLSH
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -194,7 +197,13 @@ def test_signature_rows_follow_the_block():
         ({"threshold": 1.5}, "threshold=1.5"),
         ({"shingle_words": 0}, "shingle_words=0"),
         ({"bands": -1}, "bands=-1"),
-        ({"scope": "repository"}, "scope='repository': give 'all' or 'language'"),
+        ({"scope": "repository"}, "scope='repository': give 'all', 'language' or 'split'"),
+        ({"scope": "split"}, "scope 'split' needs splits"),
+        ({"splits": {"docs": ("Markdown",)}}, "scope 'split' needs splits, the others have none"),
+        ({"scope": "split", "splits": {"a": ("C",), "b": ("C", "Go")}}, "a language is in two splits"),
+        ({"bits": 64}, "bits=64: give 32, or 61"),
+        ({"bands": None}, "bands=None, rows=8: give both, or neither"),
+        ({"rounds": -1}, "rounds=-1"),
     ],
 )
 def test_options_that_cannot_work(wrong, said):
@@ -204,6 +213,41 @@ def test_options_that_cannot_work(wrong, said):
 
 def test_signatures_of_other_options_are_refused():
     column = signatures(pa.array(["one two three four five"]), SMALL)
-    with pytest.raises(ValueError, match="16 permutations, the options say 256"):
-        minhash.matrix(column, 256)
-    assert minhash.matrix(column, 16).shape == (1, 16)
+    with pytest.raises(ValueError, match="signatures have 64 bytes, 256 permutations of 32 bits have 1024"):
+        minhash.matrix(column, MinHash())
+    assert minhash.matrix(column, SMALL).shape == (1, 16)
+
+
+def test_61_bits_with_and_without_numba(request):
+    options = MinHash(permutations=32, bands=4, rows=8, bits=61, seed=5)
+    texts = pa.array(["one two three four five", "short", "a b c d e f g " * 900])
+    compiled = signatures(texts, options)
+    assert compiled.is_valid().to_pylist() == [True, False, True]
+    minima = minhash.matrix(compiled, options)
+    assert minima.dtype == np.uint64
+    assert minima.max() < 2**61 - 1
+    request.getfixturevalue("without_numba")
+    assert signatures(texts, options).equals(compiled)
+
+
+@pytest.mark.parametrize(("threshold", "permutations"), [(0.5, 256), (0.7, 256), (0.8, 128), (0.9, 64), (0.7, 16)])
+def test_the_optimum_is_datasketchs(threshold, permutations):
+    lsh = MinHashLSH(threshold=threshold, num_perm=permutations)
+    assert minhash.optimum(threshold, permutations) == (lsh.b, lsh.r)
+    options = MinHash(permutations=permutations, threshold=threshold, bands=None, rows=None)
+    assert options.banding == (lsh.b, lsh.r)
+
+
+def test_a_worker_finds_the_compiled_kernel(tmp_path):
+    # numba says in its own words where the machine code came from; a second process must load, not compile.
+    code = (
+        "import pyarrow as pa; from starmill.transforms.dedup import kernel, minhash;"
+        "minhash.signatures(pa.array(['a b c d e f']), minhash.MinHash());"
+        "s = kernel.signatures.stats; print(sum(s.cache_hits.values()), sum(s.cache_misses.values()))"
+    )
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    first, second = (
+        subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout.split()
+        for _ in range(2)
+    )
+    assert (first, second) == (["0", "1"], ["1", "0"])

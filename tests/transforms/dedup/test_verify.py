@@ -1,4 +1,4 @@
-"""Estimate and exact similarity; then signatures, bands, verification and clusters on real code, against brute force."""
+"""Estimate and exact similarity; then signatures, bands and verification on real code, against brute force."""
 
 import random
 import re
@@ -11,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from starmill.transforms.dedup import bands, clusters, verify
+from starmill.transforms.dedup import bands, verify
 from starmill.transforms.dedup.minhash import MinHash, matrix, shingles, signatures
 
 OPTIONS = MinHash()
+LEAST = verify.least_agreement(OPTIONS.permutations, OPTIONS.threshold)
 
 
 def words_of(text: str) -> set[tuple[bytes, ...]]:
@@ -59,10 +60,10 @@ def edges(corpus) -> dict[tuple[int, int], float]:
     column = signatures(pa.array(corpus), OPTIONS)
     files = np.arange(len(corpus))
     blocks = bands.band_blocks(column, files, np.zeros(len(corpus), np.uint64), OPTIONS, 1)
-    pairs = bands.merge(b for _, block in blocks for b in bands.candidates([block]))
+    pairs = bands.merge(b for _, block in blocks for b in bands.Buckets.of([block]).pairs())
     rows = np.cumsum(column.is_valid().to_numpy(zero_copy_only=False)) - 1
-    minima = matrix(column, OPTIONS.permutations)
-    pairs = pairs[verify.plausible(minima, minima, rows[pairs], OPTIONS, chunk=100)]
+    minima = matrix(column, OPTIONS)
+    pairs = pairs[verify.agreements(minima, minima, rows[pairs], chunk=100) >= LEAST]
     sets = verify.shingle_sets(range(len(corpus)), pa.array(corpus), OPTIONS.shingle_words)
     found = verify.jaccards(pairs, sets, sets, chunk=100)
     return {(a, b): j for (a, b), j in zip(pairs.tolist(), found.tolist(), strict=True) if j >= OPTIONS.threshold}
@@ -81,27 +82,9 @@ def test_recall(edges, truth, threshold, recall):
 
 
 def test_the_estimate_loses_no_true_pair(corpus, truth):
-    minima = matrix(signatures(pa.array(corpus), OPTIONS).fill_null(bytes(1024)), OPTIONS.permutations)
+    minima = matrix(signatures(pa.array(corpus), OPTIONS).fill_null(bytes(1024)), OPTIONS)
     pairs = np.array([pair for pair, jaccard in truth.items() if jaccard >= OPTIONS.threshold])
-    assert verify.plausible(minima, minima, pairs, OPTIONS).all()
-
-
-def test_kept_files_are_the_greedy_choice_over_the_edges(corpus, edges):
-    block = pa.record_batch(
-        [pa.array([a for a, _ in edges]), pa.array([b for _, b in edges]), pa.array(edges.values())], clusters.EDGE
-    )
-    names = [f"/{i:04d}" for i in range(len(corpus))]
-    columns = {name: [None] * len(corpus) for name in clusters.RANKING}
-    types = {"license_type": pa.string(), "revision_date": pa.timestamp("ns"), "visit_date": pa.timestamp("ns")}
-    arrays = {c: pa.array(v, types.get(c, pa.int64())) for c, v in columns.items()} | {"path": pa.array(names)}
-    described = pa.record_batch({**arrays, "repo_name": pa.array(["r"] * len(names)), "content_id": pa.array(names)})
-    result = clusters.resolve([clusters.describe(described, np.arange(len(corpus)))], [block]).to_pylist()
-    kept: set[int] = set()
-    for file in range(len(corpus)):
-        if not any((k, file) in edges for k in kept):
-            kept.add(file)
-    assert {r["file"] for r in result} == set(range(len(corpus))) - kept
-    assert all(r["kept"] in kept and edges[r["kept"], r["file"]] == r["jaccard"] for r in result)
+    assert (verify.agreements(minima, minima, pairs) >= LEAST).all()
 
 
 @pytest.mark.parametrize(("permutations", "threshold"), [(256, 0.7), (128, 0.8), (512, 0.5)])
@@ -111,15 +94,13 @@ def test_least_agreement_is_six_deviations_down(permutations, threshold):
     assert verify.least_agreement(permutations, 1.0) == permutations
 
 
-def test_plausible_counts_agreement():
-    options = MinHash(permutations=100, bands=10, rows=10, threshold=0.9)
-    least = verify.least_agreement(100, 0.9)
+def test_agreements_count_equal_minima():
     left, right = np.zeros((1, 100), np.uint32), np.zeros((101, 100), np.uint32)
     for different in range(101):
         right[different, :different] = 1
     pairs = np.array([[0, i] for i in range(101)])
-    assert verify.plausible(left, right, pairs, options).tolist() == [100 - i >= least for i in range(101)]
-    assert verify.plausible(left, right, np.empty((0, 2), np.int64), options).tolist() == []
+    assert verify.agreements(left, right, pairs, chunk=7).tolist() == [100 - i for i in range(101)]
+    assert verify.agreements(left, right, np.empty((0, 2), np.int64)).tolist() == []
 
 
 def test_jaccard_of_sets():

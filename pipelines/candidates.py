@@ -1,0 +1,207 @@
+"""What dedup reads and compares: signatures, ranks and shingle sets of files by id, of this workspace and of earlier releases.
+
+Text is read of candidates only, by row group, and never of an earlier release: there the signatures' estimate decides. A file
+is part << 32 | row. Parts of the i-th earlier release are numbered from (i + 1) << 24, so they never meet this one's.
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from starmill.core.dataset import Workspace, part_path
+from starmill.transforms.dedup import bands, clusters, hot, verify
+from starmill.transforms.dedup.minhash import MinHash, matrix, mix
+
+RELEASE = 1 << 24
+
+
+def is_earlier(files: np.ndarray) -> np.ndarray:
+    """Say which files lie in an earlier release."""
+    return files >> 32 >= RELEASE
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Reads rows of a workspace's parts; `options.earlier` adds other workspaces, of which only kept files count."""
+
+    workspace: Workspace
+    options: MinHash
+
+    def place(self, part: int) -> tuple[Workspace, int, str | None]:
+        """Return the workspace of a part, its number there, and the earlier release's URL."""
+        release, number = divmod(part, RELEASE)
+        if not release:
+            return self.workspace, number, None
+        url = self.options.earlier[release - 1]
+        return Workspace(url), number, url
+
+    def earlier_parts(self) -> list[int]:
+        """Return the parts of all earlier releases. Raises ValueError for a workspace that was not deduplicated."""
+        parts = []
+        for i, url in enumerate(self.options.earlier):
+            manifest = Workspace(url).manifest("dedup")
+            if manifest is None:
+                raise ValueError(f"minhash.earlier: {url} has no verdicts/manifest.json; run `starmill dedup` there first")
+            parts += [(i + 1) * RELEASE + p.part for p in manifest.parts]
+        return parts
+
+    def blocks(self, part: int, columns: Sequence[str]) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
+        """Yield (ids, block) of signatures/part-k; of an earlier release, the rows that it kept."""
+        workspace, number, release = self.place(part)
+        keep = workspace.table(part_path("verdicts", number), ["keep"]).column("keep").combine_chunks() if release else None
+        first = 0
+        for block in workspace.blocks(part_path("signatures", number), columns):
+            ids = bands.file_ids(part, first + np.arange(block.num_rows))
+            if keep is not None:
+                stays = keep.slice(first, block.num_rows)
+                yield ids[stays.to_numpy(zero_copy_only=False)], block.filter(stays)
+            else:
+                yield ids, block
+            first += block.num_rows
+
+    def rows(self, dataset: str, files: np.ndarray, columns: Sequence[str]) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
+        """Yield (ids, rows) of some files, ascending, a row group at a time; other row groups are not read."""
+        wanted = np.unique(files)
+        for part in np.unique(wanted >> 32).tolist():
+            yield from self._rows(dataset, part, wanted[wanted >> 32 == part], columns)
+
+    def shingles(self, files: np.ndarray) -> Iterator[dict[int, np.ndarray]]:
+        """Yield the shingle sets of some files, a row group at a time."""
+        for ids, block in self.rows("curated", files, ["content"]):
+            yield verify.shingle_sets(ids.tolist(), block.column("content"), self.options.shingle_words)
+
+    def describe(self, files: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[pa.RecordBatch]]:
+        """Return the distinct ids, ascending, their signatures, dtype[ids, permutations], and FILE blocks."""
+        columns = [*clusters.RANKING, *clusters.IDENTITY, "signature"]
+        ids, minima = [np.empty(0, np.int64)], [np.empty((0, self.options.permutations), self.options.dtype)]
+        described = []
+        for here, block in self.rows("signatures", files, columns):
+            ids.append(here)
+            minima.append(matrix(block.column("signature"), self.options))
+            described.append(clusters.describe(block, here, self.place(int(here[0] >> 32))[2]))
+        return np.concatenate(ids), np.concatenate(minima), described
+
+    def verify(self, part: int, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray, pa.Table]:
+        """Return of distinct pairs of ids (int64[n, 2], one of each in `part`) those at the threshold, their similarities, and
+        FILE rows of all files. Holds the shingle sets of one part's candidates and of one row group.
+        """
+        pairs = np.where(pairs[:, :1] >> 32 == part, pairs, pairs[:, ::-1])  # this part's file first
+        pairs, agreement, files = self._plausible(part, pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))])
+        estimated = is_earlier(pairs[:, 1])
+        found, similar = [pairs[estimated]], [agreement[estimated] / self.options.permutations]
+        pairs = pairs[~estimated]
+        mine: dict[int, np.ndarray] = {}
+        for sets in self.shingles(pairs[pairs >> 32 == part]):
+            mine |= sets
+        inside = pairs[:, 1] >> 32 == part
+        found.append(pairs[inside])
+        similar.append(verify.jaccards(pairs[inside], mine, mine))
+        outside = pairs[~inside]
+        for theirs in self.shingles(outside[:, 1]):
+            here = outside[np.isin(outside[:, 1], list(theirs))]
+            found.append(here)
+            similar.append(verify.jaccards(here, mine, theirs))
+        pairs, jaccards = np.concatenate(found), np.concatenate(similar)
+        return pairs[jaccards >= self.options.threshold], jaccards[jaccards >= self.options.threshold], files
+
+    def join(self, component: np.ndarray, files: np.ndarray) -> tuple[pa.RecordBatch, pa.Table, pa.RecordBatch]:
+        """Return the EDGE rows that the members of hot components have among themselves, FILE rows of their ends, and the
+        members (MEMBER) with who follows. Holds the shingle sets of all of them.
+        """
+        ids, minima, described = self.describe(files)
+        ranked = clusters.ranked(described)
+        place = np.argsort(ranked.column("file").to_numpy())  # of the ascending ids
+        order = np.lexsort((place[np.searchsorted(ids, files)], component))
+        component, files = component[order], files[order]
+        sets: dict[int, np.ndarray] = {}
+        for some in self.shingles(files[~is_earlier(files)]):
+            sets |= some
+        pairs, similar = [np.empty((0, 2), np.int64)], [np.empty(0)]
+        follows = np.zeros(len(files), bool)
+        bounds = np.flatnonzero(np.diff(component, prepend=-1, append=-1))
+        for start, end in itertools.pairwise(bounds.tolist()):
+            members = files[start:end]
+            earlier = int(is_earlier(members).sum())  # they rank above all others
+            found, jaccards, behind = hot.neighbors([sets[f] for f in members[earlier:].tolist()], self.options.threshold)
+            pairs.append(members[earlier + found])
+            similar.append(jaccards)
+            follows[start + earlier : end] = behind
+            if 0 < earlier < len(members):
+                found, jaccards = self._estimated(minima[np.searchsorted(ids, members)], earlier)
+                pairs.append(members[found])
+                similar.append(jaccards)
+        edges = np.concatenate(pairs)
+        block = pa.record_batch([edges[:, 0].copy(), edges[:, 1].copy(), np.concatenate(similar)], schema=clusters.EDGE)
+        ends = ranked.filter(pc.is_in(ranked.column("file"), pa.array(np.unique(edges))))
+        return block, ends, pa.record_batch([component, files, follows], schema=hot.MEMBER)
+
+    def settle(
+        self, a: np.ndarray, b: np.ndarray, members: pa.Table
+    ) -> tuple[np.ndarray, list[tuple[pa.RecordBatch, pa.Table]]]:
+        """Return the removed files of the graph with edges `a` above `b`, ascending, and (EDGE, FILE) rows that it lacked.
+
+        A follower of a hot component (MEMBER rows) that is kept is joined with the kept of its component, until none is near one.
+        """
+        component, file, follows = (members.column(c).to_numpy() for c in hot.MEMBER.names)
+        added: list[tuple[pa.RecordBatch, pa.Table]] = []
+        while True:
+            gone = clusters.resolve(a, b)
+            again = hot.suspects(component, follows, ~np.isin(file, gone))
+            if not again.any():
+                return gone, added
+            edges, files, _ = self.join(component[again], file[again])
+            if not edges.num_rows:
+                return gone, added
+            added.append((edges, files))
+            a, b = np.append(a, edges.column("a").to_numpy()), np.append(b, edges.column("b").to_numpy())
+
+    def _estimated(self, minima: np.ndarray, earlier: int) -> tuple[np.ndarray, np.ndarray]:
+        """Join rows of signatures as sets of (position, minimum): the first `earlier` above, the others below."""
+        position = np.arange(minima.shape[1], dtype=np.uint64)[None, :] << np.uint64(40)
+        sets = [np.unique(row) for row in mix(position + mix(minima.astype(np.uint64)))]
+        # A share s of equal minima is s / (2 - s) of the union of two such sets.
+        share = self.options.threshold
+        found, similar, _ = hot.neighbors(sets, share / (2 - share), rivals=earlier)
+        return found, 2 * similar / (1 + similar)
+
+    def _plausible(self, part: int, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray, pa.Table]:
+        """Return the pairs whose signatures may be at the threshold, how many minima agree, and FILE rows of all files."""
+        ids, minima, described = self.describe(pairs[pairs >> 32 == part])
+        kept, agreements = [np.empty((0, 2), np.int64)], [np.empty(0, np.int64)]
+        others = pairs[:, 1] >> 32
+        for other in np.unique(others).tolist():
+            some = pairs[others == other]
+            their_ids, their_minima, theirs = (ids, minima, []) if other == part else self.describe(some[:, 1])
+            places = np.stack([np.searchsorted(ids, some[:, 0]), np.searchsorted(their_ids, some[:, 1])], axis=1)
+            agreement = verify.agreements(minima, their_minima, places)
+            enough = agreement >= verify.least_agreement(self.options.permutations, self.options.threshold)
+            kept.append(some[enough])
+            agreements.append(agreement[enough])
+            described += theirs
+        return np.concatenate(kept), np.concatenate(agreements), pa.Table.from_batches(described, clusters.FILE)
+
+    def _rows(
+        self, dataset: str, part: int, wanted: np.ndarray, columns: Sequence[str]
+    ) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
+        workspace, number, _ = self.place(part)
+        relative = part_path(dataset, number)
+        with workspace.fs.open(workspace.path(relative), "rb") as file:
+            parquet = pq.ParquetFile(file)
+            if (last := int(wanted[-1] & 0xFFFFFFFF)) >= parquet.metadata.num_rows:
+                raise ValueError(
+                    f"{workspace.path(relative)} has {parquet.metadata.num_rows} rows and {part_path('signatures', number)} "
+                    f"has a row {last}: they are not of one run; run `starmill curate` again"
+                )
+            first = int(bands.file_ids(part, np.array(0)))
+            for group in range(parquet.num_row_groups):
+                end = first + parquet.metadata.row_group(group).num_rows
+                here = wanted[(wanted >= first) & (wanted < end)]
+                if len(here):
+                    table = parquet.read_row_group(group, columns=list(columns)).take(pa.array(here - first))
+                    yield here, table.combine_chunks().to_batches()[0]
+                first = end
