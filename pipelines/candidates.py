@@ -86,19 +86,19 @@ class Candidates:
             described.append(clusters.describe(block, here, self.place(int(here[0] >> 32))[2]))
         return np.concatenate(ids), np.concatenate(minima), described
 
-    def verify(self, part: int, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray, pa.Table]:
-        """Return of distinct pairs of ids (int64[n, 2], one of each in `part`) those at the threshold, their similarities, and
-        FILE rows of all files. Holds the shingle sets of one part's candidates and of one row group.
+    def verify(self, parts: range, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray, pa.Table]:
+        """Return of distinct pairs of ids (int64[n, 2], one of each in `parts`) those at the threshold, their similarities, and
+        FILE rows of all files. Holds the shingle sets of the candidates in `parts` and of one row group.
         """
-        pairs = np.where(pairs[:, :1] >> 32 == part, pairs, pairs[:, ::-1])  # this part's file first
-        pairs, agreement, files = self._plausible(part, pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))])
+        pairs = np.where(_among(pairs[:, :1], parts), pairs, pairs[:, ::-1])  # a file of ours first
+        pairs, agreement, files = self._plausible(pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))])
         estimated = is_earlier(pairs[:, 1])
         found, similar = [pairs[estimated]], [agreement[estimated] / self.options.permutations]
         pairs = pairs[~estimated]
         mine: dict[int, np.ndarray] = {}
-        for sets in self.shingles(pairs[pairs >> 32 == part]):
+        for sets in self.shingles(pairs[_among(pairs, parts)]):
             mine |= sets
-        inside = pairs[:, 1] >> 32 == part
+        inside = _among(pairs[:, 1], parts)
         found.append(pairs[inside])
         similar.append(verify.jaccards(pairs[inside], mine, mine))
         outside = pairs[~inside]
@@ -169,21 +169,12 @@ class Candidates:
         found, similar, _ = hot.neighbors(sets, share / (2 - share), rivals=earlier)
         return found, 2 * similar / (1 + similar)
 
-    def _plausible(self, part: int, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray, pa.Table]:
+    def _plausible(self, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray, pa.Table]:
         """Return the pairs whose signatures may be at the threshold, how many minima agree, and FILE rows of all files."""
-        ids, minima, described = self.describe(pairs[pairs >> 32 == part])
-        kept, agreements = [np.empty((0, 2), np.int64)], [np.empty(0, np.int64)]
-        others = pairs[:, 1] >> 32
-        for other in np.unique(others).tolist():
-            some = pairs[others == other]
-            their_ids, their_minima, theirs = (ids, minima, []) if other == part else self.describe(some[:, 1])
-            places = np.stack([np.searchsorted(ids, some[:, 0]), np.searchsorted(their_ids, some[:, 1])], axis=1)
-            agreement = verify.agreements(minima, their_minima, places)
-            enough = agreement >= verify.least_agreement(self.options.permutations, self.options.threshold)
-            kept.append(some[enough])
-            agreements.append(agreement[enough])
-            described += theirs
-        return np.concatenate(kept), np.concatenate(agreements), pa.Table.from_batches(described, clusters.FILE)
+        ids, minima, described = self.describe(pairs)
+        agreement = verify.agreements(minima, minima, np.searchsorted(ids, pairs))
+        enough = agreement >= verify.least_agreement(self.options.permutations, self.options.threshold)
+        return pairs[enough], agreement[enough], pa.Table.from_batches(described, clusters.FILE)
 
     def _rows(
         self, dataset: str, part: int, wanted: np.ndarray, columns: Sequence[str]
@@ -205,3 +196,7 @@ class Candidates:
                     table = parquet.read_row_group(group, columns=list(columns)).take(pa.array(here - first))
                     yield here, table.combine_chunks().to_batches()[0]
                 first = end
+
+
+def _among(files: np.ndarray, parts: range) -> np.ndarray:
+    return (files >> 32 >= parts.start) & (files >> 32 < parts.stop)

@@ -29,9 +29,11 @@ from starmill.transforms.step import drop_rows
 Keyed = tuple[int, bytes]
 Grouped = tuple[int, Iterable[bytes]]
 
-# Partitions of keys: so many files each, that a block of one part's keys for one partition is worth its header.
-FILES_A_PARTITION = 1 << 13
+# Partitions of keys: so many files each that a block of one part's keys for one partition is worth its header.
+FILES_A_PARTITION, BYTES_A_FILE = 1 << 13, 2000
 MAX_PARTITIONS = 1024
+# Compressed text whose candidates' shingles one worker holds while it reads all others': a group reads each part once.
+GROUP_BYTES = 1 << 27
 # What VERDICTS and DROPPED say of the file that is kept instead.
 TWIN = ("kept_repo_name", "kept_path", "kept_content_id", "kept_release", "jaccard", "cluster_id")
 STEPS = {"duplicate_repository": "repository", "exact_duplicate": "exact", "near_duplicate": "near"}
@@ -41,24 +43,28 @@ BLOCK_ROWS = 1 << 17
 
 def build(pipeline: beam.Pipeline, workspace: Workspace, parts: Sequence[PartRef], options: MinHash) -> None:
     """Add the stage to `pipeline`; `parts` must be all parts of `curated/`, in any order."""
-    stage = Dedup(workspace, options, partitions(workspace))
+    stage = Dedup.sized(workspace, options)
     stage.wire(stage.parts(pipeline, parts))
-
-
-def partitions(workspace: Workspace) -> int:
-    """Return the number of partitions of keys that suits the size of `curated/`."""
-    manifest = workspace.manifest("curate")
-    files = sum(c.files for p in manifest.parts for c in p.counts if not c.reason) if manifest else 0
-    return min(1 + files // FILES_A_PARTITION, MAX_PARTITIONS)
 
 
 @dataclass(frozen=True)
 class Dedup:
-    """The workers of the graph, one method a step, and its wiring. `partitions` shapes the work, not its result."""
+    """The workers of the graph, one method a step, and its wiring. `partitions` of keys, and a `group` of parts whose pairs one
+    worker verifies, shape the work, not its result.
+    """
 
     workspace: Workspace
     options: MinHash
     partitions: int = 1
+    group: int = 1
+
+    @classmethod
+    def sized(cls, workspace: Workspace, options: MinHash) -> "Dedup":
+        """Return the graph that suits the size of `curated/`."""
+        names = [n for n in workspace.files("curated") if n.endswith(".parquet")]
+        size = sum(workspace.fs.info(workspace.path(f"curated/{n}"))["size"] for n in names[:8]) / max(len(names[:8]), 1)
+        files = len(names) * int(size) // BYTES_A_FILE
+        return cls(workspace, options, min(1 + files // FILES_A_PARTITION, MAX_PARTITIONS), 1 + int(GROUP_BYTES / (size + 1)))
 
     @property
     def candidates(self) -> Candidates:
@@ -135,14 +141,15 @@ class Dedup:
 
     def _rounds(self, graph: beam.PCollection) -> tuple[beam.PCollection, list[beam.PCollection]]:
         """Return what the distributed rounds leave open, under one key, and the files that they removed, by home."""
+        if not self.options.rounds:
+            return graph | "Open all" >> self._send(self.open_all), []
         links = graph | "Key edges by both ends" >> self._send(self.open_links)
         for number in range(1, self.options.rounds + 1):
             for half, work in (("Ask", rounds.ask), ("Tell", rounds.tell)):
                 grouped = links | f"Group {half} {number}" >> beam.GroupByKey()
                 links = grouped | f"{half} {number}" >> self._send(_Round(work, self.partitions, number))
         left = links | "Group the open" >> beam.GroupByKey() | "Collect the open" >> self._send(self.collect)
-        gone = [links | "Take the gone" >> beam.Filter(_is_gone)] if self.options.rounds else []
-        return left, gone
+        return left, [links | "Take the gone" >> beam.Filter(_is_gone)]
 
     def identities(self, ref: PartRef) -> Partitioned:
         """Part -> COPY blocks by blob id."""
@@ -184,23 +191,24 @@ class Dedup:
             yield from bands.band_blocks(block.column("signature"), files, scope, self.options, self.partitions)
 
     def find_candidates(self, group: Grouped) -> Iterator[tuple[int, pa.RecordBatch] | tuple[str, int, pa.RecordBatch]]:
-        """BAND blocks of some keys -> PAIR blocks by the part that verifies them; aside, the BAND rows of hot buckets."""
+        """BAND blocks of some keys -> PAIR blocks by who verifies them; aside, the BAND rows of hot buckets."""
         buckets = bands.Buckets.of(_unpack(group[1]))
         for pairs in buckets.pairs():
             a, b = (pairs.column(c).to_numpy() for c in ("a", "b"))
             pairs = pairs.filter(pa.array(~(is_earlier(a) & is_earlier(b))))
-            # A part of an earlier release has no text here: the other one verifies.
+            # A file of an earlier release has no text here: the other one's group verifies.
             earlier = is_earlier(pairs.column("b").to_numpy())
-            anchor = np.where(earlier, pairs.column("a").to_numpy() >> 32, bands.anchors(pairs))
-            yield from bands.partition(pairs, anchor)
+            alone = (pairs.column("a").to_numpy() >> 32) // self.group
+            yield from bands.partition(pairs, np.where(earlier, alone, bands.anchors(pairs, self.group)))
         crowds = buckets.crowds()
         for block in pa.Table.from_batches([crowds]).to_batches(max_chunksize=BLOCK_ROWS) if crowds.num_rows else ():
             yield "crowds", 0, block
 
     def verify_candidates(self, group: Grouped) -> Partitioned:
-        """PAIR blocks of a part -> EDGE blocks, and FILE blocks of their ends."""
-        part, blocks = group
-        pairs, jaccards, files = self.candidates.verify(part, bands.merge(_unpack(blocks)))
+        """PAIR blocks of a group of parts -> EDGE blocks, and FILE blocks of their ends."""
+        number, blocks = group
+        mine = range(number * self.group, (number + 1) * self.group)
+        pairs, jaccards, files = self.candidates.verify(mine, bands.merge(_unpack(blocks)))
         files = files.filter(pc.is_in(files.column("file"), pa.array(np.unique(pairs))))
         yield from self._by_home(clusters.orient(pairs, jaccards, files.to_batches()), files)
 
@@ -219,7 +227,12 @@ class Dedup:
         edges, files, members = self.candidates.join(*(table.column(c).to_numpy() for c in ("component", "file")))
         yield from self._by_home(edges, files, members)
 
-    def open_links(self, element: Keyed) -> Partitioned:
+    def open_all(self, element: Keyed) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """EDGE and MEMBER blocks -> LINK and MEMBER blocks, all under one key."""
+        for _, block in self.open_links((0, element[1]), homes=1):
+            yield 0, block
+
+    def open_links(self, element: Keyed, homes: int = 0) -> Partitioned:
         """EDGE and MEMBER blocks by home -> LINK blocks by the homes of both ends, and MEMBER blocks."""
         number, data = element
         block = block_from_ipc(data)
@@ -227,7 +240,7 @@ class Dedup:
             yield number, block
         elif block.schema.equals(clusters.EDGE):
             a, b = (block.column(c).to_numpy() for c in ("a", "b"))
-            yield from rounds.send(a, b, np.zeros(len(a), bool), self.partitions)
+            yield from rounds.send(a, b, np.zeros(len(a), bool), homes or self.partitions)
 
     def collect(self, group: Grouped) -> Iterator[tuple[int, pa.RecordBatch]]:
         """LINK, MEMBER and GONE blocks of a home -> what is still open, all under one key."""

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from starmill.core.dataset import Workspace
-from starmill.pipelines.dedup import Dedup, partitions
+from starmill.pipelines.dedup import Dedup
 from starmill.transforms.beam import PartRef, block_from_ipc
 from starmill.transforms.dedup import clusters, hot
 from starmill.transforms.dedup.minhash import MinHash
@@ -37,7 +37,7 @@ class Removed:
 def build(pipeline: beam.Pipeline, workspace: Workspace, parts: Sequence[PartRef], options: MinHash) -> None:
     """Add the preview to `pipeline`; it publishes REPORT."""
     lowest = replace(options, threshold=THRESHOLDS[0], bands=None, rows=None, near=True)
-    stage = Dedup(workspace, lowest, partitions(workspace))
+    stage = Dedup.sized(workspace, lowest)
     refs = stage.parts(pipeline, parts)
     numbered = refs | "Number parts" >> beam.Map(lambda ref: (ref.part, ref)).with_output_types(tuple[int, PartRef])
     copies = stage.copies(refs)

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -61,7 +60,7 @@ def test_a_killed_child_is_replaced(detector: Detector) -> None:
     detector.detect("x", True, 60)
     assert detector._child is not None
     os.kill(detector._child.pid, signal.SIGKILL)
-    time.sleep(0.2)
+    os.waitid(os.P_PID, detector._child.pid, os.WEXITED | os.WNOWAIT)
     assert detector.detect(text("mit"), True, 60) == ["MIT"]
 
 

@@ -136,9 +136,9 @@ def merge(blocks: Iterable[pa.RecordBatch], limit: int = 1 << 22) -> np.ndarray:
     return _unique(np.concatenate([merged, *waiting]))
 
 
-def anchors(pairs: pa.RecordBatch) -> np.ndarray:
-    """Return the part that verifies each pair: one of its two, by the parity of their sum, which spreads the work."""
-    first, second = pairs.column("a").to_numpy() >> 32, pairs.column("b").to_numpy() >> 32
+def anchors(pairs: pa.RecordBatch, group: int = 1) -> np.ndarray:
+    """Return who verifies each pair: the group of `group` parts of one of its two files, by parity, which spreads the work."""
+    first, second = ((pairs.column(c).to_numpy() >> 32) // group for c in ("a", "b"))
     return np.where((first + second) % 2 == 0, np.minimum(first, second), np.maximum(first, second))
 
 

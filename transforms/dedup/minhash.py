@@ -134,7 +134,9 @@ def shingles(text: bytes | pa.Buffer, words: int) -> np.ndarray:
     if (kernel := compiled()) is None:
         return np.unique(_hash_shingles(data, words))
     out = np.empty(len(data) // 2 + 1, np.uint64)
-    return np.unique(out[: kernel.hash_shingles(data, 0, len(data), WORD_BYTES, words, np.empty(words, np.uint64), out)])
+    found = out[: kernel.hash_shingles(data, 0, len(data), WORD_BYTES, words, np.empty(words, np.uint64), out)]
+    found.sort()  # faster than np.unique, which hashes first
+    return found[np.append(True, found[1:] != found[:-1])[: len(found)]]
 
 
 def signature_rows(block: pa.RecordBatch, options: MinHash) -> pa.RecordBatch:
