@@ -74,7 +74,7 @@ def heading() -> Iterator[str]:
     libraries = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba", "pyarrow", "apache-beam"))
     yield f"## {datetime.date.today()}, one core of {os.cpu_count()} ({models[0] if models else platform.machine()})"
     yield ""
-    yield f"Python {platform.python_version()}, {libraries}."
+    yield f"Python {platform.python_version()}, {libraries}. Load average at the start: {os.getloadavg()[0]:.1f}."
     yield ""
 
 
@@ -200,9 +200,7 @@ def memory(options: argparse.Namespace, folder: Path) -> Iterator[str]:
         workspace = Workspace(str(folder / str(files)))
         workspaces.synthesize(workspace, files, options.seed)
         usage = tools.run([sys.executable, str(tools.PEERS / "with_starmill.py"), "stage", workspace.url])
-        removed = sum(
-            o.rows for k in range(-(-files // workspaces.SYNTHETIC_PART)) for o in workspace.sidecar("dedup", k).outputs[1:]
-        )
+        removed = sum(len(workspace.table(f"dropped/dedup/{n}", ["path"])) for n in workspace.files("dropped/dedup"))
         shutil.rmtree(folder / str(files))
         growth = "" if before is None else f"{(usage.peak - before[1]) / (files - before[0]) * 1e6:,.0f}"
         yield f"| {files:,} ({removed:,} removed) | {usage.cpu:.1f} | {usage.wall:.1f} | {usage.peak:,.0f} | {growth} |"
