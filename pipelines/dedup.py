@@ -14,29 +14,25 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from apache_beam.metrics import Metrics
 
-from starmill.core import schema
-from starmill.core.dataset import ParquetPart, Workspace, part_path
+from starmill.core.dataset import Workspace
 from starmill.pipelines.candidates import Candidates, is_earlier
-from starmill.pipelines.ledger import Ledger, lineage
+from starmill.pipelines.verdicts import publish
 from starmill.transforms.beam import PartRef, block_from_ipc, pack
 from starmill.transforms.dedup import bands, clusters, hot, rounds
 from starmill.transforms.dedup.bands import Partitioned
 from starmill.transforms.dedup.minhash import MinHash
-from starmill.transforms.step import drop_rows
 
 Keyed = tuple[int, bytes]
 Grouped = tuple[int, Iterable[bytes]]
 
 # Partitions of keys: so many files each that a block of one part's keys for one partition is worth its header.
-FILES_A_PARTITION, BYTES_A_FILE = 1 << 13, 2000
+FILES_A_PARTITION = 1 << 13
 MAX_PARTITIONS = 1024
 # Compressed text whose candidates' shingles one worker holds while it reads all others': a group reads each part once.
 GROUP_BYTES = 1 << 27
-# What VERDICTS and DROPPED say of the file that is kept instead.
-TWIN = ("kept_repo_name", "kept_path", "kept_content_id", "kept_release", "jaccard", "cluster_id")
-STEPS = {"duplicate_repository": "repository", "exact_duplicate": "exact", "near_duplicate": "near"}
 # Rows of an edge or file block: at most about 20 MB.
 BLOCK_ROWS = 1 << 17
 
@@ -60,11 +56,17 @@ class Dedup:
 
     @classmethod
     def sized(cls, workspace: Workspace, options: MinHash) -> "Dedup":
-        """Return the graph that suits the size of `curated/`."""
-        names = [n for n in workspace.files("curated") if n.endswith(".parquet")]
-        size = sum(workspace.fs.info(workspace.path(f"curated/{n}"))["size"] for n in names[:8]) / max(len(names[:8]), 1)
-        files = len(names) * int(size) // BYTES_A_FILE
-        return cls(workspace, options, min(1 + files // FILES_A_PARTITION, MAX_PARTITIONS), 1 + int(GROUP_BYTES / (size + 1)))
+        """Return the graph that suits `curated/`, going by its first parts."""
+        names = [f"curated/{n}" for n in workspace.files("curated") if n.endswith(".parquet")]
+        some = names[:8]
+        files = size = 0
+        for name in some:
+            with workspace.fs.open(workspace.path(name), "rb") as file:
+                files += pq.ParquetFile(file).metadata.num_rows
+            size += workspace.fs.info(workspace.path(name))["size"]
+        everything = files * len(names) // max(len(some), 1)
+        group = 1 + GROUP_BYTES * len(some) // (size + 1)
+        return cls(workspace, options, min(1 + everything // FILES_A_PARTITION, MAX_PARTITIONS), group)
 
     @property
     def candidates(self) -> Candidates:
@@ -154,26 +156,34 @@ class Dedup:
     def identities(self, ref: PartRef) -> Partitioned:
         """Part -> COPY blocks by blob id."""
         columns = [*clusters.RANKING, *clusters.IDENTITY, "blob_id", "language"]
+        copies = []
         for ids, block in self.candidates.blocks(ref.part, columns):
             Metrics.counter("starmill", "dedup/files").inc(block.num_rows)
             scope = bands.scopes(block.column("language"), self.options)
-            yield from self._copies(ref.part, ids, block, block.column("blob_id"), scope)
+            copies.append(self._copies(ref.part, ids, block, block.column("blob_id"), scope))
+        yield from self._by_blob(copies)
 
     def roots(self, ref: PartRef) -> Partitioned:
         """Part -> COPY blocks by root tree, a row a repository: the first of its files stands for it."""
         seen: set[str] = set()
+        copies = []
         for ids, block in self.candidates.blocks(ref.part, [*clusters.RANKING, *clusters.IDENTITY, "directory_id"]):
             at = {name: i for i, name in reversed(list(enumerate(block.column("repo_name").to_pylist()))) if name not in seen}
             seen |= set(at)
             first = np.array(sorted(at.values()), np.int64)
-            some = block.take(pa.array(first))
-            yield from self._copies(ref.part, ids[first], some, some.column("directory_id"), np.zeros(len(first), np.uint64))
+            some, nowhere = block.take(pa.array(first)), np.zeros(len(first), np.uint64)
+            copies.append(self._copies(ref.part, ids[first], some, some.column("directory_id"), nowhere))
+        yield from self._by_blob(copies)
 
-    def _copies(self, part: int, ids: np.ndarray, block: pa.RecordBatch, key: pa.Array, scope: np.ndarray) -> Partitioned:
+    def _copies(self, part: int, ids: np.ndarray, block: pa.RecordBatch, key: pa.Array, scope: np.ndarray) -> pa.RecordBatch:
         files = clusters.describe(block, ids, self.candidates.place(part)[2])
-        copy = pa.RecordBatch.from_arrays([key, pa.array(scope), *files.columns], schema=clusters.COPY).filter(key.is_valid())
-        numbers = np.array([zlib.crc32(b.encode()) for b in copy.column("blob_id").to_pylist()], np.int64)
-        yield from bands.partition(copy, numbers % self.partitions)
+        return pa.RecordBatch.from_arrays([key, pa.array(scope), *files.columns], schema=clusters.COPY).filter(key.is_valid())
+
+    def _by_blob(self, copies: list[pa.RecordBatch]) -> Partitioned:
+        # A part at a time, not a row group: a block has a header, and there are many partitions.
+        for block in pa.Table.from_batches(copies, clusters.COPY).combine_chunks().to_batches():
+            numbers = np.array([zlib.crc32(b.encode()) for b in block.column("blob_id").to_pylist()], np.int64)
+            yield from bands.partition(block, numbers % self.partitions)
 
     def remove_copies(self, group: Grouped) -> Partitioned:
         """COPY blocks of some blob ids -> REMOVAL blocks by part; nothing of an earlier release is removed."""
@@ -184,11 +194,15 @@ class Dedup:
         """Part and its REMOVAL blocks -> BAND blocks of the others, by key."""
         part, joined = group
         gone = np.concatenate([np.empty(0, np.int64), *(b.column("file").to_numpy() for b in _unpack(joined["removed"]))])
+        ids, signatures, scopes = [np.empty(0, np.int64)], [pa.array([], pa.binary())], [np.empty(0, np.uint64)]
         for files, block in self.candidates.blocks(part, ["language", "signature"]):
             stays = ~np.isin(files, gone)
-            block, files = block.filter(pa.array(stays)), files[stays]
-            scope = bands.scopes(block.column("language"), self.options)
-            yield from bands.band_blocks(block.column("signature"), files, scope, self.options, self.partitions)
+            block = block.filter(pa.array(stays))
+            ids.append(files[stays])
+            signatures.append(block.column("signature"))
+            scopes.append(bands.scopes(block.column("language"), self.options))
+        every = pa.concat_arrays(signatures)
+        yield from bands.band_blocks(every, np.concatenate(ids), np.concatenate(scopes), self.options, self.partitions)
 
     def find_candidates(self, group: Grouped) -> Iterator[tuple[int, pa.RecordBatch] | tuple[str, int, pa.RecordBatch]]:
         """BAND blocks of some keys -> PAIR blocks by who verifies them; aside, the BAND rows of hot buckets."""
@@ -214,9 +228,7 @@ class Dedup:
 
     def split_crowds(self, group: Grouped) -> Iterator[tuple[int, pa.RecordBatch]]:
         """BAND rows of all hot buckets -> MEMBER blocks by batch of whole components."""
-        table = pa.Table.from_batches(_unpack(group[1]), bands.BAND)
-        part, row = (table.column(c).to_numpy().astype(np.int64) for c in ("part", "row"))
-        files, labels = hot.components(table.column("key").to_numpy(), (part << 32) | row)
+        files, labels = hot.components(*bands.keys_and_files(_unpack(group[1])))
         members = pa.record_batch([labels, files, np.zeros(len(files), bool)], schema=hot.MEMBER)
         for number, chosen in enumerate(hot.batches(labels)):
             yield number, members.take(pa.array(chosen))
@@ -279,32 +291,13 @@ class Dedup:
     def publish(self, group: tuple[int, dict[str, Any]]) -> Iterator[int]:
         """Part and its REMOVAL blocks -> verdicts/part-k and dropped/dedup/part-k."""
         part, joined = group
-        if is_earlier(bands.file_ids(part, np.array(0))):
-            return
-        [ref] = joined["refs"]
-        removed = pa.Table.from_batches(_unpack(joined["removed"]), clusters.REMOVAL).combine_chunks()
-        removed = removed.take(pc.sort_indices(removed, [("file", "ascending")]))
-        roots = pa.Table.from_batches(_unpack(joined.get("roots", ())), clusters.REMOVAL).column("file").to_numpy()
-        gone = removed.column("file").to_numpy()
-        ledger = Ledger("dedup", part, ref.key, lineage(self.workspace, ("curate", part)))
-        verdicts = ParquetPart(schema.VERDICTS)
-        columns = ["repo_name", "path", "blob_id", "content_id", "language", "length_bytes"]
-        doubled: set[str] = set()
-        for files, block in self.candidates.blocks(part, columns):
-            at = np.searchsorted(gone, files)
-            doubled |= set(block.column("repo_name").filter(pa.array(np.isin(files, roots))).to_pylist())
-            whole = pc.is_in(block.column("repo_name"), pa.array(sorted(doubled), pa.string()))
-            verdict = _verdicts(removed.take(pa.array(at, mask=~np.isin(files, gone))), whole)
-            verdicts.write(verdict)
-            ledger.keep(block.filter(verdict.column("keep")))
-            for reason, step in STEPS.items():
-                chosen = pc.fill_null(pc.equal(verdict.column("reason"), reason), False)
-                twins = {name: verdict.column(name).filter(chosen) for name in TWIN}
-                lost = block.filter(chosen)
-                ledger.drop([drop_rows(lost, "dedup", step, [reason] * lost.num_rows, **twins)])
-        ledger.add(part_path("verdicts", part), verdicts.close(), verdicts.rows)
-        ledger.commit(self.workspace)
-        yield part
+        if not is_earlier(bands.file_ids(part, np.array(0))):
+            [ref] = joined["refs"]
+            removed, roots = (
+                pa.Table.from_batches(_unpack(joined.get(name, ())), clusters.REMOVAL) for name in ("removed", "roots")
+            )
+            publish(self.candidates, ref, removed, roots.column("file").to_numpy())
+            yield part
 
     def _send(self, work: Callable[..., Iterator[Any]], aside: str | None = None) -> beam.ParDo:
         """Return the ParDo of a step whose blocks go into a shuffle; `aside`: the output for (name, key, block)."""
@@ -364,20 +357,3 @@ def _is_gone(element: Keyed) -> bool:
 
 def _by_part(removed: pa.RecordBatch, column: str) -> Partitioned:
     return bands.partition(removed, removed.column(column).to_numpy() >> 32)
-
-
-def _verdicts(removed: pa.Table, whole: pa.Array) -> pa.RecordBatch:
-    """REMOVAL rows, all null where a file stays, and which rows are of a removed repository -> VERDICTS rows."""
-    is_exact = removed.column("exact")
-    verdict = {
-        "keep": pc.is_null(is_exact),
-        "reason": pc.if_else(
-            pc.and_(whole, pc.is_valid(is_exact)),
-            "duplicate_repository",
-            pc.if_else(is_exact, "exact_duplicate", "near_duplicate"),
-        ),
-        **{name: removed.column(name) for name in TWIN[:-1]},
-        "cluster_id": removed.column("kept_content_id"),
-    }
-    table = pa.table([verdict[n] for n in schema.VERDICTS.names], schema=schema.VERDICTS).combine_chunks()
-    return table.to_batches()[0]

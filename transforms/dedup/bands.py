@@ -2,7 +2,7 @@
 
 A file is one int64, part << 32 | row. A signature's `bands` keys become rows of (key, part, row) blocks, one block a partition:
 a shuffle moves arrays, never one element a key. Two files with an equal key are candidates (Leskovec et al., Mining of Massive
-Datasets, 3.4); the 64-bit key hides the band's number and, where the scope is a language or a split, that. A bucket of more
+Datasets, 3.4); the key hides the band's number and, where the scope is a language or a split, that. A bucket of more
 than HOT files is not paired here: see `hot`.
 """
 
@@ -16,8 +16,10 @@ import pyarrow as pa
 from starmill.core import seeds
 from starmill.transforms.dedup.minhash import MinHash, matrix, mix
 
-# `part` is one number in a whole block, so that a compressed block has 12 bytes a key.
-BAND = pa.schema([("key", pa.uint64()), ("part", pa.uint32()), ("row", pa.uint32())])
+# The key's KEY_BITS bits, low and high, and the file. In a block `part` is one number and rows ascend, so compressed a key costs
+# 7 bytes. Where 3 billion files have 100 billion keys, one in twenty meets another by chance: a pair that the estimate drops.
+BAND = pa.schema([("low", pa.uint32()), ("high", pa.uint8()), ("part", pa.uint32()), ("row", pa.uint32())])
+KEY_BITS = 40
 PAIR = pa.schema([("a", pa.int64()), ("b", pa.int64())])
 
 Partitioned = Iterator[tuple[int, pa.RecordBatch]]
@@ -39,7 +41,7 @@ def band_keys(signatures: pa.Array, scopes: np.ndarray, options: MinHash) -> np.
     key = mix(scopes[:, None] + np.arange(1, bands + 1, dtype=np.uint64)[None, :] * _BASE)
     for row in range(rows):
         key = mix(key + banded[:, :, row])
-    return key
+    return key >> np.uint64(64 - KEY_BITS)
 
 
 def scopes(languages: pa.Array, options: MinHash) -> np.ndarray:
@@ -58,9 +60,26 @@ def band_blocks(signatures: pa.Array, files: np.ndarray, scope: np.ndarray, opti
     if not valid.any():
         return
     keys = band_keys(signatures, scope[valid], options)
-    files = np.repeat(files[valid], keys.shape[1])
-    block = pa.record_batch([keys.ravel(), (files >> 32).astype(np.uint32), files.astype(np.uint32)], schema=BAND)
+    block = band_block(keys.ravel(), np.repeat(files[valid], keys.shape[1]))
     yield from partition(block, (keys.ravel() % np.uint64(partitions)).astype(np.int64))
+
+
+def band_block(keys: np.ndarray, files: np.ndarray) -> pa.RecordBatch:
+    """Return BAND rows of keys and files."""
+    columns = [
+        keys.astype(np.uint32),
+        (keys >> np.uint64(32)).astype(np.uint8),
+        (files >> 32).astype(np.uint32),
+        files.astype(np.uint32),
+    ]
+    return pa.record_batch(columns, schema=BAND)
+
+
+def keys_and_files(blocks: Iterable[pa.RecordBatch]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the keys, uint64, and the files, int64, of BAND blocks."""
+    table = pa.Table.from_batches(blocks, BAND)
+    low, high, part, row = (table.column(c).to_numpy() for c in BAND.names)
+    return (high.astype(np.uint64) << np.uint64(32)) | low, (part.astype(np.int64) << 32) | row
 
 
 def partition(block: pa.RecordBatch, numbers: np.ndarray) -> Partitioned:
@@ -85,14 +104,12 @@ class Buckets:
     @classmethod
     def of(cls, blocks: Iterable[pa.RecordBatch]) -> "Buckets":
         """Sort BAND blocks; needs about 40 bytes a key."""
-        table = pa.Table.from_batches(blocks, BAND)
-        keys = table.column("key").to_numpy()
+        keys, files = keys_and_files(blocks)
         ordered = np.sort(keys)
         shared = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
         at = np.searchsorted(shared, keys)
         mine = np.flatnonzero(np.take(shared, at, mode="clip") == keys) if len(shared) else np.empty(0, np.int64)
-        part, row = (table.column(c).to_numpy()[mine].astype(np.int64) for c in ("part", "row"))
-        keys, files = keys[mine], (part << 32) | row
+        keys, files = keys[mine], files[mine]
         order = np.lexsort((files, keys))
         keys, files = keys[order], files[order]
         sizes = np.unique(keys, return_counts=True)[1]
@@ -121,8 +138,7 @@ class Buckets:
 
     def crowds(self) -> pa.RecordBatch:
         """Return the BAND rows of the hot buckets."""
-        keys, files = self.keys[self.hot], self.files[self.hot]
-        return pa.record_batch([keys, (files >> 32).astype(np.uint32), files.astype(np.uint32)], schema=BAND)
+        return band_block(self.keys[self.hot], self.files[self.hot])
 
 
 def merge(blocks: Iterable[pa.RecordBatch], limit: int = 1 << 22) -> np.ndarray:

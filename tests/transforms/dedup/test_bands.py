@@ -61,8 +61,7 @@ def test_files_without_signature_have_no_keys():
 
 
 def bucket(n: int, key: int = 0) -> pa.RecordBatch:
-    rows = np.random.default_rng(0).permutation(n).astype(np.uint32)
-    return pa.record_batch([np.full(n, key, np.uint64), np.full(n, 7, np.uint32), rows], schema=bands.BAND)
+    return bands.band_block(np.full(n, key, np.uint64), bands.file_ids(7, np.random.default_rng(0).permutation(n)))
 
 
 def test_the_largest_bucket_that_is_paired_comes_in_chunks_without_repeats():
@@ -77,10 +76,16 @@ def test_the_largest_bucket_that_is_paired_comes_in_chunks_without_repeats():
 def test_a_larger_bucket_is_hot_and_not_paired():
     found = bands.Buckets.of([bucket(bands.HOT + 1, key=5), bucket(3, key=9)])
     assert sum(b.num_rows for b in found.pairs()) == 3
-    crowds = found.crowds().to_pydict()
-    assert set(crowds["key"]) == {5}
-    assert set(crowds["part"]) == {7}
-    assert sorted(crowds["row"]) == list(range(bands.HOT + 1))
+    keys, files = bands.keys_and_files([found.crowds()])
+    assert set(keys.tolist()) == {5}
+    assert sorted(files.tolist()) == bands.file_ids(7, np.arange(bands.HOT + 1)).tolist()
+
+
+def test_a_block_holds_all_of_key_and_file():
+    keys = np.array([0, 1, 2**32 - 1, 2**32, 2**bands.KEY_BITS - 1], np.uint64)
+    files = bands.file_ids(2**31 - 1, np.array([0, 1, 2, 2**31, 2**32 - 1]))
+    found = bands.keys_and_files([bands.band_block(keys, files)])
+    assert [a.tolist() for a in found] == [keys.tolist(), files.tolist()]
 
 
 def test_scope_split_is_a_list_of_languages():
