@@ -27,18 +27,27 @@ def is_earlier(files: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Reads rows of a workspace's parts; `options.earlier` adds other workspaces, of which only kept files count."""
+    """Reads rows of a workspace's parts; `options.earlier` adds other workspaces, of which only kept files count.
+
+    `releases` are their URLs as any process finds them; verdicts name them as the options do.
+    """
 
     workspace: Workspace
     options: MinHash
+    releases: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, workspace: Workspace, options: MinHash) -> "Candidates":
+        """Return the reader, with releases below this process's folder made absolute: a worker has another one."""
+        places = [Workspace(url) for url in options.earlier]
+        return cls(workspace, options, tuple(p.root if p.is_local else p.url for p in places))
 
     def place(self, part: int) -> tuple[Workspace, int, str | None]:
-        """Return the workspace of a part, its number there, and the earlier release's URL."""
+        """Return the workspace of a part, its number there, and the earlier release's name."""
         release, number = divmod(part, RELEASE)
         if not release:
             return self.workspace, number, None
-        url = self.options.earlier[release - 1]
-        return Workspace(url), number, url
+        return Workspace((self.releases or self.options.earlier)[release - 1]), number, self.options.earlier[release - 1]
 
     def earlier_parts(self) -> list[int]:
         """Return the parts of all earlier releases. Raises ValueError for a workspace that was not deduplicated."""

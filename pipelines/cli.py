@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     why = commands.add_parser("why", help="one file's whole story")
     why.set_defaults(command=_why)
     why.add_argument("file", help="swh:1:cnt:<hash>, a path, or repository:path")
+    why.add_argument("--diff-lines", type=int, default=40, help="of the diff between a near duplicate and the kept file")
     for command in (funnel, why):
         command.add_argument("--recipe", default=DEFAULT_RECIPE, help="the recipe whose workspace to look into")
         command.add_argument("--workspace", help="the workspace to look into (default: the recipe's)")
@@ -121,7 +122,7 @@ def _funnel(options: argparse.Namespace, beam: list[str]) -> int:
 def _why(options: argparse.Namespace, beam: list[str]) -> int:
     from starmill.pipelines import why
 
-    print("\n".join(why.tell(_workspace(options), options.file)))
+    print("\n".join(why.tell(_workspace(options), options.file, options.diff_lines)))
     return 0
 
 

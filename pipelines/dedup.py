@@ -49,8 +49,7 @@ class Dedup:
     worker verifies, shape the work, not its result.
     """
 
-    workspace: Workspace
-    options: MinHash
+    candidates: Candidates
     partitions: int = 1
     group: int = 1
 
@@ -66,12 +65,12 @@ class Dedup:
             size += workspace.fs.info(workspace.path(name))["size"]
         everything = files * len(names) // max(len(some), 1)
         group = 1 + GROUP_BYTES * len(some) // (size + 1)
-        return cls(workspace, options, min(1 + everything // FILES_A_PARTITION, MAX_PARTITIONS), group)
+        return cls(Candidates.of(workspace, options), min(1 + everything // FILES_A_PARTITION, MAX_PARTITIONS), group)
 
     @property
-    def candidates(self) -> Candidates:
-        """Return the reader of signatures and texts."""
-        return Candidates(self.workspace, self.options)
+    def options(self) -> MinHash:
+        """Return the options."""
+        return self.candidates.options
 
     def parts(self, pipeline: beam.Pipeline, parts: Sequence[PartRef]) -> beam.PCollection:
         """Return the PartRefs of `parts` and of the earlier releases' parts."""
@@ -87,7 +86,7 @@ class Dedup:
                 refs
                 | "Read roots" >> self._send(self.roots)
                 | "Group roots" >> beam.GroupByKey()
-                | "Remove repositories" >> self._send(self.remove_copies)
+                | "Remove repositories" >> self._send(self.remove_repositories)
             )
         return judged | "Join verdicts" >> beam.CoGroupByKey() | "Publish" >> beam.FlatMap(self.publish).with_output_types(int)
 
@@ -95,8 +94,8 @@ class Dedup:
         """PartRefs -> REMOVAL blocks by part, one row a removed file."""
         copies = self.copies(refs)
         if not self.options.near:
-            return copies
-        graph = self.graph(numbered, copies)
+            return copies.main
+        graph = self.graph(numbered, copies.main)
         open_ends, gone = self._rounds(graph)
         rest = open_ends | "Group the rest" >> beam.GroupByKey() | "Resolve the rest" >> self._send(self.resolve)
         near = (
@@ -106,20 +105,20 @@ class Dedup:
             | "Name kept files" >> self._send(self.name)
         )
         return (
-            (copies | "Key copies by kept" >> self._send(self.key_by_kept), near)
+            (copies.by_kept, near)
             | "Flatten removals" >> beam.Flatten()
             | "Group removals" >> beam.GroupByKey()
             | "Follow copies" >> self._send(self.follow_copies)
         )
 
-    def copies(self, refs: beam.PCollection) -> beam.PCollection:
-        """PartRefs -> REMOVAL blocks of exact copies, by part."""
+    def copies(self, refs: beam.PCollection) -> Any:
+        """PartRefs -> REMOVAL blocks of exact copies: `main` by the part of the copy, `by_kept` by that of the kept file."""
         return (
             refs
             | "Spread parts" >> beam.Reshuffle()
             | "Read identities" >> self._send(self.identities)
             | "Group identities" >> beam.GroupByKey()
-            | "Remove copies" >> self._send(self.remove_copies)
+            | "Remove copies" >> self._send(self.remove_copies, "by_kept")
         )
 
     def graph(self, numbered: beam.PCollection, copies: beam.PCollection) -> beam.PCollection:
@@ -185,10 +184,18 @@ class Dedup:
             numbers = np.array([zlib.crc32(b.encode()) for b in block.column("blob_id").to_pylist()], np.int64)
             yield from bands.partition(block, numbers % self.partitions)
 
-    def remove_copies(self, group: Grouped) -> Partitioned:
-        """COPY blocks of some blob ids -> REMOVAL blocks by part; nothing of an earlier release is removed."""
+    def remove_copies(self, group: Grouped) -> Iterator[tuple[int, pa.RecordBatch] | tuple[str, int, pa.RecordBatch]]:
+        """COPY blocks of some blob ids -> REMOVAL blocks by part, and aside by the part of the kept file; earlier releases lose
+        nothing.
+        """
         removed = clusters.exact(_unpack(group[1]))
-        yield from _by_part(removed.filter(pa.array(~is_earlier(removed.column("file").to_numpy()))), "file")
+        removed = removed.filter(pa.array(~is_earlier(removed.column("file").to_numpy())))
+        yield from _by_part(removed, "file")
+        yield from (("by_kept", part, block) for part, block in _by_part(removed, "kept"))
+
+    def remove_repositories(self, group: Grouped) -> Partitioned:
+        """COPY blocks of some root trees -> REMOVAL blocks by part."""
+        return (out for out in self.remove_copies(group) if len(out) == 2)
 
     def compute_bands(self, group: tuple[int, dict[str, Any]]) -> Partitioned:
         """Part and its REMOVAL blocks -> BAND blocks of the others, by key."""
@@ -280,10 +287,6 @@ class Dedup:
         for block in edges.to_batches():
             yield from _by_part(clusters.choose(block, files.to_batches(), gone.column("file").to_numpy()), "file")
 
-    def key_by_kept(self, removed: Keyed) -> Partitioned:
-        """REMOVAL blocks by part -> by the part of the kept file."""
-        yield from _by_part(block_from_ipc(removed[1]), "kept")
-
     def follow_copies(self, group: Grouped) -> Partitioned:
         """REMOVAL blocks of a part, and of the copies of its files -> REMOVAL blocks by part; all name files that are kept."""
         yield from _by_part(clusters.follow(_unpack(group[1])), "file")
@@ -306,12 +309,10 @@ class Dedup:
             return step.with_outputs(aside, main="main")
         return step.with_output_types(Keyed)
 
-    def _by_home(self, edges: pa.RecordBatch, files: pa.Table, members: pa.RecordBatch | None = None) -> Partitioned:
-        for table, column in ((pa.Table.from_batches([edges]), "a"), (files, "file"), (members, "file")):
-            for block in (
-                table.to_batches(max_chunksize=BLOCK_ROWS) if isinstance(table, pa.Table) else [table] if table else ()
-            ):
-                yield from bands.partition(block, rounds.home(block.column(column).to_numpy(), self.partitions))
+    def _by_home(self, edges: pa.RecordBatch, files: pa.Table, *members: pa.RecordBatch) -> Partitioned:
+        ends = files.combine_chunks().to_batches(max_chunksize=BLOCK_ROWS)
+        for block, column in ((edges, "a"), *((b, "file") for b in (*ends, *members))):
+            yield from bands.partition(block, rounds.home(block.column(column).to_numpy(), self.partitions))
 
 
 class _Send(beam.DoFn):

@@ -40,7 +40,7 @@ def build(pipeline: beam.Pipeline, workspace: Workspace, parts: Sequence[PartRef
     stage = Dedup.sized(workspace, lowest)
     refs = stage.parts(pipeline, parts)
     numbered = refs | "Number parts" >> beam.Map(lambda ref: (ref.part, ref)).with_output_types(tuple[int, PartRef])
-    copies = stage.copies(refs)
+    copies = stage.copies(refs).main
     _ = (
         (copies, stage.graph(numbered, copies))
         | "Flatten all" >> beam.Flatten()
@@ -78,7 +78,7 @@ def report(stage: Dedup, parts: Sequence[int], blocks: Iterable[bytes]) -> None:
         a, b = (np.append(edges.column(c).to_numpy()[jaccard >= threshold], joined.column(c).to_numpy()) for c in ("a", "b"))
         near = count(candidates.settle(a, b, pa.Table.from_batches([followers]))[0])
         results.append(Removed(threshold, exact[0] + near[0], exact[1] + near[1], *exact, *near))
-    stage.workspace.publish(REPORT, json.dumps([asdict(r) for r in results]).encode())
+    stage.candidates.workspace.publish(REPORT, json.dumps([asdict(r) for r in results]).encode())
 
 
 def table(workspace: Workspace) -> list[str]:

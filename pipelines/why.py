@@ -1,5 +1,6 @@
-"""One file's whole story: from the workspace's own records, where it is and why, stage by stage."""
+"""One file's whole story: from the workspace's own records, where it is and why, stage by stage; of a duplicate, the difference."""
 
+import difflib
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,9 +12,13 @@ from starmill.core.dataset import STAGES, Workspace, part_path
 Row = dict[str, Any]
 
 
-def tell(workspace: Workspace, query: str) -> list[str]:
+MAX_DIFF_LINES = 20_000  # of both files together: difflib takes minutes beyond
+
+
+def tell(workspace: Workspace, query: str, diff_lines: int = 40) -> list[str]:
     """Return the lines of the story of every file that `query` names: a SWHID, a blob or content id, or a path.
 
+    A near duplicate is shown as a diff from the kept file, at most `diff_lines` lines.
     A path may carry its repository (`pypi/numpy:/numpy/random/mtrand.pyi`). Raises LookupError when nothing matches.
     """
     lines: list[str] = []
@@ -22,7 +27,7 @@ def tell(workspace: Workspace, query: str) -> list[str]:
             _title(row),
             f"  ingest    kept in {part_path('files', part)} ({row['src_encoding']}, {row['length_bytes']} bytes)",
         ]
-        lines += _curate(workspace, part, row)
+        lines += _curate(workspace, part, row, diff_lines)
         lines += [""]
     for row in _dropped(workspace, "ingest", query):
         lines += [_title(row), _loss("ingest", row), ""]
@@ -31,7 +36,7 @@ def tell(workspace: Workspace, query: str) -> list[str]:
     return lines[:-1]
 
 
-def _curate(workspace: Workspace, part: int, row: Row) -> Iterator[str]:
+def _curate(workspace: Workspace, part: int, row: Row, diff_lines: int) -> Iterator[str]:
     one = f"{row['repo_name']}:{row['path']}"
     curated = next(_rows(workspace, part_path("curated", part), one, CURATED_COLUMNS), None)
     if curated is not None:
@@ -40,6 +45,8 @@ def _curate(workspace: Workspace, part: int, row: Row) -> Iterator[str]:
     for stage in ("curate", "dedup", "release", "tokenize"):
         for loss in _rows(workspace, part_path(f"dropped/{stage}", part), one, None):
             yield _loss(stage, loss)
+            if loss["kept_path"] and loss["content_id"] != loss["kept_content_id"] and diff_lines:
+                yield from _difference(workspace, part, loss, diff_lines)
             return
     for stage in ("dedup", "release"):
         if workspace.exists(part_path(STAGES[stage], part)):
@@ -48,6 +55,30 @@ def _curate(workspace: Workspace, part: int, row: Row) -> Iterator[str]:
 
 
 CURATED_COLUMNS = ["repo_name", "path", "blob_id", "content_id", "language", "license_type", "detected_licenses"]
+
+
+def _difference(workspace: Workspace, part: int, loss: Row, limit: int) -> Iterator[str]:
+    """Yield the pair of a near duplicate as a unified diff, from the kept file to the removed one."""
+    gone, kept = f"{loss['repo_name']}:{loss['path']}", f"{loss['kept_repo_name']}:{loss['kept_path']}"
+    place = Workspace(loss["kept_release"]) if loss["kept_release"] else workspace
+    texts = []
+    for where, one, parts in ((place, kept, _parts(place, "curate")), (workspace, gone, [part])):
+        columns = ["repo_name", "path", "blob_id", "content_id", "content"]
+        found = (r for p in parts for r in _rows(where, part_path("curated", p), one, columns))
+        row = next(found, None)
+        if row is None:
+            yield f"            no diff: the text of {one} is not in {where.root}"
+            return
+        texts.append(row["content"].splitlines())
+    if sum(map(len, texts)) > MAX_DIFF_LINES:
+        yield f"            no diff: {len(texts[0]):,} and {len(texts[1]):,} lines are too many"
+        return
+    lines = list(difflib.unified_diff(texts[0], texts[1], kept, gone, n=1, lineterm=""))
+    yield from (f"            {line}" for line in lines[:limit])
+    if not lines:
+        yield "            no line differs: only line ends or the last one's"
+    if len(lines) > limit:
+        yield f"            ... {len(lines) - limit:,} more lines; see them with --diff-lines {len(lines)}"
 
 
 def _shard(workspace: Workspace, part: int, row: Row) -> Iterator[str]:
@@ -112,4 +143,6 @@ def _loss(stage: str, row: Row) -> str:
     if row["kept_path"]:
         line += f"\n            kept instead: {row['kept_repo_name']}:{row['kept_path']}  swh:1:cnt:{row['kept_content_id']}"
         line += f", Jaccard {row['jaccard']:.4f}, cluster {row['cluster_id']}"
+        if row["kept_release"]:
+            line += f", in the earlier release {row['kept_release']} (estimated from signatures)"
     return line

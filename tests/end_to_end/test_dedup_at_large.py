@@ -123,7 +123,7 @@ def test_a_file_costs_the_shuffle_at_most_600_bytes(tmp_path):
     metrics = result.metrics().query()["counters"]
     counted = {n: sum(m.result for m in metrics if m.key.metric.name == n) for n in ("dedup/shuffled/bytes", "dedup/files")}
     assert counted["dedup/files"] == len(rows)
-    assert 32 * 8 < counted["dedup/shuffled/bytes"] / len(rows) <= 600
+    assert 32 * 5 < counted["dedup/shuffled/bytes"] / len(rows) <= 600
 
 
 def test_ten_thousand_copies_and_a_file_of_five_megabytes(tmp_path):

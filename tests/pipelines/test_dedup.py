@@ -10,6 +10,7 @@ from curated_workspace import LOCAL, OPTIONS, cut, edited_corpus, fill, jaccard,
 from starmill.core import schema
 from starmill.core.dataset import ParquetPart, Workspace, part_path
 from starmill.pipelines import dedup
+from starmill.pipelines.candidates import Candidates
 from starmill.transforms.beam import PartRef
 from starmill.transforms.dedup.minhash import MinHash
 
@@ -139,7 +140,7 @@ def test_equal_bytes_whatever_the_order_workers_and_partitions(finished):
     for partitions in (1, 23):
         with beam.Pipeline(options=PipelineOptions(list(LOCAL))) as pipeline:
             shuffled = pipeline | beam.Create(random.Random(partitions).sample(refs, len(refs)))
-            dedup.Dedup(workspace, OPTIONS, partitions).wire(shuffled)
+            dedup.Dedup(Candidates(workspace, OPTIONS), partitions).wire(shuffled)
         assert published(workspace, len(refs)) == expected
     run(workspace, refs, beam_options=TWO_PROCESSES)
     assert published(workspace, len(refs)) == expected
@@ -215,8 +216,8 @@ def test_distributed_rounds_give_the_same_bytes(finished):
     expected = published(workspace, len(refs))
     for rounds, partitions in ((1, 3), (4, 5)):
         with beam.Pipeline(options=PipelineOptions(list(LOCAL))) as pipeline:
-            options = MinHash(rounds=rounds)
-            dedup.Dedup(workspace, options, partitions).wire(pipeline | beam.Create(refs))
+            candidates = Candidates(workspace, MinHash(rounds=rounds))
+            dedup.Dedup(candidates, partitions).wire(pipeline | beam.Create(refs))
         assert published(workspace, len(refs)) == expected
 
 

@@ -9,6 +9,8 @@ from starmill.core import schema
 from starmill.core.dataset import ParquetPart, Sidecar, Workspace, output, part_path
 from starmill.pipelines.why import tell
 
+CONTENT = {"/a.py": "import os\nx = 1\nprint(x)\n" + "same\n" * 9, "/dup.py": "import os\nx = 2\nprint(x)\n" + "same\n" * 9}
+
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
@@ -38,7 +40,16 @@ def workspace(tmp_path: Path) -> Workspace:
         "files": (schema.FILES, files),
         "curated": (
             schema.CURATED,
-            [{**f, "language": "Python", "license_type": "permissive", "detected_licenses": ["MIT"]} for f in files],
+            [
+                {
+                    **f,
+                    "language": "Python",
+                    "license_type": "permissive",
+                    "detected_licenses": ["MIT"],
+                    "content": CONTENT[f["path"]],
+                }
+                for f in files
+            ],
         ),
         "dropped/ingest": (schema.DROPPED, [lost]),
         "dropped/dedup": (schema.DROPPED, [twin]),
@@ -47,7 +58,8 @@ def workspace(tmp_path: Path) -> Workspace:
         part = ParquetPart(kind)
         part.write(pa.RecordBatch.from_pylist(rows, schema=kind))
         made.publish(part_path(name, 0), part.close())
-    made.commit(Sidecar("ingest", 0, "k", (output("x", b""),)), [b""])
+    for stage in ("ingest", "curate"):
+        made.commit(Sidecar(stage, 0, "k", (output("x", b""),)), [b""])
     return made
 
 
@@ -82,3 +94,26 @@ def test_a_duplicates_story(workspace: Workspace) -> None:
 def test_nothing_is_an_error(workspace: Workspace) -> None:
     with pytest.raises(LookupError, match="no such file"):
         tell(workspace, "/none")
+
+
+def test_a_near_duplicate_is_shown_as_a_diff(workspace: Workspace):
+    story = tell(workspace, "/dup.py")
+    place = next(i for i, line in enumerate(story) if "near_duplicate" in line)
+    assert "kept instead: r:/a.py  swh:1:cnt:cr/a.py, Jaccard 0.8125, cluster k" in story[place]
+    assert [line.strip() for line in story[place + 1 :]] == [
+        "--- r:/a.py",
+        "+++ s:/dup.py",
+        "@@ -1,3 +1,3 @@",
+        "import os",
+        "-x = 1",
+        "+x = 2",
+        "print(x)",
+    ]
+    short = tell(workspace, "/dup.py", 2)
+    assert short[-1].strip() == "... 5 more lines; see them with --diff-lines 7"
+    assert not any("@@" in line for line in tell(workspace, "/dup.py", 0))
+
+
+def test_a_diff_needs_the_text(workspace: Workspace):
+    workspace.fs.rm_file(workspace.path(part_path("curated", 0)))
+    assert "no diff: the text of r:/a.py is not in" in tell(workspace, "/dup.py")[-1]
