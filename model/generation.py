@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from starmill.core import seeds
+from starmill.model.cache import Cache
 from starmill.model.decoder import Decoder
 
 
@@ -51,12 +52,13 @@ def _generate(
     padding_BT = torch.tensor([[True] * (longest - len(p)) + [False] * len(p) for p in prompts], device=device)
     positions_BT = ((~padding_BT).cumsum(1) - 1).clamp(min=0)
     generator = torch.Generator(device).manual_seed(seeds.uint64(seed, "generate") >> 1)
-    cache = decoder.empty_cache()
+    cache = Cache(decoder.config, longest + max_new_tokens)
     new: list[list[int]] = [[] for _ in prompts]
     open_rows = set(range(len(prompts)))
+    hidden_from: torch.Tensor | None = padding_BT
     for _ in range(max_new_tokens):
         # Only the last place is asked: logits of a whole prompt would be 200 KB a token.
-        last_BE = decoder.hidden(tokens_BT, positions_BT, cache=cache, padding_BT=padding_BT)[:, -1]
+        last_BE = decoder.hidden(tokens_BT, positions_BT, cache=cache, padding_BT=hidden_from)[:, -1]
         chosen_B = _choose(decoder.head(last_BE).float(), *sampling, generator)
         for row in sorted(open_rows):
             token = int(chosen_B[row])
@@ -67,7 +69,7 @@ def _generate(
         if not open_rows:
             break
         tokens_BT, positions_BT = chosen_B[:, None], positions_BT[:, -1:] + 1
-        padding_BT = torch.zeros_like(tokens_BT, dtype=torch.bool)
+        hidden_from = None
     return new
 
 
