@@ -97,8 +97,8 @@ class Decoder(nn.Module):
         """Return what the head reads, [B, T, E], for those who need few of the logits: they are the largest tensor of all.
 
         `positions` default to 0, 1, ...; `document` numbers keep attention within one document; `padding` is true for tokens that
-        nobody may look at. Raises ValueError for positions from max_positions on (a learned table has none, and RoPE was never
-        trained there), for documents with a cache, and for a cache that is full.
+        nobody may look at. Raises ValueError for a sequence that runs past max_positions (a learned table has none there, and RoPE was
+        never trained), for documents with a cache, and for a cache that is full.
         """
         if cache is not None and document_BT is not None:
             raise ValueError("a cache holds no document numbers; pass documents without a cache")
@@ -152,5 +152,6 @@ class Decoder(nn.Module):
     def _flexible(self, device: torch.device) -> bool:
         if self.kernel != "auto":
             return self.kernel == "flex"
-        dropout = self.training and self.config.dropout > 0  # which FlexAttention does not have
-        return device.type == "cuda" and not dropout and importlib.util.find_spec("triton") is not None
+        # FlexAttention has no dropout, and its kernels no heads below 16.
+        fits = self.config.head_size >= 16 and not (self.training and self.config.dropout > 0)
+        return device.type == "cuda" and fits and importlib.util.find_spec("triton") is not None

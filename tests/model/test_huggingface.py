@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModel, AutoModelForCausalLM, PreTrainedModel
 
 from starmill.core.tokenizer import SPECIAL_TOKENS
 from starmill.model.cache import Cache
@@ -204,6 +204,15 @@ def test_what_transformers_saves_loads(name: str, tmp_path: Path) -> None:
     assert (tmp_path / "theirs/model.safetensors.index.json").exists()
     back = load(tmp_path / "theirs")
     assert back.config == ours.config
+    assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), back.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("name", ["starcoder2", "starcoder"])
+def test_a_base_model_without_a_head_loads(name: str, tmp_path: Path) -> None:
+    ours = decoder(CONFIGS[name])
+    save(ours, tmp_path / "ours")
+    AutoModel.from_pretrained(tmp_path / "ours").save_pretrained(tmp_path / "base")  # names without transformer. or model.
+    back = load(tmp_path / "base")
     assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), back.parameters(), strict=True))
 
 
