@@ -1,32 +1,25 @@
-"""Causal attention with grouped keys: MHA, GQA and MQA are one code path; windows and documents are masks.
+"""Causal attention with grouped keys: MHA, GQA and MQA are one module; windows and documents are masks (`model/masks.py`).
 
-Shapes: B batch, T queries, S keys, H heads, K key heads, D head size, E hidden size.
+Scaled dot-product attention (Vaswani et al. 2017, section 3.2.1) with shared keys (Shazeer 2019; Ainslie et al. 2023). Kernels:
+FlexAttention for a block mask, PyTorch's fused ones for everything else.
+Shapes: B batch, T queries, S keys, H heads, K key heads, G = H / K heads of a group, D head size, E hidden size.
 """
 
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 from starmill.model.config import ModelConfig
 from starmill.model.positions import rotate
 
-
-@dataclass
-class LayerCache:
-    """Keys and values of the tokens so far, [B, K, S, D]; empty at first."""
-
-    keys_BKSD: torch.Tensor | None = None
-    values_BKSD: torch.Tensor | None = None
-
-    def extend(self, k_BKTD: torch.Tensor, v_BKTD: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Append new keys and values, and return all of them."""
-        if self.keys_BKSD is not None and self.values_BKSD is not None:
-            k_BKTD = torch.cat([self.keys_BKSD, k_BKTD], dim=2)
-            v_BKTD = torch.cat([self.values_BKSD, v_BKTD], dim=2)
-        self.keys_BKSD, self.values_BKSD = k_BKTD, v_BKTD
-        return k_BKTD, v_BKTD
+Mask = torch.Tensor | BlockMask | None
+# Takes new keys and values [B, K, T, D], returns all that the queries may look at.
+Extend = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 
 class Attention(nn.Module):
@@ -45,38 +38,46 @@ class Attention(nn.Module):
         self,
         x_BTE: torch.Tensor,
         rotation: tuple[torch.Tensor, torch.Tensor] | None,
-        mask_B1TS: torch.Tensor | None,
-        cache: LayerCache | None = None,
+        mask: Mask,
+        extend: Extend | None = None,
     ) -> torch.Tensor:
-        """Return [B, T, E]. `mask` true where a query may look; None means plain causal attention without a cache."""
+        """Return [B, T, E]. `mask` is as for `attend`; `extend` puts the keys of earlier tokens before the new ones."""
         B, T, _ = x_BTE.shape
         q_BHTD = self.query(x_BTE).view(B, T, self.config.heads, -1).transpose(1, 2)
-        k_BKTD = self.key(x_BTE).view(B, T, self.config.kv_heads, -1).transpose(1, 2)
-        v_BKTD = self.value(x_BTE).view(B, T, self.config.kv_heads, -1).transpose(1, 2)
+        k_BKSD = self.key(x_BTE).view(B, T, self.config.kv_heads, -1).transpose(1, 2)
+        v_BKSD = self.value(x_BTE).view(B, T, self.config.kv_heads, -1).transpose(1, 2)
         if rotation is not None:
-            q_BHTD, k_BKTD = rotate(q_BHTD, *rotation), rotate(k_BKTD, *rotation)
-        if cache is not None:
-            k_BKTD, v_BKTD = cache.extend(k_BKTD, v_BKTD)
-        grouped = self.config.kv_heads != self.config.heads
-        drop = self.config.dropout if self.training else 0.0
-        out_BHTD = F.scaled_dot_product_attention(
-            q_BHTD, k_BKTD, v_BKTD, mask_B1TS, dropout_p=drop, is_causal=mask_B1TS is None, enable_gqa=grouped
-        )
+            q_BHTD, k_BKSD = rotate(q_BHTD, *rotation), rotate(k_BKSD, *rotation)
+        if extend is not None:
+            k_BKSD, v_BKSD = extend(k_BKSD, v_BKSD)
+        out_BHTD = attend(q_BHTD, k_BKSD, v_BKSD, mask, self.config.dropout if self.training else 0.0)
         return self.output(out_BHTD.transpose(1, 2).reshape(B, T, -1))
 
 
-def mask(
-    queries_BT: torch.Tensor, keys_BS: torch.Tensor, window: int | None, same_BTS: torch.Tensor | None = None
+def attend(
+    q_BHTD: torch.Tensor, k_BKSD: torch.Tensor, v_BKSD: torch.Tensor, mask: Mask = None, dropout: float = 0.0
 ) -> torch.Tensor:
-    """Return the boolean mask [B, 1, T, S] over order in the sequence: no key after the query, none beyond the window.
+    """Return [B, H, T, D]. A dense mask is true where a query may look; without one it sees all keys up to its own.
 
-    `keys_BS` is negative for padding. `same_BTS` restricts further (one document). A window of W keeps the last W keys: k > q - W.
+    A single query sees all keys: without a mask the keys end at its own. Raises ValueError for a block mask with dropout.
     """
-    distance_BTS = queries_BT[:, :, None] - keys_BS[:, None, :]
-    allowed_BTS = (distance_BTS >= 0) & (keys_BS >= 0)[:, None, :]
-    if window is not None:
-        allowed_BTS &= distance_BTS < window
-    if same_BTS is not None:
-        allowed_BTS &= same_BTS
-    # A padding query sees nothing; let it see itself, or softmax gives NaN.
-    return (allowed_BTS | ((distance_BTS == 0) & (queries_BT < 0)[:, :, None]))[:, None]
+    (B, H, T, D), K = q_BHTD.shape, k_BKSD.shape[1]
+    if isinstance(mask, BlockMask):
+        if dropout:
+            raise ValueError(f"dropout={dropout}: FlexAttention has none; use dropout 0 or the kernel sdpa")
+        flex: Any = _compiled() if q_BHTD.is_cuda else flex_attention
+        return flex(q_BHTD, k_BKSD, v_BKSD, block_mask=mask, enable_gqa=K != H)
+    if T == 1:
+        # The heads of a group are as many queries of one key head: no key is copied, where enable_gqa copies them all.
+        grouped_BKGD = q_BHTD.reshape(B, K, H // K, D)
+        return F.scaled_dot_product_attention(grouped_BKGD, k_BKSD, v_BKSD, mask, dropout).reshape(B, H, 1, D)
+    if mask is None:
+        return F.scaled_dot_product_attention(q_BHTD, k_BKSD, v_BKSD, None, dropout, is_causal=True, enable_gqa=K != H)
+    # With a mask only kernels without enable_gqa are fused: repeat the keys (H S D), or every score would be held (H T S).
+    k_BHSD, v_BHSD = (t.repeat_interleave(H // K, dim=1) for t in (k_BKSD, v_BKSD))
+    return F.scaled_dot_product_attention(q_BHTD, k_BHSD, v_BHSD, mask, dropout)
+
+
+@functools.cache
+def _compiled() -> Any:
+    return torch.compile(flex_attention)

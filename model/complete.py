@@ -1,16 +1,62 @@
-"""`starmill complete`: code from a trained model, left to right or into the middle, on the command line."""
+"""Code from a trained model, text in and text out: left to right or into the middle; `starmill complete` on the command line."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from starmill.core.tokenizer import Tokenizer
+from starmill.model.decoder import Decoder
 from starmill.model.generation import generate
 from starmill.model.huggingface import load
 
 # Where a document or file ends, a completion does: without <file_sep> a model writes the next file.
 STOPS = ("<|endoftext|>", "<file_sep>", "<repo_name>", "<fim_prefix>", "<fim_middle>", "<fim_suffix>", "<fim_pad>")
+
+
+def complete(
+    decoder: Decoder,
+    tokenizer: Tokenizer,
+    prompts: Sequence[str | tuple[str, str]],
+    max_new_tokens: int = 64,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    top_k: int = 0,
+    stops: Sequence[str] = (),
+    seed: int = 0,
+    file_start: bool = True,
+) -> list[str]:
+    """Return what follows each prompt, or stands between its (prefix, suffix), up to the first of `stops` and the end of the file.
+
+    `file_start` begins a prompt with <file_sep>, as files do in training. Raises ValueError as `generate` does, for an empty stop
+    string, and for a tokenizer that the model has too few ids for.
+    """
+    if decoder.config.vocab_size < tokenizer.vocab_size:
+        raise ValueError(
+            f"the model has {decoder.config.vocab_size} ids and tokenizer.json {tokenizer.vocab_size}; "
+            "put the tokenizer.json of its training there"
+        )
+    if not all(stops):
+        raise ValueError("a stop string is empty; leave it out")
+    start = [tokenizer.special("<file_sep>")] if file_start else []
+    ids = [start + (tokenizer.encode(p).tolist() if isinstance(p, str) else fill_in_the_middle(tokenizer, *p)) for p in prompts]
+    ends = [stop.encode() for stop in stops]
+    longest = max(map(len, ends), default=0)
+
+    def written(new: Sequence[int]) -> bytes:
+        return tokenizer.decode_bytes(i for i in new if i < tokenizer.vocab_size)  # a padded vocabulary has ids without text
+
+    def stopped(_: int, new: list[int]) -> bool:
+        tail = written(new[-longest:])  # a token is at least a byte
+        return any(end in tail for end in ends)
+
+    special = [tokenizer.special(token) for token in STOPS]
+    made = generate(decoder, ids, max_new_tokens, temperature, top_p, top_k, special, seed, stopped=stopped if ends else None)
+    texts = [written(new) for new in made]
+    cuts = [min((at for end in ends if (at := text.find(end)) >= 0), default=len(text)) for text in texts]
+    return [text[:cut].decode("utf-8", "replace") for text, cut in zip(texts, cuts, strict=True)]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,7 +70,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--max-new-tokens", type=int, default=64)
     parser.add_argument("--temperature", type=float, default=0.0, help="0: the likeliest token each time")
     parser.add_argument("--top-p", type=float, default=1.0)
+    parser.add_argument("--top-k", type=int, default=0, help="0: all tokens")
+    parser.add_argument("--stop", action="append", default=[], help="text to end before; may be given several times")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--dtype", choices=("stored", "float32", "bfloat16"), default="stored", help="of the weights in memory")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--no-file-start", action="store_true", help="do not begin with <file_sep>, as files do in training")
     options = parser.parse_args(argv)
     middle = options.prefix is not None and options.suffix is not None
@@ -34,22 +84,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if options.prompt_file is not None:
             options.prompt = sys.stdin.read() if options.prompt_file == "-" else Path(options.prompt_file).read_text("utf-8")
-        decoder, tokenizer = load(options.model), Tokenizer.load(Path(options.model) / "tokenizer.json")
-        if decoder.config.vocab_size < tokenizer.vocab_size:
-            raise ValueError(
-                f"{options.model}: the model has {decoder.config.vocab_size} ids and tokenizer.json {tokenizer.vocab_size}; "
-                "put the tokenizer.json of its training there"
-            )
-        ids = [] if options.no_file_start else [tokenizer.special("<file_sep>")]
-        if middle:
-            ids += fill_in_the_middle(tokenizer, options.prefix, options.suffix)
-        else:
-            ids += tokenizer.encode(options.prompt).tolist()
-        stops = [tokenizer.special(t) for t in STOPS]
-        settings = (options.max_new_tokens, options.temperature, options.top_p, 0, stops, options.seed)
-        (new,) = generate(decoder, [ids], *settings)
-        completion = tokenizer.decode(i for i in new if i < tokenizer.vocab_size)  # a padded vocabulary has ids without text
-    except (ValueError, KeyError, OSError) as error:
+        dtype = None if options.dtype == "stored" else getattr(torch, options.dtype)
+        decoder = load(options.model, dtype, options.device)
+        tokenizer = Tokenizer.load(Path(options.model) / "tokenizer.json")
+        prompt = (options.prefix, options.suffix) if middle else options.prompt
+        settings = (options.max_new_tokens, options.temperature, options.top_p, options.top_k, options.stop, options.seed)
+        try:
+            (completion,) = complete(decoder, tokenizer, [prompt], *settings, file_start=not options.no_file_start)
+        except ValueError as error:
+            raise ValueError(f"{options.model}: {error}") from None
+    except (ValueError, KeyError, OSError, RuntimeError) as error:
         print(f"starmill: {error}", file=sys.stderr)
         return 1
     before, after = (options.prefix, options.suffix) if middle else (options.prompt, "")

@@ -1,26 +1,22 @@
-"""The decoder: pre-norm GPT blocks, biases everywhere, one class for StarCoder and StarCoder2 sizes.
+"""The decoder: pre-norm GPT blocks (Radford et al. 2019, section 2.3), biases everywhere, one class for every published size.
 
 Shapes: B batch, T tokens, E hidden size, V vocabulary.
 """
 
+import functools
+import importlib.util
 import math
-from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from starmill.model.attention import Attention, LayerCache, mask
+from starmill.model import masks
+from starmill.model.attention import Attention, Extend, Mask
+from starmill.model.cache import Cache
 from starmill.model.config import ModelConfig
 from starmill.model.positions import angles
-
-
-@dataclass
-class Cache:
-    """What generation keeps of the tokens so far: a cache a layer, and the order of every key (negative: padding)."""
-
-    layers: list[LayerCache]
-    order_BS: torch.Tensor | None = field(default=None)
 
 
 class Block(nn.Module):
@@ -41,22 +37,22 @@ class Block(nn.Module):
         self,
         x_BTE: torch.Tensor,
         rotation: tuple[torch.Tensor, torch.Tensor] | None,
-        mask_B1TS: torch.Tensor | None,
-        cache: LayerCache | None,
+        mask: Mask,
+        extend: Extend | None,
     ) -> torch.Tensor:
         """Return [B, T, E]."""
-        x_BTE = x_BTE + self.dropout(self.attention(self.attention_norm(x_BTE), rotation, mask_B1TS, cache))
+        x_BTE = x_BTE + self.dropout(self.attention(self.attention_norm(x_BTE), rotation, mask, extend))
         hidden = F.gelu(self.up(self.mlp_norm(x_BTE)), approximate=self.approximate)
         return x_BTE + self.dropout(self.down(hidden))
 
 
 class Decoder(nn.Module):
-    """Token ids to logits."""
+    """Token ids to logits. `kernel` is what attention with documents or windows runs on: flex where CUDA can compile it, or sdpa."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, kernel: Literal["auto", "flex", "sdpa"] = "auto") -> None:
         """Make the modules; call `init_weights` for weights that a seed decides."""
         super().__init__()
-        self.config = config
+        self.config, self.kernel = config, kernel
         self.tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         self.places = nn.Embedding(config.max_positions, config.hidden_size) if config.positions == "learned" else None
         self.dropout = nn.Dropout(config.dropout)
@@ -78,10 +74,6 @@ class Decoder(nn.Module):
             else:
                 std = residual if name.endswith(("output.weight", "down.weight")) else self.config.init_std
                 parameter.normal_(0.0, std, generator=generator)
-
-    def empty_cache(self) -> Cache:
-        """Return a cache for generation."""
-        return Cache([LayerCache() for _ in self.blocks])
 
     def forward(
         self,
@@ -105,27 +97,30 @@ class Decoder(nn.Module):
         """Return what the head reads, [B, T, E], for those who need few of the logits: they are the largest tensor of all.
 
         `positions` default to 0, 1, ...; `document` numbers keep attention within one document; `padding` is true for tokens that
-        nobody may look at. Raises ValueError for positions that a learned table does not have, and for documents with a cache.
+        nobody may look at. Raises ValueError for a sequence that runs past max_positions (a learned table has none there, and RoPE was
+        never trained), for documents with a cache, and for a cache that is full.
         """
         if cache is not None and document_BT is not None:
             raise ValueError("a cache holds no document numbers; pass documents without a cache")
-        T = tokens_BT.shape[1]
-        start = 0 if cache is None or cache.order_BS is None else cache.order_BS.shape[1]
-        order_BT = torch.arange(start, start + T, device=tokens_BT.device).expand(tokens_BT.shape)
+        B, T = tokens_BT.shape
+        start = 0 if cache is None else cache.seen
+        order_BT = torch.arange(start, start + T, device=tokens_BT.device).expand(B, T)
         if positions_BT is None:
             positions_BT = order_BT
+        if start + T > self.config.max_positions and int(positions_BT.max()) >= self.config.max_positions:
+            raise ValueError(f"a sequence of {start + T} tokens is longer than max_positions={self.config.max_positions}")
         x_BTE = self.tokens(tokens_BT)
         rotation = None
         if self.places is not None:
-            if start + T > self.config.max_positions and int(positions_BT.max()) >= self.config.max_positions:
-                raise ValueError(f"a sequence of {start + T} tokens is longer than max_positions={self.config.max_positions}")
             x_BTE = x_BTE + self.places(positions_BT)
         else:
             rotation = angles(positions_BT, self.config.head_size, self.config.rope_theta)
-        mask_B1TS = self._mask(order_BT, document_BT, cache, padding_BT)
+        mask = self._mask(order_BT, document_BT, cache, padding_BT)
         x_BTE = self.dropout(x_BTE)
         for i, block in enumerate(self.blocks):
-            x_BTE = block(x_BTE, rotation, mask_B1TS, None if cache is None else cache.layers[i])
+            x_BTE = block(x_BTE, rotation, mask, None if cache is None else functools.partial(cache.extend, i))
+        if cache is not None:
+            cache.advance(T)
         return self.norm(x_BTE)
 
     def _mask(
@@ -134,16 +129,29 @@ class Decoder(nn.Module):
         document_BT: torch.Tensor | None,
         cache: Cache | None,
         padding_BT: torch.Tensor | None,
-    ) -> torch.Tensor | None:
-        window = self.config.sliding_window
-        wide = window is None or window >= order_BT.shape[1]
-        if cache is None and document_BT is None and padding_BT is None and wide:
-            return None  # plain causal attention has kernels of its own
+    ) -> Mask:
+        window, T = self.config.sliding_window, order_BT.shape[1]
+        first = cache is None or cache.seen == 0
         if padding_BT is not None:
             order_BT = order_BT.masked_fill(padding_BT, -1)
         keys_BS = order_BT
+        padded = padding_BT is not None
         if cache is not None:
-            keys_BS = order_BT if cache.order_BS is None else torch.cat([cache.order_BS, order_BT], dim=1)
-            cache.order_BS = keys_BS
-        same_BTS = None if document_BT is None else document_BT[:, :, None] == document_BT[:, None, :]
-        return mask(order_BT, keys_BS, window, same_BTS)
+            keys_BS = cache.order(order_BT)
+            padded = cache.padded = cache.padded or padded
+            if T == 1 and not padded:
+                return None  # the ring holds what one query may see, and nothing else
+        if first and document_BT is None and not padded and (window is None or window >= T):
+            return None  # plain causal attention has kernels of its own
+        if cache is None and not padded and self._flexible(order_BT.device):
+            return masks.blocks(order_BT.shape, order_BT.device, window, document_BT)
+        if not padded and document_BT is None:
+            order_BT, keys_BS = order_BT[:1], keys_BS[:1]  # all rows alike
+        return masks.dense(order_BT, keys_BS, window, document_BT)
+
+    def _flexible(self, device: torch.device) -> bool:
+        if self.kernel != "auto":
+            return self.kernel == "flex"
+        # FlexAttention has no dropout, and its kernels no heads below 16.
+        fits = self.config.head_size >= 16 and not (self.training and self.config.dropout > 0)
+        return device.type == "cuda" and fits and importlib.util.find_spec("triton") is not None

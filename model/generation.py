@@ -1,11 +1,18 @@
-"""Generation with a key-value cache: batches of unequal prompts (padded on the left), greedy or sampled, determined by a seed."""
+"""Generation with a key-value cache: batches of unequal prompts (padded on the left), greedy or sampled, determined by a seed.
 
-from collections.abc import Sequence
+A random number belongs to (seed, name of the row, place): a row's sample depends neither on its companions nor on when they end.
+Shapes: B rows still open, T tokens, V vocabulary.
+"""
+
+from collections.abc import Callable, Sequence
 
 import torch
 
 from starmill.core import seeds
+from starmill.model.cache import Cache
 from starmill.model.decoder import Decoder
+
+PIECE = 2048  # tokens of a prompt that are read at once: bounds the memory of masks and activations
 
 
 @torch.inference_mode()
@@ -18,62 +25,80 @@ def generate(
     top_k: int = 0,
     stop_ids: Sequence[int] = (),
     seed: int = 0,
+    *,
+    names: Sequence[str | int] | None = None,
+    stopped: Callable[[int, list[int]], bool] | None = None,
 ) -> list[list[int]]:
-    """Return the new ids after each prompt, without the stop id. Temperature 0 is greedy; top_k 0 and top_p 1 keep all.
+    """Return the new ids after each prompt, without the stop id; they end where max_positions does.
 
-    Raises ValueError for an empty prompt, or values out of range.
+    Temperature 0 is greedy; top_k 0 and top_p 1 keep all tokens. `names` tell rows apart for the seed, their numbers by default;
+    `stopped(row, new ids)` may end a row after any token. Raises ValueError for values out of range, and for a prompt without tokens
+    or as long as max_positions.
     """
+    room = decoder.config.max_positions
     if not all(prompts):
         raise ValueError("a prompt has no tokens; start it with <|endoftext|> or <file_sep>")
+    if max(map(len, prompts), default=0) >= room:
+        raise ValueError(f"a prompt of {max(map(len, prompts))} tokens leaves no place of max_positions={room}; shorten it")
     if temperature < 0 or not 0 < top_p <= 1 or top_k < 0:
         raise ValueError(f"temperature={temperature}, top_p={top_p}, top_k={top_k}: need >= 0, in (0, 1], >= 0")
-    if not prompts:
-        return []
+    keys = range(len(prompts)) if names is None else names
+    if len(keys) != len(prompts):
+        raise ValueError(f"{len(keys)} names for {len(prompts)} prompts")
+    new: list[list[int]] = [[] for _ in prompts]
+    rows = [row for row, prompt in enumerate(prompts) if min(max_new_tokens, room - len(prompt)) > 0]
+    if not rows:
+        return new
     training = decoder.training
     decoder.eval()
     try:
-        return _generate(decoder, prompts, max_new_tokens, (temperature, top_p, top_k), frozenset(stop_ids), seed)
+        last_BE, cache, positions_B1 = _read(decoder, prompts, max_new_tokens)
+        while True:
+            uniform = [seeds.uniform(seed, "generate", keys[row], len(new[row])) for row in rows] if temperature else []
+            chosen = choose(decoder.head(last_BE).float(), temperature, top_p, top_k, uniform)
+            open_rows: list[int] = []
+            for i, (row, token) in enumerate(zip(rows, chosen, strict=True)):
+                if token in stop_ids:
+                    continue
+                new[row].append(token)
+                full = len(new[row]) >= min(max_new_tokens, room - len(prompts[row]))
+                if not full and not (stopped is not None and stopped(row, new[row])):
+                    open_rows.append(i)
+            if not open_rows:
+                return new
+            if len(open_rows) < len(rows):
+                kept_B = torch.tensor(open_rows, device=last_BE.device)
+                cache.keep(kept_B)
+                positions_B1, rows, chosen = positions_B1[kept_B], [rows[i] for i in open_rows], [chosen[i] for i in open_rows]
+            tokens_B1, positions_B1 = torch.tensor(chosen, device=last_BE.device)[:, None], positions_B1 + 1
+            last_BE = decoder.hidden(tokens_B1, positions_B1, cache=cache)[:, -1]
     finally:
         decoder.train(training)  # a sample taken during training must not switch its dropout off
 
 
-def _generate(
-    decoder: Decoder,
-    prompts: Sequence[Sequence[int]],
-    max_new_tokens: int,
-    sampling: tuple[float, float, int],
-    stop_ids: frozenset[int],
-    seed: int,
-) -> list[list[int]]:
-    device = decoder.tokens.weight.device
-    longest = max(map(len, prompts))
+def _read(decoder: Decoder, prompts: Sequence[Sequence[int]], more: int) -> tuple[torch.Tensor, Cache, torch.Tensor]:
+    """Return what the head reads after the last token of each prompt, the cache, and those tokens' positions."""
+    device, longest = decoder.tokens.weight.device, max(map(len, prompts))
     tokens_BT = torch.tensor([[0] * (longest - len(p)) + list(p) for p in prompts], device=device)
     padding_BT = torch.tensor([[True] * (longest - len(p)) + [False] * len(p) for p in prompts], device=device)
     positions_BT = ((~padding_BT).cumsum(1) - 1).clamp(min=0)
-    generator = torch.Generator(device).manual_seed(seeds.uint64(seed, "generate") >> 1)
-    cache = decoder.empty_cache()
-    new: list[list[int]] = [[] for _ in prompts]
-    open_rows = set(range(len(prompts)))
-    for _ in range(max_new_tokens):
+    unequal = any(len(p) < longest for p in prompts)
+    cache = Cache(decoder.config, min(longest + more, longest + decoder.config.max_positions))
+    for start in range(0, longest, PIECE):
+        piece = slice(start, start + PIECE)
+        padding = padding_BT[:, piece] if unequal else None
         # Only the last place is asked: logits of a whole prompt would be 200 KB a token.
-        last_BE = decoder.hidden(tokens_BT, positions_BT, cache=cache, padding_BT=padding_BT)[:, -1]
-        chosen_B = _choose(decoder.head(last_BE).float(), *sampling, generator)
-        for row in sorted(open_rows):
-            token = int(chosen_B[row])
-            if token in stop_ids:
-                open_rows.discard(row)
-            else:
-                new[row].append(token)
-        if not open_rows:
-            break
-        tokens_BT, positions_BT = chosen_B[:, None], positions_BT[:, -1:] + 1
-        padding_BT = torch.zeros_like(tokens_BT, dtype=torch.bool)
-    return new
+        hidden_BTE = decoder.hidden(tokens_BT[:, piece], positions_BT[:, piece], cache=cache, padding_BT=padding)
+    return hidden_BTE[:, -1], cache, positions_BT[:, -1:]
 
 
-def _choose(logits_BV: torch.Tensor, temperature: float, top_p: float, top_k: int, generator: torch.Generator) -> torch.Tensor:
+def choose(logits_BV: torch.Tensor, temperature: float, top_p: float, top_k: int, uniform: Sequence[float]) -> list[int]:
+    """Return a token for each row: the likeliest, or the one at its uniform number of the distribution that is left.
+
+    top_k keeps the k likeliest and their equals, then top_p the fewest that have its mass together (Holtzman et al. 2020).
+    """
     if temperature == 0:
-        return logits_BV.argmax(-1)
+        return logits_BV.argmax(-1).tolist()
     logits_BV = logits_BV / temperature
     if top_k:
         floor_B1 = logits_BV.topk(min(top_k, logits_BV.shape[-1]))[0][:, -1:]
@@ -83,4 +108,10 @@ def _choose(logits_BV: torch.Tensor, temperature: float, top_p: float, top_k: in
         weights_BV = sorted_BV.softmax(-1)
         beyond_BV = weights_BV.cumsum(-1) - weights_BV >= top_p  # the token that crosses top_p stays
         logits_BV = logits_BV.scatter(1, order_BV, sorted_BV.masked_fill(beyond_BV, -torch.inf))
-    return torch.multinomial(logits_BV.softmax(-1), 1, generator=generator)[:, 0]
+    # Inverse of the cumulated distribution, in float64: 50,000 float32 would lose the rare tokens.
+    sums_BV = logits_BV.double().softmax(-1).cumsum(-1)
+    total_B1 = sums_BV[:, -1:]
+    at_B1 = torch.tensor(uniform, dtype=torch.float64, device=sums_BV.device)[:, None] * total_B1
+    last_B1 = (sums_BV < total_B1).sum(-1, keepdim=True)  # the last token with any weight
+    found: list[int] = torch.searchsorted(sums_BV, at_B1, right=True).minimum(last_B1)[:, 0].tolist()
+    return found

@@ -1,11 +1,16 @@
-"""The published sizes (StarCoder: paper, table 4, and its training scripts; StarCoder2: paper, table 6, and released configurations)."""
+"""The published sizes (StarCoder: paper, table 4, and its training scripts; StarCoder2: paper, table 6, and released configurations).
 
+StarCoder2 was trained twice: on 4,096 tokens, then on 16,384 with a sliding window of 4,096 and slower rotations. `-4k` is the first.
+The weights of the two have the same shapes, so that a run of the second starts from those of the first.
+"""
+
+import dataclasses
 from typing import Literal
 
 from starmill.model.config import ModelConfig
 
 
-def _starcoder(layers: int, hidden_size: int, heads: int, init_std: float, max_positions: int = 8192) -> ModelConfig:
+def _starcoder(layers: int, hidden_size: int, heads: int, init_std: float) -> ModelConfig:
     return ModelConfig(
         vocab_size=49_152,
         layers=layers,
@@ -14,7 +19,7 @@ def _starcoder(layers: int, hidden_size: int, heads: int, init_std: float, max_p
         kv_heads=1,
         mlp_size=4 * hidden_size,
         positions="learned",
-        max_positions=max_positions,
+        max_positions=8192,
         init_std=init_std,
         dropout=0.1,
     )
@@ -42,15 +47,28 @@ def _tiny(kv_heads: int, positions: Literal["rope", "learned"], window: int | No
     return ModelConfig(4096, 4, 128, 4, kv_heads, 512, positions, max_positions=1024, sliding_window=window)
 
 
+def _first_phase(config: ModelConfig, theta: float) -> ModelConfig:
+    # A window as long as the sequence would hide nothing.
+    return dataclasses.replace(config, max_positions=4096, rope_theta=theta, sliding_window=None)
+
+
+_1B = _starcoder(24, 2048, 16, 0.02209)
+_3B2 = _starcoder2(30, 3072, 24, 2, 999999.4420358813, 0.018042, tied=True)
+_7B2 = _starcoder2(32, 4608, 36, 4, 1e6, 0.018042, tied=True)
+_15B2 = _starcoder2(40, 6144, 48, 4, 1e5, 0.01275, tied=False)
+
 PRESETS = {
     "tiny-starcoder": _tiny(1, "learned", None),
     "tiny-starcoder2": _tiny(2, "rope", 256),
-    "santacoder": _starcoder(24, 2048, 16, 0.022, max_positions=2048),
-    "starcoderbase-1b": _starcoder(24, 2048, 16, 0.02209),
+    "santacoder": dataclasses.replace(_1B, vocab_size=49_280, max_positions=2048, init_std=0.022),  # a padded vocabulary
+    "starcoderbase-1b": _1B,
     "starcoderbase-3b": _starcoder(36, 2816, 22, 0.01884),
     "starcoderbase-7b": _starcoder(42, 4096, 32, 0.015625),
     "starcoderbase": _starcoder(40, 6144, 48, 0.01275),
-    "starcoder2-3b": _starcoder2(30, 3072, 24, 2, 999999.4420358813, 0.018042, tied=True),
-    "starcoder2-7b": _starcoder2(32, 4608, 36, 4, 1e6, 0.018042, tied=True),
-    "starcoder2-15b": _starcoder2(40, 6144, 48, 4, 1e5, 0.01275, tied=False),
+    "starcoder2-3b-4k": _first_phase(_3B2, 1e5),
+    "starcoder2-7b-4k": _first_phase(_7B2, 1e5),
+    "starcoder2-15b-4k": _first_phase(_15B2, 1e4),
+    "starcoder2-3b": _3B2,
+    "starcoder2-7b": _7B2,
+    "starcoder2-15b": _15B2,
 }

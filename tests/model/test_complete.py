@@ -9,10 +9,10 @@ import torch
 from torch.nn import functional as F
 
 from starmill.core.tokenizer import Tokenizer, huggingface_files, train
-from starmill.model.complete import fill_in_the_middle, main
+from starmill.model.complete import complete, fill_in_the_middle, main
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
-from starmill.model.huggingface import save
+from starmill.model.huggingface import load, save
 
 CODE = "def total(numbers):\n    result = 0\n    for number in numbers:\n        result += number\n    return result\n"
 MIDDLE = "    for number in numbers:\n        result += number\n"
@@ -39,16 +39,44 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def complete(*arguments: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
+def run(*arguments: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "starmill.model.complete", *arguments]
     return subprocess.run(command, input=typed, capture_output=True, text=True)
 
 
 def test_left_to_right_and_into_the_middle(folder: Path) -> None:
-    assert complete(str(folder), "--prompt", CODE[:30]).stdout == CODE + "\n"
-    assert complete(str(folder), "--prompt-file", "-", typed=CODE[:30]).stdout == CODE + "\n"
+    assert run(str(folder), "--prompt", CODE[:30]).stdout == CODE + "\n"
+    assert run(str(folder), "--prompt-file", "-", typed=CODE[:30]).stdout == CODE + "\n"
     before, after = CODE.split(MIDDLE)
-    assert complete(str(folder), "--prefix", before, "--suffix", after).stdout == CODE + "\n"
+    assert run(str(folder), "--prefix", before, "--suffix", after).stdout == CODE + "\n"
+
+
+def test_texts_in_and_out(folder: Path) -> None:
+    decoder, tokenizer = load(folder), Tokenizer.load(folder / "tokenizer.json")
+    before, after = CODE.split(MIDDLE)
+    prompts = [CODE[:30], (before, after), CODE[:60]]
+    assert complete(decoder, tokenizer, prompts) == [CODE[30:], MIDDLE, CODE[60:]]
+    for stop in ("    ret", "number in", "=", "\n        "):  # inside of tokens and across them
+        for stops in ([stop], ["nowhere", stop], [stop, "return"]):
+            expected = [text.split(stop)[0].split("return" if "return" in stops else stop)[0] for text in (CODE[30:], MIDDLE)]
+            assert complete(decoder, tokenizer, prompts[:2], stops=stops) == expected
+    with pytest.raises(ValueError, match="stop string is empty"):
+        complete(decoder, tokenizer, ["x"], stops=["a", ""])
+    with pytest.raises(ValueError, match="leaves no place of max_positions=256"):
+        complete(decoder, tokenizer, ["x " * 300])
+
+
+def test_options(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    start = [str(folder), "--prompt", CODE[:30]]
+    for more, expected in (
+        (["--stop", "result +=", "--stop", "return"], CODE.split("result +=")[0]),
+        (["--temperature", "3", "--top-k", "1"], CODE),
+        (["--dtype", "bfloat16", "--device", "cpu"], CODE),
+    ):
+        assert main([*start, *more]) == 0
+        assert capsys.readouterr().out == expected + "\n"
+    assert main([*start, "--stop", ""]) == 1
+    assert capsys.readouterr().err == f"starmill: {folder}: a stop string is empty; leave it out\n"
 
 
 def test_wrong_use(folder: Path, tmp_path: Path) -> None:
@@ -61,7 +89,7 @@ def test_wrong_use(folder: Path, tmp_path: Path) -> None:
         with pytest.raises(SystemExit) as usage:
             main(arguments)
         assert usage.value.code == 2
-    missing = complete(str(tmp_path), "--prompt", "x")
+    missing = run(str(tmp_path), "--prompt", "x")
     assert missing.returncode == 1 and "no config.json" in missing.stderr and "Traceback" not in missing.stderr
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from starmill.model.cache import Cache
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
 
@@ -58,10 +59,43 @@ def test_hidden_is_what_the_head_reads() -> None:
 def test_documents_with_a_cache_are_refused_not_mixed() -> None:
     model, one = decoder(), torch.zeros(1, 1, dtype=torch.long)
     with pytest.raises(ValueError, match="no document numbers"):
-        model(one, document_BT=one, cache=model.empty_cache())
+        model(one, document_BT=one, cache=Cache(TINY, 8))
 
 
-def test_too_long_for_learned_positions() -> None:
-    config = dataclasses.replace(TINY, positions="learned", sliding_window=None)
-    with pytest.raises(ValueError, match="max_positions=64"):
-        decoder(config)(torch.zeros(1, 65, dtype=torch.long))
+@pytest.mark.parametrize("positions", ["rope", "learned"])
+def test_positions_that_were_never_trained_are_refused(positions: str) -> None:
+    model = decoder(dataclasses.replace(TINY, positions=positions)).eval()
+    with pytest.raises(ValueError, match="65 tokens is longer than max_positions=64"):
+        model(torch.zeros(1, 65, dtype=torch.long))
+    reset = torch.cat([torch.arange(40), torch.arange(40)])[None]
+    assert model(torch.zeros(1, 80, dtype=torch.long), reset, reset // 40).shape == (1, 80, 100), "each document fits"
+    cache = Cache(model.config, 100)
+    model(torch.zeros(1, 64, dtype=torch.long), cache=cache)
+    with pytest.raises(ValueError, match="65 tokens"):
+        model(torch.zeros(1, 1, dtype=torch.long), cache=cache)
+
+
+@pytest.mark.parametrize("window", [None, 8])
+def test_both_kernels_give_the_same(window: int | None) -> None:
+    config = dataclasses.replace(TINY, sliding_window=window, hidden_size=64)
+    sdpa, flex = Decoder(config, kernel="sdpa"), Decoder(config, kernel="flex")
+    sdpa.init_weights(torch.Generator().manual_seed(0))
+    flex.load_state_dict(sdpa.state_dict())
+    tokens, document = torch.randint(0, 100, (2, 50)), torch.tensor([[0] * 20 + [1] * 30, [0] * 50])
+    with torch.no_grad():
+        for documents in (None, document):
+            assert (sdpa(tokens, None, documents) - flex(tokens, None, documents)).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("sizes", [[30], [1] * 30, [7, 1, 1, 9, 12], [12, 18]])
+@pytest.mark.parametrize("window", [None, 8])
+def test_pieces_through_the_cache_are_one_pass(window: int | None, sizes: list[int]) -> None:
+    model = decoder(dataclasses.replace(TINY, sliding_window=window)).eval()
+    tokens = torch.randint(0, 100, (2, 30), generator=torch.Generator().manual_seed(1))
+    padding = torch.tensor([[False] * 30, [True] * 5 + [False] * 25])
+    with torch.no_grad():
+        for pad in (None, padding):
+            cache, whole = Cache(model.config, 30), model(tokens, padding_BT=pad)
+            cuts = zip(tokens.split(sizes, 1), (None,) * len(sizes) if pad is None else pad.split(sizes, 1), strict=True)
+            pieces = torch.cat([model(t, cache=cache, padding_BT=p) for t, p in cuts], dim=1)
+            assert (pieces - whole).abs()[~padding].max() < 1e-5

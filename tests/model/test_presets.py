@@ -1,13 +1,18 @@
-"""The published sizes have the published numbers of parameters."""
+"""The published sizes have the published numbers of parameters, by our count, by our modules and by transformers' own."""
+
+import dataclasses
 
 import pytest
 import torch
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from starmill.model.config import parameter_count
 from starmill.model.decoder import Decoder
+from starmill.model.families import config_values
 from starmill.model.presets import PRESETS
 
 PUBLISHED = {
+    "santacoder": 1_124_886_528,
     "starcoderbase-1b": 1_137_207_296,
     "starcoderbase-3b": 3_043_311_104,
     "starcoderbase-7b": 7_327_263_232,
@@ -26,6 +31,23 @@ def test_tiny_presets_are_tiny_and_of_both_families() -> None:
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_parameters(name: str) -> None:
-    assert parameter_count(PRESETS[name]) == PUBLISHED[name]
+    config = PRESETS[name]
+    values = config_values(config)
     with torch.device("meta"):
-        assert sum(p.numel() for p in Decoder(PRESETS[name]).parameters()) == PUBLISHED[name]
+        theirs = AutoModelForCausalLM.from_config(AutoConfig.for_model(**values))
+        counted = [sum(p.numel() for p in model.parameters()) for model in (Decoder(config), theirs)]
+    assert [parameter_count(config), *counted] == [PUBLISHED[name]] * 3
+
+
+@pytest.mark.parametrize("name", ["starcoder2-3b", "starcoder2-7b", "starcoder2-15b"])
+def test_the_long_context_continues_from_the_weights_of_the_short(name: str) -> None:
+    with torch.device("meta"):
+        short, long = (Decoder(PRESETS[n]).state_dict() for n in (f"{name}-4k", name))
+    assert {n: t.shape for n, t in short.items()} == {n: t.shape for n, t in long.items()}
+    changed = {
+        f.name
+        for f in dataclasses.fields(PRESETS[name])
+        if getattr(PRESETS[name], f.name) != getattr(PRESETS[f"{name}-4k"], f.name)
+    }
+    assert changed == {"max_positions", "rope_theta", "sliding_window"}
+    assert PRESETS[name].rope_theta > PRESETS[f"{name}-4k"].rope_theta, "farther positions, slower rotations"

@@ -1,0 +1,80 @@
+"""Names and row orders of weights in `starcoder2` and `gpt_bigcode` files.
+
+gpt_bigcode fuses queries, keys and values in one `c_attn`, and how depends on the number of key heads:
+
+    1 key head    q0 q1 q2 ... k v          all queries, then the key, then the value
+    MHA           q0 k0 v0 q1 k1 v1 ...     head by head
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from starmill.model.config import ModelConfig
+
+# Our names inside a block -> those of each family.
+STARCODER2 = {
+    "attention_norm": "input_layernorm",
+    "attention.query": "self_attn.q_proj",
+    "attention.key": "self_attn.k_proj",
+    "attention.value": "self_attn.v_proj",
+    "attention.output": "self_attn.o_proj",
+    "mlp_norm": "post_attention_layernorm",
+    "up": "mlp.c_fc",
+    "down": "mlp.c_proj",
+}
+GPT_BIGCODE = {
+    "attention_norm": "ln_1",
+    "attention.output": "attn.c_proj",
+    "mlp_norm": "ln_2",
+    "up": "mlp.c_fc",
+    "down": "mlp.c_proj",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One tensor of a file and the parameters of ours that it holds: one, or queries, keys and values."""
+
+    name: str
+    parameters: tuple[str, ...]
+
+    def shape(self, shapes: Mapping[str, torch.Size]) -> tuple[int, ...]:
+        """Return its shape, given those of our parameters: fused tensors add up rows."""
+        parts = [shapes[p] for p in self.parameters]
+        return (sum(s[0] for s in parts), *parts[0][1:])
+
+
+def entries(config: ModelConfig) -> list[Entry]:
+    """Return every tensor that the family's files have for this shape; a tied head is left out, as the published files do."""
+    rope = config.positions == "rope"
+    names, base = (STARCODER2, "model") if rope else (GPT_BIGCODE, "transformer")
+    found = [Entry(f"{base}.embed_tokens.weight" if rope else f"{base}.wte.weight", ("tokens.weight",))]
+    if not rope:
+        found.append(Entry(f"{base}.wpe.weight", ("places.weight",)))
+    for i in range(config.layers):
+        there = f"{base}.layers.{i}" if rope else f"{base}.h.{i}"
+        for kind in ("weight", "bias"):
+            if not rope:
+                fused = tuple(f"blocks.{i}.attention.{part}.{kind}" for part in ("query", "key", "value"))
+                found.append(Entry(f"{there}.attn.c_attn.{kind}", fused))
+            found += [Entry(f"{there}.{theirs}.{kind}", (f"blocks.{i}.{ours}.{kind}",)) for ours, theirs in names.items()]
+    found += [Entry(f"{base}.norm.{k}" if rope else f"{base}.ln_f.{k}", (f"norm.{k}",)) for k in ("weight", "bias")]
+    return found if config.tie_embeddings else [*found, Entry("lm_head.weight", ("head.weight",))]
+
+
+def fuse(parts: Sequence[torch.Tensor], config: ModelConfig) -> torch.Tensor:
+    """Return c_attn's rows of queries, keys and values."""
+    if config.kv_heads == 1:
+        return torch.cat(list(parts))
+    heads = [part.unflatten(0, (config.heads, config.head_size)) for part in parts]
+    return torch.cat(heads, dim=1).flatten(0, 1)
+
+
+def split(fused: torch.Tensor, config: ModelConfig) -> tuple[torch.Tensor, ...]:
+    """Return queries, keys and values of c_attn's rows."""
+    if config.kv_heads == 1:
+        return fused.split([config.hidden_size, config.head_size, config.head_size])
+    heads = fused.unflatten(0, (config.heads, 3 * config.head_size)).split(config.head_size, dim=1)
+    return tuple(part.flatten(0, 1) for part in heads)
