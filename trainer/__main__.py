@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", help="where checkpoints, metrics and the model go (default: the recipe's)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the recipe")
     parser.add_argument("--processes", type=int, default=1, help="start this many ranks on this machine (torchrun does more)")
-    parser.add_argument("--fresh", action="store_true", help="start again, whatever checkpoints there are")
+    parser.add_argument("--fresh", action="store_true", help="start again; removes the checkpoints in --output")
     parser.add_argument("--dry-run", action="store_true", help="show what would be trained, and stop")
     options = parser.parse_args(argv)
     rank = os.environ.get("RANK")

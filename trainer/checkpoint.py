@@ -99,6 +99,11 @@ class Checkpoints:
             return path, Meta(**{**values, "positions": positions, "losses": tuple(values["losses"])})
         return None
 
+    def clear(self) -> None:
+        """Remove all checkpoints: those of a run that starts again would be in its way."""
+        if self._ranks.rank == 0:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
     def _publish(self, meta: Meta) -> None:
         if self._ranks.rank != 0:
             return

@@ -43,7 +43,9 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
     checkpoints = Checkpoints(output / "checkpoints", ranks, options.keep_checkpoints, options.asynchronous_checkpoints)
     step = 0
     positions: tuple[Position, ...] = ()
-    before = None if fresh else checkpoints.newest()
+    if fresh:
+        checkpoints.clear()
+    before = checkpoints.newest()
     if before is not None:
         path, meta = before
         checkpoint.check(path, meta, identity, found.digest)

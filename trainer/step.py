@@ -65,7 +65,8 @@ class Run:
         self.decoder.train()
         for group in self.adam.param_groups:
             group["lr"] = learning_rate(step, options.steps, options.optimizer)
-        total, wait, seen, count = 0.0, 0.0, [], options.accumulation(ranks.data_ranks)
+        wait, seen, count = 0.0, [], options.accumulation(ranks.data_ranks)
+        total = torch.zeros((), device=ranks.device)  # read once a step: reading waits for the device
         for micro in range(count):
             asked = time.monotonic()
             batch = next(batches)
@@ -75,9 +76,9 @@ class Run:
             torch.manual_seed(seeds.uint64(options.seed, "dropout", step, micro, ranks.data) >> 1)
             loss, penalty = self.loss(batch)
             (loss.mean() + penalty).div(count).backward()
-            total += loss.mean().item() / count
+            total += loss.detach().mean() / count
         norm = parallel.clip(list(self.decoder.parameters()), options.optimizer.clip, ranks)
-        summed, stops = ranks.sums(total, float(stop))
+        summed, stops = ranks.sums(total.item(), float(stop))
         mean = summed / ranks.data_ranks
         if not math.isfinite(mean) or not math.isfinite(norm):
             self._refuse(f"step {step}: loss {mean}, gradient norm {norm}", seen)

@@ -60,6 +60,8 @@ def test_how_many_stay(tmp_path: Path) -> None:
     into = {"model.w": torch.tensor([0])}
     checkpoint.load(found[0], into, ALONE)
     assert into["model.w"].tolist() == [100]
+    kept.clear()
+    assert kept.newest() is None
 
 
 def test_a_half_written_one_is_not_there(tmp_path: Path) -> None:
