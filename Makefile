@@ -10,7 +10,7 @@ WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 # The fastest installer, itself pinned.
 UV := 0.13.8
 
-.PHONY: help run test test-slow check bench bench-dedup constraints setup clean
+.PHONY: help run test test-slow check bench bench-dedup bench-train constraints setup clean
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -37,6 +37,9 @@ bench: setup     ## MB/s and peak memory of each stage on one core
 
 bench-dedup: setup ## near-deduplication head to head: speed, memory, quality (minutes; installs the peers)
 	$(BIN)/python benchmarks/dedup.py
+
+bench-train: setup  ## training throughput beside transformers and LitGPT
+	$(BIN)/python benchmarks/train.py
 
 constraints:     ## resolve all versions anew
 	$(BIN)/uv pip compile -q --upgrade --python-version 3.11 --all-extras --no-header --no-annotate pyproject.toml -o .constraints.tmp

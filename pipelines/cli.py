@@ -1,6 +1,6 @@
-"""The command line: `starmill run|ingest|curate|dedup|release|tokenize|train|complete|why|funnel`.
+"""The command line: `starmill run|ingest|curate|dedup|release|tokenize|train|plan|complete|why|funnel`.
 
-What follows `--` is Beam's and is handed through untouched. Training and completion are other processes: this one never
+What follows `--` is Beam's and is handed through untouched. Training, plans and completion are other processes: this one never
 imports torch, and the trainer never imports Beam.
 """
 
@@ -28,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         ours, beam = arguments[:cut], arguments[cut + 1 :]
     if ours[:1] == ["train"]:
         _other("starmill.trainer", [*ours[1:], *beam])
+    if ours[:1] == ["plan"]:
+        _other("starmill.trainer.plan", [*ours[1:], *beam])
     if ours[:1] == ["complete"]:
         _other("starmill.model.complete", [*ours[1:], *beam])
     options = _parser().parse_args(ours)
@@ -47,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="starmill",
         description="Mill source code into tokenized training shards, and train models on them.",
-        epilog="`train` and `complete` have their own help: starmill train --help. Beam's options follow `--`, untouched.",
+        epilog="`train`, `plan` and `complete` have their own help: starmill train --help. Beam's options follow `--`, untouched.",
     )
     parser.add_argument("--version", action="version", version=f"starmill {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -71,7 +73,12 @@ def _parser() -> argparse.ArgumentParser:
             action="store_true",
             help="show the parts that would be made, and stop; of dedup also what each threshold from 0.5 to 0.95 would remove",
         )
-    for name, text in (("train", "train a model on shards"), ("complete", "complete code with a trained model")):
+    others = {
+        "train": "train a model on shards",
+        "plan": "what a training would cost",
+        "complete": "complete code with a trained model",
+    }
+    for name, text in others.items():
         commands.add_parser(name, help=text, add_help=False)
     funnel = commands.add_parser("funnel", help="what each stage kept and dropped, and why")
     funnel.set_defaults(command=_funnel)

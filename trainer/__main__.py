@@ -1,12 +1,18 @@
-"""`starmill train`: train a model on the shards of a workspace."""
+"""`starmill train`: train a model on the shards of a workspace; under torchrun, as one of its ranks."""
 
 import argparse
+import os
 import sys
+import threading
+import time
 from collections.abc import Sequence
+from typing import NoReturn
 
 from starmill.core import recipe
+from starmill.trainer import plan
 from starmill.trainer.config import TrainRecipe
-from starmill.trainer.loop import inputs, plan, train
+from starmill.trainer.inputs import open_inputs
+from starmill.trainer.loop import train
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -16,20 +22,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--workspace", help="where the shards are (default: the recipe's)")
     parser.add_argument("--output", help="where checkpoints, metrics and the model go (default: the recipe's)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the recipe")
-    parser.add_argument("--fresh", action="store_true", help="start again, whatever checkpoints there are")
+    parser.add_argument("--processes", type=int, default=1, help="start this many ranks on this machine (torchrun does more)")
+    parser.add_argument("--fresh", action="store_true", help="start again; removes the checkpoints in --output")
     parser.add_argument("--dry-run", action="store_true", help="show what would be trained, and stop")
     options = parser.parse_args(argv)
+    rank = os.environ.get("RANK")
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # a killed torchrun leaves no rank behind that writes
+        threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
     try:
         values = recipe.override(recipe.read(options.recipe), options.set)
         values |= {k: getattr(options, k) for k in ("workspace", "output") if getattr(options, k)}
         wanted = recipe.build(TrainRecipe, values, where=options.recipe)
         if options.dry_run:
-            print("\n".join(plan(wanted, inputs(wanted))))
+            found = open_inputs(wanted)
+            print("\n".join([*plan.lines(wanted, found.config), *plan.data_lines(wanted, found)]))
             return 0
+        if options.processes > 1 and rank is None:
+            _torchrun(options.processes, wanted.threads, sys.argv[1:] if argv is None else list(argv))
         return train(wanted, options.fresh)
     except (ValueError, RuntimeError, OSError) as error:
-        print(f"starmill: {error}", file=sys.stderr)
+        print(f"starmill: {f'rank {rank}: ' if rank else ''}{error}", file=sys.stderr)
         return 1
+
+
+def _die_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    os._exit(1)
+
+
+def _torchrun(processes: int, threads: int, arguments: list[str]) -> NoReturn:
+    # Another program in this process: signals and the exit status need no passing on. Ranks of one machine talk over loopback.
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    run = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    os.execv(sys.executable, [sys.executable, *run, "-m", "starmill.trainer", *arguments])
 
 
 if __name__ == "__main__":

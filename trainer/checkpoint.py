@@ -1,68 +1,164 @@
-"""Checkpoints: everything that a continued run needs to equal an unbroken one, bit for bit. Written whole or not at all."""
+"""Checkpoints: all that a continued run needs to equal an unbroken one. Each rank writes its pieces; whole, or not at all.
+
+`torch.distributed.checkpoint` lays out the pieces as safetensors with their places in the whole, so that any number of ranks reads
+them, and nothing in them is executed. Dropout is a hash of the step (loop.py) and Adam's step is the step: tensors are all there is.
+"""
 
 import json
 import os
 import shutil
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
+from torch import nn
+from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
 
 from starmill.trainer.data import Position
+from starmill.trainer.parallel import Ranks
 
 TEMPORARY = ".tmp-"
+ROOM = "make room, and run the same command to go on from the one before"
+MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that does not belong to this run; the message names what differs, and the way out."""
+    """A checkpoint that does not belong to this run, or is damaged; the message names what, and the way out."""
 
 
 @dataclass(frozen=True)
 class Meta:
-    """Which run a checkpoint is of, and where in it."""
+    """Which run a checkpoint is of, and where in it: a position for every lane of the batch, whoever had it."""
 
     step: int
     positions: tuple[Position, ...]
     recipe: str
     data: str
+    losses: tuple[float, ...] = ()  # the last ones, by which a spike is told
 
 
-def save(folder: Path, meta: Meta, state: dict[str, Any], keep: int) -> Path:
-    """Write `folder/step-N` with tensors and meta.json, then remove all but the newest `keep`."""
-    temporary, final = folder / f"{TEMPORARY}step-{meta.step:08d}", folder / f"step-{meta.step:08d}"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    torch.save(state, temporary / "state.pt")
-    (temporary / "meta.json").write_text(json.dumps(asdict(meta)))
-    for name in ("state.pt", "meta.json"):
-        with open(temporary / name, "rb") as file:
+class Checkpoints:
+    """The checkpoints of one run, `folder/step-N`; the newest `keep` stay. All ranks call the same methods in the same order.
+
+    `asynchronous` copies the tensors and writes them in a thread while training goes on; `finish` waits for it.
+    """
+
+    def __init__(self, folder: Path, ranks: Ranks, keep: int, asynchronous: bool = False) -> None:
+        """Name the place; nothing is touched."""
+        self._folder, self._ranks, self._keep, self._asynchronous = folder, ranks, keep, asynchronous
+        self._writing: tuple[Meta, Future[Any]] | None = None
+
+    def save(self, meta: Meta, state: dict[str, torch.Tensor]) -> None:
+        """Write a checkpoint, after the one before is whole."""
+        self.finish()
+        temporary = self._temporary(meta)
+        if self._ranks.rank == 0:
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+        self._ranks.wait()
+        writer = HuggingFaceStorageWriter(str(temporary), save_distributed=True)
+        group, alone = self._ranks.writers, self._ranks.world == 1
+        if self._asynchronous:
+            future = state_dict_saver.async_save(state, storage_writer=writer, process_group=group, no_dist=alone)
+            self._writing = meta, cast("Future[Any]", future)
+        else:
+            with _failures(temporary, "written", ROOM):
+                state_dict_saver.save(state, storage_writer=writer, process_group=group, no_dist=alone)
+            self._publish(meta)
+
+    def poll(self) -> None:
+        """Publish what the thread has written by now. Rank 0's part ends last: it hears from all others first."""
+        if self._writing is not None and self._writing[1].done() and self._ranks.rank == 0:
+            self.finish()
+
+    def finish(self) -> None:
+        """Wait for what is being written, and publish it."""
+        if self._writing is not None:
+            meta, future = self._writing
+            self._writing = None
+            with _failures(self._temporary(meta), "written", ROOM):
+                future.result()
+            self._publish(meta)
+
+    def newest(self) -> tuple[Path, Meta] | None:
+        """Return the newest whole checkpoint; what a killed run was writing is removed."""
+        self._ranks.wait()
+        if self._ranks.rank == 0:
+            for leftover in self._folder.glob(f"{TEMPORARY}*"):
+                shutil.rmtree(leftover)
+        for path in reversed(self._whole()):
+            values = json.loads((path / "meta.json").read_text())
+            positions = tuple(Position(**p) for p in values["positions"])
+            return path, Meta(**{**values, "positions": positions, "losses": tuple(values["losses"])})
+        return None
+
+    def clear(self) -> None:
+        """Remove all checkpoints: those of a run that starts again would be in its way."""
+        if self._ranks.rank == 0:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _publish(self, meta: Meta) -> None:
+        if self._ranks.rank != 0:
+            return
+        temporary, final = self._temporary(meta), self._folder / f"step-{meta.step:08d}"
+        with open(temporary / "meta.json", "w") as file:
+            json.dump(asdict(meta), file)
+            file.flush()
             os.fsync(file.fileno())
-    shutil.rmtree(final, ignore_errors=True)
-    os.replace(temporary, final)
-    for old in _finished(folder)[:-keep]:
-        shutil.rmtree(old)
-    return final
+        shutil.rmtree(final, ignore_errors=True)
+        os.replace(temporary, final)
+        for old in self._whole()[: -self._keep]:
+            shutil.rmtree(old)
+
+    def _temporary(self, meta: Meta) -> Path:
+        return self._folder / f"{TEMPORARY}step-{meta.step:08d}"
+
+    def _whole(self) -> list[Path]:
+        return sorted(p for p in self._folder.glob("step-*") if (p / "meta.json").exists())
 
 
-def newest(folder: Path) -> tuple[Path, Meta] | None:
-    """Return the newest whole checkpoint; what a killed run was writing is removed."""
-    for leftover in folder.glob(f"{TEMPORARY}*"):
-        shutil.rmtree(leftover)
-    for path in reversed(_finished(folder)):
-        values = json.loads((path / "meta.json").read_text())
-        return path, Meta(**{**values, "positions": tuple(Position(**p) for p in values["positions"])})
-    return None
-
-
-def load(path: Path, meta: Meta, recipe: str, data: str) -> dict[str, Any]:
-    """Return the tensors of a checkpoint. Raises CheckpointError if it is of another recipe or other data."""
+def check(path: Path, meta: Meta, recipe: str, data: str) -> None:
+    """Raise CheckpointError if the checkpoint is of another recipe or other data."""
     for name, there, here in (("recipe", meta.recipe, recipe), ("data", meta.data, data)):
         if there != here:
             raise CheckpointError(f"{path}: was made with another {name}; go back to it, use --fresh, or another --output")
-    state: dict[str, Any] = torch.load(path / "state.pt", map_location="cpu", weights_only=True)
-    return state
 
 
-def _finished(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.glob("step-*") if (p / "meta.json").exists())
+def state(decoder: nn.Module, adam: torch.optim.AdamW, step: int) -> dict[str, torch.Tensor]:
+    """Return weights and moments by name, as the run's own tensors. Moments that are not there yet are made, after `step` steps."""
+    found = {}
+    for name, parameter in decoder.named_parameters():
+        if not adam.state[parameter]:
+            count = torch.tensor(float(step), device=parameter.device if adam.defaults["fused"] else "cpu")
+            adam.state[parameter] = {"step": count, **{m: torch.zeros_like(parameter.detach()) for m in MOMENTS}}
+        found[f"model.{name}"] = parameter.detach()
+        found |= {f"{moment}.{name}": adam.state[parameter][moment] for moment in MOMENTS}
+    return found
+
+
+def load(path: Path, into: dict[str, torch.Tensor], ranks: Ranks) -> None:
+    """Fill the tensors of `state`, each rank its pieces. Raises CheckpointError for files that are damaged or missing."""
+    reader = HuggingFaceStorageReader(str(path))
+    with _failures(path, "read", "remove it to go on from the one before"):
+        state_dict_loader.load(into, storage_reader=reader, process_group=ranks.writers, no_dist=ranks.world == 1)
+
+
+@contextmanager
+def _failures(path: Path, what: str, fix: str) -> Iterator[None]:
+    # The library raises a BaseException that holds what each rank met, traces and all.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # one process is meant
+        try:
+            yield
+        except CheckpointException as error:
+            causes = sorted({(str(cause).splitlines() or [type(cause).__name__])[0] for cause, _ in error.failures.values()})
+            raise CheckpointError(f"{path}: could not be {what} ({'; '.join(causes)}); {fix}") from None
+        except OSError as error:
+            raise CheckpointError(f"{path}: could not be {what} ({error}); {fix}") from None

@@ -1,9 +1,17 @@
 """The shape of a training recipe; the values are in recipes/train-*.yaml. Tokens, unless a name says otherwise."""
 
+import json
 from dataclasses import dataclass, field
 from typing import Literal
 
+from starmill.core import recipe
 from starmill.model.config import ModelConfig
+
+# A run may go on with other values of these: on other ranks, saved elsewhere. Sums then round otherwise, and nothing else changes.
+UNLEARNED = (
+    "workspace output hardware device threads log_every checkpoint_every keep_checkpoints asynchronous_checkpoints spike "
+    "data.micro_batch data.prefetch parallel.tensor parallel.recompute parallel.compile"
+).split(" ")
 
 
 @dataclass(frozen=True)
@@ -36,36 +44,66 @@ class Model:
 
 @dataclass(frozen=True)
 class Fim:
-    """Fill in the middle (StarCoder2, section 5.1): `rate` of documents, `file_rate` of their files, `spm_rate` of those as SPM."""
+    """Fill in the middle (StarCoder2, section 5.1): `rate` of documents, `file_rate` of their files, `spm_rate` of those as SPM.
 
+    Only documents of `sources` are touched: issues, prose and the like are read from left to right.
+    """
+
+    sources: tuple[str, ...] = ("code",)
     rate: float = 0.5
     file_rate: float = 0.5
     spm_rate: float = 0.5
 
     def __post_init__(self) -> None:
         """Refuse what is no rate."""
-        for name, value in vars(self).items():
-            if not 0 <= value <= 1:
-                raise ValueError(f"fim.{name}={value}: must be from 0 to 1")
+        for name in ("rate", "file_rate", "spm_rate"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"fim.{name}={getattr(self, name)}: must be from 0 to 1")
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """How often an epoch has a unit: its source's factor, and for code its language's too. 0.4: another 40 % each epoch; 2: twice.
+
+    `caps` are tokens of code in a language that an epoch has at most, as StarCoder2 capped Java and JSON (paper, section 4).
+    """
+
+    sources: dict[str, float] = field(default_factory=dict)
+    other_sources: float = 1.0
+    languages: dict[str, float] = field(default_factory=dict)
+    other_languages: float = 1.0
+    caps: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be a factor, or is meant as percent."""
+        factors = {"other_sources": self.other_sources, "other_languages": self.other_languages}
+        factors |= {f"{kind}.{n}": v for kind in ("sources", "languages") for n, v in getattr(self, kind).items()}
+        for name, value in factors.items():
+            if not 0 <= value <= 100:
+                raise ValueError(f"mixture.{name}={value}: must be from 0 to 100 times an epoch")
+        for name, value in self.caps.items():
+            if not value > 0:
+                raise ValueError(f"mixture.caps.{name}={value}: must be above 0 tokens")
 
 
 @dataclass(frozen=True)
 class Data:
-    """A step takes micro_batch * accumulation windows of sequence_length."""
+    """A step takes `batch` windows of sequence_length, shared out over the ranks, `micro_batch` of them at a time on each."""
 
     sequence_length: int
+    batch: int
     micro_batch: int
-    accumulation: int = 1
     unit_tokens: int = 65_536  # repositories are shuffled as runs of whole files of about this size
     mask_documents: bool = False  # StarCoder let attention cross documents
     held_out: float = 0.02  # of repositories, never trained on
     held_out_windows: int = 64
     prefetch: int = 4  # batches made ahead
+    mixture: Mixture = field(default_factory=Mixture)
     fim: Fim = field(default_factory=Fim)
 
     def __post_init__(self) -> None:
         """Refuse sizes that give no batch."""
-        for name in ("sequence_length", "micro_batch", "accumulation", "unit_tokens", "prefetch"):
+        for name in ("sequence_length", "batch", "micro_batch", "unit_tokens", "prefetch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"data.{name}={getattr(self, name)}: must be at least 1")
         if not 0 <= self.held_out < 1:
@@ -84,6 +122,49 @@ class AdamW:
     epsilon: float = 1e-8
     weight_decay: float = 0.1
     clip: float = 1.0
+    z_loss: float = 0.0  # times the mean square of the logits' log-sum-exp (PaLM, section 5, has 1e-4)
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """How ranks share the work, and where each trades speed for memory. How many ranks there are is torchrun's word.
+
+    `precision` is that of matrix products and of the weights that travel; weights, optimizer and losses stay float32.
+    """
+
+    tensor: int = 1  # ranks that share each matrix; groups of them share out the batch and the weights (FSDP)
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 on a GPU
+    reductions: Literal["float32", "bfloat16"] = "float32"  # of gradients, over ranks
+    recompute: bool = False  # a block's activations a second time, in its backward pass, instead of keeping them
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse no ranks."""
+        if self.tensor < 1:
+            raise ValueError(f"parallel.tensor={self.tensor}: must be at least 1")
+
+    def precision_on(self, device: str) -> str:
+        """Return the name of the type that a device of this kind computes in."""
+        return self.precision if self.precision != "auto" else "bfloat16" if device == "cuda" else "float32"
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """The devices, for MFU and the plan: what one can do at the precision of the run, what it is expected to do, what it draws."""
+
+    peak_tflops: float
+    devices: int = 1
+    memory_gb: float = 80.0
+    mfu: float = 0.4
+    watts: float = 400.0
+    pue: float = 1.0  # what the building draws for each watt of a device
+    kg_co2_per_kwh: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what nothing can be divided by."""
+        for name in ("peak_tflops", "devices", "memory_gb", "mfu", "watts"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"hardware.{name}={getattr(self, name)}: must be above 0")
 
 
 @dataclass(frozen=True)
@@ -96,8 +177,12 @@ class TrainRecipe:
     data: Data
     optimizer: AdamW
     steps: int
+    parallel: Parallel = field(default_factory=Parallel)
+    hardware: Hardware | None = None
+    spike: float = 3.0  # a loss this far above the median of the last 50 stops the run, as one that is no number does
     checkpoint_every: int = 1000
     keep_checkpoints: int = 2
+    asynchronous_checkpoints: bool = False  # written by a thread while training goes on, for a copy of the state in main memory
     log_every: int = 10
     seed: int = 0
     threads: int = (
@@ -114,3 +199,25 @@ class TrainRecipe:
             raise ValueError(
                 f"data.sequence_length={self.data.sequence_length} is above model.max_positions={self.model.max_positions}"
             )
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Tokens of one optimizer step."""
+        return self.data.sequence_length * self.data.batch
+
+    def accumulation(self, data_ranks: int) -> int:
+        """Return how many micro-batches each of `data_ranks` takes a step. Raises ValueError if they do not come out even."""
+        if self.data.batch % (data_ranks * self.data.micro_batch):
+            raise ValueError(
+                f"data.batch={self.data.batch} is no multiple of data.micro_batch={self.data.micro_batch} times {data_ranks} data "
+                "ranks; change one of them"
+            )
+        return self.data.batch // (data_ranks * self.data.micro_batch)
+
+    def identity(self) -> str:
+        """Return a digest of all that changes what is learned: not where things lie, nor how the work is shared out."""
+        values = json.loads(recipe.canonical(self))
+        for key in UNLEARNED:
+            section, _, name = key.rpartition(".")
+            del (values[section] if section else values)[name]
+        return recipe.digest(values)

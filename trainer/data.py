@@ -1,27 +1,30 @@
 """Shards to batches: units in an order shuffled by the seed, FIM, packing, and a position that a checkpoint saves exactly.
 
-A unit is a run of whole files of one repository (about `unit_tokens`), so that one large repository does not fill the first
-thousand batches. Units of an epoch are permuted, rewritten by FIM and laid end to end; a window takes sequence_length + 1 tokens
-and shares its last one with the next window. The order is a function of the seed alone: workers and ranks can only share it out.
+The units of an epoch, each as often as its weight says, are permuted, rewritten by FIM and laid end to end on `batch` lanes; a
+window takes sequence_length + 1 tokens and shares its last one with the next window. The order is a function of the seed alone,
+computed place by place: an epoch takes no memory, and workers and ranks can only share it out.
 """
 
+import math
 import queue
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
 
 import numpy as np
 
 from starmill.core import seeds
-from starmill.core.shards import ShardReader
 from starmill.core.tokenizer import Tokenizer
 from starmill.trainer import fim
 from starmill.trainer.config import Data
+from starmill.trainer.units import Units
 
 
 @dataclass(frozen=True)
 class Position:
-    """The next token of a lane: `offset` tokens into its unit number `index` of the epoch."""
+    """The next token of a lane: `offset` tokens into the unit at its place `index` of the epoch."""
 
     epoch: int = 0
     index: int = 0
@@ -29,131 +32,137 @@ class Position:
 
 
 @dataclass(frozen=True)
-class Unit:
-    """Tokens [start, end) of a document and the files in them: (number, path, content_id, start, end), relative to the document."""
+class Piece:
+    """Tokens of a window that come from one unit, from `offset` of its rewritten tokens on."""
 
-    shard: int
-    document: int
-    repo_name: str
-    start: int
-    end: int
-    files: tuple[tuple[int, str, str, int, int], ...]
-    files_in_document: int
-    is_code: bool
+    ids: np.ndarray
+    unit: int
+    offset: int
 
 
 @dataclass(frozen=True)
 class Batch:
     """`tokens` int64 [windows, sequence_length + 1]; `documents` numbers the unit of each token, `positions` counts within it.
 
-    `following` is where every lane goes on after this batch.
+    `units` are the numbers of all units in it, `following` is where each lane goes on after it.
     """
 
     tokens: np.ndarray
     documents: np.ndarray
     positions: np.ndarray
-    units: tuple[Unit, ...]
+    units: tuple[int, ...]
     following: tuple[Position, ...]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Corpus:
-    """All units of some shards."""
+    """All that is read in training, or held out from it."""
 
-    shards: Sequence[ShardReader]
-    units: list[Unit]
+    units: Units
     tokenizer: Tokenizer
     options: Data
     seed: int
 
-    def order(self, epoch: int) -> np.ndarray:
-        """Return the permutation of the units in an epoch: 8 bytes a unit."""
-        return seeds.generator(self.seed, "unit_order", epoch).permutation(len(self.units))
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        return self.units.weights(self.options.mixture)
 
-    def ids(self, unit: Unit, epoch: int) -> np.ndarray:
-        """Return the ids of a unit, with FIM where the seed wants it."""
-        tokens = self.shards[unit.shard].tokens(unit.document)
-        pieces, at = [], unit.start
-        name = f"{unit.shard}:{unit.document}"
-        for number, _, _, start, end in unit.files if unit.is_code else ():
-            if fim.is_chosen(self.options.fim, self.seed, epoch, name, number, unit.files_in_document):
-                chunk = fim.rewrite(tokens[start:end], self.tokenizer, self.options.fim, self.seed, epoch, name, number)
+    @cached_property
+    def _copies(self) -> int:
+        # An epoch has this many places for each unit; a unit of less weight leaves some of its places empty.
+        heaviest = math.ceil(self._weights.max()) if len(self.units) else 0
+        if heaviest < 1:
+            raise ValueError("there are no documents to read; check data.held_out, data.mixture and the shards")
+        return heaviest
+
+    def epoch_tokens(self) -> float:
+        """Return how many tokens an epoch has, before FIM's sentinels."""
+        places = self.units.places
+        return float(((places["end"] - places["start"]) * self._weights).sum())
+
+    def at(self, epoch: int, place: int) -> tuple[int, int] | None:
+        """Return (unit, copy) at a place of an epoch, or None where nothing stands."""
+        order = seeds.Permutation(len(self.units) * self._copies, self.seed, "unit_order", epoch)
+        unit, copy = divmod(order[place], self._copies)
+        whole, rest = divmod(float(self._weights[unit]), 1.0)
+        if copy < whole or (copy == whole and seeds.uniform(self.seed, "unit_share", epoch, unit) < rest):
+            return unit, copy
+        return None
+
+    def ids(self, number: int, epoch: int, copy: int = 0) -> np.ndarray:
+        """Return the uint16 ids of a unit, with FIM where the seed wants it; each copy in an epoch is cut elsewhere."""
+        unit, options = self.units[number], self.options.fim
+        tokens = self.units.shards[unit.shard].tokens(unit.document)
+        pieces, at, name, turn = [], unit.start, f"{unit.shard}:{unit.document}", epoch * self._copies + copy
+        spans, files = self.units.spans(unit) if unit.source in options.sources else ([], 0)
+        for file, start, end in spans:
+            if fim.is_chosen(options, self.seed, turn, name, file, files):
+                chunk = fim.rewrite(tokens[start:end], self.tokenizer, options, self.seed, turn, name, file)
                 pieces += [tokens[at:start], chunk]
                 at = end
         return np.concatenate([*pieces, tokens[at : unit.end]]) if pieces else tokens[unit.start : unit.end]
 
-    @property
-    def lanes(self) -> int:
-        """Windows in a step."""
-        return self.options.micro_batch * self.options.accumulation
-
-    def windows(self, lane: int, position: Position) -> Iterator[tuple[list[tuple[np.ndarray, Unit, int]], Position]]:
-        """Yield for ever, from `position` on: the pieces (ids, unit, offset in the unit) of a window, and where the next starts."""
-        if not self.units:
-            raise ValueError("there are no documents to read; check data.held_out and the shards")
-        at, order = position, self.order(position.epoch)
-        share = max(1, -(-(len(self.units) - lane) // self.lanes))
-        key, ids = (-1, -1), np.zeros(0, np.uint16)
+    def windows(self, lane: int, position: Position) -> Iterator[tuple[list[Piece], Position]]:
+        """Yield for ever, from `position` on: the pieces of a window, and where the next one starts."""
+        lanes, places = self.options.batch, len(self.units) * self._copies
+        share = max(1, -(-(places - lane) // lanes))
+        at, key, ids = position, (-1, -1), np.zeros(0, np.uint16)
         while True:
-            pieces: list[tuple[np.ndarray, Unit, int]] = []
+            pieces: list[Piece] = []
             missing, last = self.options.sequence_length + 1, at
             while missing:
                 if at.index == share:
                     at = Position(at.epoch + 1)
-                    order = self.order(at.epoch)
-                unit = self.units[order[(lane + at.index * self.lanes) % len(order)]]
-                if key != (at.epoch, at.index):
-                    key, ids = (at.epoch, at.index), self.ids(unit, at.epoch)
-                piece = ids[at.offset : at.offset + missing]
-                if len(piece):
-                    pieces.append((piece, unit, at.offset))
-                    last = Position(at.epoch, at.index, at.offset + len(piece) - 1)
-                    missing -= len(piece)
+                here = self.at(at.epoch, (lane + at.index * lanes) % places)
+                if here is not None:
+                    if key != (at.epoch, at.index):
+                        key, ids = (at.epoch, at.index), self.ids(here[0], at.epoch, here[1])
+                    taken = ids[at.offset : at.offset + missing]
+                    if len(taken):
+                        pieces.append(Piece(taken, here[0], at.offset))
+                        last = Position(at.epoch, at.index, at.offset + len(taken) - 1)
+                        missing -= len(taken)
                 at = Position(at.epoch, at.index + 1)
             yield pieces, last
             at = last  # the window's last token is the next one's first
 
-    def batches(self, positions: Sequence[Position] = ()) -> Iterator[Batch]:
-        """Yield micro-batches for ever, from where the lanes are on (the start, if none are given)."""
-        following = list(positions) or [Position()] * self.lanes
-        windows = [self.windows(lane, at) for lane, at in enumerate(following)]
+    def batches(self, positions: Sequence[Position] = (), rank: int = 0, ranks: int = 1) -> Iterator[Batch]:
+        """Yield for ever the micro-batches of one of `ranks` equal shares of the lanes.
+
+        `positions` is where all lanes go on (the start, if none are given); `following` of a batch is that of this share's lanes.
+        """
+        share = self.options.batch // ranks
+        following = list(positions or [Position()] * self.options.batch)[rank * share : (rank + 1) * share]
+        windows = [self.windows(rank * share + i, at) for i, at in enumerate(following)]
         while True:
-            for first in range(0, self.lanes, self.options.micro_batch):
+            for first in range(0, share, self.options.micro_batch):
                 rows = []
-                for lane in range(first, first + self.options.micro_batch):
-                    pieces, following[lane] = next(windows[lane])
+                for i in range(first, first + self.options.micro_batch):
+                    pieces, following[i] = next(windows[i])
                     rows.append(pieces)
                 yield _batch(rows, tuple(following))
 
+    def sample(self, count: int, rank: int, ranks: int) -> Iterator[tuple[Batch, np.ndarray]]:
+        """Yield this rank's share of `count` windows in micro-batches, and the language of each token [counted, sequence_length + 1].
 
-def units(shards: Sequence[ShardReader], unit_tokens: int) -> list[Unit]:
-    """Cut every document into units at file boundaries; a file larger than `unit_tokens` is a unit alone."""
-    found: list[Unit] = []
-    for number, shard in enumerate(shards):
-        for row in shard.table.to_pylist():
-            files = [
-                (i, f["path"], f["content_id"], f["token_start"], f["token_start"] + f["token_count"])
-                for i, f in enumerate(row["files"])
-            ]
-            # A unit starts with the <file_sep> before its first file; the first one with whatever opens the document.
-            starts = [0]
-            for i in range(1, len(files)):
-                if files[i][4] - starts[-1] > unit_tokens:
-                    starts.append(files[i][3] - 1)
-            for start, end in zip(starts, [*starts[1:], row["token_count"]], strict=True):
-                inside = tuple(f for f in files if start <= f[3] and f[4] <= end)
-                is_code = row["source"] == "code"
-                found.append(Unit(number, row["document"], row["repo_name"], start, end, inside, len(files), is_code))
-    return found
-
-
-def split(found: Sequence[Unit], held_out: float, seed: int) -> tuple[list[Unit], list[Unit]]:
-    """Return (training, held-out) units; a repository is wholly in one of them, by a hash of its name."""
-    train: list[Unit] = []
-    held: list[Unit] = []
-    for unit in found:
-        (held if seeds.uniform(seed, "held_out", unit.repo_name) < held_out else train).append(unit)
-    return train, held
+        The windows come from as many places as there are, and are the same for any number of ranks; each takes as many batches, of
+        which only the first `counted` windows count. Languages (indexes into `units.names`) are right without FIM only.
+        """
+        lanes = min(count, len(self.units))
+        spread = replace(self, options=replace(self.options, batch=lanes))
+        turns = [-(-(count - lane) // lanes) for lane in range(lanes)]
+        rows = [
+            pieces for lane in range(rank, lanes, ranks) for pieces, _ in islice(spread.windows(lane, Position()), turns[lane])
+        ]
+        share = max(sum(turns[r::ranks]) for r in range(ranks))
+        filler = rows[:1] or [next(spread.windows(0, Position()))[0]]
+        for first in range(0, share, self.options.micro_batch):
+            size = min(self.options.micro_batch, share - first)
+            chosen = rows[first : first + size]
+            languages = [self.units.languages(self.units[p.unit], p.offset, len(p.ids)) for pieces in chosen for p in pieces]
+            length = self.options.sequence_length + 1
+            counted = np.concatenate([*languages, np.zeros(0, np.int16)]).reshape(len(chosen), length)
+            yield _batch([*chosen, *filler * (size - len(chosen))], ()), counted
 
 
 def prefetched(batches: Iterator[Batch], ahead: int) -> Iterator[Batch]:
@@ -186,11 +195,11 @@ def prefetched(batches: Iterator[Batch], ahead: int) -> Iterator[Batch]:
         stop.set()
 
 
-def _batch(rows: list[list[tuple[np.ndarray, Unit, int]]], following: tuple[Position, ...]) -> Batch:
+def _batch(rows: list[list[Piece]], following: tuple[Position, ...]) -> Batch:
     def joined(arrays: list[np.ndarray]) -> np.ndarray:
         return np.concatenate(arrays).astype(np.int64)
 
-    tokens = np.stack([joined([ids for ids, _, _ in pieces]) for pieces in rows])
-    documents = np.stack([joined([np.full(len(ids), i) for i, (ids, _, _) in enumerate(pieces)]) for pieces in rows])
-    positions = np.stack([joined([np.arange(len(ids)) for ids, _, _ in pieces]) for pieces in rows])
-    return Batch(tokens, documents, positions, tuple(unit for pieces in rows for _, unit, _ in pieces), following)
+    tokens = np.stack([joined([p.ids for p in pieces]) for pieces in rows])
+    documents = np.stack([joined([np.full(len(p.ids), i) for i, p in enumerate(pieces)]) for pieces in rows])
+    positions = np.stack([joined([np.arange(len(p.ids)) for p in pieces]) for pieces in rows])
+    return Batch(tokens, documents, positions, tuple(p.unit for pieces in rows for p in pieces), following)

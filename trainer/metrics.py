@@ -1,80 +1,121 @@
-"""What a run says: a JSON line a step, and lines or a bar for people. Only metrics.jsonl is meant for programs."""
+"""What a run says: a JSON line a step, lines or a bar for people, and TensorBoard's events where it is installed.
+
+Only metrics.jsonl is meant for programs. One rank speaks; its memory and waiting stand for all.
+"""
 
 import json
 import os
+import resource
 import sys
 import time
+from collections import deque
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from starmill.model.config import ModelConfig
+from starmill.trainer.config import TrainRecipe
+from starmill.trainer.parallel import Ranks
+from starmill.trainer.plan import flops_per_token
+from starmill.trainer.step import HeldOut
+
+RECENT = 20  # steps that the rate is taken over
+
 
 class Metrics:
-    """Writes output/metrics.jsonl from `step` on, and shows every `log_every`th step. A context manager."""
+    """Writes output/metrics.jsonl from `step` on, and shows every `log_every`th step. Ranks other than the first say nothing."""
 
-    def __init__(self, path: Path, step: int, steps: int, log_every: int, tokens_per_step: int) -> None:
-        """Drop what an interrupted run wrote after the checkpoint at `step`: those steps come again."""
-        self._steps, self._log_every, self._tokens = steps, log_every, tokens_per_step
-        lines = path.read_text().splitlines() if step and path.exists() else []
-        kept = [line for line in lines if _step(line) <= step]
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text("".join(f"{line}\n" for line in kept))
-        os.replace(temporary, path)
-        self._file = open(path, "a", buffering=1)  # noqa: SIM115 - closed by __exit__
-        self._first, self._started = step, time.monotonic()
-        self._bar = None
-        if sys.stderr.isatty():
-            columns = (
-                TextColumn("train"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                TextColumn("{task.description}"),
-            )
-            self._bar = Progress(*columns, console=Console(stderr=True))
-            self._task = self._bar.add_task("", total=steps, completed=step)
+    def __init__(self, output: Path, step: int, options: TrainRecipe, config: ModelConfig, ranks: Ranks) -> None:
+        """Name the place; nothing is touched."""
+        self._output, self._first, self._options, self._ranks = output, step, options, ranks
+        self._flops_per_token = flops_per_token(config, options.data.sequence_length)
+        self._open = ExitStack()
+        self._bar: Progress | None = None
+        self._board: Any = None
+        self._times: deque[float] = deque(maxlen=RECENT + 1)
 
     def __enter__(self) -> "Metrics":
-        """Start the bar."""
-        if self._bar:
-            self._bar.start()
+        """Drop what an interrupted run wrote after its checkpoint, for those steps come again, and start the clock."""
+        self._times.append(time.monotonic())
+        if self._ranks.rank != 0:
+            return self
+        self._output.mkdir(parents=True, exist_ok=True)
+        path = self._output / "metrics.jsonl"
+        lines = path.read_text().splitlines() if self._first and path.exists() else []
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text("".join(f"{line}\n" for line in lines if _step(line) <= self._first))
+        os.replace(temporary, path)
+        self._file = self._open.enter_context(open(path, "a", buffering=1))
+        self._board = _tensorboard(self._output / "tensorboard", self._first)
+        if self._board is not None:
+            self._open.callback(self._board.close)
+        if sys.stderr.isatty():
+            columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+            self._bar = self._open.enter_context(Progress(TextColumn("train"), *columns, console=Console(stderr=True)))
+            self._task = self._bar.add_task("", total=self._options.steps, completed=self._first)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Stop the bar and close the file."""
-        if self._bar:
-            self._bar.stop()
-        self._file.close()
+        """Stop the bar and close the files."""
+        self._open.close()
 
-    def step(self, step: int, loss: float, lr: float, norm: float) -> None:
-        """Record one optimizer step."""
-        seconds = time.monotonic() - self._started
-        rate = (step - self._first) * self._tokens / max(seconds, 1e-9)
-        self._write(
-            step=step, loss=loss, lr=lr, gradient_norm=norm, tokens=step * self._tokens, tokens_per_second=round(rate, 1)
-        )
-        eta = (self._steps - step) * self._tokens / max(rate, 1e-9)
+    def step(self, step: int, loss: float, lr: float, norm: float, wait: float) -> None:
+        """Record one optimizer step, in which the first rank waited `wait` seconds for data."""
+        self._times.append(time.monotonic())
+        if self._ranks.rank != 0:
+            return
+        steps, tokens = self._options.steps, self._options.tokens_per_step
+        seconds = max(self._times[-1] - self._times[0], 1e-9)
+        rate = (len(self._times) - 1) * tokens / seconds
         said = f"loss {loss:.4f}  lr {lr:.2e}  {rate:,.0f} tokens/s"
+        values = {"loss": loss, "lr": lr, "gradient_norm": norm, "tokens": step * tokens, "tokens_per_second": round(rate, 1)}
+        hardware = self._options.hardware
+        if hardware is not None:
+            values["mfu"] = rate * self._flops_per_token / (hardware.peak_tflops * 1e12 * self._ranks.world)
+            said += f"  {values['mfu']:.1%} MFU"
+        self._write(step, **values, memory_gb=round(self._memory(), 3), data_wait=round(wait, 4))
         if self._bar:
             self._bar.update(self._task, completed=step, description=said)
-        elif step % self._log_every == 0 or step in (1, self._steps):
-            print(f"step {step}/{self._steps}  {said}  eta {int(eta // 60)}:{int(eta % 60):02d}", file=sys.stderr, flush=True)
+        elif step % self._options.log_every == 0 or step in (1, steps):
+            eta = (steps - step) * tokens / rate
+            self.say(f"step {step}/{steps}  {said}  eta {int(eta // 60)}:{int(eta % 60):02d}")
 
-    def held_out(self, step: int, loss: float) -> None:
-        """Record the loss on repositories that are never trained on."""
-        self._write(step=step, held_out_loss=loss)
-        say(f"held-out loss {loss:.4f} after {step} steps")
+    def held_out(self, step: int, found: HeldOut | None) -> None:
+        """Record the loss on repositories that are never trained on; None if there are none."""
+        if found is not None and self._ranks.rank == 0:
+            self._write(step, held_out_loss=found.loss, held_out_loss_by_language=found.by_language)
+            languages = "  ".join(f"{name} {loss:.3f}" for name, loss in found.by_language.items())
+            self.say(f"held-out loss {found.loss:.4f} after {step} steps: {languages}")
 
-    def _write(self, **values: Any) -> None:
-        self._file.write(json.dumps(values) + "\n")
+    def say(self, line: str) -> None:
+        """Print one line for people."""
+        if self._ranks.rank == 0:
+            print(line, file=sys.stderr, flush=True)
+
+    def _memory(self) -> float:
+        if self._ranks.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self._ranks.device) / 1e9
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+    def _write(self, step: int, **values: Any) -> None:
+        self._file.write(json.dumps({"step": step, **values}) + "\n")
+        if self._board is not None:
+            for name, value in values.items():
+                for key, number in value.items() if isinstance(value, dict) else ((None, value),):
+                    self._board.add_scalar(f"{name}/{key}" if key else name, number, step)
 
 
-def say(line: str) -> None:
-    """Print one line for people."""
-    print(line, file=sys.stderr, flush=True)
+def _tensorboard(folder: Path, step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:  # not installed: metrics.jsonl has it all
+        return None
+    return SummaryWriter(str(folder), purge_step=step + 1)
 
 
 def _step(line: str) -> int:

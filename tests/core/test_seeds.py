@@ -1,6 +1,7 @@
 """Seeds: the same everywhere and always, different for different keys, uniform."""
 
 import numpy as np
+import pytest
 
 from starmill.core import seeds
 
@@ -30,3 +31,22 @@ def test_generators_are_independent_of_each_other() -> None:
     first = seeds.generator(0, "x", 1).random(4)
     seeds.generator(0, "x", 2).random(4)
     assert (first == seeds.generator(0, "x", 1).random(4)).all()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 16, 17, 1000, 4097])
+def test_a_permutation_is_one(size: int) -> None:
+    made = seeds.Permutation(size, 0, "order", 1)
+    assert sorted(made[i] for i in range(size)) == list(range(size))
+    with pytest.raises(IndexError):
+        made[size]
+    with pytest.raises(IndexError):
+        made[-1]
+
+
+def test_permutations_differ_by_key_and_put_anything_anywhere() -> None:
+    size, tries = 11, 4000
+    table = np.array([[seeds.Permutation(size, seed, "order")[i] for i in range(size)] for seed in range(tries)])
+    for counts in (np.bincount(column, minlength=size) for column in table.T):
+        # chi-squared with 10 degrees of freedom: 35 is its one in ten thousand
+        assert ((counts - tries / size) ** 2 / (tries / size)).sum() < 35
+    assert seeds.Permutation(2**62, 0, "order")[5] != seeds.Permutation(2**62, 0, "other")[5]

@@ -24,7 +24,7 @@ RECIPE: dict[str, Any] = {
         "max_positions": 64,
         "sliding_window": 16,
     },
-    "data": {"sequence_length": 32, "micro_batch": 4, "unit_tokens": 64, "held_out": 0.1, "held_out_windows": 4},
+    "data": {"sequence_length": 32, "batch": 4, "micro_batch": 4, "unit_tokens": 64, "held_out": 0.1, "held_out_windows": 4},
     "optimizer": {"lr": 3e-3, "min_lr": 3e-4, "warmup_steps": 2},
 }
 

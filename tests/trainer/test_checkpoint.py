@@ -1,52 +1,103 @@
-"""Checkpoints are whole or not there, and belong to one recipe and one set of data."""
+"""Checkpoints are whole or not there, belong to one recipe and one set of data, and run nothing when they are read."""
 
+import pickle
 from pathlib import Path
 
 import pytest
 import torch
 
 from starmill.trainer import checkpoint
-from starmill.trainer.checkpoint import CheckpointError, Meta
+from starmill.trainer.checkpoint import CheckpointError, Checkpoints, Meta
+from starmill.trainer.config import AdamW
 from starmill.trainer.data import Position
+from starmill.trainer.optim import optimizer
+from starmill.trainer.parallel import Ranks
+
+ALONE = Ranks(torch.device("cpu"))
 
 
 def meta(step: int) -> Meta:
     return Meta(step, (Position(1, 2, 3), Position(0, step, 0)), "recipe", "data")
 
 
-def test_round_trip_and_how_many_stay(tmp_path: Path) -> None:
-    for step in (5, 10, 100):
-        checkpoint.save(tmp_path, meta(step), {"model": {"w": torch.tensor([step])}}, keep=2)
+def trained(steps: int) -> tuple[torch.nn.Linear, torch.optim.AdamW]:
+    torch.manual_seed(1)
+    linear = torch.nn.Linear(3, 2)
+    adam = optimizer(linear, AdamW(lr=1e-2, min_lr=0, warmup_steps=0))
+    for _ in range(steps):
+        step(linear, adam)
+    return linear, adam
+
+
+def step(linear: torch.nn.Linear, adam: torch.optim.AdamW) -> None:
+    linear(torch.arange(3.0)).square().sum().backward()
+    adam.step()
+    adam.zero_grad()
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_loaded_one_goes_on_bit_for_bit(tmp_path: Path, asynchronous: bool) -> None:
+    kept = Checkpoints(tmp_path, ALONE, 2, asynchronous)
+    linear, adam = trained(5)
+    kept.save(meta(5), checkpoint.state(linear, adam, 5))
+    step(linear, adam)  # while a thread may be writing: it has a copy
+    kept.finish()
+    found = kept.newest()
+    assert found is not None and found[1] == meta(5)
+    other, others_adam = trained(0)
+    checkpoint.load(found[0], checkpoint.state(other, others_adam, 5), ALONE)
+    step(other, others_adam)
+    assert all(torch.equal(a, b) for a, b in zip(linear.parameters(), other.parameters(), strict=True))
+
+
+def test_how_many_stay(tmp_path: Path) -> None:
+    kept = Checkpoints(tmp_path, ALONE, keep=2)
+    for n in (5, 10, 100):
+        kept.save(meta(n), {"model.w": torch.tensor([n])})
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000010", "step-00000100"]
-    found = checkpoint.newest(tmp_path)
+    found = kept.newest()
     assert found is not None and found[1] == meta(100)
-    assert checkpoint.load(*found, "recipe", "data")["model"]["w"].tolist() == [100]
+    into = {"model.w": torch.tensor([0])}
+    checkpoint.load(found[0], into, ALONE)
+    assert into["model.w"].tolist() == [100]
+    kept.clear()
+    assert kept.newest() is None
 
 
 def test_a_half_written_one_is_not_there(tmp_path: Path) -> None:
-    assert checkpoint.newest(tmp_path / "none") is None
-    checkpoint.save(tmp_path, meta(5), {}, keep=2)
+    assert Checkpoints(tmp_path / "none", ALONE, 2).newest() is None
+    kept = Checkpoints(tmp_path, ALONE, 2)
+    kept.save(meta(5), {"model.w": torch.zeros(1)})
     (tmp_path / ".tmp-step-00000010").mkdir()
-    (tmp_path / ".tmp-step-00000010/state.pt").write_bytes(b"half")
-    found = checkpoint.newest(tmp_path)
+    (tmp_path / ".tmp-step-00000010/half.safetensors").write_bytes(b"half")
+    found = kept.newest()
     assert found is not None and found[1].step == 5
     assert [p.name for p in tmp_path.iterdir()] == ["step-00000005"]
 
 
 def test_of_another_run(tmp_path: Path) -> None:
-    path = checkpoint.save(tmp_path, meta(5), {}, keep=2)
     with pytest.raises(CheckpointError, match=r"another recipe.*--fresh"):
-        checkpoint.load(path, meta(5), "other", "data")
+        checkpoint.check(tmp_path, meta(5), "other", "data")
     with pytest.raises(CheckpointError, match="another data"):
-        checkpoint.load(path, meta(5), "recipe", "other")
+        checkpoint.check(tmp_path, meta(5), "recipe", "other")
+    checkpoint.check(tmp_path, meta(5), "recipe", "data")
 
 
-def test_pickled_code_is_not_run(tmp_path: Path) -> None:
+def test_damage_is_named_and_nothing_is_executed(tmp_path: Path) -> None:
     class Evil:
         def __reduce__(self):
-            return print, ("run",)
+            return (tmp_path / "run").touch, ()
 
-    path = checkpoint.save(tmp_path, meta(5), {}, keep=2)
-    torch.save({"model": Evil()}, path / "state.pt")
-    with pytest.raises(Exception, match=r"[Ww]eights"):
-        checkpoint.load(path, meta(5), "recipe", "data")
+    kept = Checkpoints(tmp_path, ALONE, 2)
+    kept.save(meta(5), {"model.w": torch.zeros(1)})
+    path = tmp_path / "step-00000005"
+    (weights,) = path.glob("*.safetensors")
+    assert {p.name for p in path.iterdir()} == {"meta.json", weights.name}, "no pickle among them"
+    for damage in (weights.read_bytes()[:-1], pickle.dumps(Evil())):
+        weights.write_bytes(damage)
+        with pytest.raises(CheckpointError, match=r"step-00000005: could not be read .*remove it"):
+            checkpoint.load(path, {"model.w": torch.zeros(1)}, ALONE)
+    assert not (tmp_path / "run").exists()
+    weights.unlink()
+    with pytest.raises(CheckpointError, match="could not be read"):
+        checkpoint.load(path, {"model.w": torch.zeros(1)}, ALONE)

@@ -18,7 +18,7 @@ GOOD = {
         "positions": "rope",
         "max_positions": 64,
     },
-    "data": {"sequence_length": 16, "micro_batch": 2},
+    "data": {"sequence_length": 16, "batch": 4, "micro_batch": 2},
     "optimizer": {"lr": "1e-3", "min_lr": 1e-4, "warmup_steps": 2},
 }
 
@@ -28,6 +28,9 @@ GOOD = {
     [
         ("steps=0", "steps=0"),
         ("data.micro_batch=0", "data.micro_batch=0"),
+        ("data.batch=0", "data.batch=0"),
+        ("parallel.tensor=0", "parallel.tensor=0"),
+        ("parallel.precision=fp8", "not one of auto, float32, bfloat16"),
         ("data.held_out=1.0", r"data.held_out=1\.0"),
         ("data.fim.rate=1.5", r"fim\.rate=1\.5"),
         ("data.sequence_length=65", "sequence_length=65 is above model.max_positions=64"),
@@ -48,3 +51,27 @@ def test_the_vocabulary_is_the_tokenizers_or_larger() -> None:
     assert large.config(300).vocab_size == 512
     with pytest.raises(ValueError, match=r"vocab_size=512 is smaller than the tokenizer's 600"):
         large.config(600)
+
+
+def test_a_batch_is_shared_out_evenly_or_refused() -> None:
+    options = recipe.build(TrainRecipe, GOOD)
+    assert options.tokens_per_step == 64
+    assert [options.accumulation(n) for n in (1, 2)] == [2, 1]
+    with pytest.raises(ValueError, match=r"data.batch=4 is no multiple of data.micro_batch=2 times 4 data ranks"):
+        options.accumulation(4)
+
+
+def test_identity_is_what_is_learned() -> None:
+    def identity(change: str) -> str:
+        return recipe.build(TrainRecipe, recipe.override(GOOD, [change])).identity()
+
+    mine = recipe.build(TrainRecipe, GOOD).identity()
+    for same in ("workspace=elsewhere", "data.micro_batch=1", "parallel.tensor=2", "checkpoint_every=7", "device=cpu"):
+        assert identity(same) == mine
+    for other in ("seed=1", "data.batch=8", "parallel.precision=bfloat16", "optimizer.z_loss=1e-4", "steps=11"):
+        assert identity(other) != mine
+
+
+def test_precision_follows_the_device_unless_it_is_named() -> None:
+    options = recipe.build(TrainRecipe, GOOD).parallel
+    assert (options.precision_on("cuda"), options.precision_on("cpu")) == ("bfloat16", "float32")

@@ -1,18 +1,20 @@
 """Batches: every token once an epoch, in an order that only the seed decides, continued exactly from any position."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from starmill.core.shards import ShardReader, ShardWriter, TokenSpan
 from starmill.core.tokenizer import Tokenizer, train
-from starmill.trainer.config import Data, Fim
-from starmill.trainer.data import Batch, Corpus, Position, prefetched, split, units
+from starmill.trainer.config import Data, Fim, Mixture
+from starmill.trainer.data import Batch, Corpus, Position, prefetched
+from starmill.trainer.units import read_units
 
 TOKENIZER = Tokenizer.load(train([f"value_{i} = {i}\n" * 3 for i in range(50)], 400))
 SEP = TOKENIZER.special("<file_sep>")
-ON, OFF = Fim(), Fim(rate=0.0)
+ON, OFF, NATURAL = Fim(), Fim(rate=0.0), Mixture()
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +28,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> list[ShardReader]:
             for f in range(1 + d % 4):
                 code = TOKENIZER.encode(f"value_{s}_{d}_{f} = {d}\n" * (1 + (d * 7 + f) % 9))
                 pieces += [np.array([SEP], np.uint16), code]
-                spans.append(TokenSpan(f"f{f}.py", f"{s}{d}{f}", "Python", at + 1, len(code)))
+                spans.append(TokenSpan(f"f{f}.py", f"{s}{d}{f}", "C" if d > 15 else "Python", at + 1, len(code)))
                 at += 1 + len(code)
             writer.add(np.concatenate(pieces), "code", f"repo{s}-{d}", "Python", spans)
         for suffix, data in writer.finish().items():
@@ -35,31 +37,23 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> list[ShardReader]:
     return made
 
 
-def corpus(shards: list[ShardReader], fim: Fim = ON, **options: int) -> Corpus:
-    data = Data(**{"sequence_length": 32, "micro_batch": 4, "unit_tokens": 64, **options}, fim=fim)
-    return Corpus(shards, units(shards, data.unit_tokens), TOKENIZER, data, seed=1)
+def corpus(shards: list[ShardReader], fim: Fim = ON, mixture: Mixture = NATURAL, **options: int) -> Corpus:
+    sizes = {"sequence_length": 32, "batch": 4, "micro_batch": 4, "unit_tokens": 64, **options}
+    return Corpus(read_units(shards, sizes["unit_tokens"]), TOKENIZER, Data(**sizes, fim=fim, mixture=mixture), seed=1)
 
 
-def test_units_cover_every_token_once_and_break_at_files(shards: list[ShardReader]) -> None:
-    for size in (1, 64, 10**6):
-        found = units(shards, size)
-        for s, shard in enumerate(shards):
-            for d in range(shard.documents):
-                mine = [u for u in found if (u.shard, u.document) == (s, d)]
-                joined = np.concatenate([shard.tokens(d)[u.start : u.end] for u in mine])
-                assert joined.tolist() == shard.tokens(d).tolist()
-                assert all(shard.tokens(d)[u.start] == SEP for u in mine)
-                assert [f[0] for u in mine for f in u.files] == list(range(mine[0].files_in_document))
+def order(made: Corpus, epoch: int) -> list[tuple[int, int]]:
+    places = (made.at(epoch, place) for place in range(len(made.units) * made._copies))
+    return [found for found in places if found is not None]
 
 
 def test_a_lane_is_its_units_end_to_end(shards: list[ShardReader]) -> None:
     made = corpus(shards, OFF)
-    order = made.order(0)
-    for lane in range(made.lanes):
-        expected = np.concatenate([made.ids(made.units[i], 0) for i in order[lane :: made.lanes]])
+    for lane in range(4):
+        expected = np.concatenate([made.ids(unit, 0) for unit, _ in order(made, 0)[lane::4]])
         rows, at = [], 0
         for pieces, _ in made.windows(lane, Position()):
-            window = np.concatenate([ids for ids, _, _ in pieces])
+            window = np.concatenate([p.ids for p in pieces])
             assert len(window) == 33
             rows.append(window if at == 0 else window[1:])
             at += len(rows[-1])
@@ -84,15 +78,48 @@ def test_continuing_anywhere_gives_the_same_batches(shards: list[ShardReader]) -
 
 def test_epochs_differ_and_seeds_decide(shards: list[ShardReader]) -> None:
     made = corpus(shards)
-    assert made.order(0).tolist() != made.order(1).tolist()
-    assert sorted(made.order(1).tolist()) == list(range(len(made.units)))
+    first, second = ([unit for unit, _ in order(made, epoch)] for epoch in (0, 1))
+    assert first != second and sorted(first) == sorted(second) == list(range(len(made.units)))
     assert same(next(corpus(shards).batches()), next(made.batches()))
+    assert not same(next(replace(made, seed=2).batches()), next(made.batches()))
 
 
-def test_micro_batches_share_out_one_step(shards: list[ShardReader]) -> None:
-    whole = next(corpus(shards, micro_batch=4).batches()).tokens
-    halves = list(itertools.islice(corpus(shards, micro_batch=2, accumulation=2).batches(), 2))
-    assert np.concatenate([h.tokens for h in halves]).tolist() == whole.tolist()
+def test_an_epoch_has_each_unit_as_often_as_its_weight_says(shards: list[ShardReader]) -> None:
+    made = corpus(shards, mixture=Mixture(languages={"Python": 2.4, "C": 0.0}))
+    epochs = [[unit for unit, _ in order(made, epoch)] for epoch in range(60)]
+    weights = made.units.weights(made.options.mixture)
+    assert set(weights) == {2.4, 0.0}
+    counts = np.array([np.bincount(epoch, minlength=len(made.units)) for epoch in epochs])
+    assert set(np.unique(counts[:, weights > 0])) == {2, 3} and not counts[:, weights == 0].any()
+    assert abs(counts[:, weights > 0].mean() - 2.4) < 0.03, "another share of the units each epoch"
+    assert counts[:, weights > 0].mean(0).min() > 2.15 and counts[:, weights > 0].mean(0).max() < 2.65
+    chosen = np.flatnonzero(weights > 0)[0]
+    twice = [made.ids(int(chosen), 0, copy).tolist() for copy in range(8)]
+    assert len({tuple(t) for t in twice}) > 1, "each copy is cut elsewhere"
+    tokens = sum(len(corpus(shards, OFF).ids(unit, 0)) for epoch in epochs for unit in epoch) / 60
+    assert made.epoch_tokens() == pytest.approx(tokens, rel=0.02)
+    whole = list(itertools.islice(made.batches(), 60))
+    assert all(same(a, b) for a, b in zip(whole[30:], made.batches(whole[29].following), strict=False))
+
+
+def test_only_documents_of_the_named_sources_are_rewritten(shards: list[ShardReader]) -> None:
+    always = Fim(rate=1.0, file_rate=1.0)
+    for sources, touched in ((("code",), True), (("issues",), False), ((), False)):
+        made = corpus(shards, replace(always, sources=sources))
+        plain = corpus(shards, OFF)
+        changed = [made.ids(i, 0).tolist() != plain.ids(i, 0).tolist() for i in range(len(made.units))]
+        assert all(changed) if touched else not any(changed)
+
+
+def test_micro_batches_and_ranks_share_out_one_step(shards: list[ShardReader]) -> None:
+    whole = list(itertools.islice(corpus(shards, batch=8, micro_batch=8).batches(), 6))
+    for ranks, size in ((1, 2), (2, 4), (2, 1), (4, 2), (8, 1)):
+        made = corpus(shards, batch=8, micro_batch=size)
+        shares = [made.batches(whole[1].following, rank, ranks) for rank in range(ranks)]
+        for expected in whole[2:]:
+            step = [[next(share) for _ in range(8 // ranks // size)] for share in shares]
+            assert np.concatenate([b.tokens for share in step for b in share]).tolist() == expected.tokens.tolist()
+            assert tuple(p for share in step for p in share[-1].following) == expected.following
 
 
 def test_documents_and_positions(shards: list[ShardReader]) -> None:
@@ -118,16 +145,27 @@ def test_prefetching_changes_nothing_and_passes_errors_on(shards: list[ShardRead
         next(ahead)
 
 
-def test_held_out_repositories_are_wholly_apart(shards: list[ShardReader]) -> None:
-    trained, held = split(units(shards, 16), 0.3, seed=0)
-    assert len(trained) + len(held) == len(units(shards, 16)) and held
-    assert not {u.repo_name for u in trained} & {u.repo_name for u in held}
-
-
 def test_fewer_units_than_lanes(shards: list[ShardReader]) -> None:
-    made = corpus(shards, OFF, micro_batch=64)
-    made.units = made.units[:3]
-    assert next(made.batches()).tokens.shape == (64, 33)
-    made.units = []
-    with pytest.raises(ValueError, match="no documents"):
-        next(made.batches())
+    made = corpus(shards, OFF, batch=64, micro_batch=64)
+    for count in (3, 1):
+        few = replace(made, units=replace(made.units, places=made.units.places[:count]))
+        assert next(few.batches()).tokens.shape == (64, 33)
+    for none in (
+        replace(made, units=replace(made.units, places=made.units.places[:0])),
+        corpus(shards, OFF, Mixture({"code": 0.0})),
+    ):
+        with pytest.raises(ValueError, match=r"no documents.*data\.mixture"):
+            next(none.batches())
+
+
+def test_a_sample_does_not_depend_on_ranks(shards: list[ShardReader]) -> None:
+    made = corpus(shards, OFF, micro_batch=3)
+    for count in (1, 7, 16, 200):
+        windows = []
+        for ranks in (1, 2, 5):
+            shares = [list(made.sample(count, rank, ranks)) for rank in range(ranks)]
+            assert len({len(share) for share in shares}) == 1, "every rank takes as many batches: they meet in collectives"
+            windows.append(
+                sorted(row.tolist() for share in shares for b, languages in share for row in b.tokens[: len(languages)])
+            )
+        assert len(windows[0]) == count and windows[0] == windows[1] == windows[2]

@@ -77,6 +77,11 @@ def test_transformers_loads_the_model(whole: Path) -> None:
 def test_again_dry_and_wrong(place: Path, whole: Path) -> None:
     again = run(place)
     assert again.returncode == 0 and "all 12 steps are done" in again.stderr
+    fresh = run(place, "--fresh", "--set", "steps=8")
+    assert fresh.returncode == 0 and "step 8/8" in fresh.stderr
+    assert sorted(p.name for p in (whole / "checkpoints").iterdir()) == ["step-00000004", "step-00000008"], (
+        "none of the longer run"
+    )
     dry = run(place, "--dry-run", "--output", "nowhere")
     assert dry.returncode == 0 and "parameters" in dry.stdout and not (place / "nowhere").exists()
     for arguments, message in [

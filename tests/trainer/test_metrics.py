@@ -1,33 +1,86 @@
 """metrics.jsonl: a line a step, and a continued run writes over what came after its checkpoint."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from small_workspace import RECIPE
 
+from starmill.core import recipe
+from starmill.trainer.config import Hardware, TrainRecipe
 from starmill.trainer.metrics import Metrics
+from starmill.trainer.parallel import Ranks
+from starmill.trainer.plan import flops_per_token
+from starmill.trainer.step import HeldOut
+
+OPTIONS = recipe.build(TrainRecipe, {**RECIPE, "workspace": "w", "output": "o", "steps": 6, "log_every": 2})
+CONFIG = OPTIONS.model.config(300)
+FIRST, SECOND = (Ranks(torch.device("cpu"), rank=rank, world=2) for rank in range(2))
+
+
+def rows(output: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
 
 
 def test_lines_and_continuation(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "metrics.jsonl"
-    with Metrics(path, 0, 6, 2, 100) as metrics:
+    with Metrics(tmp_path, 0, OPTIONS, CONFIG, FIRST) as metrics:
         for step in range(1, 6):
-            metrics.step(step, 5.0 - step / 10, 1e-3, 1.0)
-        metrics.held_out(5, 4.2)
-    with open(path, "a") as file:
+            metrics.step(step, 5.0 - step / 10, 1e-3, 1.0, 0.25)
+        metrics.held_out(5, HeldOut(4.2, {"Go": 4.0, "Python": 4.5}))
+    assert rows(tmp_path)[-1] == {
+        "step": 5,
+        "held_out_loss": 4.2,
+        "held_out_loss_by_language": {"Go": 4.0, "Python": 4.5},
+    }
+    with open(tmp_path / "metrics.jsonl", "a") as file:
         file.write('{"step": 6, "lo')  # cut off by a kill
-    with Metrics(path, 3, 6, 2, 100) as metrics:
-        metrics.step(4, 4.6, 1e-3, 1.0)
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    assert [(r["step"], r["loss"]) for r in rows] == [(1, 4.9), (2, 4.8), (3, 4.7), (4, 4.6)]
-    assert rows[0]["tokens"] == 100
+    with Metrics(tmp_path, 3, OPTIONS, CONFIG, FIRST) as metrics:
+        metrics.step(4, 4.6, 1e-3, 1.0, 0.25)
+    found = rows(tmp_path)
+    assert [(r["step"], r["loss"]) for r in found] == [(1, 4.9), (2, 4.8), (3, 4.7), (4, 4.6)]
+    assert found[0]["tokens"] == 128 and found[0]["data_wait"] == 0.25 and found[0]["memory_gb"] > 0.05
+    assert "mfu" not in found[0], "nobody said what the device can do"
     shown = capfd.readouterr().err
-    assert "step 4/6  loss 4.6000" in shown and "step 3/6" not in shown and "held-out loss 4.2000" in shown
+    assert "step 4/6  loss 4.6000" in shown and "step 3/6" not in shown
+    assert "held-out loss 4.2000 after 5 steps: Go 4.000  Python 4.500" in shown
+
+
+def test_mfu_is_of_all_ranks(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    options = replace(OPTIONS, hardware=Hardware(peak_tflops=1e-6))
+    with Metrics(tmp_path, 0, options, CONFIG, FIRST) as metrics:
+        metrics.step(1, 5.0, 1e-3, 1.0, 0.0)
+    (row,) = rows(tmp_path)
+    # 1e-6 TFLOP/s is 1e6 FLOP/s, on each of two ranks
+    assert row["mfu"] == pytest.approx(row["tokens_per_second"] * flops_per_token(CONFIG, 32) / 2e6, rel=1e-3)
+    assert "% MFU" in capfd.readouterr().err
+
+
+def test_tensorboard_gets_the_same_numbers(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for first in (0, 2):  # the second continues after step 2, and takes back step 3
+        with Metrics(tmp_path, first, OPTIONS, CONFIG, FIRST) as metrics:
+            for step in range(first + 1, 4):
+                metrics.step(step, first + step / 10, 1e-3, 1.0, 0.0)
+            metrics.held_out(3, HeldOut(4.2, {"Go": 4.0}))
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [(e.step, round(e.value, 3)) for e in events.Scalars("loss")] == [(1, 0.1), (2, 0.2), (3, 2.3)]
+    assert [(e.step, e.value) for e in events.Scalars("held_out_loss_by_language/Go")] == [(3, 4.0)]
 
 
 def test_a_fresh_run_starts_a_fresh_file(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 1}\n')
-    with Metrics(path, 0, 6, 2, 100):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n')
+    with Metrics(tmp_path, 0, OPTIONS, CONFIG, FIRST):
         pass
-    assert path.read_text() == ""
+    assert rows(tmp_path) == []
+
+
+def test_only_one_rank_speaks(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with Metrics(tmp_path, 0, OPTIONS, CONFIG, SECOND) as metrics:
+        metrics.step(6, 4.6, 1e-3, 1.0, 0.0)
+        metrics.held_out(6, HeldOut(4.6, {}))
+        metrics.say("something")
+    assert not list(tmp_path.iterdir()) and capfd.readouterr() == ("", "")

@@ -1,0 +1,187 @@
+"""Any layout of ranks learns what one process learns, and a run goes on with another number of them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+from small_workspace import RECIPE, build
+
+from starmill.core import recipe
+from starmill.model.config import ModelConfig
+from starmill.model.decoder import Decoder
+from starmill.trainer import parallel
+from starmill.trainer.config import Parallel
+from starmill.trainer.parallel import Ranks
+
+ALONE = Ranks(torch.device("cpu"))
+TINY = ModelConfig(100, 2, 32, 4, 2, 64, "rope", 64)
+# StarCoder's shape: one key head, learned positions; and an untied head, dropout off.
+STARCODER = ["model.kv_heads=1", "model.positions=learned", "model.sliding_window=null", "model.tie_embeddings=false"]
+
+
+def decoder(options: Parallel, config: ModelConfig = TINY) -> Decoder:
+    return parallel.build(config, options, ALONE, lambda d: d.init_weights(torch.Generator().manual_seed(1)))
+
+
+def gradients(made: Decoder) -> list[torch.Tensor]:
+    tokens = torch.arange(64).reshape(2, 32)
+    torch.manual_seed(5)
+    made(tokens).logsumexp(-1).mean().backward()
+    return [p.grad.clone() for p in made.parameters() if p.grad is not None]
+
+
+def test_recomputing_changes_no_bit_even_with_dropout() -> None:
+    config = ModelConfig(100, 2, 32, 4, 2, 64, "rope", 64, dropout=0.2)
+    kept, again = (gradients(decoder(Parallel(recompute=r), config)) for r in (False, True))
+    assert all(torch.equal(a, b) for a, b in zip(kept, again, strict=True))
+
+
+@pytest.mark.slow
+def test_compiling_changes_only_how_sums_round() -> None:
+    plain, compiled = (gradients(decoder(Parallel(compile=c))) for c in (False, True))
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(plain, compiled, strict=True))
+
+
+@pytest.mark.parametrize("limit", [0.01, 1e6])
+def test_clipping_is_torchs(limit: float) -> None:
+    ours, theirs = decoder(Parallel()), decoder(Parallel())
+    gradients(ours), gradients(theirs)
+    expected = torch.nn.utils.clip_grad_norm_(theirs.parameters(), limit).item()
+    assert parallel.clip(list(ours.parameters()), limit, ALONE) == pytest.approx(expected, rel=1e-6)
+    assert all(torch.allclose(a.grad, b.grad) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+
+
+def test_the_gathered_model_is_the_model() -> None:
+    made = decoder(Parallel())
+    tokens = torch.arange(64).reshape(2, 32)
+    complete = parallel.gathered(made, TINY, ALONE)
+    assert complete is not None and complete.head.weight is complete.tokens.weight
+    assert torch.equal(complete(tokens), made(tokens))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("ranks")
+    build(place / "w")
+    (place / "recipe.yaml").write_text(yaml.safe_dump({**RECIPE, "workspace": str(place / "w"), "output": "none"}))
+    return place
+
+
+def command(output: Path, processes: int, *changes: str) -> list[str]:
+    sets = [part for change in ("data.micro_batch=1", *changes) for part in ("--set", change)]
+    ranks = ["--processes", str(processes), "--output", str(output)]
+    return [sys.executable, "-m", "starmill.trainer", "recipe.yaml", *ranks, *sets]
+
+
+def train(place: Path, output: str, processes: int, *changes: str) -> Path:
+    done = subprocess.run(
+        command(place / output, processes, *changes), cwd=place, capture_output=True, text=True, timeout=500, env=environment()
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("step 12/12") == 1, "one rank speaks"
+    return place / output
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def curve(output: Path) -> list[tuple[float, float]]:
+    rows = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
+    return [(r.get("loss", r.get("held_out_loss")), r.get("gradient_norm", 0)) for r in rows]
+
+
+def weights(output: Path) -> dict[str, torch.Tensor]:
+    return load_file(output / "model/model.safetensors")
+
+
+def assert_alike(output: Path, other: Path, tolerance: float) -> None:
+    for mine, theirs in zip(curve(output), curve(other), strict=True):
+        assert mine == pytest.approx(theirs, abs=tolerance)
+    for name, tensor in weights(other).items():
+        assert torch.allclose(weights(output)[name], tensor, atol=tolerance), name
+
+
+@pytest.fixture(scope="module")
+def one(place: Path) -> Path:
+    return train(place, "one", 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("processes", "tensor"), [(2, 1), (2, 2), (4, 1), (4, 2)], ids=["fsdp", "tp", "fsdp-4", "both"])
+def test_every_layout_learns_the_same(place: Path, one: Path, processes: int, tensor: int) -> None:
+    assert_alike(train(place, f"{processes}-{tensor}", processes, f"parallel.tensor={tensor}"), one, 2e-5)
+
+
+@pytest.mark.slow
+def test_one_key_head_learned_positions_and_recomputing(place: Path) -> None:
+    alone = train(place, "starcoder", 1, *STARCODER)
+    memory = ("parallel.recompute=true", "asynchronous_checkpoints=true")
+    assert_alike(train(place, "starcoder-4", 4, *STARCODER, *memory, "parallel.tensor=2"), alone, 2e-5)
+
+
+@pytest.mark.slow
+def test_half_precision(place: Path, one: Path) -> None:
+    half = "parallel.precision=bfloat16"
+    alone = train(place, "half", 1, half)
+    assert curve(alone) != curve(one)
+    shared = train(place, "half-2", 2, half)
+    for mine, theirs in zip(curve(shared), curve(alone), strict=True):
+        assert mine == pytest.approx(theirs, abs=3e-2)
+    assert {t.dtype for output in (alone, shared) for t in weights(output).values()} == {torch.float32}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "more"), [(signal.SIGKILL, []), (signal.SIGTERM, ["asynchronous_checkpoints=true"])])
+def test_a_stopped_run_goes_on_with_as_many_ranks_and_with_others(
+    place: Path, one: Path, number: signal.Signals, more: list[str]
+) -> None:
+    whole, output = train(place, f"whole-{number}", 2, *more), place / f"stopped-{number}"
+    started = subprocess.Popen(command(output, 2, *more), cwd=place, env=environment(), stderr=subprocess.PIPE, text=True)
+    while not list((output / "checkpoints").glob("step-*")) and started.poll() is None:
+        time.sleep(0.005)
+    started.send_signal(number)  # to torchrun, which cannot tell its ranks of a SIGKILL
+    _, said = started.communicate(timeout=100)  # until no rank holds the pipe any more
+    assert started.returncode != 0, "the run was over before the signal came"
+    assert number == signal.SIGKILL or "run the same command to continue" in said
+    kept = {p.name for p in (output / "checkpoints").glob("step-*")}
+    assert kept and "step-00000012" not in kept
+    subprocess.run(["cp", "-r", str(output), f"{output}-4"], check=True)
+    train(place, output.name, 2, *more)
+    assert curve(output) == curve(whole), "bit for bit"
+    assert all(torch.equal(tensor, weights(output)[name]) for name, tensor in weights(whole).items())
+    assert_alike(train(place, f"{output.name}-4", 4, "parallel.tensor=2", *more), one, 2e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["parallel.tensor=3"], "parallel.tensor=3 does not divide the 4 ranks"),
+        (["parallel.tensor=4"], r"parallel.tensor=4 does not divide model.kv_heads=2"),
+        (["data.batch=6"], "data.batch=6 is no multiple of data.micro_batch=1 times 4 data ranks"),
+    ],
+)
+def test_what_cannot_be_shared_out(place: Path, changes: list[str], message: str) -> None:
+    done = subprocess.run(
+        command(place / "none", 4, *changes), cwd=place, capture_output=True, text=True, timeout=200, env=environment()
+    )
+    assert done.returncode == 1 and f"starmill: rank 0: {message}" in done.stderr, done.stderr
+
+
+def test_ranks_that_do_not_come_out_even_are_refused_at_once() -> None:
+    with (
+        pytest.raises(ValueError, match=r"parallel.tensor=2 does not divide the 1 ranks; start a multiple with torchrun"),
+        parallel.joined("cpu", 2),
+    ):
+        pass
+    with pytest.raises(recipe.RecipeError):
+        recipe.build(Parallel, {"tensor": 0})

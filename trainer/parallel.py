@@ -1,0 +1,268 @@
+"""The only file that knows meshes: FSDP2 over the ranks that share out a batch, tensor parallelism over those that share a matrix.
+
+Ranks come from `torchrun`; without it there is one of everything. The mesh is (data, tensor), tensor innermost, so that it stays
+within a node. Tensor parallelism is Megatron-LM's (Shoeybi et al. 2019, section 3): queries, keys, values and the MLP's first
+matrix by columns, the projections back by rows, embedding and head by vocabulary. The one key head of MQA is on every rank.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import DTensor, Partial, Placement, Replicate, distribute_module, distribute_tensor
+from torch.distributed.tensor.parallel import ColwiseParallel, ParallelStyle, RowwiseParallel, parallelize_module
+from torch.utils.checkpoint import checkpoint
+
+from starmill.model.config import ModelConfig
+from starmill.model.decoder import Decoder
+from starmill.trainer.config import Parallel
+
+T = TypeVar("T")
+TIMEOUT = timedelta(minutes=30)  # a rank that opens a large corpus, or writes a checkpoint to a slow disk, is not dead
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Where this process stands: share `data` of `data_ranks` of each batch, piece `rank % tensor_ranks` of each matrix."""
+
+    device: torch.device
+    rank: int = 0
+    world: int = 1
+    data: int = 0
+    data_ranks: int = 1
+    tensor_ranks: int = 1
+    mesh: DeviceMesh | None = None
+    messages: Any = None  # a gloo group for what is said beside the tensors
+    writers: Any = None  # another for checkpoints, which a thread may be writing meanwhile
+
+    def sums(self, *values: float) -> list[float]:
+        """Return each value summed over the data ranks, in float64 (tensor ranks hold equal values)."""
+        if self.world == 1:
+            return list(values)
+        total = torch.tensor(values, dtype=torch.float64)
+        dist.all_reduce(total, group=self.messages)
+        return (total / self.tensor_ranks).tolist()
+
+    def gathered(self, value: T) -> list[T]:
+        """Return the value of every data rank, in their order."""
+        if self.world == 1:
+            return [value]
+        found: list[Any] = [None] * self.world
+        dist.all_gather_object(found, value, group=self.messages)
+        return found[:: self.tensor_ranks]
+
+    def wait(self) -> None:
+        """Return when all ranks are here."""
+        if self.world > 1:
+            dist.barrier(group=self.messages)
+
+
+@contextmanager
+def joined(device: str, tensor_ranks: int) -> Iterator[Ranks]:
+    """Join the ranks that torchrun started (nccl on GPUs, gloo on CPUs), and leave them at the end.
+
+    Raises ValueError for ranks that do not divide into groups of `tensor_ranks`.
+    """
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    kind = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    if world % tensor_ranks:
+        raise ValueError(f"parallel.tensor={tensor_ranks} does not divide the {world} ranks; start a multiple with torchrun")
+    if world == 1:
+        yield Ranks(torch.device(kind))
+        return
+    if kind == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo", timeout=TIMEOUT)
+    try:
+        mesh = init_device_mesh(kind, (world // tensor_ranks, tensor_ranks), mesh_dim_names=("data", "tensor"))
+        here = torch.device(kind, torch.cuda.current_device()) if kind == "cuda" else torch.device(kind)
+        rank = dist.get_rank()
+        messages, writers = (dist.new_group(backend="gloo", timeout=TIMEOUT) for _ in range(2))
+        yield Ranks(here, rank, world, rank // tensor_ranks, world // tensor_ranks, tensor_ranks, mesh, messages, writers)
+    finally:
+        dist.destroy_process_group()
+
+
+def build(config: ModelConfig, options: Parallel, ranks: Ranks, initialize: Callable[[Decoder], None]) -> Decoder:
+    """Return the decoder of this rank, with the weights that `initialize` gives a whole one.
+
+    Only rank 0 ever holds the whole model, in main memory. Raises ValueError for heads that the tensor ranks do not divide.
+    """
+    if ranks.world == 1:
+        decoder = Decoder(config)
+        initialize(decoder)
+        decoder.to(ranks.device)
+        _save_memory(decoder, options)
+        return decoder
+    with torch.device("meta"):
+        decoder = Decoder(config)
+    _distribute(decoder, options, ranks)
+    decoder.to_empty(device=ranks.device)
+    _tie(decoder)
+    whole = None
+    if ranks.rank == 0:
+        whole = Decoder(config)
+        initialize(whole)
+    given = dict(whole.named_parameters()) if whole is not None else {}
+    with torch.no_grad():
+        for name, parameter in decoder.named_parameters():
+            full = given[name].to(ranks.device) if given else torch.empty(parameter.shape, device=ranks.device)
+            dist.broadcast(full, 0)
+            parameter.copy_(piece(full, parameter))
+    return decoder
+
+
+def piece(full: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Return `full` laid out over the ranks as `like` is; every rank must hold the same `full`."""
+    if not isinstance(like, DTensor):
+        return full
+    mesh, replicated = like.device_mesh, [Replicate()] * like.device_mesh.ndim
+    return DTensor.from_local(full, mesh, replicated, run_check=False).redistribute(placements=like.placements)
+
+
+def gathered(decoder: Decoder, config: ModelConfig, ranks: Ranks) -> Decoder | None:
+    """Return the whole model on rank 0, in main memory, and None elsewhere; every rank must call this."""
+    found = {}
+    if isinstance(decoder, FSDPModule):
+        decoder.reshard()  # after a forward pass without a backward one, the root's weights are whole, and in `precision`
+    for name, parameter in decoder.named_parameters():
+        full = parameter.full_tensor() if isinstance(parameter, DTensor) else parameter
+        if ranks.rank == 0:
+            found[name] = full.detach().cpu()
+    if ranks.rank != 0:
+        return None
+    with torch.device("meta"):
+        complete = Decoder(config)
+    complete.load_state_dict(found, strict=False, assign=True)
+    _tie(complete)
+    return complete
+
+
+def local(tensor: torch.Tensor) -> torch.Tensor:
+    """Return this rank's piece, as a view."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+def clip(parameters: list[nn.Parameter], limit: float, ranks: Ranks) -> float:
+    """Scale all gradients so that their global norm is at most `limit`; return the norm before, the same on every rank.
+
+    Each rank adds up the squares of its pieces, a replicated piece counting one n-th on each of its n ranks: one sum over all ranks.
+    """
+    pieces, shares = [], []
+    for p in parameters:
+        if p.grad is None:
+            continue
+        if isinstance(p.grad, DTensor) and p.grad.placements != p.placements:  # type: ignore[attr-defined]
+            p.grad = p.grad.redistribute(placements=p.placements)  # type: ignore[attr-defined]
+        pieces.append(local(p.grad))
+        shares.append(1 / _copies(p, ranks))
+    squares = torch.stack(torch._foreach_norm(pieces, dtype=torch.float32)) ** 2
+    total = (squares * torch.tensor(shares, device=squares.device)).sum()
+    if ranks.world > 1:
+        dist.all_reduce(total)
+    norm = total.sqrt()
+    torch._foreach_mul_(pieces, (limit / (norm + 1e-6)).clamp(max=1.0))
+    return norm.item()
+
+
+def _copies(parameter: torch.Tensor, ranks: Ranks) -> int:
+    if not isinstance(parameter, DTensor):
+        return ranks.world
+    copies = ranks.world // parameter.device_mesh.size()
+    for dimension, placement in enumerate(parameter.placements):
+        copies *= parameter.device_mesh.size(dimension) if placement.is_replicate() else 1
+    return copies
+
+
+def _distribute(decoder: Decoder, options: Parallel, ranks: Ranks) -> None:
+    assert ranks.mesh is not None
+    if ranks.tensor_ranks > 1:
+        _share_matrices(decoder, ranks.mesh["tensor"])
+    _save_memory(decoder, options)
+    if ranks.data_ranks > 1:
+        compute, reduce = ((getattr(torch, name)) for name in (options.precision_on(ranks.device.type), options.reductions))
+        policy = MixedPrecisionPolicy(param_dtype=compute, reduce_dtype=reduce, cast_forward_inputs=False)
+        for block in decoder.blocks:
+            fully_shard(block, mesh=ranks.mesh["data"], mp_policy=policy)
+        fully_shard(decoder, mesh=ranks.mesh["data"], mp_policy=policy)
+
+
+def _save_memory(decoder: Decoder, options: Parallel) -> None:
+    for block in decoder.blocks:
+        forward = block.forward
+        if options.recompute:
+            forward = partial(checkpoint, forward, use_reentrant=False)
+        if options.compile:
+            forward = torch.compile(forward)
+        block.forward = forward
+
+
+def _share_matrices(decoder: Decoder, mesh: DeviceMesh) -> None:
+    config, ranks = decoder.config, mesh.size()
+    for name in ("heads", "mlp_size"):
+        if getattr(config, name) % ranks:
+            raise ValueError(f"parallel.tensor={ranks} does not divide model.{name}={getattr(config, name)}")
+    if config.kv_heads > 1 and config.kv_heads % ranks:
+        raise ValueError(
+            f"parallel.tensor={ranks} does not divide model.kv_heads={config.kv_heads}: each rank needs whole key heads, or all "
+            "one; take fewer tensor ranks"
+        )
+    keys: ParallelStyle = ColwiseParallel() if config.kv_heads > 1 else Replicated(Partial())
+    plan: dict[str, ParallelStyle] = {
+        "tokens": RowwiseParallel(input_layouts=Replicate()),
+        "places": Replicated(),
+        "norm": Replicated(),
+        "head": ColwiseParallel(output_layouts=Replicate()),
+        "blocks.*.attention_norm": Replicated(),
+        "blocks.*.attention.query": ColwiseParallel(),
+        "blocks.*.attention.key": keys,
+        "blocks.*.attention.value": keys,
+        "blocks.*.attention.output": RowwiseParallel(),
+        "blocks.*.mlp_norm": Replicated(),
+        "blocks.*.up": ColwiseParallel(),
+        "blocks.*.down": RowwiseParallel(),
+    }
+    if decoder.places is None:
+        del plan["places"]
+    parallelize_module(decoder, mesh, plan)
+    _tie(decoder)
+    mine = replace(
+        config, hidden_size=config.hidden_size // ranks, heads=config.heads // ranks, kv_heads=max(1, config.kv_heads // ranks)
+    )
+    for block in decoder.blocks:
+        block.attention.config = mine  # type: ignore[union-attr]  # this rank's heads, of the same size
+
+
+def _tie(decoder: Decoder) -> None:
+    # Replacing parameters, and moving off the meta device, unties them.
+    if decoder.config.tie_embeddings:
+        decoder.head.weight = decoder.tokens.weight
+
+
+@dataclass
+class Replicated(ParallelStyle):
+    """A module whole on every tensor rank; `gradient` says what each rank's gradient of its output is: equal, or a summand."""
+
+    gradient: Placement = Replicate()
+
+    def _apply(self, module: nn.Module, device_mesh: DeviceMesh) -> nn.Module:
+        def enter(module: nn.Module, inputs: tuple[Any, ...], mesh: DeviceMesh) -> tuple[Any, ...]:
+            return (DTensor.from_local(inputs[0], mesh, [Replicate()], run_check=False), *inputs[1:])
+
+        def leave(module: nn.Module, output: DTensor, mesh: DeviceMesh) -> torch.Tensor:
+            return output.to_local(grad_placements=[self.gradient])
+
+        def place(name: str, module: nn.Module, mesh: DeviceMesh) -> None:
+            for key, parameter in module.named_parameters(recurse=False):
+                module.register_parameter(key, nn.Parameter(distribute_tensor(parameter, mesh, [Replicate()])))
+
+        return distribute_module(module, device_mesh, place, enter, leave)  # type: ignore[arg-type]

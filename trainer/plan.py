@@ -1,0 +1,162 @@
+"""`starmill plan`: what a training recipe costs before it runs: parameters, FLOPs, memory of each layout, GPU-hours and energy.
+
+FLOPs of the model, recomputation not counted: 6 a parameter and token (Kaplan et al. 2020, section 2.1) and 12 a layer, hidden element
+and key seen for attention. Activations after Korthikanti et al. 2022, equation 2, without the attention matrix, which fused
+kernels never store. What the plan does not know is how well the machine will be used: `hardware.mfu` says it.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from starmill.core import recipe
+from starmill.core.shards import ShardError
+from starmill.model.config import ModelConfig, parameter_count
+from starmill.trainer.config import Hardware, TrainRecipe
+from starmill.trainer.inputs import Inputs, open_inputs
+
+
+def flops_per_token(config: ModelConfig, sequence_length: int) -> float:
+    """Return the FLOPs of training on one token, forwards and backwards, with causal attention inside the sliding window."""
+    window = min(config.sliding_window or sequence_length, sequence_length)
+    keys = window - window**2 / (2 * sequence_length)  # on average; half the sequence without a window
+    return 6 * parameter_count(config) + 12 * config.layers * config.hidden_size * keys
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of a whole run: device hours, days on all devices, kWh with the building's overhead, and kg of CO2."""
+
+    hours: float
+    days: float
+    kwh: float
+    kg_co2: float
+
+
+def cost(flops: float, hardware: Hardware) -> Cost:
+    """Return what `flops` cost on that hardware."""
+    hours = flops / (hardware.peak_tflops * 1e12 * hardware.mfu) / 3600
+    kwh = hours * hardware.watts / 1000 * hardware.pue
+    return Cost(hours, hours / hardware.devices / 24, kwh, kwh * hardware.kg_co2_per_kwh)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes on one rank: weights, gradients and moments in float32; blocks gathered for use; activations; logits."""
+
+    state: float
+    gathered: float
+    activations: float
+    logits: float
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.state + self.gathered + self.activations + self.logits
+
+
+def memory(config: ModelConfig, options: TrainRecipe, data_ranks: int, tensor_ranks: int) -> Memory:
+    """Return what one of data_ranks * tensor_ranks ranks needs, micro-batch and recomputation as in the recipe."""
+    width = 2 if options.parallel.precision_on("cuda") == "bfloat16" else 4
+    everything = parameter_count(config)
+    embeddings = config.vocab_size * config.hidden_size * (1 if config.tie_embeddings else 2)
+    block = (everything - embeddings) / config.layers
+    # FSDP gathers one block while the next is on its way, and keeps embedding and head; one data rank has only its copy in `width`.
+    gathered = 2 * block + embeddings if data_ranks > 1 else everything * (width == 2)
+    tokens = options.data.sequence_length * options.data.micro_batch
+    layer = tokens * config.hidden_size * (10 + 24 / tensor_ranks) * width / 2
+    kept = tokens * config.hidden_size * width
+    return Memory(
+        state=16 * everything / (data_ranks * tensor_ranks),
+        gathered=gathered * width / tensor_ranks,
+        activations=config.layers * kept + layer if options.parallel.recompute else config.layers * layer,
+        logits=tokens * config.vocab_size * (8 + width),  # as computed, in float32, and their gradient
+    )
+
+
+def layouts(config: ModelConfig, options: TrainRecipe, devices: int) -> list[tuple[int, int, Memory]]:
+    """Return (data ranks, tensor ranks, memory) for every way to share the recipe out over `devices`."""
+    found = []
+    for tensor_ranks in range(1, devices + 1):
+        fits = config.kv_heads == 1 or config.kv_heads % tensor_ranks == 0
+        if devices % tensor_ranks or config.heads % tensor_ranks or config.mlp_size % tensor_ranks or not fits:
+            continue
+        if options.data.batch % (devices // tensor_ranks * options.data.micro_batch) == 0:
+            data_ranks = devices // tensor_ranks
+            found.append((data_ranks, tensor_ranks, memory(config, options, data_ranks, tensor_ranks)))
+    return found
+
+
+def lines(options: TrainRecipe, config: ModelConfig) -> list[str]:
+    """Return the plan of a recipe for people."""
+    tokens, per_token = options.steps * options.tokens_per_step, flops_per_token(config, options.data.sequence_length)
+    shown = [
+        f"model      {parameter_count(config):,} parameters, vocabulary {config.vocab_size:,}",
+        f"steps      {options.steps:,} of {options.tokens_per_step:,} tokens = {tokens:,} tokens",
+        f"compute    {tokens * per_token:.3e} FLOPs, {per_token:.3e} a token",
+    ]
+    hardware = options.hardware
+    if hardware is not None:
+        spent = cost(tokens * per_token, hardware)
+        shown += [
+            f"time       {spent.hours:,.0f} device-hours at {hardware.mfu:.1%} of {hardware.peak_tflops:,.0f} TFLOP/s: "
+            f"{spent.days:,.1f} days on {hardware.devices:,} devices",
+            f"energy     {spent.kwh:,.0f} kWh at {hardware.watts:,.0f} W and a PUE of {hardware.pue}"
+            + (f", {spent.kg_co2:,.0f} kg CO2" if spent.kg_co2 else ""),
+        ]
+    devices = hardware.devices if hardware is not None else 1
+    shown.append(f"memory     GB a rank on {devices:,} devices, micro-batches of {options.data.micro_batch}:")
+    shown.append("           data x tensor    state  gathered  activations  logits    total")
+    for data_ranks, tensor_ranks, need in layouts(config, options, devices):
+        sizes = [need.state, need.gathered, need.activations, need.logits, need.total]
+        fields = "".join(f"{size / 1e9:{width}.2f}" for size, width in zip(sizes, (9, 10, 13, 8, 9), strict=True))
+        over = hardware is not None and need.total > hardware.memory_gb * 1e9
+        chosen = "  <- this recipe" if tensor_ranks == options.parallel.tensor else ""
+        shown.append(f"           {data_ranks:4} x {tensor_ranks:<6}{fields}{'  too large' if over else ''}{chosen}")
+    return shown
+
+
+def data_lines(options: TrainRecipe, found: Inputs) -> list[str]:
+    """Return what the shards hold, and how often the run will see it."""
+    units, epoch = found.train.units, found.train.epoch_tokens()
+    epochs = options.steps * options.tokens_per_step / max(1.0, epoch)
+    shown = [
+        f"data       {len(units):,} units, {units.tokens:,} tokens; an epoch takes {epoch:,.0f} of them: {epochs:.2f} epochs; "
+        f"held out: {len(found.held_out.units):,} units"
+    ]
+    mixture = options.data.mixture
+    for kind, named in (("source", mixture.sources), ("language", {**mixture.languages, **mixture.caps})):
+        missing = sorted(set(named) - set(units.sizes(kind)))
+        if missing:
+            shown.append(f"           not in these shards: {kind} {', '.join(missing)}")
+    return shown
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the plan of a recipe; return the exit status. Shards are looked at where there are any."""
+    parser = argparse.ArgumentParser(prog="starmill plan", description=__doc__)
+    parser.add_argument("recipe", nargs="?", default="recipes/train-tiny.yaml", help="YAML file, or the name of one that ships")
+    parser.add_argument("--workspace", help="where the shards are (default: the recipe's)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the recipe")
+    options = parser.parse_args(argv)
+    try:
+        values = recipe.override(recipe.read(options.recipe), options.set)
+        values |= {"workspace": options.workspace} if options.workspace else {}
+        wanted = recipe.build(TrainRecipe, values, where=options.recipe)
+        try:
+            found = open_inputs(wanted)
+        except (ShardError, FileNotFoundError):
+            if wanted.model.vocab_size is None:
+                raise
+            print("\n".join(lines(wanted, wanted.model.config(wanted.model.vocab_size))))
+            return 0
+        print("\n".join([*lines(wanted, found.config), *data_lines(wanted, found)]))
+    except (ValueError, OSError) as error:
+        print(f"starmill: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""One optimizer step, and the loss on repositories that are never trained on: what a rank does with its share of the windows."""
+
+import math
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from starmill.core import seeds
+from starmill.model.decoder import Decoder
+from starmill.trainer import parallel
+from starmill.trainer.config import TrainRecipe
+from starmill.trainer.data import Batch, Corpus, Position
+from starmill.trainer.optim import learning_rate
+from starmill.trainer.parallel import Ranks
+
+RECENT = 50  # losses, by whose median a spike is told
+
+
+class TrainingStopped(RuntimeError):
+    """A loss that is not a number, or a spike; the message names the files of the batch."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a step gave: the mean loss over all ranks, the global gradient norm before clipping, where this rank's lanes go on.
+
+    `wait` is how many seconds the step waited for data; `is_last` says that some rank was told to stop.
+    """
+
+    loss: float
+    norm: float
+    following: tuple[Position, ...]
+    wait: float
+    is_last: bool
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The mean loss a token, of all tokens and of those in each language's files."""
+
+    loss: float
+    by_language: dict[str, float]
+
+
+@dataclass
+class Run:
+    """A model in training on one rank; `losses` are those of its last steps."""
+
+    options: TrainRecipe
+    ranks: Ranks
+    corpus: Corpus
+    decoder: Decoder
+    adam: torch.optim.AdamW
+    losses: tuple[float, ...] = ()
+
+    def step(self, batches: Iterator[Batch], step: int, stop: bool) -> Taken:
+        """Take step number `step` with the next micro-batches. Raises TrainingStopped, on all ranks alike."""
+        options, ranks = self.options, self.ranks
+        self.decoder.train()
+        for group in self.adam.param_groups:
+            group["lr"] = learning_rate(step, options.steps, options.optimizer)
+        wait, seen, count = 0.0, [], options.accumulation(ranks.data_ranks)
+        total = torch.zeros((), device=ranks.device)  # read once a step: reading waits for the device
+        for micro in range(count):
+            asked = time.monotonic()
+            batch = next(batches)
+            wait += time.monotonic() - asked
+            seen.append(batch)
+            # Dropout is a hash too: the ranks that share a matrix drop the same, and a checkpoint has no state to keep.
+            torch.manual_seed(seeds.uint64(options.seed, "dropout", step, micro, ranks.data) >> 1)
+            loss, penalty = self.loss(batch)
+            (loss.mean() + penalty).div(count).backward()
+            total += loss.detach().mean() / count
+        norm = parallel.clip(list(self.decoder.parameters()), options.optimizer.clip, ranks)
+        summed, stops = ranks.sums(total.item(), float(stop))
+        mean = summed / ranks.data_ranks
+        if not math.isfinite(mean) or not math.isfinite(norm):
+            self._refuse(f"step {step}: loss {mean}, gradient norm {norm}", seen)
+        if len(self.losses) == RECENT and mean > statistics.median(self.losses) + options.spike:
+            usual = statistics.median(self.losses)
+            self._refuse(f"step {step}: loss {mean:.3f} where {usual:.3f} was usual; raise `spike` to go on regardless", seen)
+        self.losses = (*self.losses, mean)[-RECENT:]
+        self.adam.step()
+        self.adam.zero_grad(set_to_none=True)
+        return Taken(mean, norm, seen[-1].following, wait, stops > 0)
+
+    def loss(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the float32 cross-entropy of every next token, [windows, sequence_length], and the z-loss."""
+        device, options = self.ranks.device, self.options
+        tokens_BT, documents_BT, positions_BT = (
+            torch.from_numpy(a).to(device, non_blocking=True) for a in (batch.tokens, batch.documents, batch.positions)
+        )
+        inside = (positions_BT[:, :-1], documents_BT[:, :-1]) if options.data.mask_documents else (None, None)
+        half = options.parallel.precision_on(device.type) == "bfloat16"
+        with torch.autocast(device.type, torch.bfloat16) if half else nullcontext():
+            logits_BTV = self.decoder(tokens_BT[:, :-1], *inside)
+        logits_BTV = logits_BTV.float()
+        losses_BT = F.cross_entropy(logits_BTV.flatten(0, 1), tokens_BT[:, 1:].flatten(), reduction="none")
+        weight = options.optimizer.z_loss
+        penalty = weight * logits_BTV.logsumexp(-1).square().mean() if weight else losses_BT.new_zeros(())
+        return losses_BT.view(tokens_BT.shape[0], -1), penalty
+
+    @torch.no_grad()
+    def evaluate(self, held_out: Corpus) -> HeldOut | None:
+        """Return the loss of the held-out windows; None if there are none. The windows do not depend on the ranks."""
+        if not len(held_out.units):
+            return None
+        self.decoder.eval()
+        names = held_out.units.names
+        sums, counts = np.zeros(len(names)), np.zeros(len(names))
+        for batch, languages in held_out.sample(self.options.data.held_out_windows, self.ranks.data, self.ranks.data_ranks):
+            losses = self.loss(batch)[0][: len(languages)].double().cpu().numpy().ravel()
+            targets = languages[:, 1:].ravel()
+            sums += np.bincount(targets, losses, len(names))
+            counts += np.bincount(targets, minlength=len(names))
+        sums, counts = np.split(np.array(self.ranks.sums(*sums, *counts)), 2)
+        by_language = {name: float(s / c) for name, s, c in zip(names, sums, counts, strict=True) if c and name}
+        return HeldOut(float(sums.sum() / counts.sum()), dict(sorted(by_language.items())))
+
+    def _refuse(self, what: str, seen: list[Batch]) -> None:
+        files = {file for batch in seen for unit in set(batch.units) for file in self.corpus.units.named(unit)}
+        named = sorted(set().union(*self.ranks.gathered(files)))
+        raise TrainingStopped(f"{what}. The batch's files:\n  " + "\n  ".join(named))
