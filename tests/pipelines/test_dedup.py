@@ -14,7 +14,7 @@ from starmill.pipelines.candidates import Candidates
 from starmill.transforms.beam import PartRef
 from starmill.transforms.dedup.minhash import MinHash
 
-TWO_PROCESSES = (*LOCAL, "--direct_running_mode=multi_processing", "--direct_num_workers=2")
+FOUR_PROCESSES = (*LOCAL, "--direct_running_mode=multi_processing", "--direct_num_workers=4")
 
 
 def published(workspace: Workspace, parts: int) -> list[bytes]:
@@ -142,7 +142,7 @@ def test_equal_bytes_whatever_the_order_workers_and_partitions(finished):
             shuffled = pipeline | beam.Create(random.Random(partitions).sample(refs, len(refs)))
             dedup.Dedup(Candidates(workspace, OPTIONS), partitions).wire(shuffled)
         assert published(workspace, len(refs)) == expected
-    run(workspace, refs, beam_options=TWO_PROCESSES)
+    run(workspace, refs, beam_options=FOUR_PROCESSES)
     assert published(workspace, len(refs)) == expected
 
 

@@ -1,6 +1,7 @@
 """What each stage's keys depend on: an edited option remakes what reads it and nothing before it."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,13 @@ def test_the_plan_names_parts_and_stages(options: mill.Recipe) -> None:
     lines = mill.plan(options)
     assert sum(line.startswith("part ") for line in lines) == 3
     assert [line.split()[2] for line in lines if line.startswith("stage ")] == ["complete"] * 5
+
+
+def test_dedup_tells_what_it_shuffled_and_in_how_many_rounds(options: mill.Recipe, capfd: pytest.CaptureFixture[str]) -> None:
+    altered = dataclasses.replace(options, minhash=dataclasses.replace(options.minhash, rounds=2))
+    mill.run_stage("dedup", altered, Engine())
+    said = capfd.readouterr().err
+    mill.run_stage("dedup", options, QUIET)
+    assert re.search(
+        r"dedup +shuffled 0\.\d MB, [\d,]+ bytes a file; resolved in [0-2] distributed rounds and 1 in one process", said
+    )
