@@ -100,6 +100,7 @@ def _mill(options: argparse.Namespace, beam: list[str]) -> int:
         if options.stages == ("dedup",):
             print("\n".join(mill.thresholds(recipe, engine)))
         return 0
+    workspace.probe()
     started = time.monotonic()
     with interrupt.exclusive(workspace):
         interrupt.stop_cleanly(workspace)

@@ -170,7 +170,7 @@ def _check_errors(workspace: Workspace, manifest: Manifest, max_error_rate: floa
     total, errors = sum(c.files for c in counts), sum(c.files for c in counts if c.reason.startswith("error:"))
     if errors > max_error_rate * total:
         worst = max((c for c in counts if c.reason.startswith("error:")), key=lambda c: c.files)
-        workspace.fs.rm_file(workspace.path(f"{STAGES[manifest.stage]}/manifest.json"))
+        workspace.remove(f"{STAGES[manifest.stage]}/manifest.json")
         raise StageError(
             f"stage {manifest.stage}: {errors} of {total} files ended as errors, above max_error_rate={max_error_rate}; "
             f"most are {worst.reason}. The rows are in {workspace.path('dropped/' + manifest.stage)}; fix the cause, or raise the rate."

@@ -45,7 +45,7 @@ def test_done_means_this_key_and_whole_outputs(workspace: Workspace) -> None:
     path = part_path("files", 0)
     workspace.publish(path, workspace.read(path)[:-1])
     assert not workspace.is_done("ingest", 0, "k"), "a truncated output"
-    workspace.fs.rm_file(workspace.path(path))
+    workspace.remove(path)
     assert not workspace.is_done("ingest", 0, "k"), "a lost output"
 
 
