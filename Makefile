@@ -6,11 +6,15 @@ BIN := $(VENV)/bin
 TORCH ?=
 # Other code than this machine's packages: make run INPUT='~/checkouts /srv/git'
 INPUT ?=
+TASKMANAGERS ?= 2
+RECIPE ?= recipes/smoke.yaml
+# Another place or other ports of the Flink cluster: FLINK='--folder runs/second --rest-port 8082 ...', for all four commands
+FLINK ?=
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 # The fastest installer, itself pinned.
 UV := 0.13.8
 
-.PHONY: help run test test-slow check bench bench-dedup constraints setup clean
+.PHONY: help run test test-slow check bench bench-dedup flink-up flink-run flink-status flink-down constraints setup clean
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -37,6 +41,18 @@ bench: setup     ## MB/s and peak memory of each stage on one core
 
 bench-dedup: setup ## near-deduplication head to head: speed, memory, quality (minutes; installs the peers)
 	$(BIN)/python benchmarks/dedup.py
+
+flink-up: setup  ## a real Flink session cluster on this machine: TASKMANAGERS=2
+	$(BIN)/python infra/flink/cluster.py $(FLINK) --taskmanagers $(TASKMANAGERS) up
+
+flink-run: setup ## mill on it: RECIPE=recipes/smoke.yaml INPUT='~/checkouts'
+	$(BIN)/python infra/flink/cluster.py $(FLINK) run $(RECIPE) $(if $(INPUT),--input $(INPUT))
+
+flink-status:    ## its processes and jobs
+	$(BIN)/python infra/flink/cluster.py $(FLINK) status
+
+flink-down:      ## end it
+	$(BIN)/python infra/flink/cluster.py $(FLINK) down
 
 constraints:     ## resolve all versions anew
 	$(BIN)/uv pip compile -q --upgrade --python-version 3.11 --all-extras --no-header --no-annotate pyproject.toml -o .constraints.tmp

@@ -1,4 +1,4 @@
-"""The command line: `starmill run|ingest|curate|dedup|release|tokenize|train|complete|why|funnel`.
+"""The command line: `starmill run|ingest|curate|dedup|release|tokenize|train|complete|why|funnel|pool`.
 
 What follows `--` is Beam's and is handed through untouched. Training and completion are other processes: this one never
 imports torch, and the trainer never imports Beam.
@@ -79,6 +79,10 @@ def _parser() -> argparse.ArgumentParser:
     why = commands.add_parser("why", help="one file's whole story")
     why.set_defaults(command=_why)
     why.add_argument("file", help="swh:1:cnt:<hash>, a path, or repository:path")
+    pool = commands.add_parser("pool", help="a pool of Beam workers beside a Flink TaskManager")
+    pool.set_defaults(command=_pool)
+    pool.add_argument("--address", default="127.0.0.1:50000", help="host:port to listen at (default: 127.0.0.1:50000)")
+    pool.add_argument("--check", action="store_true", help="start none: see whether a pool there starts workers that connect")
     for command in (funnel, why):
         command.add_argument("--recipe", default=DEFAULT_RECIPE, help="the recipe whose workspace to look into")
         command.add_argument("--workspace", help="the workspace to look into (default: the recipe's)")
@@ -88,12 +92,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _mill(options: argparse.Namespace, beam: list[str]) -> int:
-    from starmill.pipelines import funnel, interrupt, mill
+    from starmill.pipelines import flink, funnel, interrupt, mill
     from starmill.pipelines.stage import Engine
 
     recipe = mill.load(options.recipe, options.set, options.input, options.workspace)
     workspace = Workspace(recipe.workspace)
     recipe = replace(recipe, workspace=workspace.root if workspace.is_local else recipe.workspace)  # workers have another cwd
+    flink.check(tuple(beam))
     engine = Engine(tuple(beam), max(1, options.workers), options.quiet)
     if options.dry_run:
         print("\n".join(mill.plan(recipe)))
@@ -123,6 +128,16 @@ def _why(options: argparse.Namespace, beam: list[str]) -> int:
     from starmill.pipelines import why
 
     print("\n".join(why.tell(_workspace(options), options.file)))
+    return 0
+
+
+def _pool(options: argparse.Namespace, beam: list[str]) -> int:
+    from starmill.pipelines import flink, pool
+
+    if options.check:
+        flink.check_pool(options.address, seconds=60, starts=True)
+    else:
+        pool.serve(options.address)
     return 0
 
 
