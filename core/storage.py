@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
@@ -94,6 +95,12 @@ class Storage:
     def size(self, relative: str) -> int:
         """Return the bytes of a file. Raises FileNotFoundError."""
         return int(self._call("info", relative)["size"])
+
+    def modified(self, relative: str) -> float | None:
+        """Return when a file was written, in seconds since 1970, where the store says. Raises FileNotFoundError."""
+        info = self._call("info", relative)
+        when = next((info[name] for name in ("mtime", "LastModified", "created") if info.get(name)), None)
+        return when.timestamp() if isinstance(when, datetime) else when
 
     def read(self, relative: str, start: int | None = None, end: int | None = None) -> bytes:
         """Return a file, or its bytes from `start` up to `end`. Raises FileNotFoundError."""

@@ -1,4 +1,4 @@
-"""The command line: `starmill run|ingest|curate|dedup|release|tokenize|train|complete|why|funnel|pool`.
+"""The command line: `starmill run|ingest|curate|dedup|release|tokenize|train|complete|why|funnel|status|pool`.
 
 What follows `--` is Beam's and is handed through untouched. Training and completion are other processes: this one never
 imports torch, and the trainer never imports Beam.
@@ -83,7 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     pool.set_defaults(command=_pool)
     pool.add_argument("--address", default="127.0.0.1:50000", help="host:port to listen at (default: 127.0.0.1:50000)")
     pool.add_argument("--check", action="store_true", help="start none: see whether a pool there starts workers that connect")
-    for command in (funnel, why):
+    status = commands.add_parser("status", help="how far each stage is, and how long the one at work will take")
+    status.set_defaults(command=_status)
+    for command in (funnel, why, status):
         command.add_argument("--recipe", default=DEFAULT_RECIPE, help="the recipe whose workspace to look into")
         command.add_argument("--workspace", help="the workspace to look into (default: the recipe's)")
     for command in commands.choices.values():
@@ -128,6 +130,16 @@ def _why(options: argparse.Namespace, beam: list[str]) -> int:
     from starmill.pipelines import why
 
     print("\n".join(why.tell(_workspace(options), options.file)))
+    return 0
+
+
+def _status(options: argparse.Namespace, beam: list[str]) -> int:
+    from starmill.pipelines import ingest, mill, status
+
+    recipe = mill.load(options.recipe, [], [], options.workspace)
+    workspace = Workspace(recipe.workspace)
+    planned = 0 if workspace.manifest("ingest") else len(ingest.plan(recipe.source))
+    print("\n".join(status.lines(workspace, planned)))
     return 0
 
 

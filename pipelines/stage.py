@@ -35,7 +35,7 @@ Build = Callable[[beam.Pipeline, Sequence[PartRef]], None]
 # Libraries whose version decides bytes or verdicts; it is part of every key.
 DECISIVE = ("pyarrow", "scancode-toolkit", "tokenizers", "selectolax", "faust-cchardet", "dulwich", "numpy")
 # Modules that show or steer, and cannot change an output.
-INDIFFERENT = {"cli.py", "funnel.py", "why.py", "stage.py", "progress.py", "interrupt.py", "worker.py", "pool.py", "flink.py"}
+INDIFFERENT = {"cli.py", "funnel.py", "why.py", "stage.py", "progress.py", "interrupt.py", "worker.py", "pool.py", "flink.py", "status.py"}
 
 
 class StageError(RuntimeError):

@@ -89,6 +89,7 @@ def test_two_workers_see_each_others_files(tmp_path: Path) -> None:
         assert two == one and one.names("d") == [] and not two.exists("d/x")
         one.write("d/x", b"1")
         assert two.names("d") == ["x"] and two.size("d/x") == 1
+        assert (written := two.modified("d/x")) is not None and abs(written - time.time()) < 60
         one.write("d/x", b"22")
         assert two.size("d/x") == 2 and two.read("d/x") == b"22"
         two.remove("d/x")
