@@ -36,6 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(options.command(options, beam))
     except BrokenPipeError:
         return 1
+    except KeyboardInterrupt:
+        print("\nstopped; finished parts are kept: run the same command to continue", file=sys.stderr)
+        return 130
     except (ValueError, RuntimeError, LookupError, OSError) as error:  # ours and the file system's; the message says it all
         if options.traceback:
             raise
@@ -110,7 +113,10 @@ def _mill(options: argparse.Namespace, beam: list[str]) -> int:
     workspace.probe()
     started = time.monotonic()
     with interrupt.exclusive(workspace):
-        interrupt.stop_cleanly(workspace)
+        if engine.is_local:
+            interrupt.stop_cleanly(workspace)
+        else:
+            interrupt.stop_by_exception()
         for stage in options.stages:
             mill.run_stage(stage, recipe, engine)
     if not options.no_funnel:

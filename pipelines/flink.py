@@ -40,6 +40,23 @@ def check(beam_options: tuple[str, ...], seconds: float = 60) -> None:
             check_pool(pool, seconds, starts=pool.rpartition(":")[0] in LOOPBACK)
 
 
+def cancel(beam_options: tuple[str, ...], beam_job: str) -> None:
+    """Cancel the job of a pipeline on the Flink that Beam's options name, if they name one. Raises OSError.
+
+    Beam's own cancel ends the job server's waiting for the job, and leaves the job at work.
+    """
+    master = PipelineOptions(list(beam_options)).view_as(FlinkRunnerOptions).flink_master or ""
+    if ":" not in master:
+        return
+    url = master if "://" in master else f"http://{master}"
+    with urllib.request.urlopen(f"{url}/jobs/overview", timeout=20) as answer:
+        jobs = json.load(answer)["jobs"]
+    for job in jobs:
+        if beam_job.startswith(f"{job['name']}_") and job["end-time"] < 0:  # Beam's id is the job's name and a UUID
+            request = urllib.request.Request(f"{url}/jobs/{job['jid']}?mode=cancel", method="PATCH")
+            urllib.request.urlopen(request, timeout=20).close()
+
+
 def _check_master(master: str) -> str:
     url = master if "://" in master else f"http://{master}"
     try:

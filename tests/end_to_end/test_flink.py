@@ -1,10 +1,13 @@
 """The small tree on a real Flink session cluster, by the commands of docs/flink.md: every dataset has the local run's digest."""
 
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,7 +49,7 @@ def shell(milled: Path, ports: dict[str, int], tmp_path_factory: pytest.TempPath
         assert not check or done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
         return done
 
-    run.home = home
+    run.home, run.environment, run.ports = home, environment, ports
     yield run
     run("make flink-down")
 
@@ -56,7 +59,7 @@ def digests(workspace: Path) -> dict[str, str | None]:
     return {stage: manifest.digest if manifest else None for stage, manifest in manifests.items()}
 
 
-def test_the_commands_of_the_page(shell, milled: Path) -> None:
+def test_the_commands_of_the_page(shell, milled: Path, ports: dict[str, int]) -> None:
     up, run, status, down, own = commands(ROOT / "docs" / "flink.md")
     started = shell(up).stdout
     assert started.count("taskmanager-") == 2 and "2 of 2 slots free" in started
@@ -76,6 +79,7 @@ def test_the_commands_of_the_page(shell, milled: Path) -> None:
     shell(own.replace("starmill run", "starmill ingest"))  # a job server of its own for each stage: one stage shows it
     assert digests(shell.home / "on-flink")["ingest"] == digests(milled / "work")["ingest"]
 
+    stopped_by_signal(shell, own, ports["rest"])
     pool = own.replace(":50000", ":1")
     refused = shell(pool, check=False)
     assert refused.returncode == 1 and "no worker pool answers at 127.0.0.1:1" in refused.stderr
@@ -83,6 +87,28 @@ def test_the_commands_of_the_page(shell, milled: Path) -> None:
     shell(down)
     assert "make flink-up" in shell(status, check=False).stderr
     assert not running(str(shell.home / "flink"))
+
+
+def stopped_by_signal(shell, own: str, port: int) -> None:
+    """A run that is ended takes its job along."""
+    options = own.partition(" -- ")[2].replace(":8081", f":{port}").replace(":50000", f":{shell.ports['pool']}")
+    command = ["starmill", "run", "recipe.yaml", "--workspace", "stopped", "--", *options.split()]
+    run = subprocess.Popen(command, cwd=shell.home, env=shell.environment, stderr=subprocess.PIPE, text=True)
+    while "RUNNING" not in jobs(port):
+        assert run.poll() is None
+        time.sleep(0.2)
+    run.terminate()
+    _, errors = run.communicate(timeout=120)
+    assert run.returncode == 130 and "run the same command to continue" in errors
+    deadline = time.monotonic() + 60
+    while {"RUNNING", "CANCELLING"} & jobs(port) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert "CANCELED" in jobs(port) and "RUNNING" not in jobs(port)
+
+
+def jobs(port: int) -> set[str]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/jobs/overview", timeout=10) as answer:
+        return {job["state"] for job in json.load(answer)["jobs"]}
 
 
 def running(folder: str) -> list[str]:
