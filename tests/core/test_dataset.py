@@ -49,6 +49,18 @@ def test_done_means_this_key_and_whole_outputs(workspace: Workspace) -> None:
     assert not workspace.is_done("ingest", 0, "k"), "a lost output"
 
 
+def test_half_a_sidecar_is_none(workspace: Workspace) -> None:
+    commit(workspace, 0, "k")
+    workspace.finish("ingest", "key", 1, "v")
+    for path in (part_path("files", 0, "json"), "files/manifest.json"):
+        whole = workspace.read(path)
+        for length in (0, 1, len(whole) // 2, len(whole) - 2):
+            workspace.publish(path, whole[:length])
+            assert workspace.sidecar("ingest", 0) is None or workspace.manifest("ingest") is None
+        assert not workspace.is_done("ingest", 0, "k")
+    assert workspace.sidecar("ingest", 0) is None and workspace.manifest("ingest") is None
+
+
 def test_the_manifest_needs_every_part(workspace: Workspace) -> None:
     commit(workspace, 0, "k")
     with pytest.raises(FileNotFoundError, match="part 1 of 2"):
