@@ -6,11 +6,15 @@ BIN := $(VENV)/bin
 TORCH ?=
 # Other code than this machine's packages: make run INPUT='~/checkouts /srv/git'
 INPUT ?=
+TASKMANAGERS ?= 2
+RECIPE ?= recipes/smoke.yaml
+# Another place or other ports of the Flink cluster: FLINK='--folder runs/second --rest-port 8082 ...', for all four commands
+FLINK ?=
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 # The fastest installer, itself pinned.
 UV := 0.13.8
 
-.PHONY: help run test test-slow check bench bench-dedup bench-train constraints setup clean
+.PHONY: help run test test-slow check bench bench-dedup bench-train flink-up flink-run flink-status flink-down constraints setup clean
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -41,6 +45,18 @@ bench-dedup: setup ## near-deduplication head to head: speed, memory, quality (m
 bench-train: setup  ## training throughput beside transformers and LitGPT
 	$(BIN)/python benchmarks/train.py
 
+flink-up: setup  ## a real Flink session cluster on this machine: TASKMANAGERS=2
+	$(BIN)/python infra/flink/cluster.py $(FLINK) --taskmanagers $(TASKMANAGERS) up
+
+flink-run: setup ## mill on it: RECIPE=recipes/smoke.yaml INPUT='~/checkouts'
+	$(BIN)/python infra/flink/cluster.py $(FLINK) run $(RECIPE) $(if $(INPUT),--input $(INPUT))
+
+flink-status:    ## its processes and jobs
+	$(BIN)/python infra/flink/cluster.py $(FLINK) status
+
+flink-down:      ## end it
+	$(BIN)/python infra/flink/cluster.py $(FLINK) down
+
 constraints:     ## resolve all versions anew
 	$(BIN)/uv pip compile -q --upgrade --python-version 3.11 --all-extras --no-header --no-annotate pyproject.toml -o .constraints.tmp
 	(echo '# Every version that an installation resolves to, so that it resolves the same tomorrow. Made by `make constraints`.'; cat .constraints.tmp) > constraints.txt
@@ -52,7 +68,7 @@ $(VENV)/ready: pyproject.toml setup.py constraints.txt $(wildcard transforms/enr
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV)
 	echo '$(TORCH)' > $(VENV)/override.txt
-	$(BIN)/uv pip install -q --python $(BIN)/python $(if $(TORCH),--override $(VENV)/override.txt) -c constraints.txt -e '.[pipelines,trainer,dev]'
+	$(BIN)/uv pip install -q --python $(BIN)/python $(if $(TORCH),--override $(VENV)/override.txt) -c constraints.txt -e '.[pipelines,trainer,cloud,dev]'
 	mkdir -p .types/starmill && for folder in core transforms pipelines model trainer; do ln -sfn ../../$$folder .types/starmill/$$folder; done
 	$(BIN)/python -m starmill.transforms.enry.build --check || $(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[toolchain]'
 	$(BIN)/python -m starmill.transforms.enry.build

@@ -7,26 +7,25 @@
       dropped/ingest/part-00000.parquet
 
 A part whose sidecar carries the wanted key is done and is skipped; the key is a digest of the recipe, of the code and of the
-inputs. Nothing here writes a time, a host name or a process id into a file, so equal work gives equal bytes. Locally a file is
-written beside its place and renamed; on an object store one PUT of the final name is atomic by itself.
+inputs. Nothing here writes a time, a host name or a process id into a file, so equal work gives equal bytes.
 """
 
 import functools
 import hashlib
 import json
-import os
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from starmill.core.storage import TEMPORARY, Storage
+
 # The dataset that a stage is named after on disk: its sidecars and its manifest lie there.
 STAGES = {"ingest": "files", "curate": "curated", "dedup": "verdicts", "release": "dataset", "tokenize": "shards"}
-TEMPORARY = ".tmp-"
 
 
 @dataclass(frozen=True)
@@ -106,14 +105,14 @@ class Workspace:
     url: str
 
     @functools.cached_property
-    def fs(self) -> fsspec.AbstractFileSystem:
-        """The fsspec file system behind the URL."""
-        return fsspec.core.url_to_fs(self.url)[0]
+    def storage(self) -> Storage:
+        """The files of the workspace."""
+        return Storage(self.url)
 
-    @functools.cached_property
+    @property
     def root(self) -> str:
         """The URL without its protocol; absolute for a local folder."""
-        return str(fsspec.core.url_to_fs(self.url)[1]).rstrip("/")
+        return self.storage.root
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the URL alone: a file system is not for another process."""
@@ -122,58 +121,54 @@ class Workspace:
     @property
     def is_local(self) -> bool:
         """Whether files can be renamed and memory-mapped."""
-        return "file" in (self.fs.protocol if isinstance(self.fs.protocol, tuple) else (self.fs.protocol,))
+        return self.storage.is_local
 
     def path(self, relative: str) -> str:
         """Return the file system path of a workspace file."""
-        return f"{self.root}/{relative}"
+        return self.storage.path(relative)
 
     def exists(self, relative: str) -> bool:
         """Say whether a workspace file exists."""
-        return bool(self.fs.exists(self.path(relative)))
+        return self.storage.exists(relative)
 
     def read(self, relative: str) -> bytes:
         """Return the bytes of a workspace file. Raises FileNotFoundError."""
-        return bytes(self.fs.cat_file(self.path(relative)))
+        return self.storage.read(relative)
+
+    def open(self, relative: str) -> AbstractContextManager[BinaryIO | pa.PythonFile]:
+        """Open a workspace file for reading in any order. Raises FileNotFoundError."""
+        return self.storage.open(relative)
 
     def publish(self, relative: str, data: bytes | pa.Buffer) -> None:
         """Write a file so that it is there whole or not at all."""
-        target = self.path(relative)
+        self.storage.write(relative, data)
+
+    def remove(self, relative: str) -> None:
+        """Remove a workspace file; an absent one is fine."""
+        self.storage.remove(relative)
+
+    def probe(self) -> None:
+        """Write and remove a file in a bucket, so that a run without access ends now. Raises OSError."""
         if not self.is_local:
-            self.fs.pipe_file(target, bytes(data))
-            return
-        place = Path(target)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        temporary = place.with_name(f"{TEMPORARY}{os.getpid()}-{place.name}")
-        try:
-            with open(temporary, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())  # a rename may reach the disk before the bytes do
-            os.replace(temporary, place)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+            bucket = Storage(self.url, patience=10)
+            bucket.write(".probe", b"")
+            bucket.remove(".probe")
 
     def files(self, folder: str) -> list[str]:
         """Return the names of the files in a workspace folder, sorted; an absent folder is empty."""
-        try:
-            entries = self.fs.ls(self.path(folder), detail=False, refresh=True)
-        except FileNotFoundError:
-            return []
-        return sorted(e.rstrip("/").rsplit("/", 1)[-1] for e in entries)
+        return self.storage.names(folder)
 
     def blocks(self, relative: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the row groups of a Parquet file, one RecordBatch each, optionally only some columns."""
-        with self.fs.open(self.path(relative), "rb") as file:
-            parquet = pq.ParquetFile(file)
+        with self.open(relative) as file:
+            parquet = pq.ParquetFile(file, pre_buffer=not self.is_local)  # a few large requests, not one a column
             for group in range(parquet.num_row_groups):
                 table = parquet.read_row_group(group, columns=columns)
                 yield from table.combine_chunks().to_batches()
 
     def table(self, relative: str, columns: Sequence[str] | None = None) -> pa.Table:
         """Return a whole Parquet file, optionally only some columns."""
-        with self.fs.open(self.path(relative), "rb") as file:
+        with self.open(relative) as file:
             return pq.read_table(file, columns=columns)
 
     # Parts
@@ -185,10 +180,10 @@ class Workspace:
         self.publish(sidecar_path(sidecar.stage, sidecar.part), _json(asdict(sidecar)))
 
     def sidecar(self, stage: str, part: int) -> Sidecar | None:
-        """Return the sidecar of a finished part, or None."""
+        """Return the sidecar of a finished part, or None. Half a sidecar, as a store without atomic writes may keep, is none."""
         try:
             return _sidecar(json.loads(self.read(sidecar_path(stage, part))))
-        except FileNotFoundError:
+        except (FileNotFoundError, json.JSONDecodeError):
             return None
 
     def is_done(self, stage: str, part: int, key: str) -> bool:
@@ -197,7 +192,7 @@ class Workspace:
         if sidecar is None or sidecar.key != key:
             return False
         try:
-            return all(self.fs.info(self.path(o.path))["size"] == o.bytes for o in sidecar.outputs)
+            return all(self.storage.size(o.path) == o.bytes for o in sidecar.outputs)
         except FileNotFoundError:
             return False
 
@@ -218,7 +213,7 @@ class Workspace:
         """Return the manifest of a complete stage, or None."""
         try:
             values = json.loads(self.read(f"{STAGES[stage]}/manifest.json"))
-        except FileNotFoundError:
+        except (FileNotFoundError, json.JSONDecodeError):
             return None
         return Manifest(**{**values, "parts": tuple(_sidecar(s) for s in values["parts"])})
 
@@ -234,10 +229,9 @@ class Workspace:
                 stale.add(name)
             if part >= parts and (sidecar := self.sidecar(stage, part)) is not None:
                 for leftover in sidecar.outputs:
-                    if self.exists(leftover.path):
-                        self.fs.rm_file(self.path(leftover.path))
+                    self.remove(leftover.path)
         for name in sorted(stale):
-            self.fs.rm_file(self.path(f"{folder}/{name}"))
+            self.remove(f"{folder}/{name}")
 
     def sweep_temporary(self) -> None:
         """Remove files that a killed process was writing. Only local workspaces have them."""

@@ -190,7 +190,7 @@ class Candidates:
     ) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
         workspace, number, _ = self.place(part)
         relative = part_path(dataset, number)
-        with workspace.fs.open(workspace.path(relative), "rb") as file:
+        with workspace.open(relative) as file:
             parquet = pq.ParquetFile(file)
             if (last := int(wanted[-1] & 0xFFFFFFFF)) >= parquet.metadata.num_rows:
                 raise ValueError(

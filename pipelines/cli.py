@@ -1,4 +1,4 @@
-"""The command line: `starmill run|ingest|curate|dedup|release|tokenize|train|plan|complete|why|funnel`.
+"""The command line: `starmill run|ingest|curate|dedup|release|tokenize|train|plan|complete|why|funnel|status|pool`.
 
 What follows `--` is Beam's and is handed through untouched. Training, plans and completion are other processes: this one never
 imports torch, and the trainer never imports Beam.
@@ -38,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(options.command(options, beam))
     except BrokenPipeError:
         return 1
+    except KeyboardInterrupt:
+        print("\nstopped; finished parts are kept: run the same command to continue", file=sys.stderr)
+        return 130
     except (ValueError, RuntimeError, LookupError, OSError) as error:  # ours and the file system's; the message says it all
         if options.traceback:
             raise
@@ -87,7 +90,13 @@ def _parser() -> argparse.ArgumentParser:
     why.set_defaults(command=_why)
     why.add_argument("file", help="swh:1:cnt:<hash>, a path, or repository:path")
     why.add_argument("--diff-lines", type=int, default=40, help="of the diff between a near duplicate and the kept file")
-    for command in (funnel, why):
+    pool = commands.add_parser("pool", help="a pool of Beam workers beside a Flink TaskManager")
+    pool.set_defaults(command=_pool)
+    pool.add_argument("--address", default="127.0.0.1:50000", help="host:port to listen at (default: 127.0.0.1:50000)")
+    pool.add_argument("--check", action="store_true", help="start none: see whether a pool there starts workers that connect")
+    status = commands.add_parser("status", help="how far each stage is, and how long the one at work will take")
+    status.set_defaults(command=_status)
+    for command in (funnel, why, status):
         command.add_argument("--recipe", default=DEFAULT_RECIPE, help="the recipe whose workspace to look into")
         command.add_argument("--workspace", help="the workspace to look into (default: the recipe's)")
     for command in commands.choices.values():
@@ -96,21 +105,26 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _mill(options: argparse.Namespace, beam: list[str]) -> int:
-    from starmill.pipelines import funnel, interrupt, mill
+    from starmill.pipelines import flink, funnel, interrupt, mill
     from starmill.pipelines.stage import Engine
 
     recipe = mill.load(options.recipe, options.set, options.input, options.workspace)
     workspace = Workspace(recipe.workspace)
     recipe = replace(recipe, workspace=workspace.root if workspace.is_local else recipe.workspace)  # workers have another cwd
+    flink.check(tuple(beam))
     engine = Engine(tuple(beam), max(1, options.workers), options.quiet)
     if options.dry_run:
         print("\n".join(mill.plan(recipe)))
         if options.stages == ("dedup",):
             print("\n".join(mill.thresholds(recipe, engine)))
         return 0
+    workspace.probe()
     started = time.monotonic()
     with interrupt.exclusive(workspace):
-        interrupt.stop_cleanly(workspace)
+        if engine.is_local:
+            interrupt.stop_cleanly(workspace)
+        else:
+            interrupt.stop_by_exception()
         for stage in options.stages:
             mill.run_stage(stage, recipe, engine)
     if not options.no_funnel:
@@ -130,6 +144,26 @@ def _why(options: argparse.Namespace, beam: list[str]) -> int:
     from starmill.pipelines import why
 
     print("\n".join(why.tell(_workspace(options), options.file, options.diff_lines)))
+    return 0
+
+
+def _status(options: argparse.Namespace, beam: list[str]) -> int:
+    from starmill.pipelines import ingest, mill, status
+
+    recipe = mill.load(options.recipe, [], [], options.workspace)
+    workspace = Workspace(recipe.workspace)
+    planned = 0 if workspace.manifest("ingest") else len(ingest.plan(recipe.source))
+    print("\n".join(status.lines(workspace, planned)))
+    return 0
+
+
+def _pool(options: argparse.Namespace, beam: list[str]) -> int:
+    from starmill.pipelines import flink, pool
+
+    if options.check:
+        flink.check_pool(options.address, seconds=60, starts=True)
+    else:
+        pool.serve(options.address)
     return 0
 
 

@@ -60,9 +60,9 @@ class Dedup:
         some = names[:8]
         files = size = 0
         for name in some:
-            with workspace.fs.open(workspace.path(name), "rb") as file:
+            with workspace.open(name) as file:
                 files += pq.ParquetFile(file).metadata.num_rows
-            size += workspace.fs.info(workspace.path(name))["size"]
+            size += workspace.storage.size(name)
         everything = files * len(names) // max(len(some), 1)
         group = 1 + GROUP_BYTES * len(some) // (size + 1)
         return cls(Candidates.of(workspace, options), min(1 + everything // FILES_A_PARTITION, MAX_PARTITIONS), group)

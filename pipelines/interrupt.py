@@ -1,4 +1,4 @@
-"""One run at a time in a local workspace, and a clean end on Ctrl-C: no orphan worker, no temporary file."""
+"""One run at a time in a local workspace, and a clean end on Ctrl-C: no orphan worker, no temporary file, no job on a cluster."""
 
 import fcntl
 import os
@@ -50,6 +50,11 @@ def stop_cleanly(workspace: Workspace) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+
+
+def stop_by_exception() -> None:
+    """From now on SIGTERM is what SIGINT is, a KeyboardInterrupt: for a runner elsewhere, whose job must be canceled first."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _descendants(pid: int) -> list[int]:

@@ -18,7 +18,7 @@ from starmill.transforms.dedup import clusters, hot
 from starmill.transforms.dedup.minhash import MinHash
 
 THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
-REPORT = "preview/dedup.json"
+REPORT = "preview-dedup.json"
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def report(stage: Dedup, parts: Sequence[int], blocks: Iterable[bytes]) -> None:
 def table(workspace: Workspace) -> list[str]:
     """Take REPORT out of the workspace, and return it as lines."""
     every, *results = (Removed(**values) for values in json.loads(workspace.read(REPORT)))
-    workspace.fs.rm(workspace.path("preview"), recursive=True)
+    workspace.remove(REPORT)
     lines = [
         f"{every.files:,} files, {every.bytes / 1e6:,.1f} MB; {every.exact_files:,} exact copies, {every.exact_bytes / 1e6:,.1f} MB",
         "threshold  near duplicates          MB   removed in all",

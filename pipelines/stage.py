@@ -26,7 +26,7 @@ import starmill.pipelines
 import starmill.transforms
 from starmill.core import recipe
 from starmill.core.dataset import STAGES, Manifest, Workspace
-from starmill.pipelines import worker
+from starmill.pipelines import flink, worker
 from starmill.pipelines.progress import say, watching
 from starmill.transforms.beam import PartRef, ProcessParts
 
@@ -35,7 +35,18 @@ Build = Callable[[beam.Pipeline, Sequence[PartRef]], None]
 # Libraries whose version decides bytes or verdicts; it is part of every key.
 DECISIVE = ("pyarrow", "scancode-toolkit", "tokenizers", "selectolax", "faust-cchardet", "dulwich", "numpy")
 # Modules that show or steer, and cannot change an output.
-INDIFFERENT = {"cli.py", "funnel.py", "why.py", "stage.py", "progress.py", "interrupt.py", "worker.py"}
+INDIFFERENT = {
+    "cli.py",
+    "funnel.py",
+    "why.py",
+    "stage.py",
+    "progress.py",
+    "interrupt.py",
+    "worker.py",
+    "pool.py",
+    "flink.py",
+    "status.py",
+}
 
 
 class StageError(RuntimeError):
@@ -50,9 +61,14 @@ class Engine:
     workers: int = 1
     quiet: bool = False
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the local runner works, which is so unless another is named."""
+        return not any(o == "--runner" or o.startswith("--runner=") for o in self.beam_options)
+
     def pipeline(self, parts: int) -> beam.Pipeline:
         """Return an empty pipeline. Without a runner given, the local one is named: the bare default tries a download."""
-        if any(o == "--runner" or o.startswith("--runner=") for o in self.beam_options):
+        if not self.is_local:
             return beam.Pipeline(options=PipelineOptions(list(self.beam_options)))
         workers = min(self.workers, parts)
         if workers == 1:
@@ -133,12 +149,28 @@ def _run_beam(stage: str, due: Sequence[PartRef], build: Build, engine: Engine) 
     build(pipeline, due)
     try:
         result = pipeline.run()
-        state = result.wait_until_finish()
+        state = _wait(stage, result, engine)
     except Exception as error:
         raise StageError(f"stage {stage} failed: {_root_cause(error)}") from error
     if state not in (None, "DONE"):
         raise StageError(f"stage {stage} ended in state {state}; see the runner's log, then run the same command to continue")
     _tell(stage, result, engine)
+
+
+def _wait(stage: str, result: PipelineResult, engine: Engine) -> str | None:
+    try:
+        state: str | None = result.wait_until_finish()
+    except KeyboardInterrupt:
+        # A cluster would go on alone, and publish parts of this run among those of the next.
+        try:
+            result.cancel()
+            flink.cancel(engine.beam_options, str(getattr(result, "_job_id", "")))
+        except Exception as error:
+            raise StageError(
+                f"stage {stage} stopped, and its job could not be canceled: cancel it on the cluster ({error})"
+            ) from None
+        raise
+    return state
 
 
 def _tell(stage: str, result: PipelineResult, engine: Engine) -> None:
@@ -170,7 +202,7 @@ def _check_errors(workspace: Workspace, manifest: Manifest, max_error_rate: floa
     total, errors = sum(c.files for c in counts), sum(c.files for c in counts if c.reason.startswith("error:"))
     if errors > max_error_rate * total:
         worst = max((c for c in counts if c.reason.startswith("error:")), key=lambda c: c.files)
-        workspace.fs.rm_file(workspace.path(f"{STAGES[manifest.stage]}/manifest.json"))
+        workspace.remove(f"{STAGES[manifest.stage]}/manifest.json")
         raise StageError(
             f"stage {manifest.stage}: {errors} of {total} files ended as errors, above max_error_rate={max_error_rate}; "
             f"most are {worst.reason}. The rows are in {workspace.path('dropped/' + manifest.stage)}; fix the cause, or raise the rate."

@@ -45,8 +45,20 @@ def test_done_means_this_key_and_whole_outputs(workspace: Workspace) -> None:
     path = part_path("files", 0)
     workspace.publish(path, workspace.read(path)[:-1])
     assert not workspace.is_done("ingest", 0, "k"), "a truncated output"
-    workspace.fs.rm_file(workspace.path(path))
+    workspace.remove(path)
     assert not workspace.is_done("ingest", 0, "k"), "a lost output"
+
+
+def test_half_a_sidecar_is_none(workspace: Workspace) -> None:
+    commit(workspace, 0, "k")
+    workspace.finish("ingest", "key", 1, "v")
+    for path in (part_path("files", 0, "json"), "files/manifest.json"):
+        whole = workspace.read(path)
+        for length in (0, 1, len(whole) // 2, len(whole) - 2):
+            workspace.publish(path, whole[:length])
+            assert workspace.sidecar("ingest", 0) is None or workspace.manifest("ingest") is None
+        assert not workspace.is_done("ingest", 0, "k")
+    assert workspace.sidecar("ingest", 0) is None and workspace.manifest("ingest") is None
 
 
 def test_the_manifest_needs_every_part(workspace: Workspace) -> None:

@@ -64,7 +64,7 @@ def test_an_earlier_release_is_never_read_again_and_never_loses(corpus, tmp_path
     old, new = corpus[:160] + corpus[300:330], corpus[120:320]
     earlier = release(tmp_path / "old", cut(old, 2))
     for k in range(2):
-        earlier.fs.rm_file(earlier.path(part_path("curated", k)))  # its text is gone
+        earlier.remove(part_path("curated", k))  # its text is gone
     options = MinHash(earlier=(earlier.root,))
     later = release(tmp_path / "new", cut(new, 3), options)
     kept_before = {

@@ -11,17 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from pages import ROOT, blocks, commands
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-
-
-def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
-
-
-def commands(page: Path) -> list[str]:
-    return [line.split("  #")[0].strip() for block in blocks(page, "sh") for line in block.splitlines() if line.strip()]
+# Pages whose commands need a server are run by the test that starts it.
+ELSEWHERE = {"buckets.md": "test_buckets.py", "flink.md": "test_flink.py"}
+PAGES = [p for p in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if p.name not in ELSEWHERE]
 
 
 @pytest.fixture
@@ -55,6 +49,11 @@ def test_commands(page: Path, home: Path) -> None:
 def test_python(page: Path, home: Path) -> None:
     for block in blocks(page, "python"):
         subprocess.run([sys.executable, "-c", block], cwd=home, check=True, timeout=60)
+
+
+@pytest.mark.parametrize(("page", "test"), ELSEWHERE.items())
+def test_pages_with_servers_have_their_test(page: str, test: str) -> None:
+    assert page in (ROOT / "tests/end_to_end" / test).read_text() and commands(ROOT / "docs" / page)
 
 
 def test_the_first_result_is_on_the_first_screen() -> None:

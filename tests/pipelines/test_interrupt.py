@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from starmill.core.dataset import Workspace
-from starmill.pipelines.interrupt import WorkspaceBusy, exclusive
+from starmill.pipelines.interrupt import WorkspaceBusy, exclusive, stop_by_exception
 
 RUN = """
 import subprocess, sys, time
@@ -48,3 +48,14 @@ def test_a_signal_ends_workers_and_leaves_no_temporary_file(tmp_path: Path, numb
     assert [p.name for p in tmp_path.iterdir()] == [".lock"]
     with exclusive(Workspace(str(tmp_path))):
         pass  # the lock died with its holder
+
+
+def test_sigterm_becomes_an_exception_where_a_job_is_to_be_canceled() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        stop_by_exception()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -52,7 +52,7 @@ def test_each_threshold_removes_what_brute_force_does(rows, tmp_path):
     for threshold in preview.THRESHOLDS:  # bands miss a pair at the lowest threshold now and then
         assert abs(found[threshold] - brute_force(rows, threshold)) <= 0.04 * len(rows)
     assert len(set(found.values())) > 5
-    assert not workspace.exists("preview")
+    assert not workspace.exists(preview.REPORT)
     assert not workspace.exists("verdicts")
 
 

@@ -115,5 +115,5 @@ def test_a_near_duplicate_is_shown_as_a_diff(workspace: Workspace):
 
 
 def test_a_diff_needs_the_text(workspace: Workspace):
-    workspace.fs.rm_file(workspace.path(part_path("curated", 0)))
+    workspace.remove(part_path("curated", 0))
     assert "no diff: the text of r:/a.py is not in" in tell(workspace, "/dup.py")[-1]
