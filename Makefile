@@ -14,7 +14,7 @@ WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 # The fastest installer, itself pinned.
 UV := 0.13.8
 
-.PHONY: help run test test-slow check bench bench-dedup bench-train flink-up flink-run flink-status flink-down constraints setup clean
+.PHONY: help run test test-slow test-clusters check bench bench-dedup bench-train flink-up flink-run flink-status flink-down constraints setup clean
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -26,10 +26,13 @@ run: setup       ## mill real code, train on it, complete code, show the funnel
 	$(BIN)/starmill funnel
 
 test: setup check  ## lint, types and the test suite
-	$(BIN)/pytest -q -m 'not slow'
+	$(BIN)/pytest -q -m 'not slow and not clusters'
 
 test-slow: setup ## the tests that take minutes: killed runs, wheels
 	$(BIN)/pytest -q -m slow
+
+test-clusters: setup ## the tests on a real Flink, MinIO and GCS server: the first time they are built for minutes (Java, Maven, Go)
+	$(BIN)/pytest -q -m clusters
 
 check: setup     ## ruff and mypy
 	$(BIN)/ruff check .

@@ -15,7 +15,7 @@ from small_tree import starmill
 
 from starmill.core.dataset import STAGES
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # the first run compiles the stores
+pytestmark = [pytest.mark.clusters, pytest.mark.timeout(1800)]  # the first run compiles the stores
 
 # Runs in a process of its own, as a worker does: file systems are remembered by what they were made from, not by the environment.
 IN_A_WORKER = (

@@ -17,7 +17,7 @@ from small_tree import RECIPE
 
 from starmill.core.dataset import STAGES, Workspace
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # the first run builds jars
+pytestmark = [pytest.mark.clusters, pytest.mark.timeout(1800)]  # the first run builds jars
 
 
 @pytest.fixture(scope="module")
