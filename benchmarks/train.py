@@ -175,7 +175,9 @@ def main() -> None:
     ]
     print("\n".join(lines))
     if options.write:
-        with open(Path(__file__).parent / "results" / "train.md", "a") as results:
+        results_file = Path(__file__).parent / "results" / "train.md"
+        results_file.parent.mkdir(exist_ok=True)
+        with open(results_file, "a") as results:
             results.write("\n".join(lines) + "\n\n")
 
 
