@@ -108,12 +108,17 @@ def lines(options: TrainRecipe, config: ModelConfig) -> list[str]:
     devices = hardware.devices if hardware is not None else 1
     shown.append(f"memory     GB a rank on {devices:,} devices, micro-batches of {options.data.micro_batch}:")
     shown.append("           data x tensor    state  gathered  activations  logits    total")
-    for data_ranks, tensor_ranks, need in layouts(config, options, devices):
+    found = layouts(config, options, devices)
+    for data_ranks, tensor_ranks, need in found:
         sizes = [need.state, need.gathered, need.activations, need.logits, need.total]
         fields = "".join(f"{size / 1e9:{width}.2f}" for size, width in zip(sizes, (9, 10, 13, 8, 9), strict=True))
         over = hardware is not None and need.total > hardware.memory_gb * 1e9
         chosen = "  <- this recipe" if tensor_ranks == options.parallel.tensor else ""
         shown.append(f"           {data_ranks:4} x {tensor_ranks:<6}{fields}{'  too large' if over else ''}{chosen}")
+    if options.parallel.tensor not in [tensor_ranks for _, tensor_ranks, _ in found]:
+        shown.append(
+            f"           this recipe does not come out even: parallel.tensor={options.parallel.tensor}, data.batch={options.data.batch}"
+        )
     return shown
 
 
