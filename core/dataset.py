@@ -131,6 +131,10 @@ class Workspace:
         """Say whether a workspace file exists."""
         return self.storage.exists(relative)
 
+    def size(self, relative: str) -> int:
+        """Return the bytes of a workspace file. Raises FileNotFoundError."""
+        return self.storage.size(relative)
+
     def read(self, relative: str) -> bytes:
         """Return the bytes of a workspace file. Raises FileNotFoundError."""
         return self.storage.read(relative)
@@ -192,7 +196,7 @@ class Workspace:
         if sidecar is None or sidecar.key != key:
             return False
         try:
-            return all(self.storage.size(o.path) == o.bytes for o in sidecar.outputs)
+            return all(self.size(o.path) == o.bytes for o in sidecar.outputs)
         except FileNotFoundError:
             return False
 

@@ -62,7 +62,7 @@ class Dedup:
         for name in some:
             with workspace.open(name) as file:
                 files += pq.ParquetFile(file).metadata.num_rows
-            size += workspace.storage.size(name)
+            size += workspace.size(name)
         everything = files * len(names) // max(len(some), 1)
         group = 1 + GROUP_BYTES * len(some) // (size + 1)
         return cls(Candidates.of(workspace, options), min(1 + everything // FILES_A_PARTITION, MAX_PARTITIONS), group)
