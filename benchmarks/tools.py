@@ -50,7 +50,7 @@ def environment(name: str, cache: Path) -> str:
         raise Failed("uv is not installed: run `make setup`, or pip install uv")
     shutil.rmtree(folder, ignore_errors=True)
     run([uv, "venv", "-q", "--python", sys.executable, str(folder)])
-    run([uv, "pip", "install", "-q", "--python", str(python), *REQUIREMENTS[name]])
+    run([uv, "pip", "install", "-q", "--compile-bytecode", "--python", str(python), *REQUIREMENTS[name]])
     stamp.write_text(wanted)
     return str(python)
 
@@ -62,13 +62,17 @@ def version(python: str, name: str) -> str:
 
 
 def run(command: Sequence[str]) -> Usage:
-    """Run a command with one thread a library and no network of Hugging Face's. Raises Failed with its last line."""
+    """Run a command with one thread a library and no network of Hugging Face's. Raises Failed with its last line.
+
+    Bytecode is kept, as on any machine: nobody is to pay for compiling its imports in each run.
+    """
     lid = dict.fromkeys(
         ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"), "1"
     )
     with tempfile.TemporaryDirectory() as folder:
         measured = [sys.executable, "-IS", str(PEERS / "measured.py"), f"{folder}/usage", *command]
-        done = subprocess.run(measured, capture_output=True, text=True, errors="replace", env={**os.environ, **lid})
+        kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+        done = subprocess.run(measured, capture_output=True, text=True, errors="replace", env={**kept, **lid})
         last = (done.stdout.strip().splitlines() or [""])[-1]
         if done.returncode:
             raise Failed((done.stderr.strip().splitlines() or [last or "it failed without a word"])[-1])

@@ -9,7 +9,6 @@ import sys
 import numpy as np
 import pyarrow as pa
 import pytest
-from datasketch import MinHashLSH
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -230,12 +229,22 @@ def test_61_bits_with_and_without_numba(request):
     assert signatures(texts, options).equals(compiled)
 
 
-@pytest.mark.parametrize(("threshold", "permutations"), [(0.5, 256), (0.7, 256), (0.8, 128), (0.9, 64), (0.7, 16)])
-def test_the_optimum_is_datasketchs(threshold, permutations):
-    lsh = MinHashLSH(threshold=threshold, num_perm=permutations)
-    assert minhash.optimum(threshold, permutations) == (lsh.b, lsh.r)
+# As MinHashLSH(threshold=..., num_perm=...) of datasketch 2.0.0 chooses them.
+@pytest.mark.parametrize(
+    ("threshold", "permutations", "chosen"),
+    [
+        (0.5, 256, (42, 6)),
+        (0.7, 256, (25, 10)),
+        (0.8, 128, (9, 13)),
+        (0.9, 64, (3, 21)),
+        (0.7, 16, (3, 5)),
+        (0.6, 512, (56, 9)),
+    ],
+)
+def test_the_optimum_is_datasketchs(threshold, permutations, chosen):
+    assert minhash.optimum(threshold, permutations) == chosen
     options = MinHash(permutations=permutations, threshold=threshold, bands=None, rows=None)
-    assert options.banding == (lsh.b, lsh.r)
+    assert options.banding == chosen
 
 
 def test_a_worker_finds_the_compiled_kernel(tmp_path):
