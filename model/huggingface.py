@@ -79,7 +79,7 @@ def load(folder: str | os.PathLike[str], dtype: torch.dtype | None = None, devic
     `dtype` None keeps the type that the files have (that of the embeddings, for all). Raises ExchangeError naming what is wrong.
     """
     place = Path(folder)
-    config = _config(place)
+    config = shape(place)
     files = _weight_files(place)
     prefix = "model." if config.positions == "rope" else "transformer."
     where: dict[str, tuple[Path, str]] = {}  # our name for their tensor -> the file, and its name there
@@ -121,7 +121,9 @@ def load(folder: str | os.PathLike[str], dtype: torch.dtype | None = None, devic
     return decoder.eval()
 
 
-def _config(place: Path) -> ModelConfig:
+def shape(folder: str | os.PathLike[str]) -> ModelConfig:
+    """Return the configuration of a folder of either family. Raises ExchangeError naming what is wrong."""
+    place = Path(folder)
     try:
         return read_config(json.loads((place / "config.json").read_text()))
     except FileNotFoundError:

@@ -169,7 +169,11 @@ class Hardware:
 
 @dataclass(frozen=True)
 class TrainRecipe:
-    """`workspace` holds the shards, `output` gets checkpoints, metrics.jsonl and model/."""
+    """`workspace` holds the shards, `output` gets checkpoints, metrics.jsonl and model/.
+
+    `weights` is a folder of either family that the run starts from (the phase before): weights only, as the papers did. Rotations,
+    the window, dropout and, with RoPE, the number of positions may be others than its own.
+    """
 
     workspace: str
     output: str
@@ -177,6 +181,7 @@ class TrainRecipe:
     data: Data
     optimizer: AdamW
     steps: int
+    weights: str | None = None
     parallel: Parallel = field(default_factory=Parallel)
     hardware: Hardware | None = None
     spike: float = 3.0  # a loss this far above the median of the last 50 stops the run, as one that is no number does

@@ -1,8 +1,9 @@
 """The training loop: the same on one process and on many; what differs between ranks is in parallel.py."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -12,6 +13,7 @@ import torch
 from starmill.core import seeds
 from starmill.core.tokenizer import huggingface_files
 from starmill.model import huggingface
+from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
 from starmill.trainer import checkpoint, parallel, plan
 from starmill.trainer.checkpoint import Checkpoints, Meta
@@ -36,16 +38,16 @@ def train(options: TrainRecipe, fresh: bool = False) -> int:
 
 def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) -> int:
     found, output, identity = open_inputs(options), Path(options.output), options.identity()
-    generator = torch.Generator().manual_seed(seeds.uint64(options.seed, "weights") >> 1)
-    decoder = parallel.build(found.config, options.parallel, ranks, partial(Decoder.init_weights, generator=generator))
-    adam = optimizer(decoder, options.optimizer)
-    run = Run(options, ranks, found.train, decoder, adam)
     checkpoints = Checkpoints(output / "checkpoints", ranks, options.keep_checkpoints, options.asynchronous_checkpoints)
-    step = 0
-    positions: tuple[Position, ...] = ()
     if fresh:
         checkpoints.clear()
     before = checkpoints.newest()
+    first = _first_weights(options, found.config, before is not None)
+    decoder = parallel.build(found.config, options.parallel, ranks, first)
+    adam = optimizer(decoder, options.optimizer)
+    run = Run(options, ranks, found.train, decoder, adam)
+    step = 0
+    positions: tuple[Position, ...] = ()
     if before is not None:
         path, meta = before
         checkpoint.check(path, meta, identity, found.digest)
@@ -83,6 +85,30 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
             huggingface.save(finished, output / "model", huggingface_files(found.tokenizer.data))
         metrics.say(f"model: {output / 'model'}")
     return 0
+
+
+def _first_weights(options: TrainRecipe, config: ModelConfig, continues: bool) -> Callable[[Decoder], None]:
+    """Return what gives a whole decoder its first weights; ValueError for a folder of another shape, before any rank starts."""
+    if options.weights is None or continues:  # a checkpoint replaces them, and the folder may be gone by then
+        generator = torch.Generator().manual_seed(seeds.uint64(options.seed, "weights") >> 1)
+        return partial(Decoder.init_weights, generator=generator)
+    folder = options.weights
+    theirs = huggingface.shape(folder)
+    free = ("rope_theta", "sliding_window", "dropout", "init_std", *(("max_positions",) if config.positions == "rope" else ()))
+    taken = replace(theirs, **{name: getattr(config, name) for name in free})
+    for name, value in vars(taken).items():
+        if value != getattr(config, name):
+            raise ValueError(
+                f"weights: {folder} has {name}={value}, the recipe's model {getattr(config, name)}; make them equal"
+            )
+
+    def read(decoder: Decoder) -> None:
+        with torch.no_grad():
+            there = dict(huggingface.load(folder, torch.float32).named_parameters())
+            for name, parameter in decoder.named_parameters():
+                parameter.copy_(there[name])
+
+    return read
 
 
 @contextmanager

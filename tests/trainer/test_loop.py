@@ -5,9 +5,11 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from small_workspace import RECIPE, build
 
 from starmill.core import recipe
+from starmill.model import huggingface
 from starmill.trainer.config import TrainRecipe
 from starmill.trainer.loop import train
 from starmill.trainer.step import TrainingStopped
@@ -35,3 +37,47 @@ def test_a_loss_that_is_no_number_names_the_files(options: TrainRecipe) -> None:
     burst = changed(options, options.output + "-nan", "optimizer.lr=1e30", "optimizer.warmup_steps=0")
     with pytest.raises(TrainingStopped, match=r"loss (nan|inf).*\n.*repo\d+:f\.py swh:1:cnt:"):
         train(burst)
+
+
+def test_a_phase_starts_from_the_weights_of_the_one_before(options: TrainRecipe) -> None:
+    base = changed(options, options.output + "-base", "data.fim.rate=0")
+    assert train(base) == 0
+    folder = f"{base.output}/model"
+    longer = (
+        "data.fim.rate=0",
+        "model.max_positions=128",
+        "model.sliding_window=null",
+        "data.sequence_length=64",
+        "data.batch=2",
+    )
+    phase = changed(base, base.output + "-long", f"weights={folder}", "data.micro_batch=2", *longer)
+    decoder = huggingface.load(folder)
+    assert (
+        train(changed(phase, phase.output, "steps=4", "optimizer.lr=0", "optimizer.min_lr=0", "optimizer.weight_decay=0")) == 0
+    )
+    unmoved = huggingface.load(f"{phase.output}/model")
+    assert (unmoved.config.max_positions, unmoved.config.sliding_window) == (128, None)
+    for (name, ours), theirs in zip(unmoved.named_parameters(), decoder.parameters(), strict=True):
+        assert torch.equal(ours, theirs), name
+
+
+def test_a_phase_that_continues_needs_its_first_weights_no_more(
+    options: TrainRecipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = changed(options, options.output + "-first")
+    assert train(base) == 0
+    folder = Path(base.output) / "model"
+    phase = changed(base, base.output + "-next", f"weights={folder}", "checkpoint_every=2")
+    assert train(phase) == 0
+    folder.rename(folder.with_name("gone"))
+    assert train(phase) == 0
+    assert f"continuing after step {phase.steps}" in capsys.readouterr().err
+    with pytest.raises(ValueError, match=r"model: no config\.json; give a folder"):
+        train(phase, fresh=True)
+
+
+def test_weights_of_another_shape_are_refused_by_name(options: TrainRecipe) -> None:
+    base = changed(options, options.output + "-narrow")
+    assert train(base) == 0
+    with pytest.raises(ValueError, match="has mlp_size=64, the recipe's model 96; make them equal"):
+        train(changed(base, base.output + "-wide", f"weights={base.output}/model", "model.mlp_size=96"))

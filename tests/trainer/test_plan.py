@@ -61,21 +61,46 @@ def test_starcoder2_7b_and_15b() -> None:
     assert planned("starcoder2-15b")[1] == pytest.approx(3.87e23, rel=0.12)
 
 
+def test_phases_after_the_first() -> None:
+    # Python: 11,208 GPU-hours, 3,138.23 kWh, 0.58 t (StarCoder, section 5.7). 16,384 tokens: 16,107 - 14,995 kg and 29,623 - 28,022 kg.
+    options, _, spent = planned("starcoder")
+    assert options.steps * options.tokens_per_step == 35_651_584_000
+    assert options.hardware is not None and spent.kwh / options.hardware.pue == pytest.approx(3_138.23, rel=0.005)
+    assert spent.hours == pytest.approx(11_208, rel=0.005) and spent.kg_co2 == pytest.approx(580, rel=0.01)
+    for name, tokens, kg in (("starcoder2-3b-16k", 2.1e11, 1_112), ("starcoder2-7b-16k", 2.0e11, 1_601)):
+        options, _, spent = planned(name)
+        assert options.steps * options.tokens_per_step == pytest.approx(tokens, rel=0.01)
+        assert spent.kg_co2 == pytest.approx(kg, rel=0.005)
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_recipes_train_the_published_shapes(name: str) -> None:
     options = shipped(name)
     assert options.model.vocab_size is not None
-    mine, preset = options.model.config(options.model.vocab_size), PRESETS[name]
-    # StarCoder2's presets are the released, long-context models; the recipes are the base phase before that.
-    base = {"rope_theta": mine.rope_theta, "max_positions": mine.max_positions} if name.startswith("starcoder2") else {}
-    assert mine == replace(preset, **base)
+    mine = options.model.config(options.model.vocab_size)
+    if name.startswith("starcoder2"):
+        released = PRESETS[name.removesuffix("-16k") if name.endswith("-16k") else f"{name}-4k"]
+        # The released 3B's rotations are its training's 1e6 in half precision; a window as long as the sequence is none.
+        near = {"rope_theta": pytest.approx(mine.rope_theta, rel=1e-6), "sliding_window": mine.sliding_window}
+        assert vars(mine) == {**vars(released), **near} and mine.sliding_window == 4096
+    else:
+        assert mine == PRESETS["starcoderbase" if name == "starcoder" else name]
     assert options.hardware is not None
     chosen = [m for _, t, m in plan.layouts(mine, options, options.hardware.devices) if t == options.parallel.tensor]
     assert len(chosen) == 1 and chosen[0].total < options.hardware.memory_gb * 1e9
 
 
-def test_all_seven_are_there() -> None:
-    assert sorted(n for n in PRESETS if n.startswith("starcoder")) == PUBLISHED
+def test_every_published_size_and_phase_is_there() -> None:
+    bases = [n for n in PRESETS if n.startswith("starcoderbase")]
+    second = [n for n in PRESETS if n.startswith("starcoder2") and not n.endswith("-4k")]
+    assert sorted([*bases, "starcoder", *second, *(f"{n}-16k" for n in second)]) == PUBLISHED
+
+
+@pytest.mark.parametrize("name", [n for n in PUBLISHED if n.endswith("-16k") or n == "starcoder"])
+def test_a_phase_starts_from_what_the_one_before_writes(name: str) -> None:
+    options = shipped(name)
+    before = shipped({"starcoder": "starcoderbase"}.get(name, name.removesuffix("-16k")))
+    assert options.weights == f"{before.output}/model" and options.output != before.output
 
 
 @pytest.mark.parametrize("window", [None, 5, 16, 40])
