@@ -93,11 +93,8 @@ class Checkpoints:
         if self._ranks.rank == 0:
             for leftover in self._folder.glob(f"{TEMPORARY}*"):
                 shutil.rmtree(leftover)
-        for path in reversed(self._whole()):
-            values = json.loads((path / "meta.json").read_text())
-            positions = tuple(Position(**p) for p in values["positions"])
-            return path, Meta(**{**values, "positions": positions, "losses": tuple(values["losses"])})
-        return None
+        paths = whole(self._folder)
+        return (paths[-1], read_meta(paths[-1])) if paths else None
 
     def clear(self) -> None:
         """Remove all checkpoints: those of a run that starts again would be in its way."""
@@ -114,14 +111,23 @@ class Checkpoints:
             os.fsync(file.fileno())
         shutil.rmtree(final, ignore_errors=True)
         os.replace(temporary, final)
-        for old in self._whole()[: -self._keep]:
+        for old in whole(self._folder)[: -self._keep]:
             shutil.rmtree(old)
 
     def _temporary(self, meta: Meta) -> Path:
         return self._folder / f"{TEMPORARY}step-{meta.step:08d}"
 
-    def _whole(self) -> list[Path]:
-        return sorted(p for p in self._folder.glob("step-*") if (p / "meta.json").exists())
+
+def whole(folder: Path) -> list[Path]:
+    """Return the checkpoints of a run that are whole, oldest first; nothing is touched."""
+    return sorted(p for p in folder.glob("step-*") if (p / "meta.json").exists())
+
+
+def read_meta(path: Path) -> Meta:
+    """Return what a whole checkpoint is of."""
+    values = json.loads((path / "meta.json").read_text())
+    positions = tuple(Position(**p) for p in values["positions"])
+    return Meta(**{**values, "positions": positions, "losses": tuple(values["losses"])})
 
 
 def check(path: Path, meta: Meta, recipe: str, data: str) -> None:

@@ -1,0 +1,138 @@
+"""The model card: every figure in it is read from the recipe, the manifests of the data, or the metrics of the run.
+
+Sections after Mitchell et al. 2019, as the Hub shows them; the front matter is the Hub's own.
+"""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import torch
+
+from starmill.core.dataset import STAGES, Workspace
+from starmill.model.config import ModelConfig, parameter_count
+from starmill.trainer import plan
+from starmill.trainer.config import TrainRecipe
+from starmill.trainer.inputs import Inputs
+
+OPENRAIL = "bigcode-openrail-m"
+AGREEMENT = "https://huggingface.co/spaces/bigcode/bigcode-model-license-agreement"
+NOTICE = f"""This model is made available under the BigCode OpenRAIL-M license, version 1.
+
+The agreement: {AGREEMENT}
+
+Its Attachment A restricts what the model and its derivatives may be used for. Whoever passes on the model, a derivative of it,
+or access to either must pass on those restrictions and a copy of the agreement.
+"""
+LIMITS = """## Limits
+A completion may be wrong, insecure, or no program at all: review and test it as you would a stranger's. The model may repeat code
+of its training data word for word; that code stays under its own licence, which may ask for attribution. The side tables of the
+shards lead from every token to the file it came from.
+"""
+
+
+def write(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype, license: str) -> str:
+    """Return README.md for the weights after `step` steps."""
+    name = Path(options.output).name
+    front = f"---\nlicense: {license}\nlibrary_name: transformers\npipeline_tag: text-generation\ntags:\n- code\n---\n"
+    parts = [
+        front + f"# {name}\n\n{_summary(found.config, options, step)}\n",
+        _use(options),
+        _training(options, found, step, dtype),
+        _data(options, found),
+        _loss(options, step),
+        LIMITS,
+        _licence(license),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _summary(config: ModelConfig, options: TrainRecipe, step: int) -> str:
+    kind = "StarCoder2" if config.positions == "rope" else "StarCoder"
+    start = f", from the weights of `{Path(options.weights).parent.name}`" if options.weights else ""
+    done = "" if step == options.steps else f" of {options.steps:,} planned"
+    return (
+        f"A decoder of the {kind} kind with {parameter_count(config):,} parameters, trained on source code for {step:,} steps{done}, "
+        f"{step * options.tokens_per_step:,} tokens{start}."
+    )
+
+
+def _use(options: TrainRecipe) -> str:
+    lines = ["## Use", "It continues code; it was not taught to follow instructions. Begin a file with `<file_sep>`."]
+    if options.data.fim.rate:
+        lines.append("To fill in the middle: `<fim_prefix>` code before `<fim_suffix>` code after `<fim_middle>`.")
+    return "\n".join(lines) + "\n"
+
+
+def _training(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype) -> str:
+    config, optimizer, fim = found.config, options.optimizer, options.data.fim
+    flops = step * options.tokens_per_step * plan.flops_per_token(config, options.data.sequence_length)
+    rows = {
+        "layers, hidden size, heads, key heads": f"{config.layers}, {config.hidden_size:,}, {config.heads}, {config.kv_heads}",
+        "positions": f"RoPE, theta {config.rope_theta:g}"
+        if config.positions == "rope"
+        else f"learned, {config.max_positions:,}",
+        "sequence, sliding window": f"{options.data.sequence_length:,}, {config.sliding_window or 'none'}",
+        "vocabulary": f"{config.vocab_size:,}",
+        "tokens a step": f"{options.tokens_per_step:,}",
+        "learning rate": f"{optimizer.lr:g} to {optimizer.min_lr:g}, cosine after {optimizer.warmup_steps:,} steps of warm-up",
+        "AdamW": f"betas {optimizer.beta1:g} and {optimizer.beta2:g}, epsilon {optimizer.epsilon:g}, "
+        f"weight decay {optimizer.weight_decay:g}, gradients clipped at {optimizer.clip:g}",
+        "fill in the middle": f"{fim.rate:g} of documents, {fim.file_rate:g} of their files, {fim.spm_rate:g} of those as SPM",
+        "attention across documents": "no" if options.data.mask_documents else "yes",
+        "compute": f"{flops:.3e} FLOPs",
+        "type of these weights": str(dtype).removeprefix("torch."),
+    }
+    if options.hardware is not None:
+        spent = plan.cost(flops, options.hardware)
+        planned = f"{spent.hours:,.0f} device-hours, {spent.kwh:,.0f} kWh" + (
+            f", {spent.kg_co2:,.0f} kg CO2" if spent.kg_co2 else ""
+        )
+        rows["estimated cost"] = f"{planned} at an MFU of {options.hardware.mfu:.1%}"
+    table = "".join(f"| {key} | {value} |\n" for key, value in rows.items())
+    return f"## Training\n| | |\n|---|---|\n{table}"
+
+
+def _data(options: TrainRecipe, found: Inputs) -> str:
+    workspace, lines = Workspace(options.workspace), ["## Data"]
+    for stage in STAGES:
+        manifest = workspace.manifest(stage)
+        if manifest is not None:
+            counts = [c for p in manifest.parts for c in p.counts]
+            gone: Counter[str] = Counter()
+            for count in counts:
+                if count.reason:
+                    gone[count.reason] += count.files
+            dropped = ", ".join(f"{n:,} {reason}" for reason, n in sorted(gone.items(), key=lambda item: (-item[1], item[0])))
+            files, size = (sum(getattr(c, key) for c in counts if not c.reason) for key in ("files", "bytes"))
+            lines.append(f"- {stage}: {files:,} files kept, {size:,} bytes" + (f"; dropped {dropped}" if dropped else ""))
+    lines += [f"\nDigest of the shards: `{found.digest}`.", "", "| language | tokens |", "|---|---|"]
+    lines += [f"| {name} | {tokens:,} |" for name, tokens in found.train.units.sizes("language").items()]
+    return "\n".join(lines) + "\n"
+
+
+def _loss(options: TrainRecipe, step: int) -> str:
+    """The last held-out loss up to `step`; a line that a kill cut off is none."""
+    path, last = Path(options.output) / "metrics.jsonl", None
+    for line in path.read_text().splitlines() if path.exists() else ():
+        try:
+            values = json.loads(line)
+        except ValueError:
+            continue
+        if "held_out_loss" in values and values["step"] <= step:
+            last = values
+    if last is None:
+        return ""
+    rows = "".join(f"| {name} | {loss:.4f} |\n" for name, loss in last["held_out_loss_by_language"].items())
+    return (
+        f"## Held-out loss\nOn repositories that were never trained on, without infilling, after {last['step']:,} steps (nats a token).\n\n"
+        f"| | |\n|---|---|\n| all | {last['held_out_loss']:.4f} |\n{rows}"
+    )
+
+
+def _licence(license: str) -> str:
+    if license != OPENRAIL:
+        return f"## Licence\n`{license}`\n"
+    return (
+        f"## Licence\nBigCode OpenRAIL-M, version 1: [the agreement]({AGREEMENT}) with its restrictions of use; see NOTICE.\n"
+    )

@@ -1,0 +1,140 @@
+"""`starmill export`: what one publishes of a training: weights, tokenizer, a card written from manifests, checkpoints, notices.
+
+Weights come from the run's checkpoints, a block at a time, so that a machine that could not train the model can publish it, and one
+may export while the training goes on. The folder is what transformers loads; `checkpoints/step-N` are others like it.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from starmill.core import recipe
+from starmill.core.tokenizer import huggingface_files
+from starmill.model import huggingface
+from starmill.model.config import ModelConfig
+from starmill.model.decoder import Decoder
+from starmill.trainer import card, checkpoint
+from starmill.trainer.checkpoint import CheckpointError
+from starmill.trainer.config import TrainRecipe
+from starmill.trainer.inputs import open_inputs
+from starmill.trainer.parallel import Ranks
+
+TYPES = ("bfloat16", "float16", "float32")
+
+
+class Weights(Mapping[str, torch.Tensor]):
+    """The decoder's parameters in a checkpoint, in another type; asked for in turn, one block of them is in memory."""
+
+    def __init__(self, path: Path, config: ModelConfig, dtype: torch.dtype) -> None:
+        """Name the place; nothing is read."""
+        with torch.device("meta"):
+            self._shapes = {name: p.shape for name, p in Decoder(config).named_parameters()}
+        self._path, self._dtype = path, dtype
+        self._read: dict[str, torch.Tensor] = {}
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        """Return one parameter. Raises CheckpointError for files that are damaged or missing."""
+        if name not in self._read:
+            block = _block(name)
+            wanted = {f"model.{n}": torch.empty(shape) for n, shape in self._shapes.items() if _block(n) == block}
+            checkpoint.load(self._path, wanted, Ranks(torch.device("cpu")))
+            self._read = {key.removeprefix("model."): tensor.to(self._dtype) for key, tensor in wanted.items()}
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the names."""
+        return iter(self._shapes)
+
+    def __len__(self) -> int:
+        """Return how many parameters there are."""
+        return len(self._shapes)
+
+
+def export(
+    options: TrainRecipe, folder: Path, dtype: torch.dtype, license: str = card.OPENRAIL, every: bool = False
+) -> list[str]:
+    """Write the newest checkpoint of a run, or `every` one beside it, to `folder`; return what to tell.
+
+    Raises CheckpointError if there is none, or the newest is of another recipe or other data; OSError if it cannot be written.
+    """
+    found, place = open_inputs(options), Path(options.output) / "checkpoints"
+    paths = checkpoint.whole(place)
+    if not paths:
+        raise CheckpointError(f"{place}: no checkpoint; train first, or give the recipe and --output that you trained with")
+    metas = {path: checkpoint.read_meta(path) for path in paths}
+    for path, meta in metas.items():
+        checkpoint.check(path, meta, options.identity(), found.digest)
+    files = huggingface_files(found.tokenizer.data)
+    newest = paths[-1]
+    text = card.write(options, found, metas[newest].step, dtype, license)
+    notices = {"README.md": text.encode()} | ({"NOTICE": card.NOTICE.encode()} if license == card.OPENRAIL else {})
+    huggingface.write(found.config, Weights(newest, found.config, dtype), folder, {**files, **notices})
+    told = [f"{folder}: step {metas[newest].step:,} of {options.steps:,}, {str(dtype).removeprefix('torch.')}, with model card"]
+    for path in paths if every else ():
+        there = folder / "checkpoints" / path.name
+        huggingface.write(found.config, Weights(path, found.config, dtype), there, files)
+        told.append(f"{there}: step {metas[path].step:,}")
+    return told
+
+
+def push(folder: Path, repository: str, public: bool) -> list[str]:
+    """Upload an export to the Hugging Face Hub: the folder to `main`, each of its checkpoints to a branch of its name.
+
+    The token is huggingface_hub's (HF_TOKEN, or `hf auth login`). Raises OSError or ValueError as that library does.
+    """
+    from huggingface_hub import HfApi  # of this command alone
+
+    hub = HfApi()
+    hub.create_repo(repository, private=not public, exist_ok=True)
+    hub.upload_folder(folder_path=folder, repo_id=repository, ignore_patterns=["checkpoints/*", ".*"], commit_message="Model")
+    told = [f"pushed to {repository}"]
+    for there in sorted((folder / "checkpoints").glob("step-*")):
+        hub.create_branch(repository, branch=there.name, exist_ok=True)
+        hub.upload_folder(
+            folder_path=there, repo_id=repository, revision=there.name, ignore_patterns=[".*"], commit_message=there.name
+        )
+        told.append(f"pushed to {repository}, branch {there.name}")
+    return told
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Export one training; return the exit status."""
+    parser = argparse.ArgumentParser(prog="starmill export", description=__doc__)
+    parser.add_argument("recipe", nargs="?", default="recipes/train-tiny.yaml", help="YAML file, or the name of one that ships")
+    parser.add_argument("--workspace", help="where the shards are (default: the recipe's)")
+    parser.add_argument("--output", help="where the training wrote (default: the recipe's)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the recipe, as in training"
+    )
+    parser.add_argument("--to", type=Path, help="folder to write (default: export/ in --output)")
+    parser.add_argument("--dtype", choices=TYPES, default="bfloat16", help="type of the published weights")
+    parser.add_argument(
+        "--license", default=card.OPENRAIL, help=f"the model's, as the Hub spells it (default: {card.OPENRAIL})"
+    )
+    parser.add_argument("--checkpoints", action="store_true", help="every checkpoint that the run kept, in checkpoints/step-N")
+    parser.add_argument("--push", metavar="OWNER/NAME", help="upload to the Hugging Face Hub; checkpoints become branches")
+    parser.add_argument("--public", action="store_true", help="a repository that --push makes is private otherwise")
+    options = parser.parse_args(argv)
+    try:
+        values = recipe.override(recipe.read(options.recipe), options.set)
+        values |= {k: getattr(options, k) for k in ("workspace", "output") if getattr(options, k)}
+        wanted = recipe.build(TrainRecipe, values, where=options.recipe)
+        folder = options.to or Path(wanted.output) / "export"
+        print("\n".join(export(wanted, folder, getattr(torch, options.dtype), options.license, options.checkpoints)))
+        if options.push:
+            print("\n".join(push(folder, options.push, options.public)))
+    except (ValueError, RuntimeError, OSError) as error:
+        print(f"starmill: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _block(name: str) -> str:
+    return ".".join(name.split(".")[:2]) if name.startswith("blocks.") else name
+
+
+if __name__ == "__main__":
+    sys.exit(main())
