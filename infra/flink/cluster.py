@@ -56,6 +56,8 @@ taskmanager.memory.jvm-metaspace.size: 256m
 taskmanager.memory.jvm-overhead.min: 192m
 taskmanager.memory.jvm-overhead.max: 192m
 classloader.resolve-order: parent-first
+heartbeat.interval: 2000
+heartbeat.timeout: 20000
 restart-strategy.type: fixed-delay
 restart-strategy.fixed-delay.attempts: 3
 restart-strategy.fixed-delay.delay: 1 s
@@ -113,9 +115,19 @@ def main() -> int:
 
 
 def up(folder: Path, taskmanagers: int, ports: Ports) -> None:
-    """Start the cluster, its worker pool and Beam's job server, and wait until all of it answers. Raises RuntimeError."""
-    if any(_alive(pid) for pid in _processes(folder).values()):
-        raise RuntimeError(f"a cluster of {folder} is up already; `make flink-status` shows it, `make flink-down` ends it")
+    """Start what does not run of the cluster, its worker pool and Beam's job server, and wait until all of it answers.
+
+    Raises RuntimeError. After a crash it starts what crashed: the rest stays, and a waiting job goes on.
+    """
+    running = {name: pid for name, pid in _processes(folder).items() if _alive(pid)}
+    if running:
+        state = _state(folder)
+        if len(running) == len(state["processes"]):
+            raise RuntimeError(f"a cluster of {folder} is up already; `make flink-status` shows it, `make flink-down` ends it")
+        if (state["taskmanagers"], state["ports"]) != (taskmanagers, asdict(ports)):
+            raise RuntimeError(
+                f"part of a cluster of {folder} runs, with other ports or TaskManagers; `make flink-down` ends it"
+            )
     java, jars, flink = _java(), build_jars(), distribution()
     for name in ("conf", "log", "tmp"):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -136,7 +148,7 @@ def up(folder: Path, taskmanagers: int, ports: Ports) -> None:
         + [f"--flink-master=127.0.0.1:{ports.rest}", f"--artifacts-dir={folder / 'tmp'}"]
         + [f"--{name}-port={port}" for name, port in served.items()],
     }
-    processes = {name: _start(command, folder / "log" / f"{name}.log") for name, command in commands.items()}
+    processes = {n: running.get(n) or _start(command, folder / "log" / f"{n}.log") for n, command in commands.items()}
     (folder / "cluster.json").write_text(
         json.dumps({"ports": asdict(ports), "taskmanagers": taskmanagers, "processes": processes}, indent=1)
     )
@@ -146,7 +158,8 @@ def up(folder: Path, taskmanagers: int, ports: Ports) -> None:
             [sys.executable, "-m", "starmill.pipelines.cli", "pool", "--check", "--address", f"127.0.0.1:{ports.pool}"], "pool"
         )
     except RuntimeError:
-        down(folder)
+        if not running:
+            down(folder)
         raise
     print("\n".join(status(folder)))
 
@@ -257,7 +270,7 @@ def _run(command: list[str], what: str) -> None:
 def _start(command: list[str], log: Path) -> int:
     # The venv's folder first: whatever looks for `python` finds this one.
     path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
-    with open(log, "wb") as file:
+    with open(log, "ab") as file:
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -277,7 +290,8 @@ def _wait_until_up(folder: Path, ports: Ports, taskmanagers: int, processes: dic
                 raise RuntimeError(f"{name} ended at once; the end of {log}:\n{log.read_text(errors='replace')[-1500:]}")
         try:
             socket.create_connection(("127.0.0.1", ports.job), timeout=5).close()
-            if _get(ports.rest, "overview")["taskmanagers"] == taskmanagers:
+            # One more while Flink has not noticed yet that one is gone.
+            if _get(ports.rest, "overview")["taskmanagers"] >= taskmanagers:
                 return
         except OSError:
             pass
