@@ -1,4 +1,4 @@
-"""The command line: `starmill run|ingest|curate|dedup|release|tokenize|train|plan|export|complete|why|funnel|status|pool`.
+"""The command line: the stages, what looks into a workspace, and the names of the other programs (OTHERS).
 
 What follows `--` is Beam's and is handed through untouched. Training, plans and completion are other processes: this one never
 imports torch, and the trainer never imports Beam.
@@ -17,6 +17,13 @@ from starmill.core import __version__
 from starmill.core.dataset import STAGES, Workspace
 
 DEFAULT_RECIPE = "recipes/smoke.yaml"
+# Commands that are programs of their own, with their own --help.
+OTHERS = {
+    "train": ("starmill.trainer", "train a model on shards"),
+    "plan": ("starmill.trainer.plan", "what a training would cost"),
+    "export": ("starmill.trainer.export", "what one publishes of a training"),
+    "complete": ("starmill.model.complete", "complete code with a trained model"),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,14 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if "--" in arguments:
         cut = arguments.index("--")
         ours, beam = arguments[:cut], arguments[cut + 1 :]
-    if ours[:1] == ["train"]:
-        _other("starmill.trainer", [*ours[1:], *beam])
-    if ours[:1] == ["plan"]:
-        _other("starmill.trainer.plan", [*ours[1:], *beam])
-    if ours[:1] == ["export"]:
-        _other("starmill.trainer.export", [*ours[1:], *beam])
-    if ours[:1] == ["complete"]:
-        _other("starmill.model.complete", [*ours[1:], *beam])
+    if ours and ours[0] in OTHERS:
+        _other(OTHERS[ours[0]][0], [*ours[1:], *beam])
     options = _parser().parse_args(ours)
     logging.basicConfig(level=logging.ERROR)  # Beam warns on import of optional packages that nobody asked for
     try:
@@ -54,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="starmill",
         description="Mill source code into tokenized training shards, and train models on them.",
-        epilog="`train`, `plan`, `export` and `complete` have their own --help. Beam's options follow `--`, untouched.",
+        epilog=f"{', '.join(OTHERS)} have their own --help. Beam's options follow `--`, untouched.",
     )
     parser.add_argument("--version", action="version", version=f"starmill {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -78,13 +79,7 @@ def _parser() -> argparse.ArgumentParser:
             action="store_true",
             help="show the parts that would be made, and stop; of dedup also what each threshold from 0.5 to 0.95 would remove",
         )
-    others = {
-        "train": "train a model on shards",
-        "plan": "what a training would cost",
-        "export": "what one publishes of a training",
-        "complete": "complete code with a trained model",
-    }
-    for name, text in others.items():
+    for name, (_, text) in OTHERS.items():
         commands.add_parser(name, help=text, add_help=False)
     funnel = commands.add_parser("funnel", help="what each stage kept and dropped, and why")
     funnel.set_defaults(command=_funnel)
