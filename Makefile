@@ -71,7 +71,7 @@ $(VENV)/ready: pyproject.toml setup.py constraints.txt $(wildcard transforms/enr
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV)
 	echo '$(TORCH)' > $(VENV)/override.txt
-	$(BIN)/uv pip install -q --python $(BIN)/python $(if $(TORCH),--override $(VENV)/override.txt) -c constraints.txt -e '.[pipelines,trainer,cloud,dev]'
+	$(BIN)/uv pip install -q --python $(BIN)/python $(if $(TORCH),--override $(VENV)/override.txt) -c constraints.txt -e '.[pipelines,trainer,cloud,dataflow,dev]'
 	mkdir -p .types/starmill && for folder in core transforms pipelines model trainer; do ln -sfn ../../$$folder .types/starmill/$$folder; done
 	$(BIN)/python -m starmill.transforms.enry.build --check || $(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[toolchain]'
 	$(BIN)/python -m starmill.transforms.enry.build

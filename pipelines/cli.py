@@ -103,14 +103,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _mill(options: argparse.Namespace, beam: list[str]) -> int:
-    from starmill.pipelines import flink, funnel, interrupt, mill
+    from starmill.pipelines import dataflow, flink, funnel, interrupt, mill
     from starmill.pipelines.stage import Engine
 
     recipe = mill.load(options.recipe, options.set, options.input, options.workspace)
+    flink.check(tuple(beam))
+    dataflow.check(tuple(beam), recipe.workspace)
+    engine = Engine(tuple(beam), max(1, options.workers), options.quiet)
+    if dataflow.is_dry_run(engine.beam_options):
+        for stage in options.stages:
+            print(f"{stage:<9} dry run: {dataflow.describe(mill.translate(stage, recipe, engine))}", flush=True)
+        return 0
     workspace = Workspace(recipe.workspace)
     recipe = replace(recipe, workspace=workspace.root if workspace.is_local else recipe.workspace)  # workers have another cwd
-    flink.check(tuple(beam))
-    engine = Engine(tuple(beam), max(1, options.workers), options.quiet)
     if options.dry_run:
         print("\n".join(mill.plan(recipe)))
         if options.stages == ("dedup",):

@@ -5,6 +5,7 @@ re-read where it lies, by a worker that owns one of the two parts. The graph is 
 and any order of parts, and so is each byte of the result. A file is part << 32 | row until the last step.
 """
 
+import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from apache_beam.metrics import Metrics
 from starmill.core.dataset import Workspace
 from starmill.pipelines.candidates import Candidates, is_earlier
 from starmill.pipelines.verdicts import publish
-from starmill.transforms.beam import PartRef, block_from_ipc, pack
+from starmill.transforms.beam import PartRef, Reference, block_from_ipc, count, pack, references
 from starmill.transforms.dedup import bands, clusters, hot, rounds
 from starmill.transforms.dedup.bands import Partitioned
 from starmill.transforms.dedup.minhash import MinHash
@@ -37,10 +38,10 @@ GROUP_BYTES = 1 << 27
 BLOCK_ROWS = 1 << 17
 
 
-def build(pipeline: beam.Pipeline, workspace: Workspace, parts: Sequence[PartRef], options: MinHash) -> None:
-    """Add the stage to `pipeline`; `parts` must be all parts of `curated/`, in any order."""
+def build(pipeline: beam.Pipeline, workspace: Workspace, parts: Sequence[PartRef], options: MinHash) -> beam.PCollection:
+    """Add the stage to `pipeline`; `parts` must be all parts of `curated/`, in any order. Returns the published ones' numbers."""
     stage = Dedup.sized(workspace, options)
-    stage.wire(stage.parts(pipeline, parts))
+    return stage.wire(stage.parts(pipeline, parts))
 
 
 @dataclass(frozen=True)
@@ -75,15 +76,16 @@ class Dedup:
     def parts(self, pipeline: beam.Pipeline, parts: Sequence[PartRef]) -> beam.PCollection:
         """Return the PartRefs of `parts` and of the earlier releases' parts."""
         earlier = [PartRef(part, "") for part in self.candidates.earlier_parts()]
-        return pipeline | "Parts" >> beam.Create([*parts, *earlier], reshuffle=False).with_output_types(PartRef)
+        return pipeline | references([*parts, *earlier])
 
     def wire(self, refs: beam.PCollection) -> beam.PCollection:
         """PartRefs of all parts, and of those of earlier releases -> the numbers of the published parts."""
-        numbered = refs | "Number parts" >> beam.Map(lambda ref: (ref.part, ref)).with_output_types(tuple[int, PartRef])
-        judged = {"refs": numbered, "removed": self.removals(refs, numbered)}
+        # Spread first: what reads of parts may not be fused with what names them, or one worker would read all.
+        numbered, spread = refs | number_parts(), refs | spread_parts()
+        judged = {"refs": numbered, "removed": self.removals(spread, numbered)}
         if self.options.repositories:
             judged["roots"] = (
-                refs
+                spread
                 | "Read roots" >> self._send(self.roots)
                 | "Group roots" >> beam.GroupByKey()
                 | "Remove repositories" >> self._send(self.remove_repositories)
@@ -115,7 +117,6 @@ class Dedup:
         """PartRefs -> REMOVAL blocks of exact copies: `main` by the part of the copy, `by_kept` by that of the kept file."""
         return (
             refs
-            | "Spread parts" >> beam.Reshuffle()
             | "Read identities" >> self._send(self.identities)
             | "Group identities" >> beam.GroupByKey()
             | "Remove copies" >> self._send(self.remove_copies, "by_kept")
@@ -152,26 +153,28 @@ class Dedup:
         left = links | "Group the open" >> beam.GroupByKey() | "Collect the open" >> self._send(self.collect)
         return left, [links | "Take the gone" >> beam.Filter(_is_gone)]
 
-    def identities(self, ref: PartRef) -> Partitioned:
+    def identities(self, ref: Reference) -> Partitioned:
         """Part -> COPY blocks by blob id."""
+        part = ref[0]
         columns = [*clusters.RANKING, *clusters.IDENTITY, "blob_id", "language"]
         copies = []
-        for ids, block in self.candidates.blocks(ref.part, columns):
+        for ids, block in self.candidates.blocks(part, columns):
             Metrics.counter("starmill", "dedup/files").inc(block.num_rows)
             scope = bands.scopes(block.column("language"), self.options)
-            copies.append(self._copies(ref.part, ids, block, block.column("blob_id"), scope))
+            copies.append(self._copies(part, ids, block, block.column("blob_id"), scope))
         yield from self._by_blob(copies)
 
-    def roots(self, ref: PartRef) -> Partitioned:
+    def roots(self, ref: Reference) -> Partitioned:
         """Part -> COPY blocks by root tree, a row a repository: the first of its files stands for it."""
+        part = ref[0]
         seen: set[str] = set()
         copies = []
-        for ids, block in self.candidates.blocks(ref.part, [*clusters.RANKING, *clusters.IDENTITY, "directory_id"]):
+        for ids, block in self.candidates.blocks(part, [*clusters.RANKING, *clusters.IDENTITY, "directory_id"]):
             at = {name: i for i, name in reversed(list(enumerate(block.column("repo_name").to_pylist()))) if name not in seen}
             seen |= set(at)
             first = np.array(sorted(at.values()), np.int64)
             some, nowhere = block.take(pa.array(first)), np.zeros(len(first), np.uint64)
-            copies.append(self._copies(ref.part, ids[first], some, some.column("directory_id"), nowhere))
+            copies.append(self._copies(part, ids[first], some, some.column("directory_id"), nowhere))
         yield from self._by_blob(copies)
 
     def _copies(self, part: int, ids: np.ndarray, block: pa.RecordBatch, key: pa.Array, scope: np.ndarray) -> pa.RecordBatch:
@@ -299,20 +302,31 @@ class Dedup:
             removed, roots = (
                 pa.Table.from_batches(_unpack(joined.get(name, ())), clusters.REMOVAL) for name in ("removed", "roots")
             )
-            publish(self.candidates, ref, removed, roots.column("file").to_numpy())
+            count(publish(self.candidates, PartRef(*json.loads(ref)), removed, roots.column("file").to_numpy()))
             yield part
 
     def _send(self, work: Callable[..., Iterator[Any]], aside: str | None = None) -> beam.ParDo:
         """Return the ParDo of a step whose blocks go into a shuffle; `aside`: the output for (name, key, block)."""
+        # Types, or Beam would pickle what goes into the shuffle, keys too.
         step = beam.ParDo(_Send(work))
         if aside:
-            return step.with_outputs(aside, main="main")
+            return step.with_output_types(Keyed, **{aside: Keyed}).with_outputs(aside, main="main")
         return step.with_output_types(Keyed)
 
     def _by_home(self, edges: pa.RecordBatch, files: pa.Table, *members: pa.RecordBatch) -> Partitioned:
         ends = files.combine_chunks().to_batches(max_chunksize=BLOCK_ROWS)
         for block, column in ((edges, "a"), *((b, "file") for b in (*ends, *members))):
             yield from bands.partition(block, rounds.home(block.column(column).to_numpy(), self.partitions))
+
+
+def number_parts() -> beam.PTransform:
+    """Return the transform of part references to (part, the reference as JSON): what other blocks of the part are joined with."""
+    return "Number parts" >> beam.Map(lambda ref: (ref[0], json.dumps(ref).encode())).with_output_types(Keyed)
+
+
+def spread_parts() -> beam.PTransform:
+    """Return the transform that spreads part references over the workers."""
+    return "Spread parts" >> beam.Reshuffle()
 
 
 class _Send(beam.DoFn):

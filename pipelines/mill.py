@@ -1,16 +1,19 @@
 """The five stages of a recipe: what the parts of each are, what their keys depend on, and the graph that makes them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from apache_beam.portability.api import beam_runner_api_pb2
+
 from starmill.core import recipe
-from starmill.core.dataset import STAGES, Manifest, Workspace
-from starmill.pipelines import dedup, ingest, preview, tokenizer
+from starmill.core.dataset import STAGES, Manifest, Sidecar, Workspace
+from starmill.pipelines import dataflow, dedup, ingest, preview, tokenizer
+from starmill.pipelines.candidates import Candidates
 from starmill.pipelines.curate import Curate, CuratePart
 from starmill.pipelines.ingest import IngestPart, Source
 from starmill.pipelines.release import Release, ReleasePart
-from starmill.pipelines.stage import Engine, StageError, key, parts, run, try_out
+from starmill.pipelines.stage import Build, Engine, StageError, key, parts, run, try_out
 from starmill.pipelines.tokenize import TokenizePart
 from starmill.pipelines.tokenizer import TokenizerOptions
 from starmill.transforms.beam import PartRef, ProcessParts
@@ -33,9 +36,9 @@ class Recipe:
     max_error_rate: float = 0.01  # of the files of a stage; above it the stage fails
 
 
-def run_stage(stage: str, options: Recipe, engine: Engine) -> Manifest:
-    """Run one stage of the recipe. Raises StageError when the stage before it is not complete."""
-    runners: dict[str, Callable[[Recipe, Workspace, Engine], Manifest]] = {
+def run_stage(stage: str, options: Recipe, engine: Engine) -> Manifest | None:
+    """Run one stage of the recipe; None of a job that nobody waits for. Raises StageError when the stage before is not complete."""
+    runners: dict[str, Callable[[Recipe, Workspace, Engine], Manifest | None]] = {
         "ingest": _ingest,
         "curate": _curate,
         "dedup": _dedup,
@@ -43,6 +46,28 @@ def run_stage(stage: str, options: Recipe, engine: Engine) -> Manifest:
         "tokenize": _tokenize,
     }
     return runners[stage](options, Workspace(options.workspace), engine)
+
+
+def graph(stage: str, options: Recipe) -> Build:
+    """Return the graph of a stage without a look into the workspace: a dry run's, over any parts."""
+    workspace = Workspace(options.workspace)
+    works: dict[str, Callable[[], Callable[[PartRef], Sidecar]]] = {
+        "ingest": lambda: IngestPart(workspace, options.source),
+        "curate": lambda: CuratePart(workspace, options.curate, options.minhash),
+        "release": lambda: ReleasePart(workspace, options.release.decontaminate(), options.release.redact),
+        "tokenize": lambda: TokenizePart(workspace, options.format, ""),
+    }
+    if stage == "dedup":
+        sketch = dedup.Dedup(Candidates.of(workspace, replace(options.minhash, earlier=())))
+        return lambda pipeline, due: sketch.wire(sketch.parts(pipeline, due))
+    return parts(ProcessParts(works[stage]()))
+
+
+def translate(stage: str, options: Recipe, engine: Engine) -> beam_runner_api_pb2.Pipeline:
+    """Return a stage's graph as Dataflow would get it, over two parts that need not be. Sends and reads nothing."""
+    pipeline = engine.pipeline(2)
+    graph(stage, options)(pipeline, [PartRef(part, "") for part in range(2)])
+    return pipeline.run().job.proto_pipeline
 
 
 def plan(options: Recipe) -> list[str]:
@@ -60,18 +85,25 @@ def plan(options: Recipe) -> list[str]:
     return lines
 
 
-def _ingest(options: Recipe, workspace: Workspace, engine: Engine) -> Manifest:
+def _ingest(options: Recipe, workspace: Workspace, engine: Engine) -> Manifest | None:
     plans = ingest.plan(options.source)
     if not plans:
         raise StageError(
             f"ingest: no repositories found in {options.source}; give --input DIR with git repositories or folders"
         )
     refs = [PartRef(k, key("ingest", options.source, ingest.part_key_material(p)), p) for k, p in enumerate(plans)]
+    before = workspace.manifest("ingest")
+    is_up_to_date = before is not None and before.key == key("ingest", [r.key for r in refs])
+    if options.source.kind == "folders" and dataflow.is_dataflow(engine.beam_options) and not is_up_to_date:
+        raise StageError(
+            "ingest: Dataflow's workers do not see the folders of this machine; run `starmill ingest` without a runner here, into the "
+            "same workspace, then this command again"
+        )
     work = IngestPart(workspace, options.source)
     return run(workspace, "ingest", refs, parts(ProcessParts(work)), engine, options.max_error_rate)
 
 
-def _curate(options: Recipe, workspace: Workspace, engine: Engine) -> Manifest:
+def _curate(options: Recipe, workspace: Workspace, engine: Engine) -> Manifest | None:
     before = _complete(workspace, "ingest", "curate")
     library_path()  # fail here, not in a worker
     refs = _follow("curate", before, options.curate, options.minhash.signed())
@@ -87,7 +119,7 @@ def thresholds(options: Recipe, engine: Engine) -> list[str]:
     return preview.table(workspace)
 
 
-def _dedup(options: Recipe, workspace: Workspace, engine: Engine) -> Manifest:
+def _dedup(options: Recipe, workspace: Workspace, engine: Engine) -> Manifest | None:
     before = _complete(workspace, "curate", "dedup")
     earlier = [_complete(Workspace(url), "dedup", "minhash.earlier").digest for url in options.minhash.earlier]
     refs = [PartRef(p.part, key("dedup", options.minhash, before.digest, earlier)) for p in before.parts]
@@ -102,7 +134,7 @@ def _dedup(options: Recipe, workspace: Workspace, engine: Engine) -> Manifest:
     )
 
 
-def _release(options: Recipe, workspace: Workspace, engine: Engine) -> Manifest:
+def _release(options: Recipe, workspace: Workspace, engine: Engine) -> Manifest | None:
     curated, verdicts = _complete(workspace, "curate", "release"), _complete(workspace, "dedup", "release")
     decontaminate = options.release.decontaminate()
     refs = [
@@ -113,7 +145,7 @@ def _release(options: Recipe, workspace: Workspace, engine: Engine) -> Manifest:
     return run(workspace, "release", refs, parts(ProcessParts(work)), engine, options.max_error_rate)
 
 
-def _tokenize(options: Recipe, workspace: Workspace, engine: Engine) -> Manifest:
+def _tokenize(options: Recipe, workspace: Workspace, engine: Engine) -> Manifest | None:
     before = _complete(workspace, "release", "tokenize")
     sha256 = tokenizer.prepare(workspace, options.tokenizer).sha256
     refs = _follow("tokenize", before, options.format, sha256)

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from starmill.core.dataset import Workspace
-from starmill.pipelines.dedup import Dedup
+from starmill.pipelines.dedup import Dedup, number_parts, spread_parts
 from starmill.transforms.beam import PartRef, block_from_ipc
 from starmill.transforms.dedup import clusters, hot
 from starmill.transforms.dedup.minhash import MinHash
@@ -34,15 +34,14 @@ class Removed:
     near_bytes: int
 
 
-def build(pipeline: beam.Pipeline, workspace: Workspace, parts: Sequence[PartRef], options: MinHash) -> None:
+def build(pipeline: beam.Pipeline, workspace: Workspace, parts: Sequence[PartRef], options: MinHash) -> beam.PCollection:
     """Add the preview to `pipeline`; it publishes REPORT."""
     lowest = replace(options, threshold=THRESHOLDS[0], bands=None, rows=None, near=True)
     stage = Dedup.sized(workspace, lowest)
     refs = stage.parts(pipeline, parts)
-    numbered = refs | "Number parts" >> beam.Map(lambda ref: (ref.part, ref)).with_output_types(tuple[int, PartRef])
-    copies = stage.copies(refs).main
-    _ = (
-        (copies, stage.graph(numbered, copies))
+    copies = stage.copies(refs | spread_parts()).main
+    return (
+        (copies, stage.graph(refs | number_parts(), copies))
         | "Flatten all" >> beam.Flatten()
         | "One key" >> beam.Map(lambda element: (0, element[1])).with_output_types(tuple[int, bytes])
         | "Group all" >> beam.GroupByKey()

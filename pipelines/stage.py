@@ -26,11 +26,12 @@ import starmill.pipelines
 import starmill.transforms
 from starmill.core import recipe
 from starmill.core.dataset import STAGES, Manifest, Workspace
-from starmill.pipelines import flink, worker
+from starmill.pipelines import dataflow, flink, worker
 from starmill.pipelines.progress import say, watching
-from starmill.transforms.beam import PartRef, ProcessParts
+from starmill.transforms.beam import PartRef, ProcessParts, references
 
-Build = Callable[[beam.Pipeline, Sequence[PartRef]], None]
+# Adds a stage's graph to a pipeline; returns the numbers of the parts as they get published.
+Build = Callable[[beam.Pipeline, Sequence[PartRef]], beam.PCollection]
 
 # Libraries whose version decides bytes or verdicts; it is part of every key.
 DECISIVE = ("pyarrow", "scancode-toolkit", "tokenizers", "selectolax", "faust-cchardet", "dulwich", "numpy")
@@ -45,6 +46,8 @@ INDIFFERENT = {
     "worker.py",
     "pool.py",
     "flink.py",
+    "dataflow.py",
+    "template.py",
     "status.py",
 }
 
@@ -69,7 +72,7 @@ class Engine:
     def pipeline(self, parts: int) -> beam.Pipeline:
         """Return an empty pipeline. Without a runner given, the local one is named: the bare default tries a download."""
         if not self.is_local:
-            return beam.Pipeline(options=PipelineOptions(list(self.beam_options)))
+            return beam.Pipeline(options=PipelineOptions([*dataflow.defaults(self.beam_options), *self.beam_options]))
         workers = min(self.workers, parts)
         if workers == 1:
             return beam.Pipeline(FnApiRunner(), PipelineOptions(list(self.beam_options)))
@@ -105,9 +108,10 @@ def run(
     engine: Engine,
     max_error_rate: float = 1.0,
     whole: bool = False,
-) -> Manifest:
+) -> Manifest | None:
     """Make every part of `refs` that is not there yet, then the manifest. `whole`: one part due means all are.
 
+    Nobody waits for a job that is made from a template: its graph writes the manifest, and None is returned.
     Raises StageError when a worker fails or when more than `max_error_rate` of the files ended as errors.
     """
     stage_key = key(stage, [r.key for r in refs])
@@ -120,22 +124,48 @@ def run(
         due = list(refs)
     workspace.sweep(stage, len(refs), {r.part for r in due})
     started = time.monotonic()
+    finish = _Finish(workspace, stage, stage_key, len(refs), code_version(), max_error_rate)
+    if due and dataflow.is_template(engine.beam_options):
+        _run_beam(stage, due, finish.after(build), engine)
+        return None
     if due:
         with watching(workspace, stage, len(refs), engine.quiet):
             _run_beam(stage, due, build, engine)
-    manifest = workspace.finish(stage, stage_key, len(refs), code_version())
+    manifest = finish()
     _remember(workspace, stage, time.monotonic() - started)
-    _check_errors(workspace, manifest, max_error_rate)
     return manifest
+
+
+@dataclass(frozen=True)
+class _Finish:
+    """The end of a stage: its manifest, and whether too many of its files ended as errors."""
+
+    workspace: Workspace
+    stage: str
+    key: str
+    parts: int
+    version: str
+    max_error_rate: float
+
+    def __call__(self) -> Manifest:
+        manifest = self.workspace.finish(self.stage, self.key, self.parts, self.version)
+        _check_errors(self.workspace, manifest, self.max_error_rate)
+        return manifest
+
+    def after(self, build: Build) -> Build:
+        """Return the graph of `build` with the end of the stage in it, once all parts are published."""
+
+        def whole(pipeline: beam.Pipeline, due: Sequence[PartRef]) -> beam.PCollection:
+            numbers = build(pipeline, due) | "To one key" >> beam.Map(lambda part: (0, part)).with_output_types(tuple[int, int])
+            return numbers | "All parts" >> beam.GroupByKey() | "Finish" >> beam.Map(lambda _: self().digest)
+
+        return whole
 
 
 def parts(work: ProcessParts) -> Build:
     """Return the graph of a map stage: part references through one ProcessParts."""
 
-    def build(pipeline: beam.Pipeline, due: Sequence[PartRef]) -> None:
-        _ = pipeline | "Parts" >> beam.Create(list(due), reshuffle=False) | work
-
-    return build
+    return lambda pipeline, due: pipeline | references(due) | work
 
 
 def try_out(build: Build, refs: Sequence[PartRef], engine: Engine) -> None:
@@ -149,6 +179,8 @@ def _run_beam(stage: str, due: Sequence[PartRef], build: Build, engine: Engine) 
     build(pipeline, due)
     try:
         result = pipeline.run()
+        if dataflow.is_template(engine.beam_options):
+            return
         state = _wait(stage, result, engine)
     except Exception as error:
         raise StageError(f"stage {stage} failed: {_root_cause(error)}") from error

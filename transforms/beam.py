@@ -7,9 +7,8 @@ coder where Beam knows the type, by the copyreg reducer where it infers Any.
 """
 
 import copyreg
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import pyarrow as pa
@@ -66,8 +65,11 @@ beam.coders.registry.register_coder(pa.RecordBatch, ArrowBlockCoder)
 copyreg.pickle(pa.RecordBatch, _reduce)
 
 
-@dataclass(frozen=True)
-class PartRef:
+# What a PartRef is on its way between workers: a plain tuple, whose coder every runner knows. A type of ours would be pickled.
+Reference = tuple[int, str, str]
+
+
+class PartRef(NamedTuple):
     """One unit of work: the part's number, the key that its sidecar must carry, and what the work needs to know of it."""
 
     part: int
@@ -75,18 +77,34 @@ class PartRef:
     plan: str = ""
 
 
+def references(refs: Sequence[PartRef]) -> beam.PTransform:
+    """Return the transform that puts part references into a pipeline."""
+    return "Parts" >> beam.Create([tuple(ref) for ref in refs], reshuffle=False).with_output_types(Reference)
+
+
+def count(sidecar: Sidecar) -> None:
+    """Count a published part in Beam's counters: what was kept and dropped, by reason, and what was written, by dataset."""
+    stage = sidecar.stage
+    Metrics.counter("starmill", f"{stage}/parts").inc()
+    for decided in sidecar.counts:
+        what = f"dropped/{decided.step}/{decided.reason}" if decided.reason else "kept"
+        Metrics.counter("starmill", f"{stage}/{what}/files").inc(decided.files)
+        Metrics.counter("starmill", f"{stage}/{what}/bytes").inc(decided.bytes)
+    for output in sidecar.outputs:
+        dataset = output.path.rpartition("/")[0]
+        Metrics.counter("starmill", f"{stage}/written/{dataset}/bytes").inc(output.bytes)
+        if output.rows is not None:
+            Metrics.counter("starmill", f"{stage}/written/{dataset}/rows").inc(output.rows)
+
+
 class _Work(beam.DoFn):
     def __init__(self, work: Callable[[PartRef], Sidecar]) -> None:
         self._work = work
 
-    def process(self, element: PartRef) -> Iterator[int]:
-        sidecar = self._work(element)
-        Metrics.counter("starmill", f"{sidecar.stage}/parts").inc()
-        for count in sidecar.counts:
-            what = f"dropped/{count.step}/{count.reason}" if count.reason else "kept"
-            Metrics.counter("starmill", f"{sidecar.stage}/{what}/files").inc(count.files)
-            Metrics.counter("starmill", f"{sidecar.stage}/{what}/bytes").inc(count.bytes)
-        yield element.part
+    def process(self, element: Reference) -> Iterator[int]:
+        ref = PartRef(*element)
+        count(self._work(ref))
+        yield ref.part
 
 
 class ProcessParts(beam.PTransform):

@@ -39,7 +39,7 @@ def refs(n: int, salt: str = "") -> list[PartRef]:
 
 def mill(
     tmp_path: Path, due: list[PartRef], engine: Engine = QUIET, max_error_rate: float = 0.5, **options: int
-) -> tuple[Manifest, list[str]]:
+) -> tuple[Manifest | None, list[str]]:
     workspace, marks = Workspace(str(tmp_path / "w")), tmp_path / "marks"
     marks.write_text("")
     work = Write(workspace, str(marks), **options)
@@ -94,3 +94,13 @@ def test_beam_options_pass_through_untouched() -> None:
     local = Engine(("--job_name=x",), workers=8).pipeline(3)
     assert local._options._flags == ["--direct_num_workers=3", "--job_name=x"]
     assert type(Engine((), workers=1).pipeline(3).runner).__name__ == "FnApiRunner"
+
+
+def test_too_many_errors_fail_a_job_that_nobody_waits_for(tmp_path: Path) -> None:
+    nobody = Engine(("--template_location=job.json",), quiet=True)
+    assert mill(tmp_path, refs(3), nobody, max_error_rate=0.2, errors=2)[0] is None
+    finished = Workspace(str(tmp_path / "w")).manifest("ingest")
+    assert finished == mill(tmp_path, refs(3), max_error_rate=0.2, errors=2)[0] and len(finished.parts) == 3
+    with pytest.raises(StageError, match="9 of 30 files ended as errors"):
+        mill(tmp_path, refs(3, "x"), nobody, max_error_rate=0.2, errors=3)
+    assert Workspace(str(tmp_path / "w")).manifest("ingest") is None

@@ -8,8 +8,8 @@ from apache_beam.coders import registry
 from apache_beam.testing.test_pipeline import TestPipeline
 from apache_beam.testing.util import assert_that, equal_to
 
-from starmill.core.dataset import Count, Sidecar
-from starmill.transforms.beam import Apply, ArrowBlockCoder, PartRef, ProcessParts
+from starmill.core.dataset import Count, Output, Sidecar
+from starmill.transforms.beam import Apply, ArrowBlockCoder, PartRef, ProcessParts, references
 from starmill.transforms.step import Split, judge_rows
 
 BIG = pa.record_batch({"content": ["x" * 1000] * 10_000, "path": ["/p"] * 10_000, "length_bytes": [1000] * 10_000})
@@ -56,17 +56,26 @@ def test_apply_routes_kept_and_dropped() -> None:
 
 
 def work(ref: PartRef) -> Sidecar:
-    return Sidecar("curate", ref.part, ref.key, (), (Count("", "", "Python", 2, 20), Count("alpha", "few_letters", "C", 1, 5)))
+    counts = (Count("", "", "Python", 2, 20), Count("", "", "C", 1, 3), Count("alpha", "few_letters", "C", 1, 5))
+    outputs = (Output("curated/part-00000.parquet", "0", 100, 3), Output("shards/part-00000.bin", "0", 7))
+    return Sidecar("curate", ref.part, ref.key, outputs, counts)
 
 
 def test_parts_are_processed_once_and_counted() -> None:
     pipeline = TestPipeline("FnApiRunner")
-    done = pipeline | beam.Create([PartRef(k, "key") for k in range(4)]) | ProcessParts(work)
+    done = pipeline | references([PartRef(k, "key") for k in range(4)]) | ProcessParts(work)
     assert_that(done, equal_to([0, 1, 2, 3]))
     result = pipeline.run()
     counters = {
         c.key.metric.name: c.committed for c in result.metrics().query()["counters"] if c.key.metric.namespace == "starmill"
     }
-    assert counters["curate/parts"] == 4
-    assert counters["curate/kept/files"] == 8
-    assert counters["curate/dropped/alpha/few_letters/bytes"] == 20
+    assert counters == {
+        "curate/parts": 4,
+        "curate/kept/files": 12,
+        "curate/kept/bytes": 92,
+        "curate/dropped/alpha/few_letters/files": 4,
+        "curate/dropped/alpha/few_letters/bytes": 20,
+        "curate/written/curated/rows": 12,
+        "curate/written/curated/bytes": 400,
+        "curate/written/shards/bytes": 28,
+    }

@@ -1,0 +1,96 @@
+"""Dataflow: what a job there needs, asked before anything is submitted, and its graph as Dataflow would get it, without an account.
+
+`--dry_run=True` has Beam translate a pipeline for Dataflow and stop before any client is made. Beam checks its options only while
+it makes a pipeline, where an ill-formed bucket sends it looking for a default one in the cloud: here they are checked before.
+"""
+
+import importlib.util
+import re
+from collections import Counter
+
+from apache_beam.options.pipeline_options import (
+    GoogleCloudOptions,
+    PipelineOptions,
+    StandardOptions,
+    TestOptions,
+    WorkerOptions,
+)
+from apache_beam.portability import common_urns
+from apache_beam.portability.api import beam_runner_api_pb2
+
+# https://cloud.google.com/storage/docs/buckets#naming
+BUCKET = re.compile(r"gs://[a-z0-9][-_.a-z0-9]{1,220}[a-z0-9](/.*)?")
+# https://cloud.google.com/resource-manager/docs/creating-managing-projects; some old ones begin with a domain.
+PROJECT = re.compile(r"([a-z0-9.-]+:)?[a-z][-a-z0-9]{4,28}[a-z0-9]")
+# A tag or a digest: all workers of a run must run the same code.
+IMAGE = re.compile(r"[a-z0-9][^\s@]*(:(?!latest$)[\w][\w.-]{0,127}|@sha256:[0-9a-f]{64})")
+
+
+class DataflowError(ValueError):
+    """An option that a job on Dataflow cannot do without; the message says which, and what it looks like."""
+
+
+def check(beam_options: tuple[str, ...], workspace: str) -> None:
+    """See that a job for Dataflow, if it is one, has all it needs. Asks nobody. Raises DataflowError."""
+    if not is_dataflow(beam_options):
+        return
+    if "--dry_run" in beam_options:
+        raise DataflowError("--dry_run takes a value: --dry_run=True")
+    options = PipelineOptions(list(beam_options))
+    cloud, image = options.view_as(GoogleCloudOptions), options.view_as(WorkerOptions).sdk_container_image
+    wanted = [
+        ("--workspace", workspace, BUCKET, "Dataflow's workers share nothing but buckets: --workspace gs://my-bucket/work"),
+        ("--project", cloud.project, PROJECT, "the id of a project of yours, not its name or number: --project=my-project"),
+        ("--region", cloud.region, re.compile(r"[a-z]+-[a-z]+\d+"), "where the workers are to be: --region=us-central1"),
+        ("--temp_location", cloud.temp_location, BUCKET, "a folder in a bucket: --temp_location=gs://my-bucket/tmp"),
+        (
+            "--sdk_container_image",
+            image,
+            IMAGE,
+            "the image with this version of starmill, by a tag (not latest) or a digest: "
+            "--sdk_container_image=us-docker.pkg.dev/my-project/starmill/worker:0.1.0 (docs/dataflow.md makes one)",
+        ),
+    ]
+    for name, value, pattern, fix in wanted:
+        if not value or not pattern.fullmatch(value):
+            raise DataflowError(f"a job on Dataflow needs {name}{f', and {value} is none' if value else ''}: {fix}")
+    try:
+        found = importlib.util.find_spec("google.cloud.dataflow")
+    except ModuleNotFoundError:
+        found = None
+    if found is None:
+        raise DataflowError("Dataflow's client is not installed: pip install -c constraints.txt '.[pipelines,cloud,dataflow]'")
+
+
+def is_dataflow(beam_options: tuple[str, ...]) -> bool:
+    """Say whether Beam's options name Dataflow."""
+    runner = PipelineOptions([o for o in beam_options if o != "--dry_run"]).view_as(StandardOptions).runner
+    return str(runner).rpartition(".")[2].lower() == "dataflowrunner"
+
+
+def is_dry_run(beam_options: tuple[str, ...]) -> bool:
+    """Say whether a pipeline is only to be translated for Dataflow."""
+    return is_dataflow(beam_options) and bool(PipelineOptions(list(beam_options)).view_as(TestOptions).dry_run)
+
+
+def is_template(beam_options: tuple[str, ...]) -> bool:
+    """Say whether a pipeline is only to be written down, as the launcher of a flex template has it, for Dataflow to run."""
+    return PipelineOptions(list(beam_options)).view_as(GoogleCloudOptions).template_location is not None
+
+
+def defaults(beam_options: tuple[str, ...]) -> list[str]:
+    """Return the options that a job on Dataflow has unless others are given."""
+    # Beam would pickle what lies in __main__, which is this command line, and have each worker load it.
+    return ["--no_save_main_session"] if is_dataflow(beam_options) else []
+
+
+def describe(proto: beam_runner_api_pb2.Pipeline) -> str:
+    """Return a line on a translated pipeline."""
+    leaves = [t for t in proto.components.transforms.values() if not t.subtransforms]
+    urns = Counter(t.spec.urn for t in leaves)
+    payloads = [e.payload for e in proto.components.environments.values() if e.urn == common_urns.environments.DOCKER.urn]
+    images = sorted({beam_runner_api_pb2.DockerPayload.FromString(p).container_image for p in payloads})
+    return (
+        f"{len(leaves)} steps, shuffles: {urns[common_urns.primitives.GROUP_BY_KEY.urn]}, {proto.ByteSize():,} bytes, "
+        f"on {', '.join(images)}"
+    )
