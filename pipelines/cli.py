@@ -1,4 +1,4 @@
-"""The command line: `starmill run|ingest|curate|dedup|release|tokenize|train|plan|complete|why|funnel|status|pool`.
+"""The command line: `starmill run|ingest|curate|dedup|release|tokenize|train|plan|launch|complete|why|funnel|status|pool`.
 
 What follows `--` is Beam's and is handed through untouched. Training, plans and completion are other processes: this one never
 imports torch, and the trainer never imports Beam.
@@ -30,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _other("starmill.trainer", [*ours[1:], *beam])
     if ours[:1] == ["plan"]:
         _other("starmill.trainer.plan", [*ours[1:], *beam])
+    if ours[:1] == ["launch"]:
+        _other("starmill.trainer.launch", [*ours[1:], *beam])
     if ours[:1] == ["complete"]:
         _other("starmill.model.complete", [*ours[1:], *beam])
     options = _parser().parse_args(ours)
@@ -52,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="starmill",
         description="Mill source code into tokenized training shards, and train models on them.",
-        epilog="`train`, `plan` and `complete` have their own help: starmill train --help. Beam's options follow `--`, untouched.",
+        epilog="`train`, `plan`, `launch` and `complete` have their own help: starmill train --help. Beam's options follow `--`, untouched.",
     )
     parser.add_argument("--version", action="version", version=f"starmill {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -79,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     others = {
         "train": "train a model on shards",
         "plan": "what a training would cost",
+        "launch": "hand a training to Slurm or Kubernetes",
         "complete": "complete code with a trained model",
     }
     for name, text in others.items():
