@@ -54,7 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="starmill",
         description="Mill source code into tokenized training shards, and train models on them.",
-        epilog="`train`, `plan`, `launch` and `complete` have their own help: starmill train --help. Beam's options follow `--`, untouched.",
+        epilog="`train`, `plan`, `launch` and `complete` have their own help: starmill train --help. "
+        "Beam's options follow `--`, untouched.",
     )
     parser.add_argument("--version", action="version", version=f"starmill {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")

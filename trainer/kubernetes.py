@@ -36,7 +36,9 @@ def overlay(given: str | None, gpus: int) -> Path:
         folder = OVERLAYS / given
     if not (folder / "kustomization.yaml").exists():
         known = ", ".join(sorted(p.name for p in OVERLAYS.iterdir()))
-        raise FileNotFoundError(f"--overlay {given}: no kustomization.yaml there; give a folder that has one, or one of: {known}")
+        raise FileNotFoundError(
+            f"--overlay {given}: no kustomization.yaml there; give a folder that has one, or one of: {known}"
+        )
     return folder.resolve()
 
 

@@ -91,7 +91,9 @@ def fitting(where: str, values: dict[str, Any], nodes: int, ranks: int) -> Train
     if world % tensor:
         raise LaunchError(f"{where}: parallel.tensor={tensor} does not divide the {world} ranks of {nodes} nodes")
     if ranks % tensor:
-        raise LaunchError(f"{where}: parallel.tensor={tensor} does not divide the {ranks} ranks of a node; a matrix would span nodes")
+        raise LaunchError(
+            f"{where}: parallel.tensor={tensor} does not divide the {ranks} ranks of a node; a matrix would span nodes"
+        )
     try:
         wanted.accumulation(world // tensor)
     except ValueError as error:
@@ -122,7 +124,9 @@ def _slurm(options: argparse.Namespace, ranks: int) -> int:
     tasks = _tasks(options.array) if options.array else [None]
     outputs = {fitting(options.recipe, _values(options, task), options.nodes, ranks).output for task in tasks}
     if len(outputs) < len(tasks):
-        raise LaunchError(f"--array {options.array}: tasks would share an --output; put %a into it, such as --output runs/model-%a")
+        raise LaunchError(
+            f"--array {options.array}: tasks would share an --output; put %a into it, such as --output runs/model-%a"
+        )
     if options.save_seconds < 1:
         raise LaunchError(f"--save-seconds {options.save_seconds}: must be at least 1")
     command = slurm_command(options, ranks)
@@ -143,7 +147,13 @@ def slurm_command(options: argparse.Namespace, ranks: int) -> list[str]:
         command.append(f"--gpus-per-node={options.gpus_per_node}")
     command += [f"--{k}={getattr(options, k)}" for k in ("time", "partition", "account", "qos", "array") if getattr(options, k)]
     file = Path(options.recipe)
-    command += [*options.sbatch, str(SCRIPT), options.python, str(ranks), str(file.resolve()) if file.exists() else options.recipe]
+    command += [
+        *options.sbatch,
+        str(SCRIPT),
+        options.python,
+        str(ranks),
+        str(file.resolve()) if file.exists() else options.recipe,
+    ]
     for key in ("workspace", "output"):
         if getattr(options, key):
             command += [f"--{key}", getattr(options, key)]
@@ -168,14 +178,24 @@ def _kubernetes(options: argparse.Namespace, ranks: int) -> int:
     folder = Path(options.folder or f"runs/launch/{options.name}")
     overlay = kubernetes.overlay(options.overlay, options.gpus_per_node)
     training = kubernetes.Training(
-        options.name, options.image, options.namespace, options.claim, options.nodes, ranks, options.gpus_per_node, wanted.output
+        options.name,
+        options.image,
+        options.namespace,
+        options.claim,
+        options.nodes,
+        ranks,
+        options.gpus_per_node,
+        wanted.output,
     )
     files = kubernetes.files(training, values, overlay, folder)
     command = ["kubectl", "apply", "-k", str(folder)]
     if options.dry_run:
         print("\n".join(f"# {folder / name}\n{text}" for name, text in files.items()) + f"\n# {shlex.join(command)}")
         rendered = kubernetes.render(files, folder)
-        print(f"# which is:\n{rendered}" if rendered else "# kubectl is not on PATH: what it would make of this is not shown", end="")
+        print(
+            f"# which is:\n{rendered}" if rendered else "# kubectl is not on PATH: what it would make of this is not shown",
+            end="",
+        )
         return 0
     _needs("kubectl", "install it, with access to the cluster, or use --dry-run")
     kubernetes.write(files, folder)

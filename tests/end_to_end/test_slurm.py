@@ -33,7 +33,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build(place / "w")
     data = {**RECIPE["data"], "batch": 16, "micro_batch": 1}
     values = {**RECIPE, "steps": 60, "checkpoint_every": 20, "data": data, "model": {**RECIPE["model"], **WIDER}}
-    (place / "recipe.yaml").write_text(yaml.safe_dump({**values, "workspace": str(place / "w"), "output": str(place / "whole")}))
+    (place / "recipe.yaml").write_text(
+        yaml.safe_dump({**values, "workspace": str(place / "w"), "output": str(place / "whole")})
+    )
     return place
 
 
@@ -69,8 +71,7 @@ def equals(output: Path, whole: Path) -> None:
 
 
 def log(place: Path, number: str) -> str:
-    [file] = (place / "runs/logs").glob(f"*-{number}.log")
-    return file.read_text()
+    return "".join(file.read_text() for file in (place / "runs/logs").glob(f"*-{number}.log"))
 
 
 def test_a_requeued_job_goes_on_and_equals_the_unbroken_run(cluster: slurm.Slurm, place: Path, whole: Path) -> None:
@@ -85,25 +86,24 @@ def test_a_requeued_job_goes_on_and_equals_the_unbroken_run(cluster: slurm.Slurm
     equals(place / "requeued", whole)
 
 
-def test_a_job_is_warned_before_its_limit_and_asks_to_come_again(cluster: slurm.Slurm, place: Path, whole: Path) -> None:
-    number = launch(cluster, place, "limited", "--time", "5", "--save-seconds", "120")
-    reached(place, "limited", 10)
-    # What Slurm sends to the script 120 seconds before the limit, without waiting for three minutes to go by.
-    cluster.run("scancel", "--batch", "--signal=USR1", number)
-    job = cluster.wait(number, ["COMPLETED", "FAILED", "TIMEOUT", "NODE_FAIL", "CANCELLED"])
-    said = log(place, number)
-    assert job["JobState"] == "COMPLETED" and job["Restarts"] == "1", said
-    assert "queued again" in said and "continuing after step" in said, said
-    equals(place / "limited", whole)
-
-
-def test_a_cancelled_job_saves_and_does_not_come_again(cluster: slurm.Slurm, place: Path) -> None:
-    number = launch(cluster, place, "cancelled")
-    reached(place, "cancelled", 3)
+def test_a_job_is_warned_before_its_limit_and_comes_again_until_it_is_cancelled(cluster: slurm.Slurm, place: Path) -> None:
+    number = launch(cluster, place, "limited", "--time", "2", "--save-seconds", "60", "--set", "steps=100000")
+    deadline = time.monotonic() + 400
+    while "continuing after step" not in (said := log(place, number)):
+        assert time.monotonic() < deadline and cluster.job(number)["JobState"] in ("PENDING", "RUNNING"), said
+        time.sleep(0.5)
+    assert "stopped after step" in said and "stopped with status 138 after the early warning; queued again" in said
+    assert cluster.job(number)["Restarts"] == "1"
+    before = newest(place / "limited")
+    reached(place, "limited", before + 3)
     cluster.run("scancel", number)
     job = cluster.wait(number, ["CANCELLED", "COMPLETED", "FAILED"])
-    assert job["JobState"] == "CANCELLED" and job["Restarts"] == "0"
-    assert list((place / "cancelled/checkpoints").glob("step-*")), log(place, number)
+    assert job["JobState"] == "CANCELLED" and job["Restarts"] == "1"
+    assert newest(place / "limited") > before, "cancelled, it saves as well"
+
+
+def newest(output: Path) -> int:
+    return max(int(path.name.removeprefix("step-")) for path in (output / "checkpoints").glob("step-*"))
 
 
 def test_tasks_of_an_array_keep_apart(cluster: slurm.Slurm, place: Path) -> None:
