@@ -9,7 +9,10 @@ ROOTS = ("core", "transforms", "pipelines", "model", "trainer")
 
 setup(
     packages=[f"starmill.{p}" for p in find_packages(include=[g for r in ROOTS for g in (r, f"{r}.*")])]
-    + ["starmill.recipes"],  # values only: YAML files, no Python
-    package_dir={f"starmill.{r}": r for r in (*ROOTS, "recipes")},
-    package_data={"": ["data/*", "*.yaml", "*.txt", "*.json", "*.jsonl", "*.go", "go.mod", "go.sum", "py.typed"]},
+    + ["starmill.recipes", "starmill.infra"],  # values only: YAML files, and what `starmill launch` submits; no Python
+    package_dir={f"starmill.{r}": r for r in (*ROOTS, "recipes", "infra")},
+    package_data={
+        "": ["data/*", "*.yaml", "*.txt", "*.json", "*.jsonl", "*.go", "go.mod", "go.sum", "py.typed"],
+        "starmill.infra": ["slurm/*", "kubernetes/train/**/*.yaml"],
+    },
 )

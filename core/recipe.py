@@ -60,7 +60,10 @@ def override(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, A
             node = node.setdefault(parent, {})
             if not isinstance(node, dict):
                 raise RecipeError(f"--set {item}: '{parent}' is a value, not a section")
-        node[last] = yaml.safe_load(raw)
+        try:
+            node[last] = yaml.safe_load(raw)
+        except yaml.YAMLError as error:
+            raise RecipeError(f"--set {item}: not readable as YAML ({' '.join(str(error).split())}); quote the value") from None
     return result
 
 

@@ -22,6 +22,7 @@ OTHERS = {
     "train": ("starmill.trainer", "train a model on shards"),
     "plan": ("starmill.trainer.plan", "what a training would cost"),
     "export": ("starmill.trainer.export", "what one publishes of a training"),
+    "launch": ("starmill.trainer.launch", "hand a training to Slurm or Kubernetes"),
     "complete": ("starmill.model.complete", "complete code with a trained model"),
 }
 

@@ -62,6 +62,8 @@ def test_bad_overrides_and_files(tmp_path: Path) -> None:
         recipe.override({}, ["minhash.threshold"])
     with pytest.raises(recipe.RecipeError, match="is a value, not a section"):
         recipe.override({"workspace": "w"}, ["workspace.x=1"])
+    with pytest.raises(recipe.RecipeError, match=r"--set seed=%a: not readable as YAML \(.*\); quote the value"):
+        recipe.override({}, ["seed=%a"])
     with pytest.raises(recipe.RecipeError, match=r"no such recipe.*smoke"):
         recipe.read(str(tmp_path / "absent.yaml"))
     (tmp_path / "list.yaml").write_text("- a\n")

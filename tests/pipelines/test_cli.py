@@ -21,7 +21,7 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     assert exit_.value.code == 0 and f"usage: starmill {command}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["train", "plan", "complete"])
+@pytest.mark.parametrize("command", ["train", "plan", "launch", "complete"])
 def test_the_other_programs_have_theirs(command: str) -> None:
     done = run(command, "--help")
     assert done.returncode == 0 and f"usage: starmill {command}" in done.stdout
