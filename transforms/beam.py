@@ -75,12 +75,17 @@ class PartRef:
     plan: str = ""
 
 
+_REFERENCE = beam.coders.registry.get_coder(PartRef)
+
+
 class _Work(beam.DoFn):
     def __init__(self, work: Callable[[PartRef], Sidecar]) -> None:
         self._work = work
 
     def process(self, element: PartRef) -> Iterator[int]:
         sidecar = self._work(element)
+        # Read back from a shuffle: the references are all that a map stage sends.
+        Metrics.counter("starmill", f"{sidecar.stage}/shuffled/bytes").inc(len(_REFERENCE.encode(element)))
         Metrics.counter("starmill", f"{sidecar.stage}/parts").inc()
         for count in sidecar.counts:
             what = f"dropped/{count.step}/{count.reason}" if count.reason else "kept"
