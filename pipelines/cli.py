@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import NoReturn
 
 from starmill.core import __version__
@@ -98,6 +99,27 @@ def _parser() -> argparse.ArgumentParser:
     for command in (funnel, why, status):
         command.add_argument("--recipe", default=DEFAULT_RECIPE, help="the recipe whose workspace to look into")
         command.add_argument("--workspace", help="the workspace to look into (default: the recipe's)")
+    bench = commands.add_parser("bench", help="what each stage costs on this machine, measured on samples")
+    bench.set_defaults(command=_bench)
+    bench.add_argument(
+        "--input", nargs="+", default=[], metavar="DIR", help="folders of checkouts (default: this environment's packages)"
+    )
+    bench.add_argument(
+        "--megabytes", type=float, default=8, help="of the first sample; the second has four times as much (default: 8)"
+    )
+    estimate = commands.add_parser("estimate", help="what a recipe would cost for so many files, from the rates of bench")
+    estimate.set_defaults(command=_estimate)
+    estimate.add_argument("--files", type=float, required=True, help="of the dump")
+    estimate.add_argument("--bytes", type=float, required=True, help="of the dump, uncompressed")
+    estimate.add_argument("--repositories", type=float, help="of the dump (default: as many for its files as the bench's had)")
+    estimate.add_argument(
+        "--duplicates", type=float, help="the share of files that dedup removes (default: as in the bench's sample)"
+    )
+    estimate.add_argument("--workers", type=int, required=True, help="processes at work at once")
+    for command in (bench, estimate):
+        command.add_argument("recipe", nargs="?", default=DEFAULT_RECIPE, help="YAML file, or the name of one that ships")
+        command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the recipe")
+        command.add_argument("--rates", default="runs/rates.json", help="the file of rates (default: runs/rates.json)")
     for command in commands.choices.values():
         command.add_argument("--traceback", action="store_true", help="show where an error came from")
     return parser
@@ -168,6 +190,27 @@ def _pool(options: argparse.Namespace, beam: list[str]) -> int:
         flink.check_pool(options.address, seconds=60, starts=True)
     else:
         pool.serve(options.address)
+    return 0
+
+
+def _bench(options: argparse.Namespace, beam: list[str]) -> int:
+    from starmill.pipelines import bench, mill
+
+    recipe = bench.packages_unless(options.input, mill.load(options.recipe, options.set, options.input, None))
+    found = bench.bench(recipe, options.megabytes, lambda line: print(line, flush=True))
+    Path(options.rates).parent.mkdir(parents=True, exist_ok=True)
+    Path(options.rates).write_text(found.to_json())
+    print("\n".join(bench.table(bench.largest(found.observations))))
+    return 0
+
+
+def _estimate(options: argparse.Namespace, beam: list[str]) -> int:
+    from starmill.pipelines import estimate, mill, rates
+
+    recipe, found = mill.load(options.recipe, options.set, [], None), rates.load(options.rates)
+    dump = estimate.Dump(options.files, options.bytes, options.repositories, options.duplicates)
+    costs = estimate.estimate(found, recipe, dump, options.workers)
+    print("\n".join((*estimate.table(costs, options.workers), *estimate.limits(found, recipe, costs))))
     return 0
 
 

@@ -232,7 +232,9 @@ class Dedup:
         """PAIR blocks of a group of parts -> EDGE blocks, and FILE blocks of their ends."""
         number, blocks = group
         mine = range(number * self.group, (number + 1) * self.group)
-        pairs, jaccards, files = self.candidates.verify(mine, bands.merge(_unpack(blocks)))
+        candidates = bands.merge(_unpack(blocks))
+        Metrics.counter("starmill", "dedup/candidates").inc(len(candidates))
+        pairs, jaccards, files = self.candidates.verify(mine, candidates)
         files = files.filter(pc.is_in(files.column("file"), pa.array(np.unique(pairs))))
         yield from self._by_home(clusters.orient(pairs, jaccards, files.to_batches()), files)
 

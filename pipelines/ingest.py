@@ -26,7 +26,8 @@ class Source:
 
     kind: Literal["packages", "folders"] = "packages"
     roots: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()  # patterns of repository names (fnmatch)
+    include: tuple[str, ...] = ()  # patterns of repository names (fnmatch); none: all
+    exclude: tuple[str, ...] = ()  # and of those that are left out
     max_repositories: int | None = None  # the first so many by name
     max_repository_bytes: int | None = None  # by the source's own estimate; a larger one is not read, and is dropped whole
     max_file_bytes: int = 10 << 20  # The Stack v2: 10 MiB, uncompressed
@@ -39,6 +40,11 @@ class Source:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
 
+    def takes(self, name: str) -> bool:
+        """Say whether the patterns let a repository in."""
+        wanted = not self.include or any(fnmatch.fnmatchcase(name, p) for p in self.include)
+        return wanted and not any(fnmatch.fnmatchcase(name, p) for p in self.exclude)
+
     def leaves_out(self, repository: Repository) -> bool:
         """Say whether a repository is too large to be read."""
         return self.max_repository_bytes is not None and repository.size_bytes > self.max_repository_bytes
@@ -47,7 +53,7 @@ class Source:
 def plan(source: Source) -> list[str]:
     """Return the parts: each the JSON of its repositories, sorted by name and packed in order to about `part_bytes`."""
     found = packages.plan() if source.kind == "packages" else folders.plan(source.roots)
-    chosen = [r for r in found if not any(fnmatch.fnmatchcase(r.name, e) for e in source.exclude)]
+    chosen = [r for r in found if source.takes(r.name)]
     parts: list[list[Repository]] = []
     filled = 0
     for repository in chosen[: source.max_repositories]:

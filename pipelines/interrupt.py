@@ -38,7 +38,7 @@ def stop_cleanly(workspace: Workspace) -> None:
     """From now on SIGINT and SIGTERM end the worker processes, remove temporary files, and say how to go on."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        for pid in _descendants(os.getpid()):
+        for pid in descendants(os.getpid()):
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -57,7 +57,8 @@ def stop_by_exception() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
+    """Return the processes that a process started, and those that these did."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -25,7 +25,7 @@ import starmill.core
 import starmill.pipelines
 import starmill.transforms
 from starmill.core import recipe
-from starmill.core.dataset import STAGES, Manifest, Workspace
+from starmill.core.dataset import STAGES, Manifest, Workspace, at_once
 from starmill.pipelines import dataflow, flink, worker
 from starmill.pipelines.progress import say, watching
 from starmill.transforms.beam import PartRef, ProcessParts, references
@@ -49,6 +49,9 @@ INDIFFERENT = {
     "dataflow.py",
     "template.py",
     "status.py",
+    "bench.py",
+    "rates.py",
+    "estimate.py",
 }
 
 
@@ -115,7 +118,8 @@ def run(
     Raises StageError when a worker fails or when more than `max_error_rate` of the files ended as errors.
     """
     stage_key = key(stage, [r.key for r in refs])
-    due = [r for r in refs if not workspace.is_done(stage, r.part, r.key)]
+    done = at_once(lambda r: workspace.is_done(stage, r.part, r.key), refs)
+    due = [ref for ref, is_done in zip(refs, done, strict=True) if not is_done]
     manifest = workspace.manifest(stage)
     if not due and manifest is not None and manifest.key == stage_key:
         say(engine.quiet, f"{stage:<9} up to date: {len(refs)} parts")

@@ -97,14 +97,19 @@ def count(sidecar: Sidecar) -> None:
             Metrics.counter("starmill", f"{stage}/written/{dataset}/rows").inc(output.rows)
 
 
+_REFERENCE = beam.coders.registry.get_coder(Reference)
+
+
 class _Work(beam.DoFn):
     def __init__(self, work: Callable[[PartRef], Sidecar]) -> None:
         self._work = work
 
     def process(self, element: Reference) -> Iterator[int]:
-        ref = PartRef(*element)
-        count(self._work(ref))
-        yield ref.part
+        sidecar = self._work(PartRef(*element))
+        # Read back from a shuffle: the references are all that a map stage sends.
+        Metrics.counter("starmill", f"{sidecar.stage}/shuffled/bytes").inc(len(_REFERENCE.encode(element)))
+        count(sidecar)
+        yield sidecar.part
 
 
 class ProcessParts(beam.PTransform):

@@ -1,5 +1,6 @@
 """Workspaces: parts are there whole or not at all, on a local disk and on an object-store-like file system."""
 
+import threading
 import uuid
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from starmill.core.dataset import Count, ParquetPart, Sidecar, Workspace, output, part_path
+from starmill.core.dataset import Count, ParquetPart, Sidecar, Workspace, at_once, output, part_path
 
 SCHEMA = pa.schema([("path", pa.string()), ("n", pa.int64())])
 
@@ -111,3 +112,15 @@ def test_row_groups_are_the_blocks_written(tmp_path: Path) -> None:
     file = pq.ParquetFile(tmp_path / "x.parquet")
     assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [3, 5]
     assert parquet.rows == 8
+
+
+def test_questions_are_asked_together_and_answered_in_order() -> None:
+    together = threading.Barrier(8)
+
+    def ask(number: int) -> int:
+        together.wait(timeout=60)  # raises unless eight ask at once
+        return number * number
+
+    assert list(at_once(ask, range(16))) == [n * n for n in range(16)]
+    with pytest.raises(ZeroDivisionError):
+        list(at_once(lambda n: 1 // n, range(3)))

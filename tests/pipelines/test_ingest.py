@@ -156,6 +156,8 @@ def test_parts_are_filled_in_order_and_no_repository_is_split(tmp_path: Path) ->
     ]
     some = Source(kind="folders", roots=source.roots, exclude=("[ab]", "f*"), max_repositories=2, part_bytes=1000)
     assert names(ingest.plan(some)) == [["c", "d"]]
+    few = Source(kind="folders", roots=source.roots, include=("a", "[de]"), exclude=("e",))
+    assert names(ingest.plan(few)) == [["a", "d"]]
 
 
 def test_patterns_see_the_whole_name(dump: Path) -> None:

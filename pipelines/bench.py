@@ -1,0 +1,339 @@
+"""`starmill bench`: what each stage costs on this machine, measured on samples of real code; `starmill estimate` computes with it.
+
+Three small workspaces are milled, after one for the machine to warm up: a sample, four times as much, and that once more in
+parts of four times the size. So what is paid once, a part, a row group and a byte can be told apart. Each stage runs as a process of
+its own with one worker, on a file system that counts what a bucket would be asked for. CPU seconds are those of the process's whole
+life; memory is its own peak, whatever the process that started it had.
+"""
+
+import glob
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import fsspec
+from apache_beam.metrics import MetricsFilter
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from fsspec.implementations.local import LocalFileSystem
+
+from starmill.core import recipe, seeds
+from starmill.core.dataset import STAGES, Workspace
+from starmill.pipelines import dedup, estimate, funnel, ingest, interrupt, mill, rates, tokenizer
+from starmill.pipelines.ingest import Source
+from starmill.pipelines.mill import Recipe
+from starmill.pipelines.rates import Observation, Rates
+from starmill.pipelines.stage import Engine
+from starmill.transforms.scancode import detector
+
+PROTOCOL = "counted"
+# Name, size of the sample, size of the parts.
+RUNS = (("small", 1, 1), ("large", 4, 1), ("large parts", 4, 4))
+NOT_COSTS = ("kept_files", "kept_bytes", "candidates", "decode", "wall")
+
+
+class TooLittle(ValueError):
+    """Not enough code to measure on; the message says how much there is."""
+
+
+@dataclass
+class Traffic:
+    """What was asked of the storage since the last look, by kind and place; several threads may ask."""
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    lock: Any = field(default_factory=threading.Lock)
+
+    def add(self, kind: str, path: str, size: int = 0) -> None:
+        """Count one request, and the bytes that it moved."""
+        with self.lock:
+            self.counts[kind, path] += 1
+            self.counts[f"{kind} bytes", path] += size
+
+    def take(self, root: str, chosen: Callable[[str], bool]) -> dict[str, float]:
+        """Return and forget the costs of requests below `root` whose dataset is `chosen`."""
+        costs: dict[str, float] = dict.fromkeys((*rates.REQUESTS, "fetched"), 0.0)
+        with self.lock:
+            for (kind, path), count in [*self.counts.items()]:
+                dataset = _dataset(path.removeprefix(f"{root}/"))
+                if not chosen(dataset):
+                    continue
+                del self.counts[kind, path]
+                if kind in rates.REQUESTS:
+                    costs[kind] += count
+                elif kind == "GET bytes":
+                    costs["fetched"] += count
+                elif kind == "PUT bytes":
+                    costs[f"stored/{dataset}"] = costs.get(f"stored/{dataset}", 0.0) + count
+        return costs
+
+
+def counting(traffic: Traffic) -> type[LocalFileSystem]:
+    """Return a file system of local files that is used like a bucket, a request an operation, and counts into `traffic`."""
+
+    class Counting(LocalFileSystem):
+        protocol = (PROTOCOL,)
+
+        def cat_file(self, path: str, start: int | None = None, end: int | None = None, **options: Any) -> bytes:
+            traffic.add("GET", path)  # an absent file answers too
+            data: bytes = super().cat_file(path, start, end)
+            traffic.counts["GET bytes", path] += len(data)
+            return data
+
+        def info(self, path: Any, **options: Any) -> dict[str, Any]:
+            traffic.add("GET", os.fspath(path))
+            return dict(super().info(path))
+
+        def exists(self, path: str, **options: Any) -> bool:
+            traffic.add("GET", path)
+            return os.path.exists(path)
+
+        def ls(self, path: str, detail: bool = False, **options: Any) -> list[str]:
+            traffic.add("LIST", path)
+            return [f"{path}/{name}" for name in os.listdir(path)]
+
+        def pipe_file(self, path: str, value: bytes, **options: Any) -> None:
+            traffic.add("PUT", path, len(value))
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            Path(path).write_bytes(value)
+
+        def rm_file(self, path: str) -> None:
+            traffic.add("DELETE", path)
+            os.remove(path)
+
+    return Counting
+
+
+@dataclass(frozen=True)
+class _Engine(Engine):
+    """The local runner in this process, which leaves its counters behind."""
+
+    counted: Counter[str] = field(default_factory=Counter)
+
+    def pipeline(self, parts: int) -> beam.Pipeline:
+        return beam.Pipeline(_Runner(self.counted), PipelineOptions([]))
+
+
+class _Runner(FnApiRunner):
+    def __init__(self, counted: Counter[str]) -> None:
+        super().__init__()
+        self._counted = counted
+
+    def run_pipeline(self, pipeline: beam.Pipeline, options: PipelineOptions) -> Any:
+        result = super().run_pipeline(pipeline, options)
+        for metric in result.metrics().query(MetricsFilter().with_namespace("starmill"))["counters"]:
+            self._counted[metric.key.metric.name] += metric.result
+        return result
+
+
+def bench(options: Recipe, megabytes: float, say: Callable[[str], None]) -> Rates:
+    """Measure the recipe's stages on samples of its source, `megabytes` (10**6 bytes) the first. Raises TooLittle."""
+    found: list[Observation] = []
+    block = max(1, int(megabytes * 1e6 / 2))
+    with tempfile.TemporaryDirectory(prefix="starmill-bench-") as folder:
+        for name, times, larger in (("warm", 1, 1), *RUNS):
+            part = sample(options.source, int(megabytes * 1e6 * times), block, block * larger)
+            done = run(replace(options, workspace=f"{folder}/{name}", source=part), say)
+            found += done if name != "warm" else []  # the first run of a machine compiles bytecode and kernels
+    return of(found, options)
+
+
+def sample(source: Source, size: int, block: int, part: int) -> Source:
+    """Return a source of repositories drawn from `source`, about `size` bytes, in row groups of `block` and parts of `part` bytes.
+
+    None is larger than half a row group; a larger sample holds the smaller ones. Raises TooLittle.
+    """
+    everything = [r for planned in ingest.plan(source) for r in ingest.repositories_of(planned)]
+    some = [r for r in everything if 0 < r.size_bytes <= block // 2]
+    chosen, held = [], 0
+    for repository in sorted(some, key=lambda r: (seeds.uint64(0, "bench", r.name), r.name)):
+        if held < size:
+            chosen.append(repository.name)
+            held += repository.size_bytes
+    if held < size:
+        raise TooLittle(
+            f"bench: {held / 1e6:.1f} MB in {len(chosen)} of {len(everything)} repositories, those of at most {block / 2e6:.1f} MB, and "
+            f"{size / 1e6:.1f} MB are wanted; give more with --input, or lower --megabytes"
+        )
+    return replace(source, include=tuple(map(glob.escape, chosen)), exclude=(), part_bytes=part, block_bytes=block)
+
+
+def run(options: Recipe, say: Callable[[str], None]) -> list[Observation]:
+    """Mill one workspace, each stage in a process of its own, and return what was observed. Raises RuntimeError."""
+    found: list[Observation] = []
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}  # as on any machine
+    for stage in STAGES:
+        command = [sys.executable, "-m", "starmill.pipelines.bench", stage]
+        started = time.monotonic()
+        done = subprocess.run(command, input=recipe.canonical(options), capture_output=True, text=True, env=kept)
+        if done.returncode:
+            raise RuntimeError(f"bench: stage {stage} failed: {(done.stderr.strip().splitlines() or ['without a word'])[-1]}")
+        found += [Observation(**o) for o in json.loads(done.stdout.splitlines()[-1])]
+        found[-1].costs["wall"] = time.monotonic() - started
+        say(f"{stage:<9} {found[-1].drivers['bytes'] / 1e6:8.1f} MB {found[-1].costs['cpu']:8.1f} CPU s")
+    return found
+
+
+def of(observations: Sequence[Observation], options: Recipe) -> Rates:
+    """Fit the rates to the observations of RUNS; shares and shape are those of the second run."""
+    second = {o.row: o for o in largest(observations)}
+    kept = {s: (_share(second[s], "files"), _share(second[s], "bytes")) for s in STAGES}
+    first, near = second["ingest"].drivers, second["dedup"]
+    shape = {
+        "unfilled": first["planned_bytes"] - first["bytes"] / first["parts"],
+        "files_a_repository": first["files"] / first["repositories"],
+        "candidates_a_duplicate": near.costs["candidates"] / max(1.0, near.drivers["removed"]),
+        "decode": near.costs["decode"],
+    }
+    asked = [replace(o, costs={k: v for k, v in o.costs.items() if k not in NOT_COSTS}) for o in observations]
+    return Rates(rates.fit(asked), kept, shape, estimate.options_digest(options), tuple(observations))
+
+
+def packages_unless(given: Sequence[str], options: Recipe) -> Recipe:
+    """Return the recipe with this machine's packages as its source, unless folders are given or it reads packages anyway."""
+    if given or options.source.kind == "packages":
+        return options
+    smoke = recipe.build(Source, recipe.read("smoke")["source"])
+    return replace(options, source=replace(options.source, kind="packages", roots=(), exclude=smoke.exclude))
+
+
+def table(observed: Sequence[Observation]) -> list[str]:
+    """Return the observations of one run as a table in Markdown; MB are 10**6 bytes."""
+    lines = [
+        "| stage | files in | MB in | CPU s | s a MB | ms a file | MB/s | shuffle B a file | MB stored | requests a part | peak MB |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for o in observed:
+        size, files, cpu = o.drivers["bytes"] / 1e6, o.drivers["files"], o.costs["cpu"]
+        stored = sum(v for k, v in o.costs.items() if k.startswith("stored/")) / 1e6
+        asked = sum(o.costs[kind] for kind in rates.REQUESTS) / o.drivers["parts"]
+        pace = [f"{cpu / max(size, 1e-9):.3f}", f"{1000 * cpu / max(1, files):.2f}", f"{size / max(cpu, 1e-9):.2f}"]
+        rest = [
+            f"{o.costs.get('shuffled', 0) / max(1, files):.0f}",
+            f"{stored:.2f}",
+            f"{asked:.1f}",
+            f"{o.costs['peak'] / 1e6:.0f}",
+        ]
+        lines.append("| " + " | ".join([o.row, f"{files:,.0f}", f"{size:.1f}", f"{cpu:.1f}", *pace, *rest]) + " |")
+    return lines
+
+
+def largest(observations: Sequence[Observation]) -> list[Observation]:
+    """Return what was observed of the large sample in small parts."""
+    return [[o for o in observations if o.row == row][1] for row in rates.ROWS]
+
+
+def observe(options: Recipe, stage: str) -> list[Observation]:
+    """Run one stage in this process, whose workspace is a local folder, and return its rows."""
+    traffic, engine = Traffic(), _Engine(workers=1, quiet=True)
+    fsspec.register_implementation(PROTOCOL, counting(traffic), clobber=True)
+    local = Workspace(options.workspace)
+    counted = replace(options, workspace=f"{PROTOCOL}://{local.root}")
+    found: list[tuple[str, dict[str, float]]] = []
+    if stage == "tokenize":
+        started = _cpu()
+        _forget_peak()
+        tokenizer.prepare(Workspace(counted.workspace), options.tokenizer)
+        trained = {"cpu": _cpu() - started, "peak": _peaks(os.getpid()), **traffic.take(local.root, lambda d: True)}
+        found.append(("tokenizer", trained))
+        _forget_peak()
+    mill.run_stage(stage, counted, engine)
+    children = sum(map(_peaks, interrupt.descendants(os.getpid())))
+    detector().stop()
+    if stage == "curate":
+        costs = {"cpu": _cpu(resource.RUSAGE_CHILDREN), "peak": children}
+        found.append(("licenses", costs | traffic.take(local.root, lambda d: d == "cache")))
+    costs = {"cpu": _cpu() - sum(c["cpu"] for row, c in found if row == "tokenizer"), "peak": _peaks(os.getpid())}
+    costs |= traffic.take(local.root, lambda d: True) | {"shuffled": float(engine.counted[f"{stage}/shuffled/bytes"])}
+    into = {f.stage: f for f in funnel.measure(local)}[stage]
+    costs |= {"kept_files": float(into.kept.files), "kept_bytes": float(into.kept.bytes)}
+    if stage == "dedup":
+        costs |= {"candidates": float(engine.counted["dedup/candidates"]), "decode": _decode(local)}
+    found.append((stage, costs))
+    drivers = _drivers(options, local, stage, costs.get("candidates", 0.0))
+    return [Observation(row, drivers, costs) for row, costs in found]
+
+
+def _drivers(options: Recipe, workspace: Workspace, stage: str, candidates: float) -> dict[str, float]:
+    """Return what the costs of a stage that ran are set against."""
+    ingested = workspace.manifest("ingest")
+    assert ingested is not None
+    read = [sum(c.bytes for c in part.counts if not c.reason) for part in ingested.parts]
+    funnels = {f.stage: f for f in funnel.measure(workspace)}
+    into = {name: found.into for name, found in funnels.items()}
+    shape = dedup.Dedup.sized(workspace, options.minhash) if workspace.files("curated") else None
+    work = estimate.Work(
+        files=into[stage].files,
+        bytes=into[stage].bytes,
+        removed=into[stage].files - funnels[stage].kept.files,
+        parts=len(read),
+        groups=sum(-(-max(1, size) // options.source.block_bytes) for size in read),
+        repositories=sum(len(ingest.repositories_of(p)) for p in ingest.plan(options.source)),
+        part_bytes=into["ingest"].bytes / len(read),
+        sample=min(options.tokenizer.sample_bytes, into["tokenize"].bytes if stage == "tokenize" else 0),
+        partitions=shape.partitions if shape else 1,
+        keys=0.0,  # what is measured holds them all
+        group=shape.group if shape else 1,
+        candidates=candidates,
+    )
+    return work.drivers() | {"planned_bytes": float(options.source.part_bytes)}
+
+
+def _share(observed: Observation, what: str) -> float:
+    return observed.costs[f"kept_{what}"] / max(1.0, observed.drivers[what])
+
+
+def _dataset(relative: str) -> str:
+    """Return what a file of the workspace counts to: its dataset, `sidecars`, `manifest`, or a name of its own."""
+    folder, _, name = relative.rpartition("/")
+    if name == "manifest.json" or not folder:
+        return "manifest"
+    if name.startswith("part-") and name.endswith(".json"):
+        return "sidecars"
+    return "cache" if folder.startswith("cache/") else folder
+
+
+def _cpu(who: int = resource.RUSAGE_SELF) -> float:
+    used = resource.getrusage(who)
+    return used.ru_utime + used.ru_stime
+
+
+def _peaks(pid: int) -> float:
+    """Return the most memory that a process held since it was started or its peak was forgotten: its own, not its parent's."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024.0
+    return 0.0
+
+
+def _forget_peak() -> None:
+    Path("/proc/self/clear_refs").write_text("5")  # proc(5): the peak begins anew
+
+
+def _decode(workspace: Workspace) -> float:
+    """Return the CPU seconds that a byte of curated text costs to read from a row group."""
+    started, size = time.process_time(), 0
+    for name in workspace.files("curated"):
+        if name.endswith(".parquet"):
+            size += sum(block.nbytes for block in workspace.blocks(f"curated/{name}", ["content"]))
+    return (time.process_time() - started) / max(1, size)
+
+
+def main() -> None:
+    """Observe the stage that is named; the recipe comes as JSON on stdin, the observations go to stdout as one line."""
+    options = recipe.build(Recipe, json.load(sys.stdin))
+    print(json.dumps([asdict(o) for o in observe(options, sys.argv[1])]))
+
+
+if __name__ == "__main__":
+    main()

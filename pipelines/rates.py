@@ -1,0 +1,137 @@
+"""Rates: what a stage costs, by what makes it cost that; fitted to observations of small runs, kept as one JSON file.
+
+A cost is a sum of coefficients times drivers: so much whatever is done ("one"), a part, a row group, a file, a byte, a repository.
+Which drivers a cost has is known from how the stage works (`law`); only the coefficients are fitted, none below zero.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+# The stages, and inside curate and tokenize what grows by another law: ScanCode goes by licence texts, a tokenizer is trained once.
+ROWS = ("ingest", "curate", "licenses", "dedup", "release", "tokenizer", "tokenize")
+REQUESTS = ("GET", "PUT", "LIST", "DELETE")  # GET stands for HEAD too: the stores price them alike
+FORMAT = 1
+
+# What a dataset's size follows: text, or the number of files.
+_BY_BYTES = frozenset(("files", "curated", "dataset", "shards"))
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One row of one run. Costs: seconds of `cpu`, bytes of `peak`, `shuffled`, `fetched` and `stored/<dataset>`, and requests by kind."""
+
+    row: str
+    drivers: dict[str, float]
+    costs: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Coefficients by row, cost and driver; what each stage keeps of files and bytes; the shape of the input that was measured."""
+
+    coefficients: dict[str, dict[str, dict[str, float]]]
+    kept: dict[str, tuple[float, float]]
+    shape: dict[str, float]
+    options: str  # the digest of the recipe's options that the rates hold for
+    observations: tuple[Observation, ...] = ()
+
+    def cost(self, row: str, cost: str, drivers: Mapping[str, float]) -> float:
+        """Return one cost of one row."""
+        found = self.coefficients.get(row, {}).get(cost, {})
+        return sum(value * drivers[name] for name, value in found.items())
+
+    def stored(self, row: str) -> list[str]:
+        """Return the names of the costs that are a row's stored bytes."""
+        return [name for name in self.coefficients.get(row, {}) if name.startswith("stored/")]
+
+    def to_json(self) -> str:
+        """Return the text of a rates file."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, indent=1, sort_keys=True) + "\n"
+
+
+def load(path: str) -> Rates:
+    """Read a rates file. Raises FileNotFoundError or ValueError, which say how to make one."""
+    try:
+        values = json.loads(Path(path).read_text())
+        if values.pop("format") != FORMAT:
+            raise ValueError("another format")
+        observations = tuple(Observation(**o) for o in values.pop("observations"))
+        kept = {stage: (float(files), float(size)) for stage, (files, size) in values.pop("kept").items()}
+        return Rates(kept=kept, observations=observations, **values)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no rates here; run `starmill bench --rates {path}` first") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path}: not the rates of this version ({error}); run `starmill bench --rates {path}` again"
+        ) from None
+
+
+def law(row: str, cost: str) -> tuple[str, ...]:
+    """Return the drivers of a cost."""
+    if cost.startswith("stored/"):
+        return _stored(cost.removeprefix("stored/"))
+    if row == "licenses":  # a repository has its licence and its readme, whatever else it has
+        return ("one", "repositories") if cost == "cpu" else ("one",) if cost == "peak" else ("repositories",)
+    if row == "tokenizer":
+        return ("one", "sample") if cost in ("cpu", "peak") else ("one", "parts", "groups")
+    size = "files" if row == "dedup" else "bytes"
+    if cost == "peak":
+        return ("one", "files") if row == "dedup" else ("one", "part_bytes")
+    if cost == "shuffled":
+        return {"dedup": ("files", "blocks", "removed"), "ingest": ("parts", "repositories")}.get(row, ("parts",))
+    if cost == "fetched":
+        return ("parts", size)
+    if cost == "cpu":
+        return ("one", "parts", size)
+    return ("one", "parts", "cells" if row == "dedup" else "groups")
+
+
+def _stored(dataset: str) -> tuple[str, ...]:
+    if dataset == "tokenizer":
+        return ("one",)
+    if dataset == "manifest":
+        return ("one", "parts")
+    if dataset == "cache":
+        return ("parts", "repositories")
+    if dataset == "verdicts":
+        return ("parts", "files", "removed")
+    if dataset.startswith("dropped/"):
+        return ("parts", "removed")
+    return ("parts", "bytes" if dataset in _BY_BYTES else "files")
+
+
+def fit(observations: Sequence[Observation]) -> dict[str, dict[str, dict[str, float]]]:
+    """Return the coefficients of every cost of every row."""
+    fitted: dict[str, dict[str, dict[str, float]]] = {}
+    for row in ROWS:
+        mine = [o for o in observations if o.row == row]
+        for cost in sorted({name for o in mine for name in o.costs}):
+            drivers = law(row, cost)
+            table = np.array([[o.drivers[d] for d in drivers] for o in mine])
+            values = solve(table, np.array([o.costs.get(cost, 0.0) for o in mine]))
+            fitted.setdefault(row, {})[cost] = dict(zip(drivers, values.tolist(), strict=True))
+    return fitted
+
+
+def solve(table: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return coefficients >= 0 of the columns of `table` that come nearest to `values`, relative to each value.
+
+    Of all choices of columns the best one whose solution is nowhere negative: there are at most three.
+    """
+    columns = table.shape[1]
+    weights = 1 / np.maximum(values, max(values.max(initial=0) / 1000, 1e-9))
+    best, least = np.zeros(columns), np.inf
+    for mask in range(1, 1 << columns):
+        chosen = [c for c in range(columns) if mask >> c & 1]
+        some = table[:, chosen] * weights[:, None]
+        scale = np.maximum(some.max(axis=0), 1e-300)
+        found = np.linalg.lstsq(some / scale, values * weights, rcond=1e-9)[0] / scale
+        error = float(((some @ found - values * weights) ** 2).sum())
+        if (found >= 0).all() and error < least - 1e-12:
+            best, least = np.zeros(columns), error
+            best[chosen] = found
+    return best

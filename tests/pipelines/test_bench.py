@@ -1,0 +1,101 @@
+"""Bench: the counting file system counts what it is asked, samples are nested, and a stage observed is the stage that runs."""
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import fsspec
+import pytest
+from plain_tree import tree
+
+from starmill.core.dataset import STAGES, Workspace
+from starmill.pipelines import bench, ingest, mill, rates
+from starmill.pipelines.bench import TooLittle, Traffic
+from starmill.pipelines.ingest import Source
+from starmill.pipelines.mill import Recipe
+from starmill.pipelines.tokenizer import TokenizerOptions
+
+
+@pytest.fixture
+def counted(tmp_path: Path) -> tuple[Workspace, Traffic]:
+    traffic = Traffic()
+    fsspec.register_implementation(bench.PROTOCOL, bench.counting(traffic), clobber=True)
+    return Workspace(f"{bench.PROTOCOL}://{tmp_path}/w"), traffic
+
+
+def test_each_operation_is_a_request(counted: tuple[Workspace, Traffic]) -> None:
+    workspace, traffic = counted
+    assert not workspace.is_local and workspace.files("files") == [] and not workspace.exists("files/a")
+    workspace.publish("files/a", b"12345")
+    workspace.publish("cache/aa/b", b"1")
+    assert workspace.read("files/a") == b"12345" and workspace.size("files/a") == 5 and workspace.files("files") == ["a"]
+    with pytest.raises(FileNotFoundError):
+        workspace.read("files/b")
+    with workspace.open("files/a") as file:  # its size, and a range
+        file.seek(1)
+        assert file.read(2) == b"23"
+    workspace.remove("files/a")
+    cache = traffic.take(workspace.root, lambda dataset: dataset == "cache")
+    assert cache == {"GET": 0, "PUT": 1, "LIST": 0, "DELETE": 0, "fetched": 0, "stored/cache": 1}
+    rest = traffic.take(workspace.root, lambda dataset: True)
+    assert rest == {"GET": 6, "PUT": 1, "LIST": 2, "DELETE": 1, "fetched": 7, "stored/files": 5}
+    assert traffic.take(workspace.root, lambda dataset: True)["GET"] == 0
+
+
+def test_requests_of_threads_are_all_counted() -> None:
+    traffic = Traffic()
+    threads = [threading.Thread(target=lambda: [traffic.add("GET", "/w/a", 2) for _ in range(1000)]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert traffic.take("/w", lambda dataset: True) | {} == {"GET": 8000, "PUT": 0, "LIST": 0, "DELETE": 0, "fetched": 16000}
+
+
+def test_samples_are_nested_and_have_their_size(tmp_path: Path) -> None:
+    source = tree(tmp_path / "dump", 40, 1)
+    small, large = (bench.sample(source, size, 60_000, 60_000) for size in (50_000, 200_000))
+    assert set(small.include) < set(large.include)
+    for sampled, size in ((small, 50_000), (large, 200_000)):
+        held = sum(r.size_bytes for p in ingest.plan(sampled) for r in ingest.repositories_of(p))
+        assert size <= held < size + 30_000
+        assert max(r.size_bytes for p in ingest.plan(sampled) for r in ingest.repositories_of(p)) <= 30_000
+    assert bench.sample(source, 50_000, 60_000, 60_000) == small
+    with pytest.raises(TooLittle, match="--megabytes"):
+        bench.sample(source, 10_000_000, 60_000, 60_000)
+
+
+def test_a_recipe_of_folders_is_measured_on_packages_unless_folders_are_given() -> None:
+    folders = Recipe("w", Source(kind="folders", roots=("dump",), max_file_bytes=7))
+    found = bench.packages_unless([], folders).source
+    assert (found.kind, found.roots, found.max_file_bytes) == ("packages", (), 7) and "pypi/torch" in found.exclude
+    assert bench.packages_unless(["dump"], folders) == folders
+
+
+def test_what_is_observed_is_what_the_stages_did(tmp_path: Path) -> None:
+    source = bench.sample(tree(tmp_path / "dump", 12, 2), 200_000, 80_000, 80_000)
+    options = Recipe(str(tmp_path / "w"), source, tokenizer=TokenizerOptions(vocab_size=300, sample_bytes=50_000))
+    found = {o.row: o for stage in STAGES for o in bench.observe(options, stage)}
+    assert set(found) == set(rates.ROWS)
+    workspace = Workspace(options.workspace)
+    for stage in STAGES:
+        manifest, seen = workspace.manifest(stage), found[stage]
+        assert manifest is not None
+        written: dict[str, float] = {}
+        for output in (o for part in manifest.parts for o in part.outputs):
+            folder = f"stored/{output.path.rpartition('/')[0]}"
+            written[folder] = written.get(folder, 0.0) + output.bytes
+        assert written.items() <= seen.costs.items()
+        on_disk = (Path(workspace.root) / STAGES[stage] / "manifest.json").stat().st_size
+        assert seen.costs["stored/manifest"] >= on_disk
+        assert seen.drivers["files"] == sum(c.files for p in manifest.parts for c in p.counts)
+        assert seen.drivers["parts"] == len(manifest.parts) == len(ingest.plan(source)) > 2
+        assert seen.costs["shuffled"] > 0 and seen.costs["cpu"] > 0
+        assert seen.costs["PUT"] >= len([o for part in manifest.parts for o in part.outputs]) + len(manifest.parts)
+    assert found["licenses"].costs["PUT"] == 0  # there is none here
+    # The same recipe on a plain folder has the same bytes.
+    plain = replace(options, workspace=str(tmp_path / "plain"))
+    for stage in ("ingest", "curate", "dedup"):
+        manifest = mill.run_stage(stage, plain, bench.Engine(workers=1, quiet=True))
+        expected = workspace.manifest(stage)
+        assert expected is not None and manifest.digest == expected.digest
