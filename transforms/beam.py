@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 import pyarrow as pa
 from apache_beam.metrics import Metrics
+from apache_beam.typehints import typehints
 
 from starmill.core.dataset import Sidecar
 from starmill.transforms.step import Step, apply
@@ -97,7 +98,7 @@ def count(sidecar: Sidecar) -> None:
             Metrics.counter("starmill", f"{stage}/written/{dataset}/rows").inc(output.rows)
 
 
-_REFERENCE = beam.coders.registry.get_coder(Reference)
+_REFERENCE = beam.coders.registry.get_coder(typehints.normalize(Reference))  # Beam's own tuple, as in a pipeline
 
 
 class _Work(beam.DoFn):
