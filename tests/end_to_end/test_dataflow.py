@@ -1,0 +1,76 @@
+"""docs/dataflow.md, as far as one gets without an account: every command is a shell's, and names what there is.
+
+starmill's own are translated for real with --dry_run=True; of docker's and gcloud's, what they take from this repository is checked.
+"""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pages import ROOT, commands
+
+from starmill.core import __version__
+from starmill.core.dataset import STAGES
+from starmill.pipelines.cli import _parser
+from starmill.pipelines.template import command as template_command
+
+COMMANDS = commands(ROOT / "docs" / "dataflow.md")
+IMAGE = f"us-docker.pkg.dev/my-project/starmill/worker:{__version__}"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_shell_takes_it(command: str) -> None:
+    subprocess.run(["bash", "-n", "-c", command], check=True, capture_output=True)
+    assert all(tag == IMAGE for tag in re.findall(r"us-docker\.pkg\.dev/[^\s,]*:[^\s,]+", command))
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "--runner=DataflowRunner" in c])
+def test_jobs_are_translated(command: str, tmp_path: Path) -> None:
+    (tmp_path / "checkouts").mkdir()
+    if "--dry_run" not in command:
+        command += " --dry_run=True"
+    environment = {**os.environ, "HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [*STAGES]
+
+
+def test_other_commands_of_starmill_have_these_options() -> None:
+    others = [c for c in COMMANDS if c.startswith("starmill ") and "--runner" not in c]
+    assert len(others) == 3
+    for command in others:
+        assert _parser().parse_args(shlex.split(command)[1:]).workspace == "gs://my-bucket/work"
+
+
+def test_docker_builds_what_there_is() -> None:
+    [build] = [shlex.split(c) for c in COMMANDS if c.startswith("docker build")]
+    dockerfile = (ROOT / build[build.index("-f") + 1]).read_text()
+    name, wheel = build[build.index("--build-arg") + 1].split("=")
+    assert f"ARG {name}\n" in dockerfile and wheel == f"starmill-{__version__}-py3-none-any.whl" and build[-1] == "."
+    assert f"ARG {re.search('--build-arg (USER)=root', (ROOT / 'docs/dataflow.md').read_text())[1]}=" in dockerfile
+
+
+def test_launches_have_the_parameters_of_the_template() -> None:
+    [build] = [shlex.split(c) for c in COMMANDS if "flex-template build" in c]
+    metadata = json.loads((ROOT / value(build, "--metadata-file")).read_text())
+    launches = [shlex.split(c) for c in COMMANDS if "flex-template run" in c]
+    assert len(launches) == 2
+    for launch in launches:
+        assert value(launch, "--template-file-gcs-location") in build
+        given = dict(pair.split("=") for pair in value(launch, "--parameters").split(","))
+        patterns = {p["name"]: p["regexes"] for p in metadata["parameters"]}
+        assert all(re.fullmatch(r, v) for k, v in given.items() for r in patterns[k])
+        assert given["sdk_container_image"] == IMAGE and {
+            p["name"] for p in metadata["parameters"] if not p["isOptional"]
+        } <= set(given)
+        assert template_command([f"--{k}={v}" for k, v in given.items()])[0] == given["stage"]
+        assert f"starmill-{given['stage']}" in launch
+
+
+def value(words: list[str], option: str) -> str:
+    return next(w.partition("=")[2] for w in words if w.startswith(f"{option}="))
