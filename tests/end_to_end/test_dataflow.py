@@ -20,7 +20,7 @@ from starmill.pipelines.cli import _parser
 from starmill.pipelines.template import command as template_command
 
 COMMANDS = commands(ROOT / "docs" / "dataflow.md")
-IMAGE = f"us-docker.pkg.dev/my-project/starmill/worker:{__version__}"
+IMAGE = f"us-docker.pkg.dev/my-project/starmill/pipelines:{__version__}"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

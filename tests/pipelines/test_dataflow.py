@@ -23,7 +23,7 @@ from starmill.pipelines.stage import Engine
 from starmill.transforms.dedup import bands, clusters, hot, rounds
 
 ROOT = Path(__file__).resolve().parents[2]
-WORKSPACE, IMAGE = "gs://my-bucket/work", "us-docker.pkg.dev/my-project/starmill/worker:0.1.0"
+WORKSPACE, IMAGE = "gs://my-bucket/work", "us-docker.pkg.dev/my-project/starmill/pipelines:0.1.0"
 NEEDED = {
     "--project": "my-project",
     "--region": "us-central1",

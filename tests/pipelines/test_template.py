@@ -12,6 +12,7 @@ import pytest
 from starmill.core.dataset import Workspace
 from starmill.pipelines.template import command
 
+PROGRAM = Path(__file__).resolve().parents[2] / "infra" / "docker" / "template.py"
 FROM_LAUNCHER = ["--runner=DataflowRunner", "--staging_location=gs://my-bucket/staging", "--template_location=gs://my-bucket/t"]
 
 
@@ -35,10 +36,10 @@ def test_a_job_of_a_template_ends_its_stage_by_itself(tmp_path: Path) -> None:
         (tmp_path / "tree" / f"repository{k}").mkdir(parents=True)
         (tmp_path / "tree" / f"repository{k}" / "a.py").write_text(f"value = {k}\n" * 50)
     settings = f"source={{kind: folders, roots: [{tmp_path / 'tree'}], part_bytes: 600}}"
-    module = [sys.executable, "-m", "starmill.pipelines.template", "--stage=ingest", f"--settings={settings}"]
-    templated = [*module, f"--workspace={tmp_path / 'templated'}", f"--template_location={tmp_path / 'job.json'}"]
+    program = [sys.executable, str(PROGRAM), "--stage=ingest", f"--settings={settings}"]
+    templated = [*program, f"--workspace={tmp_path / 'templated'}", f"--template_location={tmp_path / 'job.json'}"]
     subprocess.run(templated, check=True, timeout=100, capture_output=True)
-    subprocess.run([*module, f"--workspace={tmp_path / 'waited-for'}"], check=True, timeout=100, capture_output=True)
+    subprocess.run([*program, f"--workspace={tmp_path / 'waited-for'}"], check=True, timeout=100, capture_output=True)
     mine, plain = (Workspace(str(tmp_path / name)).manifest("ingest") for name in ("templated", "waited-for"))
     assert plain and len(plain.parts) == 3 and mine == plain
     # Nobody was there to take the time.

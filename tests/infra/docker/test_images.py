@@ -12,6 +12,7 @@ from dockerfile_parse import DockerfileParser
 from google.cloud.dataflow_v1beta3.types import ContainerSpec, ParameterType, SDKInfo, TemplateMetadata
 from google.protobuf import json_format
 
+from starmill.core import __version__
 from starmill.core.dataset import STAGES
 from starmill.pipelines.dataflow import DataflowError, check
 from starmill.pipelines.template import command, parser
@@ -57,7 +58,17 @@ def test_an_image_is_a_script_on_a_pinned_base(kind: str) -> None:
     assert user == "starmill" or (user, "ARG USER=starmill") == ("${USER}", found.content.splitlines()[-4])
     assert not [v for name, v in steps if name == "ADD"]
     ignored = (DOCKER / f"{kind}.Dockerfile.dockerignore").read_text().splitlines()
-    assert ignored[1:] == ["*", "!constraints.txt", "!dist/*.whl", "!infra/docker/install.sh"]
+    template = ["!infra/docker/template.py"] if kind == "worker" else []
+    assert ignored[1:] == ["*", "!constraints.txt", "!dist/*.whl", "!infra/docker/install.sh", *template]
+
+
+def test_kubernetes_runs_these_images() -> None:
+    made = {
+        re.search(r"-t (starmill-\w+:\S+)", (DOCKER / f"{kind}.Dockerfile").read_text())[1] for kind in ("worker", "trainer")
+    }
+    manifests = (ROOT / "infra" / "kubernetes").rglob("*.yaml")
+    run = {image for m in manifests for image in re.findall(r"image: (starmill-(?!flink)\S+)", m.read_text())}
+    assert run == made == {f"starmill-{name}:{__version__}" for name in ("pipelines", "trainer")}
 
 
 def test_versions_are_those_of_the_project() -> None:
@@ -66,8 +77,8 @@ def test_versions_are_those_of_the_project() -> None:
     uv = re.search(r"^UV := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert uv and f"\nuv={uv[1]} " in (DOCKER / "install.sh").read_text()
     environment = dockerfile("worker").envs
-    [module] = re.findall(r"site-packages/starmill/(.*)$", environment["FLEX_TEMPLATE_PYTHON_PY_FILE"])
-    assert (ROOT / module).exists() and environment["RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT"] == "1"
+    assert environment["FLEX_TEMPLATE_PYTHON_PY_FILE"] == "/opt/starmill/template.py"
+    assert environment["RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT"] == "1"
 
 
 def test_the_script_says_what_is_wrong_before_it_does_anything(tmp_path: Path) -> None:
@@ -83,7 +94,7 @@ def test_the_script_says_what_is_wrong_before_it_does_anything(tmp_path: Path) -
 def test_the_template_is_of_googles_type() -> None:
     metadata = json_format.ParseDict(METADATA, TemplateMetadata.pb(TemplateMetadata()))  # an unknown field is an error
     spec = ContainerSpec(
-        image="us-docker.pkg.dev/my-project/starmill/worker:0.1.0",
+        image="us-docker.pkg.dev/my-project/starmill/pipelines:0.1.0",
         sdk_info=SDKInfo(language=SDKInfo.Language.PYTHON),
         metadata=TemplateMetadata.wrap(metadata),
     )
@@ -126,7 +137,7 @@ def test_patterns_let_through_what_the_program_takes(name: str) -> None:
 
 def test_a_workspace_that_a_launch_may_have_is_one_that_dataflow_may_have() -> None:
     complete = ("--runner=DataflowRunner", "--project=my-project", "--region=us-central1", "--temp_location=gs://my-bucket/tmp")
-    image = "--sdk_container_image=us-docker.pkg.dev/my-project/starmill/worker:0.1.0"
+    image = "--sdk_container_image=us-docker.pkg.dev/my-project/starmill/pipelines:0.1.0"
     for place in GOOD["workspace"]:
         check((*complete, image), place)
     for place in BAD["workspace"]:
