@@ -31,7 +31,7 @@ test: setup check  ## lint, types and the test suite
 test-slow: setup ## the tests that take minutes: killed runs, wheels
 	$(BIN)/pytest -q -m slow
 
-test-clusters: setup ## the tests on a real Flink, MinIO and GCS server: the first time they are built for minutes (Java, Maven, Go)
+test-clusters: setup ## the tests on a real Flink, MinIO, GCS server, Slurm and Kubernetes: the first time some are built for minutes (CONTRIBUTING.md)
 	$(BIN)/pytest -q -m clusters
 
 check: setup     ## ruff and mypy
