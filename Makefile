@@ -31,7 +31,7 @@ test: setup check  ## lint, types and the test suite
 test-slow: setup ## the tests that take minutes: killed runs, wheels
 	$(BIN)/pytest -q -m slow
 
-test-clusters: setup ## the tests on a real Flink, MinIO, GCS server, and in a bare Debian: the first time they are built for minutes (Java, Maven, Go, debootstrap)
+test-clusters: setup ## the tests on a real Flink, MinIO, GCS server, Slurm, Kubernetes and a bare Debian: some are built for minutes once (CONTRIBUTING.md)
 	$(BIN)/pytest -q -m clusters
 
 check: setup     ## ruff and mypy

@@ -13,8 +13,14 @@ from pathlib import Path
 import pytest
 from pages import ROOT, blocks, commands
 
-# Pages whose commands need a server are run by the test that starts it; those that need an account, as far as one gets without.
-ELSEWHERE = {"buckets.md": "test_buckets.py", "dataflow.md": "test_dataflow.py", "flink.md": "test_flink.py"}
+# Pages whose commands need a server are run by the test that starts it (clusters.md also by test_slurm.py); those that need an
+# account, as far as one gets without.
+ELSEWHERE = {
+    "buckets.md": "test_buckets.py",
+    "clusters.md": "test_kubernetes.py",
+    "dataflow.md": "test_dataflow.py",
+    "flink.md": "test_flink.py",
+}
 PAGES = [p for p in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if p.name not in ELSEWHERE]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import slurm
 import yaml
+from pages import ROOT, commands
 from small_workspace import RECIPE, build
 
 pytestmark = pytest.mark.clusters
@@ -120,6 +121,18 @@ def test_a_recipe_that_cannot_be_trained_ends_its_job(cluster: slurm.Slurm, plac
     number = launch(cluster, place, "wrong", "--workspace", "nowhere")
     assert cluster.wait(number, ["COMPLETED", "FAILED"])["JobState"] == "FAILED"
     assert "run `starmill run` first" in log(place, number) and cluster.job(number)["Restarts"] == "0"
+
+
+def test_the_commands_of_the_page(cluster: slurm.Slurm, place: Path) -> None:
+    for name, target in {"infra": ROOT / "infra", "recipes": ROOT / "recipes", "work": place / "w"}.items():
+        (place / name).symlink_to(target)
+    ran = [c for c in commands(ROOT / "docs" / "clusters.md") if "slurm" in c or c.startswith("squeue")]
+    assert len(ran) == 5
+    for command in ran:
+        short = " --set steps=2" if command.startswith(("starmill", "sbatch")) else ""
+        cluster.run("bash", "-c", command + short, cwd=place)
+    for model in ("model", "by-hand"):
+        reached(place, model, 2)
 
 
 def test_slurm_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
