@@ -8,7 +8,7 @@ from starmill.core import recipe
 from starmill.core.dataset import STAGES, Manifest, Workspace
 from starmill.pipelines import dedup, ingest, preview, tokenizer
 from starmill.pipelines.curate import Curate, CuratePart
-from starmill.pipelines.ingest import IngestPart, Source
+from starmill.pipelines.ingest import IngestPart, Planned, Source
 from starmill.pipelines.release import Release, ReleasePart
 from starmill.pipelines.stage import Engine, StageError, key, parts, run, try_out
 from starmill.pipelines.tokenize import TokenizePart
@@ -67,8 +67,15 @@ def _ingest(options: Recipe, workspace: Workspace, engine: Engine) -> Manifest:
             f"ingest: no repositories found in {options.source}; give --input DIR with git repositories or folders"
         )
     refs = [PartRef(k, key("ingest", options.source, ingest.part_key_material(p)), p) for k, p in enumerate(plans)]
-    work = IngestPart(workspace, options.source)
-    return run(workspace, "ingest", refs, parts(ProcessParts(work)), engine, options.max_error_rate)
+    work = Planned(workspace, IngestPart(workspace, options.source))
+    return run(
+        workspace,
+        "ingest",
+        refs,
+        lambda pipeline, due: parts(ProcessParts(work))(pipeline, work.publish(due)),
+        engine,
+        options.max_error_rate,
+    )
 
 
 def _curate(options: Recipe, workspace: Workspace, engine: Engine) -> Manifest:
