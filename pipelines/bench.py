@@ -8,6 +8,7 @@ life; memory is its own peak, whatever the process that started it had.
 
 import glob
 import json
+import math
 import os
 import resource
 import subprocess
@@ -23,6 +24,7 @@ from typing import Any
 
 import apache_beam as beam
 import fsspec
+import numpy as np
 from apache_beam.metrics import MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
@@ -35,6 +37,7 @@ from starmill.pipelines.ingest import Source
 from starmill.pipelines.mill import Recipe
 from starmill.pipelines.rates import Observation, Rates
 from starmill.pipelines.stage import Engine
+from starmill.transforms.dedup import hot, verify
 from starmill.transforms.scancode import detector
 
 PROTOCOL = "counted"
@@ -140,6 +143,7 @@ def bench(options: Recipe, megabytes: float, say: Callable[[str], None]) -> Rate
     """Measure the recipe's stages on samples of its source, `megabytes` (10**6 bytes) the first. Raises TooLittle."""
     found: list[Observation] = []
     block = max(1, int(megabytes * 1e6 / 2))
+    _compile_kernels()
     with tempfile.TemporaryDirectory(prefix="starmill-bench-") as folder:
         for name, times, larger in (("warm", 1, 1), *RUNS):
             part = sample(options.source, int(megabytes * 1e6 * times), block, block * larger)
@@ -151,10 +155,10 @@ def bench(options: Recipe, megabytes: float, say: Callable[[str], None]) -> Rate
 def sample(source: Source, size: int, block: int, part: int) -> Source:
     """Return a source of repositories drawn from `source`, about `size` bytes, in row groups of `block` and parts of `part` bytes.
 
-    None is larger than half a row group; a larger sample holds the smaller ones. Raises TooLittle.
+    None is larger than a row group; a larger sample holds the smaller ones. Raises TooLittle.
     """
     everything = [r for planned in ingest.plan(source) for r in ingest.repositories_of(planned)]
-    some = [r for r in everything if 0 < r.size_bytes <= block // 2]
+    some = [r for r in everything if 0 < r.size_bytes <= block]
     chosen, held = [], 0
     for repository in sorted(some, key=lambda r: (seeds.uint64(0, "bench", r.name), r.name)):
         if held < size:
@@ -162,7 +166,7 @@ def sample(source: Source, size: int, block: int, part: int) -> Source:
             held += repository.size_bytes
     if held < size:
         raise TooLittle(
-            f"bench: {held / 1e6:.1f} MB in {len(chosen)} of {len(everything)} repositories, those of at most {block / 2e6:.1f} MB, and "
+            f"bench: {held / 1e6:.1f} MB in {len(chosen)} of {len(everything)} repositories, those of at most {block / 1e6:.1f} MB, and "
             f"{size / 1e6:.1f} MB are wanted; give more with --input, or lower --megabytes"
         )
     return replace(source, include=tuple(map(glob.escape, chosen)), exclude=(), part_bytes=part, block_bytes=block)
@@ -195,6 +199,8 @@ def of(observations: Sequence[Observation], options: Recipe) -> Rates:
         "candidates_a_duplicate": near.costs["candidates"] / max(1.0, near.drivers["removed"]),
         "decode": near.costs["decode"],
     }
+    less = next(o.drivers for o in observations if o.row == "licenses")
+    shape |= _texts(less, second["licenses"].drivers)
     asked = [replace(o, costs={k: v for k, v in o.costs.items() if k not in NOT_COSTS}) for o in observations]
     return Rates(rates.fit(asked), kept, shape, estimate.options_digest(options), tuple(observations))
 
@@ -260,11 +266,12 @@ def observe(options: Recipe, stage: str) -> list[Observation]:
     if stage == "dedup":
         costs |= {"candidates": float(engine.counted["dedup/candidates"]), "decode": _decode(local)}
     found.append((stage, costs))
-    drivers = _drivers(options, local, stage, costs.get("candidates", 0.0))
+    texts = sum(c["PUT"] for row, c in found if row == "licenses")
+    drivers = _drivers(options, local, stage, costs.get("candidates", 0.0), texts)
     return [Observation(row, drivers, costs) for row, costs in found]
 
 
-def _drivers(options: Recipe, workspace: Workspace, stage: str, candidates: float) -> dict[str, float]:
+def _drivers(options: Recipe, workspace: Workspace, stage: str, candidates: float, texts: float) -> dict[str, float]:
     """Return what the costs of a stage that ran are set against."""
     ingested = workspace.manifest("ingest")
     assert ingested is not None
@@ -279,6 +286,7 @@ def _drivers(options: Recipe, workspace: Workspace, stage: str, candidates: floa
         parts=len(read),
         groups=sum(-(-max(1, size) // options.source.block_bytes) for size in read),
         repositories=sum(len(ingest.repositories_of(p)) for p in ingest.plan(options.source)),
+        texts=texts,
         part_bytes=into["ingest"].bytes / len(read),
         sample=min(options.tokenizer.sample_bytes, into["tokenize"].bytes if stage == "tokenize" else 0),
         partitions=shape.partitions if shape else 1,
@@ -287,6 +295,15 @@ def _drivers(options: Recipe, workspace: Workspace, stage: str, candidates: floa
         candidates=candidates,
     )
     return work.drivers() | {"planned_bytes": float(options.source.part_bytes)}
+
+
+def _texts(less: dict[str, float], more: dict[str, float]) -> dict[str, float]:
+    """Return the factor and the exponent by which distinct licence texts follow repositories (Heaps' law)."""
+    exponent = 1.0
+    if less["texts"] and less["repositories"] < more["repositories"]:
+        exponent = math.log(more["texts"] / less["texts"]) / math.log(more["repositories"] / less["repositories"])
+    exponent = min(1.0, max(0.0, exponent))
+    return {"texts": more["texts"] / more["repositories"] ** exponent, "texts_exponent": exponent}
 
 
 def _share(observed: Observation, what: str) -> float:
@@ -301,6 +318,13 @@ def _dataset(relative: str) -> str:
     if name.startswith("part-") and name.endswith(".json"):
         return "sidecars"
     return "cache" if folder.startswith("cache/") else folder
+
+
+def _compile_kernels() -> None:
+    """Have dedup's kernels compiled and kept: a small sample may have no use for them, and a larger one would pay."""
+    sets = {file: np.arange(file, 20, dtype=np.uint64) for file in range(2)}
+    verify.jaccards(np.array([[0, 1]]), sets, sets)
+    hot.neighbors([*sets.values()], 0.7)
 
 
 def _cpu(who: int = resource.RUSAGE_SELF) -> float:

@@ -116,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         "--duplicates", type=float, help="the share of files that dedup removes (default: as in the bench's sample)"
     )
     estimate.add_argument("--workers", type=int, required=True, help="processes at work at once")
+    estimate.add_argument("--latency", type=float, default=0, help="seconds that a bucket takes to answer (default: 0, a disk)")
     for command in (bench, estimate):
         command.add_argument("recipe", nargs="?", default=DEFAULT_RECIPE, help="YAML file, or the name of one that ships")
         command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the recipe")
@@ -209,7 +210,7 @@ def _estimate(options: argparse.Namespace, beam: list[str]) -> int:
 
     recipe, found = mill.load(options.recipe, options.set, [], None), rates.load(options.rates)
     dump = estimate.Dump(options.files, options.bytes, options.repositories, options.duplicates)
-    costs = estimate.estimate(found, recipe, dump, options.workers)
+    costs = estimate.estimate(found, recipe, dump, options.workers, options.latency)
     print("\n".join((*estimate.table(costs, options.workers), *estimate.limits(found, recipe, costs))))
     return 0
 

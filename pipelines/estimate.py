@@ -13,8 +13,10 @@ from starmill.core.dataset import STAGES
 from starmill.pipelines import dedup
 from starmill.pipelines.mill import Recipe
 from starmill.pipelines.rates import REQUESTS, ROWS, Rates
+from starmill.transforms.dedup.bands import KEY_BITS
 
 KEY_BYTES = 40  # of memory a band key (transforms/dedup/bands.py: Buckets)
+EDGE_BYTES = 60  # of memory an edge, in the one process that resolves (docs/dedup.md)
 JOB_REQUEST = 20 << 20  # Dataflow's limit of a job's JSON: https://cloud.google.com/dataflow/quotas
 MESSAGE = 2 << 30  # protobuf's limit of one message
 IN_MEMORY = 5  # bytes that the local runner holds for a byte shuffled
@@ -32,6 +34,7 @@ class Work:
     parts: int
     groups: float  # row groups of text, in all parts
     repositories: float
+    texts: float  # distinct licences and readmes that ScanCode looks at
     part_bytes: float
     sample: float  # bytes that a tokenizer is trained on
     partitions: int
@@ -80,9 +83,9 @@ class Dump:
     duplicates: float | None = None  # the share of the files that dedup removes
 
 
-def estimate(rates: Rates, options: Recipe, dump: Dump, workers: int) -> list[Cost]:
-    """Return the costs of milling a dump with so many workers, row by row."""
-    return [_cost(rates, row, work, workers) for row, work in plan(rates, options, dump)]
+def estimate(rates: Rates, options: Recipe, dump: Dump, workers: int, latency: float = 0.0) -> list[Cost]:
+    """Return the costs of milling a dump with so many workers, row by row; `latency`: seconds that a worker waits for a request."""
+    return [_cost(rates, row, work, workers, latency) for row, work in plan(rates, options, dump)]
 
 
 def plan(rates: Rates, options: Recipe, dump: Dump) -> Iterator[tuple[str, Work]]:
@@ -106,6 +109,7 @@ def plan(rates: Rates, options: Recipe, dump: Dump) -> Iterator[tuple[str, Work]
         "parts": parts,
         "groups": groups,
         "repositories": repositories,
+        "texts": rates.shape["texts"] * repositories ** rates.shape["texts_exponent"],
         "part_bytes": size / parts,
         "sample": min(options.tokenizer.sample_bytes, into["tokenize"][1]),
         "partitions": partitions,
@@ -117,10 +121,10 @@ def plan(rates: Rates, options: Recipe, dump: Dump) -> Iterator[tuple[str, Work]
         if row != "tokenizer" or options.tokenizer.path is None:
             stage = STAGE_OF.get(row, row)
             files_in, bytes_in = into[stage]
-            yield row, Work(files=files_in, bytes=bytes_in, removed=files_in * (1 - kept[stage][0]), **shape)  # type: ignore[arg-type]
+            yield row, Work(files=files_in, bytes=bytes_in, removed=files_in * (1 - kept[stage][0]), **shape)
 
 
-def _cost(rates: Rates, row: str, work: Work, workers: int) -> Cost:
+def _cost(rates: Rates, row: str, work: Work, workers: int, latency: float) -> Cost:
     drivers = work.drivers()
     cpu, fetched = (rates.cost(row, c, drivers) for c in ("cpu", "fetched"))
     fixed = rates.cost(row, "cpu", dict.fromkeys(drivers, 0.0) | {"one": 1.0})
@@ -128,16 +132,17 @@ def _cost(rates: Rates, row: str, work: Work, workers: int) -> Cost:
         again = max(0.0, work.cells(work.groups) - work.groups) / work.groups
         cpu += again * work.bytes * rates.shape["decode"]
         fetched += again * rates.cost("release", "fetched", drivers)
+    requests = {kind: rates.cost(row, kind, drivers) for kind in REQUESTS}
     at_once = 1 if row == "tokenizer" else max(1, min(workers, work.parts))
     return Cost(
         row,
         work,
-        fixed + (cpu - fixed) / at_once,
+        fixed + (cpu - fixed + latency * sum(requests.values())) / at_once,
         cpu,
         rates.cost(row, "shuffled", drivers),
         sum(rates.cost(row, name, drivers) for name in rates.stored(row)),
         fetched,
-        {kind: rates.cost(row, kind, drivers) for kind in REQUESTS},
+        requests,
         _peak(rates, row, work),
     )
 
@@ -182,22 +187,25 @@ def limits(rates: Rates, options: Recipe, costs: list[Cost]) -> list[str]:
     near = by_row["dedup"]
     work = near.work
     groups = math.ceil(work.parts / work.group)
+    chance = (work.keys * work.partitions) ** 2 / 2 ** (KEY_BITS + 1)
     lines = [
         f"dedup: {work.partitions:,} partitions, {work.keys * KEY_BYTES / 1e6:,.0f} MB of keys each; "
         f"{groups:,} groups of {work.group:,} parts",
-        f"verification: {work.candidates:,.0f} candidates; a part is opened {work.cells(work.parts):,.0f} times, "
-        f"a row group read {work.cells(work.groups):,.0f} times",
+        f"verification: {work.candidates:,.0f} candidates, and {chance:,.0f} more that meet by chance; a part is opened "
+        f"{work.cells(work.parts):,.0f} times, a row group read {work.cells(work.groups):,.0f} times",
+        f"resolution: edges of at most {work.candidates * EDGE_BYTES / 1e6:,.0f} MB",
     ]
     if rates.options != options_digest(options):
         lines.append(
             "the rates were measured with other options of curate, minhash, release, format or vocab_size: run `starmill bench`"
         )
-    for c in (by_row["ingest"], by_row["curate"]):
-        if c.shuffled > JOB_REQUEST:
-            lines.append(
-                f"{c.row}: its {work.parts:,} references are {c.shuffled / 1e6:,.0f} MB of the job's own description; Dataflow takes 20 MB"
-                + (", no runner takes 2 GB" if c.shuffled > MESSAGE else "")
-            )
+    references = by_row["curate"].shuffled  # a job holds what its parts are
+    if references > JOB_REQUEST:
+        lines.append(
+            f"a job's {work.parts:,} references are {references / 1e6:,.0f} MB, and Dataflow takes 20 MB"
+            + (", no runner 2 GB" if references > MESSAGE else "")
+            + ": raise source.part_bytes"
+        )
     if near.shuffled * IN_MEMORY > LAPTOP:
         lines.append(
             f"dedup: the local runner holds its shuffle in memory, about {near.shuffled * IN_MEMORY / 1e9:,.0f} GB: use a cluster"

@@ -2,15 +2,15 @@
 
 import fnmatch
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import pyarrow as pa
 
 from starmill.core import schema, swhid
-from starmill.core.dataset import ParquetPart, Sidecar, Workspace, part_path
+from starmill.core.dataset import ParquetPart, Sidecar, Workspace, at_once, part_path
 from starmill.pipelines.ledger import Ledger
 from starmill.pipelines.sources import folders, git, packages
 from starmill.pipelines.sources.repository import Entry, Repository, Snapshot
@@ -142,6 +142,30 @@ class IngestPart:
             "length_bytes": len(text.encode()),
             "content": text,
         }
+
+
+@dataclass(frozen=True)
+class Planned:
+    """Reads the plan that a reference names, and does the work with it.
+
+    A plan takes some 250 bytes a repository, and what the references of a stage hold is part of the job that a runner is handed.
+    """
+
+    workspace: Workspace
+    work: IngestPart
+
+    def __call__(self, ref: PartRef) -> Sidecar:
+        """Ingest one part."""
+        return self.work(replace(ref, plan=self.workspace.read(ref.plan).decode()))
+
+    def publish(self, refs: Sequence[PartRef]) -> list[PartRef]:
+        """Write the plans of references into the workspace, and return references that name them."""
+        named = [replace(r, plan=part_path("plans", r.part, "json")) for r in refs]
+        for _ in at_once(
+            lambda pair: self.workspace.publish(pair[0].plan, pair[1].plan.encode()), zip(named, refs, strict=True)
+        ):
+            pass
+        return named
 
 
 def _unique(path: str, seen: dict[str, int]) -> str:

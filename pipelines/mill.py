@@ -11,7 +11,7 @@ from starmill.core.dataset import STAGES, Manifest, Sidecar, Workspace
 from starmill.pipelines import dataflow, dedup, ingest, preview, tokenizer
 from starmill.pipelines.candidates import Candidates
 from starmill.pipelines.curate import Curate, CuratePart
-from starmill.pipelines.ingest import IngestPart, Source
+from starmill.pipelines.ingest import IngestPart, Planned, Source
 from starmill.pipelines.release import Release, ReleasePart
 from starmill.pipelines.stage import Build, Engine, StageError, key, parts, run, try_out
 from starmill.pipelines.tokenize import TokenizePart
@@ -52,7 +52,7 @@ def graph(stage: str, options: Recipe) -> Build:
     """Return the graph of a stage without a look into the workspace: a dry run's, over any parts."""
     workspace = Workspace(options.workspace)
     works: dict[str, Callable[[], Callable[[PartRef], Sidecar]]] = {
-        "ingest": lambda: IngestPart(workspace, options.source),
+        "ingest": lambda: Planned(workspace, IngestPart(workspace, options.source)),
         "curate": lambda: CuratePart(workspace, options.curate, options.minhash),
         "release": lambda: ReleasePart(workspace, options.release.decontaminate(), options.release.redact),
         "tokenize": lambda: TokenizePart(workspace, options.format, ""),
@@ -99,8 +99,15 @@ def _ingest(options: Recipe, workspace: Workspace, engine: Engine) -> Manifest |
             "ingest: Dataflow's workers do not see the folders of this machine; run `starmill ingest` without a runner here, into the "
             "same workspace, then this command again"
         )
-    work = IngestPart(workspace, options.source)
-    return run(workspace, "ingest", refs, parts(ProcessParts(work)), engine, options.max_error_rate)
+    work = Planned(workspace, IngestPart(workspace, options.source))
+    return run(
+        workspace,
+        "ingest",
+        refs,
+        lambda pipeline, due: parts(ProcessParts(work))(pipeline, work.publish(due)),
+        engine,
+        options.max_error_rate,
+    )
 
 
 def _curate(options: Recipe, workspace: Workspace, engine: Engine) -> Manifest | None:

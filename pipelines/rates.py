@@ -74,15 +74,15 @@ def law(row: str, cost: str) -> tuple[str, ...]:
     """Return the drivers of a cost."""
     if cost.startswith("stored/"):
         return _stored(cost.removeprefix("stored/"))
-    if row == "licenses":  # a repository has its licence and its readme, whatever else it has
-        return ("one", "repositories") if cost == "cpu" else ("one",) if cost == "peak" else ("repositories",)
+    if row == "licenses":  # a repository asks for its texts, and those that nobody asked for before are looked at
+        return {"cpu": ("one", "texts"), "peak": ("one",), "PUT": ("texts",)}.get(cost, ("repositories",))
     if row == "tokenizer":
         return ("one", "sample") if cost in ("cpu", "peak") else ("one", "parts", "groups")
     size = "files" if row == "dedup" else "bytes"
     if cost == "peak":
         return ("one", "files") if row == "dedup" else ("one", "part_bytes")
     if cost == "shuffled":
-        return {"dedup": ("files", "blocks", "removed"), "ingest": ("parts", "repositories")}.get(row, ("parts",))
+        return ("files", "blocks", "removed") if row == "dedup" else ("parts",)
     if cost == "fetched":
         return ("parts", size)
     if cost == "cpu":
@@ -96,6 +96,8 @@ def _stored(dataset: str) -> tuple[str, ...]:
     if dataset == "manifest":
         return ("one", "parts")
     if dataset == "cache":
+        return ("texts",)
+    if dataset == "plans":
         return ("parts", "repositories")
     if dataset == "verdicts":
         return ("parts", "files", "removed")

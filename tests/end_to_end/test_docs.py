@@ -14,12 +14,13 @@ import pytest
 from pages import ROOT, blocks, commands
 
 # Pages whose commands need a server are run by the test that starts it (clusters.md also by test_slurm.py); those that need an
-# account, as far as one gets without.
+# account, as far as one gets without; those that take minutes have a test of their own.
 ELSEWHERE = {
     "buckets.md": "test_buckets.py",
     "clusters.md": "test_kubernetes.py",
     "dataflow.md": "test_dataflow.py",
     "flink.md": "test_flink.py",
+    "scale.md": "test_scale.py",
 }
 PAGES = [p for p in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if p.name not in ELSEWHERE]
 
@@ -58,7 +59,7 @@ def test_python(page: Path, home: Path) -> None:
 
 
 @pytest.mark.parametrize(("page", "test"), ELSEWHERE.items())
-def test_pages_with_servers_have_their_test(page: str, test: str) -> None:
+def test_other_pages_have_their_test(page: str, test: str) -> None:
     assert page in (ROOT / "tests/end_to_end" / test).read_text() and commands(ROOT / "docs" / page)
 
 

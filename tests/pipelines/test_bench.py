@@ -54,15 +54,15 @@ def test_requests_of_threads_are_all_counted() -> None:
 
 def test_samples_are_nested_and_have_their_size(tmp_path: Path) -> None:
     source = tree(tmp_path / "dump", 40, 1)
-    small, large = (bench.sample(source, size, 60_000, 60_000) for size in (50_000, 200_000))
+    small, large = (bench.sample(source, size, 30_000, 60_000) for size in (50_000, 200_000))
     assert set(small.include) < set(large.include)
     for sampled, size in ((small, 50_000), (large, 200_000)):
         held = sum(r.size_bytes for p in ingest.plan(sampled) for r in ingest.repositories_of(p))
-        assert size <= held < size + 30_000
+        assert size <= held <= size + 30_000
         assert max(r.size_bytes for p in ingest.plan(sampled) for r in ingest.repositories_of(p)) <= 30_000
-    assert bench.sample(source, 50_000, 60_000, 60_000) == small
+    assert bench.sample(source, 50_000, 30_000, 60_000) == small
     with pytest.raises(TooLittle, match="--megabytes"):
-        bench.sample(source, 10_000_000, 60_000, 60_000)
+        bench.sample(source, 10_000_000, 30_000, 60_000)
 
 
 def test_a_recipe_of_folders_is_measured_on_packages_unless_folders_are_given() -> None:
@@ -99,3 +99,15 @@ def test_what_is_observed_is_what_the_stages_did(tmp_path: Path) -> None:
         manifest = mill.run_stage(stage, plain, bench.Engine(workers=1, quiet=True))
         expected = workspace.manifest(stage)
         assert expected is not None and manifest.digest == expected.digest
+
+
+def test_distinct_licences_grow_by_a_power_of_repositories() -> None:
+    def texts(less: tuple[float, float], more: tuple[float, float], at: float) -> float:
+        found = bench._texts(*({"repositories": r, "texts": t} for r, t in (less, more)))
+        return found["texts"] * at ** found["texts_exponent"]
+
+    assert texts((10, 10), (40, 20), 160) == pytest.approx(40)
+    assert texts((10, 10), (40, 40), 160) == pytest.approx(160)
+    assert texts((10, 10), (40, 80), 160) == pytest.approx(320)  # never faster than repositories
+    assert texts((10, 0), (40, 4), 160) == pytest.approx(16)
+    assert texts((10, 0), (40, 0), 160) == 0

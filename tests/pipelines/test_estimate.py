@@ -72,18 +72,27 @@ def test_workers_share_all_but_the_training_of_the_tokenizer(measured: tuple[Rec
     assert "tokenizer" not in {c.row for c in estimate.estimate(rates, given, Dump(1e6, 1e10), 1)}
 
 
+def test_a_bucket_is_waited_for(measured: tuple[Recipe, Rates, Path]) -> None:
+    options, rates, _ = measured
+    disk, bucket = (estimate.estimate(rates, options, Dump(1e6, 1e10), 4, latency) for latency in (0, 0.05))
+    for near, far in zip(disk, bucket, strict=True):
+        assert far.seconds - near.seconds == pytest.approx(
+            0.05 * sum(near.requests.values()) / (1 if near.row == "tokenizer" else 4)
+        )
+
+
 def test_what_is_known_of_the_dump_is_not_taken_from_the_sample(measured: tuple[Recipe, Rates, Path]) -> None:
     options, rates, _ = measured
     few, many = ({c.row: c for c in estimate.estimate(rates, options, Dump(1e6, 1e10, 1e5, share), 1)} for share in (0.2, 0.6))
     assert many["dedup"].work.removed == pytest.approx(3 * few["dedup"].work.removed)
     assert many["dedup"].work.candidates == pytest.approx(3 * few["dedup"].work.candidates)
     assert many["release"].work.files == pytest.approx(few["release"].work.files / 2)
-    assert many["dedup"].stored > few["dedup"].stored and many["dedup"].shuffled > few["dedup"].shuffled
+    assert many["dedup"].stored > few["dedup"].stored and many["release"].stored < few["release"].stored
     assert few["ingest"].work.repositories == 1e5 and few["dedup"].work.candidates > 0
 
 
 def work(parts: int, group: int, groups: int, candidates: float) -> Work:
-    return Work(1, 1, 0, parts, groups, 1, 1, 0, 1, 0, group, candidates)
+    return Work(1, 1, 0, parts, groups, 1, 0, 1, 0, 1, 0, group, candidates)
 
 
 def test_cells_are_those_that_random_pairs_hit() -> None:
@@ -121,10 +130,15 @@ def test_dedup_is_cut_as_the_stage_cuts_it(measured: tuple[Recipe, Rates, Path])
 
 def test_limits_name_what_no_runner_does(measured: tuple[Recipe, Rates, Path]) -> None:
     options, rates, _ = measured
-    told = "\n".join(estimate.limits(rates, options, estimate.estimate(rates, options, Dump(3e9, 6.75e13), 1000)))
-    assert "Dataflow takes 20 MB, no runner takes 2 GB" in told and "use a cluster" in told and "verification" in told
+    cut = replace(options, source=replace(options.source, part_bytes=1_000_000))
+    told = "\n".join(estimate.limits(rates, cut, estimate.estimate(rates, cut, Dump(3e9, 6.75e13), 1000)))
+    assert (
+        "Dataflow takes 20 MB, no runner 2 GB: raise source.part_bytes" in told
+        and "use a cluster" in told
+        and "verification" in told
+    )
     few = estimate.limits(rates, options, estimate.estimate(rates, options, Dump(1e4, 1e8), 2))
-    assert len(few) == 2
+    assert len(few) == 3
     other = replace(options, minhash=MinHash(threshold=0.8))
     assert "measured with other options" in "\n".join(
         estimate.limits(rates, other, estimate.estimate(rates, other, Dump(1e4, 1e8), 2))

@@ -12,7 +12,7 @@ import pytest
 from starmill.core import schema, swhid
 from starmill.core.dataset import Sidecar, Workspace
 from starmill.pipelines import ingest
-from starmill.pipelines.ingest import IngestPart, Source
+from starmill.pipelines.ingest import IngestPart, Planned, Source
 from starmill.pipelines.sources import folders
 from starmill.pipelines.sources.repository import Entry, Repository, Snapshot
 from starmill.transforms import encoding
@@ -237,3 +237,15 @@ def test_a_plan_is_json_that_survives_odd_names(tmp_path: Path) -> None:
     run(tmp_path / "dump", tmp_path / "w")
     assert {(r["repo_name"], r["path"]) for r in rows(tmp_path / "w", "files")} == {(r"\xff\n", "/a.py")}
     assert {(r["repo_name"], r["reason"]) for r in rows(tmp_path / "w", "dropped/ingest")} == {(r"\xfe", "no_revision")}
+
+
+def test_a_reference_names_its_plan(dump: Path, tmp_path: Path) -> None:
+    source = Source(kind="folders", roots=(str(dump.parent),), part_bytes=1)
+    refs = [PartRef(k, "key", plan) for k, plan in enumerate(ingest.plan(source))]
+    direct, planned = Workspace(str(tmp_path / "direct")), Workspace(str(tmp_path / "planned"))
+    work = Planned(planned, IngestPart(planned, source))
+    named = work.publish(refs)
+    assert len(named) > 1 and max(len(r.plan) for r in named) < 40  # whatever a part holds
+    for ref, name in zip(refs, named, strict=True):
+        assert (name.part, name.key) == (ref.part, ref.key)
+        assert work(name) == IngestPart(direct, source)(ref)
