@@ -14,7 +14,7 @@ WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 # The fastest installer, itself pinned.
 UV := 0.13.8
 
-.PHONY: help run test test-slow test-clusters check bench bench-dedup bench-train flink-up flink-run flink-status flink-down constraints setup clean
+.PHONY: help run test test-slow test-clusters check bench bench-dedup bench-train bench-gpu flink-up flink-run flink-status flink-down constraints setup clean
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -47,6 +47,9 @@ bench-dedup: setup ## near-deduplication head to head: speed, memory, quality (m
 
 bench-train: setup  ## training throughput beside transformers and LitGPT
 	$(BIN)/python benchmarks/train.py
+
+bench-gpu: setup  ## tokens/s, MFU and memory of 1B and 3B on this machine's GPU, beside peers
+	$(BIN)/python benchmarks/gpu_train.py
 
 flink-up: setup  ## a real Flink session cluster on this machine: TASKMANAGERS=2
 	$(BIN)/python infra/flink/cluster.py $(FLINK) --taskmanagers $(TASKMANAGERS) up

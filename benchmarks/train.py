@@ -1,11 +1,12 @@
 """Training throughput beside peers: one model of 20 M parameters, one order of data, one precision, on this machine's CPU.
 
-    .venv/bin/python benchmarks/train.py [--rounds 3] [--steps 12] [--write]
+    .venv/bin/python benchmarks/train.py [--rounds 3] [--steps 12] [--precisions float32 bfloat16] [--write]
 
 Rounds alternate between starmill, transformers' Trainer and LitGPT's pretraining, each in processes of their own, the peers in
 environments of their own that uv makes; ratios are of the fastest rounds, since others on a shared machine only ever slow one
-down. The first loss of transformers must equal ours: same weights, same windows. Then the loader alone, with FIM, as a multiple
-of what a step consumes.
+down. Peers have their best settings: fused AdamW, no cache, and transformers compiled as well as not; LitGPT always compiles.
+Compiled is compared with compiled; the first two steps, in which that happens, do not count. The first loss of transformers must
+equal ours: same weights, same windows. Then the loader alone, with FIM, as a multiple of what a step consumes.
 """
 
 import argparse
@@ -36,6 +37,15 @@ from starmill.trainer.config import TrainRecipe
 from starmill.trainer.inputs import open_inputs
 
 PEERS = {"transformers": ("transformers", "accelerate"), "litgpt": ("litgpt",)}
+TOLERANCE = {"float32": 1e-3, "bfloat16": 2e-2}  # of the first loss
+# A row of the table: who, compiled or not.
+SIDES = {
+    "starmill": ("starmill", False),
+    "transformers": ("transformers", False),
+    "starmill, compiled": ("starmill", True),
+    "transformers, compiled": ("transformers", True),
+    "litgpt, compiled": ("litgpt", True),
+}
 MODEL = {
     "layers": 8,
     "hidden_size": 448,
@@ -92,12 +102,12 @@ def prepare(place: Path, steps: int) -> TrainRecipe:
     return options
 
 
-def ours(place: Path, number: int, compiled: bool) -> tuple[float, list[float]]:
+def ours(place: Path, precision: str, compiled: bool) -> tuple[float, list[float]]:
     """Run `starmill train`; return tokens a second after the first two steps, and the losses."""
-    folder = place / f"ours-{number}-{compiled}"
-    command = [sys.executable, "-m", "starmill.trainer", str(place / "recipe.yaml"), "--output", str(folder)]
-    command += ["--set", f"parallel.compile={str(compiled).lower()}"]
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    folder = place / "ours"
+    command = [sys.executable, "-m", "starmill.trainer", str(place / "recipe.yaml"), "--output", str(folder), "--fresh"]
+    command += ["--set", f"parallel.compile={str(compiled).lower()}", "--set", f"parallel.precision={precision}"]
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL, env=environment())
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     rows = [row for row in rows if "loss" in row]
     seconds = [row["tokens_per_second"] for row in rows]
@@ -106,7 +116,12 @@ def ours(place: Path, number: int, compiled: bool) -> tuple[float, list[float]]:
     return (len(rows) - 2) * tokens / (times[-1] - times[1]), [row["loss"] for row in rows]
 
 
-def peer(name: str, place: Path, steps: int) -> tuple[float, list[float]]:
+def environment() -> dict[str, str]:
+    """Return the variables that all sides get."""
+    return {**os.environ, "OMP_NUM_THREADS": "2", "HF_HUB_OFFLINE": "1"}
+
+
+def peer(name: str, place: Path, steps: int, precision: str, compiled: bool) -> tuple[float, list[float]]:
     """Run a peer in its own environment; return tokens a second after the first two steps, and the losses it tells."""
     torch_version = version("torch").split("+")[0]
     needs = [part for package in (*PEERS[name], f"torch=={torch_version}", "numpy") for part in ("--with", package)]
@@ -115,8 +130,8 @@ def peer(name: str, place: Path, steps: int) -> tuple[float, list[float]]:
     )  # not this environment: none of its packages
     uv = [str(Path(sys.executable).parent / "uv"), "run", "-q", "--isolated", "--no-project", "--python", python, *needs]
     script = Path(__file__).parent / "peers" / f"{name}_train.py"
-    environment = {**os.environ, "OMP_NUM_THREADS": "2", "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run([*uv, "python", str(script), str(place), str(steps)], capture_output=True, text=True, env=environment)
+    given = [str(script), str(place), str(steps), precision, str(compiled)]
+    done = subprocess.run([*uv, "python", *given], capture_output=True, text=True, env=environment())
     if done.returncode:
         raise RuntimeError(done.stderr[-2000:])
     told = json.loads(done.stdout.splitlines()[-1])
@@ -138,47 +153,74 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=12, choices=range(4, 21), metavar="4..20")
-    parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=list(PEERS))
-    parser.add_argument("--write", action="store_true", help="append the table to benchmarks/results/train.md")
+    parser.add_argument("--sides", nargs="*", default=list(SIDES), choices=list(SIDES))
+    parser.add_argument("--precisions", nargs="*", default=["float32", "bfloat16"], choices=["float32", "bfloat16"])
+    parser.add_argument("--write", action="store_true", help="append the tables to benchmarks/results/train.md")
     options = parser.parse_args()
     torch.set_num_threads(2)
+    lines = [
+        f"## {datetime.date.today()}, {processor()}, 2 threads of {os.cpu_count()} cores, torch {version('torch')}",
+        "",
+    ]
     with tempfile.TemporaryDirectory(prefix="starmill-bench-") as folder:
         place = Path(folder)
         mill(place / "work")
         made = prepare(place, options.steps)
         size = parameter_count(open_inputs(made).config)
-        rates: dict[str, list[float]] = {name: [] for name in ("starmill", "starmill, compiled", *options.peers)}
-        for number in range(options.rounds):
-            for name, compiled in (("starmill", False), ("starmill, compiled", True)):
-                rate, losses = ours(place, number, compiled)
-                rates[name].append(rate)
-            for name in options.peers:
-                rate, theirs = peer(name, place, options.steps)
-                rates[name].append(rate)
-                if name == "transformers" and abs(theirs[0] - losses[0]) > 1e-3:
-                    sys.exit(f"not the same run: {name} starts at {theirs[0]}, starmill at {losses[0]}")
+        lines += [
+            f"{size:,} parameters, {options.steps} steps of {made.tokens_per_step:,} tokens, {options.rounds} alternating rounds.",
+            "",
+        ]
+        fastest = 0.0
+        for precision in options.precisions:
+            rates = measure(place, options.sides, options.rounds, options.steps, precision)
+            lines += table(rates, precision)
+            fastest = max(fastest, *(max(found) for name, found in rates.items() if name.startswith("starmill")))
         alone = loader(made, 3_000_000)
-    base = max(rates["starmill"])
-    lines = [
-        f"## {datetime.date.today()}, {platform.machine()}, 2 threads of {os.cpu_count()} cores, torch {version('torch')}, float32",
-        "",
-        f"{size:,} parameters, {options.steps} steps of {made.tokens_per_step:,} tokens, {options.rounds} alternating rounds.",
-        "",
-        "| | tokens/s, fastest | of each round | starmill is faster by |",
-        "|---|---|---|---|",
-    ]
-    for name, found in rates.items():
-        lines.append(f"| {name} | {max(found):,.0f} | {', '.join(f'{r:,.0f}' for r in found)} | {base / max(found):.2f}x |")
-    lines += [
-        "",
-        f"Loader alone, one thread, FIM rate 0.5: {alone:,.0f} tokens/s, {alone / base:.0f} times what the step consumes.",
-    ]
+    lines.append(
+        f"Loader alone, one thread, FIM rate 0.5: {alone:,.0f} tokens/s, {alone / fastest:.0f} times what the fastest step consumes."
+    )
     print("\n".join(lines))
     if options.write:
         results_file = Path(__file__).parent / "results" / "train.md"
         results_file.parent.mkdir(exist_ok=True)
         with open(results_file, "a") as results:
             results.write("\n".join(lines) + "\n\n")
+
+
+def measure(place: Path, sides: list[str], rounds: int, steps: int, precision: str) -> dict[str, list[float]]:
+    """Return the tokens a second of every side in every round. Ends the program if transformers trains another model."""
+    rates: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(rounds):
+        first: dict[str, float] = {}
+        for name in sides:
+            side, compiled = SIDES[name]
+            if side == "starmill":
+                rate, losses = ours(place, precision, compiled)
+            else:
+                rate, losses = peer(side, place, steps, precision, compiled)
+            rates[name].append(rate)
+            first |= {side: losses[0]} if losses else {}
+            print(f"{precision} {name}: {rate:,.0f} tokens/s", file=sys.stderr, flush=True)
+        if abs(first.get("transformers", 0) - first.get("starmill", 0)) > TOLERANCE[precision] and len(first) == 2:
+            sys.exit(f"not the same run: {first}")
+    return rates
+
+
+def table(rates: dict[str, list[float]], precision: str) -> list[str]:
+    """Return the rates as a table, each peer beside ours of its kind."""
+    rows = [f"| {precision} | tokens/s, fastest | of each round | starmill is faster by |", "|---|---|---|---|"]
+    for name, found in rates.items():
+        mine = rates.get("starmill, compiled" if SIDES[name][1] else "starmill", [])
+        ratio = f"{max(mine) / max(found):.2f}x" if mine and SIDES[name][0] != "starmill" else ""
+        rows.append(f"| {name} | {max(found):,.0f} | {', '.join(f'{r:,.0f}' for r in found)} | {ratio} |")
+    return [*rows, ""]
+
+
+def processor() -> str:
+    """Return the name of this machine's processor."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Causal attention with grouped keys: MHA, GQA and MQA are one module; windows and documents are masks (`model/masks.py`).
 
 Scaled dot-product attention (Vaswani et al. 2017, section 3.2.1) with shared keys (Shazeer 2019; Ainslie et al. 2023). Kernels:
-FlexAttention for a block mask, PyTorch's fused ones for everything else.
+FlexAttention for a block mask, `model/grouped.py` for shared keys on a CPU, PyTorch's fused ones for everything else.
 Shapes: B batch, T queries, S keys, H heads, K key heads, G = H / K heads of a group, D head size, E hidden size.
 """
 
@@ -15,6 +15,8 @@ from torch.nn import functional as F
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 from starmill.model.config import ModelConfig
+from starmill.model.grouped import attend_grouped, is_grouped_better
+from starmill.model.linear import Linear
 from starmill.model.positions import rotate
 
 Mask = torch.Tensor | BlockMask | None
@@ -29,10 +31,10 @@ class Attention(nn.Module):
         """Make the projections; a key head serves heads / kv_heads query heads."""
         super().__init__()
         self.config = config
-        self.query = nn.Linear(config.hidden_size, config.hidden_size)
-        self.key = nn.Linear(config.hidden_size, config.kv_heads * config.head_size)
-        self.value = nn.Linear(config.hidden_size, config.kv_heads * config.head_size)
-        self.output = nn.Linear(config.hidden_size, config.hidden_size)
+        self.query = Linear(config.hidden_size, config.hidden_size)
+        self.key = Linear(config.hidden_size, config.kv_heads * config.head_size)
+        self.value = Linear(config.hidden_size, config.kv_heads * config.head_size)
+        self.output = Linear(config.hidden_size, config.hidden_size)
 
     def forward(
         self,
@@ -43,6 +45,8 @@ class Attention(nn.Module):
     ) -> torch.Tensor:
         """Return [B, T, E]. `mask` is as for `attend`; `extend` puts the keys of earlier tokens before the new ones."""
         B, T, _ = x_BTE.shape
+        if torch.is_autocast_enabled(x_BTE.device.type):
+            x_BTE = x_BTE.to(torch.get_autocast_dtype(x_BTE.device.type))  # once, not for each of three products
         q_BHTD = self.query(x_BTE).view(B, T, self.config.heads, -1).transpose(1, 2)
         k_BKSD = self.key(x_BTE).view(B, T, self.config.kv_heads, -1).transpose(1, 2)
         v_BKSD = self.value(x_BTE).view(B, T, self.config.kv_heads, -1).transpose(1, 2)
@@ -71,6 +75,8 @@ def attend(
         # The heads of a group are as many queries of one key head: no key is copied, where enable_gqa copies them all.
         grouped_BKGD = q_BHTD.reshape(B, K, H // K, D)
         return F.scaled_dot_product_attention(grouped_BKGD, k_BKSD, v_BKSD, mask, dropout).reshape(B, H, 1, D)
+    if is_grouped_better(q_BHTD, k_BKSD, dropout):
+        return attend_grouped(q_BHTD, k_BKSD, v_BKSD, mask)
     if mask is None:
         return F.scaled_dot_product_attention(q_BHTD, k_BKSD, v_BKSD, None, dropout, is_causal=True, enable_gqa=K != H)
     # With a mask only kernels without enable_gqa are fused: repeat the keys (H S D), or every score would be held (H T S).

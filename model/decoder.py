@@ -16,6 +16,8 @@ from starmill.model import masks
 from starmill.model.attention import Attention, Extend, Mask
 from starmill.model.cache import Cache
 from starmill.model.config import ModelConfig
+from starmill.model.linear import Linear
+from starmill.model.loss import next_token_loss
 from starmill.model.positions import angles
 
 
@@ -28,8 +30,8 @@ class Block(nn.Module):
         self.attention_norm = nn.LayerNorm(config.hidden_size, eps=config.norm_epsilon)
         self.attention = Attention(config)
         self.mlp_norm = nn.LayerNorm(config.hidden_size, eps=config.norm_epsilon)
-        self.up = nn.Linear(config.hidden_size, config.mlp_size)
-        self.down = nn.Linear(config.mlp_size, config.hidden_size)
+        self.up = Linear(config.hidden_size, config.mlp_size)
+        self.down = Linear(config.mlp_size, config.hidden_size)
         self.dropout = nn.Dropout(config.dropout)
         self.approximate = "tanh" if config.activation == "gelu_tanh" else "none"
 
@@ -58,7 +60,7 @@ class Decoder(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList([Block(config) for _ in range(config.layers)])
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.norm_epsilon)
-        self.head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.head = Linear(config.hidden_size, config.vocab_size, bias=False)
         if config.tie_embeddings:
             self.head.weight = self.tokens.weight
 
@@ -85,6 +87,19 @@ class Decoder(nn.Module):
     ) -> torch.Tensor:
         """Return logits [B, T, V]; the arguments are those of `hidden`."""
         return self.head(self.hidden(tokens_BT, positions_BT, document_BT, cache, padding_BT))
+
+    def loss(
+        self,
+        tokens_BT: torch.Tensor,
+        targets_BT: torch.Tensor,
+        z_loss: float = 0.0,
+        positions_BT: torch.Tensor | None = None,
+        document_BT: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what to minimize, as `model/loss.py` has it, and the cross-entropy of each target, [B, T]."""
+        x_BTE = self.hidden(tokens_BT, positions_BT, document_BT)
+        total, losses_N = next_token_loss(self.head, x_BTE.flatten(0, 1), targets_BT.flatten(), z_loss)
+        return total, losses_N.view(targets_BT.shape)
 
     def hidden(
         self,

@@ -10,7 +10,7 @@ from starmill.model.config import ModelConfig
 # A run may go on with other values of these: on other ranks, saved elsewhere. Sums then round otherwise, and nothing else changes.
 UNLEARNED = (
     "workspace output hardware device threads log_every checkpoint_every keep_checkpoints asynchronous_checkpoints spike "
-    "data.micro_batch data.prefetch parallel.tensor parallel.recompute parallel.compile"
+    "data.micro_batch data.prefetch parallel.tensor parallel.sequence parallel.recompute parallel.compile"
 ).split(" ")
 
 
@@ -133,15 +133,18 @@ class Parallel:
     """
 
     tensor: int = 1  # ranks that share each matrix; groups of them share out the batch and the weights (FSDP)
+    sequence: bool = False  # those ranks also share out norms, dropout and residuals, by places of the sequence
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 on a GPU
     reductions: Literal["float32", "bfloat16"] = "float32"  # of gradients, over ranks
     recompute: bool = False  # a block's activations a second time, in its backward pass, instead of keeping them
     compile: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse no ranks."""
+        """Refuse no ranks, and sequences shared out among one."""
         if self.tensor < 1:
             raise ValueError(f"parallel.tensor={self.tensor}: must be at least 1")
+        if self.sequence and self.tensor == 1:
+            raise ValueError("parallel.sequence=true shares out what the tensor ranks hold; set parallel.tensor above 1")
 
     def precision_on(self, device: str) -> str:
         """Return the name of the type that a device of this kind computes in."""
@@ -203,6 +206,11 @@ class TrainRecipe:
         if self.data.sequence_length > self.model.max_positions:
             raise ValueError(
                 f"data.sequence_length={self.data.sequence_length} is above model.max_positions={self.model.max_positions}"
+            )
+        if self.parallel.sequence and self.data.sequence_length % self.parallel.tensor:
+            raise ValueError(
+                f"parallel.sequence: parallel.tensor={self.parallel.tensor} does not divide data.sequence_length="
+                f"{self.data.sequence_length}"
             )
 
     @property

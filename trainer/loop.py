@@ -16,6 +16,7 @@ from starmill.model import huggingface
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
 from starmill.trainer import checkpoint, parallel, plan
+from starmill.trainer.allocator import keep_freed
 from starmill.trainer.checkpoint import Checkpoints, Meta
 from starmill.trainer.config import TrainRecipe
 from starmill.trainer.data import Position, prefetched
@@ -33,6 +34,8 @@ def train(options: TrainRecipe, fresh: bool = False) -> int:
     """
     torch.set_num_threads(options.threads)
     with parallel.joined(options.device, options.parallel.tensor) as ranks, _signals() as signals:
+        if ranks.device.type == "cpu":
+            keep_freed()
         return _train(options, ranks, signals, fresh)
 
 

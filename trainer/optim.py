@@ -9,12 +9,11 @@ from starmill.trainer.config import AdamW
 
 
 def optimizer(model: nn.Module, options: AdamW) -> torch.optim.AdamW:
-    """Return AdamW with two groups: biases, norms and other vectors do not decay. Fused on a GPU."""
+    """Return AdamW with two groups: biases, norms and other vectors do not decay. Fused: one pass over the state instead of a dozen."""
     matrices = [p for p in model.parameters() if p.requires_grad and p.dim() >= 2]
     vectors = [p for p in model.parameters() if p.requires_grad and p.dim() < 2]
     groups = [{"params": matrices, "weight_decay": options.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    betas, fused = (options.beta1, options.beta2), next(model.parameters()).is_cuda
-    return torch.optim.AdamW(groups, lr=options.lr, betas=betas, eps=options.epsilon, fused=fused)
+    return torch.optim.AdamW(groups, lr=options.lr, betas=(options.beta1, options.beta2), eps=options.epsilon, fused=True)
 
 
 def learning_rate(step: int, steps: int, options: AdamW) -> float:

@@ -3,6 +3,8 @@
 Ranks come from `torchrun`; without it there is one of everything. The mesh is (data, tensor), tensor innermost, so that it stays
 within a node. Tensor parallelism is Megatron-LM's (Shoeybi et al. 2019, section 3): queries, keys, values and the MLP's first
 matrix by columns, the projections back by rows, embedding and head by vocabulary. The one key head of MQA is on every rank.
+Sequence parallelism (Korthikanti et al. 2022, section 4.2.2) shares out what lies between the matrices, norms, dropout and residuals,
+by places of the sequence: an all-reduce becomes a reduce-scatter after a matrix and an all-gather before the next.
 """
 
 import os
@@ -17,8 +19,8 @@ import torch
 import torch.distributed as dist
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
-from torch.distributed.tensor import DTensor, Partial, Placement, Replicate, distribute_module, distribute_tensor
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
+from torch.distributed.tensor import DTensor, Partial, Placement, Replicate, Shard, distribute_module, distribute_tensor
 from torch.distributed.tensor.parallel import ColwiseParallel, ParallelStyle, RowwiseParallel, parallelize_module
 from torch.utils.checkpoint import checkpoint
 
@@ -170,8 +172,10 @@ def clip(parameters: list[nn.Parameter], limit: float, ranks: Ranks) -> float:
     if ranks.world > 1:
         dist.all_reduce(total)
     norm = total.sqrt()
-    torch._foreach_mul_(pieces, (limit / (norm + 1e-6)).clamp(max=1.0))
-    return norm.item()
+    before = norm.item()
+    if before > limit:  # else a pass over all gradients would change nothing
+        torch._foreach_mul_(pieces, limit / (norm + 1e-6))
+    return before
 
 
 def _copies(parameter: torch.Tensor, ranks: Ranks) -> int:
@@ -186,7 +190,7 @@ def _copies(parameter: torch.Tensor, ranks: Ranks) -> int:
 def _distribute(decoder: Decoder, options: Parallel, ranks: Ranks) -> None:
     assert ranks.mesh is not None
     if ranks.tensor_ranks > 1:
-        _share_matrices(decoder, ranks.mesh["tensor"])
+        _share_matrices(decoder, ranks.mesh["tensor"], options.sequence)
     _save_memory(decoder, options)
     if ranks.data_ranks > 1:
         compute, reduce = ((getattr(torch, name)) for name in (options.precision_on(ranks.device.type), options.reductions))
@@ -194,6 +198,7 @@ def _distribute(decoder: Decoder, options: Parallel, ranks: Ranks) -> None:
         for block in decoder.blocks:
             fully_shard(block, mesh=ranks.mesh["data"], mp_policy=policy)
         fully_shard(decoder, mesh=ranks.mesh["data"], mp_policy=policy)
+        register_fsdp_forward_method(decoder, "loss")
 
 
 def _save_memory(decoder: Decoder, options: Parallel) -> None:
@@ -206,7 +211,7 @@ def _save_memory(decoder: Decoder, options: Parallel) -> None:
         block.forward = forward
 
 
-def _share_matrices(decoder: Decoder, mesh: DeviceMesh) -> None:
+def _share_matrices(decoder: Decoder, mesh: DeviceMesh, sequence: bool) -> None:
     config, ranks = decoder.config, mesh.size()
     for name in ("heads", "mlp_size"):
         if getattr(config, name) % ranks:
@@ -216,20 +221,22 @@ def _share_matrices(decoder: Decoder, mesh: DeviceMesh) -> None:
             f"parallel.tensor={ranks} does not divide model.kv_heads={config.kv_heads}: each rank needs whole key heads, or all "
             "one; take fewer tensor ranks"
         )
-    keys: ParallelStyle = ColwiseParallel() if config.kv_heads > 1 else Replicated(Partial())
+    keys: ParallelStyle = ColwiseParallel() if config.kv_heads > 1 else Replicated(gradient=Partial())
+    between = Shard(1) if sequence else Replicate()  # how the residual stream [B, T, E] lies on the tensor ranks
+    norm = Replicated(takes=between, gradient=None if sequence else Replicate())
     plan: dict[str, ParallelStyle] = {
-        "tokens": RowwiseParallel(input_layouts=Replicate()),
-        "places": Replicated(),
-        "norm": Replicated(),
+        "tokens": RowwiseParallel(input_layouts=Replicate(), output_layouts=between),
+        "places": Replicated(gives=between, gradient=between),
+        "norm": norm,
         "head": ColwiseParallel(output_layouts=Replicate()),
-        "blocks.*.attention_norm": Replicated(),
+        "blocks.*.attention_norm": norm,
         "blocks.*.attention.query": ColwiseParallel(),
         "blocks.*.attention.key": keys,
         "blocks.*.attention.value": keys,
-        "blocks.*.attention.output": RowwiseParallel(),
-        "blocks.*.mlp_norm": Replicated(),
+        "blocks.*.attention.output": RowwiseParallel(output_layouts=between),
+        "blocks.*.mlp_norm": norm,
         "blocks.*.up": ColwiseParallel(),
-        "blocks.*.down": RowwiseParallel(),
+        "blocks.*.down": RowwiseParallel(output_layouts=between),
     }
     if decoder.places is None:
         del plan["places"]
@@ -250,16 +257,28 @@ def _tie(decoder: Decoder) -> None:
 
 @dataclass
 class Replicated(ParallelStyle):
-    """A module whole on every tensor rank; `gradient` says what each rank's gradient of its output is: equal, or a summand."""
+    """A module whole on every tensor rank: how its input and its output lie on them, and the gradient that a rank has of the output.
 
-    gradient: Placement = Replicate()
+    Without one the output stays a DTensor, so that what reads it sums up the gradient only as far as the input needs it.
+    """
+
+    takes: Placement = Replicate()
+    gives: Placement = Replicate()
+    gradient: Placement | None = Replicate()
 
     def _apply(self, module: nn.Module, device_mesh: DeviceMesh) -> nn.Module:
         def enter(module: nn.Module, inputs: tuple[Any, ...], mesh: DeviceMesh) -> tuple[Any, ...]:
-            return (DTensor.from_local(inputs[0], mesh, [Replicate()], run_check=False), *inputs[1:])
+            first = inputs[0]
+            return (
+                first if isinstance(first, DTensor) else DTensor.from_local(first, mesh, [self.takes], run_check=False),
+                *inputs[1:],
+            )
 
         def leave(module: nn.Module, output: DTensor, mesh: DeviceMesh) -> torch.Tensor:
-            return output.to_local(grad_placements=[self.gradient])
+            if self.takes != self.gives and torch.is_autocast_enabled(mesh.device_type):
+                output = output.to(torch.get_autocast_dtype(mesh.device_type))  # type: ignore[assignment]  # before it travels
+            output = output.redistribute(placements=[self.gives])
+            return output if self.gradient is None else output.to_local(grad_placements=[self.gradient])
 
         def place(name: str, module: nn.Module, mesh: DeviceMesh) -> None:
             for key, parameter in module.named_parameters(recurse=False):

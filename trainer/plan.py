@@ -1,8 +1,9 @@
 """`starmill plan`: what a training recipe costs before it runs: parameters, FLOPs, memory of each layout, GPU-hours and energy.
 
 FLOPs of the model, recomputation not counted: 6 a parameter and token (Kaplan et al. 2020, section 2.1) and 12 a layer, hidden element
-and key seen for attention. Activations after Korthikanti et al. 2022, equation 2, without the attention matrix, which fused
-kernels never store. What the plan does not know is how well the machine will be used: `hardware.mfu` says it.
+and key seen for attention. Activations after Korthikanti et al. 2022, equation 2 (4 where the sequence is shared out), without the
+attention matrix, which fused kernels never store. What the plan does not know is how well the machine will be used: `hardware.mfu`
+says it.
 """
 
 import argparse
@@ -65,13 +66,16 @@ def memory(config: ModelConfig, options: TrainRecipe, data_ranks: int, tensor_ra
     # FSDP gathers one block while the next is on its way, and keeps embedding and head; one data rank has only its copy in `width`.
     gathered = 2 * block + embeddings if data_ranks > 1 else everything * (width == 2)
     tokens = options.data.sequence_length * options.data.micro_batch
-    layer = tokens * config.hidden_size * (10 + 24 / tensor_ranks) * width / 2
-    kept = tokens * config.hidden_size * width
+    between = tensor_ranks if options.parallel.sequence else 1  # ranks that share out what lies between the matrices
+    layer = tokens * config.hidden_size * (10 / between + 24 / tensor_ranks) * width / 2
+    kept = tokens * config.hidden_size * width / between
+    # Rows of logits at a time, and the gradient of the head; tensor ranks hold all rows (model/loss.py).
+    rows, summed = (tokens, 0) if tensor_ranks > 1 else (min(tokens, 4096), 4 * config.vocab_size * config.hidden_size)
     return Memory(
         state=16 * everything / (data_ranks * tensor_ranks),
         gathered=gathered * width / tensor_ranks,
         activations=config.layers * kept + layer if options.parallel.recompute else config.layers * layer,
-        logits=tokens * config.vocab_size * (8 + width),  # as computed, in float32, and their gradient
+        logits=rows * config.vocab_size * (8 + width) + summed,  # as computed, in float32, and their gradient
     )
 
 
@@ -80,6 +84,7 @@ def layouts(config: ModelConfig, options: TrainRecipe, devices: int) -> list[tup
     found = []
     for tensor_ranks in range(1, devices + 1):
         fits = config.kv_heads == 1 or config.kv_heads % tensor_ranks == 0
+        fits = fits and not (options.parallel.sequence and options.data.sequence_length % tensor_ranks)
         if devices % tensor_ranks or config.heads % tensor_ranks or config.mlp_size % tensor_ranks or not fits:
             continue
         if options.data.batch % (devices // tensor_ranks * options.data.micro_batch) == 0:

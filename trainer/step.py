@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from starmill.core import seeds
 from starmill.model.decoder import Decoder
@@ -72,11 +71,12 @@ class Run:
             batch = next(batches)
             wait += time.monotonic() - asked
             seen.append(batch)
-            # Dropout is a hash too: the ranks that share a matrix drop the same, and a checkpoint has no state to keep.
-            torch.manual_seed(seeds.uint64(options.seed, "dropout", step, micro, ranks.data) >> 1)
-            loss, penalty = self.loss(batch)
-            (loss.mean() + penalty).div(count).backward()
-            total += loss.detach().mean() / count
+            # Dropout is a hash too: ranks that hold the same drop the same, and a checkpoint has no state to keep.
+            place = (ranks.data, ranks.rank) if options.parallel.sequence else (ranks.data,)
+            torch.manual_seed(seeds.uint64(options.seed, "dropout", step, micro, *place) >> 1)
+            objective, losses = self.loss(batch)
+            objective.div(count).backward()
+            total += losses.mean() / count
         norm = parallel.clip(list(self.decoder.parameters()), options.optimizer.clip, ranks)
         summed, stops = ranks.sums(total.item(), float(stop))
         mean = summed / ranks.data_ranks
@@ -91,7 +91,7 @@ class Run:
         return Taken(mean, norm, seen[-1].following, wait, stops > 0)
 
     def loss(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the float32 cross-entropy of every next token, [windows, sequence_length], and the z-loss."""
+        """Return what to minimize, z-loss included, and the float32 cross-entropy of every next token, [windows, sequence_length]."""
         device, options = self.ranks.device, self.options
         tokens_BT, documents_BT, positions_BT = (
             torch.from_numpy(a).to(device, non_blocking=True) for a in (batch.tokens, batch.documents, batch.positions)
@@ -99,12 +99,7 @@ class Run:
         inside = (positions_BT[:, :-1], documents_BT[:, :-1]) if options.data.mask_documents else (None, None)
         half = options.parallel.precision_on(device.type) == "bfloat16"
         with torch.autocast(device.type, torch.bfloat16) if half else nullcontext():
-            logits_BTV = self.decoder(tokens_BT[:, :-1], *inside)
-        logits_BTV = logits_BTV.float()
-        losses_BT = F.cross_entropy(logits_BTV.flatten(0, 1), tokens_BT[:, 1:].flatten(), reduction="none")
-        weight = options.optimizer.z_loss
-        penalty = weight * logits_BTV.logsumexp(-1).square().mean() if weight else losses_BT.new_zeros(())
-        return losses_BT.view(tokens_BT.shape[0], -1), penalty
+            return self.decoder.loss(tokens_BT[:, :-1], tokens_BT[:, 1:], options.optimizer.z_loss, *inside)
 
     @torch.no_grad()
     def evaluate(self, held_out: Corpus) -> HeldOut | None:
@@ -115,7 +110,7 @@ class Run:
         names = held_out.units.names
         sums, counts = np.zeros(len(names)), np.zeros(len(names))
         for batch, languages in held_out.sample(self.options.data.held_out_windows, self.ranks.data, self.ranks.data_ranks):
-            losses = self.loss(batch)[0][: len(languages)].double().cpu().numpy().ravel()
+            losses = self.loss(batch)[1][: len(languages)].double().cpu().numpy().ravel()
             targets = languages[:, 1:].ravel()
             sums += np.bincount(targets, losses, len(names))
             counts += np.bincount(targets, minlength=len(names))

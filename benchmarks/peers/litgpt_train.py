@@ -17,7 +17,7 @@ from litgpt.data import DataModule
 from litgpt.pretrain import setup
 from torch.utils.data import DataLoader
 
-place, steps = Path(sys.argv[1]), int(sys.argv[2])
+place, steps, precision = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 torch.set_num_threads(2)
 windows = torch.from_numpy(np.load(place / "windows.npy"))
 shape = json.loads((place / "start/config.json").read_text())
@@ -67,7 +67,7 @@ with contextlib.redirect_stdout(sys.stderr):
             model_name="starmill-benchmark",
             model_config=config,
             out_dir=place / "litgpt",
-            precision="32-true",
+            precision={"float32": "32-true", "bfloat16": "bf16-mixed"}[precision],
             data=Windows(),
             train=TrainArgs(
                 save_interval=None,
@@ -83,7 +83,7 @@ with contextlib.redirect_stdout(sys.stderr):
             eval=EvalArgs(interval=10**6, max_iters=1, initial_validation=False, final_validation=False),
             optimizer={
                 "class_path": "torch.optim.AdamW",
-                "init_args": {"lr": 3e-4, "weight_decay": 0.1, "betas": [0.9, 0.95]},
+                "init_args": {"lr": 3e-4, "weight_decay": 0.1, "betas": [0.9, 0.95], "fused": True},
             },
             devices=1,
             logger_name="csv",

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import SequentialSampler
 from transformers import AutoModelForCausalLM, Trainer, TrainerCallback, TrainingArguments
 
-place, steps = Path(sys.argv[1]), int(sys.argv[2])
+place, steps, precision, compiled = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4] == "True"
 torch.set_num_threads(2)
 windows = torch.from_numpy(np.load(place / "windows.npy"))
 model = AutoModelForCausalLM.from_pretrained(place / "start", dtype=torch.float32, use_cache=False)
@@ -45,7 +45,10 @@ arguments = TrainingArguments(
     adam_beta2=0.95,
     weight_decay=0.1,
     max_grad_norm=1.0,
+    optim="adamw_torch_fused",
     use_cpu=True,
+    bf16=precision == "bfloat16",
+    torch_compile=compiled,
     logging_steps=1,
     save_strategy="no",
     report_to=[],

@@ -30,6 +30,8 @@ GOOD = {
         ("data.micro_batch=0", "data.micro_batch=0"),
         ("data.batch=0", "data.batch=0"),
         ("parallel.tensor=0", "parallel.tensor=0"),
+        ("parallel.sequence=true", r"parallel\.sequence=true .* set parallel\.tensor above 1"),
+        ("parallel={tensor: 3, sequence: true}", r"parallel\.tensor=3 does not divide data\.sequence_length=16"),
         ("parallel.precision=fp8", "not one of auto, float32, bfloat16"),
         ("data.held_out=1.0", r"data.held_out=1\.0"),
         ("data.fim.rate=1.5", r"fim\.rate=1\.5"),
@@ -66,7 +68,14 @@ def test_identity_is_what_is_learned() -> None:
         return recipe.build(TrainRecipe, recipe.override(GOOD, [change])).identity()
 
     mine = recipe.build(TrainRecipe, GOOD).identity()
-    for same in ("workspace=elsewhere", "data.micro_batch=1", "parallel.tensor=2", "checkpoint_every=7", "device=cpu"):
+    for same in (
+        "workspace=elsewhere",
+        "data.micro_batch=1",
+        "parallel.tensor=2",
+        "parallel={tensor: 2, sequence: true}",
+        "checkpoint_every=7",
+        "device=cpu",
+    ):
         assert identity(same) == mine
     for other in ("seed=1", "data.batch=8", "parallel.precision=bfloat16", "optimizer.z_loss=1e-4", "steps=11"):
         assert identity(other) != mine

@@ -25,6 +25,8 @@ ALONE = Ranks(torch.device("cpu"))
 TINY = ModelConfig(100, 2, 32, 4, 2, 64, "rope", 64)
 # StarCoder's shape: one key head, learned positions; and an untied head, dropout off.
 STARCODER = ["model.kv_heads=1", "model.positions=learned", "model.sliding_window=null", "model.tie_embeddings=false"]
+# Two tensor ranks that share out the sequence too.
+SEQUENCE = ["parallel.tensor=2", "parallel.sequence=true"]
 
 
 def decoder(options: Parallel, config: ModelConfig = TINY) -> Decoder:
@@ -122,10 +124,17 @@ def test_every_layout_learns_the_same(place: Path, one: Path, processes: int, te
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("processes", [2, 4])
+def test_sharing_out_the_sequence_changes_nothing(place: Path, one: Path, processes: int) -> None:
+    assert_alike(train(place, f"sequence-{processes}", processes, *SEQUENCE), one, 2e-5)
+
+
+@pytest.mark.slow
 def test_one_key_head_learned_positions_and_recomputing(place: Path) -> None:
     alone = train(place, "starcoder", 1, *STARCODER)
     memory = ("parallel.recompute=true", "asynchronous_checkpoints=true")
-    assert_alike(train(place, "starcoder-4", 4, *STARCODER, *memory, "parallel.tensor=2"), alone, 2e-5)
+    for name, layout in (("tensor", ["parallel.tensor=2"]), ("sequence", SEQUENCE)):
+        assert_alike(train(place, f"starcoder-4-{name}", 4, *STARCODER, *memory, *layout), alone, 2e-5)
 
 
 @pytest.mark.slow
@@ -133,10 +142,11 @@ def test_half_precision(place: Path, one: Path) -> None:
     half = "parallel.precision=bfloat16"
     alone = train(place, "half", 1, half)
     assert curve(alone) != curve(one)
-    shared = train(place, "half-2", 2, half)
-    for mine, theirs in zip(curve(shared), curve(alone), strict=True):
-        assert mine == pytest.approx(theirs, abs=3e-2)
-    assert {t.dtype for output in (alone, shared) for t in weights(output).values()} == {torch.float32}
+    shared, sequence = train(place, "half-2", 2, half), train(place, "half-sequence", 2, half, *SEQUENCE)
+    for other in (shared, sequence):
+        for mine, theirs in zip(curve(other), curve(alone), strict=True):
+            assert mine == pytest.approx(theirs, abs=3e-2)
+    assert {t.dtype for output in (alone, shared, sequence) for t in weights(output).values()} == {torch.float32}
 
 
 @pytest.mark.slow

@@ -133,12 +133,39 @@ def test_recomputation_trades_activations() -> None:
     assert less.activations < more.activations / 8 and (less.state, less.logits) == (more.state, more.logits)
 
 
+def test_sequence_parallelism_shares_out_all_activations() -> None:
+    options, config = shipped("starcoderbase-7b"), PRESETS["starcoderbase-7b"]
+    assert options.parallel.tensor == 2 and not options.parallel.recompute
+    shared = replace(options, parallel=replace(options.parallel, sequence=True))
+    alone, tensor, sequence = (
+        plan.memory(config, options, 8, 1),
+        plan.memory(config, options, 8, 2),
+        plan.memory(config, shared, 8, 2),
+    )
+    assert sequence.activations == alone.activations / 2 < tensor.activations  # Korthikanti et al. 2022, equation 4
+    assert tensor.activations == alone.activations * (10 + 24 / 2) / 34, "equation 2"
+    assert plan.memory(config, shared, 8, 1) == alone
+
+
+def test_logits_are_held_some_rows_at_a_time() -> None:
+    options, config = shipped("starcoder2-3b"), PRESETS["starcoder2-3b"]
+    options = replace(options, data=replace(options.data, micro_batch=4))
+    whole = 4 * 4096 * config.vocab_size * 10  # bytes in bfloat16, float32, and the gradient in float32
+    assert plan.memory(config, options, 8, 2).logits == whole
+    assert plan.memory(config, options, 8, 1).logits < whole / 2
+
+
 def test_layouts_are_those_that_a_run_accepts() -> None:
     options = recipe.build(TrainRecipe, {**RECIPE, "workspace": "w", "output": "o"})
     config = options.model.config(300)  # 4 heads, 2 key heads, 4 windows in micro-batches of 4
     assert [(d, t) for d, t, _ in plan.layouts(config, options, 2)] == [(1, 2)]
     ones = replace(options, data=replace(options.data, micro_batch=1))
     assert [(d, t) for d, t, _ in plan.layouts(config, ones, 4)] == [(4, 1), (2, 2)]
+    changes = ["data.micro_batch=1", "data.sequence_length=30", "parallel={tensor: 2, sequence: true}"]
+    odd = recipe.build(TrainRecipe, recipe.override({**RECIPE, "workspace": "w", "output": "o"}, changes))
+    one_key = replace(config, kv_heads=1)
+    assert [(d, t) for d, t, _ in plan.layouts(one_key, odd, 4)] == [(4, 1), (2, 2)]
+    assert [(d, t) for d, t, _ in plan.layouts(one_key, ones, 4)] == [(4, 1), (2, 2), (1, 4)]
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

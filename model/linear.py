@@ -1,0 +1,78 @@
+"""Linear layers whose float32 products run on oneDNN where PyTorch would take MKL, in training and in generation.
+
+MKL gives processors of other makers than Intel kernels for old vectors: on a Zen 5 it does 115 GFLOP/s a core where oneDNN, which asks
+the processor what it can do, does 250 (benchmarks/results/train.md). Whatever oneDNN is not for takes PyTorch's way: other types,
+GPUs, tensors in pieces, and few rows, where weights are only read.
+Shapes: N rows, I inputs, O outputs.
+"""
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+FEWEST_ROWS = 16
+
+
+class Linear(nn.Linear):
+    """torch.nn.Linear with the same weights, on the faster of two libraries."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return x @ weight.T + bias."""
+        if not is_onednn_better(x, self.weight):
+            return F.linear(x, self.weight, self.bias)
+        rows_NI = x.reshape(-1, x.shape[-1])
+        return _Linear.apply(rows_NI, self.weight, self.bias).view(*x.shape[:-1], -1)
+
+
+def is_onednn_better(x: torch.Tensor, weight: torch.Tensor) -> bool:
+    """Say whether a product of these goes to oneDNN."""
+    plain = type(weight) in (torch.Tensor, nn.Parameter) and x.device.type == "cpu"  # a tensor in pieces has another type
+    many = x.numel() >= FEWEST_ROWS * x.shape[-1]
+    exact = x.dtype == weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    return plain and many and exact and torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
+
+
+def product(x_NI: torch.Tensor, weight_OI: torch.Tensor, bias_O: torch.Tensor | None = None) -> torch.Tensor:
+    """Return x @ weight.T + bias by oneDNN, which reads transposed views as they lie. No gradients: see `Linear`."""
+    if torch.compiler.is_compiling():  # the compiler knows this operator with constant weights only
+        return _opaque(x_NI, weight_OI, bias_O)
+    return _onednn(x_NI, weight_OI, bias_O)
+
+
+def _onednn(x_NI: torch.Tensor, weight_OI: torch.Tensor, bias_O: torch.Tensor | None) -> torch.Tensor:
+    made: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x_NI, weight_OI, bias_O, "none", [], "")
+    return made
+
+
+@torch.library.custom_op("starmill::linear", mutates_args=())
+def _opaque(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    return _onednn(x, weight, bias)
+
+
+@_opaque.register_fake
+def _(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    return x.new_empty(x.shape[0], weight.shape[0])
+
+
+def multiply(a_NI: torch.Tensor, b_OI: torch.Tensor) -> torch.Tensor:
+    """Return a @ b.T on the library that is faster for them. No gradients."""
+    return product(a_NI, b_OI) if is_onednn_better(a_NI, b_OI) else a_NI @ b_OI.t()
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x_NI: torch.Tensor, weight_OI: torch.Tensor, bias_O: torch.Tensor | None) -> torch.Tensor:
+        ctx.save_for_backward(x_NI, weight_OI)
+        ctx.biased = bias_O is not None
+        return product(x_NI, weight_OI, bias_O)
+
+    @staticmethod
+    def backward(ctx: Any, gradient_NO: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        x_NI, weight_OI = ctx.saved_tensors
+        return (
+            product(gradient_NO, weight_OI.t()) if ctx.needs_input_grad[0] else None,
+            product(gradient_NO.t(), x_NI.t()) if ctx.needs_input_grad[1] else None,
+            gradient_NO.sum(0) if ctx.biased and ctx.needs_input_grad[2] else None,
+        )
