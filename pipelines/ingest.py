@@ -3,7 +3,7 @@
 import fnmatch
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
@@ -156,11 +156,11 @@ class Planned:
 
     def __call__(self, ref: PartRef) -> Sidecar:
         """Ingest one part."""
-        return self.work(replace(ref, plan=self.workspace.read(ref.plan).decode()))
+        return self.work(ref._replace(plan=self.workspace.read(ref.plan).decode()))
 
     def publish(self, refs: Sequence[PartRef]) -> list[PartRef]:
         """Write the plans of references into the workspace, and return references that name them."""
-        named = [replace(r, plan=part_path("plans", r.part, "json")) for r in refs]
+        named = [r._replace(plan=part_path("plans", r.part, "json")) for r in refs]
         for _ in at_once(
             lambda pair: self.workspace.publish(pair[0].plan, pair[1].plan.encode()), zip(named, refs, strict=True)
         ):
