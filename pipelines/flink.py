@@ -31,8 +31,9 @@ def check(beam_options: tuple[str, ...], seconds: float = 60) -> None:
     runner, portable = options.view_as(StandardOptions).runner, options.view_as(PortableOptions)
     if str(runner).rpartition(".")[2].lower() not in ("flinkrunner", "portablerunner"):
         return
-    master = options.view_as(FlinkRunnerOptions).flink_master or ""
-    host = _check_master(master) if ":" in master else None
+    flink = options.view_as(FlinkRunnerOptions)
+    master = flink.flink_master or ""
+    host = _check_master(master, flink.parallelism or 1) if ":" in master else None
     if portable.environment_type == "EXTERNAL":
         pool = _pool_address(portable.environment_config)
         # A pool at a loopback address is one beside each TaskManager: to be seen from here only where they are.
@@ -57,7 +58,7 @@ def cancel(beam_options: tuple[str, ...], beam_job: str) -> None:
             urllib.request.urlopen(request, timeout=20).close()
 
 
-def _check_master(master: str) -> str:
+def _check_master(master: str, parallelism: int) -> str:
     url = master if "://" in master else f"http://{master}"
     try:
         with urllib.request.urlopen(f"{url}/overview", timeout=20) as answer:
@@ -69,6 +70,11 @@ def _check_master(master: str) -> str:
     if not overview.get("slots-total"):
         raise ClusterError(
             f"the Flink at {url} has no TaskManager; start one, or look into the logs of those that should be there"
+        )
+    if overview["slots-total"] < parallelism:
+        raise ClusterError(
+            f"the Flink at {url} has slots for {overview['slots-total']} and the job wants --parallelism={parallelism}: it would wait for "
+            "the others; start the TaskManagers that are missing (`make flink-up` does here), or ask for less"
         )
     return urlsplit(url).hostname or ""
 

@@ -16,7 +16,7 @@ from starmill.pipelines import mill
 from starmill.pipelines.stage import Engine
 
 # What a stage moved, and dedup compared: no dataset holds that.
-INSIDE = {"dedup/files", "dedup/joined_again", *(f"{stage}/shuffled/bytes" for stage in STAGES)}
+INSIDE = {"dedup/files", "dedup/candidates", "dedup/joined_again", *(f"{stage}/shuffled/bytes" for stage in STAGES)}
 
 
 class Kept(Engine):

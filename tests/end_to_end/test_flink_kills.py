@@ -103,4 +103,7 @@ def kill(shell: Shell, driver: "subprocess.Popen[str]", victim: str) -> None:
             assert driver.poll() is None, "no worker was ever seen"
         os.kill(min(workers), signal.SIGKILL)
         return
-    os.kill(shell.processes()[{"taskmanager": "taskmanager-0"}.get(victim, victim)], signal.SIGKILL)
+    pid = shell.processes()[{"taskmanager": "taskmanager-0"}.get(victim, victim)]
+    os.kill(pid, signal.SIGKILL)
+    while pid in running(str(shell.home)):  # a large process takes a while to die, and `make flink-up` would find it alive
+        time.sleep(0.1)

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import json
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -31,20 +32,22 @@ def test_no_flink() -> None:
         check(("--runner=FlinkRunner", f"--flink_master=127.0.0.1:{free_port()}"))
 
 
-def test_a_flink_without_task_managers() -> None:
+@pytest.mark.parametrize(("slots", "message"), [(0, "has no TaskManager"), (1, "slots for 1 and the job wants --parallelism=2")])
+def test_a_flink_that_lacks_task_managers(slots: int, message: str) -> None:
     class Overview(BaseHTTPRequestHandler):
         """What /overview of a JobManager answers before a TaskManager registers."""
 
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(b'{"taskmanagers":0,"slots-total":0,"slots-available":0,"flink-version":"1.19.3"}')
+            said = {"taskmanagers": slots, "slots-total": slots, "slots-available": slots, "flink-version": "1.19.3"}
+            self.wfile.write(json.dumps(said).encode())
 
     server = HTTPServer(("127.0.0.1", 0), Overview)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        with pytest.raises(ClusterError, match="has no TaskManager"):
-            check(("--runner=FlinkRunner", f"--flink_master=http://127.0.0.1:{server.server_port}"))
+        with pytest.raises(ClusterError, match=message):
+            check(("--runner=FlinkRunner", f"--flink_master=http://127.0.0.1:{server.server_port}", "--parallelism=2"))
     finally:
         server.shutdown()
         server.server_close()
