@@ -1,10 +1,10 @@
 """Before a job is submitted: a missing Flink, a missing pool and a pool of broken workers are named, where Beam would wait."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
-import json
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -32,7 +32,9 @@ def test_no_flink() -> None:
         check(("--runner=FlinkRunner", f"--flink_master=127.0.0.1:{free_port()}"))
 
 
-@pytest.mark.parametrize(("slots", "message"), [(0, "has no TaskManager"), (1, "slots for 1 and the job wants --parallelism=2")])
+@pytest.mark.parametrize(
+    ("slots", "message"), [(0, "has no TaskManager"), (1, "slots for 1 and the job wants --parallelism=2")]
+)
 def test_a_flink_that_lacks_task_managers(slots: int, message: str) -> None:
     class Overview(BaseHTTPRequestHandler):
         """What /overview of a JobManager answers before a TaskManager registers."""
