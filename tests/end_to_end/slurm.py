@@ -5,6 +5,7 @@ Debian's packages are started as they are (slurm-wlm, munge); nothing of the mac
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -46,7 +47,8 @@ MailProg=/bin/true
 JobCompType=jobcomp/none
 AccountingStorageType=accounting_storage/none
 SwitchType=switch/none
-PrologFlags=NoHold
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 """
 
 
@@ -93,10 +95,12 @@ def running(folder: Path) -> Iterator[Slurm]:
     user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
     lines = [CONFIG.format(folder=folder, user=user, controller=ports[0])]
     lines += [
-        f"NodeName={name} NodeHostname={name} NodeAddr=127.0.0.1 Port={port} CPUs=2 RealMemory=2000"
+        f"NodeName={name} NodeHostname={name} NodeAddr=127.0.0.1 Port={port} CPUs=1 RealMemory=2000"
         for name, port in zip(NODES, ports[1:], strict=True)
     ]
-    lines.append(f"PartitionName=main Nodes={','.join(NODES)} Default=YES MaxTime=INFINITE State=UP")
+    common = f"Nodes={','.join(NODES)} OverSubscribe=NO MaxTime=INFINITE State=UP"
+    lines.append(f"PartitionName=main {common} Default=YES PriorityTier=1")
+    lines.append(f"PartitionName=urgent {common} PriorityTier=2")  # whose jobs take nodes from the other's
     (folder / "slurm.conf").write_text("\n".join(lines) + "\n")
     key = folder / "munge.key"
     key.write_bytes(os.urandom(128))
@@ -112,7 +116,11 @@ def running(folder: Path) -> Iterator[Slurm]:
         stack.enter_context(_daemon(["slurmctld", "-D"], folder / "slurmctld.out.log", environment))
         for name in NODES:
             stack.enter_context(_daemon(["slurmd", "-D", "-N", name], folder / f"slurmd-{name}.out.log", environment))
-        _until(lambda: slurm.run("sinfo", "-h", "-o", "%T %D", check=False) == f"idle {len(NODES)}", "two idle nodes", slurm)
+        _until(
+            lambda: slurm.run("sinfo", "-h", "-p", "main", "-o", "%T %D", check=False) == f"idle {len(NODES)}",
+            "two idle nodes",
+            slurm,
+        )
         try:
             yield slurm
         finally:
@@ -136,26 +144,32 @@ def _daemon(command: list[str], log: Path, environment: dict[str, str]) -> Itera
 
 
 def _end_steps(folder: Path) -> None:
-    # slurmstepd outlives slurmd, so that a node may restart it under its jobs.
-    assert not leftover(folder), leftover(folder)
+    # slurmstepd outlives slurmd, so that a node may be restarted under its jobs.
+    deadline = time.monotonic() + 60
+    while leftover(folder) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    found = leftover(folder)
+    for pid in found:
+        os.kill(pid, signal.SIGKILL)
+    assert not found, found
 
 
-def leftover(folder: Path) -> list[str]:
-    """Return the command lines of processes that have the cluster's configuration in their environment."""
-    found = []
+def leftover(folder: Path) -> dict[int, str]:
+    """Return the processes, with their command lines, that have the cluster's configuration in their environment."""
+    found = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             if entry.name != str(os.getpid()) and str(folder).encode() in (entry / "environ").read_bytes():
-                found.append((entry / "cmdline").read_text().replace("\0", " "))
+                found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
         except OSError:
             continue
-    return [line for line in found if line]
+    return {pid: line for pid, line in found.items() if line}
 
 
 def _until(true: object, what: str, slurm: Slurm) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not true():  # type: ignore[operator]
-        assert time.monotonic() < deadline, f"no {what} after a minute\n{slurm.logs()}"
+        assert time.monotonic() < deadline, f"no {what} after two minutes\n{slurm.logs()}"
         time.sleep(0.1)
 
 

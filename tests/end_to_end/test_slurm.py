@@ -1,4 +1,4 @@
-"""A training on a real Slurm of two nodes: requeued in the middle, warned before its time limit, cancelled; it equals an unbroken one."""
+"""A training on a real Slurm of two nodes: requeued, preempted, warned before its time limit, cancelled; it equals an unbroken one."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -33,7 +33,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("trainings")
     build(place / "w")
     data = {**RECIPE["data"], "batch": 16, "micro_batch": 1}
-    values = {**RECIPE, "steps": 60, "checkpoint_every": 20, "data": data, "model": {**RECIPE["model"], **WIDER}}
+    values = {**RECIPE, "steps": 120, "checkpoint_every": 40, "data": data, "model": {**RECIPE["model"], **WIDER}}
     (place / "recipe.yaml").write_text(
         yaml.safe_dump({**values, "workspace": str(place / "w"), "output": str(place / "whole")})
     )
@@ -56,8 +56,13 @@ def launch(cluster: slurm.Slurm, place: Path, output: str, *options: str) -> str
 
 def reached(place: Path, output: str, steps: int) -> None:
     """Return when the training has taken so many steps."""
-    metrics, deadline = place / output / "metrics.jsonl", time.monotonic() + 200
-    while not metrics.exists() or metrics.read_text().count("gradient_norm") < steps:
+    metrics = place / output / "metrics.jsonl"
+    until(lambda: metrics.exists() and metrics.read_text().count("gradient_norm") >= steps, place)
+
+
+def until(true: Callable[[], bool], place: Path) -> None:
+    deadline = time.monotonic() + 200
+    while not true():
         assert time.monotonic() < deadline, "".join(p.read_text() for p in (place / "runs/logs").glob("*"))
         time.sleep(0.05)
 
@@ -75,15 +80,23 @@ def log(place: Path, number: str) -> str:
     return "".join(file.read_text() for file in (place / "runs/logs").glob(f"*-{number}.log"))
 
 
-def test_a_requeued_job_goes_on_and_equals_the_unbroken_run(cluster: slurm.Slurm, place: Path, whole: Path) -> None:
+def test_a_requeued_and_preempted_job_goes_on_and_equals_the_unbroken_run(
+    cluster: slurm.Slurm, place: Path, whole: Path
+) -> None:
     number = launch(cluster, place, "requeued")
     reached(place, "requeued", 10)
     assert cluster.job(number)["NodeList"] == ",".join(slurm.NODES)
     cluster.run("scontrol", "requeue", number)
+    cluster.wait(number, ["PENDING"])
+    cluster.wait(number, ["RUNNING"])
+    until(lambda: log(place, number).count("continuing after step") == 1, place)
+    reached(place, "requeued", 50)
+    urgent = cluster.run("sbatch", "--parsable", "--partition=urgent", "--nodes=2", "--output=/dev/null", "--wrap=sleep 1")
+    cluster.wait(urgent, ["COMPLETED"])
     job = cluster.wait(number, ["COMPLETED", "FAILED", "TIMEOUT", "NODE_FAIL", "CANCELLED"])
     said = log(place, number)
-    assert job["JobState"] == "COMPLETED" and job["Restarts"] == "1", said
-    assert "stopped after step" in said and "continuing after step" in said, said
+    assert job["JobState"] == "COMPLETED" and job["Restarts"] == "2", said
+    assert said.count("stopped after step") == said.count("continuing after step") == 2 and "DUE TO PREEMPTION" in said, said
     equals(place / "requeued", whole)
 
 
@@ -109,7 +122,7 @@ def newest(output: Path) -> int:
 
 def test_tasks_of_an_array_keep_apart(cluster: slurm.Slurm, place: Path) -> None:
     short = ["--set", "steps=2", "--set", "seed=%a", "--nodes", "1"]
-    number = launch(cluster, place, "seed-%a", "--array", "3,5", *short)
+    number = launch(cluster, place, "seed-%a", "--array", "3,5%1", *short)
     for task in ("3", "5"):
         assert cluster.wait(f"{number}_{task}", ["COMPLETED", "FAILED"])["JobState"] == "COMPLETED"
         assert "step 2/2" in log(place, f"{number}_{task}")
