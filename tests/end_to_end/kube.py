@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 from buckets import free_port
+from daemons import daemon
 
 VERSION = "1.34.4"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "starmill" / f"kubernetes-{VERSION}"
@@ -110,7 +111,7 @@ def running(folder: Path) -> Iterator[Cluster]:
         for name, values in options.items():
             program = CACHE / name if name in PROGRAMS else name
             command = [str(program), *(f"--{option}={value}" for option, value in values.items())]
-            stack.enter_context(_process(command, folder / f"{name}.log"))
+            stack.enter_context(daemon(command, folder / f"{name}.log", environment))
             if name == "kube-apiserver":
                 _until_ready(cluster, folder)
         yield cluster
@@ -155,21 +156,6 @@ def _kubeconfig(port: int) -> str:
             "current-context": "here",
         }
     )
-
-
-@contextmanager
-def _process(command: list[str], log: Path) -> Iterator[None]:
-    with open(log, "wb") as file:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
-    try:
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _until_ready(cluster: Cluster, folder: Path) -> None:

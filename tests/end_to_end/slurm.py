@@ -15,6 +15,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemons import daemon
+
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "squeue")
 # Debian's slurmd allows one node a host name, so the second has an invented one; where the first of a job is asked for, its name resolves.
 NODES = (socket.gethostname(), "zz-second")
@@ -111,11 +113,11 @@ def running(folder: Path) -> Iterator[Slurm]:
     slurm = Slurm(folder, environment)
     with ExitStack() as stack:
         stack.callback(_end_steps, folder)
-        stack.enter_context(_daemon(munge, folder / "munged.out.log", environment))
+        stack.enter_context(daemon(munge, folder / "munged.out.log", environment))
         _until((folder / "munge.socket").exists, "munged", slurm)
-        stack.enter_context(_daemon(["slurmctld", "-D"], folder / "slurmctld.out.log", environment))
+        stack.enter_context(daemon(["slurmctld", "-D"], folder / "slurmctld.out.log", environment))
         for name in NODES:
-            stack.enter_context(_daemon(["slurmd", "-D", "-N", name], folder / f"slurmd-{name}.out.log", environment))
+            stack.enter_context(daemon(["slurmd", "-D", "-N", name], folder / f"slurmd-{name}.out.log", environment))
         _until(
             lambda: slurm.run("sinfo", "-h", "-p", "main", "-o", "%T %D", check=False) == f"idle {len(NODES)}",
             "two idle nodes",
@@ -126,21 +128,6 @@ def running(folder: Path) -> Iterator[Slurm]:
         finally:
             slurm.run("scancel", f"--user={user}", check=False)
             _until(lambda: not slurm.run("squeue", "-h", check=False), "an empty queue", slurm)
-
-
-@contextmanager
-def _daemon(command: list[str], log: Path, environment: dict[str, str]) -> Iterator[None]:
-    with open(log, "wb") as file:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment)
-    try:
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _end_steps(folder: Path) -> None:
