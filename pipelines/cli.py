@@ -153,7 +153,9 @@ def _mill(options: argparse.Namespace, beam: list[str]) -> int:
         else:
             interrupt.stop_by_exception()
         for stage in options.stages:
-            mill.run_stage(stage, recipe, engine)
+            if mill.run_stage(stage, recipe, engine) is None:
+                print(f"{stage}: the job is written down; it ends the stage itself, and the next one can be launched after it")
+                return 0
     if not options.no_funnel:
         funnel.show(workspace)
     print(f"done in {time.monotonic() - started:.0f} s: {workspace.root}")
