@@ -62,6 +62,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="starmill-estimate-") as folder:
         large = replace(options, workspace=f"{folder}/one", source=source)
         found = bench.run(large, print)
+        Path("runs").mkdir(exist_ok=True)
+        Path("runs/estimate.json").write_text(replace(rates, observations=(*rates.observations, *found)).to_json())
         rows = [*compare(rates, large, found)]
         into = found[0].drivers
         costs = estimate.estimate(rates, large, Dump(into["files"], into["bytes"], into["repositories"]), asked.workers)

@@ -143,7 +143,6 @@ def bench(options: Recipe, megabytes: float, say: Callable[[str], None]) -> Rate
     """Measure the recipe's stages on samples of its source, `megabytes` (10**6 bytes) the first. Raises TooLittle."""
     found: list[Observation] = []
     block = max(1, int(megabytes * 1e6 / 2))
-    _compile_kernels()
     with tempfile.TemporaryDirectory(prefix="starmill-bench-") as folder:
         for name, times, larger in (("warm", 1, 1), *RUNS):
             part = sample(options.source, int(megabytes * 1e6 * times), block, block * larger)
@@ -253,6 +252,8 @@ def observe(options: Recipe, stage: str) -> list[Observation]:
         trained = {"cpu": _cpu() - started, "peak": _peaks(os.getpid()), **traffic.take(local.root, lambda d: True)}
         found.append(("tokenizer", trained))
         _forget_peak()
+    if stage == "dedup":
+        _compile_kernels()  # or only the samples that have candidates would hold them
     mill.run_stage(stage, counted, engine)
     children = sum(map(_peaks, interrupt.descendants(os.getpid())))
     detector().stop()
@@ -321,7 +322,7 @@ def _dataset(relative: str) -> str:
 
 
 def _compile_kernels() -> None:
-    """Have dedup's kernels compiled and kept: a small sample may have no use for them, and a larger one would pay."""
+    """Compile dedup's kernels, or load what an earlier process compiled."""
     sets = {file: np.arange(file, 20, dtype=np.uint64) for file in range(2)}
     verify.jaccards(np.array([[0, 1]]), sets, sets)
     hot.neighbors([*sets.values()], 0.7)

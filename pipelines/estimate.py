@@ -45,7 +45,14 @@ class Work:
     def drivers(self) -> dict[str, float]:
         """Return the drivers of costs by name."""
         numbers = {k: float(v) for k, v in asdict(self).items()}
-        return {**numbers, "one": 1.0, "blocks": float(self.parts * self.partitions), "cells": self.cells(self.groups)}
+        stays = self.files - self.removed
+        return {
+            **numbers,
+            "one": 1.0,
+            "stays": stays,
+            "blocks": float(self.parts * self.partitions),
+            "cells": self.cells(self.groups),
+        }
 
     def cells(self, pieces: float) -> float:
         """Return how many of (verifying group, `pieces` of all parts) hold a candidate, where candidates fall at random.
@@ -132,6 +139,8 @@ def _cost(rates: Rates, row: str, work: Work, workers: int, latency: float) -> C
         again = max(0.0, work.cells(work.groups) - work.groups) / work.groups
         cpu += again * work.bytes * rates.shape["decode"]
         fetched += again * rates.cost("release", "fetched", drivers)
+    if row == "tokenizer":  # to draw its sample it reads all of the dataset
+        cpu += max(0.0, work.bytes - work.sample) * rates.shape["decode"]
     requests = {kind: rates.cost(row, kind, drivers) for kind in REQUESTS}
     at_once = 1 if row == "tokenizer" else max(1, min(workers, work.parts))
     return Cost(

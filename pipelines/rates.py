@@ -82,9 +82,9 @@ def law(row: str, cost: str) -> tuple[str, ...]:
     if cost == "peak":
         return ("one", "files") if row == "dedup" else ("one", "part_bytes")
     if cost == "shuffled":
-        return ("files", "blocks", "removed") if row == "dedup" else ("parts",)
+        return ("files", "stays", "blocks") if row == "dedup" else ("parts",)
     if cost == "fetched":
-        return ("parts", size)
+        return ("parts", "bytes")
     if cost == "cpu":
         return ("one", "parts", size)
     return ("one", "parts", "cells" if row == "dedup" else "groups")

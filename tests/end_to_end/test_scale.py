@@ -18,7 +18,7 @@ def test_commands_of_scale_md(tmp_path: Path) -> None:
     tree(tmp_path / "dump", 80, 2)
     path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     run = {"cwd": tmp_path, "env": {**os.environ, **path}, "capture_output": True, "text": True, "timeout": 400}
-    bench, estimate = commands(ROOT / "docs" / "scale.md")
+    bench, *estimates = commands(ROOT / "docs" / "scale.md")
     small = (
         " --megabytes 0.15 --input dump --set tokenizer.vocab_size=300"  # the vocabulary is of no matter to what is read here
     )
@@ -32,8 +32,12 @@ def test_commands_of_scale_md(tmp_path: Path) -> None:
         assert large_parts.drivers["files"] == large.drivers["files"] and large_parts.drivers["parts"] < large.drivers["parts"]
     # A process of a stage holds Beam and arrow; were it floored by this one's memory, it could not be below it.
     assert 50e6 < by_row["ingest"][1].costs["peak"] < 1e9 and by_row["ingest"][1].costs["cpu"] > 0.3
-    done = subprocess.run(["bash", "-c", estimate + " --set tokenizer.vocab_size=300"], **run)  # type: ignore[call-overload]
-    assert done.returncode == 0, done.stderr[-3000:]
-    lines = done.stdout.splitlines()
-    assert lines[0].endswith("100 workers") and [line.split()[0] for line in lines[2:10]] == [*rates.ROWS, "together"]
-    assert "other options" not in done.stdout  # the recipe is the one that was measured
+    for estimate, workers in zip(estimates, ("100", "1,000"), strict=True):
+        done = subprocess.run(["bash", "-c", estimate + " --set tokenizer.vocab_size=300"], **run)  # type: ignore[call-overload]
+        assert done.returncode == 0, done.stderr[-3000:]
+        lines = done.stdout.splitlines()
+        assert lines[0].endswith(f" {workers} workers") and [line.split()[0] for line in lines[2:10]] == [
+            *rates.ROWS,
+            "together",
+        ]
+        assert "other options" not in done.stdout  # the recipe is the one that was measured
