@@ -3,10 +3,11 @@
     .venv/bin/python benchmarks/train.py [--rounds 3] [--steps 12] [--precisions float32 bfloat16] [--write]
 
 Rounds alternate between starmill, transformers' Trainer and LitGPT's pretraining, each in processes of their own, the peers in
-environments of their own that uv makes; ratios are of the fastest rounds, since others on a shared machine only ever slow one
-down. Peers have their best settings: fused AdamW, no cache, and transformers compiled as well as not; LitGPT always compiles.
-Compiled is compared with compiled; the first two steps, in which that happens, do not count. The first loss of transformers must
-equal ours: same weights, same windows. Then the loader alone, with FIM, as a multiple of what a step consumes.
+environments of their own that uv makes; ratios are of the fastest step of each, since others on a shared machine only ever slow one
+down, by the clock and by CPU seconds. Peers have their best settings: fused AdamW, no cache, freed memory kept, and transformers compiled
+as well as not; LitGPT always compiles. Compiled is compared with compiled; the first two steps, in which that happens, do not count.
+The first loss of transformers must equal ours: same weights, same windows. Then the loader alone, with FIM, as a multiple of what a
+step consumes.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import sys
 import sysconfig
 import tempfile
 import time
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -37,6 +39,17 @@ from starmill.trainer.config import TrainRecipe
 from starmill.trainer.inputs import open_inputs
 
 PEERS = {"transformers": ("transformers", "accelerate"), "litgpt": ("litgpt",)}
+# Settings that every side gets. Threads that wait sleep: on a shared machine they would burn CPU seconds for nobody. glibc keeps what is
+# freed, as starmill's trainer has it do by itself (trainer/allocator.py).
+SAME = {
+    "OMP_NUM_THREADS": "2",
+    "OMP_WAIT_POLICY": "passive",
+    "HF_HUB_OFFLINE": "1",
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": "17179869184",
+    "MALLOC_TOP_PAD_": "67108864",
+}
+TOKENS = 4 * 512  # of a step
 TOLERANCE = {"float32": 1e-3, "bfloat16": 2e-2}  # of the first loss
 # A row of the table: who, compiled or not.
 SIDES = {
@@ -102,40 +115,31 @@ def prepare(place: Path, steps: int) -> TrainRecipe:
     return options
 
 
-def ours(place: Path, precision: str, compiled: bool) -> tuple[float, list[float]]:
-    """Run `starmill train`; return tokens a second after the first two steps, and the losses."""
-    folder = place / "ours"
-    command = [sys.executable, "-m", "starmill.trainer", str(place / "recipe.yaml"), "--output", str(folder), "--fresh"]
-    command += ["--set", f"parallel.compile={str(compiled).lower()}", "--set", f"parallel.precision={precision}"]
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL, env=environment())
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    rows = [row for row in rows if "loss" in row]
-    seconds = [row["tokens_per_second"] for row in rows]
-    # The rate of row n, up to 20, is that of n steps: the first two, in which kernels are chosen or compiled, come off.
-    tokens, times = rows[0]["tokens"], [row["tokens"] / rate for row, rate in zip(rows, seconds, strict=True)]
-    return (len(rows) - 2) * tokens / (times[-1] - times[1]), [row["loss"] for row in rows]
+@dataclass(frozen=True)
+class Rates:
+    """Tokens a second and tokens a CPU second, of the fastest step of each; the first two, that compile and choose, do not count."""
+
+    wall: float
+    cpu: float
 
 
-def environment() -> dict[str, str]:
-    """Return the variables that all sides get."""
-    return {**os.environ, "OMP_NUM_THREADS": "2", "HF_HUB_OFFLINE": "1"}
-
-
-def peer(name: str, place: Path, steps: int, precision: str, compiled: bool) -> tuple[float, list[float]]:
-    """Run a peer in its own environment; return tokens a second after the first two steps, and the losses it tells."""
-    torch_version = version("torch").split("+")[0]
-    needs = [part for package in (*PEERS[name], f"torch=={torch_version}", "numpy") for part in ("--with", package)]
-    python = str(
-        Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
-    )  # not this environment: none of its packages
-    uv = [str(Path(sys.executable).parent / "uv"), "run", "-q", "--isolated", "--no-project", "--python", python, *needs]
-    script = Path(__file__).parent / "peers" / f"{name}_train.py"
-    given = [str(script), str(place), str(steps), precision, str(compiled)]
-    done = subprocess.run([*uv, "python", *given], capture_output=True, text=True, env=environment())
+def train_once(side: str, place: Path, steps: int, precision: str, compiled: bool) -> tuple[Rates, list[float]]:
+    """Run a side in a process of its own, peers in an environment of their own; return its rates and the losses it tells."""
+    python = [sys.executable]
+    if side in PEERS:
+        needs = (*PEERS[side], f"torch=={version('torch').split('+')[0]}", "numpy")
+        # Not this environment's python: none of its packages.
+        base = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
+        uv = [str(Path(sys.executable).parent / "uv"), "run", "-q", "--isolated", "--no-project", "--python", str(base)]
+        python = [*uv, *(part for package in needs for part in ("--with", package)), "python"]
+    script = Path(__file__).parent / "peers" / f"{side}_train.py"
+    command = [*python, str(script), str(place), str(steps), precision, str(compiled)]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **SAME})
     if done.returncode:
         raise RuntimeError(done.stderr[-2000:])
     told = json.loads(done.stdout.splitlines()[-1])
-    return (len(told["seconds"]) - 2) * told["tokens"] / (told["seconds"][-1] - told["seconds"][1]), told["losses"]
+    wall, cpu = (min(np.diff(told[clock][1:])) for clock in ("seconds", "cpu"))
+    return Rates(TOKENS / wall, TOKENS / cpu), told["losses"]
 
 
 def loader(options: TrainRecipe, tokens: int) -> float:
@@ -159,7 +163,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(2)
     lines = [
-        f"## {datetime.date.today()}, {processor()}, 2 threads of {os.cpu_count()} cores, torch {version('torch')}",
+        f"## {datetime.date.today()}, {processor()}, 2 threads of {os.cpu_count()} cores, torch {version('torch')}, "
+        f"load {os.getloadavg()[0]:.1f} before",
         "",
     ]
     with tempfile.TemporaryDirectory(prefix="starmill-bench-") as folder:
@@ -175,7 +180,7 @@ def main() -> None:
         for precision in options.precisions:
             rates = measure(place, options.sides, options.rounds, options.steps, precision)
             lines += table(rates, precision)
-            fastest = max(fastest, *(max(found) for name, found in rates.items() if name.startswith("starmill")))
+            fastest = max(fastest, *(r.wall for name, found in rates.items() if name.startswith("starmill") for r in found))
         alone = loader(made, 3_000_000)
     lines.append(
         f"Loader alone, one thread, FIM rate 0.5: {alone:,.0f} tokens/s, {alone / fastest:.0f} times what the fastest step consumes."
@@ -188,32 +193,37 @@ def main() -> None:
             results.write("\n".join(lines) + "\n\n")
 
 
-def measure(place: Path, sides: list[str], rounds: int, steps: int, precision: str) -> dict[str, list[float]]:
-    """Return the tokens a second of every side in every round. Ends the program if transformers trains another model."""
-    rates: dict[str, list[float]] = {name: [] for name in sides}
+def measure(place: Path, sides: list[str], rounds: int, steps: int, precision: str) -> dict[str, list[Rates]]:
+    """Return the rates of every side in every round. Ends the program if transformers trains another model."""
+    rates: dict[str, list[Rates]] = {name: [] for name in sides}
     for _ in range(rounds):
         first: dict[str, float] = {}
         for name in sides:
             side, compiled = SIDES[name]
-            if side == "starmill":
-                rate, losses = ours(place, precision, compiled)
-            else:
-                rate, losses = peer(side, place, steps, precision, compiled)
-            rates[name].append(rate)
+            found, losses = train_once(side, place, steps, precision, compiled)
+            rates[name].append(found)
             first |= {side: losses[0]} if losses else {}
-            print(f"{precision} {name}: {rate:,.0f} tokens/s", file=sys.stderr, flush=True)
+            print(f"{precision} {name}: {found.wall:,.0f} tokens/s, {found.cpu:,.0f} a CPU second", file=sys.stderr, flush=True)
         if abs(first.get("transformers", 0) - first.get("starmill", 0)) > TOLERANCE[precision] and len(first) == 2:
             sys.exit(f"not the same run: {first}")
     return rates
 
 
-def table(rates: dict[str, list[float]], precision: str) -> list[str]:
+def table(rates: dict[str, list[Rates]], precision: str) -> list[str]:
     """Return the rates as a table, each peer beside ours of its kind."""
-    rows = [f"| {precision} | tokens/s, fastest | of each round | starmill is faster by |", "|---|---|---|---|"]
+    rows = [
+        f"| {precision} | tokens/s | of each round | starmill is faster by | tokens/CPU s | starmill needs less by |",
+        "|---|---|---|---|---|---|",
+    ]
     for name, found in rates.items():
         mine = rates.get("starmill, compiled" if SIDES[name][1] else "starmill", [])
-        ratio = f"{max(mine) / max(found):.2f}x" if mine and SIDES[name][0] != "starmill" else ""
-        rows.append(f"| {name} | {max(found):,.0f} | {', '.join(f'{r:,.0f}' for r in found)} | {ratio} |")
+        beside = bool(mine) and SIDES[name][0] != "starmill"
+        cells = []
+        for clock in ("wall", "cpu"):
+            best, ours = (max((getattr(r, clock) for r in side), default=0.0) for side in (found, mine))
+            cells += [f"{best:,.0f}", f"{ours / best:.2f}x" if beside else ""]
+        rounds = ", ".join(f"{r.wall:,.0f}" for r in found)
+        rows.append(f"| {name} | {cells[0]} | {rounds} | {cells[1]} | {cells[2]} | {cells[3]} |")
     return [*rows, ""]
 
 

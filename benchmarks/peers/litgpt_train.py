@@ -22,11 +22,13 @@ torch.set_num_threads(2)
 windows = torch.from_numpy(np.load(place / "windows.npy"))
 shape = json.loads((place / "start/config.json").read_text())
 seconds: list[float] = []
+cpu: list[float] = []
 
 
 def noted(rows: list[torch.Tensor]) -> torch.Tensor:
     """Stack a batch, and note when it was asked for."""
     seconds.append(time.perf_counter())
+    cpu.append(time.process_time())
     return torch.stack(rows)
 
 
@@ -93,4 +95,4 @@ with contextlib.redirect_stdout(sys.stderr):
         ended = error
 if len(seconds) < steps:
     sys.exit(f"stopped after {len(seconds)} of {steps} steps: {ended}")
-print(json.dumps({"tokens": tokens, "seconds": seconds, "losses": []}))
+print(json.dumps({"seconds": seconds, "cpu": cpu, "losses": []}))
