@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 FEWEST_ROWS = 16
+BOTH = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()  # asked here: the compiler cannot
 
 
 class Linear(nn.Linear):
@@ -31,7 +32,7 @@ def is_onednn_better(x: torch.Tensor, weight: torch.Tensor) -> bool:
     plain = type(weight) in (torch.Tensor, nn.Parameter) and x.device.type == "cpu"  # a tensor in pieces has another type
     many = x.numel() >= FEWEST_ROWS * x.shape[-1]
     exact = x.dtype == weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    return plain and many and exact and torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
+    return BOTH and plain and many and exact
 
 
 def product(x_NI: torch.Tensor, weight_OI: torch.Tensor, bias_O: torch.Tensor | None = None) -> torch.Tensor:

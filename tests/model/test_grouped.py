@@ -6,7 +6,10 @@ from torch.nn import functional as F
 
 from starmill.model import grouped, masks
 from starmill.model.attention import attend
+from starmill.model.config import ModelConfig
+from starmill.model.decoder import Block
 from starmill.model.grouped import FEWEST_QUERIES, attend_grouped, is_grouped_better
+from starmill.model.positions import angles
 
 T = 45
 DOCUMENTS = torch.tensor([[0] * 20 + [1] * 25, [3] * 45])
@@ -63,3 +66,17 @@ def test_who_goes_there() -> None:
 def test_it_is_an_operator_that_the_compiler_takes_whole() -> None:
     q, k, v = tensors(2)
     torch.library.opcheck(torch.ops.starmill.grouped_attention, (q, k, v, mask("documents")))
+
+
+@pytest.mark.slow
+def test_a_block_compiles_whole() -> None:
+    config = ModelConfig(10, 1, 64, 4, 1, 128, "rope", FEWEST_QUERIES)
+    torch.manual_seed(5)
+    block, x = Block(config), torch.randn(1, FEWEST_QUERIES, 64)
+    rotation = angles(torch.arange(FEWEST_QUERIES)[None], config.head_size, config.rope_theta)
+    found = []
+    for call in (block, torch.compile(block, fullgraph=True)):
+        leaf = x.clone().requires_grad_()
+        out = call(leaf, rotation, None, None)
+        found.append([out, *torch.autograd.grad(out.square().mean(), [leaf, *block.parameters()])])
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(*found, strict=True))

@@ -6,9 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from starmill.model.linear import FEWEST_ROWS, Linear, is_onednn_better, product
-
-ONEDNN = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
+from starmill.model.linear import BOTH, FEWEST_ROWS, Linear, is_onednn_better, product
 
 
 def layer(bias: bool = True) -> Linear:
@@ -32,7 +30,7 @@ def test_values_and_gradients_are_torchs(shape: tuple[int, ...], bias: bool) -> 
         assert ours.shape == expected.shape and torch.allclose(ours, expected, atol=1e-4)
 
 
-@pytest.mark.skipif(not ONEDNN, reason="this PyTorch multiplies on one library only")
+@pytest.mark.skipif(not BOTH, reason="this PyTorch multiplies on one library only")
 def test_who_gets_what() -> None:
     weight, many = layer().weight, torch.zeros(FEWEST_ROWS, 48)
     assert is_onednn_better(many, weight)
@@ -49,7 +47,7 @@ def test_who_gets_what() -> None:
         assert layer()(many).dtype == torch.bfloat16
 
 
-@pytest.mark.skipif(not ONEDNN, reason="this PyTorch multiplies on one library only")
+@pytest.mark.skipif(not BOTH, reason="this PyTorch multiplies on one library only")
 def test_transposed_views_are_read_as_they_lie() -> None:
     a, b = (torch.randn(rows, 64, generator=torch.Generator().manual_seed(rows)) for rows in (20, 30))
     assert torch.allclose(product(a.t().contiguous().t(), b), a @ b.t(), atol=1e-4)
