@@ -36,7 +36,7 @@ def attend_grouped(
 @torch.library.custom_op("starmill::grouped_attention", mutates_args=())
 def _forward(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     B, H, T, D = q.shape
-    out_BTHD, k_BKSD, v_BKDS = q.new_empty(B, T, H, D), k.float(), v.float().transpose(2, 3)
+    out_BTHD, k_BKSD, v_BKDS = q.new_empty(B, T, H, D), _by_head(k), _by_head(v).transpose(2, 3)
     for block in _blocks(q, k, mask):
         p_RS = _probabilities(_rows(q, block), k_BKSD, block)
         out_RD = multiply(p_RS, v_BKDS[block.b, block.j, :, block.keys])
@@ -48,7 +48,7 @@ def _forward(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tens
 def _backward(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None, out: torch.Tensor, gradient: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    k_BKSD, v_BKSD, scale = k.float(), v.float(), 1 / math.sqrt(q.shape[-1])
+    k_BKSD, v_BKSD, scale = _by_head(k), _by_head(v), 1 / math.sqrt(q.shape[-1])
     do_BHTD = gradient.float().transpose(1, 2)
     delta_BHT1 = (do_BHTD * out.float().transpose(1, 2)).sum(-1, keepdim=True)
     dq_BHTD, dk_BKDS, dv_BKDS = torch.empty_like(q), *(torch.zeros_like(t.transpose(2, 3)) for t in (k_BKSD, v_BKSD))
@@ -93,6 +93,10 @@ def _blocks(q: torch.Tensor, k: torch.Tensor, mask: torch.Tensor | None) -> Iter
             hidden = future_NN[: last - first, : last - first] if hidden_TS is None else hidden_TS[first:last]
             for j in range(K):
                 yield _Block(b, j, H // K, slice(first, last), keys, hidden)
+
+
+def _by_head(x_BKSD: torch.Tensor) -> torch.Tensor:
+    return x_BKSD.float().contiguous()  # as they come from the projection, a head's places lie apart
 
 
 def _rows(x_BHTD: torch.Tensor, block: _Block) -> torch.Tensor:

@@ -36,15 +36,20 @@ def is_onednn_better(x: torch.Tensor, weight: torch.Tensor) -> bool:
 
 
 def product(x_NI: torch.Tensor, weight_OI: torch.Tensor, bias_O: torch.Tensor | None = None) -> torch.Tensor:
-    """Return x @ weight.T + bias by oneDNN, which reads transposed views as they lie. No gradients: see `Linear`."""
+    """Return x @ weight.T + bias by oneDNN, which reads transposed matrices as they lie. No gradients: see `Linear`."""
     if torch.compiler.is_compiling():  # the compiler knows this operator with constant weights only
         return _opaque(x_NI, weight_OI, bias_O)
     return _onednn(x_NI, weight_OI, bias_O)
 
 
 def _onednn(x_NI: torch.Tensor, weight_OI: torch.Tensor, bias_O: torch.Tensor | None) -> torch.Tensor:
-    made: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x_NI, weight_OI, bias_O, "none", [], "")
+    made: torch.Tensor = torch.ops.mkldnn._linear_pointwise(_dense(x_NI), _dense(weight_OI), bias_O, "none", [], "")
     return made
+
+
+def _dense(matrix: torch.Tensor) -> torch.Tensor:
+    # Rows, or columns, that follow each other without a gap: for others oneDNN has a loop a thousand times slower.
+    return matrix if matrix.is_contiguous() or matrix.t().is_contiguous() else matrix.contiguous()
 
 
 @torch.library.custom_op("starmill::linear", mutates_args=())

@@ -1,5 +1,8 @@
 """Both libraries give the same products and gradients, and each gets what it is for."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -64,3 +67,22 @@ def test_it_compiles() -> None:
         out = call(leaf)
         found.append([out, *torch.autograd.grad(out.square().sum(), [leaf, made.weight, made.bias])])
     assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(*found, strict=True))
+
+
+@pytest.mark.skipif(not BOTH, reason="this PyTorch multiplies on one library only")
+def test_no_matrix_falls_to_onednns_loops() -> None:
+    # Keys and values as they come from one projection: rows with gaps. oneDNN itself says which code it ran; `ref` is 1,000 times slower.
+    code = """
+import torch
+from starmill.model.grouped import attend_grouped
+from starmill.model.linear import product
+x = torch.randn(1, 512, 8 * 32 + 2 * 2 * 32, requires_grad=True)
+q, k, v = (t.unflatten(-1, (-1, 32)).transpose(1, 2) for t in x.split([256, 64, 64], -1))
+attend_grouped(q, k, v, None).sum().backward()
+both = torch.randn(512, 64)
+product(both[:, :32], both[:, 32:])
+"""
+    verbose = {**os.environ, "ONEDNN_VERBOSE": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=verbose, capture_output=True, text=True, check=True, timeout=100)
+    ran = [line.split(",")[6] for line in done.stdout.splitlines() if ",exec," in line and "inner_product" in line]
+    assert len(ran) > 10 and not [name for name in ran if "ref" in name]
