@@ -8,9 +8,8 @@ import time
 from collections.abc import Sequence
 from typing import NoReturn
 
-from starmill.core import recipe
 from starmill.trainer import plan
-from starmill.trainer.config import TrainRecipe
+from starmill.trainer.config import load
 from starmill.trainer.inputs import open_inputs
 from starmill.trainer.loop import train
 
@@ -30,9 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if "TORCHELASTIC_RUN_ID" in os.environ:  # a killed torchrun leaves no rank behind that writes
         threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
     try:
-        values = recipe.override(recipe.read(options.recipe), options.set)
-        values |= {k: getattr(options, k) for k in ("workspace", "output") if getattr(options, k)}
-        wanted = recipe.build(TrainRecipe, values, where=options.recipe)
+        wanted = load(options.recipe, options.set, options.workspace, options.output)
         if options.dry_run:
             found = open_inputs(wanted)
             print("\n".join([*plan.lines(wanted, found.config), *plan.data_lines(wanted, found)]))

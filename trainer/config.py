@@ -234,3 +234,10 @@ class TrainRecipe:
             section, _, name = key.rpartition(".")
             del (values[section] if section else values)[name]
         return recipe.digest(values)
+
+
+def load(path: str, overrides: list[str], workspace: str | None = None, output: str | None = None) -> TrainRecipe:
+    """Read a training recipe as a command names it: `overrides` are its --set, and the places replace the recipe's. Raises RecipeError."""
+    values = recipe.override(recipe.read(path), overrides)
+    values |= {name: place for name, place in (("workspace", workspace), ("output", output)) if place}
+    return recipe.build(TrainRecipe, values, where=path)

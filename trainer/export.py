@@ -11,14 +11,13 @@ from pathlib import Path
 
 import torch
 
-from starmill.core import recipe
 from starmill.core.tokenizer import huggingface_files
 from starmill.model import huggingface
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
 from starmill.trainer import card, checkpoint
 from starmill.trainer.checkpoint import CheckpointError
-from starmill.trainer.config import TrainRecipe
+from starmill.trainer.config import TrainRecipe, load
 from starmill.trainer.inputs import open_inputs
 from starmill.trainer.parallel import Ranks
 
@@ -119,9 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--public", action="store_true", help="a repository that --push makes is private otherwise")
     options = parser.parse_args(argv)
     try:
-        values = recipe.override(recipe.read(options.recipe), options.set)
-        values |= {k: getattr(options, k) for k in ("workspace", "output") if getattr(options, k)}
-        wanted = recipe.build(TrainRecipe, values, where=options.recipe)
+        wanted = load(options.recipe, options.set, options.workspace, options.output)
         folder = options.to or Path(wanted.output) / "export"
         print("\n".join(export(wanted, folder, getattr(torch, options.dtype), options.license, options.checkpoints)))
         if options.push:

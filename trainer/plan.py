@@ -11,10 +11,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from starmill.core import recipe
 from starmill.core.shards import ShardError
 from starmill.model.config import ModelConfig, parameter_count
-from starmill.trainer.config import Hardware, TrainRecipe
+from starmill.trainer.config import Hardware, TrainRecipe, load
 from starmill.trainer.inputs import Inputs, open_inputs
 
 
@@ -151,9 +150,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the recipe")
     options = parser.parse_args(argv)
     try:
-        values = recipe.override(recipe.read(options.recipe), options.set)
-        values |= {"workspace": options.workspace} if options.workspace else {}
-        wanted = recipe.build(TrainRecipe, values, where=options.recipe)
+        wanted = load(options.recipe, options.set, options.workspace)
         try:
             found = open_inputs(wanted)
         except (ShardError, FileNotFoundError):
