@@ -76,7 +76,7 @@ def test_no_matrix_falls_to_onednns_loops() -> None:
 import torch
 from starmill.model.grouped import attend_grouped
 from starmill.model.linear import product
-x = torch.randn(1, 512, 8 * 32 + 2 * 2 * 32, requires_grad=True)
+x = torch.randn(2, 512, 8 * 32 + 2 * 2 * 32, dtype=torch.bfloat16, requires_grad=True)
 q, k, v = (t.unflatten(-1, (-1, 32)).transpose(1, 2) for t in x.split([256, 64, 64], -1))
 attend_grouped(q, k, v, None).sum().backward()
 both = torch.randn(512, 64)
@@ -84,5 +84,5 @@ product(both[:, :32], both[:, 32:])
 """
     verbose = {**os.environ, "ONEDNN_VERBOSE": "1"}
     done = subprocess.run([sys.executable, "-c", code], env=verbose, capture_output=True, text=True, check=True, timeout=100)
-    ran = [line.split(",")[6] for line in done.stdout.splitlines() if ",exec," in line and "inner_product" in line]
-    assert len(ran) > 10 and not [name for name in ran if "ref" in name]
+    ran = [line.split(",")[6] for line in done.stdout.splitlines() if ",exec," in line and line.split(",")[5] in ("inner_product", "matmul")]
+    assert ran and not [name for name in ran if "ref" in name]
