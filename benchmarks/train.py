@@ -1,10 +1,10 @@
 """Training throughput beside peers: one model of 20 M parameters, one order of data, one precision, on this machine's CPU.
 
-    .venv/bin/python benchmarks/train.py [--rounds 3] [--steps 12] [--precisions float32 bfloat16] [--write]
+    .venv/bin/python benchmarks/train.py [--rounds 3] [--steps 12] [--precisions float32 bfloat16] [--allocator] [--write]
 
 Rounds alternate between starmill, transformers' Trainer and LitGPT's pretraining, each in processes of their own, the peers in
 environments of their own that uv makes; ratios are of the fastest step of each, since others on a shared machine only ever slow one
-down, by the clock and by CPU seconds. Peers have their best settings: fused AdamW, no cache, freed memory kept, and transformers compiled
+down, by the clock and by CPU seconds. Peers have their best settings: fused AdamW, no cache, and transformers compiled
 as well as not; LitGPT always compiles. Compiled is compared with compiled; the first two steps, in which that happens, do not count.
 The first loss of transformers must equal ours: same weights, same windows. Then the loader alone, with FIM, as a multiple of what a
 step consumes.
@@ -39,16 +39,10 @@ from starmill.trainer.config import TrainRecipe
 from starmill.trainer.inputs import open_inputs
 
 PEERS = {"transformers": ("transformers", "accelerate"), "litgpt": ("litgpt",)}
-# Settings that every side gets. Threads that wait sleep: on a shared machine they would burn CPU seconds for nobody. glibc keeps what is
-# freed, as starmill's trainer has it do by itself (trainer/allocator.py).
-SAME = {
-    "OMP_NUM_THREADS": "2",
-    "OMP_WAIT_POLICY": "passive",
-    "HF_HUB_OFFLINE": "1",
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": "17179869184",
-    "MALLOC_TOP_PAD_": "67108864",
-}
+# As they come, every side keeps its own settings but the number of threads. With `--allocator`, peers get glibc told to keep what is
+# freed, as starmill's trainer tells it by itself (trainer/allocator.py).
+THREADS = {"OMP_NUM_THREADS": "2", "HF_HUB_OFFLINE": "1"}
+ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "17179869184", "MALLOC_TOP_PAD_": "67108864"}
 TOKENS = 4 * 512  # of a step
 TOLERANCE = {"float32": 1e-3, "bfloat16": 2e-2}  # of the first loss
 # A row of the table: who, compiled or not.
@@ -123,7 +117,9 @@ class Rates:
     cpu: float
 
 
-def train_once(side: str, place: Path, steps: int, precision: str, compiled: bool) -> tuple[Rates, list[float]]:
+def train_once(
+    side: str, place: Path, steps: int, precision: str, compiled: bool, settings: dict[str, str]
+) -> tuple[Rates, list[float]]:
     """Run a side in a process of its own, peers in an environment of their own; return its rates and the losses it tells."""
     python = [sys.executable]
     if side in PEERS:
@@ -134,7 +130,7 @@ def train_once(side: str, place: Path, steps: int, precision: str, compiled: boo
         python = [*uv, *(part for package in needs for part in ("--with", package)), "python"]
     script = Path(__file__).parent / "peers" / f"{side}_train.py"
     command = [*python, str(script), str(place), str(steps), precision, str(compiled)]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **SAME})
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **settings})
     if done.returncode:
         raise RuntimeError(done.stderr[-2000:])
     told = json.loads(done.stdout.splitlines()[-1])
@@ -159,9 +155,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=12, choices=range(4, 21), metavar="4..20")
     parser.add_argument("--sides", nargs="*", default=list(SIDES), choices=list(SIDES))
     parser.add_argument("--precisions", nargs="*", default=["float32", "bfloat16"], choices=["float32", "bfloat16"])
+    parser.add_argument("--allocator", action="store_true", help="peers keep freed memory too, which they do not by themselves")
     parser.add_argument("--write", action="store_true", help="append the tables to benchmarks/results/train.md")
     options = parser.parse_args()
     torch.set_num_threads(2)
+    settings = THREADS | (ALLOCATOR if options.allocator else {})
     lines = [
         f"## {datetime.date.today()}, {processor()}, 2 threads of {os.cpu_count()} cores, torch {version('torch')}, "
         f"load {os.getloadavg()[0]:.1f} before",
@@ -173,12 +171,13 @@ def main() -> None:
         made = prepare(place, options.steps)
         size = parameter_count(open_inputs(made).config)
         lines += [
-            f"{size:,} parameters, {options.steps} steps of {made.tokens_per_step:,} tokens, {options.rounds} alternating rounds.",
+            f"{size:,} parameters, {options.steps} steps of {made.tokens_per_step:,} tokens, {options.rounds} alternating rounds, "
+            + ("all with freed memory kept." if options.allocator else "each side as it comes."),
             "",
         ]
         fastest = 0.0
         for precision in options.precisions:
-            rates = measure(place, options.sides, options.rounds, options.steps, precision)
+            rates = measure(place, options.sides, options.rounds, options.steps, precision, settings)
             lines += table(rates, precision)
             fastest = max(fastest, *(r.wall for name, found in rates.items() if name.startswith("starmill") for r in found))
         alone = loader(made, 3_000_000)
@@ -193,14 +192,16 @@ def main() -> None:
             results.write("\n".join(lines) + "\n\n")
 
 
-def measure(place: Path, sides: list[str], rounds: int, steps: int, precision: str) -> dict[str, list[Rates]]:
+def measure(
+    place: Path, sides: list[str], rounds: int, steps: int, precision: str, settings: dict[str, str]
+) -> dict[str, list[Rates]]:
     """Return the rates of every side in every round. Ends the program if transformers trains another model."""
     rates: dict[str, list[Rates]] = {name: [] for name in sides}
     for _ in range(rounds):
         first: dict[str, float] = {}
         for name in sides:
             side, compiled = SIDES[name]
-            found, losses = train_once(side, place, steps, precision, compiled)
+            found, losses = train_once(side, place, steps, precision, compiled, settings)
             rates[name].append(found)
             first |= {side: losses[0]} if losses else {}
             print(f"{precision} {name}: {found.wall:,.0f} tokens/s, {found.cpu:,.0f} a CPU second", file=sys.stderr, flush=True)

@@ -66,9 +66,7 @@ def _backward(
     return dq_BHTD, dk_ZSD.to(k.dtype).view(k.shape), dv_ZSD.to(v.dtype).view(v.shape)
 
 
-def _blocks(
-    q: torch.Tensor, k: torch.Tensor, mask: torch.Tensor | None
-) -> Iterator[tuple[slice, slice, torch.Tensor]]:
+def _blocks(q: torch.Tensor, k: torch.Tensor, mask: torch.Tensor | None) -> Iterator[tuple[slice, slice, torch.Tensor]]:
     """Yield places, their keys, and which of the last of those they do not see, [1 or B, 1, 1, N, some keys]."""
     (_, H, T, _), K, S = q.shape, k.shape[1], k.shape[2]
     size = max(16, 2 ** int(math.log2(max(1, ROWS * K // H))))

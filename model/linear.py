@@ -37,15 +37,15 @@ def is_onednn_better(x: torch.Tensor, weight: torch.Tensor) -> bool:
 
 def product(x_NI: torch.Tensor, weight_OI: torch.Tensor, bias_O: torch.Tensor | None = None) -> torch.Tensor:
     """Return x @ weight.T + bias by oneDNN, which reads transposed matrices as they lie. No gradients: see `Linear`."""
+    if bias_O is None and not x_NI.is_contiguous() and (weight_OI.is_contiguous() or len(weight_OI) < len(x_NI)):
+        # The operator copies a transposed first matrix, but not a second one: the smaller goes first.
+        return product(weight_OI, x_NI).t()
     if torch.compiler.is_compiling():  # the compiler knows this operator with constant weights only
         return _opaque(x_NI, weight_OI, bias_O)
     return _onednn(x_NI, weight_OI, bias_O)
 
 
 def _onednn(x_NI: torch.Tensor, weight_OI: torch.Tensor, bias_O: torch.Tensor | None) -> torch.Tensor:
-    if bias_O is None and not x_NI.is_contiguous() and (weight_OI.is_contiguous() or len(weight_OI) < len(x_NI)):
-        # The operator copies a transposed first matrix, but not a second one: the smaller goes first.
-        return _onednn(weight_OI, x_NI, None).t()
     made: torch.Tensor = torch.ops.mkldnn._linear_pointwise(_dense(x_NI), _dense(weight_OI), bias_O, "none", [], "")
     return made
 

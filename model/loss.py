@@ -46,7 +46,9 @@ class _HeadLoss(torch.autograd.Function):
         losses_N = torch.empty(N, device=x_NE.device)
         total = losses_N.new_zeros(())
         dx_NE = torch.empty_like(x_NE, dtype=half) if learning else None
-        dweight_VE = torch.zeros_like(weight_VE, dtype=torch.float32) if learning else None
+        dweight_EV = (
+            torch.zeros_like(weight_VE.t(), dtype=torch.float32, memory_format=torch.contiguous_format) if learning else None
+        )
         with torch.autocast(device, enabled=False):
             x_NE, cast_VE = x_NE.to(half), weight_VE.to(half)
             for first in range(0, N, ROWS.get(device, 4096)):
@@ -60,7 +62,7 @@ class _HeadLoss(torch.autograd.Function):
                 lse_C1 = chosen_C1 + losses_C1
                 if z_loss:
                     total += z_loss * lse_C1.square().sum()
-                if dx_NE is None or dweight_VE is None:
+                if dx_NE is None or dweight_EV is None:
                     continue
                 # d loss / d logits is p - 1 at the target; z-loss adds 2 z lse p.
                 p_CV = log_p_CV.exp_()
@@ -69,15 +71,15 @@ class _HeadLoss(torch.autograd.Function):
                 p_CV.scatter_add_(1, targets_C1, p_CV.new_full((1, 1), -1.0).expand_as(targets_C1))
                 dlogits_CV = p_CV.to(half)
                 dx_NE[rows] = multiply(dlogits_CV, cast_VE.t())
-                dweight_VE += multiply(dlogits_CV.t(), x_CE.t())
+                dweight_EV += multiply(x_CE.t(), dlogits_CV.t())
         if learning:
-            ctx.save_for_backward(dx_NE, dweight_VE)
+            ctx.save_for_backward(dx_NE, dweight_EV)
         ctx.mark_non_differentiable(losses_N)
         return (total + losses_N.sum()) / N, losses_N
 
     @staticmethod
     def backward(ctx: Any, upstream: torch.Tensor, _: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        dx_NE, dweight_VE = ctx.saved_tensors
+        dx_NE, dweight_EV = ctx.saved_tensors
         scale = upstream / ctx.count
-        first, second = (t.mul(scale).to(dtype) for t, dtype in zip((dx_NE, dweight_VE), ctx.dtypes, strict=True))
+        first, second = (t.mul(scale).to(dtype) for t, dtype in zip((dx_NE, dweight_EV.t()), ctx.dtypes, strict=True))
         return first, second, None, None, None
