@@ -105,12 +105,6 @@ class Storage:
         """Return the bytes of a file. Raises FileNotFoundError."""
         return int(self._call("info", relative)["size"])
 
-    def modified(self, relative: str) -> float | None:
-        """Return when a file was written, in seconds since 1970, where the store says. Raises FileNotFoundError."""
-        info = self._call("info", relative)
-        when = next((info[name] for name in ("mtime", "LastModified", "created") if info.get(name)), None)
-        return when.timestamp() if isinstance(when, datetime) else when
-
     def read(self, relative: str, start: int | None = None, end: int | None = None) -> bytes:
         """Return a file, or its bytes from `start` up to `end`. Raises FileNotFoundError."""
         return bytes(self._call("cat_file", relative, start=start, end=end, size=end - (start or 0) if end else 1 << 30))
