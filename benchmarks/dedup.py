@@ -174,9 +174,9 @@ def verdicts(workspace: Workspace, sets: truth.ShingleSets, exact: truth.Truth) 
     options = MinHash()
     signatures: list[bytes | None] = [None] * len(sets)
     pairs, said = [], []
-    for name in (n for n in workspace.files("verdicts") if n.endswith(".parquet")):
-        rows = workspace.table(f"signatures/{name}", ["path", "signature"]).to_pylist()
-        for row, verdict in zip(rows, workspace.table(f"verdicts/{name}").to_pylist(), strict=True):
+    for path in workspace.parts("verdicts"):
+        rows = workspace.table(path.replace("verdicts", "signatures"), ["path", "signature"]).to_pylist()
+        for row, verdict in zip(rows, workspace.table(path).to_pylist(), strict=True):
             file = int(row["path"].lstrip("/"))
             signatures[file] = row["signature"]
             if verdict["reason"] == "near_duplicate":
@@ -200,7 +200,7 @@ def memory(options: argparse.Namespace, folder: Path) -> Iterator[str]:
         workspace = Workspace(str(folder / str(files)))
         workspaces.synthesize(workspace, files, options.seed)
         usage = tools.run([sys.executable, str(tools.PEERS / "with_starmill.py"), "stage", workspace.url])
-        removed = sum(len(workspace.table(f"dropped/dedup/{n}", ["path"])) for n in workspace.files("dropped/dedup"))
+        removed = sum(len(workspace.table(path, ["path"])) for path in workspace.parts("dropped/dedup"))
         shutil.rmtree(folder / str(files))
         growth = "" if before is None else f"{(usage.peak - before[1]) / (files - before[0]) * 1e6:,.0f}"
         yield f"| {files:,} ({removed:,} removed) | {usage.cpu:.1f} | {usage.wall:.1f} | {usage.peak:,.0f} | {growth} |"

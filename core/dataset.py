@@ -166,6 +166,10 @@ class Workspace:
         """Return the names of the files in a workspace folder, sorted; an absent folder is empty."""
         return self.storage.names(folder)
 
+    def parts(self, dataset: str) -> list[str]:
+        """Return the workspace paths of a dataset's Parquet parts, sorted; not what is being written, or was when a worker died."""
+        return [f"{dataset}/{n}" for n in self.files(dataset) if part_number(n) is not None and n.endswith(".parquet")]
+
     def blocks(self, relative: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the row groups of a Parquet file, one RecordBatch each, optionally only some columns."""
         with self.open(relative) as file:
@@ -204,8 +208,29 @@ class Workspace:
         except FileNotFoundError:
             return False
 
-    def finish(self, stage: str, key: str, parts: int, version: str) -> Manifest:
-        """Write the stage's manifest over its `parts` sidecars. Raises FileNotFoundError if one is missing."""
+    def published(self, stage: str) -> dict[int, float | None]:
+        """Return the parts of a stage that have a sidecar, and when it was written, where the store says: in one listing."""
+        found = ((part_number(f.name), f) for f in self.storage.listing(STAGES[stage]) if f.name.endswith(".json"))
+        return {part: file.modified for part, file in found if part is not None}
+
+    def torn(self, sidecars: Iterable[Sidecar]) -> Iterator[tuple[Sidecar, Output]]:
+        """Yield the outputs that are absent, or not as long as their sidecar says. Each folder is listed once."""
+        sizes: dict[str, dict[str, int]] = {}
+        for sidecar in sidecars:
+            for made in sidecar.outputs:
+                folder, _, name = made.path.rpartition("/")
+                if folder not in sizes:
+                    sizes[folder] = {f.name: f.size for f in self.storage.listing(folder)}
+                if sizes[folder].get(name) != made.bytes:
+                    yield sidecar, made
+
+    def finish(
+        self, stage: str, key: str, parts: int, version: str, check: Callable[[Manifest], None] | None = None
+    ) -> Manifest:
+        """Write the stage's manifest over its `parts` sidecars. Raises FileNotFoundError if one is missing.
+
+        `check` sees the manifest before it is published: when it raises, the stage is not complete, not even for a moment.
+        """
         sidecars = []
         for part, sidecar in enumerate(at_once(lambda k: self.sidecar(stage, k), range(parts))):
             if sidecar is None:
@@ -213,6 +238,8 @@ class Workspace:
             sidecars.append(sidecar)
         digest = hashlib.sha256("".join(s.digest() for s in sidecars).encode()).hexdigest()
         manifest = Manifest(stage, key, digest, version, tuple(sidecars))
+        if check is not None:
+            check(manifest)
         self.publish(f"{STAGES[stage]}/manifest.json", _json(asdict(manifest)))
         return manifest
 
@@ -226,19 +253,16 @@ class Workspace:
 
     def sweep(self, stage: str, parts: int, due: Collection[int]) -> None:
         """Remove what must not be taken for this run's: the manifest, sidecars of `due` parts, and parts beyond the plan."""
-        folder = STAGES[stage]
-        stale = {"manifest.json"} & set(names := self.files(folder))
-        for name in names:
-            if not (name.startswith("part-") and name.endswith(".json")):
-                continue
-            part = int(name.removeprefix("part-").removesuffix(".json"))
-            if part in due or part >= parts:
-                stale.add(name)
-            if part >= parts and (sidecar := self.sidecar(stage, part)) is not None:
-                for leftover in sidecar.outputs:
-                    self.remove(leftover.path)
-        for name in sorted(stale):
-            self.remove(f"{folder}/{name}")
+        self.remove(f"{STAGES[stage]}/manifest.json")  # first: it may not outlive a part that it lists
+        published = self.published(stage)
+        beyond = at_once(lambda k: self.sidecar(stage, k), [k for k in published if k >= parts])
+        self.remove_all([o.path for sidecar in beyond if sidecar is not None for o in sidecar.outputs])
+        self.remove_all([sidecar_path(stage, k) for k in published if k in due or k >= parts])
+
+    def remove_all(self, paths: Iterable[str]) -> None:
+        """Remove workspace files, several at a time; absent ones are fine."""
+        for _ in at_once(self.remove, paths):
+            pass
 
     def sweep_temporary(self) -> None:
         """Remove files that a killed process was writing. Only local workspaces have them."""
@@ -256,6 +280,12 @@ def at_once(ask: Callable[[S], T], items: Iterable[S], requests: int = 32) -> It
 def part_path(dataset: str, part: int, suffix: str = "parquet") -> str:
     """Return the workspace path of a part: `files/part-00007.parquet`."""
     return f"{dataset}/part-{part:05d}.{suffix}"
+
+
+def part_number(name: str) -> int | None:
+    """Return the number of the part that a file's name belongs to: 7 for `part-00007.json`; None for what is no part's."""
+    number = name.removeprefix("part-").partition(".")[0]
+    return int(number) if name.startswith("part-") and number.isdecimal() else None
 
 
 def sidecar_path(stage: str, part: int) -> str:

@@ -10,13 +10,14 @@ import functools
 import io
 import itertools
 import os
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import urlsplit
 
 import fsspec
@@ -39,6 +40,14 @@ DEFINITE = (
 # One PUT, up to S3's own limit of 5 GB: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 ONE_PUT = 5 << 30
 SLOWEST = 1 << 20  # bytes a second; slower than this is a stall
+
+
+class Listed(NamedTuple):
+    """What a listing tells of one file; `modified`: seconds since 1970, where the store says."""
+
+    name: str
+    size: int
+    modified: float | None
 
 
 class StorageError(OSError):
@@ -96,12 +105,6 @@ class Storage:
         """Return the bytes of a file. Raises FileNotFoundError."""
         return int(self._call("info", relative)["size"])
 
-    def modified(self, relative: str) -> float | None:
-        """Return when a file was written, in seconds since 1970, where the store says. Raises FileNotFoundError."""
-        info = self._call("info", relative)
-        when = next((info[name] for name in ("mtime", "LastModified", "created") if info.get(name)), None)
-        return when.timestamp() if isinstance(when, datetime) else when
-
     def read(self, relative: str, start: int | None = None, end: int | None = None) -> bytes:
         """Return a file, or its bytes from `start` up to `end`. Raises FileNotFoundError."""
         return bytes(self._call("cat_file", relative, start=start, end=end, size=end - (start or 0) if end else 1 << 30))
@@ -113,11 +116,23 @@ class Storage:
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the files in a folder, sorted; an absent folder is empty."""
+        return sorted(e.rstrip("/").rsplit("/", 1)[-1] for e in self._ls(folder, detail=False))
+
+    def listing(self, folder: str) -> list[Listed]:
+        """Return the files in a folder, sorted by name, with what the store tells of each; an absent folder is empty."""
+        listed = []
+        for info in self._ls(folder, detail=True):
+            when = next((info[name] for name in ("mtime", "LastModified", "created") if info.get(name)), None)
+            modified = when.timestamp() if isinstance(when, datetime) else when
+            listed.append(Listed(info["name"].rstrip("/").rsplit("/", 1)[-1], int(info["size"] or 0), modified))
+        return sorted(listed, key=lambda f: f.name)
+
+    def _ls(self, folder: str, detail: bool) -> list[Any]:
         try:
-            entries = self._call("ls", folder, detail=False, refresh=True)
+            # One call is a request for each thousand files: a bucket of half a million answers after a minute, and does not stall.
+            return list(self._call("ls", folder, detail=detail, refresh=True, size=1 << 30))
         except FileNotFoundError:
             return []
-        return sorted(e.rstrip("/").rsplit("/", 1)[-1] for e in entries)
 
     @contextmanager
     def open(self, relative: str) -> Iterator[BinaryIO | pa.PythonFile]:
@@ -194,7 +209,8 @@ class _Ranges(io.RawIOBase):
 
 def _write_and_rename(place: Path, data: bytes | pa.Buffer) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
-    temporary = place.with_name(f"{TEMPORARY}{os.getpid()}-{place.name}")
+    # Not the process id: containers that share a volume number their processes alike. This randomness reaches no output.
+    temporary = place.with_name(f"{TEMPORARY}{secrets.token_hex(8)}-{place.name}")
     try:
         with open(temporary, "wb") as file:
             file.write(data)

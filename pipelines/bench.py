@@ -101,9 +101,10 @@ def counting(traffic: Traffic) -> type[LocalFileSystem]:
             traffic.add("GET", path)
             return os.path.exists(path)
 
-        def ls(self, path: str, detail: bool = False, **options: Any) -> list[str]:
+        def ls(self, path: str, detail: bool = False, **options: Any) -> list[Any]:
             traffic.add("LIST", path)
-            return [f"{path}/{name}" for name in os.listdir(path)]
+            names, tell = [f"{path}/{name}" for name in os.listdir(path)], super().info
+            return [tell(name) for name in names] if detail else names
 
         def pipe_file(self, path: str, value: bytes, **options: Any) -> None:
             traffic.add("PUT", path, len(value))
@@ -279,7 +280,7 @@ def _drivers(options: Recipe, workspace: Workspace, stage: str, candidates: floa
     read = [sum(c.bytes for c in part.counts if not c.reason) for part in ingested.parts]
     funnels = {f.stage: f for f in funnel.measure(workspace)}
     into = {name: found.into for name, found in funnels.items()}
-    shape = dedup.Dedup.sized(workspace, options.minhash) if workspace.files("curated") else None
+    shape = dedup.Dedup.sized(workspace, options.minhash) if workspace.parts("curated") else None
     work = estimate.Work(
         files=into[stage].files,
         bytes=into[stage].bytes,
@@ -316,7 +317,7 @@ def _dataset(relative: str) -> str:
     folder, _, name = relative.rpartition("/")
     if name == "manifest.json" or not folder:
         return "manifest"
-    if name.startswith("part-") and name.endswith(".json"):
+    if folder in STAGES.values() and name.startswith("part-") and name.endswith(".json"):
         return "sidecars"
     return "cache" if folder.startswith("cache/") else folder
 
@@ -348,9 +349,8 @@ def _forget_peak() -> None:
 def _decode(workspace: Workspace) -> float:
     """Return the CPU seconds that a byte of curated text costs to read from a row group."""
     started, size = time.process_time(), 0
-    for name in workspace.files("curated"):
-        if name.endswith(".parquet"):
-            size += sum(block.nbytes for block in workspace.blocks(f"curated/{name}", ["content"]))
+    for path in workspace.parts("curated"):
+        size += sum(block.nbytes for block in workspace.blocks(path, ["content"]))
     return (time.process_time() - started) / max(1, size)
 
 

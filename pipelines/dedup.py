@@ -57,7 +57,7 @@ class Dedup:
     @classmethod
     def sized(cls, workspace: Workspace, options: MinHash) -> "Dedup":
         """Return the graph that suits `curated/`, going by its first parts."""
-        names = [f"curated/{n}" for n in workspace.files("curated") if n.endswith(".parquet")]
+        names = workspace.parts("curated")
         some = names[:8]
         files = size = 0
         for name in some:

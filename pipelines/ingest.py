@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from starmill.core import schema, swhid
-from starmill.core.dataset import ParquetPart, Sidecar, Workspace, at_once, part_path
+from starmill.core import recipe, schema, swhid
+from starmill.core.dataset import ParquetPart, Sidecar, Workspace, at_once, part_number, part_path
 from starmill.pipelines.ledger import Ledger
 from starmill.pipelines.sources import folders, git, packages
 from starmill.pipelines.sources.repository import Entry, Repository, Snapshot
@@ -149,6 +149,7 @@ class Planned:
     """Reads the plan that a reference names, and does the work with it.
 
     A plan takes some 250 bytes a repository, and what the references of a stage hold is part of the job that a runner is handed.
+    The digest in a plan's name keeps it from being read by a job that a killed run left behind: that one has another key.
     """
 
     workspace: Workspace
@@ -159,12 +160,15 @@ class Planned:
         return self.work(ref._replace(plan=self.workspace.read(ref.plan).decode()))
 
     def publish(self, refs: Sequence[PartRef]) -> list[PartRef]:
-        """Write the plans of references into the workspace, and return references that name them."""
-        named = [r._replace(plan=part_path("plans", r.part, "json")) for r in refs]
+        """Write the plans of references into the workspace, and return references that name them; earlier plans of the parts go."""
+        named = [r._replace(plan=part_path("plans", r.part, f"{recipe.digest(r.plan)[:16]}.json")) for r in refs]
         for _ in at_once(
             lambda pair: self.workspace.publish(pair[0].plan, pair[1].plan.encode()), zip(named, refs, strict=True)
         ):
             pass
+        parts, wanted = {r.part for r in refs}, {r.plan for r in named}
+        found = {f"plans/{name}": part_number(name) for name in self.workspace.files("plans")}
+        self.workspace.remove_all([path for path, part in found.items() if part in parts and path not in wanted])
         return named
 
 

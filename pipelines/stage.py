@@ -25,7 +25,7 @@ import starmill.core
 import starmill.pipelines
 import starmill.transforms
 from starmill.core import recipe
-from starmill.core.dataset import STAGES, Manifest, Workspace, at_once
+from starmill.core.dataset import Manifest, Workspace, at_once, sidecar_path
 from starmill.pipelines import dataflow, flink, worker
 from starmill.pipelines.progress import say, watching
 from starmill.transforms.beam import PartRef, ProcessParts, references
@@ -53,6 +53,14 @@ INDIFFERENT = {
     "rates.py",
     "estimate.py",
 }
+
+
+# Digits of a part's key that tell it from another's at the end of a stage: in a job that ends itself, the whole ones would be most of it.
+MARK = 16
+OTHER_JOB = (
+    "another job is writing this workspace. End it (on a cluster: cancel what a killed run left there), or use another --workspace; "
+    "then run the same command to continue"
+)
 
 
 class StageError(RuntimeError):
@@ -128,7 +136,7 @@ def run(
         due = list(refs)
     workspace.sweep(stage, len(refs), {r.part for r in due})
     started = time.monotonic()
-    finish = _Finish(workspace, stage, stage_key, len(refs), code_version(), max_error_rate)
+    finish = _Finish(workspace, stage, stage_key, tuple(r.key[:MARK] for r in refs), code_version(), max_error_rate)
     if due and dataflow.is_template(engine.beam_options):
         _run_beam(stage, due, finish.after(build), engine)
         return None
@@ -142,19 +150,36 @@ def run(
 
 @dataclass(frozen=True)
 class _Finish:
-    """The end of a stage: its manifest, and whether too many of its files ended as errors."""
+    """The end of a stage: its manifest, unless parts are not this run's, or too many of its files ended as errors."""
 
     workspace: Workspace
     stage: str
     key: str
-    parts: int
+    marks: tuple[str, ...]  # how the keys of the parts begin
     version: str
     max_error_rate: float
 
     def __call__(self) -> Manifest:
-        manifest = self.workspace.finish(self.stage, self.key, self.parts, self.version)
+        # A cluster goes on by itself when a worker dies, and what that one was writing still lies there.
+        self.workspace.sweep_temporary()
+        try:
+            return self.workspace.finish(self.stage, self.key, len(self.marks), self.version, self._check)
+        except FileNotFoundError as error:
+            raise StageError(f"stage {self.stage}: {error}, though it was made: {OTHER_JOB}") from None
+
+    def _check(self, manifest: Manifest) -> None:
+        for part, mark in zip(manifest.parts, self.marks, strict=True):
+            if not part.key.startswith(mark):
+                place, key = self.workspace.path(sidecar_path(self.stage, part.part)), part.key[:MARK]
+                raise StageError(
+                    f"stage {self.stage}: part {part.part} ({place}) has the key {key}.., wanted is {mark}..: {OTHER_JOB}"
+                )
+        for part, output in self.workspace.torn(manifest.parts):
+            raise StageError(
+                f"stage {self.stage}: part {part.part}: {self.workspace.path(output.path)} has not the {output.bytes} bytes that its "
+                f"sidecar tells: {OTHER_JOB}"
+            )
         _check_errors(self.workspace, manifest, self.max_error_rate)
-        return manifest
 
     def after(self, build: Build) -> Build:
         """Return the graph of `build` with the end of the stage in it, once all parts are published."""
@@ -238,7 +263,6 @@ def _check_errors(workspace: Workspace, manifest: Manifest, max_error_rate: floa
     total, errors = sum(c.files for c in counts), sum(c.files for c in counts if c.reason.startswith("error:"))
     if errors > max_error_rate * total:
         worst = max((c for c in counts if c.reason.startswith("error:")), key=lambda c: c.files)
-        workspace.remove(f"{STAGES[manifest.stage]}/manifest.json")
         raise StageError(
             f"stage {manifest.stage}: {errors} of {total} files ended as errors, above max_error_rate={max_error_rate}; "
             f"most are {worst.reason}. The rows are in {workspace.path('dropped/' + manifest.stage)}; fix the cause, or raise the rate."

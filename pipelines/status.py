@@ -1,9 +1,10 @@
 """How far a workspace is, from what is published in it: so it can be asked from anywhere, of a run on any runner."""
 
-from collections.abc import Iterator
+import statistics
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from starmill.core.dataset import STAGES, Workspace, sidecar_path
+from starmill.core.dataset import STAGES, Workspace
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,37 @@ def measure(workspace: Workspace, parts: int) -> Iterator[StageStatus]:
     """Yield the status of every stage, in order; `parts` are planned where ingest is not complete yet."""
     ingested = workspace.manifest("ingest")
     parts = len(ingested.parts) if ingested else parts
-    for stage, folder in STAGES.items():
-        names = {*workspace.files(folder)}
-        done = [k for k in range(parts) if sidecar_path(stage, k).rpartition("/")[2] in names]
+    for stage in STAGES:
+        published, left = look(workspace, stage, parts)
         is_complete = workspace.manifest(stage) is not None
-        left = None if is_complete else _seconds_left(workspace, stage, done, parts)
-        yield StageStatus(stage, len(done), parts, is_complete, left)
+        yield StageStatus(stage, published, parts, is_complete, None if is_complete else left)
+
+
+def look(workspace: Workspace, stage: str, parts: int) -> tuple[int, float | None]:
+    """Return how many of a stage's `parts` are published, and the seconds that the others take at their pace: from one listing."""
+    times = [when for part, when in workspace.published(stage).items() if part < parts]
+    return len(times), seconds_left([when for when in times if when is not None], parts - len(times))
+
+
+def seconds_left(times: Sequence[float], missing: int) -> float | None:
+    """Return what the `missing` parts take at the pace of those published at `times`; None where fewer than two are.
+
+    The pace is a median, so that a night in which nothing ran does not count. Of the newer half of the parts, for the workers may be
+    others by now; and of the time that an eighth of these took together, for many workers publish in bursts.
+    """
+    newer = sorted(times)[-max(16, len(times) // 2) :]
+    if len(newer) < 2:
+        return None
+    together = max(1, len(newer) // 8)
+    spans = [late - early for early, late in zip(newer, newer[together:], strict=False)]
+    return statistics.median(spans) / together * missing
+
+
+def to_go(seconds: float) -> str:
+    """Return the time left for a person."""
+    if seconds < 120:
+        return f"about {seconds:.0f} s to go"
+    return f"about {seconds / 60:.0f} min to go" if seconds < 7200 else f"about {seconds / 3600:,.1f} h to go"
 
 
 def lines(workspace: Workspace, parts: int) -> list[str]:
@@ -37,14 +63,6 @@ def lines(workspace: Workspace, parts: int) -> list[str]:
         if status.is_complete:
             line += ", complete"
         elif status.seconds_left is not None:
-            line += f", about {status.seconds_left:,.0f} s to go at the pace so far"
+            line += f", {to_go(status.seconds_left)} at the pace so far"
         told.append(line)
     return told
-
-
-def _seconds_left(workspace: Workspace, stage: str, done: list[int], parts: int) -> float | None:
-    """Return what the parts left take at the pace of those published, from the first to the last."""
-    times = [t for k in done if (t := workspace.storage.modified(sidecar_path(stage, k))) is not None]
-    if len(times) < 2:
-        return None
-    return (max(times) - min(times)) / (len(times) - 1) * (parts - len(done))

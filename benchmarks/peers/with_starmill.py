@@ -50,7 +50,7 @@ def signatures(sample: str, suffix: str = "", rounds: int = 3) -> dict[str, floa
 
 def parts(workspace: Workspace) -> int:
     """Count the parts of curated/."""
-    return sum(name.endswith(".parquet") for name in workspace.files("curated"))
+    return len(workspace.parts("curated"))
 
 
 def stage(workspace: Workspace) -> dict[str, float]:

@@ -4,11 +4,13 @@ import threading
 import uuid
 from pathlib import Path
 
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
-from starmill.core.dataset import Count, ParquetPart, Sidecar, Workspace, at_once, output, part_path
+from starmill.core.dataset import Count, Manifest, ParquetPart, Sidecar, Workspace, at_once, output, part_number, part_path
 
 SCHEMA = pa.schema([("path", pa.string()), ("n", pa.int64())])
 
@@ -87,6 +89,60 @@ def test_sweep_removes_what_is_not_of_this_run(workspace: Workspace) -> None:
     workspace.finish("ingest", "key", 3, "v")
     workspace.sweep("ingest", 2, due={1})
     assert workspace.files("files") == ["part-00000.json", "part-00000.parquet", "part-00001.parquet"]
+
+
+def test_sweep_asks_for_many_removals_at_once(tmp_path: Path) -> None:
+    together = threading.Barrier(4)
+
+    class Slow(LocalFileSystem):
+        """Removes parts four at a time, or raises."""
+
+        protocol = "slow"
+
+        def rm_file(self, path: str) -> None:
+            if "part-" in path:
+                together.wait(timeout=60)
+            super().rm_file(path)
+
+    fsspec.register_implementation("slow", Slow, clobber=True)
+    for part in range(4):
+        commit(Workspace(str(tmp_path)), part, "k")
+    workspace = Workspace(f"slow://{tmp_path}")
+    workspace.sweep("ingest", 4, due=range(4))
+    assert workspace.files("files") == [f"part-{k:05d}.parquet" for k in range(4)]
+    for part in range(4):
+        commit(Workspace(str(tmp_path)), part, "k")
+    workspace.sweep("ingest", 0, due=())
+    assert workspace.files("files") == []
+
+
+def test_a_manifest_that_is_refused_was_never_there(workspace: Workspace) -> None:
+    commit(workspace, 0, "k")
+
+    def refuse(manifest: Manifest) -> None:
+        assert manifest.parts[0].key == "k" and workspace.manifest("ingest") is None
+        raise ValueError("refused")
+
+    with pytest.raises(ValueError, match="refused"):
+        workspace.finish("ingest", "key", 1, "v", refuse)
+    assert workspace.manifest("ingest") is None
+
+
+def test_outputs_that_are_not_what_their_sidecar_says(workspace: Workspace) -> None:
+    sidecars = [commit(workspace, part, "k") for part in range(3)]
+    assert [*workspace.torn(sidecars)] == []
+    workspace.publish(part_path("files", 1), b"of another job")
+    workspace.remove(part_path("files", 2))
+    assert [(s.part, o.path) for s, o in workspace.torn(sidecars)] == [(k, part_path("files", k)) for k in (1, 2)]
+
+
+def test_parts_are_what_is_called_so(workspace: Workspace) -> None:
+    commit(workspace, 3, "k")
+    workspace.publish("files/.tmp-812-part-00003.parquet", b"half")
+    workspace.publish("files/part-of-something.parquet", b"")
+    assert workspace.parts("files") == [part_path("files", 3)] and workspace.parts("nowhere") == []
+    assert [*workspace.published("ingest")] == [3]
+    assert [part_number(n) for n in ("part-00007.json", "part-123456.docs.parquet", "manifest.json")] == [7, 123456, None]
 
 
 def test_temporary_files_of_a_killed_writer_go(tmp_path: Path) -> None:

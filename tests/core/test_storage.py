@@ -89,7 +89,9 @@ def test_two_workers_see_each_others_files(tmp_path: Path) -> None:
         assert two == one and one.names("d") == [] and not two.exists("d/x")
         one.write("d/x", b"1")
         assert two.names("d") == ["x"] and two.size("d/x") == 1
-        assert (written := two.modified("d/x")) is not None and abs(written - time.time()) < 60
+        [listed] = two.listing("d")
+        assert listed[:2] == ("x", 1) and listed.modified is not None and abs(listed.modified - time.time()) < 60
+        assert two.listing("nowhere") == []
         one.write("d/x", b"22")
         assert two.size("d/x") == 2 and two.read("d/x") == b"22"
         two.remove("d/x")
@@ -106,3 +108,14 @@ def test_a_file_opens_anywhere(tmp_path: Path) -> None:
             assert file.read(10) == DATA[1000:1010] and file.tell() == 1010
             file.seek(-5, 2)
             assert file.read() == DATA[-5:] and file.read(3) == b""
+
+
+def test_containers_that_number_their_processes_alike_write_apart(tmp_path: Path) -> None:
+    # A directory in the place of the file: the rename fails, and tells the name of what was to be renamed.
+    (tmp_path / "x").mkdir()
+    names = set()
+    for _ in range(2):
+        with pytest.raises(IsADirectoryError) as refusal:
+            Storage(str(tmp_path)).write("x", b"1")
+        names.add(refusal.value.filename)
+    assert len(names) == 2 and [p.name for p in tmp_path.iterdir()] == ["x"]

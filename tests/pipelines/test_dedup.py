@@ -277,3 +277,11 @@ def test_parts_of_different_runs_are_an_error(tmp_path):
 def test_a_part_that_was_not_curated_is_an_error(tmp_path):
     with pytest.raises(Exception, match=r"signatures/part-00003.parquet"):
         run(Workspace(str(tmp_path)), [PartRef(3, "key")])
+
+
+def test_what_a_killed_worker_was_writing_is_no_part(tmp_path):
+    workspace = Workspace(str(tmp_path))
+    fill(workspace, [[row("r", "/a.py", "x = 1\n" * 9)], [row("r", "/b.py", "y = 1\n" * 9)]])
+    sized = dedup.Dedup.sized(workspace, OPTIONS)
+    workspace.publish("curated/.tmp-812-part-00001.parquet", b"half")
+    assert dedup.Dedup.sized(workspace, OPTIONS) == sized

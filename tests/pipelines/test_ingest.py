@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -249,3 +250,18 @@ def test_a_reference_names_its_plan(dump: Path, tmp_path: Path) -> None:
     for ref, name in zip(refs, named, strict=True):
         assert (name.part, name.key) == (ref.part, ref.key)
         assert work(name) == IngestPart(direct, source)(ref)
+
+
+def test_a_job_that_was_left_behind_does_not_read_the_plan_of_the_next_run(dump: Path, tmp_path: Path) -> None:
+    source, workspace = Source(kind="folders", roots=(str(dump),), part_bytes=1), Workspace(str(tmp_path / "w"))
+    before = [PartRef(k, f"old-{k}", plan) for k, plan in enumerate(ingest.plan(source))]
+    work = Planned(workspace, IngestPart(workspace, source))
+    left_behind = work.publish(before)
+    now = [PartRef(k, f"new-{k}", plan) for k, plan in enumerate(ingest.plan(replace(source, exclude=("checkout",))))]
+    named = work.publish(now)
+    assert len(now) > 1 and before[0].plan != now[0].plan and before[1].plan != now[1].plan
+    with pytest.raises(FileNotFoundError):
+        work(left_behind[0])
+    assert workspace.sidecar("ingest", 0) is None
+    assert [workspace.read(r.plan).decode() for r in named] == [r.plan for r in now]
+    assert work.publish(now[1:]) == named[1:] and workspace.exists(named[0].plan), "what is not due stays"

@@ -1,5 +1,6 @@
 """Status: counted from published sidecars of planned parts; the time left follows from when they were published."""
 
+import itertools
 import os
 import uuid
 from pathlib import Path
@@ -38,6 +39,35 @@ def test_the_time_left_is_that_of_the_parts_so_far(tmp_path: Path) -> None:
     [ingest, *_] = status.measure(workspace, 7)
     assert ingest.seconds_left == pytest.approx(15 * 4)
     assert status.lines(workspace, 7)[0] == "ingest    3/7 parts, about 60 s to go at the pace so far"
+
+
+PAUSE = 12 * 3600.0
+
+
+@pytest.mark.parametrize(
+    ("gaps", "pace"),
+    [
+        ([10.0] * 30 + [PAUSE] + [10.0] * 10, 10),
+        ([10.0, 10.0, PAUSE, 10.0], 10),
+        (([10.0] * 30 + [PAUSE]) * 5 + [10.0] * 30, 10),  # every night
+        ([100.0] * 40 + [PAUSE] + [10.0] * 60, 10),  # by more workers since
+        (([0.0] * 9 + [60.0]) * 20, 6),  # ten workers in step
+    ],
+    ids=["a pause", "a pause early", "nights", "more workers", "bursts"],
+)
+def test_a_pause_is_not_a_pace(gaps: list[float], pace: float) -> None:
+    times = [*itertools.accumulate(gaps, initial=1e9)]
+    assert status.seconds_left(times[::-1], 100) == pytest.approx(100 * pace, rel=0.2)
+
+
+def test_nothing_tells_the_pace_of_one_part() -> None:
+    assert status.seconds_left([], 3) is None and status.seconds_left([5.0], 3) is None
+    assert status.seconds_left([5.0, 7.0], 0) == 0
+
+
+def test_times_are_told_in_the_unit_of_their_size() -> None:
+    told = [status.to_go(seconds) for seconds in (7, 119.4, 1200, 7199, 7200, 9e6)]
+    assert told == [f"about {t} to go" for t in ("7 s", "119 s", "20 min", "120 min", "2.0 h", "2,500.0 h")]
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
