@@ -14,7 +14,7 @@ WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 # The fastest installer, itself pinned.
 UV := 0.13.8
 
-.PHONY: help run test test-slow test-clusters check bench bench-dedup bench-train bench-gpu flink-up flink-run flink-status flink-down constraints setup clean
+.PHONY: help run test test-slow test-flink test-clusters check bench bench-dedup bench-train bench-gpu bench-flink flink-jars flink-up flink-run flink-status flink-down constraints setup clean
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -26,12 +26,15 @@ run: setup       ## mill real code, train on it, complete code, show the funnel
 	$(BIN)/starmill funnel
 
 test: setup check  ## lint, types and the test suite
-	$(BIN)/pytest -q -m 'not slow and not clusters'
+	$(BIN)/pytest -q -m 'not slow and not clusters and not flink'
 
 test-slow: setup ## the tests that take minutes: killed runs, wheels
 	$(BIN)/pytest -q -m slow
 
-test-clusters: setup ## the tests on a real Flink, MinIO, GCS server, Slurm, Kubernetes and a bare Debian: some are built for minutes once (CONTRIBUTING.md)
+test-flink: setup ## the main job on a real Flink of two TaskManagers: bytes as in the local run (Java, Maven; the first time builds jars, minutes)
+	$(BIN)/pytest -q -m flink
+
+test-clusters: setup ## the tests on a real Flink that is killed, MinIO, GCS server, Slurm, Kubernetes and a bare Debian: some are built for minutes once (CONTRIBUTING.md)
 	$(BIN)/pytest -q -m clusters
 
 check: setup     ## ruff and mypy
@@ -50,6 +53,12 @@ bench-train: setup  ## training throughput beside transformers and LitGPT
 
 bench-gpu: setup  ## tokens/s, MFU and memory of 1B and 3B on this machine's GPU, beside peers
 	$(BIN)/python benchmarks/gpu_train.py
+
+bench-flink: setup  ## a real Flink with one and two TaskManagers, once and four times the data: time, CPU, shuffle (ten minutes)
+	$(BIN)/python benchmarks/flink.py
+
+flink-jars: setup ## download and build what the four below need (minutes, once)
+	$(BIN)/python infra/flink/cluster.py jars
 
 flink-up: setup  ## a real Flink session cluster on this machine: TASKMANAGERS=2
 	$(BIN)/python infra/flink/cluster.py $(FLINK) --taskmanagers $(TASKMANAGERS) up

@@ -4,10 +4,13 @@ import fcntl
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from starmill.core.dataset import Workspace
 
@@ -35,7 +38,7 @@ def exclusive(workspace: Workspace) -> Iterator[None]:
 
 
 def stop_cleanly(workspace: Workspace) -> None:
-    """From now on SIGINT and SIGTERM end the worker processes, remove temporary files, and say how to go on."""
+    """From now on SIGINT, SIGTERM and SIGHUP end the worker processes, remove temporary files, and say how to go on."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         for pid in descendants(os.getpid()):
@@ -45,16 +48,62 @@ def stop_cleanly(workspace: Workspace) -> None:
                 continue
         workspace.sweep_temporary()
         name = signal.Signals(number).name
-        print(f"\nstopped by {name}; finished parts are kept: run the same command to continue", file=sys.stderr, flush=True)
+        with suppress(OSError):  # after SIGHUP there is no terminal
+            print(
+                f"\nstopped by {name}; finished parts are kept: run the same command to continue", file=sys.stderr, flush=True
+            )
         os._exit(128 + number)  # Beam's runner blocks the interpreter's own way out
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, *_ending()):
         signal.signal(number, stop)
 
 
 def stop_by_exception() -> None:
-    """From now on SIGTERM is what SIGINT is, a KeyboardInterrupt: for a runner elsewhere, whose job must be canceled first."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """From now on SIGTERM and SIGHUP are what SIGINT is, a KeyboardInterrupt: for a runner elsewhere, whose job must be canceled."""
+    for number in _ending():
+        signal.signal(number, signal.default_int_handler)
+
+
+def _ending() -> list[signal.Signals]:
+    hangup = [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else []  # nohup's work is to ignore it
+    return [signal.SIGTERM, *hangup]
+
+
+@dataclass
+class Held:
+    """Signals that came in a time when nothing may be interrupted."""
+
+    before: dict[int, Any] = field(default_factory=dict)
+    came: bool = False
+
+    def release(self) -> None:
+        """Let signals through again. Raises KeyboardInterrupt if one came."""
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+        self.before = {}
+        if self.came:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def held(holds: bool) -> Iterator[Held]:
+    """Hold the signals that end a run until `release` is called or the block is left; a second one gets through."""
+    state = Held()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if state.came:
+            raise KeyboardInterrupt
+        state.came = True
+        with suppress(OSError):
+            print("\nstops as soon as the job is handed in, and cancels it; once more to stop at once", file=sys.stderr)
+
+    if holds and threading.current_thread() is threading.main_thread():
+        state.before = {number: signal.signal(number, note) for number in (signal.SIGINT, *_ending())}
+    try:
+        yield state
+    finally:
+        for number, handler in state.before.items():
+            signal.signal(number, handler)
 
 
 def descendants(pid: int) -> list[int]:

@@ -8,7 +8,7 @@ from apache_beam.portability.api import beam_runner_api_pb2
 
 from starmill.core import recipe
 from starmill.core.dataset import STAGES, Manifest, Sidecar, Workspace
-from starmill.pipelines import dataflow, dedup, ingest, preview, tokenizer
+from starmill.pipelines import dataflow, dedup, flink, ingest, preview, tokenizer
 from starmill.pipelines.candidates import Candidates
 from starmill.pipelines.curate import Curate, CuratePart
 from starmill.pipelines.ingest import IngestPart, Planned, Source
@@ -122,6 +122,7 @@ def thresholds(options: Recipe, engine: Engine) -> list[str]:
     """Return what each threshold of dedup would remove, as lines of a table. Raises StageError before curate is complete."""
     workspace = Workspace(options.workspace)
     refs = [PartRef(p.part, "") for p in _complete(workspace, "curate", "dedup").parts]
+    engine = replace(engine, beam_options=flink.named(engine.beam_options, workspace.root, "dedup-dry-run"))
     try_out(lambda pipeline, due: preview.build(pipeline, workspace, due, options.minhash), refs, engine)
     return preview.table(workspace)
 

@@ -37,6 +37,7 @@ class Pool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
         given = {name: value for name, value in endpoints.items() if value}
         command = [sys.executable, "-m", "starmill.pipelines.worker", str(os.getpid())]
         self._workers.append(subprocess.Popen(command, env={**os.environ, **given}, stdin=subprocess.DEVNULL))
+        print(f"worker {request.worker_id} started, process {self._workers[-1].pid}", flush=True)
         return beam_fn_api_pb2.StartWorkerResponse()
 
     def StopWorker(

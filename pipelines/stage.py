@@ -11,14 +11,14 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import apache_beam as beam
 from apache_beam.metrics import MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-from apache_beam.runners.runner import PipelineResult
+from apache_beam.runners.runner import PipelineResult, PipelineState
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
 import starmill.core
@@ -26,7 +26,7 @@ import starmill.pipelines
 import starmill.transforms
 from starmill.core import recipe
 from starmill.core.dataset import Manifest, Workspace, at_once, sidecar_path
-from starmill.pipelines import dataflow, flink, worker
+from starmill.pipelines import dataflow, flink, interrupt, worker
 from starmill.pipelines.progress import say, watching
 from starmill.transforms.beam import PartRef, ProcessParts, references
 
@@ -126,6 +126,9 @@ def run(
     Raises StageError when a worker fails or when more than `max_error_rate` of the files ended as errors.
     """
     stage_key = key(stage, [r.key for r in refs])
+    engine = replace(engine, beam_options=flink.named(engine.beam_options, workspace.root, stage))
+    if waits := flink.make_room(engine.beam_options):  # before a look at what is there: a leftover job publishes parts
+        say(engine.quiet, f"{stage:<9} {waits}")
     done = at_once(lambda r: workspace.is_done(stage, r.part, r.key), refs)
     due = [ref for ref, is_done in zip(refs, done, strict=True) if not is_done]
     manifest = workspace.manifest(stage)
@@ -207,10 +210,11 @@ def _run_beam(stage: str, due: Sequence[PartRef], build: Build, engine: Engine) 
     pipeline = engine.pipeline(len(due))
     build(pipeline, due)
     try:
-        result = pipeline.run()
-        if dataflow.is_template(engine.beam_options):
-            return
-        state = _wait(stage, result, engine)
+        with interrupt.held(not engine.is_local) as signals:  # a job that is half handed in cannot be canceled
+            result = pipeline.run()
+            if dataflow.is_template(engine.beam_options):
+                return
+            state = _wait(stage, result, engine, signals)
     except Exception as error:
         raise StageError(f"stage {stage} failed: {_root_cause(error)}") from error
     if state not in (None, "DONE"):
@@ -218,20 +222,25 @@ def _run_beam(stage: str, due: Sequence[PartRef], build: Build, engine: Engine) 
     _tell(stage, result, engine)
 
 
-def _wait(stage: str, result: PipelineResult, engine: Engine) -> str | None:
+def _wait(stage: str, result: PipelineResult, engine: Engine, signals: interrupt.Held) -> str | None:
     try:
+        signals.release()
         state: str | None = result.wait_until_finish()
     except KeyboardInterrupt:
-        # A cluster would go on alone, and publish parts of this run among those of the next.
-        try:
-            result.cancel()
-            flink.cancel(engine.beam_options, str(getattr(result, "_job_id", "")))
-        except Exception as error:
-            raise StageError(
-                f"stage {stage} stopped, and its job could not be canceled: cancel it on the cluster ({error})"
-            ) from None
+        _cancel(stage, result, engine)
         raise
     return state
+
+
+def _cancel(stage: str, result: PipelineResult, engine: Engine) -> None:
+    # A cluster would go on alone, and publish parts of this run among those of the next.
+    try:
+        flink.cancel(engine.beam_options, lambda: PipelineState.is_terminal(result.state))
+        result.cancel()
+    except Exception as error:
+        raise StageError(
+            f"stage {stage} stopped, and its job could not be canceled: cancel it on the cluster ({error})"
+        ) from None
 
 
 def _tell(stage: str, result: PipelineResult, engine: Engine) -> None:

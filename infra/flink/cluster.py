@@ -1,4 +1,4 @@
-"""A real Flink session cluster on this machine's loopback, for Beam's Python jobs: up, run, status, down.
+"""A real Flink session cluster on this machine's loopback, for Beam's Python jobs: jars, up, run, status, down.
 
 Flink's PyPI distribution has no configuration and no start scripts, so its main classes are started here, with the memory that the
 shell scripts would have computed. The runner's jar lies in Flink's class path with parent-first loading: only then may a Python
@@ -16,8 +16,10 @@ import socket
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 import urllib.request
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -74,6 +76,25 @@ appender.console.layout.pattern = %d{HH:mm:ss,SSS} %-5p %c{1} - %m%n
 
 
 @dataclass(frozen=True)
+class Process:
+    """A process of the cluster: after a restart of the machine its id is another's, whose start is another too."""
+
+    pid: int
+    started: int  # in clock ticks since the machine's start
+
+    @classmethod
+    def of(cls, pid: int) -> "Process":
+        """Return a process that was just started."""
+        fields = _stat(pid)
+        return cls(pid, int(fields[19]) if fields else 0)
+
+    def is_alive(self) -> bool:
+        """Say whether it runs."""
+        fields = _stat(self.pid)
+        return fields[:1] not in ([], ["Z"]) and int(fields[19]) == self.started
+
+
+@dataclass(frozen=True)
 class Ports:
     """Where the cluster listens, all of it on loopback."""
 
@@ -86,7 +107,7 @@ class Ports:
 def main() -> int:
     """Run one command; return its exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["up", "run", "options", "status", "down"])
+    parser.add_argument("command", choices=["check", "jars", "up", "run", "options", "status", "down"])
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of run: what `starmill run` takes")
     parser.add_argument("--folder", type=Path, default=Path("runs/flink"), help="configuration, logs and process ids")
     parser.add_argument("--taskmanagers", type=int, default=2)
@@ -99,6 +120,10 @@ def main() -> int:
     try:
         if options.command == "up":
             up(folder, options.taskmanagers, Ports(options.rest_port, options.rpc_port, options.pool_port, options.job_port))
+        elif options.command == "check":
+            check()
+        elif options.command == "jars":
+            print(build_jars(), distribution(), sep="\n")
         elif options.command == "options":
             print(shlex.join(beam_options(folder)))
         elif options.command == "run":
@@ -119,7 +144,7 @@ def up(folder: Path, taskmanagers: int, ports: Ports) -> None:
 
     Raises RuntimeError. After a crash it starts what crashed: the rest stays, and a waiting job goes on.
     """
-    running = {name: pid for name, pid in _processes(folder).items() if _alive(pid)}
+    running = {name: process for name, process in _processes(folder).items() if process.is_alive()}
     if running:
         state = _state(folder)
         if len(running) == len(state["processes"]):
@@ -148,17 +173,20 @@ def up(folder: Path, taskmanagers: int, ports: Ports) -> None:
         + [f"--flink-master=127.0.0.1:{ports.rest}", f"--artifacts-dir={folder / 'tmp'}"]
         + [f"--{name}-port={port}" for name, port in served.items()],
     }
-    processes = {n: running.get(n) or _start(command, folder / "log" / f"{n}.log") for n, command in commands.items()}
-    (folder / "cluster.json").write_text(
-        json.dumps({"ports": asdict(ports), "taskmanagers": taskmanagers, "processes": processes}, indent=1)
-    )
+    processes = dict(running)
     try:
+        for name, command in commands.items():
+            if name not in processes:
+                processes[name] = _start(command, folder / "log" / f"{name}.log")
+                _record(folder, ports, taskmanagers, processes)  # at once: `down` must find it, whatever happens here
         _wait_until_up(folder, ports, taskmanagers, processes)
         _run(
             [sys.executable, "-m", "starmill.pipelines.cli", "pool", "--check", "--address", f"127.0.0.1:{ports.pool}"], "pool"
         )
-    except RuntimeError:
-        if not running:
+    except BaseException:  # Ctrl-C too
+        if running:
+            _end(process for name, process in processes.items() if name not in running)
+        else:
             down(folder)
         raise
     print("\n".join(status(folder)))
@@ -182,7 +210,7 @@ def beam_options(folder: Path) -> list[str]:
 def status(folder: Path) -> list[str]:
     """Return lines on the cluster: its processes and jobs. Raises RuntimeError when none was started."""
     state = _state(folder)
-    lines = [f"{name:<14} pid {pid:<8} {'up' if _alive(pid) else 'down'}" for name, pid in state["processes"].items()]
+    lines = [f"{name:<14} pid {p.pid:<8} {'up' if p.is_alive() else 'down'}" for name, p in _processes(folder).items()]
     try:
         overview, jobs = (_get(state["ports"]["rest"], path) for path in ("overview", "jobs/overview"))
     except OSError as error:
@@ -194,16 +222,29 @@ def status(folder: Path) -> list[str]:
 
 def down(folder: Path) -> None:
     """End all processes of the cluster."""
-    processes = [pid for pid in _processes(folder).values() if _alive(pid)]
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        for pid in filter(_alive, processes):
-            os.kill(pid, number)
-        deadline = time.monotonic() + 10
-        while any(map(_alive, processes)) and time.monotonic() < deadline:
-            time.sleep(0.1)
+    ended = _end(_processes(folder).values())
     shutil.rmtree(folder / "tmp", ignore_errors=True)
     (folder / "cluster.json").unlink(missing_ok=True)
-    print(f"{len(processes)} processes ended")
+    print(f"{ended} processes ended")
+
+
+def _end(processes: Iterable[Process]) -> int:
+    alive = [process for process in processes if process.is_alive()]
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        left = [process for process in alive if process.is_alive()]
+        for process in left:
+            os.kill(process.pid, number)
+        deadline = time.monotonic() + 10
+        while any(process.is_alive() for process in left) and time.monotonic() < deadline:
+            time.sleep(0.1)
+    return len(alive)
+
+
+def check() -> None:
+    """Raise RuntimeError where a program is missing that this machine's cluster needs."""
+    _java()
+    if not (_jars() / RUNNER).exists():
+        _maven()
 
 
 def distribution() -> Path:
@@ -212,34 +253,42 @@ def distribution() -> Path:
     place = CACHE / f"flink-{version}"
     if not (place / "lib").exists():
         print(f"downloading Flink {version} (230 MB) into {CACHE}", flush=True)
-        packed = CACHE / f"download-{os.getpid()}"
+        CACHE.mkdir(parents=True, exist_ok=True)
         pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "--no-build-isolation"]
-        _run([*pip, "-d", str(packed), f"apache-flink-libraries=={version}"], "pip")
-        [archive] = packed.glob("*.tar.gz")
-        with tarfile.open(archive) as tar:
-            tar.extractall(packed, filter="data")
-        [found] = packed.glob("*/deps")
-        found.rename(place)
-        shutil.rmtree(packed)
+        with tempfile.TemporaryDirectory(dir=CACHE, prefix="download-") as packed:
+            _run([*pip, "-d", packed, f"apache-flink-libraries=={version}"], "pip")
+            [archive] = Path(packed).glob("*.tar.gz")
+            with tarfile.open(archive) as tar:
+                tar.extractall(packed, filter="data")
+            [found] = Path(packed).glob("*/deps")
+            found.rename(place)
     return place
 
 
 def build_jars() -> Path:
     """Return the folder of the job server's and the runner's jar, built by Maven when pom.xml has changed. Raises RuntimeError."""
-    place = CACHE / f"beam-{_property('beam.version')}-flink-{_property('flink.version')}"
+    place = _jars()
     if not (place / RUNNER).exists():
-        maven = shutil.which("mvn")
-        if maven is None:
-            raise RuntimeError("Maven is missing; install it (Debian: apt-get install maven), then run this again")
+        maven = _maven()
         _java()
         print(f"building the jars of Beam's Flink runner into {place} (minutes, once)", flush=True)
-        output = CACHE / f"build-{os.getpid()}"
-        _run([maven, "-B", "-q", "-f", str(HERE / "pom.xml"), f"-Doutput={output}", "package"], "Maven")
         place.mkdir(parents=True, exist_ok=True)
-        for jar in (JOB_SERVER, RUNNER):  # the one that is looked for last
-            os.replace(output / jar, place / jar)
-        shutil.rmtree(output)
+        with tempfile.TemporaryDirectory(dir=CACHE, prefix="build-") as output:
+            _run([maven, "-B", "-q", "-f", str(HERE / "pom.xml"), f"-Doutput={output}", "package"], "Maven")
+            for jar in (JOB_SERVER, RUNNER):  # the one that is looked for last
+                os.replace(Path(output) / jar, place / jar)
     return place
+
+
+def _jars() -> Path:
+    return CACHE / f"beam-{_property('beam.version')}-flink-{_property('flink.version')}"
+
+
+def _maven() -> str:
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise RuntimeError("Maven is missing; install it (Debian: apt-get install maven), then run this again")
+    return maven
 
 
 def _java() -> str:
@@ -267,25 +316,19 @@ def _run(command: list[str], what: str) -> None:
         raise RuntimeError(f"{what} failed: {(done.stdout + done.stderr).strip()[-1500:]}")
 
 
-def _start(command: list[str], log: Path) -> int:
+def _start(command: list[str], log: Path) -> Process:
     # The venv's folder first: whatever looks for `python` finds this one.
     path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
     with open(log, "ab") as file:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=file,
-            env={**os.environ, "PATH": path},
-            start_new_session=True,
-        ).pid
+        streams = {"stdin": subprocess.DEVNULL, "stdout": file, "stderr": file}
+        return Process.of(subprocess.Popen(command, **streams, env={**os.environ, "PATH": path}, start_new_session=True).pid)
 
 
-def _wait_until_up(folder: Path, ports: Ports, taskmanagers: int, processes: dict[str, int]) -> None:
+def _wait_until_up(folder: Path, ports: Ports, taskmanagers: int, processes: dict[str, Process]) -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        for name, pid in processes.items():
-            if not _alive(pid):
+        for name, process in processes.items():
+            if not process.is_alive():
                 log = folder / "log" / f"{name}.log"
                 raise RuntimeError(f"{name} ended at once; the end of {log}:\n{log.read_text(errors='replace')[-1500:]}")
         try:
@@ -313,19 +356,26 @@ def _state(folder: Path) -> dict:
     return values
 
 
-def _processes(folder: Path) -> dict[str, int]:
+def _record(folder: Path, ports: Ports, taskmanagers: int, processes: dict[str, Process]) -> None:
+    values = {name: asdict(process) for name, process in processes.items()}
+    text = json.dumps({"ports": asdict(ports), "taskmanagers": taskmanagers, "processes": values}, indent=1)
+    (folder / "cluster.json.new").write_text(text)
+    (folder / "cluster.json.new").replace(folder / "cluster.json")
+
+
+def _processes(folder: Path) -> dict[str, Process]:
     try:
-        return dict(_state(folder)["processes"])
+        return {name: Process(**values) for name, values in _state(folder)["processes"].items()}
     except RuntimeError:
         return {}
 
 
-def _alive(pid: int) -> bool:
+def _stat(pid: int) -> list[str]:
+    """Return the fields of /proc/<pid>/stat after the name, the state first; none of a process that is gone."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
+        return []
 
 
 if __name__ == "__main__":

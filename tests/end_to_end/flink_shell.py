@@ -38,7 +38,8 @@ class Shell:
 
     def processes(self) -> dict[str, int]:
         """Names and ids of the cluster's processes, dead or alive."""
-        return json.loads((self.home / "flink" / "cluster.json").read_text())["processes"]
+        found = json.loads((self.home / "flink" / "cluster.json").read_text())["processes"]
+        return {name: process["pid"] for name, process in found.items()}
 
     def jobs(self) -> set[str]:
         """States of all jobs that Flink knows."""

@@ -1,6 +1,9 @@
 """The small tree on a real Flink session cluster, by the commands of docs/flink.md: every dataset has the local run's digest."""
 
+import re
+import shlex
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,14 +15,27 @@ from pages import ROOT, commands
 
 from starmill.core.dataset import STAGES, Workspace
 
-pytestmark = [pytest.mark.clusters, pytest.mark.timeout(1800)]  # the first run builds jars
+pytestmark = [pytest.mark.flink, pytest.mark.timeout(1800)]  # the first run builds jars
+UP, RUN, STATUS, DOWN, OWN = commands(ROOT / "docs" / "flink.md")
 
 
 @pytest.fixture(scope="module")
 def shell(milled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     shell = Shell(tmp_path_factory.mktemp("home"), milled)
+    started = shell(UP).stdout
+    assert started.count("taskmanager-") == 2 and "2 of 2 slots free" in started
+    # Licences are looked up in the local run's cache: tests/end_to_end/test_dump_to_shards.py has what finds them.
+    shutil.copytree(milled / "work" / "cache", shell.home / "made" / "cache")
     yield shell
-    shell("make flink-down")
+    shell(DOWN)
+    assert "make flink-up" in shell(STATUS, check=False).stderr
+    assert not running(str(shell.home / "flink"))
+
+
+@pytest.fixture(scope="module")
+def ran(shell: Shell) -> "subprocess.CompletedProcess[str]":
+    """The main job, once."""
+    return shell(RUN)
 
 
 def digests(workspace: Path) -> dict[str, str | None]:
@@ -27,46 +43,101 @@ def digests(workspace: Path) -> dict[str, str | None]:
     return {stage: manifest.digest if manifest else None for stage, manifest in manifests.items()}
 
 
-def test_the_commands_of_the_page(shell: Shell, milled: Path) -> None:
-    up, run, status, down, own = commands(ROOT / "docs" / "flink.md")
-    started = shell(up).stdout
-    assert started.count("taskmanager-") == 2 and "2 of 2 slots free" in started
-    shell(run)
+def test_the_bytes_are_the_local_runs(shell: Shell, milled: Path, ran: "subprocess.CompletedProcess[str]") -> None:
     assert digests(shell.home / "made") == digests(milled / "work")
     for folder in STAGES.values():
-        local = {p.name: p.read_bytes() for p in (milled / "work" / folder).glob("*.parquet")}
-        assert local and {p.name: p.read_bytes() for p in (shell.home / "made" / folder).glob("*.parquet")} == local
-    assert shell(status).stdout.count("FINISHED") >= len(STAGES)
-    again = shell(up, check=False)
+        local = {p.name: p.read_bytes() for p in (milled / "work" / folder).glob("part-*") if p.suffix != ".json"}
+        assert (
+            local
+            and {p.name: p.read_bytes() for p in (shell.home / "made" / folder).glob("part-*") if p.name in local} == local
+        )
+
+
+def test_progress_and_counters_arrive(shell: Shell, milled: Path, ran: "subprocess.CompletedProcess[str]") -> None:
+    for stage in STAGES:
+        manifest = Workspace(str(milled / "work")).manifest(stage)
+        assert manifest
+        parts = len(manifest.parts)
+        assert re.search(rf"^{stage} +{parts}/{parts} parts, \d+ s$", ran.stderr, re.MULTILINE), ran.stderr
+    assert re.search(r"^dedup +shuffled [\d.,]+ MB, [1-9][\d,]* bytes a file; resolved in", ran.stderr, re.MULTILINE)
+
+
+def test_each_stage_is_one_job_and_workers_are_reused(shell: Shell, ran: "subprocess.CompletedProcess[str]") -> None:
+    jobs = shell.get("jobs/overview")["jobs"]
+    assert [re.sub(r"-[0-9a-f]{16}$", "", job["name"]) for job in sorted(jobs, key=lambda job: job["start-time"])] == [
+        f"starmill-{stage}" for stage in STAGES
+    ]
+    assert shell(STATUS).stdout.count("FINISHED") == len(STAGES)
+    # One to see whether the pool works, of `flink-up` and of the run, then one a TaskManager for each of the five jobs at most.
+    started = (shell.home / "flink" / "log" / "pool.log").read_text().count("started, process")
+    assert started <= 2 + 2 * len(STAGES)
+
+
+def test_one_cluster_a_folder(shell: Shell) -> None:
+    again = shell(UP, check=False)
     assert again.returncode and "is up already" in again.stderr
 
+
+def test_a_job_server_of_its_own(shell: Shell, milled: Path) -> None:
     jar, *_ = Path(CACHE).glob("starmill/flink/beam-*-flink-*/*-job-server.jar")
     shutil.copy(jar, shell.home / "job-server.jar")
-    shell(own.replace("starmill run", "starmill ingest"))  # a job server of its own for each stage: one stage shows it
+    shell(OWN.replace("starmill run", "starmill ingest"))  # started and stopped for each stage: one shows it
     assert digests(shell.home / "on-flink")["ingest"] == digests(milled / "work")["ingest"]
-
-    stopped_by_signal(shell, own)
-    pool = own.replace(":50000", ":1")
-    refused = shell(pool, check=False)
+    refused = shell(OWN.replace(":50000", ":1"), check=False)
     assert refused.returncode == 1 and "no worker pool answers at 127.0.0.1:1" in refused.stderr
 
-    shell(down)
-    assert "make flink-up" in shell(status, check=False).stderr
-    assert not running(str(shell.home / "flink"))
 
-
-def stopped_by_signal(shell: Shell, own: str) -> None:
-    """A run that is ended takes its job along."""
-    options = own.partition(" -- ")[2].replace(":8081", f":{shell.ports['rest']}").replace(":50000", f":{shell.ports['pool']}")
-    command = ["starmill", "run", "recipe.yaml", "--workspace", "stopped", "--", *options.split()]
-    run = subprocess.Popen(command, cwd=shell.home, env=shell.environment, stderr=subprocess.PIPE, text=True)
-    while "RUNNING" not in shell.jobs():
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_run_that_is_ended_takes_its_job_along(shell: Shell, number: signal.Signals) -> None:
+    before = shell.get("jobs/overview")["jobs"]
+    run = start(shell, number.name)
+    while not [job for job in unfinished(shell) if job["state"] == "RUNNING"]:
         assert run.poll() is None
-        time.sleep(0.2)
-    run.terminate()
+        time.sleep(0.05)
+    run.send_signal(number)
     _, errors = run.communicate(timeout=120)
     assert run.returncode == 130 and "run the same command to continue" in errors
-    deadline = time.monotonic() + 60
-    while {"RUNNING", "CANCELLING"} & shell.jobs() and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert "CANCELED" in shell.jobs() and "RUNNING" not in shell.jobs()
+    last_is_canceled(shell, len(before) + 1)
+
+
+def test_ctrl_c_while_the_job_is_handed_in(shell: Shell) -> None:
+    before = shell.get("jobs/overview")["jobs"]
+    run = start(shell, "early")
+    assert run.stderr
+    while "0/" not in run.stderr.readline():  # the progress of a stage starts before its job does
+        assert run.poll() is None
+    time.sleep(0.2)
+    run.send_signal(signal.SIGINT)
+    _, errors = run.communicate(timeout=120)
+    assert run.returncode == 130 and "stops as soon as the job is handed in" in errors
+    last_is_canceled(shell, len(before) + 1)
+
+
+def test_the_job_of_a_killed_driver_makes_room(shell: Shell) -> None:
+    before = shell.get("jobs/overview")["jobs"]
+    run = start(shell, "killed")
+    while not [job for job in unfinished(shell) if job["state"] == "RUNNING"]:
+        assert run.poll() is None
+        time.sleep(0.05)
+    run.kill()
+    run.communicate()
+    again = start(shell, "killed", "ingest")
+    _, errors = again.communicate(timeout=120)
+    assert again.returncode == 0, errors
+    first, second = sorted(shell.get("jobs/overview")["jobs"], key=lambda job: job["start-time"])[len(before) :]
+    assert first["name"] == second["name"] and first["end-time"] <= second["start-time"] and second["state"] == "FINISHED"
+
+
+def start(shell: Shell, workspace: str, what: str = "run") -> "subprocess.Popen[str]":
+    options = shlex.split(shell(f"python {ROOT}/infra/flink/cluster.py --folder {shell.home}/flink options").stdout)
+    command = ["env", "--default-signal=HUP", "starmill", what, "recipe.yaml", "--workspace", workspace, "--", *options]
+    return subprocess.Popen(command, cwd=shell.home, env=shell.environment, stderr=subprocess.PIPE, text=True)
+
+
+def unfinished(shell: Shell) -> list[dict]:
+    return [job for job in shell.get("jobs/overview")["jobs"] if job["end-time"] < 0]
+
+
+def last_is_canceled(shell: Shell, jobs: int) -> None:
+    found = sorted(shell.get("jobs/overview")["jobs"], key=lambda job: job["start-time"])
+    assert len(found) == jobs and found[-1]["state"] == "CANCELED", found

@@ -1,89 +1,184 @@
 """Whatever dies on a Flink cluster, by SIGKILL in the middle of a stage, the run ends by itself or is started again: same bytes.
 
 Twenty kills: a TaskManager, a Python worker, the JobManager and the driver, in each stage. What died of the cluster is started
-again by `make flink-up`, as a supervisor would.
+again by `make flink-up`, as a supervisor would. The middle of a stage is when some of its parts are published and others are not; of
+dedup, which publishes all of them in its last step, when half of its Flink vertices are done. The workers run in short steps until
+then and stand still at the kill, so that it holds.
 """
 
+import itertools
+import json
 import os
 import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from flink_shell import Shell, running
 from pages import ROOT
-from small_tree import starmill
+from plain_tree import tree
+from small_tree import RECIPE, TASK, starmill
 
-from starmill.core import seeds
-from starmill.core.dataset import STAGES
+from starmill.core.dataset import STAGES, Workspace
+from starmill.pipelines.interrupt import descendants
 
 pytestmark = [pytest.mark.clusters, pytest.mark.timeout(1800)]
 UP = "make flink-up TASKMANAGERS=2"
 VICTIMS = ("taskmanager", "worker", "jobmanager", "driver")
+PARTS = 10
+CACHE_SECONDS = 3  # that a worker without work lives
 
 
 @pytest.fixture(scope="module")
-def shell(milled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    shell = Shell(tmp_path_factory.mktemp("home"), milled)
-    shell(UP)
-    pool = shell.processes()["pool"]
-    yield shell
-    shell("make flink-down")
-    deadline = time.monotonic() + 30
-    while (left := running(str(shell.home)) | running(f"starmill.pipelines.worker {pool}")) and time.monotonic() < deadline:
-        time.sleep(0.5)
-    assert not left, left
+def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tree of ten parts and its recipe."""
+    place = tmp_path_factory.mktemp("code")
+    tree(place / "tree", PARTS, 12)
+    (place / "benchmark.jsonl").write_text(json.dumps(TASK) + "\n")
+    values = {"workspace": place / "work", "tree": place / "tree", "benchmark": place / "benchmark.jsonl"}
+    (place / "recipe.yaml").write_text(RECIPE.format(**values))
+    return place
 
 
 @pytest.fixture(scope="module")
-def before(milled: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def before(code: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """For each stage, a workspace where all stages before it are done."""
     place, found = tmp_path_factory.mktemp("before"), {}
     for stage in STAGES:
         found[stage] = place / stage
-        starmill(stage, "recipe.yaml", "--workspace", str(place / "now"), "--workers", "1", cwd=milled)
+        starmill(stage, "recipe.yaml", "--workspace", str(place / "now"), "--workers", "1", cwd=code)
         shutil.copytree(place / "now", place / f"{stage}-done")
     for earlier, stage in zip([None, *STAGES], STAGES, strict=False):
         if earlier is not None:
             shutil.copytree(place / f"{earlier}-done", found[stage])
+    manifest = Workspace(str(place / "now")).manifest("ingest")
+    assert manifest and len(manifest.parts) == PARTS
     return found
 
 
+@pytest.fixture(scope="module")
+def shell(code: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    shell = Shell(tmp_path_factory.mktemp("home"), code)
+    shell(UP)
+    yield shell
+    shell("make flink-down")
+    assert not running(str(shell.home))
+
+
 def files(workspace: Path) -> dict[str, bytes]:
-    """All files but the note of how long stages took."""
+    """All files, temporary ones too, but the note of how long stages took."""
     found = {str(p.relative_to(workspace)): p for p in workspace.rglob("*") if p.is_file()}
     return {name: p.read_bytes() for name, p in found.items() if name != "timings.json"}
 
 
 @pytest.mark.parametrize("victim", VICTIMS)
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_kill(shell: Shell, milled: Path, before: dict[str, Path], stage: str, victim: str) -> None:
+def test_a_kill(shell: Shell, before: dict[str, Path], stage: str, victim: str, request: pytest.FixtureRequest) -> None:
     workspace = shell.home / f"{stage}-{victim}"
     if before[stage].exists():
         shutil.copytree(before[stage], workspace)
     options = shlex.split(shell(f"python {ROOT}/infra/flink/cluster.py --folder {shell.home}/flink options").stdout)
+    options = [o for o in options if "environment_cache" not in o] + [f"--environment_cache_millis={CACHE_SECONDS * 1000}"]
     command = ["starmill", stage, "recipe.yaml", "--workspace", str(workspace), "--", *options]
     jobs = {job["jid"] for job in shell.get("jobs/overview")["jobs"]}
     driver = start(shell, command)
-    while not any(job["jid"] not in jobs and job["state"] == "RUNNING" for job in shell.get("jobs/overview")["jobs"]):
-        assert driver.poll() is None, driver.communicate()
-        time.sleep(0.05)
-    time.sleep(seeds.uint64(0, "kill", stage, victim) % 2000 / 1000)
-    assert driver.poll() is None, "the stage was over before the kill"
+    request.addfinalizer(lambda: (driver.kill(), driver.wait(), proceed(shell)))
+    job = stand_still_in_the_middle(shell, driver, jobs, workspace, stage)
+    children = descendants(driver.pid)
     kill(shell, driver, victim)
+    proceed(shell)
     if victim in ("taskmanager", "jobmanager"):
         shell(UP)
-    for _ in range(3):
-        _, errors = driver.communicate(timeout=600)
-        if driver.returncode == 0:
+    _, errors = driver.communicate(timeout=600)
+    for _ in range(3 * (driver.returncode != 0)):
+        done = starmill(*command[1:], cwd=shell.home, check=False)
+        if done.returncode == 0:
             break
-        driver = start(shell, command)
-    assert driver.returncode == 0, errors
+        errors = done.stderr
+    else:
+        assert driver.returncode == 0, errors
     assert files(workspace) == files(before["ingest"].parent / f"{stage}-done")
+    nothing_is_left(shell, children)
+    if victim == "driver":  # its job was over before the next one's began
+        mine = [j for j in shell.get("jobs/overview")["jobs"] if j["name"] == job]
+        mine.sort(key=lambda j: j["start-time"])
+        assert all(a["end-time"] <= b["start-time"] for a, b in itertools.pairwise(mine)), mine
+
+
+def test_an_interrupted_start_leaves_nothing(tmp_path: Path, code: Path) -> None:
+    shell = Shell(tmp_path, code)
+    arguments = shlex.split(shell.environment["FLINK"])
+    command = [sys.executable, f"{ROOT}/infra/flink/cluster.py", *arguments, "up"]
+    up = subprocess.Popen(command, env=shell.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not (tmp_path / "flink" / "cluster.json").exists() or len(shell.processes()) < 3:
+        assert up.poll() is None, up.communicate()
+        time.sleep(0.01)
+    up.send_signal(signal.SIGINT)
+    up.communicate(timeout=60)
+    assert up.returncode and not running(str(tmp_path)) and not (tmp_path / "flink" / "cluster.json").exists()
+
+
+def stand_still_in_the_middle(
+    shell: Shell, driver: "subprocess.Popen[str]", earlier: set[str], workspace: Path, stage: str
+) -> str:
+    """Let the workers run in steps until the stage is half done, and leave them stopped; return the job's name."""
+    while not (found := [j for j in shell.get("jobs/overview")["jobs"] if j["jid"] not in earlier]):
+        assert driver.poll() is None, driver.communicate()
+        time.sleep(0.05)
+    [job], done, published = found, False, 0
+    while not (done if stage == "dedup" else published):
+        assert driver.poll() is None, driver.communicate()
+        proceed(shell)
+        if stage == "dedup":
+            vertices = shell.get(f"jobs/{job['jid']}")["vertices"]
+            done = 0 < len(vertices) <= 2 * sum(v["status"] == "FINISHED" for v in vertices)
+        else:
+            time.sleep(0.02)
+        signal_workers(shell, signal.SIGSTOP)
+        published = len([*(workspace / STAGES[stage]).glob("part-*.json")])
+        assert published < PARTS, "the stage was over before the kill"
+    assert shell.get(f"jobs/{job['jid']}")["state"] == "RUNNING"
+    return job["name"]
+
+
+def workers(shell: Shell) -> list[int]:
+    """Processes of the pool's workers."""
+    tasks = Path(f"/proc/{shell.processes()['pool']}/task").glob("*/children")
+    found = [int(pid) for task in tasks for pid in task.read_text().split()]
+    return [pid for pid in found if "starmill.pipelines.worker" in running_command(pid)]
+
+
+def running_command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()  # empty of a zombie
+    except OSError:
+        return ""
+
+
+def signal_workers(shell: Shell, number: signal.Signals) -> None:
+    for pid in workers(shell):
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def proceed(shell: Shell) -> None:
+    signal_workers(shell, signal.SIGCONT)
+
+
+def nothing_is_left(shell: Shell, children: list[int]) -> None:
+    """With the cluster still up: no job runs, no worker outlives its time without work, no child its driver."""
+    states = shell.jobs()
+    assert states <= {"FINISHED", "CANCELED", "FAILED"}, states
+    deadline = time.monotonic() + CACHE_SECONDS + 60
+    while (left := workers(shell)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not left and not [pid for pid in children if running_command(pid)]
 
 
 def start(shell: Shell, command: list[str]) -> "subprocess.Popen[str]":
@@ -97,11 +192,7 @@ def kill(shell: Shell, driver: "subprocess.Popen[str]", victim: str) -> None:
         driver.kill()
         return
     if victim == "worker":
-        workers: dict[int, str] = {}
-        while not workers:
-            workers = running(f"starmill.pipelines.worker {shell.processes()['pool']}")
-            assert driver.poll() is None, "no worker was ever seen"
-        os.kill(min(workers), signal.SIGKILL)
+        os.kill(workers(shell)[0], signal.SIGKILL)
         return
     pid = shell.processes()[{"taskmanager": "taskmanager-0"}.get(victim, victim)]
     os.kill(pid, signal.SIGKILL)

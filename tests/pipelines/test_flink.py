@@ -2,16 +2,19 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
-from starmill.pipelines.flink import ClusterError, check
+from starmill.pipelines.flink import ClusterError, cancel, check, make_room, named
 from starmill.pipelines.pool import start
 
 EXTERNAL = ("--runner=FlinkRunner", "--environment_type=EXTERNAL")
@@ -32,27 +35,99 @@ def test_no_flink() -> None:
         check(("--runner=FlinkRunner", f"--flink_master=127.0.0.1:{free_port()}"))
 
 
+class JobManager(BaseHTTPRequestHandler):
+    """What a JobManager with some slots and jobs answers; `patched` is what it was asked to cancel."""
+
+    slots, free = 2, 2
+    jobs: ClassVar[list[dict[str, object]]] = []
+    patched: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        said = {"taskmanagers": self.slots, "slots-total": self.slots, "slots-available": self.free, "flink-version": "1.19.3"}
+        self.answer({"jobs": self.jobs} if self.path == "/jobs/overview" else said)
+
+    def do_PATCH(self) -> None:
+        self.patched.append(self.path)
+        for job in self.jobs:
+            if f"/jobs/{job['jid']}?" in self.path:
+                job["end-time"] = 1
+        self.answer({})
+
+    def answer(self, value: object) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(value).encode())
+
+
+@pytest.fixture
+def jobmanager() -> Iterator[tuple[type[JobManager], str]]:
+    handler = type("Handler", (JobManager,), {"jobs": [], "patched": []})
+    server = HTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield handler, f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
 @pytest.mark.parametrize(
     ("slots", "message"), [(0, "has no TaskManager"), (1, "slots for 1 and the job wants --parallelism=2")]
 )
-def test_a_flink_that_lacks_task_managers(slots: int, message: str) -> None:
-    class Overview(BaseHTTPRequestHandler):
-        """What /overview of a JobManager answers before a TaskManager registers."""
+def test_a_flink_that_lacks_task_managers(jobmanager: tuple[type[JobManager], str], slots: int, message: str) -> None:
+    handler, address = jobmanager
+    handler.slots = slots
+    with pytest.raises(ClusterError, match=message):
+        check(("--runner=FlinkRunner", f"--flink_master=http://{address}", "--parallelism=2"))
 
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            said = {"taskmanagers": slots, "slots-total": slots, "slots-available": slots, "flink-version": "1.19.3"}
-            self.wfile.write(json.dumps(said).encode())
 
-    server = HTTPServer(("127.0.0.1", 0), Overview)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        with pytest.raises(ClusterError, match=message):
-            check(("--runner=FlinkRunner", f"--flink_master=http://127.0.0.1:{server.server_port}", "--parallelism=2"))
-    finally:
-        server.shutdown()
-        server.server_close()
+def job(number: str, name: str, ended: int = -1) -> dict[str, object]:
+    return {"jid": number, "name": name, "end-time": ended}
+
+
+def test_a_job_has_the_name_of_its_workspace_and_stage() -> None:
+    given = ("--flink_master=here:1", "--job_name=mine")
+    names = {named(given, place, stage)[-1] for place in ("/a", "/b") for stage in ("ingest", "dedup")}
+    assert len(names) == 4 and all(re.fullmatch(r"--job_name=mine-(ingest|dedup)-[0-9a-f]{16}", name) for name in names)
+    assert named(given[:1], "/a", "ingest")[-1].startswith("--job_name=starmill-ingest-")
+    assert named(("--runner=DataflowRunner", "--job_name=mine"), "/a", "ingest") == (
+        "--runner=DataflowRunner",
+        "--job_name=mine",
+    )
+
+
+def test_only_what_is_left_of_this_very_job_is_canceled(jobmanager: tuple[type[JobManager], str]) -> None:
+    handler, address = jobmanager
+    options = named((f"--flink_master={address}", "--job_name=mine", "--parallelism=2"), "/a", "ingest")
+    name = options[-1].partition("=")[2]
+    handler.jobs += [job("1", name), job("2", name, ended=5), job("3", "mine"), job("4", f"{name}-more"), job("5", name[:-1])]
+    assert make_room(options) is None
+    assert handler.patched == ["/jobs/1?mode=cancel"]
+
+
+def test_who_has_the_slots_is_said(jobmanager: tuple[type[JobManager], str]) -> None:
+    handler, address = jobmanager
+    handler.free = 1
+    handler.jobs.append(job("1", "someone-elses"))
+    said = make_room(named((f"--flink_master={address}", "--parallelism=2"), "/a", "ingest"), seconds=0)
+    assert said and "1 of the 2 slots" in said and said.endswith("someone-elses") and handler.patched == []
+
+
+def test_a_job_that_is_not_there_yet_is_waited_for(jobmanager: tuple[type[JobManager], str]) -> None:
+    handler, address = jobmanager
+    options = named((f"--flink_master={address}",), "/a", "ingest")
+    looks = []
+
+    def is_over() -> bool:
+        looks.append(1)
+        if len(looks) == 2:
+            handler.jobs.append(job("1", options[-1].partition("=")[2]))
+        return False
+
+    cancel(options, is_over)
+    assert handler.patched == ["/jobs/1?mode=cancel"]
+    handler.jobs.clear()
+    cancel(options, lambda: True)  # it ended before it was there
+    with pytest.raises(TimeoutError, match="has not seen the job starmill-ingest-"):
+        cancel(options, lambda: False, seconds=0)
 
 
 def test_no_pool() -> None:

@@ -1,6 +1,9 @@
 """The Flink cluster's script says what is missing and how to get it, before it starts anything. The cluster itself: end_to_end/."""
 
+import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +41,8 @@ def test_what_is_missing_is_said_first(tmp_path: Path, version: str | None, mess
     done = cluster("up", home=tmp_path, path=path)
     assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "flink").exists()
+    checked = cluster("check", home=tmp_path, path=path)
+    assert checked.returncode == 1 and checked.stderr == done.stderr
 
 
 @pytest.mark.parametrize("command", ["status", "options", "run"])
@@ -48,3 +53,20 @@ def test_without_a_cluster_there_is_nothing_to_use(tmp_path: Path, command: str)
 
 def test_down_is_always_fine(tmp_path: Path) -> None:
     assert cluster("down", home=tmp_path, path="/nonexistent").returncode == 0
+
+
+def test_a_stranger_with_the_id_of_a_process_that_was_is_left_alone(tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "60"]) as stranger, subprocess.Popen(["sleep", "60"]) as mine:
+        started = int(Path(f"/proc/{mine.pid}/stat").read_text().rpartition(")")[2].split()[19])
+        processes = {
+            "pool": {"pid": stranger.pid, "started": started - 1000},
+            "jobmanager": {"pid": mine.pid, "started": started},
+        }
+        (tmp_path / "flink").mkdir()
+        ports = dict.fromkeys(("rest", "rpc", "pool", "job"), 1)
+        state = {"ports": ports, "taskmanagers": 0, "processes": processes}
+        (tmp_path / "flink" / "cluster.json").write_text(json.dumps(state))
+        assert re.search(r"pool +pid \d+ +down\n", cluster("status", home=tmp_path, path="/nonexistent").stdout)
+        assert cluster("down", home=tmp_path, path="/nonexistent").stdout == "1 processes ended\n"
+        assert mine.wait(timeout=10) == -signal.SIGTERM and stranger.poll() is None
+        stranger.kill()
