@@ -29,6 +29,8 @@ class ModelConfig:
     init_std: float = 0.02
     dropout: float = 0.0
     tie_embeddings: bool = True
+    bos_id: int = 0  # the tokens between documents: <|endoftext|>, which is 49,152 in SantaCoder
+    eos_id: int = 0
 
     def __post_init__(self) -> None:
         """Refuse shapes that no decoder has."""

@@ -20,8 +20,8 @@ def config_values(config: ModelConfig, dtype: str = "float32") -> dict[str, Any]
     """Return the family's config.json. Raises ExchangeError for a shape that neither family has."""
     shared: dict[str, Any] = {
         "vocab_size": config.vocab_size,
-        "bos_token_id": 0,
-        "eos_token_id": 0,
+        "bos_token_id": config.bos_id,
+        "eos_token_id": config.eos_id,
         "initializer_range": config.init_std,
     }
     shared |= {"tie_word_embeddings": config.tie_embeddings, "use_cache": True, "dtype": dtype}
@@ -88,6 +88,12 @@ def read_config(values: dict[str, Any]) -> ModelConfig:
         "init_std": values.get("initializer_range", 0.02),
     }
     shared["tie_embeddings"] = values.get("tie_word_embeddings", True)
+    for name, key in (("bos_id", "bos_token_id"), ("eos_id", "eos_token_id")):
+        shared[name] = values[key] if values.get(key) is not None else 0
+        if not isinstance(shared[name], int):
+            raise ExchangeError(
+                f"{key}={shared[name]}: only models with one such token are read; the others may be stop strings"
+            )
     if family == "starcoder2":
         if values.get("head_dim") not in (None, values["hidden_size"] // values["num_attention_heads"]):
             raise ExchangeError(

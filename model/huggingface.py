@@ -50,7 +50,7 @@ def write(
     dtype = parameters["tokens.weight"].dtype
     values = config_values(config, str(dtype).removeprefix("torch."))
     place.mkdir(parents=True, exist_ok=True)
-    ends = {"bos_token_id": 0, "eos_token_id": 0}
+    ends = {key: values[key] for key in ("bos_token_id", "eos_token_id")}
     files = {**(tokenizer_files or {}), "config.json": _json(values), "generation_config.json": _json(ends)}
     with torch.device("meta"):
         shapes = {name: p.shape for name, p in Decoder(config).named_parameters()}
@@ -80,37 +80,37 @@ def load(folder: str | os.PathLike[str], dtype: torch.dtype | None = None, devic
     """
     place = Path(folder)
     config = shape(place)
-    files = _weight_files(place)
-    prefix = "model." if config.positions == "rope" else "transformer."
-    where: dict[str, tuple[Path, str]] = {}  # our name for their tensor -> the file, and its name there
-    for file in files:
-        with _opened(file) as tensors:
-            for name in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
-                where[name if name.startswith((prefix, "lm_head.")) else prefix + name] = (file, name)
     with torch.device("meta"):
         decoder = Decoder(config)
-    wanted = {entry.name: entry for entry in entries(config)}
-    _account(place, where, wanted, config)
-    first = next(iter(wanted))
-    with _opened(where[first][0]) as tensors:
-        stored = tensors.get_tensor(where[first][1]).dtype
-    decoder.to(dtype or stored).to_empty(device=device)
+    if dtype is None:
+        file, name = _where(place, config)[entries(config)[0].name]
+        with _opened(file) as tensors:
+            dtype = tensors.get_tensor(name).dtype
+    decoder.to(dtype).to_empty(device=device)
     if config.tie_embeddings:  # moving off the meta device unties them
         decoder.head.weight = decoder.tokens.weight
+    fill(decoder, place)
+    return decoder.eval()
+
+
+@torch.no_grad()
+def fill(decoder: Decoder, folder: str | os.PathLike[str]) -> None:
+    """Copy the weights of a folder into a decoder of their shape, a tensor at a time. Raises ExchangeError naming what is wrong."""
+    place, config = Path(folder), decoder.config
+    where = _where(place, config)
     parameters = dict(decoder.named_parameters())
     shapes = {name: p.shape for name, p in parameters.items()}
-    for file in files:
-        with _opened(file) as tensors, torch.no_grad():
-            for name, entry in wanted.items():
-                if where[name][0] == file:
-                    found = tensors.get_tensor(where[name][1])
-                    if found.shape != entry.shape(shapes):
-                        raise ExchangeError(
-                            f"{place}: tensor {name} has shape {tuple(found.shape)}, expected {entry.shape(shapes)}"
-                        )
-                    parts = split(found, config) if len(entry.parameters) > 1 else (found,)
-                    for own, part in zip(entry.parameters, parts, strict=True):
-                        parameters[own].copy_(part)
+    for entry in entries(config):
+        file, name = where[entry.name]
+        with _opened(file) as tensors:
+            found = tensors.get_tensor(name)
+            if found.shape != entry.shape(shapes):
+                raise ExchangeError(
+                    f"{place}: tensor {entry.name} has shape {tuple(found.shape)}, expected {entry.shape(shapes)}"
+                )
+            parts = split(found, config) if len(entry.parameters) > 1 else (found,)
+            for own, part in zip(entry.parameters, parts, strict=True):
+                parameters[own].copy_(part)
     if config.tie_embeddings and "lm_head.weight" in where:
         file, name = where["lm_head.weight"]
         with _opened(file) as tensors:
@@ -118,7 +118,6 @@ def load(folder: str | os.PathLike[str], dtype: torch.dtype | None = None, devic
                 raise ExchangeError(
                     f"{place}: lm_head.weight is not the embedding; set tie_word_embeddings to false in config.json"
                 )
-    return decoder.eval()
 
 
 def shape(folder: str | os.PathLike[str]) -> ModelConfig:
@@ -134,6 +133,18 @@ def shape(folder: str | os.PathLike[str]) -> ModelConfig:
         raise ExchangeError(f"{place}: config.json lacks {error}; export the model again") from None
     except ValueError as error:
         raise ExchangeError(f"{place}: {error}") from None
+
+
+def _where(place: Path, config: ModelConfig) -> dict[str, tuple[Path, str]]:
+    """Return, for each tensor by its full name, the file and its name there; all of them are there, and no others."""
+    prefix = "model." if config.positions == "rope" else "transformer."
+    where: dict[str, tuple[Path, str]] = {}
+    for file in _weight_files(place):
+        with _opened(file) as tensors:
+            for name in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
+                where[name if name.startswith((prefix, "lm_head.")) else prefix + name] = (file, name)
+    _account(place, where, {entry.name for entry in entries(config)}, config)
+    return where
 
 
 def _weight_files(place: Path) -> list[Path]:
@@ -158,12 +169,12 @@ def _opened(file: Path) -> Any:
         raise ExchangeError(f"{file.parent}: {file.name} is not readable ({error}); fetch or export it again") from None
 
 
-def _account(place: Path, where: Mapping[str, object], wanted: Mapping[str, Entry], config: ModelConfig) -> None:
-    missing = sorted(wanted.keys() - where.keys())
+def _account(place: Path, where: Mapping[str, object], wanted: set[str], config: ModelConfig) -> None:
+    missing = sorted(wanted - where.keys())
     if missing:
         raise ExchangeError(f"{place}: {len(missing)} tensors are missing, first {missing[0]}; fetch or export it again")
     tied = {"lm_head.weight"} if config.tie_embeddings else set()
-    unknown = sorted(n for n in where.keys() - wanted.keys() - tied if not n.endswith(NOT_WEIGHTS))
+    unknown = sorted(n for n in where.keys() - wanted - tied if not n.endswith(NOT_WEIGHTS))
     if unknown:  # more layers than config.json says, or another architecture: logits would be wrong without a word
         raise ExchangeError(f"{place}: {len(unknown)} tensors that config.json does not account for, first {unknown[0]}")
 

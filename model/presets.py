@@ -1,4 +1,4 @@
-"""The published sizes (StarCoder: paper, table 4, and its training scripts; StarCoder2: paper, table 6, and released configurations).
+"""The published sizes (StarCoder: its training scripts; StarCoder2: released configurations, and of its first phase the paper, by memory).
 
 StarCoder2 was trained twice: on 4,096 tokens, then on 16,384 with a sliding window of 4,096 and slower rotations. `-4k` is the first.
 The weights of the two have the same shapes, so that a run of the second starts from those of the first.
@@ -53,6 +53,8 @@ def _first_phase(config: ModelConfig, theta: float) -> ModelConfig:
 
 
 _1B = _starcoder(24, 2048, 16, 0.02209)
+# Its config.json (bigcode/gpt_bigcode-santacoder): 49,152 tokens of text, special ones from there on, padded to a multiple of 128.
+_SANTACODER = dataclasses.replace(_1B, vocab_size=49_280, max_positions=2048, init_std=0.022, bos_id=49_152, eos_id=49_152)
 _3B2 = _starcoder2(30, 3072, 24, 2, 999999.4420358813, 0.018042, tied=True)
 _7B2 = _starcoder2(32, 4608, 36, 4, 1e6, 0.018042, tied=True)
 _15B2 = _starcoder2(40, 6144, 48, 4, 1e5, 0.01275, tied=False)
@@ -60,7 +62,7 @@ _15B2 = _starcoder2(40, 6144, 48, 4, 1e5, 0.01275, tied=False)
 PRESETS = {
     "tiny-starcoder": _tiny(1, "learned", None),
     "tiny-starcoder2": _tiny(2, "rope", 256),
-    "santacoder": dataclasses.replace(_1B, vocab_size=49_280, max_positions=2048, init_std=0.022),  # a padded vocabulary
+    "santacoder": _SANTACODER,
     "starcoderbase-1b": _1B,
     "starcoderbase-3b": _starcoder(36, 2816, 22, 0.01884),
     "starcoderbase-7b": _starcoder(42, 4096, 32, 0.015625),

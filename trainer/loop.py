@@ -105,13 +105,7 @@ def _first_weights(options: TrainRecipe, config: ModelConfig, continues: bool) -
                 f"weights: {folder} has {name}={value}, the recipe's model {getattr(config, name)}; make them equal"
             )
 
-    def read(decoder: Decoder) -> None:
-        with torch.no_grad():
-            there = dict(huggingface.load(folder, torch.float32).named_parameters())
-            for name, parameter in decoder.named_parameters():
-                parameter.copy_(there[name])
-
-    return read
+    return partial(huggingface.fill, folder=folder)
 
 
 @contextmanager
