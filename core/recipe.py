@@ -1,7 +1,8 @@
 """Strict, typed configuration: YAML holds values, frozen dataclasses hold the shape and the defaults.
 
 An unknown key is an error that names the nearest valid one; a wrong type is an error that names the key, the value and the
-type. Overrides (`minhash.threshold=0.8`) are applied before the check, so they are as strict as the file.
+type. Overrides (`minhash.threshold=0.8`) are applied before the check, so they are as strict as the file. Before any of that, a URL
+with a user or password in it is refused: what comes later may quote a value.
 """
 
 import dataclasses
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
+
+from starmill.core.storage import refuse_credentials
 
 T = TypeVar("T")
 
@@ -30,15 +33,19 @@ def load(cls: type[T], path: str, overrides: Sequence[str] = ()) -> T:
 
 def read(path: str) -> dict[str, Any]:
     """Return the mapping in the YAML file at `path`; a bare name (`smoke`) means a recipe that ships with starmill."""
+    _refuse_credentials(path, "recipe")
     file = Path(path)
     if not file.exists() and not file.suffix and file.name == str(path):
         file = Path(__file__).resolve().parent.parent / "recipes" / f"{path}.yaml"
+    text = ""
     try:
-        values = yaml.safe_load(file.read_text("utf-8"))
+        text = file.read_text("utf-8")
+        values = yaml.safe_load(text)
     except FileNotFoundError:
         shipped = sorted(p.stem for p in (Path(__file__).resolve().parent.parent / "recipes").glob("*.yaml"))
         raise RecipeError(f"{path}: no such recipe; give a YAML file or one of: {', '.join(shipped)}") from None
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        _refuse_credentials(text, path)  # YAML's error quotes a line of it
         raise RecipeError(f"{path}: not readable as YAML: {error}") from None
     if values is None:
         return {}
@@ -51,6 +58,7 @@ def override(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, A
     """Return a copy of `values` with each `a.b=value` set; the value is read as YAML, so `true`, `3` and `[a, b]` work."""
     result = json.loads(json.dumps(values))
     for item in overrides:
+        _refuse_credentials(item, "--set")
         key, equals, raw = item.partition("=")
         if not equals or not key:
             raise RecipeError(f"--set {item}: write it as key=value, for example --set minhash.threshold=0.8")
@@ -69,6 +77,7 @@ def override(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, A
 
 def build(cls: type[T], values: Mapping[str, Any], where: str = "recipe") -> T:
     """Return `cls(**values)` with nested dataclasses built and every type checked. Raises RecipeError."""
+    _refuse_credentials(values, where)
     hints = typing.get_type_hints(cls)
     valid = [f.name for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]
     for key in values:
@@ -84,6 +93,20 @@ def build(cls: type[T], values: Mapping[str, Any], where: str = "recipe") -> T:
         raise
     except ValueError as error:  # __post_init__ of the dataclass refused a value
         raise RecipeError(f"{where}: {error}") from None
+
+
+def _refuse_credentials(value: Any, where: str) -> None:
+    if isinstance(value, str):
+        try:
+            refuse_credentials(value)
+        except ValueError as error:
+            raise RecipeError(f"{where}: {error}") from None
+    elif isinstance(value, Mapping):
+        for key, inside in value.items():
+            _refuse_credentials(inside, f"{where}: {key}")
+    elif isinstance(value, list | tuple):
+        for inside in value:
+            _refuse_credentials(inside, where)
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:

@@ -9,24 +9,26 @@ Credentials are the business of s3fs and gcsfs: the environment or the usual pro
 import functools
 import io
 import itertools
+import json
 import os
+import re
 import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
-from urllib.parse import urlsplit
 
 import fsspec
 import pyarrow as pa
+from fsspec.exceptions import FSTimeoutError
 
 from starmill.core import seeds
 
 TEMPORARY = ".tmp-"
-# No second try changes these. FileNotFoundError is an answer, not a failure.
+# No second try changes these, but for GARBLED ones. FileNotFoundError is an answer, not a failure.
 DEFINITE = (
     FileNotFoundError,
     PermissionError,
@@ -39,7 +41,15 @@ DEFINITE = (
 )
 # One PUT, up to S3's own limit of 5 GB: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 ONE_PUT = 5 << 30
-SLOWEST = 1 << 20  # bytes a second; slower than this is a stall
+# A page of a proxy's, with status 200, where the library expected JSON.
+GARBLED = (json.JSONDecodeError, UnicodeDecodeError)
+SMALL = 8 << 20  # bytes; what is read whole is smaller, nearly always
+
+
+# What may stand between `://` and the path: a bucket; elsewhere a host, with a port.
+AUTHORITY = re.compile(r"([\w.+-]*)://([^/\s\"',]*)")
+BUCKETS = ("s3", "s3a", "gs", "gcs")
+HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^@:\[\]]*)(:\d*)?")
 
 
 class Listed(NamedTuple):
@@ -56,32 +66,30 @@ class StorageError(OSError):
 
 @dataclass(frozen=True)
 class Storage:
-    """The files below one URL. `patience`: seconds of failures before giving up; `stall`: seconds before a request is cut off."""
+    """The files below one URL. `patience`: seconds of failures before giving up.
+
+    A request is cut off after `stall` seconds, and one more for each `slowest` bytes that it is to carry.
+    """
 
     url: str
     patience: float = 600.0
     stall: float = 60.0
+    slowest: float = 1 << 20
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the values alone: a file system is not for another process."""
-        return {"url": self.url, "patience": self.patience, "stall": self.stall}
+        return asdict(self)
 
     @functools.cached_property
     def fs(self) -> fsspec.AbstractFileSystem:
-        """The file system behind the URL. Raises ValueError where the URL carries credentials."""
+        """The file system behind the URL. Raises ValueError where the URL carries credentials, StorageError where it cannot be had."""
+        refuse_credentials(self.url)
         protocol = fsspec.utils.get_protocol(self.url)
-        if protocol != "file" and "@" in urlsplit(self.url).netloc:
-            raise ValueError(
-                f"a {protocol}:// workspace with a user or password in its URL: give credentials in the environment or a profile file"
-            )
-        # A listing that a process remembers is wrong as soon as another worker has published.
-        if protocol in ("gs", "gcs"):
-            from gcsfs.core import (
-                GCSFileSystem,
-            )  # not gcsfs' default class, which leaves files of some buckets open for appending
-
-            return GCSFileSystem(use_listings_cache=False)
-        return fsspec.core.url_to_fs(self.url, **({} if protocol == "file" else {"use_listings_cache": False}))[0]
+        try:
+            return _file_system(self.url, protocol)
+        except ImportError as error:
+            fix = "; pip install 'starmill[cloud]'" if protocol in BUCKETS else ""
+            raise StorageError(f"{self.url}: {error}{fix}") from None
 
     @functools.cached_property
     def root(self) -> str:
@@ -107,7 +115,7 @@ class Storage:
 
     def read(self, relative: str, start: int | None = None, end: int | None = None) -> bytes:
         """Return a file, or its bytes from `start` up to `end`. Raises FileNotFoundError."""
-        return bytes(self._call("cat_file", relative, start=start, end=end, size=end - (start or 0) if end else 1 << 30))
+        return bytes(self._call("cat_file", relative, start=start, end=end, size=None if end is None else end - (start or 0)))
 
     def remove(self, relative: str) -> None:
         """Remove a file; an absent one is fine."""
@@ -155,27 +163,53 @@ class Storage:
         except FileNotFoundError as error:
             raise StorageError(f"{self.url}: {error}; make the bucket first") from None
 
-    def _call(self, method: str, relative: str, *arguments: Any, size: int = 0, **options: Any) -> Any:
-        """Call a method of the file system, until it answers or patience is over."""
-        path, failing_since = self.path(relative), 0.0
+    def _call(self, method: str, relative: str, *arguments: Any, size: int | None = 0, **options: Any) -> Any:
+        """Call a method of the file system, until it answers or patience is over. `size`: the bytes it carries; None: a whole file's."""
+        path, failing_since, carried = self.path(relative), 0.0, SMALL if size is None else size
         for attempt in itertools.count():
             try:
                 if not self.fs.async_impl:
                     return getattr(self.fs, method)(path, *arguments, **options)
-                slow = self.stall + size / SLOWEST
+                slow = self.stall + carried / self.slowest
                 return fsspec.asyn.sync(self.fs.loop, getattr(self.fs, f"_{method}"), path, *arguments, timeout=slow, **options)
-            except DEFINITE:
-                raise
             except Exception as error:
+                if isinstance(error, DEFINITE) and not isinstance(error, GARBLED):
+                    raise
                 failing_since = failing_since or time.monotonic()
                 if self.is_local or time.monotonic() - failing_since > self.patience:
                     tried = f"{attempt + 1} times in {time.monotonic() - failing_since:.0f} s"
                     raise StorageError(
                         f"{self.url}/{relative}: {method} failed {tried}: {type(error).__name__}: {error}"
                     ) from error
+                if size is None and isinstance(error, FSTimeoutError):  # a stall, or a large file after all
+                    size = carried = self.size(relative)
             # Spread by the file's name: workers that failed together do not come back together.
             time.sleep(min(0.2 * 2**attempt, 15) * (0.5 + seeds.uniform(attempt, "back_off", path)))
         raise AssertionError("unreachable")
+
+
+def refuse_credentials(text: str) -> None:
+    """Raise ValueError, which quotes nothing, for a URL with a user or password in it. A secret key may hold slashes."""
+    for protocol, authority in AUTHORITY.findall(text):
+        if not HOST.fullmatch(authority) or (":" in authority and protocol.lower() in BUCKETS):
+            raise ValueError(
+                f"a {protocol}:// URL with a user or password in it: give credentials in the environment or a profile file"
+            )
+
+
+def _file_system(url: str, protocol: str) -> fsspec.AbstractFileSystem:
+    # A listing that a process remembers is wrong as soon as another worker has published.
+    if protocol not in ("gs", "gcs"):
+        return fsspec.core.url_to_fs(url, **({} if protocol == "file" else {"use_listings_cache": False}))[0]
+    # Not gcsfs' default class: it leaves files of some buckets open for appending, and without an account it waits for ever.
+    from gcsfs.core import GCSFileSystem
+
+    try:
+        return GCSFileSystem(use_listings_cache=False)
+    except Exception as error:  # google-auth's, and whatever a token of another kind than expected makes
+        # An error of the network quotes the request, and a token with it.
+        said = "" if isinstance(error, OSError) else f": {error}"
+        raise StorageError(f"{url}: no credentials for Google's store: {type(error).__name__}{said}") from None
 
 
 class _Ranges(io.RawIOBase):

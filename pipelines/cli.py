@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from starmill.core import __version__
 from starmill.core.dataset import STAGES, Workspace
+from starmill.core.storage import refuse_credentials
 
 DEFAULT_RECIPE = "recipes/smoke.yaml"
 # Commands that are programs of their own, with their own --help.
@@ -35,6 +36,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if "--" in arguments:
         cut = arguments.index("--")
         ours, beam = arguments[:cut], arguments[cut + 1 :]
+    try:
+        for word in ours if ours[:1] != ["complete"] else ():  # whose prompts may be anything
+            refuse_credentials(word)  # before something quotes it
+    except ValueError as error:
+        print(f"starmill: {error}", file=sys.stderr)
+        return 2
     if ours and ours[0] in OTHERS:
         _other(OTHERS[ours[0]][0], [*ours[1:], *beam])
     options = _parser().parse_args(ours)

@@ -18,6 +18,8 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 
+from starmill.core.storage import refuse_credentials
+
 # https://cloud.google.com/storage/docs/buckets#naming
 BUCKET = re.compile(r"gs://[a-z0-9][-_.a-z0-9]{1,220}[a-z0-9](/.*)?")
 # https://cloud.google.com/resource-manager/docs/creating-managing-projects; some old ones begin with a domain.
@@ -31,9 +33,14 @@ class DataflowError(ValueError):
 
 
 def check(beam_options: tuple[str, ...], workspace: str) -> None:
-    """See that a job for Dataflow, if it is one, has all it needs. Asks nobody. Raises DataflowError."""
+    """See that a job for Dataflow, if it is one, has all it needs. Asks nobody. Raises DataflowError.
+
+    Raises ValueError, which quotes nothing, for a URL with credentials.
+    """
     if not is_dataflow(beam_options):
         return
+    for value in (workspace, *beam_options):
+        refuse_credentials(value)
     if "--dry_run" in beam_options:
         raise DataflowError("--dry_run takes a value: --dry_run=True")
     options = PipelineOptions(list(beam_options))

@@ -71,6 +71,21 @@ def test_bad_overrides_and_files(tmp_path: Path) -> None:
         recipe.read(str(tmp_path / "list.yaml"))
 
 
+@pytest.mark.parametrize("place", ["workspace", "roots", "minhash", "kind", "unknown"])
+def test_a_url_with_credentials_is_refused_before_anything_quotes_it(place: str, tmp_path: Path) -> None:
+    url = "s3://AKIAKEY:se/cret@bucket/work"
+    (tmp_path / "r.yaml").write_text(f"workspace: {url}\n  : nothing of YAML")
+    for build in (
+        lambda: recipe.build(Recipe, {"workspace": "w", place: [url] if place == "roots" else url}),
+        lambda: recipe.override({}, [f"{place}={url}: x"]),
+        lambda: recipe.read(url),
+        lambda: recipe.read(str(tmp_path / "r.yaml")),
+    ):
+        with pytest.raises(recipe.RecipeError, match="in the environment") as refusal:
+            build()
+        assert "cret" not in str(refusal.value) and "AKIAKEY" not in str(refusal.value)
+
+
 def test_digest_follows_values_only() -> None:
     assert recipe.digest(MinHash(), "x") == recipe.digest(MinHash(0.7, 32), "x")
     assert recipe.digest(MinHash(), "x") != recipe.digest(MinHash(0.8), "x")

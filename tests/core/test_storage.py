@@ -1,41 +1,60 @@
 """Storage: patient with a server that fails, quick to say what no patience helps. The server is a real one, on loopback."""
 
+import json
 import pickle
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import fsspec
 import pytest
+from fsspec.registry import _registry
 
-from starmill.core.storage import Storage, StorageError
+from starmill.core.storage import Storage, StorageError, refuse_credentials
 
 DATA = bytes(range(256)) * 64
 
 
 class Moody(BaseHTTPRequestHandler):
-    """Serves DATA; `troubles` is taken from the end: a status, or `cut` or `stall`, before anything works again."""
+    """Serves DATA, and what Google's store tells of an object. `troubles` is taken from the end, before anything works again.
 
-    troubles: list[str] = []  # noqa: RUF012 - replaced for each server
+    A trouble is a status, `cut`, `page` and an encoding (a proxy's), or `stall`: nothing for three seconds, unless the client leaves
+    before. `seen` has the requests: `file`, or `info` on one.
+    """
+
+    troubles: list[str] = []  # noqa: RUF012 - both replaced for each server
+    seen: list[str] = []  # noqa: RUF012
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
+        is_info = "/o" in self.path and "alt=media" not in self.path
+        self.seen.append("info" if is_info or self.command == "HEAD" else "file")
         trouble = self.troubles.pop() if self.troubles else ""
+        self.close_connection = True
         if trouble.isdigit():
             self.send_response(int(trouble))
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
         if trouble == "stall":
-            time.sleep(3)
+            self.connection.settimeout(3)
+            with suppress(TimeoutError):
+                self.connection.recv(1)
+                return
+        page = "<html>Anmeldung für Gäste" if trouble.startswith("page") else ""
         first, _, last = self.headers.get("Range", "").removeprefix("bytes=").partition("-")
         data = DATA[int(first or 0) : int(last) + 1 if last else None]
+        if is_info:
+            data = page.encode(trouble[5:] or "utf-8") or json.dumps({"bucket": "b", "name": "w/f", "size": len(DATA)}).encode()
         self.send_response(206 if first else 200)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        self.wfile.write(data[: len(data) // 2] if trouble == "cut" else data)
-        self.close_connection = True
+        if self.command == "GET":
+            self.wfile.write(data[: len(data) // 2] if trouble == "cut" else data)
 
     do_HEAD = do_GET
 
@@ -47,8 +66,8 @@ class Moody(BaseHTTPRequestHandler):
 def serve() -> Iterator:
     servers = []
 
-    def start(*troubles: str) -> str:
-        handler = type("Handler", (Moody,), {"troubles": list(troubles)})
+    def start(*troubles: str, seen: list[str] | None = None) -> str:
+        handler = type("Handler", (Moody,), {"troubles": list(troubles), "seen": [] if seen is None else seen})
         servers.append(ThreadingHTTPServer(("127.0.0.1", 0), handler))
         threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
         return f"http://127.0.0.1:{servers[-1].server_port}"
@@ -59,10 +78,36 @@ def serve() -> Iterator:
         server.server_close()
 
 
-@pytest.mark.parametrize("trouble", ["500", "503", "cut", "stall"])
+def google(url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a workspace in Google's store, which is the server at `url`."""
+    monkeypatch.setitem(fsspec.config.conf, "gs", {"token": "anon", "endpoint_url": url})
+    return "gs://b/w"
+
+
+@pytest.mark.parametrize("trouble", ["500", "503", "cut"])
 def test_what_fails_is_tried_again(serve, trouble: str) -> None:
-    storage = Storage(serve(trouble, trouble), stall=1)
+    assert Storage(serve(trouble, trouble, seen=(seen := []))).read("f") == DATA
+    assert seen == ["file"] * 3
+
+
+@pytest.mark.parametrize("scheme", ["http", "gs"])
+def test_a_whole_file_that_stalls_is_cut_off_and_tried_again(serve, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = serve("stall", seen=(seen := []))
+    storage = Storage(url if scheme == "http" else google(url, monkeypatch), stall=1, slowest=32 << 20)
     assert storage.read("f") == DATA
+    assert seen[0] == seen[-1] == "file" and seen.count("file") == 2 and "info" in seen
+
+
+def test_a_large_file_gets_the_time_that_its_size_needs(serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("starmill.core.storage.SMALL", 0)
+    storage = Storage(serve("stall", "", "stall", seen=(seen := [])), stall=1, slowest=len(DATA) / 60)
+    assert storage.read("f") == DATA and seen == ["file", "info", "file"], "the second one was waited for"
+
+
+@pytest.mark.parametrize("trouble", ["page utf-8", "page latin-1"])
+def test_a_page_of_a_proxys_is_no_answer(serve, trouble: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = serve(trouble, trouble, seen=(seen := []))
+    assert Storage(google(url, monkeypatch)).size("f") == len(DATA) and len(seen) >= 3
 
 
 def test_patience_ends_with_the_cause(serve) -> None:
@@ -77,10 +122,47 @@ def test_an_absent_file_is_an_answer(serve) -> None:
         Storage(url, patience=1e9).read("f")
 
 
-def test_a_url_with_credentials_is_refused_unsaid() -> None:
-    with pytest.raises(ValueError, match="in the environment") as refusal:
-        Storage("s3://AKIAKEY:se-cret@bucket/work").fs  # noqa: B018
-    assert "se-cret" not in str(refusal.value) and "AKIAKEY" not in str(refusal.value)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://AKIAKEY:se-cret@bucket/work",
+        "s3://AKIAKEY:se/cret@bucket/work",  # a secret key may hold slashes
+        "gs://AKIAKEY:12/se-cret@bucket/work",
+        "S3://AKIAKEY@bucket/work",
+        "simplecache::s3://AKIAKEY:se-cret@bucket/work",
+        "https://AKIAKEY:se/cret@example.org:8080/work",
+    ],
+)
+def test_a_url_with_credentials_is_refused_unsaid(url: str) -> None:
+    for refuse in (refuse_credentials, lambda url: Storage(url).fs):
+        with pytest.raises(ValueError, match="in the environment") as refusal:
+            refuse(url)
+        assert "cret" not in str(refusal.value) and "AKIAKEY" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(("scheme", "library"), [("s3", "s3fs"), ("gs", "gcsfs.core")])
+def test_without_the_extra_one_line_says_what_to_install(scheme: str, library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.delitem(_registry, "s3", raising=False)
+    with pytest.raises(StorageError, match=rf"^{scheme}://b/w: .*; pip install 'starmill\[cloud\]'$"):
+        Storage(f"{scheme}://b/w").read("f")
+
+
+@pytest.mark.parametrize("token", ["google_default", {"refresh_token": "se-cret"}])
+def test_credentials_that_google_refuses_are_one_line(token: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "key.json").write_text('{"private_key": "se-cret"}')
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
+    monkeypatch.setitem(fsspec.config.conf, "gs", {"token": token})
+    with pytest.raises(StorageError, match=r"^gs://b/w: no credentials for Google's store: .+") as refusal:
+        Storage("gs://b/w").read("f")
+    assert "se-cret" not in str(refusal.value) and refusal.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://bucket/a@b", "http://127.0.0.1:9000/a:b@c", "http://[::1]:80/", "work@home/a:b", "file:///a@b", "memory://x"]
+)
+def test_a_url_without_credentials_is_not(url: str) -> None:
+    refuse_credentials(url)
 
 
 def test_two_workers_see_each_others_files(tmp_path: Path) -> None:

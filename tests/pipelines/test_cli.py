@@ -56,6 +56,36 @@ def test_a_dry_run_makes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert not (tmp_path / "w").exists()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "smoke", "--workspace", "URL", "--", "--runner=DataflowRunner", "--region=r"],
+        ["run", "smoke", "--set", "workspace=URL", "--dry-run"],
+        ["tokenize", "smoke", "--set", "tokenizer=URL"],
+        [
+            "run",
+            "smoke",
+            "--workspace",
+            "gs://b/w",
+            "--",
+            "--runner=DataflowRunner",
+            "--project=my-project",
+            "--temp_location=URL",
+        ],
+        ["funnel", "URL"],
+        ["status", "--workspace=URL"],
+        ["why", "x", "--workspace", "URL", "--traceback"],
+        ["train", "smoke", "--workspace", "URL"],
+        ["launch", "kubernetes", "train-tiny", "--output", "URL"],
+    ],
+)
+def test_credentials_in_a_url_are_never_printed(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    url = "s3://AKIAKEY:se/cret@bucket/work"
+    assert cli.main([word.replace("URL", url) for word in arguments]) in (1, 2)
+    told = "".join(capfd.readouterr())
+    assert "in the environment" in told and "cret@" not in told and "AKIAKEY" not in told
+
+
 def test_nothing_to_do_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "in").mkdir()
     assert cli.main(["ingest", "smoke", "--input", str(tmp_path / "in"), "--workspace", str(tmp_path / "w"), "--quiet"]) == 1

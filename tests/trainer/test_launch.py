@@ -84,6 +84,17 @@ def test_wrong_values_are_named(arguments: list[str], message: str, capsys: pyte
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("given", ["--workspace", "--output", "--set=workspace"])
+@pytest.mark.parametrize("system", ["slurm", "kubernetes"])
+def test_credentials_reach_no_job(
+    system: str, given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert launch.main([system, "train-tiny", f"{given}=s3://AKIAKEY:se/cret@bucket/work"]) == 1
+    told = "".join(capsys.readouterr())
+    assert "in the environment" in told and "cret@" not in told and "AKIAKEY" not in told and not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(("system", "program"), [("slurm", "sbatch"), ("kubernetes", "kubectl")])
 def test_a_missing_program_is_named_before_anything_is_written(
     system: str, program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
