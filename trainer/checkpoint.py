@@ -130,11 +130,11 @@ def read_meta(path: Path) -> Meta:
     return Meta(**{**values, "positions": positions, "losses": tuple(values["losses"])})
 
 
-def check(path: Path, meta: Meta, recipe: str, data: str) -> None:
-    """Raise CheckpointError if the checkpoint is of another recipe or other data."""
+def check(path: Path, meta: Meta, recipe: str, data: str, fix: str) -> None:
+    """Raise CheckpointError, which ends with `fix`, if the checkpoint is of another recipe or other data."""
     for name, there, here in (("recipe", meta.recipe, recipe), ("data", meta.data, data)):
         if there != here:
-            raise CheckpointError(f"{path}: was made with another {name}; go back to it, use --fresh, or another --output")
+            raise CheckpointError(f"{path}: was made with another {name}; {fix}")
 
 
 def state(decoder: nn.Module, adam: torch.optim.AdamW, step: int) -> dict[str, torch.Tensor]:

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from starmill.core import recipe
 from starmill.model.config import ModelConfig
@@ -238,6 +238,10 @@ class TrainRecipe:
 
 def load(path: str, overrides: list[str], workspace: str | None = None, output: str | None = None) -> TrainRecipe:
     """Read a training recipe as a command names it: `overrides` are its --set, and the places replace the recipe's. Raises RecipeError."""
-    values = recipe.override(recipe.read(path), overrides)
-    values |= {name: place for name, place in (("workspace", workspace), ("output", output)) if place}
-    return recipe.build(TrainRecipe, values, where=path)
+    return recipe.build(TrainRecipe, values(path, overrides, workspace, output), where=path)
+
+
+def values(path: str, overrides: list[str], workspace: str | None = None, output: str | None = None) -> dict[str, Any]:
+    """Return what `load` builds a recipe from, as it can be written to a file."""
+    places = {name: place for name, place in (("workspace", workspace), ("output", output)) if place}
+    return recipe.override(recipe.read(path), overrides) | places

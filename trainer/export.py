@@ -65,7 +65,9 @@ def export(
         raise CheckpointError(f"{place}: no checkpoint; train first, or give the recipe and --output that you trained with")
     metas = {path: checkpoint.read_meta(path) for path in paths}
     for path, meta in metas.items():
-        checkpoint.check(path, meta, options.identity(), found.digest)
+        checkpoint.check(
+            path, meta, options.identity(), found.digest, "give the recipe, --set and --workspace that you trained with"
+        )
     files = huggingface_files(found.tokenizer.data)
     newest = paths[-1]
     text = card.write(options, found, metas[newest].step, dtype, license)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from starmill.core import recipe
-from starmill.trainer import kubernetes, plan
+from starmill.trainer import config, kubernetes, plan
 from starmill.trainer.config import TrainRecipe
 
 SCRIPT = Path(__file__).resolve().parent.parent / "infra" / "slurm" / "train.sbatch"
@@ -67,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--name", default="starmill-train", help="of the job")
         command.add_argument("--dry-run", action="store_true", help="print what would be submitted, and stop")
     slurm, pods = (systems.choices[name] for name in ("slurm", "kubernetes"))
+    slurm.add_argument(
+        "--cpus-per-node", type=int, help="take so many of a node (default: all of one with GPUs, or those of the ranks)"
+    )
     slurm.add_argument("--time", help="limit of the job; it saves before, and is queued again")
     slurm.add_argument("--save-seconds", type=int, default=300, help="how long before the limit it is warned (default: 300)")
     slurm.add_argument("--partition")
@@ -98,8 +101,8 @@ def fitting(where: str, values: dict[str, Any], nodes: int, ranks: int) -> Train
         wanted.accumulation(world // tensor)
     except ValueError as error:
         raise LaunchError(f"{where}: {error}") from None
-    config = wanted.model.config(wanted.model.vocab_size or 1)
-    if tensor not in [tensor_ranks for _, tensor_ranks, _ in plan.layouts(config, wanted, world)]:
+    model = wanted.model.config(wanted.model.vocab_size or 1)
+    if tensor not in [tensor_ranks for _, tensor_ranks, _ in plan.layouts(model, wanted, world)]:
         raise LaunchError(f"{where}: parallel.tensor={tensor} does not divide the model's heads, key heads or mlp_size")
     return wanted
 
@@ -113,23 +116,23 @@ def _check_shapes(options: argparse.Namespace) -> None:
 
 
 def _values(options: argparse.Namespace, task: str | None = None) -> dict[str, Any]:
-    def numbered(text: str) -> str:
-        return text if task is None else text.replace("%a", task)
-
-    values = recipe.override(recipe.read(options.recipe), [numbered(item) for item in options.set])
-    return values | {k: numbered(getattr(options, k)) for k in ("workspace", "output") if getattr(options, k)}
+    given = [options.workspace or "", options.output or "", *options.set]
+    workspace, output, *overrides = given if task is None else [text.replace("%a", task) for text in given]
+    return config.values(options.recipe, overrides, workspace, output)
 
 
 def _slurm(options: argparse.Namespace, ranks: int) -> int:
     tasks = _tasks(options.array) if options.array else [None]
-    outputs = {fitting(options.recipe, _values(options, task), options.nodes, ranks).output for task in tasks}
-    if len(outputs) < len(tasks):
+    wanted = [fitting(options.recipe, _values(options, task), options.nodes, ranks) for task in tasks]
+    if len({w.output for w in wanted}) < len(tasks):
         raise LaunchError(
             f"--array {options.array}: tasks would share an --output; put %a into it, such as --output runs/model-%a"
         )
     if options.save_seconds < 1:
         raise LaunchError(f"--save-seconds {options.save_seconds}: must be at least 1")
-    command = slurm_command(options, ranks)
+    if options.cpus_per_node is not None and options.cpus_per_node < ranks:
+        raise LaunchError(f"--cpus-per-node {options.cpus_per_node}: must be at least the {ranks} ranks of a node")
+    command = slurm_command(options, ranks, max(w.threads for w in wanted))
     if options.dry_run:
         print(f"{shlex.join(command)}\n\n# {SCRIPT}\n{SCRIPT.read_text()}", end="")
         return 0
@@ -138,13 +141,17 @@ def _slurm(options: argparse.Namespace, ranks: int) -> int:
     return subprocess.run(command).returncode
 
 
-def slurm_command(options: argparse.Namespace, ranks: int) -> list[str]:
-    """Return the call of sbatch."""
+def slurm_command(options: argparse.Namespace, ranks: int, threads: int) -> list[str]:
+    """Return the call of sbatch. A node is one task, and a task gets one CPU where nothing is said: so `threads` a rank are."""
     log = "%x-%A_%a.log" if options.array else "%x-%j.log"
     command = ["sbatch", f"--job-name={options.name}", f"--nodes={options.nodes}", f"--output={Path(options.logs, log)}"]
     command += [f"--signal=B:USR1@{options.save_seconds}"]
     if options.gpus_per_node:
         command.append(f"--gpus-per-node={options.gpus_per_node}")
+    if options.gpus_per_node and options.cpus_per_node is None:
+        command += ["--exclusive", "--mem=0"]  # all of the node's
+    else:
+        command.append(f"--cpus-per-task={options.cpus_per_node or ranks * threads}")
     command += [f"--{k}={getattr(options, k)}" for k in ("time", "partition", "account", "qos", "array") if getattr(options, k)]
     file = Path(options.recipe)
     command += [

@@ -53,7 +53,7 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
     positions: tuple[Position, ...] = ()
     if before is not None:
         path, meta = before
-        checkpoint.check(path, meta, identity, found.digest)
+        checkpoint.check(path, meta, identity, found.digest, "go back to it, use --fresh, or another --output")
         checkpoint.load(path, checkpoint.state(decoder, adam, meta.step), ranks)
         step, positions, run.losses = meta.step, meta.positions, meta.losses
     with Metrics(output, step, options, found.config, ranks) as metrics:

@@ -1,6 +1,7 @@
 """A real Slurm on loopback, all of it in one folder: munged, slurmctld and a slurmd for each of two nodes. For tests only.
 
-Debian's packages are started as they are (slurm-wlm, munge); nothing of the machine's own configuration is read or written.
+Debian's packages are started as they are (slurm-wlm, munge); nothing of the machine's own configuration is read or written. A node has
+two CPUs, which jobs share and tasks are bound to, and two GPUs that are only counted.
 """
 
 import os
@@ -36,9 +37,10 @@ SlurmdPidFile={folder}/slurmd-%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd-%n.log
 ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
+TaskPlugin=task/affinity
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
+GresTypes=gpu
 SchedulerType=sched/backfill
 SchedulerParameters=batch_sched_delay=1,sched_interval=2,bf_interval=2
 SlurmdParameters=config_overrides
@@ -97,13 +99,15 @@ def running(folder: Path) -> Iterator[Slurm]:
     user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
     lines = [CONFIG.format(folder=folder, user=user, controller=ports[0])]
     lines += [
-        f"NodeName={name} NodeHostname={name} NodeAddr=127.0.0.1 Port={port} CPUs=1 RealMemory=2000"
+        f"NodeName={name} NodeHostname={name} NodeAddr=127.0.0.1 Port={port} Sockets=1 CoresPerSocket=2 ThreadsPerCore=1 Gres=gpu:2 RealMemory=2000"
         for name, port in zip(NODES, ports[1:], strict=True)
     ]
     common = f"Nodes={','.join(NODES)} OverSubscribe=NO MaxTime=INFINITE State=UP"
     lines.append(f"PartitionName=main {common} Default=YES PriorityTier=1")
     lines.append(f"PartitionName=urgent {common} PriorityTier=2")  # whose jobs take nodes from the other's
     (folder / "slurm.conf").write_text("\n".join(lines) + "\n")
+    # It must be character devices; nothing opens them.
+    (folder / "gres.conf").write_text("AutoDetect=off\nName=gpu File=/dev/null\nName=gpu File=/dev/zero\n")
     key = folder / "munge.key"
     key.write_bytes(os.urandom(128))
     key.chmod(0o400)

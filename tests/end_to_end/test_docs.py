@@ -69,6 +69,18 @@ def test_the_first_result_is_on_the_first_screen() -> None:
     assert "make test" in lines and "make test" in (ROOT / ".ci/run").read_text()
 
 
+def test_the_readme_tells_what_ran_from_what_was_only_validated() -> None:
+    text = (ROOT / "README.md").read_text()
+    promise = text.partition("```")[0]
+    assert "not run there yet](#what-has-run-and-what-was-only-validated)" in promise, "said where the engines are first named"
+    table = text.partition("## What has run, and what was only validated\n")[2].partition("\n## ")[0]
+    rows = {line.split(" | ")[0].strip("| "): line for line in table.splitlines() if line.startswith("| ")}
+    assert {name for name, row in rows.items() if "| ran: " in row} == {"this machine", "Flink", "buckets", "Slurm"}
+    assert "**no pod ran**" in rows["Kubernetes"] and "**only validated**" in rows["Dataflow, images, GPUs"]
+    for page, said in {"dataflow.md": "Nothing of starmill has run on Google's machines", "clusters.md": "No pod ran"}.items():
+        assert said in (ROOT / "docs" / page).read_text(), f"{page} and README's table say the same"
+
+
 @pytest.mark.slow
 def test_make_run_in_a_fresh_clone(tmp_path: Path) -> None:
     subprocess.run(["git", "clone", "-q", str(ROOT), str(tmp_path / "starmill")], check=True)

@@ -19,7 +19,7 @@ import pytest
 import yaml
 from pages import ROOT, commands
 
-from starmill.core import recipe
+from starmill.core import recipe, seeds
 from starmill.trainer.launch import fitting
 
 pytestmark = [pytest.mark.clusters, pytest.mark.timeout(3600)]  # the first run builds Kubernetes
@@ -44,7 +44,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kube.Cluster]:
 @pytest.fixture
 def namespace(cluster: kube.Cluster, request: pytest.FixtureRequest) -> str:
     """A namespace in which only pods of the strictest standard may be made."""
-    name = f"n{abs(hash(request.node.name)) % 10**8}"
+    name = f"n{seeds.uint64(0, 'namespace', request.node.name):x}"
     cluster.do("create", "namespace", name)
     cluster.do("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
     for account in ("default", "flink"):
@@ -119,13 +119,31 @@ def test_every_container_is_limited_probed_and_without_privileges(folder: Path) 
     assert pods
     for pod in pods:
         for container in [*pod["containers"], *pod.get("initContainers", [])]:
-            if container["name"] == "flink-main-container":  # its resources and probes are the operator's
+            merged = container["name"] == "flink-main-container"  # of templates, two of which say how it is probed
+            assert "livenessProbe" in container or (merged and "securityContext" in container), container["name"]
+            if merged:  # its resources are the operator's, and its entry point edits a configuration on the root
                 continue
             assert container["resources"]["limits"].keys() >= {"memory", "ephemeral-storage"}
-            assert "startupProbe" in container or "livenessProbe" in container
             assert container["securityContext"]["readOnlyRootFilesystem"]
             assert container["securityContext"]["allowPrivilegeEscalation"] is False
             assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+@pytest.mark.parametrize("folder", [p for p in OVERLAYS if "flink" in p.parts], ids=lambda p: p.name)
+def test_each_taskmanager_has_a_share_of_the_job(folder: Path) -> None:
+    objects = {o["kind"]: o["spec"] for o in yaml.safe_load_all(kustomize(folder))}
+    [driver] = objects["Job"]["template"]["spec"]["containers"]
+    flink = objects["FlinkDeployment"]
+    slots = int(flink["taskManager"]["replicas"]) * int(flink["flinkConfiguration"]["taskmanager.numberOfTaskSlots"])
+    assert [a for a in driver["args"] if a.startswith("--parallelism")] == [f"--parallelism={slots}"]
+
+
+def test_a_patch_by_place_that_has_lost_its_place_is_refused(tmp_path: Path) -> None:
+    shutil.copytree(MANIFESTS / "flink", tmp_path / "flink")
+    job = tmp_path / "flink/base/job.yaml"
+    job.write_text(job.read_text().replace("            - --quiet\n", ""))
+    with pytest.raises(subprocess.CalledProcessError):
+        kustomize(tmp_path / "flink/overlays/small")
 
 
 @pytest.mark.parametrize("folder", [p for p in OVERLAYS if "train" in p.parts], ids=lambda p: p.name)

@@ -130,6 +130,26 @@ def test_tasks_of_an_array_keep_apart(cluster: slurm.Slurm, place: Path) -> None
     assert seeds[0] != seeds[1]
 
 
+@pytest.mark.parametrize(
+    ("options", "cpus"),
+    [
+        (["--set", "threads=2"], 2),
+        (["--cpus-per-node", "1"], 1),
+        (["--gpus-per-node", "1"], 2),
+        (["--gpus-per-node", "1", "--cpus-per-node", "1"], 1),
+    ],
+)
+def test_ranks_have_the_cpus_of_their_job(cluster: slurm.Slurm, place: Path, options: list[str], cpus: int) -> None:
+    program = place / "cpus"
+    program.write_text("#!/bin/sh\necho $(env -u OMP_NUM_THREADS nproc) CPUs, ${SLURM_GPUS_ON_NODE:-0} GPUs\n")
+    program.chmod(0o755)
+    number = launch(cluster, place, "cpus-model", "--python", str(program), *options)
+    job = cluster.wait(number, ["COMPLETED", "FAILED"])
+    assert log(place, number).count(f"{cpus} CPUs, {int('--gpus-per-node' in options)} GPUs") == 2, log(place, number)
+    alone = options == ["--gpus-per-node", "1"]
+    assert (job["OverSubscribe"] == "NO") == alone, "others may have the rest of a node, but for one that was taken whole"
+
+
 def test_a_recipe_that_cannot_be_trained_ends_its_job(cluster: slurm.Slurm, place: Path) -> None:
     number = launch(cluster, place, "wrong", "--workspace", "nowhere")
     assert cluster.wait(number, ["COMPLETED", "FAILED"])["JobState"] == "FAILED"

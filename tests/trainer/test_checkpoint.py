@@ -76,11 +76,11 @@ def test_a_half_written_one_is_not_there(tmp_path: Path) -> None:
 
 
 def test_of_another_run(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"another recipe.*--fresh"):
-        checkpoint.check(tmp_path, meta(5), "other", "data")
+    with pytest.raises(CheckpointError, match="another recipe; the fix"):
+        checkpoint.check(tmp_path, meta(5), "other", "data", "the fix")
     with pytest.raises(CheckpointError, match="another data"):
-        checkpoint.check(tmp_path, meta(5), "recipe", "other")
-    checkpoint.check(tmp_path, meta(5), "recipe", "data")
+        checkpoint.check(tmp_path, meta(5), "recipe", "other", "the fix")
+    checkpoint.check(tmp_path, meta(5), "recipe", "data", "the fix")
 
 
 def test_damage_is_named_and_nothing_is_executed(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_another_licence_has_no_such_notice(trained: TrainRecipe, tmp_path: Path
 
 def test_what_was_not_trained_so_is_not_published(trained: TrainRecipe, tmp_path: Path) -> None:
     other = recipe.build(TrainRecipe, {**RECIPE, "workspace": trained.workspace, "output": trained.output, "seed": 5})
-    with pytest.raises(CheckpointError, match="was made with another recipe"):
+    with pytest.raises(CheckpointError, match="was made with another recipe; give the recipe, --set"):
         export.export(other, tmp_path / "to", torch.float32)
     nowhere = recipe.build(TrainRecipe, {**RECIPE, "workspace": trained.workspace, "output": str(tmp_path)})
     with pytest.raises(CheckpointError, match="no checkpoint; train first"):

@@ -27,7 +27,22 @@ def test_a_dry_run_for_slurm_is_the_call_and_the_script(capsys: pytest.CaptureFi
     assert head[0] == "sbatch" and own == [sys.executable, "8", RECIPE, "--output", "my model", "--set", "steps=7"]
     for option in ("nodes=16", "gpus-per-node=8", "signal=B:USR1@600", "time=1-12", "partition=gpu", "constraint=h100"):
         assert f"--{option}" in head
+    assert "--exclusive" in head and "--mem=0" in head and "cpus-per-task" not in " ".join(head)
     assert "--output=runs/logs/%x-%j.log" in head and script.endswith(launch.SCRIPT.read_text())
+
+
+@pytest.mark.parametrize(
+    ("options", "cpus"),
+    [
+        (["--gpus-per-node", "2", "--cpus-per-node", "12"], 12),  # a part of a node, which others share
+        (["--processes-per-node", "4"], 8),  # the recipe's two threads a rank
+        (["--processes-per-node", "4", "--set", "threads=3"], 12),
+        (["--cpus-per-node", "1"], 1),
+    ],
+)
+def test_a_node_s_cpus_are_asked_for(options: list[str], cpus: int, capsys: pytest.CaptureFixture[str]) -> None:
+    head = shown(capsys, "slurm", "train-tiny", "--set", "data.micro_batch=1", *options).splitlines()[0]
+    assert f"--cpus-per-task={cpus} " in head and "--exclusive" not in head and "--mem" not in head
 
 
 def test_tasks_of_an_array_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,6 +89,10 @@ def test_what_does_not_fit_is_refused(
         (["slurm", "train-tiny", "--array", "0-"], "--array '0-': expected"),
         (["slurm", "train-tiny", "--array", "3-1", "--output", "%a"], "--array 3-1: no task in it"),
         (["slurm", "train-tiny", "--save-seconds", "0"], "--save-seconds 0"),
+        (
+            ["slurm", "train-tiny", "--processes-per-node", "2", "--set", "data.micro_batch=8", "--cpus-per-node", "1"],
+            "2 ranks",
+        ),
         (["slurm", "no-such"], "no such recipe"),
         (["kubernetes", "train-tiny", "--image", "a b"], "--image 'a b': expected an image"),
         (["kubernetes", "train-tiny", "--overlay", "gpu-h200"], "one of: cpu-small, gpu-h100"),

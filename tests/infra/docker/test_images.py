@@ -1,4 +1,7 @@
-"""What describes the images and the template is consistent, and right by Google's own types; the images' content: test_bare_root.py."""
+"""What describes the images and the template is consistent, and right by Google's own types.
+
+The images' content: end_to_end/test_images.py.
+"""
 
 import json
 import re
