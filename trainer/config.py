@@ -1,16 +1,18 @@
 """The shape of a training recipe; the values are in recipes/train-*.yaml. Tokens, unless a name says otherwise."""
 
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from starmill.core import recipe
 from starmill.model.config import ModelConfig
 
-# A run may go on with other values of these: on other ranks, saved elsewhere. Sums then round otherwise, and nothing else changes.
+# A run may go on with other values of these: on other ranks, saved elsewhere. Sums then round otherwise, and where a model has dropout,
+# which is a hash of the data rank and the micro-batch, other elements are dropped; nothing else changes.
 UNLEARNED = (
     "workspace output hardware device threads log_every checkpoint_every keep_checkpoints asynchronous_checkpoints spike "
-    "data.micro_batch data.prefetch parallel.tensor parallel.sequence parallel.recompute parallel.compile"
+    "evaluate_every data.micro_batch data.prefetch parallel.tensor parallel.sequence parallel.recompute parallel.compile"
 ).split(" ")
 
 
@@ -44,21 +46,23 @@ class Model:
 
 @dataclass(frozen=True)
 class Fim:
-    """Fill in the middle (StarCoder2, section 5.1): `rate` of documents, `file_rate` of their files, `spm_rate` of those as SPM.
+    """Fill in the middle: `rate` of documents, `file_rate` of their files (StarCoder2, section 5.1), `spm_rate` of those as SPM.
 
-    Only documents of `sources` are touched: issues, prose and the like are read from left to right.
+    `file_rate` null draws each file on its own at `rate`, as in StarCoder, whose documents were files. Only documents of `sources` are
+    touched: issues, prose and the like are read from left to right.
     """
 
     sources: tuple[str, ...] = ("code",)
     rate: float = 0.5
-    file_rate: float = 0.5
+    file_rate: float | None = 0.5
     spm_rate: float = 0.5
 
     def __post_init__(self) -> None:
         """Refuse what is no rate."""
         for name in ("rate", "file_rate", "spm_rate"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"fim.{name}={getattr(self, name)}: must be from 0 to 1")
+            value = getattr(self, name)
+            if not 0 <= (0.0 if value is None else value) <= 1:
+                raise ValueError(f"fim.{name}={value}: must be from 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ class Data:
 
     def __post_init__(self) -> None:
         """Refuse sizes that give no batch."""
-        for name in ("sequence_length", "batch", "micro_batch", "unit_tokens", "prefetch"):
+        for name in ("sequence_length", "batch", "micro_batch", "unit_tokens", "held_out_windows", "prefetch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"data.{name}={getattr(self, name)}: must be at least 1")
         if not 0 <= self.held_out < 1:
@@ -112,7 +116,7 @@ class Data:
 
 @dataclass(frozen=True)
 class AdamW:
-    """StarCoder's optimizer (beta2 0.95, decay 0.1, clip 1.0), linear warm-up, cosine to `min_lr`."""
+    """StarCoder's optimizer (beta2 0.95, decay 0.1, clip 1.0), linear warm-up, cosine to `min_lr`. `clip` 0 does not clip."""
 
     lr: float
     min_lr: float
@@ -123,6 +127,21 @@ class AdamW:
     weight_decay: float = 0.1
     clip: float = 1.0
     z_loss: float = 0.0  # times the mean square of the logits' log-sum-exp (PaLM, section 5, has 1e-4)
+
+    def __post_init__(self) -> None:
+        """Refuse what climbs, explodes, or never learns."""
+        for name in ("lr", "min_lr", "warmup_steps", "weight_decay", "clip", "z_loss"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"optimizer.{name}={getattr(self, name)}: must be at least 0, and finite")
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"optimizer.{name}={getattr(self, name)}: must be in [0, 1)")
+        if not self.epsilon > 0:
+            raise ValueError(f"optimizer.epsilon={self.epsilon}: must be above 0")
+        if self.min_lr > self.lr:
+            raise ValueError(
+                f"optimizer.min_lr={self.min_lr} is above optimizer.lr={self.lr}; the rate falls from lr to min_lr"
+            )
 
 
 @dataclass(frozen=True)
@@ -164,10 +183,12 @@ class Hardware:
     kg_co2_per_kwh: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse what nothing can be divided by."""
+        """Refuse what nothing can be divided by, and a percentage."""
         for name in ("peak_tflops", "devices", "memory_gb", "mfu", "watts"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"hardware.{name}={getattr(self, name)}: must be above 0")
+        if self.mfu > 1:
+            raise ValueError(f"hardware.mfu={self.mfu}: must be at most 1, a share of peak_tflops; 40 % is 0.4")
 
 
 @dataclass(frozen=True)
@@ -192,6 +213,7 @@ class TrainRecipe:
     keep_checkpoints: int = 2
     asynchronous_checkpoints: bool = False  # written by a thread while training goes on, for a copy of the state in main memory
     log_every: int = 10
+    evaluate_every: int = 0  # steps from one held-out loss to the next; 0: before the first step and after the last
     seed: int = 0
     threads: int = (
         2  # on a CPU, sums depend on their number: fixed here, so that a machine with more cores gets the same losses
@@ -203,6 +225,15 @@ class TrainRecipe:
         for name in ("steps", "checkpoint_every", "keep_checkpoints", "log_every", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
+        if self.evaluate_every < 0:
+            raise ValueError(f"evaluate_every={self.evaluate_every}: must be at least 0, for never in between")
+        if not self.spike > 0:
+            raise ValueError(f"spike={self.spike}: must be above 0; a large one stops no run")
+        if self.optimizer.warmup_steps >= self.steps:
+            raise ValueError(
+                f"optimizer.warmup_steps={self.optimizer.warmup_steps} must be below steps={self.steps}, or the learning rate only "
+                f"climbs; set optimizer.warmup_steps={self.steps // 10}"
+            )
         if self.data.sequence_length > self.model.max_positions:
             raise ValueError(
                 f"data.sequence_length={self.data.sequence_length} is above model.max_positions={self.model.max_positions}"
@@ -212,6 +243,10 @@ class TrainRecipe:
                 f"parallel.sequence: parallel.tensor={self.parallel.tensor} does not divide data.sequence_length="
                 f"{self.data.sequence_length}"
             )
+
+    def is_evaluated(self, step: int) -> bool:
+        """Say whether the held-out loss is taken after this step."""
+        return step in (0, self.steps) or (self.evaluate_every > 0 and step % self.evaluate_every == 0)
 
     @property
     def tokens_per_step(self) -> int:

@@ -70,10 +70,14 @@ class Corpus:
     @cached_property
     def _copies(self) -> int:
         # An epoch has this many places for each unit; a unit of less weight leaves some of its places empty.
-        heaviest = math.ceil(self._weights.max()) if len(self.units) else 0
-        if heaviest < 1:
+        if self.is_empty:
             raise ValueError("there are no documents to read; check data.held_out, data.mixture and the shards")
-        return heaviest
+        return math.ceil(self._weights.max())
+
+    @property
+    def is_empty(self) -> bool:
+        """Say that there is nothing to read: no units, or none with a weight."""
+        return not len(self.units) or not self._weights.max() > 0
 
     def epoch_tokens(self) -> float:
         """Return how many tokens an epoch has, before FIM's sentinels."""
@@ -92,7 +96,7 @@ class Corpus:
     def ids(self, number: int, epoch: int, copy: int = 0) -> np.ndarray:
         """Return the uint16 ids of a unit, with FIM where the seed wants it; each copy in an epoch is cut elsewhere."""
         unit, options = self.units[number], self.options.fim
-        tokens = self.units.shards[unit.shard].tokens(unit.document)
+        tokens = np.asarray(self.units.shards[unit.shard].tokens(unit.document))  # a piece of a memmap costs ten of an array
         pieces, at, name, turn = [], unit.start, f"{unit.shard}:{unit.document}", epoch * self._copies + copy
         spans, files = self.units.spans(unit) if unit.source in options.sources else ([], 0)
         for file, start, end in spans:

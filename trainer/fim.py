@@ -19,6 +19,8 @@ Item = str | int  # text, or the id of a special token
 
 def is_chosen(options: Fim, seed: int, epoch: int, document: str, file: int, files: int) -> bool:
     """Say whether this file of this document is rewritten; a document with one file has only the document's rate."""
+    if options.file_rate is None:
+        return seeds.uniform(seed, "fim_file", epoch, document, file) < options.rate
     if seeds.uniform(seed, "fim_document", epoch, document) >= options.rate:
         return False
     return files == 1 or seeds.uniform(seed, "fim_file", epoch, document, file) < options.file_rate
@@ -45,7 +47,7 @@ def _items(ids: np.ndarray, tokenizer: Tokenizer) -> list[Item]:
     start = 0
     for at in [*special.tolist(), len(ids)]:
         if at > start:
-            items.append(tokenizer.decode_bytes(ids[start:at]).decode())
+            items.append(tokenizer.decode_bytes(ids[start:at].tolist()).decode())
         if at < len(ids):
             items.append(int(ids[at]))
         start = at + 1

@@ -24,7 +24,7 @@ from starmill.trainer.inputs import open_inputs
 from starmill.trainer.metrics import Metrics
 from starmill.trainer.optim import learning_rate, optimizer
 from starmill.trainer.parallel import Ranks
-from starmill.trainer.step import Run
+from starmill.trainer.step import Run, TrainingStopped
 
 
 def train(options: TrainRecipe, fresh: bool = False) -> int:
@@ -40,6 +40,7 @@ def train(options: TrainRecipe, fresh: bool = False) -> int:
 
 
 def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) -> int:
+    options.accumulation(ranks.data_ranks)  # refused now, not after minutes of reading weights
     found, output, identity = open_inputs(options), Path(options.output), options.identity()
     checkpoints = Checkpoints(output / "checkpoints", ranks, options.keep_checkpoints, options.asynchronous_checkpoints)
     if fresh:
@@ -62,11 +63,21 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
         if step == 0:
             for line in (*plan.lines(options, found.config), *plan.data_lines(options, found)):
                 metrics.say(line)
-            metrics.held_out(0, run.evaluate(found.held_out))
+            if found.held_out.is_empty and len(found.held_out.units):
+                metrics.say("no held-out loss: data.mixture gives no weight to any held-out document")
+        if step == options.steps:
+            metrics.say(f"all {step} steps are done; writing the model again")
+        # A kill may have come between a checkpoint and the loss that belongs to it.
+        if options.is_evaluated(step) and ranks.gathered(not metrics.has_held_out(step))[0]:
+            metrics.held_out(step, run.evaluate(found.held_out))
         batches = prefetched(found.train.batches(positions, ranks.data, ranks.data_ranks), options.data.prefetch)
         while step < options.steps:
             step += 1
-            taken = run.step(batches, step, bool(signals))
+            try:
+                taken = run.step(batches, step, bool(signals))
+            except TrainingStopped:
+                checkpoints.finish()  # what a thread is writing is of before: all ranks are here to publish it
+                raise
             metrics.step(step, taken.loss, learning_rate(step, options.steps, options.optimizer), taken.norm, taken.wait)
             checkpoints.poll()
             if step % options.checkpoint_every == 0 or step == options.steps or taken.is_last:
@@ -77,12 +88,10 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
                 checkpoints.finish()
                 metrics.say(f"stopped after step {step}; run the same command to continue")
                 return 128 + (signals or [signal.SIGTERM])[0]
+            if options.is_evaluated(step):
+                metrics.held_out(step, run.evaluate(found.held_out))
         batches.close()  # type: ignore[attr-defined]
         checkpoints.finish()
-        if before is None or before[1].step < options.steps:
-            metrics.held_out(step, run.evaluate(found.held_out))
-        else:
-            metrics.say(f"all {options.steps} steps are done; writing the model again")
         finished = parallel.gathered(decoder, found.config, ranks)
         if finished is not None:
             huggingface.save(finished, output / "model", huggingface_files(found.tokenizer.data))

@@ -99,7 +99,8 @@ def running(folder: Path) -> Iterator[Slurm]:
     user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
     lines = [CONFIG.format(folder=folder, user=user, controller=ports[0])]
     lines += [
-        f"NodeName={name} NodeHostname={name} NodeAddr=127.0.0.1 Port={port} Sockets=1 CoresPerSocket=2 ThreadsPerCore=1 Gres=gpu:2 RealMemory=2000"
+        f"NodeName={name} NodeHostname={name} NodeAddr=127.0.0.1 Port={port} "
+        "Sockets=1 CoresPerSocket=2 ThreadsPerCore=1 Gres=gpu:2 RealMemory=2000"
         for name, port in zip(NODES, ports[1:], strict=True)
     ]
     common = f"Nodes={','.join(NODES)} OverSubscribe=NO MaxTime=INFINITE State=UP"

@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from small_workspace import RECIPE, build
 
-from starmill.core import recipe
+from starmill.core import recipe, seeds
 from starmill.model import huggingface
 from starmill.trainer.config import TrainRecipe
 from starmill.trainer.loop import train
@@ -33,10 +35,67 @@ def test_it_learns_a_small_corpus_by_heart(options: TrainRecipe) -> None:
     assert losses[0] > 5 and losses[-1] < 0.5
 
 
-def test_a_loss_that_is_no_number_names_the_files(options: TrainRecipe) -> None:
-    burst = changed(options, options.output + "-nan", "optimizer.lr=1e30", "optimizer.warmup_steps=0")
-    with pytest.raises(TrainingStopped, match=r"loss (nan|inf).*\n.*repo\d+:f\.py swh:1:cnt:"):
+def rows(options: TrainRecipe) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (Path(options.output) / "metrics.jsonl").read_text().splitlines()]
+
+
+def curve(options: TrainRecipe, name: str) -> dict[int, float]:
+    return {row["step"]: row[name] for row in rows(options) if name in row}
+
+
+def test_held_out_losses_on_the_way_change_nothing(options: TrainRecipe) -> None:
+    ends, often = (changed(options, f"{options.output}-every-{n}", "model.dropout=0.1", f"evaluate_every={n}") for n in (0, 5))
+    assert train(ends) == train(often) == 0
+    assert [list(curve(o, "held_out_loss")) for o in (ends, often)] == [[0, 12], [0, 5, 10, 12]]
+    assert curve(ends, "loss") == curve(often, "loss")
+    models = [Path(o.output, "model/model.safetensors").read_bytes() for o in (ends, often)]
+    assert models[0] == models[1]
+
+
+@pytest.mark.parametrize("step", [12, 8])
+def test_a_kill_between_a_checkpoint_and_its_held_out_loss_loses_nothing(options: TrainRecipe, step: int) -> None:
+    whole = changed(options, f"{options.output}-whole-{step}", "evaluate_every=4")
+    assert train(whole) == 0
+    expected, model = rows(whole), Path(whole.output, "model/model.safetensors").read_bytes()
+    # What the kill leaves: checkpoints up to the step, and its training loss as the last line.
+    for folder in Path(whole.output, "checkpoints").iterdir():
+        if int(folder.name.removeprefix("step-")) > step:
+            shutil.rmtree(folder)
+    metrics = Path(whole.output, "metrics.jsonl")
+    lines = metrics.read_text().splitlines()
+    at = next(i for i, row in enumerate(expected) if row["step"] == step and "held_out_loss" in row)
+    metrics.write_text("".join(f"{line}\n" for line in lines[:at]))
+    Path(whole.output, "model/model.safetensors").unlink()
+    assert train(whole) == 0
+    for again, first in zip(rows(whole), expected, strict=True):
+        for name in ("step", "loss", "gradient_norm", "held_out_loss", "held_out_loss_by_language"):
+            assert again.get(name) == first.get(name)
+    assert Path(whole.output, "model/model.safetensors").read_bytes() == model
+
+
+def test_held_out_documents_without_weight_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    languages = ["Lua" if seeds.uniform(0, "held_out", f"repo{i}") < 0.1 else "Python" for i in range(30)]
+    place = build(tmp_path, languages=languages)
+    mixture = {"other_languages": 0, "languages": {"Python": 1}}
+    values = {**RECIPE, "steps": 3, "data": {**RECIPE["data"], "mixture": mixture}}
+    assert train(recipe.build(TrainRecipe, {**values, "workspace": str(place), "output": str(tmp_path / "model")})) == 0
+    assert "no held-out loss: data.mixture gives no weight" in capsys.readouterr().err
+    assert [json.loads(line)["step"] for line in (tmp_path / "model/metrics.jsonl").read_text().splitlines()] == [1, 2, 3]
+
+
+def test_a_batch_that_does_not_come_out_even_is_refused_before_anything_is_read(options: TrainRecipe) -> None:
+    odd = changed(options, options.output + "-odd", "data.batch=5", "data.micro_batch=2", "workspace=none", "weights=none")
+    with pytest.raises(ValueError, match=r"data\.batch=5 is no multiple of data\.micro_batch=2 times 1 data ranks"):
+        train(odd)
+
+
+def test_a_loss_that_is_no_number_names_the_files_and_keeps_the_checkpoint_in_flight(options: TrainRecipe) -> None:
+    bad = ("optimizer.lr=1e30", "optimizer.warmup_steps=0", "checkpoint_every=1", "asynchronous_checkpoints=true")
+    burst = changed(options, options.output + "-nan", *bad)
+    told = r"step 2: loss (nan|inf).*\n.*repo\d+:f\.py swh:1:cnt:[\s\S]*this batch again\. .*`starmill export`"
+    with pytest.raises(TrainingStopped, match=told):
         train(burst)
+    assert [p.name for p in (Path(burst.output) / "checkpoints").iterdir()] == ["step-00000001"]
 
 
 def test_a_phase_starts_from_the_weights_of_the_one_before(options: TrainRecipe) -> None:
