@@ -95,6 +95,7 @@ def test_the_end_of_a_stage_waits_for_no_listing(tmp_path: Path, capfd: pytest.C
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_store_that_does_not_answer_is_no_trace(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     refused = threading.Event()
 
