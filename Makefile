@@ -55,7 +55,7 @@ bench-gpu: setup  ## tokens/s, MFU and memory of 1B and 3B on this machine's GPU
 	$(BIN)/python benchmarks/gpu_train.py
 
 bench-flink: setup  ## a real Flink with one and two TaskManagers, once and four times the data: time, CPU, shuffle (ten minutes)
-	$(BIN)/python benchmarks/flink.py
+	$(BIN)/python benchmarks/flink.py --write
 
 flink-jars: setup ## download and build what the four below need (minutes, once)
 	$(BIN)/python infra/flink/cluster.py jars

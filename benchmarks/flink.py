@@ -1,6 +1,6 @@
 """What a real Flink costs: once and four times the data, on one TaskManager and on two, stage by stage, beside the estimate.
 
-    .venv/bin/python benchmarks/flink.py [--megabytes 16] [--input DIR ...] [--write]
+    .venv/bin/python benchmarks/flink.py [--megabytes 32] [--input DIR ...] [--write]
 
 Clusters are those of `make flink-up`, each in turn. CPU seconds are those of the Python workers with their children, and of the
 TaskManagers. What was shuffled says Flink itself: the bytes that its vertices read from exchanges which send elsewhere (by hash,
@@ -10,6 +10,7 @@ counts of its shuffle is its own payload. The estimate's rates are fitted to sam
 
 import argparse
 import datetime
+import json
 import os
 import platform
 import shlex
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +30,7 @@ import apache_beam as beam
 from apache_beam.metrics import MetricsFilter
 
 from starmill.core.dataset import STAGES, Workspace
-from starmill.pipelines import bench, estimate, flink, funnel, ingest, mill, rates
+from starmill.pipelines import bench, estimate, funnel, ingest, mill, rates
 from starmill.pipelines.estimate import Dump
 from starmill.pipelines.interrupt import descendants
 from starmill.pipelines.mill import Recipe
@@ -92,7 +94,9 @@ class Cluster:
 
     def get(self, path: str) -> dict[str, Any]:
         """Ask Flink."""
-        return flink._get(f"http://127.0.0.1:{PORTS['rest']}/{path}")
+        with urllib.request.urlopen(f"http://127.0.0.1:{PORTS['rest']}/{path}", timeout=60) as answer:
+            values: dict[str, Any] = json.load(answer)
+            return values
 
     def measure(self, recipe: Recipe, stage: str) -> Measured:
         """Run one stage."""
@@ -159,9 +163,9 @@ def cluster(folder: Path, managers: int) -> Iterator[Cluster]:
 def main() -> None:
     """Measure, print, and with --write append to the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
-    parser.add_argument("--megabytes", type=float, default=16, help="of code, once (default: 16)")
+    parser.add_argument("--megabytes", type=float, default=32, help="of code, once (default: 32)")
     parser.add_argument("--input", nargs="+", default=[], metavar="DIR", help="folders of checkouts (default: packages)")
-    parser.add_argument("--rates", help="a rates file of `starmill bench` (default: measure them first)")
+    parser.add_argument("--rates", help="a rates file of `starmill bench` (default: measure them, after all else)")
     parser.add_argument("--write", action="store_true", help="append the tables to benchmarks/results/flink.md")
     asked = parser.parse_args()
     recipe = mill.load("recipes/smoke.yaml", [], asked.input, None)
@@ -170,7 +174,6 @@ def main() -> None:
         times: bench.sample(recipe.source, size * times, part, part) for times in TIMES
     }  # refused before anything is measured
     load = os.getloadavg()[0]
-    fitted = rates.load(asked.rates) if asked.rates else bench.bench(recipe, asked.megabytes / 4, print)
     found: dict[tuple[int, str, int], Measured] = {}
     with tempfile.TemporaryDirectory(prefix="starmill-flink-") as home:
         for managers in MANAGERS:
@@ -181,7 +184,8 @@ def main() -> None:
                     mine = replace(recipe, workspace=f"{home}/{times}-{managers}", source=sources[times])
                     for stage in STAGES:
                         found[times, stage, managers] = seen = up.measure(mine, stage)
-                        print(f"{times}x {managers} TaskManagers {stage:<9} {seen.wall:6.1f} s", flush=True)
+                        print(f"{times}x, TaskManagers: {managers}, {stage:<9} {seen}", flush=True)
+        fitted = rates.load(asked.rates) if asked.rates else bench.bench(recipe, asked.megabytes / 4, print)
         lines = []
         for times in TIMES:
             mine = replace(recipe, workspace=f"{home}/{times}-1", source=sources[times])
@@ -215,17 +219,17 @@ def table(times: int, recipe: Recipe, fitted: rates.Rates, found: dict[tuple[int
     costs = estimate.estimate(fitted, recipe, Dump(into.files, into.bytes, repositories), max(MANAGERS))
     predicted = {cost.row: cost.shuffled for cost in costs}
     lines = [
-        f"{into.bytes / 1e6:,.0f} MB, {into.files:,} files, {len(plans)} parts. kB are 1,000 bytes.",
+        f"{into.bytes / 1e6:,.0f} MB, {into.files:,} files, {len(plans)} parts.",
         "",
-        "| stage | TaskManagers | wall s | in Flink s | CPU s, workers | CPU s, TaskManagers | shuffled kB, Flink "
-        "| all exchanges kB, Flink | shuffled kB, the stage's count | shuffled kB, estimate |",
+        "| stage | TaskManagers | wall s | in Flink s | CPU s, workers | CPU s, TaskManagers | shuffled B, Flink "
+        "| all exchanges B, Flink | shuffled B, the stage's count | shuffled B, estimate |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for stage in STAGES:
         for managers in MANAGERS:
             m = found[times, stage, managers]
             seconds = " | ".join(f"{value:.1f}" for value in (m.wall, m.job, m.workers, m.managers))
-            sizes = " | ".join(f"{value / 1e3:,.1f}" for value in (m.shuffled, m.exchanged, m.counted, predicted[stage]))
+            sizes = " | ".join(f"{value:,.0f}" for value in (m.shuffled, m.exchanged, m.counted, predicted[stage]))
             lines.append(f"| {stage} | {managers} | {seconds} | {sizes} |")
     return [*lines, ""]
 

@@ -1,4 +1,4 @@
-"""One run at a time, and a clean end: a real process with a real worker, ended by SIGINT and SIGTERM."""
+"""One run at a time, and a clean end: a real process with a real worker, ended by SIGINT, SIGTERM and SIGHUP."""
 
 import os
 import signal
@@ -26,10 +26,13 @@ with exclusive(workspace):
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_workers_and_leaves_no_temporary_file(tmp_path: Path, number: signal.Signals) -> None:
     run = subprocess.Popen(
-        [sys.executable, "-c", RUN, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ["env", "--default-signal=HUP", sys.executable, "-c", RUN, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert run.stdout is not None
     worker = int(run.stdout.readline())
@@ -51,11 +54,12 @@ def test_a_signal_ends_workers_and_leaves_no_temporary_file(tmp_path: Path, numb
 
 
 def test_sigterm_becomes_an_exception_where_a_job_is_to_be_canceled() -> None:
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         stop_by_exception()
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(5)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

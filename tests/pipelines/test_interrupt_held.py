@@ -1,0 +1,55 @@
+"""Signals that end a run, where it must not be interrupted: they wait, a second one does not, and SIGHUP counts unless ignored."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from starmill.pipelines.interrupt import held, stop_by_exception
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in ENDING}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_a_signal_waits_for_the_release(number: signal.Signals) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    stop_by_exception()
+    done = []
+    with pytest.raises(KeyboardInterrupt), held(True) as state:
+        os.kill(os.getpid(), number)
+        done.append("handed in")
+        state.release()
+        done.append("waited")
+    assert done == ["handed in"]
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), number)
+
+
+def test_a_second_signal_gets_through() -> None:
+    with pytest.raises(KeyboardInterrupt), held(True):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_nothing_is_held_without_need() -> None:
+    with pytest.raises(KeyboardInterrupt), held(False):
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("not interrupted")
+
+
+def test_under_nohup_the_terminal_may_go() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    stop_by_exception()
+    with held(True) as state:
+        os.kill(os.getpid(), signal.SIGHUP)
+        state.release()
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
