@@ -2,8 +2,9 @@
 
 Three small workspaces are milled, after one for the machine to warm up: a sample, four times as much, and that once more in
 parts of four times the size. So what is paid once, a part, a row group and a byte can be told apart. Each stage runs as a process of
-its own with one worker, on a file system that counts what a bucket would be asked for. CPU seconds are those of the process's whole
-life; memory is its own peak, whatever the process that started it had.
+its own with one worker, on a file system that counts what a bucket would be asked for. CPU seconds are those of the stage, and
+apart from them what it took until the stage began; memory is the process's own peak, whatever the one that started it had. A fourth
+workspace is milled by two workers: what that takes longer than half of the time is what it costs to have workers apart.
 """
 
 import glob
@@ -17,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,8 @@ from starmill.transforms.scancode import detector
 PROTOCOL = "counted"
 # Name, size of the sample, size of the parts.
 RUNS = (("small", 1, 1), ("large", 4, 1), ("large parts", 4, 4))
-NOT_COSTS = ("kept_files", "kept_bytes", "candidates", "decode", "wall")
+NOT_COSTS = ("kept_files", "kept_bytes", "candidates", "decode")
+WORKERS = 2
 
 
 class TooLittle(ValueError):
@@ -143,13 +145,14 @@ class _Runner(FnApiRunner):
 def bench(options: Recipe, megabytes: float, say: Callable[[str], None]) -> Rates:
     """Measure the recipe's stages on samples of its source, `megabytes` (10**6 bytes) the first. Raises TooLittle."""
     found: list[Observation] = []
-    block = max(1, int(megabytes * 1e6 / 2))
+    size = max(2, int(megabytes * 1e6))
+    samples = {name: sample(options.source, size * times, size // 2, size // 2 * larger) for name, times, larger in RUNS}
     with tempfile.TemporaryDirectory(prefix="starmill-bench-") as folder:
-        for name, times, larger in (("warm", 1, 1), *RUNS):
-            part = sample(options.source, int(megabytes * 1e6 * times), block, block * larger)
-            done = run(replace(options, workspace=f"{folder}/{name}", source=part), say)
-            found += done if name != "warm" else []  # the first run of a machine compiles bytecode and kernels
-    return of(found, options)
+        seconds(replace(options, workspace=f"{folder}/warm", source=samples["small"]), 1)  # compiles bytecode and kernels
+        for name, source in samples.items():
+            found += run(replace(options, workspace=f"{folder}/{name}", source=source), say)
+        shared = seconds(replace(options, workspace=f"{folder}/shared", source=samples["large"]), WORKERS)
+    return of(found, options, shared)
 
 
 def sample(source: Source, size: int, block: int, part: int) -> Source:
@@ -175,21 +178,33 @@ def sample(source: Source, size: int, block: int, part: int) -> Source:
 def run(options: Recipe, say: Callable[[str], None]) -> list[Observation]:
     """Mill one workspace, each stage in a process of its own, and return what was observed. Raises RuntimeError."""
     found: list[Observation] = []
-    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}  # as on any machine
     for stage in STAGES:
-        command = [sys.executable, "-m", "starmill.pipelines.bench", stage]
-        started = time.monotonic()
-        done = subprocess.run(command, input=recipe.canonical(options), capture_output=True, text=True, env=kept)
-        if done.returncode:
-            raise RuntimeError(f"bench: stage {stage} failed: {(done.stderr.strip().splitlines() or ['without a word'])[-1]}")
-        found += [Observation(**o) for o in json.loads(done.stdout.splitlines()[-1])]
-        found[-1].costs["wall"] = time.monotonic() - started
+        found += [Observation(**o) for o in _apart(options, stage)]
         say(f"{stage:<9} {found[-1].drivers['bytes'] / 1e6:8.1f} MB {found[-1].costs['cpu']:8.1f} CPU s")
     return found
 
 
-def of(observations: Sequence[Observation], options: Recipe) -> Rates:
-    """Fit the rates to the observations of RUNS; shares and shape are those of the second run."""
+def seconds(options: Recipe, workers: int) -> dict[str, float]:
+    """Mill one workspace as `starmill run` does, and return how long each stage took. Raises RuntimeError."""
+    return dict(_apart(options, str(workers)))
+
+
+def _apart(options: Recipe, what: str) -> Any:
+    """Return what `main` says in a process of its own. Raises RuntimeError."""
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}  # as on any machine
+    command = [sys.executable, "-m", "starmill.pipelines.bench", what]
+    done = subprocess.run(command, input=recipe.canonical(options), capture_output=True, text=True, env=kept)
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or ["without a word"])[-1]
+        raise RuntimeError(f"bench: {'stage ' if what in STAGES else 'a run of '}{what} failed: {said}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def of(observations: Sequence[Observation], options: Recipe, shared: Mapping[str, float]) -> Rates:
+    """Fit the rates to the observations of RUNS; shares and shape are those of the second run.
+
+    `shared`: how long each stage of the second run takes WORKERS workers.
+    """
     second = {o.row: o for o in largest(observations)}
     kept = {s: (_share(second[s], "files"), _share(second[s], "bytes")) for s in STAGES}
     first, near = second["ingest"].drivers, second["dedup"]
@@ -202,7 +217,13 @@ def of(observations: Sequence[Observation], options: Recipe) -> Rates:
     less = next(o.drivers for o in observations if o.row == "licenses")
     shape |= _texts(less, second["licenses"].drivers)
     asked = [replace(o, costs={k: v for k, v in o.costs.items() if k not in NOT_COSTS}) for o in observations]
-    return Rates(rates.fit(asked), kept, shape, estimate.options_digest(options), tuple(observations))
+    fitted = rates.fit(asked)
+    for stage, took in shared.items():
+        for o in (o for o in second.values() if estimate.STAGE_OF.get(o.row, o.row) == stage):
+            at_once = estimate.at_once(o.row, WORKERS, o.drivers["parts"])
+            took -= estimate.shared_out(o.costs["seconds"], fitted[o.row]["seconds"]["one"], at_once)
+        shape[f"apart/{stage}"] = max(0.0, took)
+    return Rates(fitted, kept, shape, estimate.options_digest(options), tuple(observations))
 
 
 def packages_unless(given: Sequence[str], options: Recipe) -> Recipe:
@@ -220,7 +241,7 @@ def table(observed: Sequence[Observation]) -> list[str]:
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for o in observed:
-        size, files, cpu = o.drivers["bytes"] / 1e6, o.drivers["files"], o.costs["cpu"]
+        size, files, cpu = o.drivers["bytes"] / 1e6, o.drivers["files"], o.costs["cpu"] + o.costs.get("start", 0.0)
         stored = sum(v for k, v in o.costs.items() if k.startswith("stored/")) / 1e6
         asked = sum(o.costs[kind] for kind in rates.REQUESTS) / o.drivers["parts"]
         pace = [f"{cpu / max(size, 1e-9):.3f}", f"{1000 * cpu / max(1, files):.2f}", f"{size / max(cpu, 1e-9):.2f}"]
@@ -241,27 +262,31 @@ def largest(observations: Sequence[Observation]) -> list[Observation]:
 
 def observe(options: Recipe, stage: str) -> list[Observation]:
     """Run one stage in this process, whose workspace is a local folder, and return its rows."""
+    start, children = _cpu(), _cpu(resource.RUSAGE_CHILDREN)
     traffic, engine = Traffic(), _Engine(workers=1, quiet=True)
     fsspec.register_implementation(PROTOCOL, counting(traffic), clobber=True)
     local = Workspace(options.workspace)
     counted = replace(options, workspace=f"{PROTOCOL}://{local.root}")
     found: list[tuple[str, dict[str, float]]] = []
-    if stage == "tokenize":
-        started = _cpu()
-        _forget_peak()
-        tokenizer.prepare(Workspace(counted.workspace), options.tokenizer)
-        trained = {"cpu": _cpu() - started, "peak": _peaks(os.getpid()), **traffic.take(local.root, lambda d: True)}
-        found.append(("tokenizer", trained))
-        _forget_peak()
     if stage == "dedup":
         _compile_kernels()  # or only the samples that have candidates would hold them
+    if stage == "tokenize":
+        _forget_peak()
+        clock, used = time.monotonic(), _cpu()
+        tokenizer.prepare(Workspace(counted.workspace), options.tokenizer)
+        trained = {"seconds": time.monotonic() - clock, "cpu": _cpu() - used, "peak": _peaks(os.getpid())}
+        found.append(("tokenizer", trained | traffic.take(local.root, lambda d: True)))
+        _forget_peak()
+    clock, used = time.monotonic(), _cpu()
     mill.run_stage(stage, counted, engine)
-    children = sum(map(_peaks, interrupt.descendants(os.getpid())))
+    costs = {"seconds": time.monotonic() - clock, "cpu": _cpu() - used, "start": start, "peak": _peaks(os.getpid())}
+    peak = sum(map(_peaks, interrupt.descendants(os.getpid())))
     detector().stop()
-    if stage == "curate":
-        costs = {"cpu": _cpu(resource.RUSAGE_CHILDREN), "peak": children}
-        found.append(("licenses", costs | traffic.take(local.root, lambda d: d == "cache")))
-    costs = {"cpu": _cpu() - sum(c["cpu"] for row, c in found if row == "tokenizer"), "peak": _peaks(os.getpid())}
+    if stage == "curate":  # which waits for ScanCode
+        cpu = _cpu(resource.RUSAGE_CHILDREN) - children
+        costs["seconds"] = max(0.0, costs["seconds"] - cpu)
+        less = {"seconds": cpu, "cpu": cpu, "peak": peak}
+        found.append(("licenses", less | traffic.take(local.root, lambda d: d == "cache")))
     costs |= traffic.take(local.root, lambda d: True) | {"shuffled": float(engine.counted[f"{stage}/shuffled/bytes"])}
     into = {f.stage: f for f in funnel.measure(local)}[stage]
     costs |= {"kept_files": float(into.kept.files), "kept_bytes": float(into.kept.bytes)}
@@ -355,9 +380,19 @@ def _decode(workspace: Workspace) -> float:
 
 
 def main() -> None:
-    """Observe the stage that is named; the recipe comes as JSON on stdin, the observations go to stdout as one line."""
-    options = recipe.build(Recipe, json.load(sys.stdin))
-    print(json.dumps([asdict(o) for o in observe(options, sys.argv[1])]))
+    """Observe the stage that is named, or time all of them with so many workers; the recipe comes as JSON on stdin, what was seen
+    goes to stdout as one line.
+    """
+    options, what = recipe.build(Recipe, json.load(sys.stdin)), sys.argv[1]
+    if what in STAGES:
+        print(json.dumps([asdict(o) for o in observe(options, what)]))
+        return
+    took = {}
+    for stage in STAGES:
+        clock = time.monotonic()
+        mill.run_stage(stage, options, Engine(workers=int(what), quiet=True))
+        took[stage] = time.monotonic() - clock
+    print(json.dumps(took))
 
 
 if __name__ == "__main__":

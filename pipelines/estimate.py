@@ -132,28 +132,40 @@ def plan(rates: Rates, options: Recipe, dump: Dump) -> Iterator[tuple[str, Work]
 
 
 def _cost(rates: Rates, row: str, work: Work, workers: int, latency: float) -> Cost:
-    drivers = work.drivers()
-    cpu, fetched = (rates.cost(row, c, drivers) for c in ("cpu", "fetched"))
-    fixed = rates.cost(row, "cpu", dict.fromkeys(drivers, 0.0) | {"one": 1.0})
+    drivers, among = work.drivers(), at_once(row, workers, work.parts)
+    cpu, seconds, start, fetched = (rates.cost(row, c, drivers) for c in ("cpu", "seconds", "start", "fetched"))
+    once, once_cpu = (rates.cost(row, c, dict.fromkeys(drivers, 0.0) | {"one": 1.0}) for c in ("seconds", "cpu"))
+    reading = 0.0
     if row == "dedup":  # what was measured read each row group once
         again = max(0.0, work.cells(work.groups) - work.groups) / work.groups
-        cpu += again * work.bytes * rates.shape["decode"]
+        reading = again * work.bytes * rates.shape["decode"]
         fetched += again * rates.cost("release", "fetched", drivers)
     if row == "tokenizer":  # to draw its sample it reads all of the dataset
-        cpu += max(0.0, work.bytes - work.sample) * rates.shape["decode"]
+        reading = max(0.0, work.bytes - work.sample) * rates.shape["decode"]
     requests = {kind: rates.cost(row, kind, drivers) for kind in REQUESTS}
-    at_once = 1 if row == "tokenizer" else max(1, min(workers, work.parts))
+    seconds = shared_out(seconds + reading + latency * sum(requests.values()), once, among)
+    apart = among if among > 1 else 0  # workers in processes of their own, beside the driver's
     return Cost(
         row,
         work,
-        fixed + (cpu - fixed + latency * sum(requests.values())) / at_once,
-        cpu,
+        seconds + (rates.shape.get(f"apart/{row}", 0.0) if apart else 0.0),
+        cpu + reading + start * (1 + apart) + once_cpu * max(0, apart - 1),
         rates.cost(row, "shuffled", drivers),
         sum(rates.cost(row, name, drivers) for name in rates.stored(row)),
         fetched,
         requests,
         _peak(rates, row, work),
     )
+
+
+def at_once(row: str, workers: int, parts: float) -> int:
+    """Return how many of the workers have something to do."""
+    return 1 if row == "tokenizer" else max(1, min(workers, int(parts)))
+
+
+def shared_out(seconds: float, once: float, among: int) -> float:
+    """Return how long work takes that takes one worker `seconds`, of which `once` is done by each."""
+    return once + max(0.0, seconds - once) / among
 
 
 def _peak(rates: Rates, row: str, work: Work) -> float:

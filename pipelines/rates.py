@@ -14,7 +14,7 @@ import numpy as np
 # The stages, and inside curate and tokenize what grows by another law: ScanCode goes by licence texts, a tokenizer is trained once.
 ROWS = ("ingest", "curate", "licenses", "dedup", "release", "tokenizer", "tokenize")
 REQUESTS = ("GET", "PUT", "LIST", "DELETE")  # GET stands for HEAD too: the stores price them alike
-FORMAT = 1
+FORMAT = 2
 
 # What a dataset's size follows: text, or the number of files.
 _BY_BYTES = frozenset(("files", "curated", "dataset", "shards"))
@@ -22,7 +22,9 @@ _BY_BYTES = frozenset(("files", "curated", "dataset", "shards"))
 
 @dataclass(frozen=True)
 class Observation:
-    """One row of one run. Costs: seconds of `cpu`, bytes of `peak`, `shuffled`, `fetched` and `stored/<dataset>`, and requests by kind."""
+    """One row of one run. Costs: `seconds`, `cpu` seconds and those before it (`start`), bytes of `peak`, `shuffled`, `fetched` and
+    `stored/<dataset>`, and requests by kind.
+    """
 
     row: str
     drivers: dict[str, float]
@@ -75,17 +77,20 @@ def law(row: str, cost: str) -> tuple[str, ...]:
     if cost.startswith("stored/"):
         return _stored(cost.removeprefix("stored/"))
     if row == "licenses":  # a repository asks for its texts, and those that nobody asked for before are looked at
-        return {"cpu": ("one", "texts"), "peak": ("one",), "PUT": ("texts",)}.get(cost, ("repositories",))
+        by_text = dict.fromkeys(("cpu", "seconds"), ("one", "texts"))
+        return {**by_text, "peak": ("one",), "PUT": ("texts",)}.get(cost, ("repositories",))
     if row == "tokenizer":
-        return ("one", "sample") if cost in ("cpu", "peak") else ("one", "parts", "groups")
+        return ("one", "sample") if cost in ("cpu", "seconds", "peak") else ("one", "parts", "groups")
+    if cost == "start":
+        return ("one",)
     size = "files" if row == "dedup" else "bytes"
     if cost == "peak":
-        return ("one", "files") if row == "dedup" else ("one", "part_bytes")
+        return ("one", "files", "part_bytes") if row == "dedup" else ("one", "part_bytes")  # dedup reads row groups whole too
     if cost == "shuffled":
         return ("files", "stays", "blocks") if row == "dedup" else ("parts",)
     if cost == "fetched":
         return ("parts", "bytes")
-    if cost == "cpu":
+    if cost in ("cpu", "seconds"):
         return ("one", "parts", size)
     return ("one", "parts", "cells" if row == "dedup" else "groups")
 
