@@ -44,21 +44,23 @@ class Model:
 
 @dataclass(frozen=True)
 class Fim:
-    """Fill in the middle (StarCoder2, section 5.1): `rate` of documents, `file_rate` of their files, `spm_rate` of those as SPM.
+    """Fill in the middle: `rate` of documents, `file_rate` of their files (StarCoder2, section 5.1), `spm_rate` of those as SPM.
 
-    Only documents of `sources` are touched: issues, prose and the like are read from left to right.
+    `file_rate` null draws each file on its own at `rate`, as in StarCoder, whose documents were files. Only documents of `sources` are
+    touched: issues, prose and the like are read from left to right.
     """
 
     sources: tuple[str, ...] = ("code",)
     rate: float = 0.5
-    file_rate: float = 0.5
+    file_rate: float | None = 0.5
     spm_rate: float = 0.5
 
     def __post_init__(self) -> None:
         """Refuse what is no rate."""
         for name in ("rate", "file_rate", "spm_rate"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"fim.{name}={getattr(self, name)}: must be from 0 to 1")
+            value = getattr(self, name)
+            if not 0 <= (0.0 if value is None else value) <= 1:
+                raise ValueError(f"fim.{name}={value}: must be from 0 to 1")
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ Item = str | int  # text, or the id of a special token
 
 def is_chosen(options: Fim, seed: int, epoch: int, document: str, file: int, files: int) -> bool:
     """Say whether this file of this document is rewritten; a document with one file has only the document's rate."""
+    if options.file_rate is None:
+        return seeds.uniform(seed, "fim_file", epoch, document, file) < options.rate
     if seeds.uniform(seed, "fim_document", epoch, document) >= options.rate:
         return False
     return files == 1 or seeds.uniform(seed, "fim_file", epoch, document, file) < options.file_rate
