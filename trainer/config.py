@@ -10,7 +10,7 @@ from starmill.model.config import ModelConfig
 # A run may go on with other values of these: on other ranks, saved elsewhere. Sums then round otherwise, and nothing else changes.
 UNLEARNED = (
     "workspace output hardware device threads log_every checkpoint_every keep_checkpoints asynchronous_checkpoints spike "
-    "data.micro_batch data.prefetch parallel.tensor parallel.sequence parallel.recompute parallel.compile"
+    "evaluate_every data.micro_batch data.prefetch parallel.tensor parallel.sequence parallel.recompute parallel.compile"
 ).split(" ")
 
 
@@ -194,6 +194,7 @@ class TrainRecipe:
     keep_checkpoints: int = 2
     asynchronous_checkpoints: bool = False  # written by a thread while training goes on, for a copy of the state in main memory
     log_every: int = 10
+    evaluate_every: int = 0  # steps from one held-out loss to the next; 0: before the first step and after the last
     seed: int = 0
     threads: int = (
         2  # on a CPU, sums depend on their number: fixed here, so that a machine with more cores gets the same losses
@@ -214,6 +215,10 @@ class TrainRecipe:
                 f"parallel.sequence: parallel.tensor={self.parallel.tensor} does not divide data.sequence_length="
                 f"{self.data.sequence_length}"
             )
+
+    def is_evaluated(self, step: int) -> bool:
+        """Say whether the held-out loss is taken after this step."""
+        return step in (0, self.steps) or (self.evaluate_every > 0 and step % self.evaluate_every == 0)
 
     @property
     def tokens_per_step(self) -> int:

@@ -62,7 +62,11 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
         if step == 0:
             for line in (*plan.lines(options, found.config), *plan.data_lines(options, found)):
                 metrics.say(line)
-            metrics.held_out(0, run.evaluate(found.held_out))
+        if step == options.steps:
+            metrics.say(f"all {step} steps are done; writing the model again")
+        # A kill may have come between a checkpoint and the loss that belongs to it.
+        if options.is_evaluated(step) and ranks.gathered(not metrics.has_held_out(step))[0]:
+            metrics.held_out(step, run.evaluate(found.held_out))
         batches = prefetched(found.train.batches(positions, ranks.data, ranks.data_ranks), options.data.prefetch)
         while step < options.steps:
             step += 1
@@ -77,12 +81,10 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
                 checkpoints.finish()
                 metrics.say(f"stopped after step {step}; run the same command to continue")
                 return 128 + (signals or [signal.SIGTERM])[0]
+            if options.is_evaluated(step):
+                metrics.held_out(step, run.evaluate(found.held_out))
         batches.close()  # type: ignore[attr-defined]
         checkpoints.finish()
-        if before is None or before[1].step < options.steps:
-            metrics.held_out(step, run.evaluate(found.held_out))
-        else:
-            metrics.say(f"all {options.steps} steps are done; writing the model again")
         finished = parallel.gathered(decoder, found.config, ranks)
         if finished is not None:
             huggingface.save(finished, output / "model", huggingface_files(found.tokenizer.data))

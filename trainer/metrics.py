@@ -38,6 +38,7 @@ class Metrics:
         self._bar: Progress | None = None
         self._board: Any = None
         self._times: deque[float] = deque(maxlen=RECENT + 1)
+        self._held_out: set[int] = set()
 
     def __enter__(self) -> "Metrics":
         """Drop what an interrupted run wrote after its checkpoint, for those steps come again, and start the clock."""
@@ -48,7 +49,9 @@ class Metrics:
         path = self._output / "metrics.jsonl"
         lines = path.read_text().splitlines() if self._first and path.exists() else []
         temporary = path.with_suffix(".tmp")
-        temporary.write_text("".join(f"{line}\n" for line in lines if _step(line) <= self._first))
+        kept = [line for line in lines if _step(line) <= self._first]
+        self._held_out = {_step(line) for line in kept if "held_out_loss" in json.loads(line)}
+        temporary.write_text("".join(f"{line}\n" for line in kept))
         os.replace(temporary, path)
         self._file = self._open.enter_context(open(path, "a", buffering=1))
         self._board = _tensorboard(self._output / "tensorboard", self._first)
@@ -85,8 +88,14 @@ class Metrics:
             eta = (steps - step) * tokens / rate
             self.say(f"step {step}/{steps}  {said}  eta {int(eta // 60)}:{int(eta % 60):02d}")
 
+    def has_held_out(self, step: int) -> bool:
+        """Say, on the first rank, whether an interrupted run had recorded the held-out loss after this step."""
+        return step in self._held_out
+
     def held_out(self, step: int, found: HeldOut | None) -> None:
-        """Record the loss on repositories that are never trained on; None if there are none."""
+        """Record the loss on repositories that are never trained on; None if there are none. The clock starts anew: rates are training's."""
+        self._times.clear()
+        self._times.append(time.monotonic())
         if found is not None and self._ranks.rank == 0:
             self._write(step, held_out_loss=found.loss, held_out_loss_by_language=found.by_language)
             languages = "  ".join(f"{name} {loss:.3f}" for name, loss in found.by_language.items())
