@@ -66,6 +66,7 @@ def _use(options: TrainRecipe) -> str:
 
 def _training(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype) -> str:
     config, optimizer, fim = found.config, options.optimizer, options.data.fim
+    clipped = f"clipped at {optimizer.clip:g}" if optimizer.clip else "not clipped"
     whole = "files" if fim.file_rate is None else f"documents, {fim.file_rate:g} of their files"
     flops = step * options.tokens_per_step * plan.flops_per_token(config, options.data.sequence_length)
     rows = {
@@ -78,7 +79,7 @@ def _training(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype
         "tokens a step": f"{options.tokens_per_step:,}",
         "learning rate": f"{optimizer.lr:g} to {optimizer.min_lr:g}, cosine after {optimizer.warmup_steps:,} steps of warm-up",
         "AdamW": f"betas {optimizer.beta1:g} and {optimizer.beta2:g}, epsilon {optimizer.epsilon:g}, "
-        f"weight decay {optimizer.weight_decay:g}, gradients clipped at {optimizer.clip:g}",
+        f"weight decay {optimizer.weight_decay:g}, gradients {clipped}",
         "fill in the middle": f"{fim.rate:g} of {whole}, {fim.spm_rate:g} of those as SPM",
         "attention across documents": "no" if options.data.mask_documents else "yes",
         "compute": f"{flops:.3e} FLOPs",

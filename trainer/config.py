@@ -1,6 +1,7 @@
 """The shape of a training recipe; the values are in recipes/train-*.yaml. Tokens, unless a name says otherwise."""
 
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -105,7 +106,7 @@ class Data:
 
     def __post_init__(self) -> None:
         """Refuse sizes that give no batch."""
-        for name in ("sequence_length", "batch", "micro_batch", "unit_tokens", "prefetch"):
+        for name in ("sequence_length", "batch", "micro_batch", "unit_tokens", "held_out_windows", "prefetch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"data.{name}={getattr(self, name)}: must be at least 1")
         if not 0 <= self.held_out < 1:
@@ -114,7 +115,7 @@ class Data:
 
 @dataclass(frozen=True)
 class AdamW:
-    """StarCoder's optimizer (beta2 0.95, decay 0.1, clip 1.0), linear warm-up, cosine to `min_lr`."""
+    """StarCoder's optimizer (beta2 0.95, decay 0.1, clip 1.0), linear warm-up, cosine to `min_lr`. `clip` 0 does not clip."""
 
     lr: float
     min_lr: float
@@ -125,6 +126,19 @@ class AdamW:
     weight_decay: float = 0.1
     clip: float = 1.0
     z_loss: float = 0.0  # times the mean square of the logits' log-sum-exp (PaLM, section 5, has 1e-4)
+
+    def __post_init__(self) -> None:
+        """Refuse what climbs, explodes, or never learns."""
+        for name in ("lr", "min_lr", "warmup_steps", "weight_decay", "clip", "z_loss"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"optimizer.{name}={getattr(self, name)}: must be at least 0, and finite")
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"optimizer.{name}={getattr(self, name)}: must be in [0, 1)")
+        if not self.epsilon > 0:
+            raise ValueError(f"optimizer.epsilon={self.epsilon}: must be above 0")
+        if self.min_lr > self.lr:
+            raise ValueError(f"optimizer.min_lr={self.min_lr} is above optimizer.lr={self.lr}; the rate falls from lr to min_lr")
 
 
 @dataclass(frozen=True)
@@ -166,10 +180,12 @@ class Hardware:
     kg_co2_per_kwh: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse what nothing can be divided by."""
+        """Refuse what nothing can be divided by, and a percentage."""
         for name in ("peak_tflops", "devices", "memory_gb", "mfu", "watts"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"hardware.{name}={getattr(self, name)}: must be above 0")
+        if self.mfu > 1:
+            raise ValueError(f"hardware.mfu={self.mfu}: must be at most 1, a share of peak_tflops; 40 % is 0.4")
 
 
 @dataclass(frozen=True)
@@ -206,6 +222,15 @@ class TrainRecipe:
         for name in ("steps", "checkpoint_every", "keep_checkpoints", "log_every", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
+        if self.evaluate_every < 0:
+            raise ValueError(f"evaluate_every={self.evaluate_every}: must be at least 0, for never in between")
+        if not self.spike > 0:
+            raise ValueError(f"spike={self.spike}: must be above 0; a large one stops no run")
+        if self.optimizer.warmup_steps >= self.steps:
+            raise ValueError(
+                f"optimizer.warmup_steps={self.optimizer.warmup_steps} must be below steps={self.steps}, or the learning rate only "
+                f"climbs; set optimizer.warmup_steps={self.steps // 10}"
+            )
         if self.data.sequence_length > self.model.max_positions:
             raise ValueError(
                 f"data.sequence_length={self.data.sequence_length} is above model.max_positions={self.model.max_positions}"

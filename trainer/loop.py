@@ -40,6 +40,7 @@ def train(options: TrainRecipe, fresh: bool = False) -> int:
 
 
 def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) -> int:
+    options.accumulation(ranks.data_ranks)  # refused now, not after minutes of reading weights
     found, output, identity = open_inputs(options), Path(options.output), options.identity()
     checkpoints = Checkpoints(output / "checkpoints", ranks, options.keep_checkpoints, options.asynchronous_checkpoints)
     if fresh:

@@ -77,7 +77,7 @@ class Run:
             objective, losses = self.loss(batch)
             objective.div(count).backward()
             total += losses.mean() / count
-        norm = parallel.clip(list(self.decoder.parameters()), options.optimizer.clip, ranks)
+        norm = parallel.clip(list(self.decoder.parameters()), options.optimizer.clip or math.inf, ranks)
         summed, stops = ranks.sums(total.item(), float(stop))
         mean = summed / ranks.data_ranks
         if not math.isfinite(mean) or not math.isfinite(norm):

@@ -121,7 +121,7 @@ def newest(output: Path) -> int:
 
 
 def test_tasks_of_an_array_keep_apart(cluster: slurm.Slurm, place: Path) -> None:
-    short = ["--set", "steps=2", "--set", "seed=%a", "--nodes", "1"]
+    short = ["--set", "steps=2", "--set", "optimizer.warmup_steps=1", "--set", "seed=%a", "--nodes", "1"]
     number = launch(cluster, place, "seed-%a", "--array", "3,5%1", *short)
     for task in ("3", "5"):
         assert cluster.wait(f"{number}_{task}", ["COMPLETED", "FAILED"])["JobState"] == "COMPLETED"
@@ -142,7 +142,7 @@ def test_the_commands_of_the_page(cluster: slurm.Slurm, place: Path) -> None:
     ran = [c for c in commands(ROOT / "docs" / "clusters.md") if "slurm" in c or c.startswith("squeue")]
     assert len(ran) == 5
     for command in ran:
-        short = " --set steps=2" if command.startswith(("starmill", "sbatch")) else ""
+        short = " --set steps=2 --set optimizer.warmup_steps=1" if command.startswith(("starmill", "sbatch")) else ""
         cluster.run("bash", "-c", command + short, cwd=place)
     for model in ("model", "by-hand"):
         reached(place, model, 2)

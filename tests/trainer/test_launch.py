@@ -21,10 +21,10 @@ def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 def test_a_dry_run_for_slurm_is_the_call_and_the_script(capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--nodes", "16", "--gpus-per-node", "8", "--time", "1-12", "--save-seconds", "600", "--partition", "gpu"]
-    said = shown(capsys, "slurm", RECIPE, *options, "--sbatch=--constraint=h100", "--set", "steps=7", "--output", "my model")
+    said = shown(capsys, "slurm", RECIPE, *options, "--sbatch=--constraint=h100", "--set", "seed=7", "--output", "my model")
     call, _, script = said.partition("\n\n")
     head, own = shlex.split(call.partition(str(launch.SCRIPT))[0]), shlex.split(call.partition(str(launch.SCRIPT))[2])
-    assert head[0] == "sbatch" and own == [sys.executable, "8", RECIPE, "--output", "my model", "--set", "steps=7"]
+    assert head[0] == "sbatch" and own == [sys.executable, "8", RECIPE, "--output", "my model", "--set", "seed=7"]
     for option in ("nodes=16", "gpus-per-node=8", "signal=B:USR1@600", "time=1-12", "partition=gpu", "constraint=h100"):
         assert f"--{option}" in head
     assert "--output=runs/logs/%x-%j.log" in head and script.endswith(launch.SCRIPT.read_text())

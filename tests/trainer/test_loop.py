@@ -33,6 +33,12 @@ def test_it_learns_a_small_corpus_by_heart(options: TrainRecipe) -> None:
     assert losses[0] > 5 and losses[-1] < 0.5
 
 
+def test_a_batch_that_does_not_come_out_even_is_refused_before_anything_is_read(options: TrainRecipe) -> None:
+    odd = changed(options, options.output + "-odd", "data.batch=5", "data.micro_batch=2", "workspace=none", "weights=none")
+    with pytest.raises(ValueError, match=r"data\.batch=5 is no multiple of data\.micro_batch=2 times 1 data ranks"):
+        train(odd)
+
+
 def test_a_loss_that_is_no_number_names_the_files(options: TrainRecipe) -> None:
     burst = changed(options, options.output + "-nan", "optimizer.lr=1e30", "optimizer.warmup_steps=0")
     with pytest.raises(TrainingStopped, match=r"loss (nan|inf).*\n.*repo\d+:f\.py swh:1:cnt:"):

@@ -62,6 +62,15 @@ def test_accumulation_changes_only_how_sums_round(options: TrainRecipe, found: I
         assert again[0] == pytest.approx(losses, abs=1e-5) and again[1] == pytest.approx(norms, abs=1e-4)
 
 
+def test_no_clipping_is_not_clipping_to_nothing(options: TrainRecipe, found: Inputs) -> None:
+    def trained(clip: float) -> list[torch.Tensor]:
+        made = run(replace(options, optimizer=replace(options.optimizer, clip=clip)), found)
+        made.step(found.train.batches(), 2, False)
+        return [p.detach() for p in made.decoder.parameters()]
+
+    assert all(torch.equal(a, b) for a, b in zip(trained(0), trained(1e9), strict=True))
+
+
 def test_dropout_depends_on_the_step_alone(options: TrainRecipe, found: Inputs) -> None:
     first = steps(options, found, 2, dropout=0.3)
     torch.manual_seed(99)
@@ -74,7 +83,7 @@ def test_the_held_out_loss_is_the_mean_of_its_tokens(options: TrainRecipe, found
     by_language: dict[str, list[float]] = {}
     for batch, languages in found.held_out.sample(options.data.held_out_windows, 0, 1):
         losses = made.loss(batch)[1].tolist()
-        for row, names in zip(losses, languages[:, 1:].tolist(), strict=False):
+        for row, names in zip(losses[: len(languages)], languages[:, 1:].tolist(), strict=True):
             for loss, name in zip(row, names, strict=True):
                 by_language.setdefault(found.held_out.units.names[name], []).append(loss)
     everything = [loss for losses in by_language.values() for loss in losses]
