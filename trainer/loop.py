@@ -24,7 +24,7 @@ from starmill.trainer.inputs import open_inputs
 from starmill.trainer.metrics import Metrics
 from starmill.trainer.optim import learning_rate, optimizer
 from starmill.trainer.parallel import Ranks
-from starmill.trainer.step import Run
+from starmill.trainer.step import Run, TrainingStopped
 
 
 def train(options: TrainRecipe, fresh: bool = False) -> int:
@@ -71,7 +71,11 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
         batches = prefetched(found.train.batches(positions, ranks.data, ranks.data_ranks), options.data.prefetch)
         while step < options.steps:
             step += 1
-            taken = run.step(batches, step, bool(signals))
+            try:
+                taken = run.step(batches, step, bool(signals))
+            except TrainingStopped:
+                checkpoints.finish()  # what a thread is writing is of before: all ranks are here to publish it
+                raise
             metrics.step(step, taken.loss, learning_rate(step, options.steps, options.optimizer), taken.norm, taken.wait)
             checkpoints.poll()
             if step % options.checkpoint_every == 0 or step == options.steps or taken.is_last:

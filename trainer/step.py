@@ -19,10 +19,14 @@ from starmill.trainer.optim import learning_rate
 from starmill.trainer.parallel import Ranks
 
 RECENT = 50  # losses, by whose median a spike is told
+ANEW = (
+    "`starmill export` the last good checkpoint and start another run from it (`weights`), with a lower optimizer.lr, without these files, or "
+    "with another `seed`, which is another order"
+)
 
 
 class TrainingStopped(RuntimeError):
-    """A loss that is not a number, or a spike; the message names the files of the batch."""
+    """A loss that is not a number, or a spike, on all ranks alike; the message names the batch's files, and the ways to go on."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +85,10 @@ class Run:
         summed, stops = ranks.sums(total.item(), float(stop))
         mean = summed / ranks.data_ranks
         if not math.isfinite(mean) or not math.isfinite(norm):
-            self._refuse(f"step {step}: loss {mean}, gradient norm {norm}", seen)
+            self._refuse(f"step {step}: loss {mean}, gradient norm {norm}", seen, ANEW)
         if len(self.losses) == RECENT and mean > statistics.median(self.losses) + options.spike:
             usual = statistics.median(self.losses)
-            self._refuse(f"step {step}: loss {mean:.3f} where {usual:.3f} was usual; raise `spike` to go on regardless", seen)
+            self._refuse(f"step {step}: loss {mean:.3f} where {usual:.3f} was usual", seen, f"raise `spike` to go on regardless, or {ANEW}")
         self.losses = (*self.losses, mean)[-RECENT:]
         self.adam.step()
         self.adam.zero_grad(set_to_none=True)
@@ -118,7 +122,8 @@ class Run:
         by_language = {name: float(s / c) for name, s, c in zip(names, sums, counts, strict=True) if c and name}
         return HeldOut(float(sums.sum() / counts.sum()), dict(sorted(by_language.items())))
 
-    def _refuse(self, what: str, seen: list[Batch]) -> None:
+    def _refuse(self, what: str, seen: list[Batch], ways: str) -> None:
         files = {file for batch in seen for unit in set(batch.units) for file in self.corpus.units.named(unit)}
         named = sorted(set().union(*self.ranks.gathered(files)))
-        raise TrainingStopped(f"{what}. The batch's files:\n  " + "\n  ".join(named))
+        shown = "\n  ".join(named)
+        raise TrainingStopped(f"{what}. The batch's files:\n  {shown}\nThe same command meets this batch again. To get past it, {ways}.")

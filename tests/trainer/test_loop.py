@@ -39,10 +39,13 @@ def test_a_batch_that_does_not_come_out_even_is_refused_before_anything_is_read(
         train(odd)
 
 
-def test_a_loss_that_is_no_number_names_the_files(options: TrainRecipe) -> None:
-    burst = changed(options, options.output + "-nan", "optimizer.lr=1e30", "optimizer.warmup_steps=0")
-    with pytest.raises(TrainingStopped, match=r"loss (nan|inf).*\n.*repo\d+:f\.py swh:1:cnt:"):
+def test_a_loss_that_is_no_number_names_the_files_and_keeps_the_checkpoint_in_flight(options: TrainRecipe) -> None:
+    bad = ("optimizer.lr=1e30", "optimizer.warmup_steps=0", "checkpoint_every=1", "asynchronous_checkpoints=true")
+    burst = changed(options, options.output + "-nan", *bad)
+    told = r"step 2: loss (nan|inf).*\n.*repo\d+:f\.py swh:1:cnt:[\s\S]*this batch again\. .*`starmill export`"
+    with pytest.raises(TrainingStopped, match=told):
         train(burst)
+    assert [p.name for p in (Path(burst.output) / "checkpoints").iterdir()] == ["step-00000001"]
 
 
 def test_a_phase_starts_from_the_weights_of_the_one_before(options: TrainRecipe) -> None:
