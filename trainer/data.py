@@ -70,10 +70,14 @@ class Corpus:
     @cached_property
     def _copies(self) -> int:
         # An epoch has this many places for each unit; a unit of less weight leaves some of its places empty.
-        heaviest = math.ceil(self._weights.max()) if len(self.units) else 0
-        if heaviest < 1:
+        if self.is_empty:
             raise ValueError("there are no documents to read; check data.held_out, data.mixture and the shards")
-        return heaviest
+        return math.ceil(self._weights.max())
+
+    @property
+    def is_empty(self) -> bool:
+        """Say that there is nothing to read: no units, or none with a weight."""
+        return not len(self.units) or not self._weights.max() > 0
 
     def epoch_tokens(self) -> float:
         """Return how many tokens an epoch has, before FIM's sentinels."""

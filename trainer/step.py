@@ -107,8 +107,8 @@ class Run:
 
     @torch.no_grad()
     def evaluate(self, held_out: Corpus) -> HeldOut | None:
-        """Return the loss of the held-out windows; None if there are none. The windows do not depend on the ranks."""
-        if not len(held_out.units):
+        """Return the loss of the held-out windows; None if there is nothing to read. The windows do not depend on the ranks."""
+        if held_out.is_empty:
             return None
         self.decoder.eval()
         names = held_out.units.names

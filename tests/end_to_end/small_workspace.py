@@ -1,5 +1,6 @@
 """A workspace with shards of a few dozen tiny repositories, made without any pipeline: what a trainer needs, and no more."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,11 @@ RECIPE: dict[str, Any] = {
 }
 
 
-def build(place: Path, repositories: int = 30) -> Path:
-    """Write tokenizer/ and shards/ below `place`."""
-    codes = [f"def function_{i}(argument):\n    return argument + {i}\n" for i in range(repositories)]
+CODES = tuple(f"def function_{i}(argument):\n    return argument + {i}\n" for i in range(30))
+
+
+def build(place: Path, codes: Sequence[str] = CODES, languages: Sequence[str] = ("Python",)) -> Path:
+    """Write tokenizer/ and shards/ below `place`: repository i is one file, codes[i], in languages[i] or the last of them."""
     data = train(codes, 360)
     tokenizer, workspace = Tokenizer.load(data), Workspace(str(place))
     for name, content in huggingface_files(data).items():
@@ -39,10 +42,10 @@ def build(place: Path, repositories: int = 30) -> Path:
     writer = ShardWriter(tokenizer.eod)
     for i, code in enumerate(codes):
         ids = tokenizer.encode(code)
-        span = TokenSpan("f.py", f"{i:040x}", "Python", 1, len(ids))
-        writer.add(
-            np.concatenate([np.array([tokenizer.special("<file_sep>")], np.uint16), ids]), "code", f"repo{i}", "Python", [span]
-        )
+        language = languages[min(i, len(languages) - 1)]
+        span = TokenSpan("f.py", f"{i:040x}", language, 1, len(ids))
+        whole = np.concatenate([np.array([tokenizer.special("<file_sep>")], np.uint16), ids])
+        writer.add(whole, "code", f"repo{i}", language, [span])
     files = {f"shards/part-00000.{suffix}": content for suffix, content in writer.finish().items()}
     workspace.commit(Sidecar("tokenize", 0, "k", tuple(output(n, c) for n, c in files.items())), list(files.values()))
     workspace.finish("tokenize", "k", 1, "v")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from small_workspace import RECIPE, build
 
-from starmill.core import recipe
+from starmill.core import recipe, seeds
 from starmill.model import huggingface
 from starmill.trainer.config import TrainRecipe
 from starmill.trainer.loop import train
@@ -31,6 +31,16 @@ def test_it_learns_a_small_corpus_by_heart(options: TrainRecipe) -> None:
     assert train(heart) == 0
     losses = [json.loads(line)["loss"] for line in (Path(heart.output) / "metrics.jsonl").read_text().splitlines()]
     assert losses[0] > 5 and losses[-1] < 0.5
+
+
+def test_held_out_documents_without_weight_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    languages = ["Lua" if seeds.uniform(0, "held_out", f"repo{i}") < 0.1 else "Python" for i in range(30)]
+    place = build(tmp_path, languages=languages)
+    mixture = {"other_languages": 0, "languages": {"Python": 1}}
+    values = {**RECIPE, "steps": 3, "data": {**RECIPE["data"], "mixture": mixture}}
+    assert train(recipe.build(TrainRecipe, {**values, "workspace": str(place), "output": str(tmp_path / "model")})) == 0
+    assert "no held-out loss: data.mixture gives no weight" in capsys.readouterr().err
+    assert [json.loads(line)["step"] for line in (tmp_path / "model/metrics.jsonl").read_text().splitlines()] == [1, 2, 3]
 
 
 def test_a_batch_that_does_not_come_out_even_is_refused_before_anything_is_read(options: TrainRecipe) -> None:

@@ -9,7 +9,7 @@ from small_workspace import RECIPE, build
 
 from starmill.core import recipe
 from starmill.model.decoder import Decoder
-from starmill.trainer.config import TrainRecipe
+from starmill.trainer.config import Mixture, TrainRecipe
 from starmill.trainer.inputs import Inputs, open_inputs
 from starmill.trainer.optim import optimizer
 from starmill.trainer.parallel import Ranks
@@ -94,6 +94,8 @@ def test_the_held_out_loss_is_the_mean_of_its_tokens(options: TrainRecipe, found
     )
     nothing = replace(found.held_out.units, places=found.held_out.units.places[:0])
     assert made.evaluate(replace(found.held_out, units=nothing)) is None
+    weightless = replace(options.data, mixture=Mixture(other_languages=0.0))
+    assert made.evaluate(replace(found.held_out, options=weightless)) is None
 
 
 def test_a_stop_is_passed_on(options: TrainRecipe, found: Inputs) -> None:
