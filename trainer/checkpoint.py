@@ -88,13 +88,17 @@ class Checkpoints:
             self._publish(meta)
 
     def newest(self) -> tuple[Path, Meta] | None:
-        """Return the newest whole checkpoint; what a killed run was writing is removed."""
-        self._ranks.wait()
+        """Return the newest whole checkpoint that rank 0 sees; what a killed run was writing is removed.
+
+        It tells the others: on a network file system each node may have a list of its own, from before the run ended.
+        """
+        found = None
         if self._ranks.rank == 0:
             for leftover in self._folder.glob(f"{TEMPORARY}*"):
                 shutil.rmtree(leftover)
-        paths = whole(self._folder)
-        return (paths[-1], read_meta(paths[-1])) if paths else None
+            paths = whole(self._folder)
+            found = (paths[-1], read_meta(paths[-1])) if paths else None
+        return self._ranks.gathered(found)[0]
 
     def clear(self) -> None:
         """Remove all checkpoints: those of a run that starts again would be in its way."""

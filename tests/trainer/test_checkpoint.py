@@ -1,6 +1,10 @@
 """Checkpoints are whole or not there, belong to one recipe and one set of data, and run nothing when they are read."""
 
+import os
 import pickle
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,6 +77,34 @@ def test_a_half_written_one_is_not_there(tmp_path: Path) -> None:
     found = kept.newest()
     assert found is not None and found[1].step == 5
     assert [p.name for p in tmp_path.iterdir()] == ["step-00000005"]
+
+
+RANK = """
+import sys
+from pathlib import Path
+from starmill.trainer import parallel
+from starmill.trainer.checkpoint import Checkpoints
+with parallel.joined("cpu", 1) as ranks:
+    path, meta = Checkpoints(Path(sys.argv[1 + ranks.rank]), ranks, 2).newest()
+    print(path.parent.name, meta.step)
+"""
+
+
+@pytest.mark.slow
+def test_ranks_that_see_different_lists_take_the_first_one_s(tmp_path: Path) -> None:
+    for name, steps in (("seen", (5, 10)), ("stale", (5,))):
+        kept = Checkpoints(tmp_path / name, ALONE, 2)
+        for n in steps:
+            kept.save(meta(n), {"model.w": torch.zeros(1)})
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        here = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": "2"}
+    call = [sys.executable, "-c", RANK, str(tmp_path / "seen"), str(tmp_path / "stale")]
+    started = [
+        subprocess.Popen(call, env={**os.environ, **here, "RANK": str(rank)}, stdout=subprocess.PIPE, text=True)
+        for rank in range(2)
+    ]
+    assert [process.communicate(timeout=100)[0] for process in started] == ["seen 10\n"] * 2
 
 
 def test_of_another_run(tmp_path: Path) -> None:
