@@ -8,7 +8,8 @@ from typing import Literal
 from starmill.core import recipe
 from starmill.model.config import ModelConfig
 
-# A run may go on with other values of these: on other ranks, saved elsewhere. Sums then round otherwise, and nothing else changes.
+# A run may go on with other values of these: on other ranks, saved elsewhere. Sums then round otherwise, and where a model has dropout,
+# which is a hash of the data rank and the micro-batch, other elements are dropped; nothing else changes.
 UNLEARNED = (
     "workspace output hardware device threads log_every checkpoint_every keep_checkpoints asynchronous_checkpoints spike "
     "evaluate_every data.micro_batch data.prefetch parallel.tensor parallel.sequence parallel.recompute parallel.compile"
@@ -138,7 +139,9 @@ class AdamW:
         if not self.epsilon > 0:
             raise ValueError(f"optimizer.epsilon={self.epsilon}: must be above 0")
         if self.min_lr > self.lr:
-            raise ValueError(f"optimizer.min_lr={self.min_lr} is above optimizer.lr={self.lr}; the rate falls from lr to min_lr")
+            raise ValueError(
+                f"optimizer.min_lr={self.min_lr} is above optimizer.lr={self.lr}; the rate falls from lr to min_lr"
+            )
 
 
 @dataclass(frozen=True)

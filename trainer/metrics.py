@@ -93,7 +93,7 @@ class Metrics:
         return step in self._held_out
 
     def held_out(self, step: int, found: HeldOut | None) -> None:
-        """Record the loss on repositories that are never trained on; None if there are none. The clock starts anew: rates are training's."""
+        """Record the loss on repositories that are never trained on; None if there are none. The clock of the rate starts anew."""
         self._times.clear()
         self._times.append(time.monotonic())
         if found is not None and self._ranks.rank == 0:

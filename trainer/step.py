@@ -20,8 +20,8 @@ from starmill.trainer.parallel import Ranks
 
 RECENT = 50  # losses, by whose median a spike is told
 ANEW = (
-    "`starmill export` the last good checkpoint and start another run from it (`weights`), with a lower optimizer.lr, without these files, or "
-    "with another `seed`, which is another order"
+    "`starmill export` the last good checkpoint and start another run from it (`weights`), with a lower optimizer.lr, without these "
+    "files, or with another `seed`, which is another order"
 )
 
 
@@ -88,7 +88,11 @@ class Run:
             self._refuse(f"step {step}: loss {mean}, gradient norm {norm}", seen, ANEW)
         if len(self.losses) == RECENT and mean > statistics.median(self.losses) + options.spike:
             usual = statistics.median(self.losses)
-            self._refuse(f"step {step}: loss {mean:.3f} where {usual:.3f} was usual", seen, f"raise `spike` to go on regardless, or {ANEW}")
+            self._refuse(
+                f"step {step}: loss {mean:.3f} where {usual:.3f} was usual",
+                seen,
+                f"raise `spike` to go on regardless, or {ANEW}",
+            )
         self.losses = (*self.losses, mean)[-RECENT:]
         self.adam.step()
         self.adam.zero_grad(set_to_none=True)
@@ -126,4 +130,6 @@ class Run:
         files = {file for batch in seen for unit in set(batch.units) for file in self.corpus.units.named(unit)}
         named = sorted(set().union(*self.ranks.gathered(files)))
         shown = "\n  ".join(named)
-        raise TrainingStopped(f"{what}. The batch's files:\n  {shown}\nThe same command meets this batch again. To get past it, {ways}.")
+        raise TrainingStopped(
+            f"{what}. The batch's files:\n  {shown}\nThe same command meets this batch again. To get past it, {ways}."
+        )

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -31,6 +33,44 @@ def test_it_learns_a_small_corpus_by_heart(options: TrainRecipe) -> None:
     assert train(heart) == 0
     losses = [json.loads(line)["loss"] for line in (Path(heart.output) / "metrics.jsonl").read_text().splitlines()]
     assert losses[0] > 5 and losses[-1] < 0.5
+
+
+def rows(options: TrainRecipe) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (Path(options.output) / "metrics.jsonl").read_text().splitlines()]
+
+
+def curve(options: TrainRecipe, name: str) -> dict[int, float]:
+    return {row["step"]: row[name] for row in rows(options) if name in row}
+
+
+def test_held_out_losses_on_the_way_change_nothing(options: TrainRecipe) -> None:
+    ends, often = (changed(options, f"{options.output}-every-{n}", "model.dropout=0.1", f"evaluate_every={n}") for n in (0, 5))
+    assert train(ends) == train(often) == 0
+    assert [list(curve(o, "held_out_loss")) for o in (ends, often)] == [[0, 12], [0, 5, 10, 12]]
+    assert curve(ends, "loss") == curve(often, "loss")
+    models = [Path(o.output, "model/model.safetensors").read_bytes() for o in (ends, often)]
+    assert models[0] == models[1]
+
+
+@pytest.mark.parametrize("step", [12, 8])
+def test_a_kill_between_a_checkpoint_and_its_held_out_loss_loses_nothing(options: TrainRecipe, step: int) -> None:
+    whole = changed(options, f"{options.output}-whole-{step}", "evaluate_every=4")
+    assert train(whole) == 0
+    expected, model = rows(whole), Path(whole.output, "model/model.safetensors").read_bytes()
+    # What the kill leaves: checkpoints up to the step, and its training loss as the last line.
+    for folder in Path(whole.output, "checkpoints").iterdir():
+        if int(folder.name.removeprefix("step-")) > step:
+            shutil.rmtree(folder)
+    metrics = Path(whole.output, "metrics.jsonl")
+    lines = metrics.read_text().splitlines()
+    at = next(i for i, row in enumerate(expected) if row["step"] == step and "held_out_loss" in row)
+    metrics.write_text("".join(f"{line}\n" for line in lines[:at]))
+    Path(whole.output, "model/model.safetensors").unlink()
+    assert train(whole) == 0
+    for again, first in zip(rows(whole), expected, strict=True):
+        for name in ("step", "loss", "gradient_norm", "held_out_loss", "held_out_loss_by_language"):
+            assert again.get(name) == first.get(name)
+    assert Path(whole.output, "model/model.safetensors").read_bytes() == model
 
 
 def test_held_out_documents_without_weight_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

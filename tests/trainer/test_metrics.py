@@ -1,6 +1,11 @@
 """metrics.jsonl: a line a step, and a continued run writes over what came after its checkpoint."""
 
 import json
+import os
+import pty
+import re
+import sys
+import tty
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,6 +81,27 @@ def test_a_fresh_run_starts_a_fresh_file(tmp_path: Path) -> None:
     with Metrics(tmp_path, 0, OPTIONS, CONFIG, FIRST):
         pass
     assert rows(tmp_path) == []
+
+
+def test_lines_stand_above_a_bar_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there, here = pty.openpty()
+    tty.setraw(here)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    with open(here, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with Metrics(tmp_path, 0, OPTIONS, CONFIG, FIRST) as metrics:
+            metrics.say("a notice, [bracketed]")
+            metrics.step(1, 4.75, 1e-3, 1.0, 0.0)
+            metrics.say("another")
+        terminal.flush()
+        said = os.read(there, 1 << 20).decode()
+    os.close(there)
+    # What is left on the screen: a line is what stands since the bar was last wiped.
+    lines = [re.split(r"\x1b\[2K|\r", line)[-1] for line in said.split("\n")]
+    shown = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line).rstrip() for line in lines]
+    assert [line for line in shown if line in ("a notice, [bracketed]", "another")] == ["a notice, [bracketed]", "another"]
+    assert "1/6" in said and "loss 4.7500" in said
 
 
 def test_only_one_rank_speaks(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
