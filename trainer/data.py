@@ -96,7 +96,7 @@ class Corpus:
     def ids(self, number: int, epoch: int, copy: int = 0) -> np.ndarray:
         """Return the uint16 ids of a unit, with FIM where the seed wants it; each copy in an epoch is cut elsewhere."""
         unit, options = self.units[number], self.options.fim
-        tokens = self.units.shards[unit.shard].tokens(unit.document)
+        tokens = np.asarray(self.units.shards[unit.shard].tokens(unit.document))  # a piece of a memmap costs ten of an array
         pieces, at, name, turn = [], unit.start, f"{unit.shard}:{unit.document}", epoch * self._copies + copy
         spans, files = self.units.spans(unit) if unit.source in options.sources else ([], 0)
         for file, start, end in spans:

@@ -47,7 +47,7 @@ def _items(ids: np.ndarray, tokenizer: Tokenizer) -> list[Item]:
     start = 0
     for at in [*special.tolist(), len(ids)]:
         if at > start:
-            items.append(tokenizer.decode_bytes(ids[start:at]).decode())
+            items.append(tokenizer.decode_bytes(ids[start:at].tolist()).decode())
         if at < len(ids):
             items.append(int(ids[at]))
         start = at + 1

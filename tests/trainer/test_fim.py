@@ -161,7 +161,7 @@ def chosen_of(options: Fim, files: int) -> tuple[float, float, float]:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "samples"),
-    [(Fim(), 1_000_000), (Fim(rate=0.9, file_rate=0.3, spm_rate=0.2), 100_000), (Fim(file_rate=None), 100_000)],
+    [(Fim(), 1_000_000), (Fim(rate=0.9, file_rate=0.3, spm_rate=0.2), 50_000), (Fim(file_rate=None), 50_000)],
     ids=["StarCoder2", "uneven", "StarCoder"],
 )
 def test_a_million_files_keep_the_rates_and_are_their_documents_again(tmp_path: Path, options: Fim, samples: int) -> None:
