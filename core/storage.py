@@ -44,6 +44,7 @@ ONE_PUT = 5 << 30
 # A page of a proxy's, with status 200, where the library expected JSON.
 GARBLED = (json.JSONDecodeError, UnicodeDecodeError)
 SMALL = 8 << 20  # bytes; what is read whole is smaller, nearly always
+LONG = 1 << 30  # what a listing carries at most: 2,000,000 files, a request for each thousand
 
 
 # What may stand between `://` and the path: a bucket; elsewhere a host, with a port.
@@ -137,8 +138,7 @@ class Storage:
 
     def _ls(self, folder: str, detail: bool) -> list[Any]:
         try:
-            # One call is a request for each thousand files: a bucket of half a million answers after a minute, and does not stall.
-            return list(self._call("ls", folder, detail=detail, refresh=True, size=1 << 30))
+            return list(self._call("ls", folder, detail=detail, refresh=True, size=None))
         except FileNotFoundError:
             return []
 
@@ -181,8 +181,8 @@ class Storage:
                     raise StorageError(
                         f"{self.url}/{relative}: {method} failed {tried}: {type(error).__name__}: {error}"
                     ) from error
-                if size is None and isinstance(error, FSTimeoutError):  # a stall, or a large file after all
-                    size = carried = self.size(relative)
+                if size is None and isinstance(error, FSTimeoutError):  # a stall, or a large file or folder after all
+                    size = carried = LONG if method == "ls" else self.size(relative)
             # Spread by the file's name: workers that failed together do not come back together.
             time.sleep(min(0.2 * 2**attempt, 15) * (0.5 + seeds.uniform(attempt, "back_off", path)))
         raise AssertionError("unreachable")

@@ -1,5 +1,6 @@
 """Storage: patient with a server that fails, quick to say what no patience helps. The server is a real one, on loopback."""
 
+import asyncio
 import json
 import pickle
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from fsspec.asyn import AsyncFileSystem
 from fsspec.registry import _registry
 
 from starmill.core.storage import Storage, StorageError, refuse_credentials
@@ -102,6 +104,24 @@ def test_a_large_file_gets_the_time_that_its_size_needs(serve, monkeypatch: pyte
     monkeypatch.setattr("starmill.core.storage.SMALL", 0)
     storage = Storage(serve("stall", "", "stall", seen=(seen := [])), stall=1, slowest=len(DATA) / 60)
     assert storage.read("f") == DATA and seen == ["file", "info", "file"], "the second one was waited for"
+
+
+def test_a_listing_of_many_requests_is_a_stall_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("starmill.core.storage.SMALL", 0)
+    asked = []
+
+    class Many(AsyncFileSystem):
+        """Takes two seconds to list a folder."""
+
+        protocol = "many"
+
+        async def _ls(self, path: str, detail: bool = False, **options: object) -> list[str]:
+            asked.append(path)
+            await asyncio.sleep(2)
+            return [f"{path}/x"]
+
+    fsspec.register_implementation("many", Many, clobber=True)
+    assert Storage("many://w", stall=0.5).names("d") == ["x"] and asked == ["w/d", "w/d"]
 
 
 @pytest.mark.parametrize("trouble", ["page utf-8", "page latin-1"])
