@@ -155,12 +155,15 @@ class Workspace:
         """Remove a workspace file; an absent one is fine."""
         self.storage.remove(relative)
 
-    def probe(self) -> None:
-        """Write and remove a file in a bucket, so that a run without access ends now. Raises OSError."""
+    def probe(self, write: bool = True) -> None:
+        """Write and remove a file in a bucket, or only look for one, so that a run without access ends now. Raises OSError."""
         if not self.is_local:
             bucket = Storage(self.url, patience=10)
-            bucket.write(".probe", b"")
-            bucket.remove(".probe")
+            if write:
+                bucket.write(".probe", b"")
+                bucket.remove(".probe")
+            else:
+                bucket.exists("shards/manifest.json")
 
     def files(self, folder: str) -> list[str]:
         """Return the names of the files in a workspace folder, sorted; an absent folder is empty."""

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from starmill.core.dataset import ParquetPart, Workspace
+from starmill.core.shard_cache import CachedFile, default_folder, shard_files
 
 MAGIC = b"MMIDIDX\x00\x00"
 VERSION = 1
@@ -119,11 +120,11 @@ def index(lengths: Sequence[int]) -> bytes:
 
 
 class ShardReader:
-    """One shard, memory-mapped. `prefix` is its path without suffix."""
+    """One shard, memory-mapped. `prefix` is its path without suffix; `remote` its token file, where that is yet to come."""
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, remote: CachedFile | None = None) -> None:
         """Read the index and check it against the token file. Raises ShardError or FileNotFoundError."""
-        self.prefix = prefix
+        self.prefix, self._remote = prefix, remote
         data = Path(f"{prefix}.idx").read_bytes()
         if len(data) < HEADER.size or data[:9] != MAGIC:
             raise ShardError(f"{prefix}.idx: not the index of a shard (wrong magic)")
@@ -136,10 +137,30 @@ class ShardReader:
             raise ShardError(f"{prefix}.idx: {len(data)} bytes do not hold {count} documents; it is cut off")
         self.lengths = np.frombuffer(data, "<i4", count, HEADER.size)
         self.starts = np.frombuffer(data, "<i8", count, HEADER.size + 4 * count) // 2
-        expected, size = 2 * int(self.lengths.sum(dtype=np.int64)), Path(f"{prefix}.bin").stat().st_size
+        expected = 2 * int(self.lengths.sum(dtype=np.int64))
+        size = remote.output.bytes if remote else Path(f"{prefix}.bin").stat().st_size
         if size != expected:
             raise ShardError(f"{prefix}.bin: {size} bytes where the index says {expected}; copy the shard again")
-        self._tokens = np.memmap(f"{prefix}.bin", "<u2", "r") if size else np.zeros(0, np.uint16)
+        if self.is_here:
+            self._tokens  # noqa: B018 - mapped now: a file that is replaced later stays what it was
+
+    @functools.cached_property
+    def _tokens(self) -> np.ndarray:
+        self.fetch()
+        return np.memmap(f"{self.prefix}.bin", "<u2", "r") if self.lengths.any() else np.zeros(0, np.uint16)
+
+    def fetch(self, wait: bool = True) -> None:
+        """Have a token file that lies in a bucket here before its first use; unless `wait`, leave it to whoever is at it already.
+
+        Raises CacheError or StorageError.
+        """
+        if self._remote is not None:
+            self._remote.fetch(wait)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its tokens are on this machine."""
+        return self._remote is None or self._remote.is_here
 
     @property
     def documents(self) -> int:
@@ -168,13 +189,17 @@ class ShardReader:
         return document, None, None
 
 
-def open_shards(workspace_url: str) -> list[ShardReader]:
-    """Open the shards of a finished workspace, in the order of its manifest. Raises ShardError if there are none."""
+def open_shards(workspace_url: str, cache: str | None = None) -> list[ShardReader]:
+    """Open the shards of a finished workspace, in the order of its manifest. Raises ShardError if there are none.
+
+    Those of a bucket are fetched into the folder `cache` (default: core/shard_cache.py), the token files when they are first read.
+    """
     workspace = Workspace(workspace_url)
-    if not workspace.is_local:
-        raise ShardError(f"{workspace_url}: shards are memory-mapped; copy {workspace_url}/shards to a local disk first")
     manifest = workspace.manifest("tokenize")
     if manifest is None:
         raise ShardError(f"{workspace_url}: no shards/manifest.json, so the shards are not complete; run `starmill run` first")
+    if not workspace.is_local:
+        found = shard_files(workspace, manifest.parts, Path(cache) if cache else default_folder())
+        return [ShardReader(str(files["bin"].place).removesuffix(".bin"), files["bin"]) for files in found]
     names = [o.path for part in manifest.parts for o in part.outputs if o.path.endswith(".bin")]
     return [ShardReader(workspace.path(name.removesuffix(".bin"))) for name in names]

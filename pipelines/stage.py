@@ -52,6 +52,7 @@ INDIFFERENT = {
     "bench.py",
     "rates.py",
     "estimate.py",
+    "shard_cache.py",
 }
 
 

@@ -11,7 +11,7 @@ from starmill.model.config import ModelConfig
 # A run may go on with other values of these: on other ranks, saved elsewhere. Sums then round otherwise, and where a model has dropout,
 # which is a hash of the data rank and the micro-batch, other elements are dropped; nothing else changes.
 UNLEARNED = (
-    "workspace output hardware device threads log_every checkpoint_every keep_checkpoints asynchronous_checkpoints spike "
+    "workspace output cache hardware device threads log_every checkpoint_every keep_checkpoints asynchronous_checkpoints spike "
     "evaluate_every data.micro_batch data.prefetch parallel.tensor parallel.sequence parallel.recompute parallel.compile"
 ).split(" ")
 
@@ -195,6 +195,8 @@ class Hardware:
 class TrainRecipe:
     """`workspace` holds the shards, `output` gets checkpoints, metrics.jsonl and model/.
 
+    `cache` is the folder of each node for shards that lie in a bucket (default: starmill/shards in the user's cache folder).
+
     `weights` is a folder of either family that the run starts from (the phase before): weights only, as the papers did. Rotations,
     the window, dropout and, with RoPE, the number of positions may be others than its own.
     """
@@ -205,6 +207,7 @@ class TrainRecipe:
     data: Data
     optimizer: AdamW
     steps: int
+    cache: str | None = None
     weights: str | None = None
     parallel: Parallel = field(default_factory=Parallel)
     hardware: Hardware | None = None

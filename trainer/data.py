@@ -130,6 +130,27 @@ class Corpus:
             yield pieces, last
             at = last  # the window's last token is the next one's first
 
+    def shards_ahead(self, positions: Sequence[Position], tokens: int, rank: int = 0, ranks: int = 1) -> Iterator[int]:
+        """Yield each shard once, in the order in which a share of the lanes, `tokens` long each, comes to it from `positions` on.
+
+        Of many shards, a few that come last may be left out.
+        """
+        lanes, places, share = self.options.batch, len(self.units) * self._copies, self.options.batch // ranks
+        starts = list(enumerate(positions or [Position()] * lanes))[rank * share : (rank + 1) * share]
+        unseen, left = set(np.unique(self.units.places["shard"]).tolist()), tokens * share
+        for step in range(20 * len(unseen) // share + 1):  # enough for chance to show thousands of shards
+            for lane, start in starts:
+                turns, index = divmod(start.index + step, max(1, -(-(places - lane) // lanes)))
+                here = self.at(start.epoch + turns, (lane + index * lanes) % places)
+                if not unseen or left <= 0:
+                    return
+                if here is not None:
+                    shard, _, first, last, _, _ = self.units.places[here[0]].item()
+                    left -= last - first
+                    if shard in unseen:
+                        unseen.remove(shard)
+                        yield shard
+
     def batches(self, positions: Sequence[Position] = (), rank: int = 0, ranks: int = 1) -> Iterator[Batch]:
         """Yield for ever the micro-batches of one of `ranks` equal shares of the lanes.
 

@@ -1,5 +1,7 @@
-"""What a run reads: the workspace's tokenizer and shards, opened once on every rank."""
+"""What a run reads: the workspace's tokenizer and shards, opened once on every rank; those of a bucket come as they are needed."""
 
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from starmill.core.dataset import Workspace
@@ -7,8 +9,10 @@ from starmill.core.shards import open_shards
 from starmill.core.tokenizer import Tokenizer
 from starmill.model.config import ModelConfig
 from starmill.trainer.config import TrainRecipe
-from starmill.trainer.data import Corpus
+from starmill.trainer.data import Corpus, Position
 from starmill.trainer.units import read_units, split
+
+TOKENIZER = "tokenizer/tokenizer.json"
 
 
 @dataclass(frozen=True)
@@ -21,12 +25,37 @@ class Inputs:
     config: ModelConfig
     digest: str
 
+    def fetch_ahead(self, positions: Sequence[Position], tokens: int, rank: int, ranks: int, threads: int = 4) -> None:
+        """Have the shards of a bucket come in the background, in the order in which this rank will read `tokens` of each lane.
+
+        The ranks of a node leave a shard to the one that is at it. An error is not told here: who reads the shard meets it.
+        """
+        shards = self.train.units.shards
+        if all(shard.is_here for shard in shards):
+            return
+        order, turn = self.train.shards_ahead(positions, tokens, rank, ranks), threading.Lock()
+
+        def fetch() -> None:
+            while True:
+                with turn:
+                    number = next(order, None)
+                if number is None:
+                    return
+                try:
+                    shards[number].fetch(wait=False)
+                except (OSError, ValueError):
+                    return
+
+        for _ in range(threads):
+            threading.Thread(target=fetch, daemon=True).start()
+
 
 def open_inputs(options: TrainRecipe) -> Inputs:
-    """Open the workspace. Raises ShardError, FileNotFoundError or ValueError, naming what is missing."""
+    """Open the workspace. Raises ShardError, CacheError, OSError or ValueError, naming what is missing."""
     workspace = Workspace(options.workspace)
-    shards = open_shards(options.workspace)
-    tokenizer = Tokenizer.load(workspace.path("tokenizer/tokenizer.json"))
+    workspace.probe(write=False)
+    shards = open_shards(options.workspace, options.cache)
+    tokenizer = Tokenizer.load(workspace.path(TOKENIZER) if workspace.is_local else workspace.read(TOKENIZER))
     manifest = workspace.manifest("tokenize")
     assert manifest is not None  # open_shards read it
     train, held = split(read_units(shards, options.data.unit_tokens), options.data.held_out, options.seed)

@@ -57,6 +57,7 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
         checkpoint.check(path, meta, identity, found.digest, "go back to it, use --fresh, or another --output")
         checkpoint.load(path, checkpoint.state(decoder, adam, meta.step), ranks)
         step, positions, run.losses = meta.step, meta.positions, meta.losses
+    found.fetch_ahead(positions, (options.steps - step) * options.data.sequence_length, ranks.data, ranks.data_ranks)
     with Metrics(output, step, options, found.config, ranks) as metrics:
         if before is not None:
             metrics.say(f"continuing after step {step} from {path}")

@@ -73,6 +73,14 @@ def s3_environment(port: int, secret: str = SECRET, **settings: object) -> dict[
     return {**keys, **nobody, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "FSSPEC_S3": json.dumps(settings)}
 
 
+def s3_profile(port: int, file: Path, **settings: object) -> dict[str, str]:
+    """The same from a profile in `file`, which is written; no key is in the environment."""
+    file.write_text(f"[mill]\naws_access_key_id = {USER}\naws_secret_access_key = {SECRET}\n")
+    environment = s3_environment(port, **settings)
+    del environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
+    return {**environment, "AWS_SHARED_CREDENTIALS_FILE": str(file), "AWS_PROFILE": "mill"}
+
+
 def gcs_environment(port: int, **settings: object) -> dict[str, str]:
     """What a user of an emulator of Google Cloud Storage has in the environment; `settings` are gcsfs'."""
     return {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port}", "FSSPEC_GS": json.dumps({"token": "anon", **settings})}

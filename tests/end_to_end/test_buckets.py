@@ -1,5 +1,6 @@
 """A workspace in a bucket holds the same bytes as one on disk, also through a network that fails; secrets reach no file and no log."""
 
+import json
 import os
 import random
 import subprocess
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from buckets import BUCKET, SECRET, fake_gcs, gcs_environment, minio, s3_environment
+from buckets import BUCKET, SECRET, fake_gcs, gcs_environment, minio, s3_environment, s3_profile
 from faults import KINDS, Faults
 from pages import ROOT, commands
 from small_tree import starmill
@@ -82,19 +83,26 @@ def local(milled: Path) -> dict[str, bytes]:
     return datasets({str(p.relative_to(milled / "work")): p.read_bytes() for p in (milled / "work").rglob("*") if p.is_file()})
 
 
-def test_a_bucket_holds_the_same_bytes(store: Store, milled: Path, tmp_path: Path) -> None:
-    done = mill(milled, store.url("plain"), store.environment(store.port), workers="2")
-    files = store.tree("plain", tmp_path)
-    assert datasets(files) == local(milled)
+def keeps_the_secret(files: dict[str, bytes], done: subprocess.CompletedProcess[str]) -> None:
     for name, data in {**files, "stdout": done.stdout.encode(), "stderr": done.stderr.encode()}.items():
         assert SECRET.encode() not in data, name
+
+
+def test_a_bucket_holds_the_same_bytes(store: Store, milled: Path, tmp_path: Path) -> None:
+    environment = store.environment(store.port)
+    if store.scheme == "s3":  # the other tests have keys in the environment
+        environment = s3_profile(store.port, tmp_path / "credentials")
+    done = mill(milled, store.url("plain"), environment, workers="2")
+    files = store.tree("plain", tmp_path / "tree")
+    assert datasets(files) == local(milled)
+    keeps_the_secret(files, done)
     again = mill(milled, store.url("plain"), store.environment(store.port))
     assert again.stderr.count("up to date") == len(STAGES)
 
 
 def test_the_commands_of_the_page(store: Store, milled: Path) -> None:
     mine = [c for c in commands(ROOT / "docs" / "buckets.md") if f" {store.scheme}://" in c]
-    assert len(mine) == 3
+    assert len(mine) == 4
     for command in mine:
         command = command.replace("my-bucket/work", f"{BUCKET}/plain")
         environment = {
@@ -107,9 +115,59 @@ def test_the_commands_of_the_page(store: Store, milled: Path) -> None:
 
 def test_a_failing_network_loses_and_doubles_nothing(store: Store, milled: Path, tmp_path: Path) -> None:
     with Faults(store.port, rate=0.12).running() as proxy:
-        mill(milled, store.url("faulty"), store.environment(proxy.port), workers="2")
+        done = mill(milled, store.url("faulty"), store.environment(proxy.port), workers="2")
     assert {*KINDS} <= {*proxy.seen}, proxy.seen
-    assert datasets(store.tree("faulty", tmp_path)) == local(milled)
+    files = store.tree("faulty", tmp_path)
+    assert datasets(files) == local(milled)
+    keeps_the_secret(files, done)
+
+
+def test_training_from_a_bucket_is_training_from_disk(store: Store, milled: Path, tmp_path: Path) -> None:
+    """Two ranks with an empty cache, through a network that fails: the losses of the local run to the bit, and every file once."""
+    put = "import fsspec; storage.fs.put(sys.argv[3] + '/', storage.root + '/', recursive=True)"
+    command = [sys.executable, "-c", IN_A_WORKER + put, store.url("trained"), "60", str(milled / "work")]
+    subprocess.run(command, env={**os.environ, **store.environment(store.port)}, check=True, timeout=120)
+    losses = {}
+    with Faults(store.port, rate=0.2, seed=5).running() as proxy:
+        for name, url in (("disk", str(milled / "work")), ("bucket", store.url("trained"))):
+            sizes = (
+                "steps=4",
+                "data.micro_batch=8",
+                "model.layers=2",
+                "data.held_out_windows=8",
+                f"cache={tmp_path / 'cache'}",
+            )
+            settings = [word for size in sizes for word in ("--set", size)]
+            command = [
+                "train",
+                "train-tiny",
+                "--workspace",
+                url,
+                "--output",
+                str(tmp_path / name),
+                "--processes",
+                "2",
+                *settings,
+            ]
+            environment = {**os.environ, **store.environment(proxy.port)}
+            done = subprocess.run(
+                [sys.executable, "-m", "starmill.pipelines.cli", *command],
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=500,
+            )
+            assert done.returncode == 0, done.stderr[-3000:]
+            assert SECRET not in done.stderr + done.stdout
+            lines = [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+            losses[name] = [(line.get("loss"), line.get("held_out_loss")) for line in lines]
+    assert proxy.seen.total() > proxy.seen["none"] > 0, "the bucket was asked through the proxy"
+    assert losses["bucket"] == losses["disk"] and len(losses["disk"]) == 4
+    there, work = {p.name: p for p in (tmp_path / "cache").rglob("part-*")}, milled / "work" / "shards"
+    assert {*there} >= {p.name for p in work.glob("part-*") if p.suffix in (".idx", ".parquet")}
+    assert any(name.endswith(".bin") for name in there)
+    for name, path in there.items():
+        assert path.read_bytes() == (work / name).read_bytes()
 
 
 def test_large_files_come_back_whole_through_every_fault(store: Store, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import itertools
 import tracemalloc
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,6 +127,28 @@ def test_only_documents_of_the_named_sources_are_rewritten(shards: list[ShardRea
         plain = corpus(shards, OFF)
         changed = [made.ids(i, 0).tolist() != plain.ids(i, 0).tolist() for i in range(len(made.units))]
         assert all(changed) if touched else not any(changed)
+
+
+def test_shards_ahead_come_in_the_order_of_need(tmp_path: Path) -> None:
+    many = []
+    for s in range(12):
+        writer = ShardWriter(TOKENIZER.eod)
+        for d in range(3):
+            writer.add(np.full(40, 100, np.uint16), "code", f"repo{s}-{d}", "C", [])
+        for suffix, data in writer.finish().items():
+            (tmp_path / f"s{s}.{suffix}").write_bytes(data)
+        many.append(ShardReader(str(tmp_path / f"s{s}")))
+    made = corpus(many, OFF)
+    for positions in ((), [Position(0, 7, 5)] * 4):
+        for rank in range(2):
+            lanes = [(lane, positions[lane] if positions else Position()) for lane in (2 * rank, 2 * rank + 1)]
+            windows = [itertools.islice(made.windows(lane, at), 60) for lane, at in lanes]
+            units = [[unit for unit, _ in itertools.groupby(p.unit for pieces, _ in w for p in pieces)] for w in windows]
+            read = [made.units[unit].shard for both in zip(*units, strict=False) for unit in both]
+            assert len({*read}) == 12
+            assert list(made.shards_ahead(positions, 10**6, rank, 2)) == list(dict.fromkeys(read))
+            short = made.shards_ahead(positions, 3 * 41, rank, 2)
+            assert list(short) == list(dict.fromkeys(read[:6])), "three units of each lane, and no more than the run needs"
 
 
 def test_micro_batches_and_ranks_share_out_one_step(shards: list[ShardReader]) -> None:
