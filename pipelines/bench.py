@@ -44,7 +44,7 @@ from starmill.transforms.scancode import detector
 PROTOCOL = "counted"
 # Name, size of the sample, size of the parts.
 RUNS = (("small", 1, 1), ("large", 4, 1), ("large parts", 4, 4))
-NOT_COSTS = ("kept_files", "kept_bytes", "candidates", "decode")
+NOT_COSTS = ("kept_files", "kept_bytes", "candidates", "decode", "seconds")
 WORKERS = 2
 
 
@@ -144,13 +144,12 @@ class _Runner(FnApiRunner):
 
 def bench(options: Recipe, megabytes: float, say: Callable[[str], None]) -> Rates:
     """Measure the recipe's stages on samples of its source, `megabytes` (10**6 bytes) the first. Raises TooLittle."""
-    found: list[Observation] = []
     size = max(2, int(megabytes * 1e6))
     samples = {name: sample(options.source, size * times, size // 2, size // 2 * larger) for name, times, larger in RUNS}
     with tempfile.TemporaryDirectory(prefix="starmill-bench-") as folder:
         seconds(replace(options, workspace=f"{folder}/warm", source=samples["small"]), 1)  # compiles bytecode and kernels
-        for name, source in samples.items():
-            found += run(replace(options, workspace=f"{folder}/{name}", source=source), say)
+        runs = (replace(options, workspace=f"{folder}/{name}", source=source) for name, source in samples.items())
+        found = [o for larger in runs for o in run(larger, say)]
         shared = seconds(replace(options, workspace=f"{folder}/shared", source=samples["large"]), WORKERS)
     return of(found, options, shared)
 
@@ -218,10 +217,14 @@ def of(observations: Sequence[Observation], options: Recipe, shared: Mapping[str
     shape |= _texts(less, second["licenses"].drivers)
     asked = [replace(o, costs={k: v for k, v in o.costs.items() if k not in NOT_COSTS}) for o in observations]
     fitted = rates.fit(asked)
+    for row in rates.ROWS:  # how long a CPU second takes: time alone is too uneven to be fitted
+        took, used = (sum(o.costs[c] for o in observations if o.row == row) for c in ("seconds", "cpu"))
+        shape[f"pace/{row}"] = took / used if used else 1.0
     for stage, took in shared.items():
         for o in (o for o in second.values() if estimate.STAGE_OF.get(o.row, o.row) == stage):
             at_once = estimate.at_once(o.row, WORKERS, o.drivers["parts"])
-            took -= estimate.shared_out(o.costs["seconds"], fitted[o.row]["seconds"]["one"], at_once)
+            once = fitted[o.row]["cpu"]["one"] * shape[f"pace/{o.row}"]
+            took -= estimate.shared_out(o.costs["seconds"], once, at_once)
         shape[f"apart/{stage}"] = max(0.0, took)
     return Rates(fitted, kept, shape, estimate.options_digest(options), tuple(observations))
 
@@ -380,9 +383,7 @@ def _decode(workspace: Workspace) -> float:
 
 
 def main() -> None:
-    """Observe the stage that is named, or time all of them with so many workers; the recipe comes as JSON on stdin, what was seen
-    goes to stdout as one line.
-    """
+    """Observe the stage that is named, or time all with so many workers: a recipe as JSON from stdin, one line of JSON to stdout."""
     options, what = recipe.build(Recipe, json.load(sys.stdin)), sys.argv[1]
     if what in STAGES:
         print(json.dumps([asdict(o) for o in observe(options, what)]))

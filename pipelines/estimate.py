@@ -133,23 +133,22 @@ def plan(rates: Rates, options: Recipe, dump: Dump) -> Iterator[tuple[str, Work]
 
 def _cost(rates: Rates, row: str, work: Work, workers: int, latency: float) -> Cost:
     drivers, among = work.drivers(), at_once(row, workers, work.parts)
-    cpu, seconds, start, fetched = (rates.cost(row, c, drivers) for c in ("cpu", "seconds", "start", "fetched"))
-    once, once_cpu = (rates.cost(row, c, dict.fromkeys(drivers, 0.0) | {"one": 1.0}) for c in ("seconds", "cpu"))
-    reading = 0.0
+    cpu, start, fetched = (rates.cost(row, c, drivers) for c in ("cpu", "start", "fetched"))
+    once, pace = rates.cost(row, "cpu", dict.fromkeys(drivers, 0.0) | {"one": 1.0}), rates.shape[f"pace/{row}"]
     if row == "dedup":  # what was measured read each row group once
         again = max(0.0, work.cells(work.groups) - work.groups) / work.groups
-        reading = again * work.bytes * rates.shape["decode"]
+        cpu += again * work.bytes * rates.shape["decode"]
         fetched += again * rates.cost("release", "fetched", drivers)
     if row == "tokenizer":  # to draw its sample it reads all of the dataset
-        reading = max(0.0, work.bytes - work.sample) * rates.shape["decode"]
+        cpu += max(0.0, work.bytes - work.sample) * rates.shape["decode"]
     requests = {kind: rates.cost(row, kind, drivers) for kind in REQUESTS}
-    seconds = shared_out(seconds + reading + latency * sum(requests.values()), once, among)
+    seconds = shared_out(cpu * pace + latency * sum(requests.values()), once * pace, among)
     apart = among if among > 1 else 0  # workers in processes of their own, beside the driver's
     return Cost(
         row,
         work,
         seconds + (rates.shape.get(f"apart/{row}", 0.0) if apart else 0.0),
-        cpu + reading + start * (1 + apart) + once_cpu * max(0, apart - 1),
+        cpu + start * (1 + apart) + once * max(0, apart - 1),
         rates.cost(row, "shuffled", drivers),
         sum(rates.cost(row, name, drivers) for name in rates.stored(row)),
         fetched,

@@ -77,10 +77,9 @@ def law(row: str, cost: str) -> tuple[str, ...]:
     if cost.startswith("stored/"):
         return _stored(cost.removeprefix("stored/"))
     if row == "licenses":  # a repository asks for its texts, and those that nobody asked for before are looked at
-        by_text = dict.fromkeys(("cpu", "seconds"), ("one", "texts"))
-        return {**by_text, "peak": ("one",), "PUT": ("texts",)}.get(cost, ("repositories",))
+        return {"cpu": ("one", "texts"), "peak": ("one",), "PUT": ("texts",)}.get(cost, ("repositories",))
     if row == "tokenizer":
-        return ("one", "sample") if cost in ("cpu", "seconds", "peak") else ("one", "parts", "groups")
+        return ("one", "sample") if cost in ("cpu", "peak") else ("one", "parts", "groups")
     if cost == "start":
         return ("one",)
     size = "files" if row == "dedup" else "bytes"
@@ -90,7 +89,7 @@ def law(row: str, cost: str) -> tuple[str, ...]:
         return ("files", "stays", "blocks") if row == "dedup" else ("parts",)
     if cost == "fetched":
         return ("parts", "bytes")
-    if cost in ("cpu", "seconds"):
+    if cost == "cpu":
         return ("one", "parts", size)
     return ("one", "parts", "cells" if row == "dedup" else "groups")
 
