@@ -218,10 +218,10 @@ def _distribute(decoder: Decoder, options: Parallel, ranks: Ranks) -> None:
 def _save_memory(decoder: Decoder, options: Parallel) -> None:
     for block in decoder.blocks:
         forward = block.forward
+        if options.compile:  # inside of the checkpoint: the order whose gradients were held against those of plain blocks
+            forward = torch.compile(forward)
         if options.recompute:
             forward = partial(checkpoint, forward, use_reentrant=False)
-        if options.compile:
-            forward = torch.compile(forward)
         block.forward = forward
 
 
