@@ -95,7 +95,7 @@ def test_weights_of_an_earlier_phase_take_one_model_of_memory(tmp_path: Path) ->
     paths = [str(tmp_path / name) for name in ("recipe.yaml", *sizes)]
     printed = subprocess.run([sys.executable, "-c", MEASURE, *paths], check=True, capture_output=True, text=True).stdout
     model, most = map(int, printed.split())
-    assert model > 180e6 and most < model + 20_000 * 512 * 2 + 20e6, "in float32, beside one tensor as stored"
+    assert model > 170e6 and most < model + 20_000 * 512 * 2 + 20e6, "in float32, beside one tensor as stored"
 
 
 @pytest.fixture(scope="module")
