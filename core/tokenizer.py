@@ -37,9 +37,12 @@ LONG_RUN = re.compile(r"\s{20000}|\w{50000}|[^\w\s]{50000}")
 class Tokenizer:
     """A loaded tokenizer.json. Picklable: it travels as its bytes."""
 
-    def __init__(self, data: bytes) -> None:
-        """Read the bytes of a tokenizer.json. Raises ValueError if it is none, or has more ids than uint16 holds."""
-        self.data = data
+    def __init__(self, data: bytes, any_family: bool = False) -> None:
+        """Read the bytes of a tokenizer.json. Raises ValueError if it is none, or has more ids than uint16 holds.
+
+        Shards need StarCoder2's special tokens; `any_family` takes others too, to complete with StarCoder's and SantaCoder's models.
+        """
+        self.data, self.any_family = data, any_family
         self.sha256 = hashlib.sha256(data).hexdigest()
         try:
             self._slow = tokenizers.Tokenizer.from_str(data.decode())
@@ -50,35 +53,40 @@ class Tokenizer:
         self.vocab_size: int = self._slow.get_vocab_size()
         if self.vocab_size > 65_536:
             raise ValueError(f"a vocabulary of {self.vocab_size} does not fit the shards' uint16; train one of at most 65,536")
+        self._special = {t.content: number for number, t in self._slow.get_added_tokens_decoder().items() if t.special}
         self.eod = self.special(END_OF_TEXT)
-        if [self._slow.token_to_id(t) for t in SPECIAL_TOKENS] != list(range(len(SPECIAL_TOKENS))):
+        if not any_family and [self._slow.token_to_id(t) for t in SPECIAL_TOKENS] != list(range(len(SPECIAL_TOKENS))):
             raise ValueError("its special tokens are not StarCoder2's 38 at ids 0 to 37; train one with starmill")
 
     @classmethod
-    def load(cls, source: "bytes | str | PathLike[str]") -> "Tokenizer":
+    def load(cls, source: "bytes | str | PathLike[str]", any_family: bool = False) -> "Tokenizer":
         """Load from bytes or from a local path. Raises FileNotFoundError or ValueError, naming the path."""
         if isinstance(source, bytes):
-            return cls(source)
+            return cls(source, any_family)
         with open(source, "rb") as file:
             data = file.read()
         try:
-            return cls(data)
+            return cls(data, any_family)
         except ValueError as error:
             raise ValueError(f"{source}: {error}") from None
 
-    def __reduce__(self) -> tuple[type["Tokenizer"], tuple[bytes]]:
+    def __reduce__(self) -> tuple[type["Tokenizer"], tuple[bytes, bool]]:
         """Pickle as bytes."""
-        return Tokenizer, (self.data,)
+        return Tokenizer, (self.data, self.any_family)
 
     @property
     def specials(self) -> int:
         """The number of special tokens: ids below it are special, all others are text."""
         return len(SPECIAL_TOKENS)
 
+    def has(self, token: str) -> bool:
+        """Say whether this is a special token here."""
+        return token in self._special or token.replace("_", "-") in self._special
+
     def special(self, token: str) -> int:
-        """Return the id of a special token. Raises KeyError naming it."""
-        number = self._slow.token_to_id(token)
-        if number is None or token not in SPECIAL_TOKENS:
+        """Return the id of a special token, which SantaCoder writes with hyphens. Raises KeyError naming it."""
+        number = self._special.get(token, self._special.get(token.replace("_", "-")))
+        if number is None:
             raise KeyError(f"{token}: not a special token of this tokenizer")
         return int(number)
 
@@ -113,7 +121,7 @@ class Tokenizer:
     def _bytes(self) -> list[bytes]:
         table = [b""] * self.vocab_size
         for token, number in self._slow.get_vocab(with_added_tokens=True).items():
-            table[number] = token.encode() if token in SPECIAL_TOKENS else bytes(BYTES[c] for c in token)
+            table[number] = token.encode() if token in self._special else bytes(BYTES[c] for c in token)
         return table
 
     @functools.cached_property
@@ -126,7 +134,7 @@ class Tokenizer:
         vocabulary = json.loads(self.data)["model"]["vocab"]
         if json.loads(self.data)["pre_tokenizer"] != json.loads(_untrained().to_str())["pre_tokenizer"]:
             return None
-        ranks = {bytes(BYTES[c] for c in token): n for token, n in vocabulary.items() if token not in SPECIAL_TOKENS}
+        ranks = {bytes(BYTES[c] for c in token): n for token, n in vocabulary.items() if token not in self._special}
         fast = tiktoken.Encoding("starmill", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens={})
         same = all(fast.encode_ordinary(t) == self._slow.encode(t, add_special_tokens=False).ids for t in PROBES)
         return fast if same else None

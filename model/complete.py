@@ -12,8 +12,19 @@ from starmill.model.decoder import Decoder
 from starmill.model.generation import generate
 from starmill.model.huggingface import load
 
-# Where a document or file ends, a completion does: without <file_sep> a model writes the next file.
-STOPS = ("<|endoftext|>", "<file_sep>", "<repo_name>", "<fim_prefix>", "<fim_middle>", "<fim_suffix>", "<fim_pad>")
+# Where a document or file ends, a completion does: without <file_sep> a model writes the next file. StarCoder has <filename> and
+# <reponame> instead, SantaCoder neither.
+STOPS = (
+    "<|endoftext|>",
+    "<file_sep>",
+    "<repo_name>",
+    "<fim_prefix>",
+    "<fim_middle>",
+    "<fim_suffix>",
+    "<fim_pad>",
+    "<filename>",
+    "<reponame>",
+)
 
 
 def complete(
@@ -30,8 +41,8 @@ def complete(
 ) -> list[str]:
     """Return what follows each prompt, or stands between its (prefix, suffix), up to the first of `stops` and the end of the file.
 
-    `file_start` begins a prompt with <file_sep>, as files do in training. Raises ValueError as `generate` does, for an empty stop
-    string, and for a tokenizer that the model has too few ids for.
+    `file_start` begins a prompt with <file_sep>, as files of StarCoder2 do in training. Raises ValueError as `generate` does, for an
+    empty stop string, and for a tokenizer that the model has too few ids for.
     """
     if decoder.config.vocab_size < tokenizer.vocab_size:
         raise ValueError(
@@ -40,7 +51,8 @@ def complete(
         )
     if not all(stops):
         raise ValueError("a stop string is empty; leave it out")
-    start = [tokenizer.special("<file_sep>")] if file_start else []
+    special = {token: tokenizer.special(token) for token in STOPS if tokenizer.has(token)}
+    start = [special["<file_sep>"]] if file_start and "<file_sep>" in special else []
     ids = [start + (tokenizer.encode(p).tolist() if isinstance(p, str) else fill_in_the_middle(tokenizer, *p)) for p in prompts]
     ends = [stop.encode() for stop in stops]
     longest = max(map(len, ends), default=0)
@@ -52,8 +64,8 @@ def complete(
         tail = written(new[-longest:])  # a token is at least a byte
         return any(end in tail for end in ends)
 
-    special = [tokenizer.special(token) for token in STOPS]
-    made = generate(decoder, ids, max_new_tokens, temperature, top_p, top_k, special, seed, stopped=stopped if ends else None)
+    stop_ids = list(special.values())
+    made = generate(decoder, ids, max_new_tokens, temperature, top_p, top_k, stop_ids, seed, stopped=stopped if ends else None)
     texts = [written(new) for new in made]
     cuts = [min((at for end in ends if (at := text.find(end)) >= 0), default=len(text)) for text in texts]
     return [text[:cut].decode("utf-8", "replace") for text, cut in zip(texts, cuts, strict=True)]
@@ -86,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             options.prompt = sys.stdin.read() if options.prompt_file == "-" else Path(options.prompt_file).read_text("utf-8")
         dtype = None if options.dtype == "stored" else getattr(torch, options.dtype)
         decoder = load(options.model, dtype, options.device)
-        tokenizer = Tokenizer.load(Path(options.model) / "tokenizer.json")
+        tokenizer = Tokenizer.load(Path(options.model) / "tokenizer.json", any_family=True)
         prompt = (options.prefix, options.suffix) if middle else options.prompt
         settings = (options.max_new_tokens, options.temperature, options.top_p, options.top_k, options.stop, options.seed)
         try:

@@ -12,7 +12,8 @@ from starmill.model.config import ModelConfig
 # which is a hash of the data rank and the micro-batch, other elements are dropped; nothing else changes.
 UNLEARNED = (
     "workspace output cache hardware device threads log_every checkpoint_every keep_checkpoints asynchronous_checkpoints spike "
-    "evaluate_every data.micro_batch data.prefetch parallel.tensor parallel.sequence parallel.recompute parallel.compile"
+    "evaluate_every data.micro_batch data.prefetch parallel.tensor parallel.sequence parallel.reduce_once parallel.recompute "
+    "parallel.compile"
 ).split(" ")
 
 
@@ -155,6 +156,7 @@ class Parallel:
     sequence: bool = False  # those ranks also share out norms, dropout and residuals, by places of the sequence
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 on a GPU
     reductions: Literal["float32", "bfloat16"] = "float32"  # of gradients, over ranks
+    reduce_once: bool = True  # a step, for whole gradients on each rank meanwhile; false: after every micro-batch
     recompute: bool = False  # a block's activations a second time, in its backward pass, instead of keeping them
     compile: bool = False
 
@@ -164,6 +166,10 @@ class Parallel:
             raise ValueError(f"parallel.tensor={self.tensor}: must be at least 1")
         if self.sequence and self.tensor == 1:
             raise ValueError("parallel.sequence=true shares out what the tensor ranks hold; set parallel.tensor above 1")
+        if self.compile and self.tensor > 1:  # seen with torch 2.15: a step's losses agree, its gradients do not (2 % off)
+            raise ValueError(
+                f"parallel.compile=true with parallel.tensor={self.tensor}: gradients would be wrong; compile without"
+            )
 
     def precision_on(self, device: str) -> str:
         """Return the name of the type that a device of this kind computes in."""

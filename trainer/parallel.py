@@ -100,7 +100,7 @@ def build(config: ModelConfig, options: Parallel, ranks: Ranks, initialize: Call
     Only rank 0 ever holds the whole model, in main memory. Raises ValueError for heads that the tensor ranks do not divide.
     """
     if ranks.world == 1:
-        decoder = Decoder(config)
+        decoder = _empty(config)
         initialize(decoder)
         decoder.to(ranks.device)
         _save_memory(decoder, options)
@@ -112,7 +112,7 @@ def build(config: ModelConfig, options: Parallel, ranks: Ranks, initialize: Call
     _tie(decoder)
     whole = None
     if ranks.rank == 0:
-        whole = Decoder(config)
+        whole = _empty(config)
         initialize(whole)
     given = dict(whole.named_parameters()) if whole is not None else {}
     with torch.no_grad():
@@ -120,6 +120,14 @@ def build(config: ModelConfig, options: Parallel, ranks: Ranks, initialize: Call
             full = given[name].to(ranks.device) if given else torch.empty(parameter.shape, device=ranks.device)
             dist.broadcast(full, 0)
             parameter.copy_(piece(full, parameter))
+    return decoder
+
+
+def _empty(config: ModelConfig) -> Decoder:
+    with torch.device("meta"):
+        decoder = Decoder(config)
+    decoder.to_empty(device="cpu")
+    _tie(decoder)
     return decoder
 
 
@@ -178,6 +186,12 @@ def clip(parameters: list[nn.Parameter], limit: float, ranks: Ranks) -> float:
     return before
 
 
+def reduces(decoder: Decoder, now: bool) -> None:
+    """Let the next backward pass sum gradients over the data ranks, or keep them whole on each for a later one to sum."""
+    if isinstance(decoder, FSDPModule):
+        decoder.set_requires_gradient_sync(now)
+
+
 def _copies(parameter: torch.Tensor, ranks: Ranks) -> int:
     if not isinstance(parameter, DTensor):
         return ranks.world
@@ -204,10 +218,10 @@ def _distribute(decoder: Decoder, options: Parallel, ranks: Ranks) -> None:
 def _save_memory(decoder: Decoder, options: Parallel) -> None:
     for block in decoder.blocks:
         forward = block.forward
+        if options.compile:  # inside of the checkpoint: the order whose gradients were held against those of plain blocks
+            forward = torch.compile(forward)
         if options.recompute:
             forward = partial(checkpoint, forward, use_reentrant=False)
-        if options.compile:
-            forward = torch.compile(forward)
         block.forward = forward
 
 
@@ -223,6 +237,7 @@ def _share_matrices(decoder: Decoder, mesh: DeviceMesh, sequence: bool) -> None:
         )
     keys: ParallelStyle = ColwiseParallel() if config.kv_heads > 1 else Replicated(gradient=Partial())
     between = Shard(1) if sequence else Replicate()  # how the residual stream [B, T, E] lies on the tensor ranks
+    # A norm gathers what it gives: once for all that read it, and whole, so that the windows of a batch may be flattened.
     norm = Replicated(takes=between, gradient=None if sequence else Replicate())
     plan: dict[str, ParallelStyle] = {
         "tokens": RowwiseParallel(input_layouts=Replicate(), output_layouts=between),

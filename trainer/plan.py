@@ -1,9 +1,10 @@
 """`starmill plan`: what a training recipe costs before it runs: parameters, FLOPs, memory of each layout, GPU-hours and energy.
 
 FLOPs of the model, recomputation not counted: 6 a parameter and token (Kaplan et al. 2020, section 2.1) and 12 a layer, hidden element
-and key seen for attention. Activations after Korthikanti et al. 2022, equation 2 (4 where the sequence is shared out), without the
-attention matrix, which fused kernels never store. What the plan does not know is how well the machine will be used: `hardware.mfu`
-says it.
+and key seen for attention. As in the papers, the 6 counts every parameter, also a table of positions and, where the head has weights of
+its own, of tokens, which multiply nothing (0.3 % of StarCoderBase, 1.9 % of StarCoder2-15B). Activations are those of blocks that run
+as written, counted as in Korthikanti et al. 2022, section 4.1, without the attention matrix, which fused kernels never store. What the
+plan does not know is how well the machine will be used: `hardware.mfu` says it.
 """
 
 import argparse
@@ -43,7 +44,7 @@ def cost(flops: float, hardware: Hardware) -> Cost:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes on one rank: weights, gradients and moments in float32; blocks gathered for use; activations; logits."""
+    """Bytes on one rank: weights, gradients and moments in float32; weights as they are used; activations; logits."""
 
     state: float
     gathered: float
@@ -64,14 +65,21 @@ def memory(config: ModelConfig, options: TrainRecipe, data_ranks: int, tensor_ra
     block = (everything - embeddings) / config.layers
     # FSDP gathers one block while the next is on its way, and keeps embedding and head; one data rank has only its copy in `width`.
     gathered = 2 * block + embeddings if data_ranks > 1 else everything * (width == 2)
+    whole = 4 * everything / tensor_ranks  # gradients, where a step's micro-batches are reduced over the ranks at once
+    once = options.parallel.reduce_once and options.data.batch > data_ranks * options.data.micro_batch
     tokens = options.data.sequence_length * options.data.micro_batch
     between = tensor_ranks if options.parallel.sequence else 1  # ranks that share out what lies between the matrices
-    layer = tokens * config.hidden_size * (10 / between + 24 / tensor_ranks) * width / 2
-    kept = tokens * config.hidden_size * width / between
+    # Bytes a token and hidden element. Norms keep their inputs in float32, which FSDP's residual stream is not, and dropout its mask.
+    shared = (8 + 2 * (config.dropout > 0)) / between
+    read = 2 * width  # what queries, keys, values and the MLP read is gathered
+    inside = (2 + 2 * config.mlp_size / config.hidden_size) * width / tensor_ranks
+    keys = 2 * width * config.kv_heads / config.heads / min(config.kv_heads, tensor_ranks)
+    layer = tokens * config.hidden_size * (shared + read + inside + keys)
+    kept = tokens * config.hidden_size * (4 if data_ranks == 1 else width) / between
     # Rows of logits at a time, and the gradient of the head; tensor ranks hold all rows (model/loss.py).
     rows, summed = (tokens, 0) if tensor_ranks > 1 else (min(tokens, 4096), 4 * config.vocab_size * config.hidden_size)
     return Memory(
-        state=16 * everything / (data_ranks * tensor_ranks),
+        state=16 * everything / (data_ranks * tensor_ranks) + whole * (data_ranks > 1 and once),
         gathered=gathered * width / tensor_ranks,
         activations=config.layers * kept + layer if options.parallel.recompute else config.layers * layer,
         logits=rows * config.vocab_size * (8 + width) + summed,  # as computed, in float32, and their gradient

@@ -79,6 +79,7 @@ class Run:
             place = (ranks.data, ranks.rank) if options.parallel.sequence else (ranks.data,)
             torch.manual_seed(seeds.uint64(options.seed, "dropout", step, micro, *place) >> 1)
             objective, losses = self.loss(batch)
+            parallel.reduces(self.decoder, not options.parallel.reduce_once or micro == count - 1)
             objective.div(count).backward()
             total += losses.mean() / count
         norm = parallel.clip(list(self.decoder.parameters()), options.optimizer.clip or math.inf, ranks)

@@ -1,14 +1,16 @@
 """The command as a person runs it: a model that learned one function by heart completes it in both directions."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import tokenizers
 import torch
 from torch.nn import functional as F
 
-from starmill.core.tokenizer import Tokenizer, huggingface_files, train
+from starmill.core.tokenizer import SPECIAL_TOKENS, Tokenizer, huggingface_files, train
 from starmill.model.complete import complete, fill_in_the_middle, main
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
@@ -91,6 +93,46 @@ def test_wrong_use(folder: Path, tmp_path: Path) -> None:
         assert usage.value.code == 2
     missing = run(str(tmp_path), "--prompt", "x")
     assert missing.returncode == 1 and "no config.json" in missing.stderr and "Traceback" not in missing.stderr
+
+
+# Ids 0 to 18 of StarCoder's tokenizer.json; SantaCoder's come after its 49,152 tokens of text.
+STARCODER = (
+    "<|endoftext|> <fim_prefix> <fim_middle> <fim_suffix> <fim_pad> <filename> <gh_stars> <issue_start> <issue_comment> <issue_closed> "
+    "<jupyter_start> <jupyter_text> <jupyter_code> <jupyter_output> <empty_output> <commit_before> <commit_msg> <commit_after> <reponame>"
+).split(" ")
+SANTACODER = "<|endoftext|> <fim-prefix> <fim-middle> <fim-suffix> <fim-pad>".split(" ")
+
+
+def published(specials: list[str], first: bool) -> bytes:
+    made = tokenizers.Tokenizer.from_str(train([CODE], 400).decode())
+    values = json.loads(made.to_str())
+    words = [token for token in values["model"]["vocab"] if token not in SPECIAL_TOKENS]
+    order = [*specials, *words] if first else [*words, *specials]
+    values["model"]["vocab"] = {token: number for number, token in enumerate(order)}
+    shape = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    values["added_tokens"] = [{"id": order.index(token), "content": token, **shape} for token in specials]
+    return json.dumps(values).encode()
+
+
+@pytest.mark.parametrize(("specials", "first"), [(STARCODER, True), (SANTACODER, False)])
+def test_models_with_starcoders_and_santacoders_tokens(specials: list[str], first: bool, tmp_path: Path) -> None:
+    data = published(specials, first)
+    with pytest.raises(ValueError, match="not StarCoder2's 38"):
+        Tokenizer.load(data)
+    tokenizer = Tokenizer.load(data, any_family=True)
+    end = 0 if first else tokenizer.vocab_size - len(specials)
+    prompt = fill_in_the_middle(tokenizer, "<fim_prefix>", specials[1])
+    assert [i for i in prompt if end <= i < end + len(specials)] == [end + 1, end + 3, end + 2], "in the texts they are text"
+    assert tokenizer.eod == end and tokenizer.decode(prompt).count(specials[2]) == 1
+    decoder = Decoder(ModelConfig(tokenizer.vocab_size, 1, 32, 4, 1, 64, "learned", 64, bos_id=end, eos_id=end))
+    decoder.init_weights(torch.Generator().manual_seed(0))
+    with torch.no_grad():  # a head that says one thing only: the end, or a line of code
+        decoder.norm.weight.zero_()
+        for token, expected in ((end, ""), (tokenizer.encode("def")[0], "def" * 3)):
+            decoder.norm.bias.copy_(100 * decoder.tokens.weight[token])
+            assert complete(decoder, tokenizer, ["x", ("x", "y")], max_new_tokens=3) == [expected] * 2
+    save(decoder, tmp_path, {"tokenizer.json": data})
+    assert main([str(tmp_path), "--prompt", "x", "--max-new-tokens", "3", "--device", "cpu"]) == 0
 
 
 @pytest.mark.parametrize(("more", "status"), [(400, 0), (-300, 1)])

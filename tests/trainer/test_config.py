@@ -42,6 +42,7 @@ GOOD = {
         ("hardware={peak_tflops: 312, mfu: 40}", r"hardware\.mfu=40\.0: must be at most 1, .* 40 % is 0\.4"),
         ("hardware={peak_tflops: 312, mfu: 0}", r"hardware\.mfu=0\.0: must be above 0"),
         ("parallel.tensor=0", "parallel.tensor=0"),
+        ("parallel={tensor: 2, compile: true}", "parallel.tensor=2: gradients would be wrong"),
         ("parallel.sequence=true", r"parallel\.sequence=true .* set parallel\.tensor above 1"),
         ("parallel={tensor: 3, sequence: true}", r"parallel\.tensor=3 does not divide data\.sequence_length=16"),
         ("parallel.precision=fp8", "not one of auto, float32, bfloat16"),

@@ -1,15 +1,21 @@
-"""The plan agrees with what the published runs cost, and its memory with tensors that exist."""
+"""The plan's FLOPs, hours and energy beside what the published runs cost, and its memory beside tensors that exist.
+
+A base phase's `hardware.mfu` and `watts` were solved from its published GPU-hours and energy: that those agree says only that the
+arithmetic is right, and is tested as such. What no figure of the recipe was made from is tested by itself, within the 10 % of the goal.
+"""
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from small_workspace import RECIPE, build
 
 from starmill.core import recipe
 from starmill.model.config import ModelConfig
-from starmill.model.decoder import Decoder
+from starmill.model.decoder import Block, Decoder
+from starmill.model.positions import angles
 from starmill.model.presets import PRESETS
 from starmill.trainer import checkpoint, plan
 from starmill.trainer.config import TrainRecipe
@@ -17,6 +23,8 @@ from starmill.trainer.optim import optimizer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PUBLISHED = sorted(p.stem.removeprefix("train-") for p in (ROOT / "recipes").glob("train-starcoder*.yaml"))
+
+PHASES = ("starcoder", "starcoderplus")  # of StarCoderBase
 
 
 def shipped(name: str) -> TrainRecipe:
@@ -31,46 +39,58 @@ def planned(name: str) -> tuple[TrainRecipe, float, plan.Cost]:
     return options, flops, plan.cost(flops, options.hardware)
 
 
-def test_starcoderbase() -> None:
-    # 250,000 steps of 4 M tokens on 512 A100: 320,256 GPU-hours, 89,671.68 kWh, 16.68 t (paper, section 5.7 and model card)
-    options, flops, spent = planned("starcoderbase")
-    assert options.steps * options.tokens_per_step == 1_048_576_000_000
+# Published GPU-hours and kg of CO2 of each base phase, from which its recipe's mfu and watts come.
+SOLVED = {"starcoderbase": (320_256, 16_680), "starcoder2-3b": (97_120, 14_995), "starcoder2-7b": (145_152, 28_022)}
+
+
+@pytest.mark.parametrize("name", SOLVED)
+def test_the_figures_that_a_base_phase_was_solved_from_come_out_again(name: str) -> None:
+    hours, kg = SOLVED[name]
+    spent = planned(name)[2]
+    assert spent.hours == pytest.approx(hours, rel=0.005) and spent.kg_co2 == pytest.approx(kg, rel=0.005)
+
+
+def test_a_later_phase_costs_what_was_published_at_the_first_ones_mfu() -> None:
+    # Python: 11,208 GPU-hours, 3,138.23 kWh, 0.58 t. 16,384 tokens: 16,107 - 14,995 kg and 29,623 - 28,022 kg of CO2.
+    _, _, spent = planned("starcoder")
+    options = shipped("starcoder")
+    assert options.hardware is not None and spent.hours == pytest.approx(11_208, rel=0.05)
+    assert spent.kwh / options.hardware.pue == pytest.approx(3_138.23, rel=0.05) and spent.kg_co2 == pytest.approx(
+        580, rel=0.05
+    )
+    for name, kg in (("starcoder2-3b-16k", 1_112), ("starcoder2-7b-16k", 1_601)):
+        assert planned(name)[2].kg_co2 == pytest.approx(kg, rel=0.05)
+    for later, first in (
+        ("starcoder", "starcoderbase"),
+        ("starcoder2-3b-16k", "starcoder2-3b"),
+        ("starcoder2-7b-16k", "starcoder2-7b"),
+    ):
+        one, two = shipped(first).hardware, shipped(later).hardware
+        assert one is not None and two is not None and (one.mfu, one.watts) == (two.mfu, two.watts), "nothing else was solved"
+
+
+def test_flops_are_the_published() -> None:
+    # By whatever formula, and from memory: ours are 8, 7 and 10 % above, 6ND alone 4 % below, 2 % below and 4 % above.
+    for name, published, tolerance in (("3b", 5.94e22, 0.1), ("7b", 1.55e23, 0.1), ("15b", 3.87e23, 0.105)):
+        assert planned(f"starcoder2-{name}")[1] == pytest.approx(published, rel=tolerance)
+
+
+def test_starcoderbase_ran_for_24_days_on_512_devices() -> None:
+    # The model card's, beside the 26 days that the published hours make: what is charged is more than what runs.
+    _options, flops, spent = planned("starcoderbase")
     assert flops / 320_256 / 3600 == pytest.approx(95.7e12, rel=1e-3), "FLOP/s of a GPU, with causal attention"
-    assert spent.hours == pytest.approx(320_256, rel=0.005)
-    assert options.hardware is not None and spent.kwh / options.hardware.pue == pytest.approx(89_671.68, rel=0.005)
-    assert spent.kg_co2 == pytest.approx(16_680, rel=0.005)
-    assert spent.days == pytest.approx(24, abs=3)
+    assert spent.days == pytest.approx(24, rel=0.1)
 
 
-def test_starcoder2_3b() -> None:
-    # 5.94e22 FLOPs, 97,120 A100-hours, 14,995 kg; and 10,000 tokens a second and GPU while it ran
-    options, flops, spent = planned("starcoder2-3b")
-    assert flops == pytest.approx(5.94e22, rel=0.1)
-    assert spent.hours == pytest.approx(97_120, rel=0.005) and spent.kg_co2 == pytest.approx(14_995, rel=0.005)
+def test_starcoder2_3b_at_the_tokens_a_second_that_were_published() -> None:
+    # 10,000 a GPU, and 20 % faster than the alternative: 87,381 hours without a pause, 10.03 % below the 97,120 that were charged.
+    options, flops, _ = planned("starcoder2-3b")
+    tokens = options.steps * options.tokens_per_step
+    assert tokens / 10_000 / 3600 == pytest.approx(97_120, rel=0.101) and tokens / 10_000 / 3600 < 97_120 * 0.9
     assert options.hardware is not None
-    running = 10_000 * flops / options.steps / options.tokens_per_step / 312e12
-    measured = plan.cost(flops, replace(options.hardware, mfu=running))
-    assert measured.hours == pytest.approx(options.steps * options.tokens_per_step / 10_000 / 3600)
-    assert 0.85 < measured.hours / 97_120 < 1, "the rest is what a run loses to restarts and evaluation"
-
-
-def test_starcoder2_7b_and_15b() -> None:
-    _, flops, spent = planned("starcoder2-7b")
-    assert flops == pytest.approx(1.55e23, rel=0.1)
-    assert spent.hours == pytest.approx(145_152, rel=0.005) and spent.kg_co2 == pytest.approx(28_022, rel=0.005)
-    assert planned("starcoder2-15b")[1] == pytest.approx(3.87e23, rel=0.12)
-
-
-def test_phases_after_the_first() -> None:
-    # Python: 11,208 GPU-hours, 3,138.23 kWh, 0.58 t (StarCoder, section 5.7). 16,384 tokens: 16,107 - 14,995 kg and 29,623 - 28,022 kg.
-    options, _, spent = planned("starcoder")
-    assert options.steps * options.tokens_per_step == 35_651_584_000
-    assert options.hardware is not None and spent.kwh / options.hardware.pue == pytest.approx(3_138.23, rel=0.005)
-    assert spent.hours == pytest.approx(11_208, rel=0.005) and spent.kg_co2 == pytest.approx(580, rel=0.01)
-    for name, tokens, kg in (("starcoder2-3b-16k", 2.1e11, 1_112), ("starcoder2-7b-16k", 2.0e11, 1_601)):
-        options, _, spent = planned(name)
-        assert options.steps * options.tokens_per_step == pytest.approx(tokens, rel=0.01)
-        assert spent.kg_co2 == pytest.approx(kg, rel=0.005)
+    running = replace(options.hardware, mfu=10_000 * flops / tokens / 312e12)
+    assert running.mfu == pytest.approx(0.656, abs=0.001), "of the peak, attention included; 0.58 by 6N alone"
+    assert plan.cost(flops, running).hours == pytest.approx(tokens / 10_000 / 3600)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -84,22 +104,22 @@ def test_published_recipes_train_the_published_shapes(name: str) -> None:
         near = {"rope_theta": pytest.approx(mine.rope_theta, rel=1e-6), "sliding_window": mine.sliding_window}
         assert vars(mine) == {**vars(released), **near} and mine.sliding_window == 4096
     else:
-        assert mine == PRESETS["starcoderbase" if name == "starcoder" else name]
+        assert mine == PRESETS["starcoderbase" if name in PHASES else name]
     assert options.hardware is not None
     chosen = [m for _, t, m in plan.layouts(mine, options, options.hardware.devices) if t == options.parallel.tensor]
     assert len(chosen) == 1 and chosen[0].total < options.hardware.memory_gb * 1e9
 
 
 def test_every_published_size_and_phase_is_there() -> None:
-    bases = [n for n in PRESETS if n.startswith("starcoderbase")]
+    bases = [n for n in PRESETS if n.startswith("starcoderbase")] + list(PHASES)
     second = [n for n in PRESETS if n.startswith("starcoder2") and not n.endswith("-4k")]
-    assert sorted([*bases, "starcoder", *second, *(f"{n}-16k" for n in second)]) == PUBLISHED
+    assert sorted([*bases, *second, *(f"{n}-16k" for n in second)]) == PUBLISHED
 
 
-@pytest.mark.parametrize("name", [n for n in PUBLISHED if n.endswith("-16k") or n == "starcoder"])
+@pytest.mark.parametrize("name", [n for n in PUBLISHED if n.endswith("-16k") or n in PHASES])
 def test_a_phase_starts_from_what_the_one_before_writes(name: str) -> None:
     options = shipped(name)
-    before = shipped({"starcoder": "starcoderbase"}.get(name, name.removesuffix("-16k")))
+    before = shipped("starcoderbase" if name in PHASES else name.removesuffix("-16k"))
     assert options.weights == f"{before.output}/model" and options.output != before.output
 
 
@@ -133,18 +153,59 @@ def test_recomputation_trades_activations() -> None:
     assert less.activations < more.activations / 8 and (less.state, less.logits) == (more.state, more.logits)
 
 
-def test_sequence_parallelism_shares_out_all_activations() -> None:
+def test_tensor_and_sequence_parallelism_share_out_activations() -> None:
     options, config = shipped("starcoderbase-7b"), PRESETS["starcoderbase-7b"]
     assert options.parallel.tensor == 2 and not options.parallel.recompute
     shared = replace(options, parallel=replace(options.parallel, sequence=True))
     alone, tensor, sequence = (
-        plan.memory(config, options, 8, 1),
-        plan.memory(config, options, 8, 2),
-        plan.memory(config, shared, 8, 2),
+        plan.memory(config, o, 8, ranks).activations for o, ranks in ((options, 1), (options, 2), (shared, 2))
     )
-    assert sequence.activations == alone.activations / 2 < tensor.activations  # Korthikanti et al. 2022, equation 4
-    assert tensor.activations == alone.activations * (10 + 24 / 2) / 34, "equation 2"
-    assert plan.memory(config, shared, 8, 1) == alone
+    # Bytes a token and element: norms' inputs 4 + 4, masks 1 + 1, what matrices read 2 + 2, inside them 20, the one key head's 4 / 32.
+    assert tensor == pytest.approx(alone * (10 + 4 + 20 / 2 + 4 / 32) / (10 + 4 + 20 + 4 / 32))
+    assert sequence == pytest.approx(alone * (10 / 2 + 4 + 20 / 2 + 4 / 32) / (10 + 4 + 20 + 4 / 32))
+    assert plan.memory(config, shared, 8, 1) == plan.memory(config, options, 8, 1)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+@pytest.mark.parametrize(("kv_heads", "dropout"), [(8, 0.0), (2, 0.0), (1, 0.0), (1, 0.1)])
+def test_activations_are_what_the_backward_pass_needs(precision: str, kv_heads: int, dropout: float) -> None:
+    T, config = 192, ModelConfig(100, 3, 256, 8, kv_heads, 1024, "rope", 192, dropout=dropout)
+    changes = [
+        "model.max_positions=192",
+        "data={sequence_length: 192, batch: 1, micro_batch: 1}",
+        f"parallel.precision={precision}",
+    ]
+    options = recipe.build(TrainRecipe, recipe.override({**RECIPE, "workspace": "w", "output": "o"}, changes))
+    block, kept = Block(config), {}
+    block.attention.config = replace(config, dropout=0.0)  # fused kernels keep no mask, a CPU's does not drop
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        if (T in tensor.shape[:-1] and tensor.shape[-1] > 1 and tensor.dim() < 4) or (
+            tensor.dim() == 4 and tensor.shape[-1] == 32
+        ):
+            kept[tensor.untyped_storage().data_ptr()] = tensor  # neither weights, nor a row's mean or log-sum-exp
+        return tensor
+
+    half = precision == "bfloat16"
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t), torch.autocast("cpu", torch.bfloat16, enabled=half):
+        block(torch.randn(1, T, 256, requires_grad=True), angles(torch.arange(T)[None], 32, 1e4), None, None)
+    width = 2 if half else 4
+    # A CPU's attention leaves its result to be copied, and its masks are as wide as what they mask.
+    found = sum(t.nbytes for t in kept.values()) - T * 256 * (width + 2 * (width - 1) * (dropout > 0))
+    assert plan.memory(config, options, 1, 1).activations == 3 * found
+    again = replace(options, parallel=replace(options.parallel, recompute=True))
+    assert plan.memory(config, again, 1, 1).activations == found + 3 * T * 256 * 4, "and the residual stream in float32"
+    assert plan.memory(config, again, 2, 1).activations == found + 3 * T * 256 * width, "which FSDP makes that of weights"
+
+
+def test_gradients_that_wait_for_the_last_micro_batch_are_whole() -> None:
+    options, config = shipped("starcoderbase"), PRESETS["starcoderbase"]
+    each = replace(options, parallel=replace(options.parallel, reduce_once=False))
+    needs = [plan.memory(config, o, 128, 4).state for o in (options, each)]
+    assert needs[0] - needs[1] == 4 * 15_517_456_384 / 4
+    assert plan.memory(config, options, 512, 1).state == plan.memory(config, each, 512, 1).state, (
+        "a step of one micro-batch has no last"
+    )
 
 
 def test_logits_are_held_some_rows_at_a_time() -> None:
