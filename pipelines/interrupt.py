@@ -98,7 +98,8 @@ def held(holds: bool) -> Iterator[Held]:
             print("\nstops as soon as the job is handed in, and cancels it; once more to stop at once", file=sys.stderr)
 
     if holds and threading.current_thread() is threading.main_thread():
-        state.before = {number: signal.signal(number, note) for number in (signal.SIGINT, *_ending())}
+        ending = [number for number in (signal.SIGINT, *_ending()) if signal.getsignal(number) != signal.SIG_IGN]
+        state.before = {number: signal.signal(number, note) for number in ending}
     try:
         yield state
     finally:

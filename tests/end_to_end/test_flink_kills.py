@@ -2,7 +2,7 @@
 
 Twenty kills: a TaskManager, a Python worker, the JobManager and the driver, in each stage. What died of the cluster is started
 again by `make flink-up`, as a supervisor would. The middle of a stage is when some of its parts are published and others are not; of
-dedup, which publishes all of them in its last step, when half of its Flink vertices are done. The workers run in short steps until
+dedup, which publishes all of them in its last step, when half of its Flink vertices have data. The workers run in short steps until
 then and stand still at the kill, so that it holds.
 """
 
@@ -114,7 +114,7 @@ def test_a_kill(shell: Shell, before: dict[str, Path], stage: str, victim: str, 
 def test_an_interrupted_start_leaves_nothing(tmp_path: Path, code: Path) -> None:
     shell = Shell(tmp_path, code)
     arguments = shlex.split(shell.environment["FLINK"])
-    command = [sys.executable, f"{ROOT}/infra/flink/cluster.py", *arguments, "up"]
+    command = ["env", "--default-signal=INT", sys.executable, f"{ROOT}/infra/flink/cluster.py", *arguments, "up"]
     up = subprocess.Popen(command, env=shell.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     while not (tmp_path / "flink" / "cluster.json").exists() or len(shell.processes()) < 3:
         assert up.poll() is None, up.communicate()
@@ -135,12 +135,11 @@ def stand_still_in_the_middle(
     while not (done if stage == "dedup" else published):
         assert driver.poll() is None, driver.communicate()
         proceed(shell)
+        time.sleep(0.02)
+        signal_workers(shell, signal.SIGSTOP)
         if stage == "dedup":
             vertices = shell.get(f"jobs/{job['jid']}")["vertices"]
-            done = 0 < len(vertices) <= 2 * sum(v["status"] == "FINISHED" for v in vertices)
-        else:
-            time.sleep(0.02)
-        signal_workers(shell, signal.SIGSTOP)
+            done = 0 < len(vertices) <= 2 * sum(v["status"] in ("RUNNING", "FINISHED") for v in vertices)
         published = len([*(workspace / STAGES[stage]).glob("part-*.json")])
         assert published < PARTS, "the stage was over before the kill"
     assert shell.get(f"jobs/{job['jid']}")["state"] == "RUNNING"
