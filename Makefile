@@ -11,6 +11,9 @@ RECIPE ?= recipes/smoke.yaml
 # Another place or other ports of the Flink cluster: FLINK='--folder runs/second --rest-port 8082 ...', for all four commands
 FLINK ?=
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
+# Test files run on so many processes, each with one thread for its sums: two that took all cores would wait for each other.
+TESTERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -lt 4 ] && echo $$n || echo 4)
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(TESTERS) --dist loadfile
 # The fastest installer, itself pinned.
 UV := 0.13.8
 
@@ -26,10 +29,10 @@ run: setup       ## mill real code, train on it, complete code, show the funnel
 	$(BIN)/starmill funnel
 
 test: setup check  ## lint, types and the test suite
-	$(BIN)/pytest -q -m 'not slow and not clusters and not flink'
+	$(PYTEST) -m 'not slow and not clusters and not flink'
 
 test-slow: setup ## the tests that take minutes: killed runs, wheels
-	$(BIN)/pytest -q -m slow
+	$(PYTEST) -m slow
 
 test-flink: setup ## the main job on a real Flink of two TaskManagers: bytes as in the local run (Java, Maven; the first time builds jars, minutes)
 	$(BIN)/pytest -q -m flink
