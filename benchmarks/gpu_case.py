@@ -74,7 +74,7 @@ def shape(size: str, length: int) -> ModelConfig:
 def ours(case: Case) -> Callable[[], float]:
     """Return one step of starmill's trainer, without a corpus: tokens are random."""
     config = shape(case.size, case.length)
-    model = {k: v for k, v in vars(config).items() if k not in ("dropout",)}
+    model = {k: v for k, v in vars(config).items() if k not in ("dropout", "bos_id", "eos_id")}  # a recipe has no ends
     values = {
         "workspace": "none",
         "output": "none",
