@@ -63,10 +63,11 @@ def test_four_times_the_size_costs_what_was_predicted(measured: tuple[Recipe, Ra
 def paced(measured: tuple[Recipe, Rates, Path]) -> tuple[Recipe, Rates]:
     """The recipe, and its rates as if each row took a CPU second a megabyte: samples this small take less than can be told from noise."""
     options, rates, _ = measured
-    seen = [(o, 0.1 + o.drivers["bytes"] / 1e6) for o in rates.observations]
-    return options, bench.of(
-        [replace(o, costs={**o.costs, "cpu": cpu, "seconds": cpu, "start": 1.0}) for o, cpu in seen], options, {}
-    )
+    known = []
+    for o in rates.observations:
+        cpu = 0.1 + o.drivers["bytes"] / 1e6
+        known.append(replace(o, costs={**o.costs, "cpu": cpu, "seconds": cpu} | ({"start": 1.0} if "start" in o.costs else {})))
+    return options, bench.of(known, options, {})
 
 
 def test_workers_share_all_but_the_training_of_the_tokenizer(measured: tuple[Recipe, Rates, Path]) -> None:
