@@ -31,7 +31,9 @@ def test_commands_of_scale_md(tmp_path: Path) -> None:
         assert large.drivers["repositories"] > 2 * small_run.drivers["repositories"] and large.drivers["parts"] > 4
         assert large_parts.drivers["files"] == large.drivers["files"] and large_parts.drivers["parts"] < large.drivers["parts"]
     # A process of a stage holds Beam and arrow; were it floored by this one's memory, it could not be below it.
-    assert 50e6 < by_row["ingest"][1].costs["peak"] < 1e9 and by_row["ingest"][1].costs["cpu"] > 0.3
+    assert 50e6 < by_row["ingest"][1].costs["peak"] < 1e9
+    # Imports alone take half a second: they are of the start, not of the work.
+    assert by_row["ingest"][1].costs["start"] > 0.3 and by_row["ingest"][1].costs["cpu"] > 0
     for estimate, workers in zip(estimates, ("100", "1,000"), strict=True):
         done = subprocess.run(["bash", "-c", estimate + " --set tokenizer.vocab_size=300"], **run)  # type: ignore[call-overload]
         assert done.returncode == 0, done.stderr[-3000:]
