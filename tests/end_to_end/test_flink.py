@@ -15,7 +15,7 @@ from pages import ROOT, commands
 
 from starmill.core.dataset import STAGES, Workspace
 
-pytestmark = [pytest.mark.flink, pytest.mark.timeout(1800)]  # the first run builds jars
+pytestmark = pytest.mark.timeout(1800)  # the first run builds jars
 UP, RUN, STATUS, DOWN, OWN = commands(ROOT / "docs" / "flink.md")
 
 
@@ -43,6 +43,7 @@ def digests(workspace: Path) -> dict[str, str | None]:
     return {stage: manifest.digest if manifest else None for stage, manifest in manifests.items()}
 
 
+@pytest.mark.flink
 def test_the_bytes_are_the_local_runs(shell: Shell, milled: Path, ran: "subprocess.CompletedProcess[str]") -> None:
     assert digests(shell.home / "made") == digests(milled / "work")
     for folder in STAGES.values():
@@ -53,6 +54,7 @@ def test_the_bytes_are_the_local_runs(shell: Shell, milled: Path, ran: "subproce
         )
 
 
+@pytest.mark.flink
 def test_progress_and_counters_arrive(shell: Shell, milled: Path, ran: "subprocess.CompletedProcess[str]") -> None:
     for stage in STAGES:
         manifest = Workspace(str(milled / "work")).manifest(stage)
@@ -62,6 +64,7 @@ def test_progress_and_counters_arrive(shell: Shell, milled: Path, ran: "subproce
     assert re.search(r"^dedup +shuffled [\d.,]+ MB, [1-9][\d,]* bytes a file; resolved in", ran.stderr, re.MULTILINE)
 
 
+@pytest.mark.flink
 def test_each_stage_is_one_job_and_workers_are_reused(shell: Shell, ran: "subprocess.CompletedProcess[str]") -> None:
     jobs = shell.get("jobs/overview")["jobs"]
     assert [re.sub(r"-[0-9a-f]{16}$", "", job["name"]) for job in sorted(jobs, key=lambda job: job["start-time"])] == [
@@ -73,11 +76,13 @@ def test_each_stage_is_one_job_and_workers_are_reused(shell: Shell, ran: "subpro
     assert started <= 2 + 2 * len(STAGES)
 
 
+@pytest.mark.flink
 def test_one_cluster_a_folder(shell: Shell) -> None:
     again = shell(UP, check=False)
     assert again.returncode and "is up already" in again.stderr
 
 
+@pytest.mark.clusters
 def test_a_job_server_of_its_own(shell: Shell, milled: Path) -> None:
     jar, *_ = Path(CACHE).glob("starmill/flink/beam-*-flink-*/*-job-server.jar")
     shutil.copy(jar, shell.home / "job-server.jar")
@@ -88,6 +93,7 @@ def test_a_job_server_of_its_own(shell: Shell, milled: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.clusters
 def test_a_run_that_is_ended_takes_its_job_along(shell: Shell, number: signal.Signals) -> None:
     before = shell.get("jobs/overview")["jobs"]
     run = start(shell, number.name)
@@ -100,6 +106,7 @@ def test_a_run_that_is_ended_takes_its_job_along(shell: Shell, number: signal.Si
     last_is_canceled(shell, len(before) + 1)
 
 
+@pytest.mark.clusters
 def test_ctrl_c_while_the_job_is_handed_in(shell: Shell) -> None:
     before = {job["jid"] for job in shell.get("jobs/overview")["jobs"]}
     run = start(shell, "early")
@@ -113,20 +120,30 @@ def test_ctrl_c_while_the_job_is_handed_in(shell: Shell) -> None:
     assert after <= {"CANCELED"}, after
 
 
+@pytest.mark.clusters
 def test_the_job_of_a_killed_driver_makes_room(shell: Shell) -> None:
+    for attempt in range(5):  # a job may be done before the next driver looks: then there is nothing to cancel
+        first, *second = killed_and_again(shell, f"killed-{attempt}")
+        if second:
+            break
+    assert second and first["state"] == "CANCELED" and second[0]["state"] == "FINISHED"
+    assert first["name"] == second[0]["name"] and first["end-time"] <= second[0]["start-time"]
+
+
+def killed_and_again(shell: Shell, workspace: str) -> list[dict]:
+    """The jobs of a driver that is killed with its job running, and of the next one, in the order of their starts."""
     before = {job["jid"] for job in shell.get("jobs/overview")["jobs"]}
-    run = start(shell, "killed")
+    run = start(shell, workspace, "ingest")
     while not [job for job in unfinished(shell) if job["state"] == "RUNNING"]:
         assert run.poll() is None
         time.sleep(0.05)
     run.kill()
     run.communicate()
-    again = start(shell, "killed", "ingest")
+    again = start(shell, workspace, "ingest")
     _, errors = again.communicate(timeout=400)
     assert again.returncode == 0, errors
     mine = [job for job in shell.get("jobs/overview")["jobs"] if job["jid"] not in before]
-    first, second = sorted(mine, key=lambda job: job["start-time"])
-    assert first["name"] == second["name"] and first["end-time"] <= second["start-time"] and second["state"] == "FINISHED"
+    return sorted(mine, key=lambda job: job["start-time"])
 
 
 def start(shell: Shell, workspace: str, what: str = "run") -> "subprocess.Popen[str]":
