@@ -58,6 +58,7 @@ taskmanager.memory.jvm-metaspace.size: 256m
 taskmanager.memory.jvm-overhead.min: 192m
 taskmanager.memory.jvm-overhead.max: 192m
 classloader.resolve-order: parent-first
+web.refresh-interval: 250
 heartbeat.interval: 2000
 heartbeat.timeout: 20000
 restart-strategy.type: fixed-delay
