@@ -82,6 +82,7 @@ def test_the_readme_tells_what_ran_from_what_was_only_validated() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_make_run_in_a_fresh_clone(tmp_path: Path) -> None:
     subprocess.run(["git", "clone", "-q", str(ROOT), str(tmp_path / "starmill")], check=True)
     clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)} | {
