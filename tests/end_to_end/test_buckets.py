@@ -132,6 +132,7 @@ def test_training_from_a_bucket_is_training_from_disk(store: Store, milled: Path
         for name, url in (("disk", str(milled / "work")), ("bucket", store.url("trained"))):
             sizes = (
                 "steps=4",
+                "optimizer.warmup_steps=1",
                 "data.micro_batch=8",
                 "model.layers=2",
                 "data.held_out_windows=8",
