@@ -1,6 +1,5 @@
 """Signals that end a run, where it must not be interrupted: they wait, a second one does not, and SIGHUP counts unless ignored."""
 
-import os
 import signal
 from collections.abc import Iterator
 
@@ -25,24 +24,24 @@ def test_a_signal_waits_for_the_release(number: signal.Signals) -> None:
     stop_by_exception()
     done = []
     with pytest.raises(KeyboardInterrupt), held(True) as state:
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)
         done.append("handed in")
         state.release()
         done.append("waited")
     assert done == ["handed in"]
     with pytest.raises(KeyboardInterrupt):
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)
 
 
 def test_a_second_signal_gets_through() -> None:
     with pytest.raises(KeyboardInterrupt), held(True):
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
 
 
 def test_nothing_is_held_without_need() -> None:
     with pytest.raises(KeyboardInterrupt), held(False):
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         raise AssertionError("not interrupted")
 
 
@@ -50,6 +49,6 @@ def test_under_nohup_the_terminal_may_go() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     stop_by_exception()
     with held(True) as state:
-        os.kill(os.getpid(), signal.SIGHUP)
+        signal.raise_signal(signal.SIGHUP)
         state.release()
     assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN

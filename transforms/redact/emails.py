@@ -18,13 +18,14 @@ RESERVED = ("example.com", "example.org", "example.net", "localhost.localdomain"
 
 def find(text: str) -> Iterator[tuple[int, int]]:
     """Yield the (start, end) of each email address, in order."""
-    at = text.find("@")
+    at, before = text.find("@"), 0  # the end of the address before: no other begins in it
     while at != -1:
-        local = LOCAL.search(text, max(0, at - 64), at)
+        local = LOCAL.search(text, max(before, at - 64), at)
         domain = DOMAIN.match(text, at + 1) if local else None
         if local and domain and _is_address(text, local.start(), domain.group().lower()):
             yield local.start(), domain.end()
-            at = text.find("@", domain.end())
+            before = domain.end()
+            at = text.find("@", before)
         else:
             at = text.find("@", at + 1)
 

@@ -21,6 +21,10 @@ def test_kinds_and_places() -> None:
     assert [s["kind"] for s in spans] == ["EMAIL", "IP_ADDRESS"]
 
 
+def test_addresses_with_dots_between_them_all_go() -> None:
+    assert Redact().redact(f"{MAIL}..{MAIL}", "f")[0] == "<EMAIL>..<EMAIL>"
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
 def test_invariants(text: str) -> None:
