@@ -1,6 +1,7 @@
 """Training throughput beside peers: one model of 20 M parameters, one order of data, one precision, on this machine's CPU.
 
-    .venv/bin/python benchmarks/train.py [--rounds 3] [--steps 12] [--precisions float32 bfloat16] [--allocator] [--write]
+    .venv/bin/python benchmarks/train.py [--rounds 3] [--steps 12] [--precisions float32 bfloat16] [--vocabularies 49152 8192]
+        [--allocator] [--write]
 
 Rounds alternate between starmill, transformers' Trainer and LitGPT's pretraining, each in processes of their own, the peers in
 environments of their own that uv makes; ratios are of the fastest step of each, since others on a shared machine only ever slow one
@@ -53,23 +54,19 @@ SIDES = {
     "transformers, compiled": ("transformers", True),
     "litgpt, compiled": ("litgpt", True),
 }
-MODEL = {
-    "layers": 8,
-    "hidden_size": 448,
-    "heads": 7,
-    "kv_heads": 1,
-    "mlp_size": 1792,
-    "positions": "rope",
-    "max_positions": 512,
+# 20 M parameters twice, by vocabulary: StarCoder's, whose head is most of so small a model, and one that its size would ask for.
+MODELS = {
+    49152: {"layers": 11, "hidden_size": 256, "heads": 4, "mlp_size": 1024},
+    8192: {"layers": 8, "hidden_size": 448, "heads": 7, "mlp_size": 1792},
 }
 
 
-def mill(place: Path) -> None:
+def mill(place: Path, vocabulary: int) -> None:
     """Write shards and tokenizer of the standard library's modules: a document a folder."""
     root = Path(sysconfig.get_path("stdlib"))
     files = [p for p in sorted(root.glob("*.py")) + sorted(root.glob("[a-z]*/*.py")) if "site-packages" not in p.parts]
     texts = {p: p.read_text("utf-8", "replace") for p in files}
-    data = train(list(texts.values())[::4], 8192)
+    data = train(list(texts.values()), vocabulary)
     tokenizer, workspace, writer = Tokenizer.load(data), Workspace(str(place)), ShardWriter(0)
     for name, content in huggingface_files(data).items():
         workspace.publish(f"tokenizer/{name}", content)
@@ -85,7 +82,7 @@ def mill(place: Path) -> None:
     workspace.finish("tokenize", "k", 1, "v")
 
 
-def prepare(place: Path, steps: int) -> TrainRecipe:
+def prepare(place: Path, steps: int, vocabulary: int) -> TrainRecipe:
     """Write the recipe, and for the peers the windows in their order (windows.npy) and the first weights (start/)."""
     values = {
         "workspace": str(place / "work"),
@@ -93,7 +90,7 @@ def prepare(place: Path, steps: int) -> TrainRecipe:
         "steps": steps,
         "checkpoint_every": steps,
         "log_every": steps,
-        "model": MODEL,
+        "model": {**MODELS[vocabulary], "kv_heads": 1, "positions": "rope", "max_positions": 512},
         "data": {"sequence_length": 512, "batch": 4, "micro_batch": 4, "held_out": 0.0, "fim": {"rate": 0.0}},
         "optimizer": {"lr": 3e-4, "min_lr": 3e-5, "warmup_steps": 2},
         "parallel": {"precision": "float32"},
@@ -155,6 +152,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=12, choices=range(4, 21), metavar="4..20")
     parser.add_argument("--sides", nargs="*", default=list(SIDES), choices=list(SIDES))
     parser.add_argument("--precisions", nargs="*", default=["float32", "bfloat16"], choices=["float32", "bfloat16"])
+    parser.add_argument("--vocabularies", nargs="*", type=int, default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--allocator", action="store_true", help="peers keep freed memory too, which they do not by themselves")
     parser.add_argument("--write", action="store_true", help="append the tables to benchmarks/results/train.md")
     options = parser.parse_args()
@@ -165,14 +163,27 @@ def main() -> None:
         f"load {os.getloadavg()[0]:.1f} before",
         "",
     ]
+    for vocabulary in options.vocabularies:
+        lines += compare(options, vocabulary, settings)
+    print("\n".join(lines))
+    if options.write:
+        results_file = Path(__file__).parent / "results" / "train.md"
+        results_file.parent.mkdir(exist_ok=True)
+        with open(results_file, "a") as results:
+            results.write("\n".join(lines) + "\n\n")
+
+
+def compare(options: argparse.Namespace, vocabulary: int, settings: dict[str, str]) -> list[str]:
+    """Return the tables of one shape."""
     with tempfile.TemporaryDirectory(prefix="starmill-bench-") as folder:
         place = Path(folder)
-        mill(place / "work")
-        made = prepare(place, options.steps)
-        size = parameter_count(open_inputs(made).config)
-        lines += [
-            f"{size:,} parameters, {options.steps} steps of {made.tokens_per_step:,} tokens, {options.rounds} alternating rounds, "
-            + ("all with freed memory kept." if options.allocator else "each side as it comes."),
+        mill(place / "work", vocabulary)
+        made = prepare(place, options.steps, vocabulary)
+        config = open_inputs(made).config
+        lines = [
+            f"{parameter_count(config):,} parameters, {config.layers} layers of {config.hidden_size}, vocabulary of "
+            f"{config.vocab_size:,}; {options.steps} steps of {made.tokens_per_step:,} tokens, alternating rounds: {options.rounds}; "
+            + ("all keep freed memory." if options.allocator else "each side as it comes."),
             "",
         ]
         fastest = 0.0
@@ -181,15 +192,8 @@ def main() -> None:
             lines += table(rates, precision)
             fastest = max(fastest, *(r.wall for name, found in rates.items() if name.startswith("starmill") for r in found))
         alone = loader(made, 3_000_000)
-    lines.append(
-        f"Loader alone, one thread, FIM rate 0.5: {alone:,.0f} tokens/s, {alone / fastest:.0f} times what the fastest step consumes."
-    )
-    print("\n".join(lines))
-    if options.write:
-        results_file = Path(__file__).parent / "results" / "train.md"
-        results_file.parent.mkdir(exist_ok=True)
-        with open(results_file, "a") as results:
-            results.write("\n".join(lines) + "\n\n")
+    told = f"Loader alone, one thread, FIM rate 0.5: {alone:,.0f} tokens/s, {alone / fastest:.0f} times what the fastest step consumes."
+    return [*lines, told, ""]
 
 
 def measure(

@@ -46,32 +46,31 @@ class _HeadLoss(torch.autograd.Function):
         losses_N = torch.empty(N, device=x_NE.device)
         total = losses_N.new_zeros(())
         dx_NE = torch.empty_like(x_NE, dtype=half) if learning else None
-        dweight_EV = (
-            torch.zeros_like(weight_VE.t(), dtype=torch.float32, memory_format=torch.contiguous_format) if learning else None
-        )
+        dweight_EV: torch.Tensor | None = None
         with torch.autocast(device, enabled=False):
             x_NE, cast_VE = x_NE.to(half), weight_VE.to(half)
             for first in range(0, N, ROWS.get(device, 4096)):
                 rows = slice(first, first + ROWS.get(device, 4096))
                 x_CE, targets_C1 = x_NE[rows], targets_N[rows, None]
                 logits_CV = multiply(x_CE, cast_VE).float()
-                chosen_C1 = logits_CV.gather(1, targets_C1)
-                log_p_CV = logits_CV.log_softmax(-1)
-                losses_C1 = -log_p_CV.gather(1, targets_C1)
-                losses_N[rows] = losses_C1[:, 0]
-                lse_C1 = chosen_C1 + losses_C1
+                chosen_C1, largest_C1 = logits_CV.gather(1, targets_C1), logits_CV.amax(-1, keepdim=True)
+                # Where the logits were: each row is read before it is written, and 50 or 100 MB less go through the caches.
+                p_CV = torch.softmax(logits_CV, -1, out=logits_CV if device == "cpu" else None)
+                # The largest probability is at least 1 / V: its logarithm is exact where that of the target's may be none.
+                lse_C1 = largest_C1 - p_CV.amax(-1, keepdim=True).log()
+                losses_N[rows] = (lse_C1 - chosen_C1)[:, 0]
                 if z_loss:
                     total += z_loss * lse_C1.square().sum()
-                if dx_NE is None or dweight_EV is None:
+                if dx_NE is None:
                     continue
                 # d loss / d logits is p - 1 at the target; z-loss adds 2 z lse p.
-                p_CV = log_p_CV.exp_()
                 if z_loss:
                     p_CV *= 1 + 2 * z_loss * lse_C1
                 p_CV.scatter_add_(1, targets_C1, p_CV.new_full((1, 1), -1.0).expand_as(targets_C1))
                 dlogits_CV = p_CV.to(half)
                 dx_NE[rows] = multiply(dlogits_CV, cast_VE.t())
-                dweight_EV += multiply(x_CE.t(), dlogits_CV.t())
+                part_EV = multiply(x_CE.t(), dlogits_CV.t())
+                dweight_EV = part_EV.float() if dweight_EV is None else dweight_EV.add_(part_EV)
         if learning:
             ctx.save_for_backward(dx_NE, dweight_EV)
         ctx.mark_non_differentiable(losses_N)
@@ -81,5 +80,6 @@ class _HeadLoss(torch.autograd.Function):
     def backward(ctx: Any, upstream: torch.Tensor, _: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         dx_NE, dweight_EV = ctx.saved_tensors
         scale = upstream / ctx.count
-        first, second = (t.mul(scale).to(dtype) for t, dtype in zip((dx_NE, dweight_EV.t()), ctx.dtypes, strict=True))
-        return first, second, None, None, None
+        dx_NE, dweight_EV = (t.mul(scale).to(dtype) for t, dtype in zip((dx_NE, dweight_EV), ctx.dtypes, strict=True))
+        # Turned once, here: else once for the sum with a tied embedding's gradient and once for the parameter's.
+        return dx_NE, dweight_EV.t().contiguous(), None, None, None
