@@ -157,10 +157,12 @@ def bench(options: Recipe, megabytes: float, say: Callable[[str], None]) -> Rate
 def sample(source: Source, size: int, block: int, part: int) -> Source:
     """Return a source of repositories drawn from `source`, about `size` bytes, in row groups of `block` and parts of `part` bytes.
 
-    None is larger than a row group; a larger sample holds the smaller ones. Raises TooLittle.
+    None is larger than a quarter of a row group: what is kept of a few large ones says little of others. A larger sample holds
+    the smaller ones. Raises TooLittle.
     """
     everything = [r for planned in ingest.plan(source) for r in ingest.repositories_of(planned)]
-    some = [r for r in everything if 0 < r.size_bytes <= block]
+    largest = block // 4
+    some = [r for r in everything if 0 < r.size_bytes <= largest]
     chosen, held = [], 0
     for repository in sorted(some, key=lambda r: (seeds.uint64(0, "bench", r.name), r.name)):
         if held < size:
@@ -168,7 +170,7 @@ def sample(source: Source, size: int, block: int, part: int) -> Source:
             held += repository.size_bytes
     if held < size:
         raise TooLittle(
-            f"bench: {held / 1e6:.1f} MB in {len(chosen)} of {len(everything)} repositories, those of at most {block / 1e6:.1f} MB, and "
+            f"bench: {held / 1e6:.1f} MB in {len(chosen)} of {len(everything)} repositories, those of at most {largest / 1e6:.1f} MB, and "
             f"{size / 1e6:.1f} MB are wanted; give more with --input, or lower --megabytes"
         )
     return replace(source, include=tuple(map(glob.escape, chosen)), exclude=(), part_bytes=part, block_bytes=block)
