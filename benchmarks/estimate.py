@@ -4,13 +4,21 @@
 
 Rates are fitted to samples of `megabytes` and four times that; the runs have 4, 8 and 16 times as much. Each is made twice: each
 stage alone with one worker, as the rates were measured, and all of them in one process with `--workers`, for the time alone.
+Predicted CPU seconds and time are of the machine as fast as it is during the run: a piece of work that is always the same is timed
+around each, since a shared machine's speed drifts by more than what is to be seen here.
 """
 
 import argparse
 import datetime
+import itertools
 import os
 import platform
+import re
+import statistics
 import tempfile
+import time
+import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,10 +34,22 @@ WITHIN = 0.25  # what is promised
 Row = tuple[str, str, float, float]  # row, cost, predicted, real
 
 
-def compare(rates: Rates, options: Recipe, found: list[Observation]) -> Iterator[Row]:
+def now() -> float:
+    """Return the CPU seconds of a piece of work that is always the same."""
+    text = "".join(p.read_text() for p in sorted(Path(argparse.__file__).parent.glob("*.py")))
+    took = []
+    for _ in range(5):
+        started = time.process_time()
+        Counter(re.findall(r"\w+", text))
+        zlib.compress(text.encode())
+        took.append(time.process_time() - started)
+    return statistics.median(took)
+
+
+def compare(rates: Rates, options: Recipe, found: list[Observation], pace: float) -> Iterator[Row]:
     """Yield the costs of a run with one worker; `options` are those of the run."""
     real = {o.row: o for o in found}
-    costs = predicted(rates, options, found, 1)
+    costs = predicted(rates, options, found, 1, pace)
     for cost in costs:
         seen = real[cost.row].costs
         yield cost.row, "CPU s", cost.cpu, seen["cpu"] + seen.get("start", 0.0)
@@ -50,10 +70,11 @@ def times(costs: list[Cost], took: dict[str, float], workers: int) -> Iterator[R
         yield name, f"s, {workers} workers", sum(guess[s] for s in some), sum(took[s] for s in some)
 
 
-def predicted(rates: Rates, options: Recipe, found: list[Observation], workers: int) -> list[Cost]:
-    """Return the costs that are computed for what a run had to do."""
+def predicted(rates: Rates, options: Recipe, found: list[Observation], workers: int, pace: float) -> list[Cost]:
+    """Return the costs that are computed for what a run had to do, on a machine that takes `pace` times as long as when it was measured."""
     into = found[0].drivers
-    return estimate.estimate(rates, options, Dump(into["files"], into["bytes"], into["repositories"]), workers)
+    costs = estimate.estimate(rates, options, Dump(into["files"], into["bytes"], into["repositories"]), workers)
+    return [replace(c, cpu=c.cpu * pace, seconds=c.seconds * pace) for c in costs]
 
 
 def table(sizes: list[str], runs: list[list[Row]]) -> list[str]:
@@ -87,25 +108,32 @@ def main() -> None:
     options = mill.load("recipes/smoke.yaml", [], asked.input, None)
     size, load = int(asked.megabytes * 1e6), os.getloadavg()[0]
     sources = {f"{n * size / 1e6:g} MB": bench.sample(options.source, size * n, size // 2, size // 2) for n in TIMES}
+    before = now()
     rates = bench.bench(options, asked.megabytes, print)
-    runs, observed = [], [*rates.observations]
+    fitted, runs, observed, paces = (before + now()) / 2, [], [*rates.observations], []
     with tempfile.TemporaryDirectory(prefix="starmill-estimate-") as folder:
         for name, source in sources.items():
             larger = replace(options, workspace=f"{folder}/{name}/one", source=source)
+            speeds = [now()]
             found = bench.run(larger, print)
+            speeds.append(now())
             took = bench.seconds(replace(larger, workspace=f"{folder}/{name}/many"), asked.workers)
-            costs = predicted(rates, larger, found, asked.workers)
-            runs.append([*compare(rates, larger, found), *times(costs, took, asked.workers)])
+            speeds.append(now())
+            alone, together = (sum(two) / 2 / fitted for two in itertools.pairwise(speeds))
+            costs = predicted(rates, larger, found, asked.workers, together)
+            runs.append([*compare(rates, larger, found, alone), *times(costs, took, asked.workers)])
+            paces += [f"{alone:.2f} and {together:.2f}"]
             observed += found
     Path("runs").mkdir(exist_ok=True)
     Path("runs/estimate.json").write_text(replace(rates, observations=tuple(observed)).to_json())
     into = found[0].drivers
     head = f"## {datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores, load {load:.1f}, Python {platform.python_version()}"
-    fitted = (
+    told = (
         f"Fitted on {size / 1e6:g} and {4 * size / 1e6:g} MB; the largest run has {into['bytes'] / 1e6:,.0f} MB in "
-        f"{into['files']:,.0f} files and {into['parts']:,.0f} parts."
+        f"{into['files']:,.0f} files and {into['parts']:,.0f} parts. A second of the machine took {', '.join(paces)} of one when measured, "
+        "and predictions are by it."
     )
-    text = "\n".join([head, "", fitted, "", *table([*sources], runs), ""])
+    text = "\n".join([head, "", told, "", *table([*sources], runs), ""])
     print(text)
     if asked.write:
         with open(Path(__file__).parent / "results" / "estimate.md", "a") as results:
