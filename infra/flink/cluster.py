@@ -19,7 +19,8 @@ import tarfile
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -178,8 +179,9 @@ def up(folder: Path, taskmanagers: int, ports: Ports) -> None:
     try:
         for name, command in commands.items():
             if name not in processes:
-                processes[name] = _start(command, folder / "log" / f"{name}.log")
-                _record(folder, ports, taskmanagers, processes)  # at once: `down` must find it, whatever happens here
+                with _uninterrupted():
+                    processes[name] = _start(command, folder / "log" / f"{name}.log")
+                    _record(folder, ports, taskmanagers, processes)  # at once: `down` must find it, whatever happens here
         _wait_until_up(folder, ports, taskmanagers, processes)
         _run(
             [sys.executable, "-m", "starmill.pipelines.cli", "pool", "--check", "--address", f"127.0.0.1:{ports.pool}"], "pool"
@@ -323,6 +325,21 @@ def _start(command: list[str], log: Path) -> Process:
     with open(log, "ab") as file:
         streams = {"stdin": subprocess.DEVNULL, "stdout": file, "stderr": file}
         return Process.of(subprocess.Popen(command, **streams, env={**os.environ, "PATH": path}, start_new_session=True).pid)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of the block: nothing may be started and not noted down."""
+    came: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    if before != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _wait_until_up(folder: Path, ports: Ports, taskmanagers: int, processes: dict[str, Process]) -> None:
