@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -57,20 +58,51 @@ def test_workers_connect_and_leave(pool: tuple[subprocess.Popen[str], int]) -> N
     assert workers(process.pid) == [], "a worker whose channel closed ends"
 
 
+RUNNER = """
+import sys, time
+import apache_beam as beam
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.transforms.environments import ExternalEnvironment
+pool, mark = sys.argv[1:]
+def work(n):
+    open(mark, "w").close()
+    time.sleep(600)
+pipeline = beam.Pipeline(runner=FnApiRunner(default_environment=ExternalEnvironment(pool)))
+_ = pipeline | beam.Create([1]) | beam.Map(work)
+pipeline.run()
+"""
+
+
+def test_workers_in_the_middle_of_a_bundle_do_not_outlive_who_gave_it(
+    pool: tuple[subprocess.Popen[str], int], tmp_path: Path
+) -> None:
+    process, port = pool
+    mark = tmp_path / "begun"
+    given = subprocess.Popen([sys.executable, "-c", RUNNER, f"127.0.0.1:{port}", str(mark)], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not mark.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    busy = workers(process.pid)
+    given.kill()
+    assert busy, given.communicate()[1]
+    assert gone(busy)
+
+
 def test_a_killed_pool_leaves_no_worker(pool: tuple[subprocess.Popen[str], int]) -> None:
     import grpc
     from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc, endpoints_pb2
 
     process, port = pool
-    nowhere = endpoints_pb2.ApiServiceDescriptor(url="127.0.0.1:1")  # a worker that connects to nobody keeps trying
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+    with socket.create_server(("127.0.0.1", 0)) as silent, grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        # Somebody listens and says nothing: the worker keeps trying.
+        nowhere = endpoints_pb2.ApiServiceDescriptor(url=f"127.0.0.1:{silent.getsockname()[1]}")
         stub = beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolStub(channel)
         stub.StartWorker(beam_fn_api_pb2.StartWorkerRequest(worker_id="1", control_endpoint=nowhere), timeout=30)
-    started = workers(process.pid)
-    assert len(started) == 1
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert gone(started)
+        started = workers(process.pid)
+        assert len(started) == 1
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert gone(started)
 
 
 def test_two_pools_at_one_address_are_refused() -> None:
