@@ -166,6 +166,10 @@ class Parallel:
             raise ValueError(f"parallel.tensor={self.tensor}: must be at least 1")
         if self.sequence and self.tensor == 1:
             raise ValueError("parallel.sequence=true shares out what the tensor ranks hold; set parallel.tensor above 1")
+        if self.compile and self.tensor > 1:  # seen with torch 2.15: a step's losses agree, its gradients do not (2 % off)
+            raise ValueError(
+                f"parallel.compile=true with parallel.tensor={self.tensor}: gradients would be wrong; compile without"
+            )
 
     def precision_on(self, device: str) -> str:
         """Return the name of the type that a device of this kind computes in."""

@@ -219,7 +219,7 @@ def _save_memory(decoder: Decoder, options: Parallel) -> None:
     for block in decoder.blocks:
         forward = block.forward
         if options.compile:  # inside of the checkpoint: the order whose gradients were held against those of plain blocks
-            forward = torch.compile(forward, isolate_recompiles=options.tensor > 1)
+            forward = torch.compile(forward)
         if options.recompute:
             forward = partial(checkpoint, forward, use_reentrant=False)
         block.forward = forward
