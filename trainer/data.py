@@ -93,6 +93,14 @@ class Corpus:
             return unit, copy
         return None
 
+    def place(self, lane: int, epoch: int, index: int) -> tuple[int, int]:
+        """Return the (epoch, place) that a lane comes to at an index of its own epoch.
+
+        More lanes than places go through as many epochs at once, or several would read the same.
+        """
+        lanes, places = self.options.batch, len(self.units) * self._copies
+        return (epoch, lane + index * lanes) if lanes <= places else divmod(lane + epoch * lanes, places)
+
     def ids(self, number: int, epoch: int, copy: int = 0) -> np.ndarray:
         """Return the uint16 ids of a unit, with FIM where the seed wants it; each copy in an epoch is cut elsewhere."""
         unit, options = self.units[number], self.options.fim
@@ -117,10 +125,11 @@ class Corpus:
             while missing:
                 if at.index == share:
                     at = Position(at.epoch + 1)
-                here = self.at(at.epoch, (lane + at.index * lanes) % places)
+                epoch, place = self.place(lane, at.epoch, at.index)
+                here = self.at(epoch, place)
                 if here is not None:
                     if key != (at.epoch, at.index):
-                        key, ids = (at.epoch, at.index), self.ids(here[0], at.epoch, here[1])
+                        key, ids = (at.epoch, at.index), self.ids(here[0], epoch, here[1])
                     taken = ids[at.offset : at.offset + missing]
                     if len(taken):
                         pieces.append(Piece(taken, here[0], at.offset))
@@ -141,7 +150,7 @@ class Corpus:
         for step in range(20 * len(unseen) // share + 1):  # enough for chance to show thousands of shards
             for lane, start in starts:
                 turns, index = divmod(start.index + step, max(1, -(-(places - lane) // lanes)))
-                here = self.at(start.epoch + turns, (lane + index * lanes) % places)
+                here = self.at(*self.place(lane, start.epoch + turns, index))
                 if not unseen or left <= 0:
                     return
                 if here is not None:
