@@ -107,7 +107,7 @@ def main() -> None:
     asked = parser.parse_args()
     options = mill.load("recipes/smoke.yaml", [], asked.input, None)
     size, load = int(asked.megabytes * 1e6), os.getloadavg()[0]
-    sources = {f"{n * size / 1e6:g} MB": bench.sample(options.source, size * n, size // 2, size // 2) for n in TIMES}
+    sources = {f"{n * size / 1e6:g} MB": bench.sample(options.source, size * n, size // 2, size // 2, size // 8) for n in TIMES}
     before = now()
     rates = bench.bench(options, asked.megabytes, print)
     fitted, runs, observed, paces = (before + now()) / 2, [], [*rates.observations], []

@@ -145,7 +145,9 @@ class _Runner(FnApiRunner):
 def bench(options: Recipe, megabytes: float, say: Callable[[str], None]) -> Rates:
     """Measure the recipe's stages on samples of its source, `megabytes` (10**6 bytes) the first. Raises TooLittle."""
     size = max(2, int(megabytes * 1e6))
-    samples = {name: sample(options.source, size * times, size // 2, size // 2 * larger) for name, times, larger in RUNS}
+    samples = {
+        name: sample(options.source, size * times, size // 2, size // 2 * larger, size // 8) for name, times, larger in RUNS
+    }
     with tempfile.TemporaryDirectory(prefix="starmill-bench-") as folder:
         seconds(replace(options, workspace=f"{folder}/warm", source=samples["small"]), 1)  # compiles bytecode and kernels
         runs = (replace(options, workspace=f"{folder}/{name}", source=source) for name, source in samples.items())
@@ -154,14 +156,14 @@ def bench(options: Recipe, megabytes: float, say: Callable[[str], None]) -> Rate
     return of(found, options, shared)
 
 
-def sample(source: Source, size: int, block: int, part: int) -> Source:
+def sample(source: Source, size: int, block: int, part: int, largest: int | None = None) -> Source:
     """Return a source of repositories drawn from `source`, about `size` bytes, in row groups of `block` and parts of `part` bytes.
 
-    None is larger than a quarter of a row group: what is kept of a few large ones says little of others. A larger sample holds
-    the smaller ones. Raises TooLittle.
+    None is larger than `largest`, or else than a row group: what is kept of a few large ones says little of others. A larger sample
+    holds the smaller ones. Raises TooLittle.
     """
     everything = [r for planned in ingest.plan(source) for r in ingest.repositories_of(planned)]
-    largest = block // 4
+    largest = block if largest is None else largest
     some = [r for r in everything if 0 < r.size_bytes <= largest]
     chosen, held = [], 0
     for repository in sorted(some, key=lambda r: (seeds.uint64(0, "bench", r.name), r.name)):
