@@ -190,6 +190,8 @@ def test_fewer_units_than_lanes(shards: list[ShardReader]) -> None:
     for count in (3, 1):
         few = replace(made, units=replace(made.units, places=made.units.places[:count]))
         assert next(few.batches()).tokens.shape == (64, 33)
+        read = [few.place(lane, turn, 0) for turn in range(count) for lane in range(64)]
+        assert sorted(read) == [(epoch, place) for epoch in range(64) for place in range(count)], "nothing is read twice"
     for none in (
         replace(made, units=replace(made.units, places=made.units.places[:0])),
         corpus(shards, OFF, Mixture({"code": 0.0})),
