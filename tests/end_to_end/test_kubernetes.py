@@ -131,7 +131,7 @@ def test_every_container_is_limited_probed_and_without_privileges(folder: Path) 
 
 @pytest.mark.parametrize("folder", [p for p in OVERLAYS if "flink" in p.parts], ids=lambda p: p.name)
 def test_each_taskmanager_has_a_share_of_the_job(folder: Path) -> None:
-    objects = {o["kind"]: o["spec"] for o in yaml.safe_load_all(kustomize(folder))}
+    objects = {o["kind"]: o["spec"] for o in yaml.safe_load_all(kustomize(folder)) if "spec" in o}
     [driver] = objects["Job"]["template"]["spec"]["containers"]
     flink = objects["FlinkDeployment"]
     slots = int(flink["taskManager"]["replicas"]) * int(flink["flinkConfiguration"]["taskmanager.numberOfTaskSlots"])

@@ -91,7 +91,9 @@ def test_a_requeued_and_preempted_job_goes_on_and_equals_the_unbroken_run(
     cluster.wait(number, ["RUNNING"])
     until(lambda: log(place, number).count("continuing after step") == 1, place)
     reached(place, "requeued", 50)
-    urgent = cluster.run("sbatch", "--parsable", "--partition=urgent", "--nodes=2", "--output=/dev/null", "--wrap=sleep 1")
+    urgent = cluster.run(
+        "sbatch", "--parsable", "--partition=urgent", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=sleep 1"
+    )
     cluster.wait(urgent, ["COMPLETED"])
     job = cluster.wait(number, ["COMPLETED", "FAILED", "TIMEOUT", "NODE_FAIL", "CANCELLED"])
     said = log(place, number)
