@@ -144,10 +144,8 @@ class _Runner(FnApiRunner):
 
 def bench(options: Recipe, megabytes: float, say: Callable[[str], None]) -> Rates:
     """Measure the recipe's stages on samples of its source, `megabytes` (10**6 bytes) the first. Raises TooLittle."""
-    size = max(2, int(megabytes * 1e6))
-    samples = {
-        name: sample(options.source, size * times, size // 2, size // 2 * larger, size // 8) for name, times, larger in RUNS
-    }
+    half = max(1, int(megabytes * 5e5))
+    samples = {name: sample(options.source, 2 * half * times, half, half * larger, half // 4) for name, times, larger in RUNS}
     with tempfile.TemporaryDirectory(prefix="starmill-bench-") as folder:
         seconds(replace(options, workspace=f"{folder}/warm", source=samples["small"]), 1)  # compiles bytecode and kernels
         runs = (replace(options, workspace=f"{folder}/{name}", source=source) for name, source in samples.items())
@@ -159,12 +157,10 @@ def bench(options: Recipe, megabytes: float, say: Callable[[str], None]) -> Rate
 def sample(source: Source, size: int, block: int, part: int, largest: int | None = None) -> Source:
     """Return a source of repositories drawn from `source`, about `size` bytes, in row groups of `block` and parts of `part` bytes.
 
-    None is larger than `largest`, or else than a row group: what is kept of a few large ones says little of others. A larger sample
-    holds the smaller ones. Raises TooLittle.
+    None is above `largest` bytes (a few say little of others), or else a row group; large samples hold the small. Raises TooLittle.
     """
-    everything = [r for planned in ingest.plan(source) for r in ingest.repositories_of(planned)]
-    largest = block if largest is None else largest
-    some = [r for r in everything if 0 < r.size_bytes <= largest]
+    everything, most = [r for planned in ingest.plan(source) for r in ingest.repositories_of(planned)], largest or block
+    some = [r for r in everything if 0 < r.size_bytes <= most]
     chosen, held = [], 0
     for repository in sorted(some, key=lambda r: (seeds.uint64(0, "bench", r.name), r.name)):
         if held < size:
@@ -172,7 +168,7 @@ def sample(source: Source, size: int, block: int, part: int, largest: int | None
             held += repository.size_bytes
     if held < size:
         raise TooLittle(
-            f"bench: {held / 1e6:.1f} MB in {len(chosen)} of {len(everything)} repositories, those of at most {largest / 1e6:.1f} MB, and "
+            f"bench: {held / 1e6:.1f} MB in {len(chosen)} of {len(everything)} repositories, those of at most {most / 1e6:.1f} MB, and "
             f"{size / 1e6:.1f} MB are wanted; give more with --input, or lower --megabytes"
         )
     return replace(source, include=tuple(map(glob.escape, chosen)), exclude=(), part_bytes=part, block_bytes=block)
