@@ -41,7 +41,7 @@ def test_commands(page: Path, home: Path) -> None:
     for command in commands(page):
         if command.startswith("make "):
             continue
-        if " train " in f" {command} ":  # the recipe's two minutes shortened; everything else as printed
+        if " train " in f" {command} ":  # the recipe's minute shortened; everything else as printed
             command += " --set steps=4 --set optimizer.warmup_steps=1 --set checkpoint_every=2"
         command = command.replace("swh:1:cnt:<hash>", "/lib/heapq.py").replace(
             "recipes/smoke.yaml", "recipes/smoke.yaml --set tokenizer.vocab_size=512"
