@@ -15,7 +15,7 @@ from starmill.pipelines import rates
 @pytest.mark.slow
 def test_commands_of_scale_md(tmp_path: Path) -> None:
     (tmp_path / "recipes").symlink_to(ROOT / "recipes")
-    tree(tmp_path / "dump", 80, 2)
+    tree(tmp_path / "dump", 240, 1)
     path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     run = {"cwd": tmp_path, "env": {**os.environ, **path}, "capture_output": True, "text": True, "timeout": 400}
     bench, *estimates = commands(ROOT / "docs" / "scale.md")
