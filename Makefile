@@ -13,7 +13,8 @@ FLINK ?=
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 # Test files run on so many processes, each with one thread for its sums: two that took all cores would wait for each other.
 TESTERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -lt 4 ] && echo $$n || echo 4)
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(TESTERS) --dist loadfile
+# One of them that dies ends the run: without its file's other tests, pytest-xdist would wait for ever.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(TESTERS) --dist loadfile --max-worker-restart 0
 # The fastest installer, itself pinned.
 UV := 0.13.8
 

@@ -58,8 +58,7 @@ def test_sigterm_becomes_an_exception_where_a_job_is_to_be_canceled() -> None:
     try:
         stop_by_exception()
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(5)
+            signal.raise_signal(signal.SIGTERM)  # to this very thread: a test process of pytest-xdist has others
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
