@@ -34,7 +34,7 @@ WITHIN = 0.25  # what is promised
 Row = tuple[str, str, float, float]  # row, cost, predicted, real
 
 
-def now() -> float:
+def yardstick() -> float:
     """Return the CPU seconds of a piece of work that is always the same."""
     text = "".join(p.read_text() for p in sorted(Path(argparse.__file__).parent.glob("*.py")))
     took = []
@@ -108,17 +108,17 @@ def main() -> None:
     options = mill.load("recipes/smoke.yaml", [], asked.input, None)
     size, load = int(asked.megabytes * 1e6), os.getloadavg()[0]
     sources = {f"{n * size / 1e6:g} MB": bench.sample(options.source, size * n, size // 2, size // 2, size // 8) for n in TIMES}
-    before = now()
+    before = yardstick()
     rates = bench.bench(options, asked.megabytes, print)
-    fitted, runs, observed, paces = (before + now()) / 2, [], [*rates.observations], []
+    fitted, runs, observed, paces = (before + yardstick()) / 2, [], [*rates.observations], []
     with tempfile.TemporaryDirectory(prefix="starmill-estimate-") as folder:
         for name, source in sources.items():
             larger = replace(options, workspace=f"{folder}/{name}/one", source=source)
-            speeds = [now()]
+            speeds = [yardstick()]
             found = bench.run(larger, print)
-            speeds.append(now())
+            speeds.append(yardstick())
             took = bench.seconds(replace(larger, workspace=f"{folder}/{name}/many"), asked.workers)
-            speeds.append(now())
+            speeds.append(yardstick())
             alone, together = (sum(two) / 2 / fitted for two in itertools.pairwise(speeds))
             costs = predicted(rates, larger, found, asked.workers, together)
             runs.append([*compare(rates, larger, found, alone), *times(costs, took, asked.workers)])

@@ -55,6 +55,5 @@ def test_two_programs_are_learned_by_heart_left_to_right_and_into_the_middle(tmp
         holes = [(a, b) for a in range(2, len(program) - 6, 3) for b in (a + 1, a + 5, a + 12, len(program) - 3) if a < b]
         filled = complete(decoder, tokenizer, [(program[:a], program[b:]) for a, b in holes])
         wrong = [(program[a:b], text) for (a, b), text in zip(holes, filled, strict=True) if text != program[a:b]]
-        assert len(wrong) <= len(holes) / 4, (
-            wrong
-        )  # 4 of 68 in both together where it was written; the last bits are a processor's own
+        # 4 of 68 in both together where this was written; the last bits are a processor's own.
+        assert len(wrong) <= len(holes) / 4, wrong
