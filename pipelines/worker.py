@@ -1,8 +1,8 @@
 """A worker process of Beam's, which dies with whoever gives it work and keeps its logs to itself.
 
-A killed driver, or TaskManager, must leave no worker behind that writes into the workspace of the next run. Beam's worker waits for
-its bundles when the control channel closes, and these for data that nobody sends any more; one that has just been started
-waits a minute for a channel. What a worker logs goes to the driver over Beam's logging channel; its standard error is the user's terminal.
+A killed driver, or TaskManager, must leave no worker behind that writes into the workspace of the next run. One whose TaskManager died
+before it connected would wait a minute for a channel, so each looks whether anybody listens at its control endpoint.
+What a worker logs goes to the driver over Beam's logging channel; its standard error is the user's terminal.
 """
 
 import logging

@@ -120,6 +120,32 @@ def test_ctrl_c_while_the_job_is_handed_in(shell: Shell) -> None:
     assert after <= {"CANCELED"}, after
 
 
+@pytest.mark.clusters
+def test_the_job_of_a_killed_driver_makes_room(shell: Shell) -> None:
+    for attempt in range(5):  # a job may be done before the next driver looks: then there is nothing to cancel
+        first, *second = killed_and_again(shell, f"killed-{attempt}")
+        if second:
+            break
+    assert second and first["state"] == "CANCELED" and second[0]["state"] == "FINISHED"
+    assert first["name"] == second[0]["name"] and first["end-time"] <= second[0]["start-time"]
+
+
+def killed_and_again(shell: Shell, workspace: str) -> list[dict]:
+    """The jobs of a driver that is killed with its job running, and of the next one, in the order of their starts."""
+    before = {job["jid"] for job in shell.get("jobs/overview")["jobs"]}
+    run = start(shell, workspace, "ingest")
+    while not [job for job in unfinished(shell) if job["state"] == "RUNNING"]:
+        assert run.poll() is None
+        time.sleep(0.05)
+    run.kill()
+    run.communicate()
+    again = start(shell, workspace, "ingest")
+    _, errors = again.communicate(timeout=400)
+    assert again.returncode == 0, errors
+    mine = [job for job in shell.get("jobs/overview")["jobs"] if job["jid"] not in before]
+    return sorted(mine, key=lambda job: job["start-time"])
+
+
 def start(shell: Shell, workspace: str, what: str = "run") -> "subprocess.Popen[str]":
     options = shlex.split(shell(f"python {ROOT}/infra/flink/cluster.py --folder {shell.home}/flink options").stdout)
     command = ["env", "--default-signal=HUP,INT", "starmill", what, "recipe.yaml", "--workspace", workspace, "--", *options]
