@@ -154,11 +154,8 @@ def _mill(options: argparse.Namespace, beam: list[str]) -> int:
         return 0
     workspace.probe()
     started = time.monotonic()
-    with interrupt.exclusive(workspace):
-        if engine.is_local:
-            interrupt.stop_cleanly(workspace)
-        else:
-            interrupt.stop_by_exception()
+    stopping = interrupt.stopping_cleanly(workspace) if engine.is_local else interrupt.stopping_by_exception()
+    with interrupt.exclusive(workspace), stopping:
         for stage in options.stages:
             if mill.run_stage(stage, recipe, engine) is None:
                 print(f"{stage}: the job is written down; it ends the stage itself, and the next one can be launched after it")

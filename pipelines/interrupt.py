@@ -5,8 +5,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -37,8 +37,8 @@ def exclusive(workspace: Workspace) -> Iterator[None]:
         yield
 
 
-def stop_cleanly(workspace: Workspace) -> None:
-    """From now on SIGINT, SIGTERM and SIGHUP end the worker processes, remove temporary files, and say how to go on."""
+def stopping_cleanly(workspace: Workspace) -> AbstractContextManager[None]:
+    """In the block SIGINT, SIGTERM and SIGHUP end the worker processes, remove temporary files, and say how to go on."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         for pid in descendants(os.getpid()):
@@ -54,14 +54,23 @@ def stop_cleanly(workspace: Workspace) -> None:
             )
         os._exit(128 + number)  # Beam's runner blocks the interpreter's own way out
 
-    for number in (signal.SIGINT, *_ending()):
-        signal.signal(number, stop)
+    return _handling(stop, (signal.SIGINT, *_ending()))
 
 
-def stop_by_exception() -> None:
-    """From now on SIGTERM and SIGHUP are what SIGINT is, a KeyboardInterrupt: for a runner elsewhere, whose job must be canceled."""
-    for number in _ending():
-        signal.signal(number, signal.default_int_handler)
+def stopping_by_exception() -> AbstractContextManager[None]:
+    """In the block SIGTERM and SIGHUP are what SIGINT is, a KeyboardInterrupt: for a runner elsewhere, whose job must be canceled."""
+    return _handling(signal.default_int_handler, _ending())
+
+
+@contextmanager
+def _handling(handler: Callable[[int, FrameType | None], Any], numbers: Iterable[signal.Signals]) -> Iterator[None]:
+    # Given back at the end: a process that goes on, a caller's, is not to die of our way to stop.
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
 
 
 def _ending() -> list[signal.Signals]:

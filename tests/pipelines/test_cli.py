@@ -39,7 +39,6 @@ def test_version_and_no_command(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_follows_the_dashes_is_beams(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     engines: list[stage.Engine] = []
     monkeypatch.setattr(mill, "run_stage", lambda name, options, engine: engines.append(engine))
-    monkeypatch.setattr("starmill.pipelines.interrupt.stop_cleanly", lambda workspace: None)
     given = ["--runner=FlinkRunner", "--set", "x=y", "--input", "--parallelism=4"]
     arguments = ["curate", "smoke", "--workspace", str(tmp_path), "--workers", "3", "--quiet", "--no-funnel"]
     assert cli.main([*arguments, "--", *given]) == 0

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from starmill.core.dataset import Workspace
-from starmill.pipelines.interrupt import WorkspaceBusy, exclusive, stop_by_exception
+from starmill.pipelines import cli
+from starmill.pipelines.interrupt import WorkspaceBusy, exclusive, stopping_by_exception
 
 RUN = """
 import subprocess, sys, time
 from starmill.core.dataset import Workspace
-from starmill.pipelines.interrupt import exclusive, stop_cleanly
+from starmill.pipelines.interrupt import exclusive, stopping_cleanly
 workspace = Workspace(sys.argv[1])
-with exclusive(workspace):
-    stop_cleanly(workspace)
+with exclusive(workspace), stopping_cleanly(workspace):
     worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     open(sys.argv[1] + "/.tmp-1-part-00000.parquet", "w").write("half")
     print(worker.pid, flush=True)
@@ -54,11 +54,18 @@ def test_a_signal_ends_workers_and_leaves_no_temporary_file(tmp_path: Path, numb
 
 
 def test_sigterm_becomes_an_exception_where_a_job_is_to_be_canceled() -> None:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        stop_by_exception()
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGTERM)  # to this very thread: a test process of pytest-xdist has others
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with pytest.raises(KeyboardInterrupt), stopping_by_exception():
+        signal.raise_signal(signal.SIGTERM)  # to this very thread: a test process of pytest-xdist has others
+
+
+def test_a_process_that_goes_on_has_its_own_handlers_again(tmp_path: Path) -> None:
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    (tmp_path / "in").mkdir()
+    # In this very process, as a caller of the command would have it; there is nothing to mill, so that it fails soon.
+    arguments = ["ingest", "smoke", "--input", str(tmp_path / "in"), "--workspace", str(tmp_path / "w"), "--quiet"]
+    assert cli.main(arguments) == 1
+    assert [signal.getsignal(number) for number in numbers] == before
+    with stopping_by_exception():
+        assert signal.getsignal(signal.SIGTERM) == signal.default_int_handler
+    assert [signal.getsignal(number) for number in numbers] == before
