@@ -1,24 +1,18 @@
 """What `starmill estimate` predicts against what runs cost, at one, two and four times the largest size that its rates were fitted on.
 
-    .venv/bin/python benchmarks/estimate.py [--megabytes 8] [--input DIR ...] [--workers 2] [--write]
+    .venv/bin/python benchmarks/estimate.py [--megabytes 8] [--rounds 3] [--input DIR ...] [--workers 2] [--write]
 
 Rates are fitted to samples of `megabytes` and four times that; the runs have 4, 8 and 16 times as much. Each is made twice: each
 stage alone with one worker, as the rates were measured, and all of them in one process with `--workers`, for the time alone.
-Predicted CPU seconds and time are of the machine as fast as it is during the run: a piece of work that is always the same is timed
-around each, since a shared machine's speed drifts by more than what is to be seen here.
+A shared machine's speed drifts by more than what is to be seen here: samples and runs are therefore made in rounds, one after the
+other, and what is fitted and what is compared are medians.
 """
 
 import argparse
 import datetime
-import itertools
 import os
 import platform
-import re
-import statistics
 import tempfile
-import time
-import zlib
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -34,22 +28,10 @@ WITHIN = 0.25  # what is promised
 Row = tuple[str, str, float, float]  # row, cost, predicted, real
 
 
-def yardstick() -> float:
-    """Return the CPU seconds of a piece of work that is always the same."""
-    text = "".join(p.read_text() for p in sorted(Path(argparse.__file__).parent.glob("*.py")))
-    took = []
-    for _ in range(5):
-        started = time.process_time()
-        Counter(re.findall(r"\w+", text))
-        zlib.compress(text.encode())
-        took.append(time.process_time() - started)
-    return statistics.median(took)
-
-
-def compare(rates: Rates, options: Recipe, found: list[Observation], pace: float) -> Iterator[Row]:
+def compare(rates: Rates, options: Recipe, found: list[Observation]) -> Iterator[Row]:
     """Yield the costs of a run with one worker; `options` are those of the run."""
     real = {o.row: o for o in found}
-    costs = predicted(rates, options, found, 1, pace)
+    costs = predicted(rates, options, found, 1)
     for cost in costs:
         seen = real[cost.row].costs
         yield cost.row, "CPU s", cost.cpu, seen["cpu"] + seen.get("start", 0.0)
@@ -70,11 +52,10 @@ def times(costs: list[Cost], took: dict[str, float], workers: int) -> Iterator[R
         yield name, f"s, {workers} workers", sum(guess[s] for s in some), sum(took[s] for s in some)
 
 
-def predicted(rates: Rates, options: Recipe, found: list[Observation], workers: int, pace: float) -> list[Cost]:
-    """Return the costs that are computed for what a run had to do, on a machine that takes `pace` times as long as when it was measured."""
+def predicted(rates: Rates, options: Recipe, found: list[Observation], workers: int) -> list[Cost]:
+    """Return the costs that are computed for what a run had to do."""
     into = found[0].drivers
-    costs = estimate.estimate(rates, options, Dump(into["files"], into["bytes"], into["repositories"]), workers)
-    return [replace(c, cpu=c.cpu * pace, seconds=c.seconds * pace) for c in costs]
+    return estimate.estimate(rates, options, Dump(into["files"], into["bytes"], into["repositories"]), workers)
 
 
 def table(sizes: list[str], runs: list[list[Row]]) -> list[str]:
@@ -101,37 +82,41 @@ def main() -> None:
     """Measure, print, and with --write append to the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--megabytes", type=float, default=8, help="of the smallest sample (default: 8)")
+    parser.add_argument("--rounds", type=int, default=3, help="so often, for the median (default: 3)")
     parser.add_argument("--input", nargs="+", default=[], metavar="DIR", help="folders of checkouts (default: packages)")
     parser.add_argument("--workers", type=int, default=2, help="of the second run, whose time is taken (default: 2)")
     parser.add_argument("--write", action="store_true", help="append the table to benchmarks/results/estimate.md")
     asked = parser.parse_args()
     options = mill.load("recipes/smoke.yaml", [], asked.input, None)
     size, load = int(asked.megabytes * 1e6), os.getloadavg()[0]
+    samples = bench.samples_of(options.source, asked.megabytes)
     sources = {f"{n * size / 1e6:g} MB": bench.sample(options.source, size * n, size // 2, size // 2, size // 8) for n in TIMES}
-    before = yardstick()
-    rates = bench.bench(options, asked.megabytes, print)
-    fitted, runs, observed, paces = (before + yardstick()) / 2, [], [*rates.observations], []
-    with tempfile.TemporaryDirectory(prefix="starmill-estimate-") as folder:
+    fits, shares = [], []
+    found: dict[str, list[list[Observation]]] = {name: [] for name in sources}
+    took: dict[str, list[dict[str, float]]] = {name: [] for name in sources}
+    for _ in range(asked.rounds):
+        observed, shared = bench.measure(options, samples, print)
+        fits.append(observed)
+        shares.append(shared)
         for name, source in sources.items():
-            larger = replace(options, workspace=f"{folder}/{name}/one", source=source)
-            speeds = [yardstick()]
-            found = bench.run(larger, print)
-            speeds.append(yardstick())
-            took = bench.seconds(replace(larger, workspace=f"{folder}/{name}/many"), asked.workers)
-            speeds.append(yardstick())
-            alone, together = (sum(two) / 2 / fitted for two in itertools.pairwise(speeds))
-            costs = predicted(rates, larger, found, asked.workers, together)
-            runs.append([*compare(rates, larger, found, alone), *times(costs, took, asked.workers)])
-            paces += [f"{alone:.2f} and {together:.2f}"]
-            observed += found
+            with tempfile.TemporaryDirectory(prefix="starmill-estimate-") as folder:
+                larger = replace(options, workspace=f"{folder}/one", source=source)
+                found[name].append(bench.run(larger, print))
+                took[name].append(bench.seconds(replace(larger, workspace=f"{folder}/many"), asked.workers))
+    rates = bench.of(bench.median(fits), options, bench.middle(shares))
+    runs, observed = [], [*rates.observations]
+    for name, source in sources.items():
+        real, larger = bench.median(found[name]), replace(options, source=source)
+        costs = predicted(rates, larger, real, asked.workers)
+        runs.append([*compare(rates, larger, real), *times(costs, bench.middle(took[name]), asked.workers)])
+        observed += real
     Path("runs").mkdir(exist_ok=True)
     Path("runs/estimate.json").write_text(replace(rates, observations=tuple(observed)).to_json())
-    into = found[0].drivers
+    into = real[0].drivers
     head = f"## {datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores, load {load:.1f}, Python {platform.python_version()}"
     told = (
         f"Fitted on {size / 1e6:g} and {4 * size / 1e6:g} MB; the largest run has {into['bytes'] / 1e6:,.0f} MB in "
-        f"{into['files']:,.0f} files and {into['parts']:,.0f} parts. A second of the machine took {', '.join(paces)} of one when measured, "
-        "and predictions are by it."
+        f"{into['files']:,.0f} files and {into['parts']:,.0f} parts. Medians of {asked.rounds} rounds."
     )
     text = "\n".join([head, "", told, "", *table([*sources], runs), ""])
     print(text)

@@ -4,7 +4,8 @@ Three small workspaces are milled, after one for the machine to warm up: a sampl
 parts of four times the size. So what is paid once, a part, a row group and a byte can be told apart. Each stage runs as a process of
 its own with one worker, on a file system that counts what a bucket would be asked for. CPU seconds are those of the stage, and
 apart from them what it took until the stage began; memory is the process's own peak, whatever the one that started it had. A fourth
-workspace is milled by two workers: what that takes longer than half of the time is what it costs to have workers apart.
+workspace is milled by two workers: what that takes longer than half of the time is what it costs to have workers apart. On a machine
+whose speed is not its own all of that is done in several rounds, of which each figure is the median.
 """
 
 import glob
@@ -12,10 +13,10 @@ import json
 import math
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +30,6 @@ import numpy as np
 from apache_beam.metrics import MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-from fsspec.implementations.local import LocalFileSystem
 
 from starmill.core import recipe, seeds
 from starmill.core.dataset import STAGES, Workspace
@@ -38,10 +38,10 @@ from starmill.pipelines.ingest import Source
 from starmill.pipelines.mill import Recipe
 from starmill.pipelines.rates import Observation, Rates
 from starmill.pipelines.stage import Engine
+from starmill.pipelines.traffic import PROTOCOL, Traffic, counting
 from starmill.transforms.dedup import hot, verify
 from starmill.transforms.scancode import detector
 
-PROTOCOL = "counted"
 # Name, size of the sample, size of the parts.
 RUNS = (("small", 1, 1), ("large", 4, 1), ("large parts", 4, 4))
 NOT_COSTS = ("kept_files", "kept_bytes", "candidates", "decode", "seconds")
@@ -50,74 +50,6 @@ WORKERS = 2
 
 class TooLittle(ValueError):
     """Not enough code to measure on; the message says how much there is."""
-
-
-@dataclass
-class Traffic:
-    """What was asked of the storage since the last look, by kind and place; several threads may ask."""
-
-    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    lock: Any = field(default_factory=threading.Lock)
-
-    def add(self, kind: str, path: str, size: int = 0) -> None:
-        """Count one request, and the bytes that it moved."""
-        with self.lock:
-            self.counts[kind, path] += 1
-            self.counts[f"{kind} bytes", path] += size
-
-    def take(self, root: str, chosen: Callable[[str], bool]) -> dict[str, float]:
-        """Return and forget the costs of requests below `root` whose dataset is `chosen`."""
-        costs: dict[str, float] = dict.fromkeys((*rates.REQUESTS, "fetched"), 0.0)
-        with self.lock:
-            for (kind, path), count in [*self.counts.items()]:
-                dataset = _dataset(path.removeprefix(f"{root}/"))
-                if not chosen(dataset):
-                    continue
-                del self.counts[kind, path]
-                if kind in rates.REQUESTS:
-                    costs[kind] += count
-                elif kind == "GET bytes":
-                    costs["fetched"] += count
-                elif kind == "PUT bytes":
-                    costs[f"stored/{dataset}"] = costs.get(f"stored/{dataset}", 0.0) + count
-        return costs
-
-
-def counting(traffic: Traffic) -> type[LocalFileSystem]:
-    """Return a file system of local files that is used like a bucket, a request an operation, and counts into `traffic`."""
-
-    class Counting(LocalFileSystem):
-        protocol = (PROTOCOL,)
-
-        def cat_file(self, path: str, start: int | None = None, end: int | None = None, **options: Any) -> bytes:
-            traffic.add("GET", path)  # an absent file answers too
-            data: bytes = super().cat_file(path, start, end)
-            traffic.counts["GET bytes", path] += len(data)
-            return data
-
-        def info(self, path: Any, **options: Any) -> dict[str, Any]:
-            traffic.add("GET", os.fspath(path))
-            return dict(super().info(path))
-
-        def exists(self, path: str, **options: Any) -> bool:
-            traffic.add("GET", path)
-            return os.path.exists(path)
-
-        def ls(self, path: str, detail: bool = False, **options: Any) -> list[Any]:
-            traffic.add("LIST", path)
-            names, tell = [f"{path}/{name}" for name in os.listdir(path)], super().info
-            return [tell(name) for name in names] if detail else names
-
-        def pipe_file(self, path: str, value: bytes, **options: Any) -> None:
-            traffic.add("PUT", path, len(value))
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            Path(path).write_bytes(value)
-
-        def rm_file(self, path: str) -> None:
-            traffic.add("DELETE", path)
-            os.remove(path)
-
-    return Counting
 
 
 @dataclass(frozen=True)
@@ -142,16 +74,39 @@ class _Runner(FnApiRunner):
         return result
 
 
-def bench(options: Recipe, megabytes: float, say: Callable[[str], None]) -> Rates:
-    """Measure the recipe's stages on samples of its source, `megabytes` (10**6 bytes) the first. Raises TooLittle."""
+def bench(options: Recipe, megabytes: float, say: Callable[[str], None], rounds: int = 1) -> Rates:
+    """Measure the recipe's stages on samples of its source, `megabytes` (10**6 bytes) the first, `rounds` times. Raises TooLittle."""
+    samples = samples_of(options.source, megabytes)
+    measured = [measure(options, samples, say) for _ in range(rounds)]
+    return of(median([found for found, _ in measured]), options, middle([shared for _, shared in measured]))
+
+
+def samples_of(source: Source, megabytes: float) -> dict[str, Source]:
+    """Return the samples of RUNS, `megabytes` (10**6 bytes) the first. Raises TooLittle."""
     half = max(1, int(megabytes * 5e5))
-    samples = {name: sample(options.source, 2 * half * times, half, half * larger, half // 4) for name, times, larger in RUNS}
+    return {name: sample(source, 2 * half * times, half, half * larger, half // 4) for name, times, larger in RUNS}
+
+
+def measure(
+    options: Recipe, samples: Mapping[str, Source], say: Callable[[str], None]
+) -> tuple[list[Observation], dict[str, float]]:
+    """Return what was observed of each run, and how long each stage of the second takes WORKERS workers."""
     with tempfile.TemporaryDirectory(prefix="starmill-bench-") as folder:
         seconds(replace(options, workspace=f"{folder}/warm", source=samples["small"]), 1)  # compiles bytecode and kernels
         runs = (replace(options, workspace=f"{folder}/{name}", source=source) for name, source in samples.items())
         found = [o for larger in runs for o in run(larger, say)]
-        shared = seconds(replace(options, workspace=f"{folder}/shared", source=samples["large"]), WORKERS)
-    return of(found, options, shared)
+        return found, seconds(replace(options, workspace=f"{folder}/shared", source=samples["large"]), WORKERS)
+
+
+def median(rounds: Sequence[Sequence[Observation]]) -> list[Observation]:
+    """Return one observation for each that all rounds have, its costs the medians of theirs."""
+    return [replace(same[0], costs=middle([o.costs for o in same])) for same in zip(*rounds, strict=True)]
+
+
+def middle(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the median of each value."""
+    names = dict.fromkeys(name for values in rounds for name in values)
+    return {name: statistics.median(values.get(name, 0.0) for values in rounds) for name in names}
 
 
 def sample(source: Source, size: int, block: int, part: int, largest: int | None = None) -> Source:
@@ -338,16 +293,6 @@ def _texts(less: dict[str, float], more: dict[str, float]) -> dict[str, float]:
 
 def _share(observed: Observation, what: str) -> float:
     return observed.costs[f"kept_{what}"] / max(1.0, observed.drivers[what])
-
-
-def _dataset(relative: str) -> str:
-    """Return what a file of the workspace counts to: its dataset, `sidecars`, `manifest`, or a name of its own."""
-    folder, _, name = relative.rpartition("/")
-    if name == "manifest.json" or not folder:
-        return "manifest"
-    if folder in STAGES.values() and name.startswith("part-") and name.endswith(".json"):
-        return "sidecars"
-    return "cache" if folder.startswith("cache/") else folder
 
 
 def _compile_kernels() -> None:

@@ -114,6 +114,9 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--megabytes", type=float, default=8, help="of the first sample; the second has four times as much (default: 8)"
     )
+    bench.add_argument(
+        "--rounds", type=int, default=1, help="measure so often and take medians: 3 on a machine that others share (default: 1)"
+    )
     estimate = commands.add_parser("estimate", help="what a recipe would cost for so many files, from the rates of bench")
     estimate.set_defaults(command=_estimate)
     estimate.add_argument("--files", type=float, required=True, help="of the dump")
@@ -204,7 +207,7 @@ def _bench(options: argparse.Namespace, beam: list[str]) -> int:
     from starmill.pipelines import bench, mill
 
     recipe = bench.packages_unless(options.input, mill.load(options.recipe, options.set, options.input, None))
-    found = bench.bench(recipe, options.megabytes, lambda line: print(line, flush=True))
+    found = bench.bench(recipe, options.megabytes, lambda line: print(line, flush=True), max(1, options.rounds))
     Path(options.rates).parent.mkdir(parents=True, exist_ok=True)
     Path(options.rates).write_text(found.to_json())
     print("\n".join(bench.table(bench.largest(found.observations))))

@@ -2,10 +2,12 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 from pages import ROOT
@@ -41,6 +43,18 @@ class Shell:
         found = json.loads((self.home / "flink" / "cluster.json").read_text())["processes"]
         return {name: process["pid"] for name, process in found.items()}
 
+    def workers(self) -> list[int]:
+        """Processes of the pool's workers."""
+        tasks = Path(f"/proc/{self.processes()['pool']}/task").glob("*/children")
+        found = [int(pid) for task in tasks for pid in task.read_text().split()]
+        return [pid for pid in found if "starmill.pipelines.worker" in running_command(pid)]
+
+    def signal_workers(self, number: signal.Signals) -> None:
+        """Send them all a signal."""
+        for pid in self.workers():
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
     def jobs(self) -> set[str]:
         """States of all jobs that Flink knows."""
         return {job["state"] for job in self.get("jobs/overview")["jobs"]}
@@ -62,6 +76,14 @@ def running(text: str) -> dict[int, str]:
         if text in line:
             found[int(entry.parent.name)] = line
     return found
+
+
+def running_command(pid: int) -> str:
+    """The command line of a process; empty of a zombie, and of none."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
 
 
 def _free_ports() -> dict[str, int]:

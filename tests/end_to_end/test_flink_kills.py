@@ -16,11 +16,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from flink_shell import Shell, running
+from flink_shell import Shell, running, running_command
 from pages import ROOT
 from plain_tree import tree
 from small_tree import RECIPE, TASK, starmill
@@ -88,11 +87,11 @@ def test_a_kill(shell: Shell, before: dict[str, Path], stage: str, victim: str, 
     command = ["starmill", stage, "recipe.yaml", "--workspace", str(workspace), "--", *options]
     jobs = {job["jid"] for job in shell.get("jobs/overview")["jobs"]}
     driver = start(shell, command)
-    request.addfinalizer(lambda: (driver.kill(), driver.wait(), proceed(shell)))
+    request.addfinalizer(lambda: (driver.kill(), driver.wait(), shell.signal_workers(signal.SIGCONT)))
     job = stand_still_in_the_middle(shell, driver, jobs, workspace, stage)
     children = descendants(driver.pid)
     kill(shell, driver, victim)
-    proceed(shell)
+    shell.signal_workers(signal.SIGCONT)
     if victim in ("taskmanager", "jobmanager"):
         shell(UP)
     _, errors = driver.communicate(timeout=600)
@@ -135,9 +134,9 @@ def stand_still_in_the_middle(
     [job], done, published = found, False, 0
     while not (done if stage == "dedup" else published):
         assert driver.poll() is None, driver.communicate()
-        proceed(shell)
+        shell.signal_workers(signal.SIGCONT)
         time.sleep(0.02)
-        signal_workers(shell, signal.SIGSTOP)
+        shell.signal_workers(signal.SIGSTOP)
         if stage == "dedup":
             vertices = shell.get(f"jobs/{job['jid']}")["vertices"]
             done = 0 < len(vertices) <= 2 * sum(v["status"] in ("RUNNING", "FINISHED") for v in vertices)
@@ -147,36 +146,12 @@ def stand_still_in_the_middle(
     return job["name"]
 
 
-def workers(shell: Shell) -> list[int]:
-    """Processes of the pool's workers."""
-    tasks = Path(f"/proc/{shell.processes()['pool']}/task").glob("*/children")
-    found = [int(pid) for task in tasks for pid in task.read_text().split()]
-    return [pid for pid in found if "starmill.pipelines.worker" in running_command(pid)]
-
-
-def running_command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text()  # empty of a zombie
-    except OSError:
-        return ""
-
-
-def signal_workers(shell: Shell, number: signal.Signals) -> None:
-    for pid in workers(shell):
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)
-
-
-def proceed(shell: Shell) -> None:
-    signal_workers(shell, signal.SIGCONT)
-
-
 def nothing_is_left(shell: Shell, children: list[int]) -> None:
     """With the cluster still up: no job runs, no worker outlives its time without work, no child its driver."""
     states = shell.jobs()
     assert states <= {"FINISHED", "CANCELED", "FAILED"}, states
     deadline = time.monotonic() + CACHE_SECONDS + 60
-    while (left := workers(shell)) and time.monotonic() < deadline:
+    while (left := shell.workers()) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert not left and not [pid for pid in children if running_command(pid)]
 
@@ -192,7 +167,7 @@ def kill(shell: Shell, driver: "subprocess.Popen[str]", victim: str) -> None:
         driver.kill()
         return
     if victim == "worker":
-        os.kill(workers(shell)[0], signal.SIGKILL)
+        os.kill(shell.workers()[0], signal.SIGKILL)
         return
     pid = shell.processes()[{"taskmanager": "taskmanager-0"}.get(victim, victim)]
     os.kill(pid, signal.SIGKILL)

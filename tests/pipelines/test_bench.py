@@ -10,17 +10,18 @@ from plain_tree import tree
 
 from starmill.core.dataset import STAGES, Workspace
 from starmill.pipelines import bench, ingest, mill, rates
-from starmill.pipelines.bench import TooLittle, Traffic
+from starmill.pipelines.bench import TooLittle
 from starmill.pipelines.ingest import Source
 from starmill.pipelines.mill import Recipe
 from starmill.pipelines.tokenizer import TokenizerOptions
+from starmill.pipelines.traffic import PROTOCOL, Traffic, counting
 
 
 @pytest.fixture
 def counted(tmp_path: Path) -> tuple[Workspace, Traffic]:
     traffic = Traffic()
-    fsspec.register_implementation(bench.PROTOCOL, bench.counting(traffic), clobber=True)
-    return Workspace(f"{bench.PROTOCOL}://{tmp_path}/w"), traffic
+    fsspec.register_implementation(PROTOCOL, counting(traffic), clobber=True)
+    return Workspace(f"{PROTOCOL}://{tmp_path}/w"), traffic
 
 
 def test_each_operation_is_a_request(counted: tuple[Workspace, Traffic]) -> None:
@@ -63,6 +64,21 @@ def test_samples_are_nested_and_have_their_size(tmp_path: Path) -> None:
     assert bench.sample(source, 50_000, 30_000, 60_000) == small
     with pytest.raises(TooLittle, match="--megabytes"):
         bench.sample(source, 10_000_000, 30_000, 60_000)
+
+
+def test_a_burst_of_other_work_in_one_round_of_three_is_not_seen() -> None:
+    def seen(cpu: float, stored: float | None) -> list[rates.Observation]:
+        costs = {"cpu": cpu} | ({} if stored is None else {"stored/shards": stored})
+        return [
+            rates.Observation("ingest", {"files": 2.0}, costs),
+            rates.Observation("dedup", {"files": 1.0}, {"cpu": 2 * cpu}),
+        ]
+
+    found = bench.median([seen(1.1, 5.0), seen(9.0, None), seen(1.0, 5.0)])
+    assert [(o.row, o.drivers["files"], o.costs) for o in found] == [
+        ("ingest", 2.0, {"cpu": 1.1, "stored/shards": 5.0}),
+        ("dedup", 1.0, {"cpu": 2.2}),
+    ]
 
 
 def test_a_recipe_of_folders_is_measured_on_packages_unless_folders_are_given() -> None:

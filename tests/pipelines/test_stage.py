@@ -8,8 +8,8 @@ import fsspec
 import pytest
 
 from starmill.core.dataset import Count, Manifest, Sidecar, Workspace, output, part_path, sidecar_path
-from starmill.pipelines import bench
 from starmill.pipelines.stage import Engine, StageError, key, parts, run, timings
+from starmill.pipelines.traffic import PROTOCOL, Traffic, counting
 from starmill.transforms.beam import PartRef, ProcessParts
 
 QUIET = Engine(quiet=True)
@@ -129,9 +129,9 @@ def test_too_many_errors_fail_a_job_that_nobody_waits_for(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("engine", [QUIET, Engine(("--template_location=job.json",), quiet=True)], ids=["driver", "graph"])
 def test_a_stage_with_too_many_errors_never_looks_complete(tmp_path: Path, engine: Engine) -> None:
-    traffic = bench.Traffic()
-    fsspec.register_implementation(bench.PROTOCOL, bench.counting(traffic), clobber=True)
-    workspace = Workspace(f"{bench.PROTOCOL}://{tmp_path}/w")
+    traffic = Traffic()
+    fsspec.register_implementation(PROTOCOL, counting(traffic), clobber=True)
+    workspace = Workspace(f"{PROTOCOL}://{tmp_path}/w")
     work = Write(workspace, str(tmp_path / "marks"), errors=3)
     with pytest.raises(StageError, match="errors"):
         run(workspace, "ingest", refs(2), parts(ProcessParts(work)), engine, 0.2)
