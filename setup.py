@@ -12,7 +12,8 @@ setup(
     + ["starmill.recipes", "starmill.infra"],  # values only: YAML files, and what `starmill launch` submits; no Python
     package_dir={f"starmill.{r}": r for r in (*ROOTS, "recipes", "infra")},
     package_data={
-        "": ["data/*", "*.yaml", "*.txt", "*.json", "*.jsonl", "*.go", "go.mod", "go.sum", "py.typed"],
+        "": ["data/*", "*.yaml", "*.txt", "*.json", "*.go", "go.mod", "go.sum", "py.typed"],
+        "starmill.recipes": ["benchmarks/*.jsonl"],
         "starmill.infra": ["slurm/*", "kubernetes/train/**/*.yaml"],
     },
 )

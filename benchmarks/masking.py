@@ -1,10 +1,12 @@
 """Attention that crosses documents, as StarCoder's did, against attention that does not: the held-out loss of both, seed by seed.
 
-    .venv/bin/python benchmarks/masking.py [--workspace runs/smoke] [--steps 240] [--seeds 3] [--threads 2] [--write]
+    .venv/bin/python benchmarks/masking.py [--workspace runs/smoke] [--steps 240] [--positions rope|learned] [--write]
 
-The model of recipes/train-tiny.yaml without its sliding window (which is a mask too), on windows of 512 tokens. Both runs of a seed see the
+The model of recipes/train-tiny.yaml without its sliding window (which is a mask too), on windows of 1,024 tokens whose documents are
+files, as StarCoder's were. Both runs of a seed see the
 same windows in the same order from the same first weights. Each model is then read in both ways: as it was trained, and as it was
-not; a file that is completed alone is read as by the masked one. Loss does not depend on the machine's speed.
+not; a file that is completed alone is read as by the masked one. Loss does not depend on the machine's speed. Positions are
+rotations by default, of which a document's own start changes nothing; with `--positions learned` the masked one's begin anew in each.
 """
 
 import argparse
@@ -27,10 +29,11 @@ from starmill.trainer.step import Run
 WAYS = {"crossing": False, "masked": True}
 SHAPE = [
     "model.sliding_window=null",
-    "data.sequence_length=512",
-    "data.batch=8",
-    "data.micro_batch=8",
-    "data.held_out_windows=256",
+    "data.sequence_length=1024",
+    "data.batch=4",
+    "data.micro_batch=4",
+    "data.unit_tokens=1",
+    "data.held_out_windows=128",
 ]
 
 
@@ -74,18 +77,23 @@ def main() -> None:
     parser.add_argument("--workspace", default="runs/smoke", help="that of `make run` (default: runs/smoke)")
     parser.add_argument("--steps", type=int, default=240, help="of each run, of 4,096 tokens (default: 240)")
     parser.add_argument("--seeds", type=int, default=3, help="how many (default: 3)")
+    parser.add_argument("--positions", choices=("rope", "learned"), default="rope", help="of the model (default: rope)")
     parser.add_argument("--threads", type=int, default=2, help="for sums (default: 2)")
     parser.add_argument("--write", action="store_true", help="append the table to benchmarks/results/masking.md")
     asked = parser.parse_args()
-    fixed = [f"steps={asked.steps}", f"checkpoint_every={asked.steps}", f"threads={asked.threads}"]
+    given = [f"model.positions={asked.positions}", f"steps={asked.steps}", f"checkpoint_every={asked.steps}"]
+    given = [*SHAPE, *given, f"threads={asked.threads}"]
     runs = {}
     for seed in range(asked.seeds):
-        runs[seed] = compare(recipe("recipes/train-tiny.yaml", [*SHAPE, *fixed, f"seed={seed}"], asked.workspace))
+        runs[seed] = compare(recipe("recipes/train-tiny.yaml", [*given, f"seed={seed}"], asked.workspace))
         print(f"seed {seed}: {runs[seed]}", flush=True)
-    found = open_inputs(recipe("recipes/train-tiny.yaml", SHAPE, asked.workspace))
-    units = found.train.units
-    head = f"## {datetime.date.today()}, torch {torch.__version__}, {asked.steps} steps of 4,096 tokens in windows of 512"
-    told = f"Held-out loss a token (256 windows). An epoch has {found.train.epoch_tokens / 1e6:.1f} M tokens in {len(units):,} units."
+    found = open_inputs(recipe("recipes/train-tiny.yaml", given, asked.workspace))
+    units, read = found.train.units, asked.steps * 4096
+    head = f"## {datetime.date.today()}, torch {torch.__version__}, positions: {asked.positions}, {asked.steps} steps"
+    told = (
+        f"Held-out loss a token, of 128 windows of 1,024 tokens. {read / 1e6:.1f} M tokens were read in such windows, of "
+        f"{units.tokens / 1e6:.1f} M in {len(units):,} files, {units.tokens / len(units):,.0f} tokens each."
+    )
     text = "\n".join([head, "", told, "", *table(runs), ""])
     print(text)
     if asked.write:

@@ -43,8 +43,7 @@ def write(
     """Write config.json, generation_config.json, safetensors and the tokenizer's files, each whole or not at all.
 
     `parameters` are under the decoder's names, asked for when they are written: a mapping that makes them on demand costs
-    one file of memory.
-    Raises ExchangeError for a shape that neither family has.
+    one file of memory. Raises ExchangeError for a shape that neither family has.
     """
     place = Path(folder)
     dtype = parameters["tokens.weight"].dtype

@@ -1,6 +1,7 @@
 """Release: what dedup kept, decontaminated and redacted: the dataset that one would publish."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import fsspec
 
@@ -12,10 +13,15 @@ from starmill.transforms.decontaminate import Decontaminate, Needle, needles
 from starmill.transforms.redact import Redact
 from starmill.transforms.step import chain
 
+SHIPPED = Path(__file__).resolve().parent.parent / "recipes" / "benchmarks"
+
 
 @dataclass(frozen=True)
 class Release:
-    """The options of the stage. `benchmarks`: HumanEval-style JSONL files whose texts must not be trained on."""
+    """The options of the stage.
+
+    `benchmarks`: HumanEval-style JSONL files whose texts must not be trained on; a bare name (`smoke`) means one that ships.
+    """
 
     benchmarks: tuple[str, ...] = ()
     redact: Redact = Redact()
@@ -23,7 +29,8 @@ class Release:
     def decontaminate(self) -> Decontaminate:
         """Read the benchmark files into the step. Raises FileNotFoundError or ValueError, naming the file and the line."""
         found: list[Needle] = []
-        for url in self.benchmarks:
+        for name in self.benchmarks:
+            url = name if "/" in name or "." in name else f"{SHIPPED}/{name}.jsonl"
             with fsspec.open(url, "rt", encoding="utf-8", compression="infer") as file:
                 found += needles(file, url)
         return Decontaminate(tuple(found))

@@ -50,6 +50,8 @@ INDIFFERENT = {
     "template.py",
     "status.py",
     "bench.py",
+    "traffic.py",
+    "preview.py",
     "rates.py",
     "estimate.py",
     "shard_cache.py",

@@ -24,7 +24,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_the_tree_and_nothing_else(wheel: Path) -> None:
     names = {n for n in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in n}
     tree = {f"starmill/{p.relative_to(ROOT)}" for folder in FOLDERS for p in (ROOT / folder).rglob("*") if p.suffix in DATA}
-    recipes = {f"starmill/{p.relative_to(ROOT)}" for p in (ROOT / "recipes").glob("*.yaml")}
+    recipes = {f"starmill/{p.relative_to(ROOT)}" for p in (ROOT / "recipes").rglob("*.*") if p.is_file()}
     infra = {f"starmill/{p.relative_to(ROOT)}" for p in (ROOT / "infra/kubernetes/train").rglob("*.yaml")}
     assert names == tree | recipes | infra | {"starmill/infra/slurm/train.sbatch"}
 

@@ -83,7 +83,9 @@ def s3_profile(port: int, file: Path, **settings: object) -> dict[str, str]:
 
 def gcs_environment(port: int, **settings: object) -> dict[str, str]:
     """What a user of an emulator of Google Cloud Storage has in the environment; `settings` are gcsfs'."""
-    return {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port}", "FSSPEC_GS": json.dumps({"token": "anon", **settings})}
+    # An access token, sent with each request; the double takes any. Google is not asked how long it is good for.
+    token = {"FSSPEC_GS": json.dumps({"token": SECRET, **settings}), "FETCH_RAW_TOKEN_EXPIRY": "false"}
+    return {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port}", **token}
 
 
 def free_port() -> int:

@@ -4,44 +4,12 @@ import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
 
-import apache_beam as beam
 import pytest
-from apache_beam.metrics import MetricsFilter
-from apache_beam.runners.runner import PipelineResult
+from counted import Kept, of_sidecars, published
 
 from starmill.core.dataset import STAGES, Workspace
 from starmill.pipelines import mill
-from starmill.pipelines.stage import Engine
-
-# What a stage moved, and dedup compared: no dataset holds that.
-INSIDE = {"dedup/files", "dedup/candidates", "dedup/joined_again", *(f"{stage}/shuffled/bytes" for stage in STAGES)}
-
-
-class Kept(Engine):
-    """An engine that keeps the results of its pipelines."""
-
-    results: ClassVar[list[PipelineResult]] = []
-
-    def pipeline(self, parts: int) -> beam.Pipeline:
-        pipeline = super().pipeline(parts)
-        run = pipeline.run
-
-        def kept() -> PipelineResult:
-            self.results.append(run())
-            return self.results[-1]
-
-        pipeline.run = kept
-        return pipeline
-
-    def counted(self, stage: str) -> Counter[str]:
-        found = self.results[-1].metrics().query(MetricsFilter().with_namespace("starmill"))["counters"]
-        counted: Counter[str] = Counter()
-        for metric in found:
-            assert metric.key.metric.name.startswith(f"{stage}/")
-            counted[metric.key.metric.name] += metric.committed
-        return counted
 
 
 @pytest.fixture(scope="module")
@@ -61,19 +29,7 @@ def counted(milled: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Wor
 @pytest.mark.parametrize("stage", STAGES)
 def test_counters_agree_with_the_sidecars(counted: tuple[Workspace, dict[str, Counter[str]]], stage: str) -> None:
     workspace, counters = counted
-    manifest = workspace.manifest(stage)
-    assert manifest
-    wanted = Counter({f"{stage}/parts": len(manifest.parts)})
-    for part in manifest.parts:
-        for decided in part.counts:
-            what = f"dropped/{decided.step}/{decided.reason}" if decided.reason else "kept"
-            wanted[f"{stage}/{what}/files"] += decided.files
-            wanted[f"{stage}/{what}/bytes"] += decided.bytes
-        for output in part.outputs:
-            dataset = output.path.rpartition("/")[0]
-            wanted[f"{stage}/written/{dataset}/bytes"] += output.bytes
-            wanted[f"{stage}/written/{dataset}/rows"] += output.rows or 0
-    assert +Counter({k: n for k, n in counters[stage].items() if k not in INSIDE}) == +wanted
+    assert published(counters[stage]) == of_sidecars(workspace, stage)
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from starmill.core import __version__
+from starmill.core.dataset import STAGES
 from starmill.pipelines import cli, mill, stage
 
 
@@ -14,14 +15,14 @@ def run(*arguments: str, cwd: Path | None = None) -> "subprocess.CompletedProces
     return subprocess.run([sys.executable, "-m", "starmill.pipelines.cli", *arguments], capture_output=True, text=True, cwd=cwd)
 
 
-@pytest.mark.parametrize("command", ["run", "ingest", "curate", "dedup", "release", "tokenize", "why", "funnel"])
+@pytest.mark.parametrize("command", [*STAGES, "run", "why", "funnel", "status", "pool", "bench", "estimate"])
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         cli.main([command, "--help"])
     assert exit_.value.code == 0 and f"usage: starmill {command}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["train", "plan", "launch", "complete"])
+@pytest.mark.parametrize("command", ["train", "plan", "launch", "complete", "export"])
 def test_the_other_programs_have_theirs(command: str) -> None:
     done = run(command, "--help")
     assert done.returncode == 0 and f"usage: starmill {command}" in done.stdout

@@ -11,7 +11,7 @@ from starmill.core import schema
 from starmill.core.dataset import ParquetPart, Workspace, part_path
 from starmill.pipelines import dedup
 from starmill.pipelines.candidates import Candidates
-from starmill.transforms.beam import PartRef
+from starmill.transforms.beam import PartRef, pack
 from starmill.transforms.dedup.minhash import MinHash
 
 FOUR_PROCESSES = (*LOCAL, "--direct_running_mode=multi_processing", "--direct_num_workers=4")
@@ -61,6 +61,17 @@ def test_each_removed_file_has_a_kept_twin(corpus, finished):
     for _, verdict in judged:
         if verdict["keep"]:
             assert set(verdict.values()) == {True, None}
+
+
+def test_no_text_is_shuffled(corpus, tmp_path, monkeypatch):
+    packed = []
+    monkeypatch.setattr(dedup, "pack", lambda block: packed.append(block) or pack(block))
+    workspace = Workspace(str(tmp_path))
+    run(workspace, fill(workspace, cut(corpus, 4)))
+    assert len({tuple(block.schema.names) for block in packed}) > 5
+    cells = [value for block in packed for column in block.columns for value in column.to_pylist()]
+    words = [value for value in cells if isinstance(value, str | bytes)]
+    assert words and max(map(len, words)) < 200, "identities and paths; files are kilobytes"
 
 
 def test_hardly_any_pair_of_duplicates_is_left(corpus, finished):

@@ -33,7 +33,8 @@ def wait_for(words: str, capfd: pytest.CaptureFixture[str]) -> str:
 def test_lines_count_published_parts(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     workspace = Workspace(str(tmp_path))
     with watching(workspace, "ingest", 2, quiet=False):
-        publish(workspace, 0, 1)
+        publish(workspace, 0)
+        wait_for("ingest    1/2 parts", capfd)
     assert "ingest    2/2 parts" in capfd.readouterr().err
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from starmill.core import schema
 from starmill.core.dataset import ParquetPart, Sidecar, Workspace, output, part_path
+from starmill.pipelines import mill
 from starmill.pipelines.release import Release, ReleasePart
 from starmill.transforms.beam import PartRef
 from starmill.transforms.redact import Redact
@@ -47,6 +48,14 @@ def test_a_part(tmp_path: Path) -> None:
     assert kept.to_pylist()[1]["redactions"] == [{"kind": "EMAIL", "start": 8, "end": 15}]
     (lost,) = workspace.table("dropped/release/part-00000.parquet").to_pylist()
     assert (lost["path"], lost["reason"], lost["detail"]) == ("/2", "contaminated", "b.jsonl T/1")
+
+
+def test_a_bare_name_is_a_benchmark_that_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # from wherever one runs
+    smoke = mill.load("smoke", [], [], None).release
+    assert {n.origin.split()[0] for n in smoke.decontaminate().needles} == {"smoke.jsonl"}
+    with pytest.raises(FileNotFoundError, match=r"none\.jsonl"):
+        Release(benchmarks=("none",)).decontaminate()
 
 
 def test_benchmark_files_are_named(tmp_path: Path) -> None:

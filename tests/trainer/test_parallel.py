@@ -175,12 +175,14 @@ def test_half_precision(place: Path, one: Path) -> None:
     half = "parallel.precision=bfloat16"
     alone = train(place, "half", 1, half)
     assert curve(alone) != curve(one)
-    shared = train(place, "half-2", 2, half, "parallel.reductions=bfloat16")
+    shared = train(place, "half-2", 2, half)
+    coarse = train(place, "half-2-coarse", 2, half, "parallel.reductions=bfloat16")
+    assert curve(coarse) != curve(shared), "gradients are summed in float32 unless told otherwise"
     sequence = train(place, "half-sequence", 2, half, *SEQUENCE)
-    for other in (shared, sequence):
+    for other in (shared, coarse, sequence):
         for mine, theirs in zip(curve(other), curve(alone), strict=True):
             assert mine == pytest.approx(theirs, abs=3e-2)
-    assert {t.dtype for output in (alone, shared, sequence) for t in weights(output).values()} == {torch.float32}
+    assert {t.dtype for output in (alone, shared, coarse, sequence) for t in weights(output).values()} == {torch.float32}
 
 
 @pytest.mark.slow
@@ -196,7 +198,11 @@ def test_blocks_compiled_and_recomputed_on_ranks_that_share_out_weights(place: P
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "more"), [(signal.SIGKILL, []), (signal.SIGTERM, ["asynchronous_checkpoints=true"])])
+@pytest.mark.parametrize(
+    ("number", "more"),
+    [(signal.SIGKILL, []), (signal.SIGTERM, ["asynchronous_checkpoints=true", "parallel.tensor=2"])],
+    ids=["fsdp", "tp"],
+)
 def test_a_stopped_run_goes_on_with_as_many_ranks_and_with_others(
     place: Path, one: Path, number: signal.Signals, more: list[str]
 ) -> None:
