@@ -33,7 +33,7 @@ test: setup check  ## lint, types and the test suite
 	$(PYTEST) -m 'not slow and not clusters and not flink'
 
 test-slow: setup ## the tests that take minutes: ranks of processes, a fresh clone, wheels
-	$(BIN)/pytest -q -m slow
+	$(PYTEST) -m slow
 
 test-flink: setup ## the main job on a real Flink of two TaskManagers: bytes as in the local run (Java, Maven; the first time builds jars, minutes)
 	$(BIN)/pytest -q -m flink

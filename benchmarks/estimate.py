@@ -4,6 +4,7 @@
 
 Rates are fitted to samples of `megabytes` and four times that; the runs have 4, 8 and 16 times as much. Each is made twice: each
 stage alone with one worker, as the rates were measured, and all of them in one process with `--workers`, for the time alone.
+What is predicted from is what one knows of a dump: its files, bytes, repositories, and share of duplicates.
 A shared machine's speed drifts by more than what is to be seen here: samples and runs are therefore made in rounds, one after the
 other, and what is fitted and what is compared are medians.
 """
@@ -54,8 +55,9 @@ def times(costs: list[Cost], took: dict[str, float], workers: int) -> Iterator[R
 
 def predicted(rates: Rates, options: Recipe, found: list[Observation], workers: int) -> list[Cost]:
     """Return the costs that are computed for what a run had to do."""
-    into = found[0].drivers
-    return estimate.estimate(rates, options, Dump(into["files"], into["bytes"], into["repositories"]), workers)
+    into, near = found[0].drivers, next(o.drivers for o in found if o.row == "dedup")
+    dump = Dump(into["files"], into["bytes"], into["repositories"], near["removed"] / near["files"])
+    return estimate.estimate(rates, options, dump, workers)
 
 
 def table(sizes: list[str], runs: list[list[Row]]) -> list[str]:

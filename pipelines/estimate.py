@@ -173,10 +173,14 @@ def _peak(rates: Rates, row: str, work: Work) -> float:
     Such a worker sorts the keys of one partition, or holds the shingles of a group's candidates: 8 bytes a word of some 6.
     """
     drivers = work.drivers()
-    if row == "dedup" and IN_MEMORY * rates.cost(row, "shuffled", drivers) > LAPTOP:
+    peak = rates.cost(row, "peak", drivers)
+    if row != "dedup":
+        return peak
+    held = IN_MEMORY * rates.cost(row, "shuffled", drivers)
+    if held > LAPTOP:
         text = work.group * work.bytes / work.parts * min(1.0, 2 * work.candidates / max(1.0, work.files))
-        return rates.cost(row, "peak", drivers | {"files": 0.0}) + max(work.keys * KEY_BYTES, text * 8 / 6)
-    return rates.cost(row, "peak", drivers)
+        held = max(work.keys * KEY_BYTES, text * 8 / 6)
+    return peak + held
 
 
 def table(costs: list[Cost], workers: int) -> list[str]:

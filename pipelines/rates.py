@@ -84,7 +84,7 @@ def law(row: str, cost: str) -> tuple[str, ...]:
         return ("one",)
     size = "files" if row == "dedup" else "bytes"
     if cost == "peak":
-        return ("one", "files", "part_bytes") if row == "dedup" else ("one", "part_bytes")  # dedup reads row groups whole too
+        return ("one", "part_bytes")  # dedup's shuffle is known, and reads whole row groups
     if cost == "shuffled":
         return ("files", "stays", "blocks") if row == "dedup" else ("parts",)
     if cost == "fetched":

@@ -1,4 +1,4 @@
-"""The trainer, as a recipe runs it, learns a corpus of two programs by heart, and fills most holes in them verbatim.
+"""The trainer, as a recipe runs it, learns a corpus of two programs by heart, and fills nine of ten holes between any two characters verbatim.
 
 Cuts fall between any two characters, so the loss of rewritten files cannot reach zero: where the next cut falls is chance. What follows is
 not, and that is asked for. With documents masked, since else a window's earlier documents could be copied from.
@@ -52,8 +52,8 @@ def test_two_programs_are_learned_by_heart_left_to_right_and_into_the_middle(tmp
         assert losses[1:].max() < 0.1, "all but the choice of the program, and whether it is rewritten, is known"
         words = [program.index(" ", 4), program.index("\n"), program.index("(") + 1]
         assert complete(decoder, tokenizer, [program[:at] for at in words]) == [program[at:] for at in words]
-        holes = [(a, b) for a in range(2, len(program) - 6, 3) for b in (a + 1, a + 5, a + 12, len(program) - 3) if a < b]
+        holes = [(a, b) for a in range(1, len(program)) for b in range(a + 1, len(program) + 1)]
         filled = complete(decoder, tokenizer, [(program[:a], program[b:]) for a, b in holes])
         wrong = [(program[a:b], text) for (a, b), text in zip(holes, filled, strict=True) if text != program[a:b]]
-        # 4 of 68 in both together where this was written; the last bits are a processor's own.
-        assert len(wrong) <= len(holes) / 4, wrong
+        # 17 of 1,057 in both together where this was written; the last bits are a processor's own.
+        assert len(wrong) <= len(holes) / 10, wrong
