@@ -13,8 +13,9 @@ FLINK ?=
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 # Test files run on so many processes, each with one thread for its sums: two that took all cores would wait for each other.
 TESTERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -lt 4 ] && echo $$n || echo 4)
-# One of them that dies ends the run: without its file's other tests, pytest-xdist would wait for ever.
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(TESTERS) --dist loadfile --max-worker-restart 0
+# A trainer that a test starts may have more threads: they sleep while they wait, and leave the core to the others.
+# A process of tests that dies ends the run: without its file's other tests, pytest-xdist would wait for ever.
+PYTEST = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest -q -n $(TESTERS) --dist loadfile --max-worker-restart 0
 # The fastest installer, itself pinned.
 UV := 0.13.8
 
@@ -87,7 +88,8 @@ $(VENV)/ready: pyproject.toml setup.py constraints.txt $(wildcard transforms/enr
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV)
 	echo '$(TORCH)' > $(VENV)/override.txt
-	$(BIN)/uv pip install -q --python $(BIN)/python $(if $(TORCH),--override $(VENV)/override.txt) -c constraints.txt -e '.[pipelines,trainer,cloud,dataflow,dev]'
+	@# With bytecode, as pip does it: where PYTHONDONTWRITEBYTECODE is set, every start would compile torch and Beam again, for seconds.
+	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python $(if $(TORCH),--override $(VENV)/override.txt) -c constraints.txt -e '.[pipelines,trainer,cloud,dataflow,dev]'
 	mkdir -p .types/starmill && for folder in core transforms pipelines model trainer; do ln -sfn ../../$$folder .types/starmill/$$folder; done
 	$(BIN)/python -m starmill.transforms.enry.build --check || $(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[toolchain]'
 	$(BIN)/python -m starmill.transforms.enry.build
