@@ -1,4 +1,4 @@
-"""The trainer, as a recipe runs it, learns a corpus of two programs by heart, and fills nine of ten holes between any two characters verbatim.
+"""The trainer, as a recipe runs it, learns two programs by heart, and fills nine of ten holes between any two characters verbatim.
 
 Cuts fall between any two characters, so the loss of rewritten files cannot reach zero: where the next cut falls is chance. What follows is
 not, and that is asked for. With documents masked, since else a window's earlier documents could be copied from.
