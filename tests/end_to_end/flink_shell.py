@@ -44,10 +44,11 @@ class Shell:
         return {name: process["pid"] for name, process in found.items()}
 
     def workers(self) -> list[int]:
-        """Processes of the pool's workers."""
+        """Processes of the pool's workers, but for one that a driver has started to see whether that works."""
         tasks = Path(f"/proc/{self.processes()['pool']}/task").glob("*/children")
         found = [int(pid) for task in tasks for pid in task.read_text().split()]
-        return [pid for pid in found if "starmill.pipelines.worker" in running_command(pid)]
+        mine = [pid for pid in found if "starmill.pipelines.worker" in _read(pid, "cmdline")]
+        return [pid for pid in mine if "WORKER_ID=check" not in _read(pid, "environ").split("\0")]
 
     def signal_workers(self, number: signal.Signals) -> None:
         """Send them all a signal."""
@@ -80,8 +81,12 @@ def running(text: str) -> dict[int, str]:
 
 def running_command(pid: int) -> str:
     """The command line of a process; empty of a zombie, and of none."""
+    return _read(pid, "cmdline")
+
+
+def _read(pid: int, name: str) -> str:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
+        return Path(f"/proc/{pid}/{name}").read_text()
     except OSError:
         return ""
 

@@ -145,17 +145,16 @@ def test_the_job_of_a_killed_driver_makes_room(shell: Shell) -> None:
     run = start(shell, "killed", "ingest")
     while not (found := jobs()) or found[0]["state"] != "RUNNING" or not shell.workers():
         assert run.poll() is None
-        if found:  # and not before: a worker that stands still would not pass the driver's check of the pool
-            shell.signal_workers(signal.SIGSTOP)
+        shell.signal_workers(signal.SIGSTOP)  # so that this job is not over before the next driver looks
         time.sleep(0.02)
-    shell.signal_workers(signal.SIGSTOP)  # so that this job is not over before the next driver looks
     run.kill()
     run.communicate()
     again = start(shell, "killed", "ingest")
     try:
         while jobs()[0]["state"] == "RUNNING":
             assert again.poll() is None, again.communicate()
-            time.sleep(0.05)
+            shell.signal_workers(signal.SIGSTOP)
+            time.sleep(0.02)
     finally:
         shell.signal_workers(signal.SIGCONT)
     _, errors = again.communicate(timeout=400)
