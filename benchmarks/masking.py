@@ -1,9 +1,9 @@
 """Attention that crosses documents, as StarCoder's did, against attention that does not: the held-out loss of both, seed by seed.
 
-    .venv/bin/python benchmarks/masking.py [--workspace runs/smoke] [--steps 240] [--positions rope|learned] [--write]
+    .venv/bin/python benchmarks/masking.py [--workspace runs/smoke] [--steps 400] [--positions rope|learned] [--write]
 
-The model of recipes/train-tiny.yaml without its sliding window (which is a mask too), on windows of 1,024 tokens whose documents are
-files, as StarCoder's were. Both runs of a seed see the
+A model of two blocks, without a sliding window (which is a mask too), on windows of 1,024 tokens whose documents are files, as
+StarCoder's were. Both runs of a seed see the
 same windows in the same order from the same first weights. Each model is then read in both ways: as it was trained, and as it was
 not; a file that is completed alone is read as by the masked one. Loss does not depend on the machine's speed. Positions are
 rotations by default, of which a document's own start changes nothing; with `--positions learned` the masked one's begin anew in each.
@@ -29,6 +29,11 @@ from starmill.trainer.step import Run
 WAYS = {"crossing": False, "masked": True}
 SHAPE = [
     "model.sliding_window=null",
+    "model.layers=2",
+    "model.hidden_size=128",
+    "model.mlp_size=512",
+    "model.heads=4",
+    "model.kv_heads=1",
     "data.sequence_length=1024",
     "data.batch=4",
     "data.micro_batch=4",
@@ -75,7 +80,7 @@ def main() -> None:
     """Measure, print, and with --write append to the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--workspace", default="runs/smoke", help="that of `make run` (default: runs/smoke)")
-    parser.add_argument("--steps", type=int, default=240, help="of each run, of 4,096 tokens (default: 240)")
+    parser.add_argument("--steps", type=int, default=400, help="of each run, of 4,096 tokens (default: 400)")
     parser.add_argument("--seeds", type=int, default=3, help="how many (default: 3)")
     parser.add_argument("--positions", choices=("rope", "learned"), default="rope", help="of the model (default: rope)")
     parser.add_argument("--threads", type=int, default=2, help="for sums (default: 2)")

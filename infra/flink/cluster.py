@@ -91,9 +91,12 @@ class Process:
         return cls(pid, int(fields[19]) if fields else 0)
 
     def is_alive(self) -> bool:
-        """Say whether it runs."""
-        fields = _stat(self.pid)
-        return fields[:1] not in ([], ["Z"]) and int(fields[19]) == self.started
+        """Say whether it runs. One that was killed loses its memory, and so its command line, a while before it is gone."""
+        try:
+            line, fields = Path(f"/proc/{self.pid}/cmdline").read_bytes(), _stat(self.pid)
+        except OSError:
+            return False
+        return bool(line and fields) and int(fields[19]) == self.started
 
 
 @dataclass(frozen=True)
@@ -152,9 +155,7 @@ def up(folder: Path, taskmanagers: int, ports: Ports) -> None:
         if len(running) == len(state["processes"]):
             raise RuntimeError(f"a cluster of {folder} is up already; `make flink-status` shows it, `make flink-down` ends it")
         if (state["taskmanagers"], state["ports"]) != (taskmanagers, asdict(ports)):
-            raise RuntimeError(
-                f"part of a cluster of {folder} runs, with other ports or TaskManagers; `make flink-down` ends it"
-            )
+            raise RuntimeError(f"a part of {folder} runs, with other ports or TaskManagers; `make flink-down` ends it")
     java, jars, flink = _java(), build_jars(), distribution()
     for name in ("conf", "log", "tmp"):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -362,16 +363,14 @@ def _wait_until_up(folder: Path, ports: Ports, taskmanagers: int, processes: dic
 
 def _get(port: int, path: str) -> dict:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=10) as answer:
-        values: dict = json.load(answer)
-        return values
+        return dict(json.load(answer))
 
 
 def _state(folder: Path) -> dict:
     try:
-        values: dict = json.loads((folder / "cluster.json").read_text())
+        return dict(json.loads((folder / "cluster.json").read_text()))
     except FileNotFoundError:
         raise RuntimeError(f"no cluster was started in {folder}; `make flink-up` starts one") from None
-    return values
 
 
 def _record(folder: Path, ports: Ports, taskmanagers: int, processes: dict[str, Process]) -> None:
