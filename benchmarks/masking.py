@@ -3,10 +3,9 @@
     .venv/bin/python benchmarks/masking.py [--workspace runs/smoke] [--steps 400] [--positions rope|learned] [--write]
 
 A model of two blocks, without a sliding window (which is a mask too), on windows of 1,024 tokens whose documents are files, as
-StarCoder's were. Both runs of a seed see the
-same windows in the same order from the same first weights. Each model is then read in both ways: as it was trained, and as it was
-not; a file that is completed alone is read as by the masked one. Loss does not depend on the machine's speed. Positions are
-rotations by default, of which a document's own start changes nothing; with `--positions learned` the masked one's begin anew in each.
+StarCoder's were. Both runs of a seed see the same windows in the same order from the same first weights. Each model is then read in
+both ways: as it was trained, and as it was not; a file that is completed alone is read as by the masked one. Positions are rotations by
+default, of which a document's own start changes nothing; with `--positions learned` the masked one's begin anew in each.
 """
 
 import argparse
