@@ -52,6 +52,7 @@ class Work:
             "stays": stays,
             "blocks": float(self.parts * self.partitions),
             "cells": self.cells(self.groups),
+            "dropping": _hit(self.groups, self.removed),  # row groups that files leave
         }
 
     def cells(self, pieces: float) -> float:

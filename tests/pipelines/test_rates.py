@@ -54,6 +54,16 @@ def test_each_cost_is_fitted_by_its_own_law() -> None:
     assert fitted.cost("release", "peak", larger) == 0 and fitted.cost("tokenize", "cpu", larger) == 0
 
 
+def test_what_dedup_drops_is_stored_by_row_groups_and_rows_of_known_size() -> None:
+    seen = [{"parts": 3.0, "dropping": 0.9, "removed": 1.0}, {"parts": 9.0, "dropping": 8.9, "removed": 43.0}]
+    made = [
+        Observation("dedup", d, {"stored/dropped/dedup": 1600 * d["parts"] + 3700 * d["dropping"] + 150 * d["removed"]})
+        for d in seen
+    ]
+    found = rates.fit(made)["dedup"]["stored/dropped/dedup"]
+    assert found == pytest.approx({"parts": 1600, "dropping": 3700, "removed": rates.DROPPED_ROW})
+
+
 def test_a_file_of_rates_is_read_back(tmp_path: Path) -> None:
     made = Rates(rates.fit(observations()), {"ingest": (0.5, 0.25)}, {"decode": 1e-9}, "digest", tuple(observations()))
     (tmp_path / "rates.json").write_text(made.to_json())
