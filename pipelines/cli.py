@@ -150,6 +150,8 @@ def _mill(options: argparse.Namespace, beam: list[str]) -> int:
         return 0
     workspace = Workspace(recipe.workspace)
     recipe = replace(recipe, workspace=workspace.root if workspace.is_local else recipe.workspace)  # workers have another cwd
+    if "release" in options.stages:
+        recipe.release.decontaminate()  # a benchmark file that cannot be read is told now, not after three stages
     if options.dry_run:
         print("\n".join(mill.plan(recipe)))
         if options.stages == ("dedup",):

@@ -30,10 +30,22 @@ class Release:
         """Read the benchmark files into the step. Raises FileNotFoundError or ValueError, naming the file and the line."""
         found: list[Needle] = []
         for name in self.benchmarks:
-            url = name if "/" in name or "." in name else f"{SHIPPED}/{name}.jsonl"
+            url = _resolved(name)
             with fsspec.open(url, "rt", encoding="utf-8", compression="infer") as file:
                 found += needles(file, url)
         return Decontaminate(tuple(found))
+
+
+def _resolved(name: str) -> str:
+    """Return the URL of a benchmark file. Raises FileNotFoundError for a bare name that neither is here nor ships."""
+    if "/" in name or "." in name or Path(name).exists():
+        return name
+    shipped = {path.stem: str(path) for path in sorted(SHIPPED.glob("*.jsonl"))}
+    if name not in shipped:
+        raise FileNotFoundError(
+            f"release.benchmarks: no benchmark '{name}' ships; give the path or URL of a JSONL file, or one of: {', '.join(shipped)}"
+        )
+    return shipped[name]
 
 
 @dataclass(frozen=True)

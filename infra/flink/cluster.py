@@ -155,7 +155,7 @@ def up(folder: Path, taskmanagers: int, ports: Ports) -> None:
         if len(running) == len(state["processes"]):
             raise RuntimeError(f"a cluster of {folder} is up already; `make flink-status` shows it, `make flink-down` ends it")
         if (state["taskmanagers"], state["ports"]) != (taskmanagers, asdict(ports)):
-            raise RuntimeError(f"a part of {folder} runs, with other ports or TaskManagers; `make flink-down` ends it")
+            raise RuntimeError(f"part of cluster {folder} runs, with other ports or TaskManagers; `make flink-down` ends it")
     java, jars, flink = _java(), build_jars(), distribution()
     for name in ("conf", "log", "tmp"):
         (folder / name).mkdir(parents=True, exist_ok=True)

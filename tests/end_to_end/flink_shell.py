@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -42,6 +43,10 @@ class Shell:
         """Names and ids of the cluster's processes, dead or alive."""
         found = json.loads((self.home / "flink" / "cluster.json").read_text())["processes"]
         return {name: process["pid"] for name, process in found.items()}
+
+    def options(self) -> list[str]:
+        """Beam's options for the cluster."""
+        return shlex.split(self(f"python {ROOT}/infra/flink/cluster.py --folder {self.home}/flink options").stdout)
 
     def workers(self) -> list[int]:
         """Processes of the pool's workers, but for one that a driver has started to see whether that works."""

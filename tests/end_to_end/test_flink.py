@@ -1,7 +1,6 @@
 """The small tree on a real Flink session cluster, by the commands of docs/flink.md: every dataset has the local run's digest."""
 
 import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -96,7 +95,7 @@ def test_a_job_server_of_its_own(shell: Shell, milled: Path) -> None:
 @pytest.mark.clusters
 def test_counters_agree_with_the_sidecars(shell: Shell) -> None:
     recipe = replace(mill.load(str(shell.home / "recipe.yaml"), [], [], None), workspace=str(shell.home / "counted"))
-    engine = Kept(tuple(options(shell)), quiet=True)
+    engine = Kept(tuple(shell.options()), quiet=True)
     for stage in STAGES:
         mill.run_stage(stage, recipe, engine)
         assert published(engine.counted(stage)) == of_sidecars(Workspace(recipe.workspace), stage)
@@ -165,14 +164,9 @@ def test_the_job_of_a_killed_driver_makes_room(shell: Shell) -> None:
 
 
 def start(shell: Shell, workspace: str, what: str = "run") -> "subprocess.Popen[str]":
-    given = ["recipe.yaml", "--workspace", workspace, "--", *options(shell)]
+    given = ["recipe.yaml", "--workspace", workspace, "--", *shell.options()]
     command = ["env", "--default-signal=HUP,INT", "starmill", what, *given]
     return subprocess.Popen(command, cwd=shell.home, env=shell.environment, stderr=subprocess.PIPE, text=True)
-
-
-def options(shell: Shell) -> list[str]:
-    """Beam's options for the cluster."""
-    return shlex.split(shell(f"python {ROOT}/infra/flink/cluster.py --folder {shell.home}/flink options").stdout)
 
 
 def unfinished(shell: Shell) -> list[dict]:

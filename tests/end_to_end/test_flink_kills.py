@@ -82,8 +82,9 @@ def test_a_kill(shell: Shell, before: dict[str, Path], stage: str, victim: str, 
     workspace = shell.home / f"{stage}-{victim}"
     if before[stage].exists():
         shutil.copytree(before[stage], workspace)
-    options = shlex.split(shell(f"python {ROOT}/infra/flink/cluster.py --folder {shell.home}/flink options").stdout)
-    options = [o for o in options if "environment_cache" not in o] + [f"--environment_cache_millis={CACHE_SECONDS * 1000}"]
+    options = [o for o in shell.options() if "environment_cache" not in o] + [
+        f"--environment_cache_millis={CACHE_SECONDS * 1000}"
+    ]
     command = ["starmill", stage, "recipe.yaml", "--workspace", str(workspace), "--", *options]
     jobs = {job["jid"] for job in shell.get("jobs/overview")["jobs"]}
     driver = start(shell, command)

@@ -86,6 +86,15 @@ def test_credentials_in_a_url_are_never_printed(arguments: list[str], capfd: pyt
     assert "in the environment" in told and "cret@" not in told and "AKIAKEY" not in told
 
 
+def test_a_benchmark_that_is_not_there_is_told_before_the_first_stage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in" / "repository").mkdir(parents=True)
+    arguments = ["run", "smoke", "--input", str(tmp_path / "in"), "--workspace", str(tmp_path / "w"), "--quiet"]
+    assert cli.main([*arguments, "--set", "release.benchmarks=[nope]"]) == 1
+    assert "no benchmark 'nope' ships" in capsys.readouterr().err and not (tmp_path / "w").exists()
+
+
 def test_nothing_to_do_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "in").mkdir()
     assert cli.main(["ingest", "smoke", "--input", str(tmp_path / "in"), "--workspace", str(tmp_path / "w"), "--quiet"]) == 1
