@@ -7,7 +7,7 @@ TORCH ?=
 # Other code than this machine's packages: make run INPUT='~/checkouts /srv/git'
 INPUT ?=
 TASKMANAGERS ?= 2
-RECIPE ?= recipes/smoke.yaml
+RECIPE ?= recipes/data/smoke.yaml
 # Another place or other ports of the Flink cluster: FLINK='--folder runs/second --rest-port 8082 ...', for all four commands
 FLINK ?=
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
@@ -24,8 +24,8 @@ help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
 run: setup       ## mill real code, train on it, complete code, show the funnel
-	$(BIN)/starmill run recipes/smoke.yaml --workers $(WORKERS) --no-funnel $(if $(INPUT),--input $(INPUT))
-	$(BIN)/starmill train recipes/train-tiny.yaml
+	$(BIN)/starmill run recipes/data/smoke.yaml --workers $(WORKERS) --no-funnel $(if $(INPUT),--input $(INPUT))
+	$(BIN)/starmill train recipes/train/tiny.yaml
 	$(BIN)/starmill complete runs/smoke-model/model --prompt 'def read_lines(path):'
 	$(BIN)/starmill complete runs/smoke-model/model --prefix 'def total(numbers):' --suffix '    return result'
 	$(BIN)/starmill funnel
@@ -68,7 +68,7 @@ flink-jars: setup ## download and build what the four below need (minutes, once)
 flink-up: setup  ## a real Flink session cluster on this machine: TASKMANAGERS=2
 	$(BIN)/python infra/flink/cluster.py $(FLINK) --taskmanagers $(TASKMANAGERS) up
 
-flink-run: setup ## mill on it: RECIPE=recipes/smoke.yaml INPUT='~/checkouts'
+flink-run: setup ## mill on it: RECIPE=recipes/data/smoke.yaml INPUT='~/checkouts'
 	$(BIN)/python infra/flink/cluster.py $(FLINK) run $(RECIPE) $(if $(INPUT),--input $(INPUT))
 
 flink-status:    ## its processes and jobs
@@ -83,16 +83,16 @@ constraints:     ## resolve all versions anew
 	rm .constraints.tmp
 
 setup: $(VENV)/ready
-$(VENV)/ready: pyproject.toml setup.py constraints.txt $(wildcard transforms/enry/*.go transforms/enry/go.* transforms/enry/build.py)
+$(VENV)/ready: pyproject.toml setup.py constraints.txt $(wildcard transforms/measure/enry/*.go transforms/measure/enry/go.* transforms/measure/enry/build.py)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "starmill needs Python 3.11 or later, this is " + sys.version.split()[0] + "; set PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV)
 	echo '$(TORCH)' > $(VENV)/override.txt
 	@# With bytecode, as pip does it: where PYTHONDONTWRITEBYTECODE is set, every start would compile torch and Beam again, for seconds.
 	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python $(if $(TORCH),--override $(VENV)/override.txt) -c constraints.txt -e '.[pipelines,trainer,cloud,dataflow,dev]'
-	mkdir -p .types/starmill && for folder in core transforms pipelines model trainer; do ln -sfn ../../$$folder .types/starmill/$$folder; done
-	$(BIN)/python -m starmill.transforms.enry.build --check || $(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[toolchain]'
-	$(BIN)/python -m starmill.transforms.enry.build
+	mkdir -p .types/starmill && for folder in core transforms reports pipelines model trainer cli; do ln -sfn ../../$$folder .types/starmill/$$folder; done
+	$(BIN)/python -m starmill.transforms.measure.enry.build --check || $(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[toolchain]'
+	$(BIN)/python -m starmill.transforms.measure.enry.build
 	touch $@
 
 clean:           ## remove the environment and everything made

@@ -30,11 +30,14 @@ import apache_beam as beam
 from apache_beam.metrics import MetricsFilter
 
 from starmill.core.dataset import STAGES, Workspace
-from starmill.pipelines import bench, estimate, funnel, ingest, mill, rates
-from starmill.pipelines.estimate import Dump
-from starmill.pipelines.interrupt import descendants
-from starmill.pipelines.mill import Recipe
-from starmill.pipelines.stage import Engine
+from starmill.pipelines.costs import bench, estimate, rates
+from starmill.pipelines.costs.estimate import Dump
+from starmill.pipelines.run import mill
+from starmill.pipelines.run.interrupt import descendants
+from starmill.pipelines.run.mill import Recipe
+from starmill.pipelines.run.stage import Engine
+from starmill.pipelines.stages import ingest
+from starmill.reports import funnel
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTS = {"rest": 18081, "rpc": 16123, "pool": 15000, "job": 18099}
@@ -168,7 +171,7 @@ def main() -> None:
     parser.add_argument("--rates", help="a rates file of `starmill bench` (default: measure them, after all else)")
     parser.add_argument("--write", action="store_true", help="append the tables to benchmarks/results/flink.md")
     asked = parser.parse_args()
-    recipe = mill.load("recipes/smoke.yaml", [], asked.input, None)
+    recipe = mill.load("recipes/data/smoke.yaml", [], asked.input, None)
     size, part = int(asked.megabytes * 1e6), int(asked.megabytes * 1e6 / 4)
     sources = {
         times: bench.sample(recipe.source, size * times, part, part) for times in TIMES

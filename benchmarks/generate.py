@@ -22,8 +22,8 @@ import transformers
 
 from starmill.model.config import ModelConfig, parameter_count
 from starmill.model.decoder import Decoder
+from starmill.model.exchange.huggingface import save
 from starmill.model.generation import generate
-from starmill.model.huggingface import save
 
 CONFIGS = {
     "MQA, learned positions": ModelConfig(49_152, 8, 768, 6, 1, 3072, "learned", 1024, init_std=0.1),

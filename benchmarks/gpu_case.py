@@ -19,11 +19,11 @@ import torch
 
 from starmill.core import recipe
 from starmill.model.config import ModelConfig, parameter_count
-from starmill.model.families import config_values
+from starmill.model.exchange.families import config_values
 from starmill.model.presets import PRESETS
 from starmill.trainer import parallel
 from starmill.trainer.config import TrainRecipe
-from starmill.trainer.data import Batch
+from starmill.trainer.data.corpus import Batch
 from starmill.trainer.optim import optimizer
 from starmill.trainer.parallel import Ranks
 from starmill.trainer.plan import flops_per_token

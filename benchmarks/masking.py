@@ -17,11 +17,11 @@ from pathlib import Path
 
 import torch
 
-from starmill.model.huggingface import load
+from starmill.model.exchange.huggingface import load
 from starmill.trainer import parallel
 from starmill.trainer.config import TrainRecipe
 from starmill.trainer.config import load as recipe
-from starmill.trainer.inputs import open_inputs
+from starmill.trainer.data.inputs import open_inputs
 from starmill.trainer.loop import train
 from starmill.trainer.step import Run
 
@@ -89,9 +89,9 @@ def main() -> None:
     given = [*SHAPE, *given, f"threads={asked.threads}"]
     runs = {}
     for seed in range(asked.seeds):
-        runs[seed] = compare(recipe("recipes/train-tiny.yaml", [*given, f"seed={seed}"], asked.workspace))
+        runs[seed] = compare(recipe("recipes/train/tiny.yaml", [*given, f"seed={seed}"], asked.workspace))
         print(f"seed {seed}: {runs[seed]}", flush=True)
-    found = open_inputs(recipe("recipes/train-tiny.yaml", given, asked.workspace))
+    found = open_inputs(recipe("recipes/train/tiny.yaml", given, asked.workspace))
     units, read = found.train.units, asked.steps * 4096
     head = f"## {datetime.date.today()}, torch {torch.__version__}, positions: {asked.positions}, {asked.steps} steps"
     told = (

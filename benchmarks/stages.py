@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/stages.py [--megabytes 100] [--input DIR ...] [--write]
 
-The measurement is `starmill bench`'s (pipelines/bench.py), of one workspace: each stage is one process pinned to one core, with one
+The measurement is `starmill bench`'s (pipelines/costs/bench.py), of one workspace: each stage is one process pinned to one core, with one
 worker. MB are 10^6 bytes that the stage read; `licenses` is ScanCode, `tokenizer` the training of the vocabulary.
 """
 
@@ -14,7 +14,8 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from starmill.pipelines import bench, mill
+from starmill.pipelines.costs import bench
+from starmill.pipelines.run import mill
 
 
 def main() -> None:
@@ -25,7 +26,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="append the table to benchmarks/results/stages.md")
     options = parser.parse_args()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    recipe = mill.load("recipes/smoke.yaml", [], options.input, None)
+    recipe = mill.load("recipes/data/smoke.yaml", [], options.input, None)
     source = bench.sample(recipe.source, int(options.megabytes * 1e6), 16 << 20, 32 << 20)
     with tempfile.TemporaryDirectory(prefix="starmill-bench-") as folder:
         found = bench.run(replace(recipe, workspace=f"{folder}/work", source=replace(source, block_bytes=8 << 20)), print)

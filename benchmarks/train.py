@@ -33,11 +33,11 @@ from starmill.core import recipe, seeds
 from starmill.core.dataset import Sidecar, Workspace, output
 from starmill.core.shards import ShardWriter, TokenSpan
 from starmill.core.tokenizer import Tokenizer, huggingface_files, train
-from starmill.model import huggingface
 from starmill.model.config import parameter_count
 from starmill.model.decoder import Decoder
+from starmill.model.exchange import huggingface
 from starmill.trainer.config import TrainRecipe
-from starmill.trainer.inputs import open_inputs
+from starmill.trainer.data.inputs import open_inputs
 
 PEERS = {"transformers": ("transformers", "accelerate"), "litgpt": ("litgpt",)}
 # As they come, every side keeps its own settings but the number of threads. With `--allocator`, peers get glibc told to keep what is

@@ -21,6 +21,9 @@ from starmill.core.storage import refuse_credentials
 
 T = TypeVar("T")
 
+# The recipes that ship with starmill: data/ to mill by, train/ to train by.
+SHIPPED = Path(__file__).resolve().parent.parent / "recipes"
+
 
 class RecipeError(ValueError):
     """A recipe that cannot be used; the message names the file or key, the value and the fix."""
@@ -36,13 +39,13 @@ def read(path: str) -> dict[str, Any]:
     _refuse_credentials(path, "recipe")
     file = Path(path)
     if not file.exists() and not file.suffix and file.name == str(path):
-        file = Path(__file__).resolve().parent.parent / "recipes" / f"{path}.yaml"
+        file = next(SHIPPED.glob(f"*/{path}.yaml"), file)
     text = ""
     try:
         text = file.read_text("utf-8")
         values = yaml.safe_load(text)
     except FileNotFoundError:
-        shipped = sorted(p.stem for p in (Path(__file__).resolve().parent.parent / "recipes").glob("*.yaml"))
+        shipped = sorted(p.stem for p in SHIPPED.glob("*/*.yaml"))
         raise RecipeError(f"{path}: no such recipe; give a YAML file or one of: {', '.join(shipped)}") from None
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         _refuse_credentials(text, path)  # YAML's error quotes a line of it

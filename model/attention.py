@@ -1,7 +1,7 @@
 """Causal attention with grouped keys: MHA, GQA and MQA are one module; windows and documents are masks (`model/masks.py`).
 
 Scaled dot-product attention (Vaswani et al. 2017, section 3.2.1) with shared keys (Shazeer 2019; Ainslie et al. 2023). Kernels:
-FlexAttention for a block mask, `model/grouped.py` for shared keys on a CPU, PyTorch's fused ones for everything else.
+FlexAttention for a block mask, `model/kernels/grouped.py` for shared keys on a CPU, PyTorch's fused ones for everything else.
 Shapes: B batch, T queries, S keys, H heads, K key heads, G = H / K heads of a group, D head size, E hidden size.
 """
 
@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 from starmill.model.config import ModelConfig
-from starmill.model.grouped import attend_grouped, is_grouped_better
-from starmill.model.linear import Linear
+from starmill.model.kernels.grouped import attend_grouped, is_grouped_better
+from starmill.model.kernels.linear import Linear
 from starmill.model.positions import rotate
 
 Mask = torch.Tensor | BlockMask | None

@@ -9,8 +9,8 @@ import torch
 
 from starmill.core.tokenizer import Tokenizer
 from starmill.model.decoder import Decoder
+from starmill.model.exchange.huggingface import load
 from starmill.model.generation import generate
-from starmill.model.huggingface import load
 
 # Where a document or file ends, a completion does: without <file_sep> a model writes the next file. StarCoder has <filename> and
 # <reponame> instead, SantaCoder neither.

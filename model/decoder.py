@@ -16,8 +16,8 @@ from starmill.model import masks
 from starmill.model.attention import Attention, Extend, Mask
 from starmill.model.cache import Cache
 from starmill.model.config import ModelConfig
-from starmill.model.linear import Linear
-from starmill.model.loss import next_token_loss
+from starmill.model.kernels.linear import Linear
+from starmill.model.kernels.loss import next_token_loss
 from starmill.model.positions import angles
 
 
@@ -96,7 +96,7 @@ class Decoder(nn.Module):
         positions_BT: torch.Tensor | None = None,
         document_BT: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what to minimize, as `model/loss.py` has it, and the cross-entropy of each target, [B, T]."""
+        """Return what to minimize, as `model/kernels/loss.py` has it, and the cross-entropy of each target, [B, T]."""
         x_BTE = self.hidden(tokens_BT, positions_BT, document_BT)
         total, losses_N = next_token_loss(self.head, x_BTE.flatten(0, 1), targets_BT.flatten(), z_loss)
         return total, losses_N.view(targets_BT.shape)

@@ -9,8 +9,8 @@ from starmill.core import recipe
 from starmill.trainer.config import TrainRecipe
 
 ROOT = Path(__file__).resolve().parent.parent
-DATA = sorted(p for p in (ROOT / "recipes").glob("*.yaml") if not p.name.startswith("train-"))
-TRAIN = sorted((ROOT / "recipes").glob("train-*.yaml"))
+DATA = sorted(p for p in (ROOT / "recipes/data").glob("*.yaml"))
+TRAIN = sorted((ROOT / "recipes/train").glob("*.yaml"))
 # Read in bigcode-project/Megatron-LM, examples/pretrain_bigcode_{model,7b,3b,1b}.slurm and those of the two later phases (but the warm-up
 # of the Python phase: 500 there, 1,000 as the paper is quoted). StarCoder2's steps of the 3B and all GPUs but the 7B's: model cards. Its
 # other figures: the paper's (arXiv 2402.19173) as remembered, not read; its lowest rates and the second phase's warm-up are ours.
@@ -60,19 +60,19 @@ TOKENS_A_BYTE = 775.48 / 1923
 
 @pytest.mark.parametrize("path", DATA, ids=lambda p: p.stem)
 def test_data_recipes_load(path: Path) -> None:
-    from starmill.pipelines.mill import load
+    from starmill.pipelines.run.mill import load
 
     assert load(str(path), [], [], None).workspace.startswith("runs/")
     assert load(path.stem, [], [], None) == load(str(path), [], [], None), "by name"
 
 
 def shipped(name: str) -> TrainRecipe:
-    return recipe.load(TrainRecipe, str(ROOT / f"recipes/train-{name}.yaml"))
+    return recipe.load(TrainRecipe, str(ROOT / f"recipes/train/{name}.yaml"))
 
 
 def test_there_are_recipes() -> None:
     assert {p.stem for p in DATA} >= {"smoke", "stack-v2"}
-    assert {p.stem.removeprefix("train-") for p in TRAIN} == {"tiny", *PUBLISHED} == {"tiny", *TOKENS}
+    assert {p.stem for p in TRAIN} == {"tiny", *PUBLISHED} == {"tiny", *TOKENS}
     assert shipped("tiny").steps
 
 
@@ -152,7 +152,7 @@ FILES = {
 
 @pytest.mark.parametrize("language", sorted(SMOL | set(CAPS)))
 def test_the_mixtures_name_languages_as_the_classifier_does(language: str) -> None:
-    from starmill.transforms.language import classify
+    from starmill.transforms.measure.language import classify
 
     path, content = FILES[language]
     assert classify(path, content.encode())[0] == language

@@ -10,14 +10,14 @@ from typing import NoReturn
 
 from starmill.trainer import plan
 from starmill.trainer.config import load
-from starmill.trainer.inputs import open_inputs
+from starmill.trainer.data.inputs import open_inputs
 from starmill.trainer.loop import train
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one training; return its exit status."""
     parser = argparse.ArgumentParser(prog="starmill train", description=__doc__)
-    parser.add_argument("recipe", nargs="?", default="recipes/train-tiny.yaml", help="YAML file, or the name of one that ships")
+    parser.add_argument("recipe", nargs="?", default="recipes/train/tiny.yaml", help="YAML file, or the name of one that ships")
     parser.add_argument("--workspace", help="where the shards are (default: the recipe's)")
     parser.add_argument("--output", help="where checkpoints, metrics and the model go (default: the recipe's)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the recipe")

@@ -13,7 +13,7 @@ from starmill.core.dataset import STAGES, Workspace
 from starmill.model.config import ModelConfig, parameter_count
 from starmill.trainer import plan
 from starmill.trainer.config import TrainRecipe
-from starmill.trainer.inputs import Inputs
+from starmill.trainer.data.inputs import Inputs
 
 OPENRAIL = "bigcode-openrail-m"
 AGREEMENT = "https://huggingface.co/spaces/bigcode/bigcode-model-license-agreement"

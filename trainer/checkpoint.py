@@ -21,7 +21,7 @@ from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
 
-from starmill.trainer.data import Position
+from starmill.trainer.data.corpus import Position
 from starmill.trainer.parallel import Ranks
 
 TEMPORARY = ".tmp-"

@@ -1,4 +1,4 @@
-"""The shape of a training recipe; the values are in recipes/train-*.yaml. Tokens, unless a name says otherwise."""
+"""The shape of a training recipe; the values are in recipes/train/*.yaml. Tokens, unless a name says otherwise."""
 
 import json
 import math

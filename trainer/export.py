@@ -12,13 +12,13 @@ from pathlib import Path
 import torch
 
 from starmill.core.tokenizer import huggingface_files
-from starmill.model import huggingface
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
+from starmill.model.exchange import huggingface
 from starmill.trainer import card, checkpoint
 from starmill.trainer.checkpoint import CheckpointError
 from starmill.trainer.config import TrainRecipe, load
-from starmill.trainer.inputs import open_inputs
+from starmill.trainer.data.inputs import open_inputs
 from starmill.trainer.parallel import Ranks
 
 TYPES = ("bfloat16", "float16", "float32")
@@ -104,7 +104,7 @@ def push(folder: Path, repository: str, public: bool) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Export one training; return the exit status."""
     parser = argparse.ArgumentParser(prog="starmill export", description=__doc__)
-    parser.add_argument("recipe", nargs="?", default="recipes/train-tiny.yaml", help="YAML file, or the name of one that ships")
+    parser.add_argument("recipe", nargs="?", default="recipes/train/tiny.yaml", help="YAML file, or the name of one that ships")
     parser.add_argument("--workspace", help="where the shards are (default: the recipe's)")
     parser.add_argument("--output", help="where the training wrote (default: the recipe's)")
     parser.add_argument(

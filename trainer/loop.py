@@ -12,15 +12,15 @@ import torch
 
 from starmill.core import seeds
 from starmill.core.tokenizer import huggingface_files
-from starmill.model import huggingface
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
+from starmill.model.exchange import huggingface
 from starmill.trainer import checkpoint, parallel, plan
 from starmill.trainer.allocator import keep_freed
 from starmill.trainer.checkpoint import Checkpoints, Meta
 from starmill.trainer.config import TrainRecipe
-from starmill.trainer.data import Position, prefetched
-from starmill.trainer.inputs import open_inputs
+from starmill.trainer.data.corpus import Position, prefetched
+from starmill.trainer.data.inputs import open_inputs
 from starmill.trainer.metrics import Metrics
 from starmill.trainer.optim import learning_rate, optimizer
 from starmill.trainer.parallel import Ranks

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from starmill.core.shards import ShardError
 from starmill.model.config import ModelConfig, parameter_count
 from starmill.trainer.config import Hardware, TrainRecipe, load
-from starmill.trainer.inputs import Inputs, open_inputs
+from starmill.trainer.data.inputs import Inputs, open_inputs
 
 
 def flops_per_token(config: ModelConfig, sequence_length: int) -> float:
@@ -76,7 +76,7 @@ def memory(config: ModelConfig, options: TrainRecipe, data_ranks: int, tensor_ra
     keys = 2 * width * config.kv_heads / config.heads / min(config.kv_heads, tensor_ranks)
     layer = tokens * config.hidden_size * (shared + read + inside + keys)
     kept = tokens * config.hidden_size * (4 if data_ranks == 1 else width) / between
-    # Rows of logits at a time, and the gradient of the head; tensor ranks hold all rows (model/loss.py).
+    # Rows of logits at a time, and the gradient of the head; tensor ranks hold all rows (model/kernels/loss.py).
     rows, summed = (tokens, 0) if tensor_ranks > 1 else (min(tokens, 4096), 4 * config.vocab_size * config.hidden_size)
     return Memory(
         state=16 * everything / (data_ranks * tensor_ranks) + whole * (data_ranks > 1 and once),
@@ -153,7 +153,7 @@ def data_lines(options: TrainRecipe, found: Inputs) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the plan of a recipe; return the exit status. Shards are looked at where there are any."""
     parser = argparse.ArgumentParser(prog="starmill plan", description=__doc__)
-    parser.add_argument("recipe", nargs="?", default="recipes/train-tiny.yaml", help="YAML file, or the name of one that ships")
+    parser.add_argument("recipe", nargs="?", default="recipes/train/tiny.yaml", help="YAML file, or the name of one that ships")
     parser.add_argument("--workspace", help="where the shards are (default: the recipe's)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the recipe")
     options = parser.parse_args(argv)

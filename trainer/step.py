@@ -14,7 +14,7 @@ from starmill.core import seeds
 from starmill.model.decoder import Decoder
 from starmill.trainer import parallel
 from starmill.trainer.config import TrainRecipe
-from starmill.trainer.data import Batch, Corpus, Position
+from starmill.trainer.data.corpus import Batch, Corpus, Position
 from starmill.trainer.optim import learning_rate
 from starmill.trainer.parallel import Ranks
 

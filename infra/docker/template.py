@@ -2,6 +2,6 @@
 
 import sys
 
-from starmill.pipelines.template import main
+from starmill.cli.template import main
 
 sys.exit(main())

@@ -132,7 +132,7 @@ def main() -> int:
         elif options.command == "options":
             print(shlex.join(beam_options(folder)))
         elif options.command == "run":
-            command = [sys.executable, "-m", "starmill.pipelines.cli", "run", *options.arguments, "--", *beam_options(folder)]
+            command = [sys.executable, "-m", "starmill.cli", "run", *options.arguments, "--", *beam_options(folder)]
             os.execv(sys.executable, command)
         elif options.command == "status":
             print("\n".join(status(folder)))
@@ -171,7 +171,7 @@ def up(folder: Path, taskmanagers: int, ports: Ports) -> None:
             f"taskmanager-{k}": [java, *manager, *common, f"{runtime}.taskexecutor.TaskManagerRunner", *configured]
             for k in range(taskmanagers)
         },
-        "pool": [sys.executable, "-m", "starmill.pipelines.cli", "pool", "--address", f"127.0.0.1:{ports.pool}"],
+        "pool": [sys.executable, "-m", "starmill.cli", "pool", "--address", f"127.0.0.1:{ports.pool}"],
         "jobserver": [java, "-Xmx512m", *MODULES, "-jar", str(jars / JOB_SERVER), "--job-host=127.0.0.1"]
         + [f"--flink-master=127.0.0.1:{ports.rest}", f"--artifacts-dir={folder / 'tmp'}"]
         + [f"--{name}-port={port}" for name, port in served.items()],
@@ -184,9 +184,7 @@ def up(folder: Path, taskmanagers: int, ports: Ports) -> None:
                     processes[name] = _start(command, folder / "log" / f"{name}.log")
                     _record(folder, ports, taskmanagers, processes)  # at once: `down` must find it, whatever happens here
         _wait_until_up(folder, ports, taskmanagers, processes)
-        _run(
-            [sys.executable, "-m", "starmill.pipelines.cli", "pool", "--check", "--address", f"127.0.0.1:{ports.pool}"], "pool"
-        )
+        _run([sys.executable, "-m", "starmill.cli", "pool", "--check", "--address", f"127.0.0.1:{ports.pool}"], "pool")
     except BaseException:  # Ctrl-C too
         if running:
             _end(process for name, process in processes.items() if name not in running)

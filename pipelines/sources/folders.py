@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from starmill.pipelines.sources import git
-from starmill.pipelines.sources.repository import Entry, Repository, Snapshot, label
+from starmill.pipelines.sources.source import Entry, Repository, Snapshot, label
 
 BARE = frozenset((b"HEAD", b"objects", b"refs"))
 

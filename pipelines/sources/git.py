@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from starmill.pipelines.sources.gitobjects import CorruptObject, MissingObject, ObjectStore, ObjectTooLarge
-from starmill.pipelines.sources.repository import Entry, Repository, Snapshot, label, timestamp
+from starmill.pipelines.sources.source import Entry, Repository, Snapshot, label, timestamp
 
 MAX_DEPTH = 64  # Software Heritage's own limit
 MAX_ENTRIES = 2_000_000  # of one repository: ten trees of ten references each are a bomb of ten billion files

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from starmill.pipelines.sources.folders import read_file
-from starmill.pipelines.sources.repository import Entry, Repository, Snapshot, label
+from starmill.pipelines.sources.source import Entry, Repository, Snapshot, label
 
 LICENSE_FILE = re.compile(r"(?:.*/)?[^/]*\.dist-info/(?:licenses/.*|(?:licen[cs]e|copying|notice)[^/]*)", re.IGNORECASE)
 # What lies in the library's folder and is not it. The interpreter's own tests are full of files broken on purpose.

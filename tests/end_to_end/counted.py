@@ -8,7 +8,7 @@ from apache_beam.metrics import MetricsFilter
 from apache_beam.runners.runner import PipelineResult
 
 from starmill.core.dataset import STAGES, Workspace
-from starmill.pipelines.stage import Engine
+from starmill.pipelines.run.stage import Engine
 
 # What a stage moved, and dedup compared: no dataset holds that.
 INSIDE = {"dedup/files", "dedup/candidates", "dedup/joined_again", *(f"{stage}/shuffled/bytes" for stage in STAGES)}

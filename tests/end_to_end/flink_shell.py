@@ -30,7 +30,7 @@ class Shell:
         self.environment = {**os.environ, **mine, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
     def __call__(self, command: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
-        command = command.replace("recipes/smoke.yaml", f"{self.home}/recipe.yaml")
+        command = command.replace("recipes/data/smoke.yaml", f"{self.home}/recipe.yaml")
         command = command.replace(":8081", f":{self.ports['rest']}").replace(":50000", f":{self.ports['pool']}")
         place = ROOT if command.startswith("make ") else self.home
         done = subprocess.run(
@@ -52,7 +52,7 @@ class Shell:
         """Processes of the pool's workers, but for one that a driver has started to see whether that works."""
         tasks = Path(f"/proc/{self.processes()['pool']}/task").glob("*/children")
         found = [int(pid) for task in tasks for pid in task.read_text().split()]
-        mine = [pid for pid in found if "starmill.pipelines.worker" in _read(pid, "cmdline")]
+        mine = [pid for pid in found if "starmill.pipelines.runners.worker" in _read(pid, "cmdline")]
         return [pid for pid in mine if "WORKER_ID=check" not in _read(pid, "environ").split("\0")]
 
     def signal_workers(self, number: signal.Signals) -> None:

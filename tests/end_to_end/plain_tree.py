@@ -5,7 +5,7 @@ import sysconfig
 from pathlib import Path
 
 from starmill.core import seeds
-from starmill.pipelines.ingest import Source
+from starmill.pipelines.stages.ingest import Source
 
 
 def tree(root: Path, repositories: int, each: int) -> Source:

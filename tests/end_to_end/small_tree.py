@@ -101,7 +101,7 @@ tokenizer: {{vocab_size: 512, sample_bytes: 200000}}
 
 def starmill(*arguments: str, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run the command line as a person would."""
-    command = [sys.executable, "-m", "starmill.pipelines.cli", *arguments]
+    command = [sys.executable, "-m", "starmill.cli", *arguments]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=500)
     assert not check or done.returncode == 0, f"{' '.join(arguments)}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     return done

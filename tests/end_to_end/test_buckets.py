@@ -141,7 +141,7 @@ def test_training_from_a_bucket_is_training_from_disk(store: Store, milled: Path
             settings = [word for size in sizes for word in ("--set", size)]
             command = [
                 "train",
-                "train-tiny",
+                "tiny",
                 "--workspace",
                 url,
                 "--output",
@@ -152,7 +152,7 @@ def test_training_from_a_bucket_is_training_from_disk(store: Store, milled: Path
             ]
             environment = {**os.environ, **store.environment(proxy.port)}
             done = subprocess.run(
-                [sys.executable, "-m", "starmill.pipelines.cli", *command],
+                [sys.executable, "-m", "starmill.cli", *command],
                 env=environment,
                 capture_output=True,
                 text=True,

@@ -9,7 +9,7 @@ import pytest
 from counted import Kept, of_sidecars, published
 
 from starmill.core.dataset import STAGES, Workspace
-from starmill.pipelines import mill
+from starmill.pipelines.run import mill
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from curated_workspace import LOCAL, OPTIONS, cut, edited_corpus, fill, jaccard, judge, rank, row, run, shingle_set
 
 from starmill.core.dataset import Workspace, part_path
-from starmill.pipelines import dedup
+from starmill.pipelines.stages.dedup import graph as dedup
 from starmill.transforms.dedup.minhash import MinHash
 
 

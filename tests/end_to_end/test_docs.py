@@ -44,7 +44,7 @@ def test_commands(page: Path, home: Path) -> None:
         if " train " in f" {command} ":  # the recipe's minute shortened; everything else as printed
             command += " --set steps=4 --set optimizer.warmup_steps=1 --set checkpoint_every=2"
         command = command.replace("swh:1:cnt:<hash>", "/lib/heapq.py").replace(
-            "recipes/smoke.yaml", "recipes/smoke.yaml --set tokenizer.vocab_size=512"
+            "recipes/data/smoke.yaml", "recipes/data/smoke.yaml --set tokenizer.vocab_size=512"
         )
         done = subprocess.run(
             ["bash", "-c", command], cwd=home, env={**os.environ, **small}, capture_output=True, text=True, timeout=300

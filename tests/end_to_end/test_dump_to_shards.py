@@ -139,7 +139,7 @@ def test_worker_count_does_not_matter(milled: Path) -> None:
 
 
 def test_killed_and_continued_gives_the_same_shards(milled: Path) -> None:
-    command = [sys.executable, "-m", "starmill.pipelines.cli", "run", "recipe.yaml", "--workers", "2", "--workspace", "killed"]
+    command = [sys.executable, "-m", "starmill.cli", "run", "recipe.yaml", "--workers", "2", "--workspace", "killed"]
     moments = random.Random(0)
     for _ in range(6):
         run = subprocess.Popen(command, cwd=milled, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)

@@ -15,7 +15,7 @@ from flink_shell import CACHE, Shell, running
 from pages import ROOT, commands
 
 from starmill.core.dataset import STAGES, Workspace
-from starmill.pipelines import mill
+from starmill.pipelines.run import mill
 
 pytestmark = pytest.mark.timeout(1800)  # the first run builds jars
 UP, RUN, STATUS, DOWN, OWN = commands(ROOT / "docs" / "flink.md")

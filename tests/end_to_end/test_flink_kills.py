@@ -25,7 +25,7 @@ from plain_tree import tree
 from small_tree import RECIPE, TASK, starmill
 
 from starmill.core.dataset import STAGES, Workspace
-from starmill.pipelines.interrupt import descendants
+from starmill.pipelines.run.interrupt import descendants
 
 pytestmark = [pytest.mark.clusters, pytest.mark.timeout(1800)]
 UP = "make flink-up TASKMANAGERS=2"

@@ -132,7 +132,7 @@ def test_the_worker_mills_the_same_bytes_and_the_trainer_trains(image: tuple[str
             assert said.stdout.startswith("dedup     dry run: ")
         else:
             values = "--set steps=2 --set optimizer.warmup_steps=1 --set checkpoint_every=2 --set threads=1"
-            as_user(f"starmill train train-tiny --workspace work --output {made}/model {values}")
+            as_user(f"starmill train tiny --workspace work --output {made}/model {values}")
             assert (made / "model" / "model" / "model.safetensors").exists()
     finally:
         shutil.rmtree(made)

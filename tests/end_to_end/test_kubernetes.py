@@ -20,7 +20,7 @@ import yaml
 from pages import ROOT, commands
 
 from starmill.core import recipe, seeds
-from starmill.trainer.launch import fitting
+from starmill.trainer.clusters.launch import fitting
 
 pytestmark = [pytest.mark.clusters, pytest.mark.timeout(3600)]  # the first run builds Kubernetes
 MANIFESTS = ROOT / "infra" / "kubernetes"
@@ -202,7 +202,7 @@ def condition(cluster: kube.Cluster, namespace: str, job: str, wanted: str) -> d
 
 
 def launch(cluster: kube.Cluster, place: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = ["starmill", "launch", "kubernetes", "train-tiny", "--nodes", "2", "--set", "data.micro_batch=8", *options]
+    command = ["starmill", "launch", "kubernetes", "tiny", "--nodes", "2", "--set", "data.micro_batch=8", *options]
     return subprocess.run(command, cwd=place, env=cluster.environment, capture_output=True, text=True, timeout=120)
 
 

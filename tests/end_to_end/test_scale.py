@@ -9,7 +9,7 @@ import pytest
 from pages import ROOT, commands
 from plain_tree import tree
 
-from starmill.pipelines import rates
+from starmill.pipelines.costs import rates
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from starmill.core.tokenizer import SPECIAL_TOKENS, Tokenizer, huggingface_files
 from starmill.model.complete import complete, fill_in_the_middle, main
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
-from starmill.model.huggingface import load, save
+from starmill.model.exchange.huggingface import load, save
 
 CODE = "def total(numbers):\n    result = 0\n    for number in numbers:\n        result += number\n    return result\n"
 MIDDLE = "    for number in numbers:\n        result += number\n"

@@ -9,8 +9,8 @@ from transformers import AutoModelForCausalLM, TemperatureLogitsWarper, TopKLogi
 from starmill.model import generation
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
+from starmill.model.exchange.huggingface import save
 from starmill.model.generation import choose, generate
-from starmill.model.huggingface import save
 
 CONFIGS = {
     "starcoder2": ModelConfig(300, 2, 64, 8, 2, 256, "rope", 256, sliding_window=10, init_std=0.3),

@@ -8,7 +8,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from starmill.model.config import parameter_count
 from starmill.model.decoder import Decoder
-from starmill.model.families import config_values
+from starmill.model.exchange.families import config_values
 from starmill.model.presets import PRESETS
 
 PUBLISHED = {

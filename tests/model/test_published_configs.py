@@ -15,8 +15,8 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from starmill.model.config import parameter_count
-from starmill.model.families import ExchangeError, config_values, read_config
-from starmill.model.huggingface import load, save, shape
+from starmill.model.exchange.families import ExchangeError, config_values, read_config
+from starmill.model.exchange.huggingface import load, save, shape
 from starmill.model.presets import PRESETS
 
 SANTACODER = """{

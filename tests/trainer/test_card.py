@@ -8,7 +8,7 @@ from starmill.core import recipe
 from starmill.core.dataset import Count, Sidecar, Workspace, output
 from starmill.trainer import card
 from starmill.trainer.config import TrainRecipe
-from starmill.trainer.inputs import open_inputs
+from starmill.trainer.data.inputs import open_inputs
 
 
 @pytest.fixture(scope="module")

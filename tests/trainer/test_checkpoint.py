@@ -13,7 +13,7 @@ import torch
 from starmill.trainer import checkpoint
 from starmill.trainer.checkpoint import CheckpointError, Checkpoints, Meta
 from starmill.trainer.config import AdamW
-from starmill.trainer.data import Position
+from starmill.trainer.data.corpus import Position
 from starmill.trainer.optim import optimizer
 from starmill.trainer.parallel import Ranks
 

@@ -16,7 +16,7 @@ from small_workspace import RECIPE, build
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from starmill.core import recipe
-from starmill.model import huggingface
+from starmill.model.exchange import huggingface
 from starmill.trainer import export
 from starmill.trainer.checkpoint import CheckpointError
 from starmill.trainer.config import TrainRecipe

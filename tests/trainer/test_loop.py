@@ -11,7 +11,7 @@ import torch
 from small_workspace import RECIPE, build
 
 from starmill.core import recipe, seeds
-from starmill.model import huggingface
+from starmill.model.exchange import huggingface
 from starmill.trainer.config import TrainRecipe
 from starmill.trainer.loop import train
 from starmill.trainer.step import TrainingStopped

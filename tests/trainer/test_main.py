@@ -66,7 +66,7 @@ def test_stopped_and_continued_equals_unbroken(place: Path, whole: Path, number:
 def test_transformers_loads_the_model(whole: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from starmill.model.huggingface import load
+    from starmill.model.exchange.huggingface import load
 
     tokens = torch.tensor([AutoTokenizer.from_pretrained(whole / "model")("def function_3(argument):\n")["input_ids"]])
     theirs = AutoModelForCausalLM.from_pretrained(whole / "model").eval()

@@ -13,7 +13,7 @@ from small_workspace import RECIPE, build
 from starmill.core import recipe
 from starmill.core.tokenizer import Tokenizer
 from starmill.model.complete import complete
-from starmill.model.huggingface import load
+from starmill.model.exchange.huggingface import load
 from starmill.trainer.config import TrainRecipe
 from starmill.trainer.loop import train
 

@@ -17,7 +17,7 @@ from small_workspace import RECIPE, build
 from starmill.core import recipe
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
-from starmill.model.huggingface import save
+from starmill.model.exchange.huggingface import save
 from starmill.trainer import parallel
 from starmill.trainer.config import Parallel, load
 from starmill.trainer.parallel import Ranks
@@ -67,7 +67,7 @@ def test_the_gathered_model_is_the_model() -> None:
 MEASURE = """
 import sys, yaml, torch
 from starmill.core import recipe
-from starmill.model import huggingface
+from starmill.model.exchange import huggingface
 from starmill.trainer import loop, parallel
 from starmill.trainer.config import TrainRecipe
 

@@ -22,13 +22,13 @@ from starmill.trainer.config import TrainRecipe
 from starmill.trainer.optim import optimizer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PUBLISHED = sorted(p.stem.removeprefix("train-") for p in (ROOT / "recipes").glob("train-starcoder*.yaml"))
+PUBLISHED = sorted(p.stem for p in (ROOT / "recipes/train").glob("starcoder*.yaml"))
 
 PHASES = ("starcoder", "starcoderplus")  # of StarCoderBase
 
 
 def shipped(name: str) -> TrainRecipe:
-    return recipe.load(TrainRecipe, str(ROOT / f"recipes/train-{name}.yaml"))
+    return recipe.load(TrainRecipe, str(ROOT / f"recipes/train/{name}.yaml"))
 
 
 def planned(name: str) -> tuple[TrainRecipe, float, plan.Cost]:
@@ -230,10 +230,10 @@ def test_layouts_are_those_that_a_run_accepts() -> None:
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert plan.main([str(ROOT / "recipes/train-starcoderbase.yaml"), "--set", "workspace=none"]) == 0
+    assert plan.main([str(ROOT / "recipes/train/starcoderbase.yaml"), "--set", "workspace=none"]) == 0
     shown = capsys.readouterr().out
     assert "15,517,456,384 parameters" in shown and "128 x 4" in shown and "<- this recipe" in shown
-    assert plan.main(["train-starcoder2-3b", "--set", "hardware.devices=320"]) == 0
+    assert plan.main(["starcoder2-3b", "--set", "hardware.devices=320"]) == 0
     shown = capsys.readouterr().out
     assert "160 x 2" in shown and "does not come out even: parallel.tensor=1, data.batch=640" in shown
     build(tmp_path / "w")

@@ -10,7 +10,7 @@ from small_workspace import RECIPE, build
 from starmill.core import recipe
 from starmill.model.decoder import Decoder
 from starmill.trainer.config import Mixture, TrainRecipe
-from starmill.trainer.inputs import Inputs, open_inputs
+from starmill.trainer.data.inputs import Inputs, open_inputs
 from starmill.trainer.optim import optimizer
 from starmill.trainer.parallel import Ranks
 from starmill.trainer.step import RECENT, HeldOut, Run, TrainingStopped

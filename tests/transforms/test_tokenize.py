@@ -7,7 +7,7 @@ import tokenizers
 
 from starmill.core.document import Document, FileSpan, Special
 from starmill.core.tokenizer import Tokenizer, train
-from starmill.transforms.format import text
+from starmill.transforms.render.code import text
 from starmill.transforms.tokenize import tokenize
 
 TEXTS = [p.read_text(errors="ignore") for p in sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))[:20]]

@@ -15,10 +15,10 @@ from dockerfile_parse import DockerfileParser
 from google.cloud.dataflow_v1beta3.types import ContainerSpec, ParameterType, SDKInfo, TemplateMetadata
 from google.protobuf import json_format
 
+from starmill.cli.template import command, parser
 from starmill.core import __version__
 from starmill.core.dataset import STAGES
-from starmill.pipelines.dataflow import DataflowError, check
-from starmill.pipelines.template import command, parser
+from starmill.pipelines.runners.dataflow import DataflowError, check
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCKER = ROOT / "infra" / "docker"
@@ -118,7 +118,7 @@ def test_parameters_are_those_of_the_program() -> None:
         assert PARAMETERS[name]["isOptional"] is not option.required
         assert PARAMETERS[name].get("defaultValue", "") == (option.default or "")
     assert [o["value"] for o in PARAMETERS["stage"]["enumOptions"]] == options["stage"].choices == list(STAGES)
-    shipped = {p.stem for p in (ROOT / "recipes").glob("*.yaml") if not p.name.startswith("train-")}
+    shipped = {p.stem for p in (ROOT / "recipes/data").glob("*.yaml")}
     assert set(GOOD["recipe"]) == shipped and all(name in PARAMETERS["recipe"]["helpText"] for name in shipped)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from starmill.pipelines.sources import folders, git
-from starmill.pipelines.sources.repository import Entry, Repository
+from starmill.pipelines.sources.source import Entry, Repository
 
 LIMIT = 1 << 20
 

@@ -9,7 +9,7 @@ import pytest
 
 from starmill.core import swhid
 from starmill.pipelines.sources import git as source
-from starmill.pipelines.sources.repository import Entry, Snapshot
+from starmill.pipelines.sources.source import Entry, Snapshot
 
 LIMIT = 1 << 20
 

@@ -1,0 +1,199 @@
+"""Exchange with Hugging Face, equal logits both ways: folders of config.json and safetensors, read and written a tensor at a time.
+
+A model of 15 billion parameters loads in its own memory and one tensor's; weights are never unpickled.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from starmill.model.config import ModelConfig
+from starmill.model.decoder import Decoder
+from starmill.model.exchange.families import ExchangeError, config_values, read_config
+from starmill.model.exchange.layouts import Entry, entries, fuse, split
+
+# Masks and tables that older files carry.
+NOT_WEIGHTS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+
+
+def save(
+    decoder: Decoder,
+    folder: str | os.PathLike[str],
+    tokenizer_files: dict[str, bytes] | None = None,
+    max_shard_bytes: int = 2_000_000_000,
+) -> None:
+    """Write a folder that transformers loads: `write` with the weights of a decoder."""
+    write(decoder.config, dict(decoder.named_parameters()), folder, tokenizer_files, max_shard_bytes)
+
+
+def write(
+    config: ModelConfig,
+    parameters: Mapping[str, torch.Tensor],
+    folder: str | os.PathLike[str],
+    tokenizer_files: dict[str, bytes] | None = None,
+    max_shard_bytes: int = 2_000_000_000,
+) -> None:
+    """Write config.json, generation_config.json, safetensors and the tokenizer's files, each whole or not at all.
+
+    `parameters` are under the decoder's names, asked for when they are written: a mapping that makes them on demand costs
+    one file of memory. Raises ExchangeError for a shape that neither family has.
+    """
+    place = Path(folder)
+    dtype = parameters["tokens.weight"].dtype
+    values = config_values(config, str(dtype).removeprefix("torch."))
+    place.mkdir(parents=True, exist_ok=True)
+    ends = {key: values[key] for key in ("bos_token_id", "eos_token_id")}
+    files = {**(tokenizer_files or {}), "config.json": _json(values), "generation_config.json": _json(ends)}
+    with torch.device("meta"):
+        shapes = {name: p.shape for name, p in Decoder(config).named_parameters()}
+    sizes = {entry: dtype.itemsize * torch.Size(entry.shape(shapes)).numel() for entry in entries(config)}
+    shards = _shards(sizes, max_shard_bytes)
+    names = (
+        [WEIGHTS] if len(shards) == 1 else [f"model-{i:05}-of-{len(shards):05}.safetensors" for i in range(1, len(shards) + 1)]
+    )
+    for name, shard in zip(names, shards, strict=True):
+        save_file({e.name: _theirs(e, parameters, config) for e in shard}, place / f".tmp-{name}", metadata={"format": "pt"})
+        os.replace(place / f".tmp-{name}", place / name)
+    if len(shards) > 1:
+        weight_map = {e.name: name for name, shard in zip(names, shards, strict=True) for e in shard}
+        files[INDEX] = _json({"metadata": {"total_size": sum(sizes.values())}, "weight_map": weight_map})
+    for name, data in files.items():
+        (place / f".tmp-{name}").write_bytes(data)
+        os.replace(place / f".tmp-{name}", place / name)
+    for old in [*place.glob("model*.safetensors"), *place.glob(INDEX)]:  # of an earlier export in fewer or more files
+        if old.name not in (*names, *files):
+            old.unlink()
+
+
+def load(folder: str | os.PathLike[str], dtype: torch.dtype | None = None, device: str | torch.device = "cpu") -> Decoder:
+    """Read a folder of either family, one file of weights or several, onto a device.
+
+    `dtype` None keeps the type that the files have (that of the embeddings, for all). Raises ExchangeError naming what is wrong.
+    """
+    place = Path(folder)
+    config = shape(place)
+    with torch.device("meta"):
+        decoder = Decoder(config)
+    if dtype is None:
+        file, name = _where(place, config)[entries(config)[0].name]
+        with _opened(file) as tensors:
+            dtype = tensors.get_tensor(name).dtype
+    decoder.to(dtype).to_empty(device=device)
+    if config.tie_embeddings:  # moving off the meta device unties them
+        decoder.head.weight = decoder.tokens.weight
+    fill(decoder, place)
+    return decoder.eval()
+
+
+@torch.no_grad()
+def fill(decoder: Decoder, folder: str | os.PathLike[str]) -> None:
+    """Copy the weights of a folder into a decoder of their shape, a tensor at a time. Raises ExchangeError naming what is wrong."""
+    place, config = Path(folder), decoder.config
+    where = _where(place, config)
+    parameters = dict(decoder.named_parameters())
+    shapes = {name: p.shape for name, p in parameters.items()}
+    for entry in entries(config):
+        file, name = where[entry.name]
+        with _opened(file) as tensors:
+            found = tensors.get_tensor(name)
+            if found.shape != entry.shape(shapes):
+                raise ExchangeError(
+                    f"{place}: tensor {entry.name} has shape {tuple(found.shape)}, expected {entry.shape(shapes)}"
+                )
+            parts = split(found, config) if len(entry.parameters) > 1 else (found,)
+            for own, part in zip(entry.parameters, parts, strict=True):
+                parameters[own].copy_(part)
+    if config.tie_embeddings and "lm_head.weight" in where:
+        file, name = where["lm_head.weight"]
+        with _opened(file) as tensors:
+            if not torch.equal(tensors.get_tensor(name).to(decoder.head.weight), decoder.head.weight):
+                raise ExchangeError(
+                    f"{place}: lm_head.weight is not the embedding; set tie_word_embeddings to false in config.json"
+                )
+
+
+def shape(folder: str | os.PathLike[str]) -> ModelConfig:
+    """Return the configuration of a folder of either family. Raises ExchangeError naming what is wrong."""
+    place = Path(folder)
+    try:
+        return read_config(json.loads((place / "config.json").read_text()))
+    except FileNotFoundError:
+        raise ExchangeError(f"{place}: no config.json; give a folder that `starmill train` or transformers saved") from None
+    except json.JSONDecodeError as error:
+        raise ExchangeError(f"{place}: config.json is not JSON ({error}); export the model again") from None
+    except KeyError as error:
+        raise ExchangeError(f"{place}: config.json lacks {error}; export the model again") from None
+    except ValueError as error:
+        raise ExchangeError(f"{place}: {error}") from None
+
+
+def _where(place: Path, config: ModelConfig) -> dict[str, tuple[Path, str]]:
+    """Return, for each tensor by its full name, the file and its name there; all of them are there, and no others."""
+    prefix = "model." if config.positions == "rope" else "transformer."
+    where: dict[str, tuple[Path, str]] = {}
+    for file in _weight_files(place):
+        with _opened(file) as tensors:
+            for name in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
+                where[name if name.startswith((prefix, "lm_head.")) else prefix + name] = (file, name)
+    _account(place, where, {entry.name for entry in entries(config)}, config)
+    return where
+
+
+def _weight_files(place: Path) -> list[Path]:
+    if (place / INDEX).exists():
+        try:
+            names = sorted({str(name) for name in json.loads((place / INDEX).read_text())["weight_map"].values()})
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise ExchangeError(f"{place}: {INDEX} has no weight_map ({error}); fetch or export it again") from None
+        for name in names:
+            if Path(name).name != name:
+                raise ExchangeError(f"{place}: {INDEX} points outside the folder, at {name}")
+        return [place / name for name in names]
+    if (place / WEIGHTS).exists():
+        return [place / WEIGHTS]
+    raise ExchangeError(f"{place}: no {WEIGHTS}; pickled weights are not loaded")
+
+
+def _opened(file: Path) -> Any:
+    try:
+        return safe_open(file, "pt")
+    except (SafetensorError, OSError) as error:
+        raise ExchangeError(f"{file.parent}: {file.name} is not readable ({error}); fetch or export it again") from None
+
+
+def _account(place: Path, where: Mapping[str, object], wanted: set[str], config: ModelConfig) -> None:
+    missing = sorted(wanted - where.keys())
+    if missing:
+        raise ExchangeError(f"{place}: {len(missing)} tensors are missing, first {missing[0]}; fetch or export it again")
+    tied = {"lm_head.weight"} if config.tie_embeddings else set()
+    unknown = sorted(n for n in where.keys() - wanted - tied if not n.endswith(NOT_WEIGHTS))
+    if unknown:  # more layers than config.json says, or another architecture: logits would be wrong without a word
+        raise ExchangeError(f"{place}: {len(unknown)} tensors that config.json does not account for, first {unknown[0]}")
+
+
+def _shards(sizes: Mapping[Entry, int], limit: int) -> list[list[Entry]]:
+    shards: list[list[Entry]] = [[]]
+    room = limit
+    for entry, size in sizes.items():
+        if shards[-1] and size > room:
+            shards.append([])
+            room = limit
+        shards[-1].append(entry)
+        room -= size
+    return shards
+
+
+def _theirs(entry: Entry, parameters: Mapping[str, torch.Tensor], config: ModelConfig) -> torch.Tensor:
+    parts = [parameters[name].detach().cpu() for name in entry.parameters]
+    return (fuse(parts, config) if len(parts) > 1 else parts[0]).contiguous()
+
+
+def _json(values: dict[str, Any]) -> bytes:
+    return (json.dumps(values, indent=2) + "\n").encode()

@@ -1,0 +1,1 @@
+"""Where speed is won: products, losses and attention by hand."""

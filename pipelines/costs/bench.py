@@ -1,0 +1,349 @@
+"""`starmill bench`: what each stage costs on this machine, measured on samples of real code; `starmill estimate` computes with it.
+
+Three small workspaces are milled, after one for the machine to warm up: a sample, four times as much, and that once more in
+parts of four times the size. So what is paid once, a part, a row group and a byte can be told apart. Each stage runs as a process of
+its own with one worker, on a file system that counts what a bucket would be asked for. CPU seconds are those of the stage, and
+apart from them what it took until the stage began; memory is the process's own peak, whatever the one that started it had. A fourth
+workspace is milled by two workers: what that takes longer than half of the time is what it costs to have workers apart. On a machine
+whose speed is not its own all of that is done in several rounds, of which each figure is the median.
+"""
+
+import glob
+import json
+import math
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import fsspec
+import numpy as np
+from apache_beam.metrics import MetricsFilter
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from starmill.core import recipe, seeds
+from starmill.core.dataset import STAGES, Workspace
+from starmill.pipelines.costs import estimate, rates
+from starmill.pipelines.costs.rates import Observation, Rates
+from starmill.pipelines.costs.traffic import PROTOCOL, Traffic, counting
+from starmill.pipelines.run import interrupt, mill
+from starmill.pipelines.run.mill import Recipe
+from starmill.pipelines.run.stage import Engine
+from starmill.pipelines.stages import ingest, vocabulary
+from starmill.pipelines.stages.dedup import graph as dedup
+from starmill.pipelines.stages.ingest import Source
+from starmill.reports import funnel
+from starmill.transforms.dedup import hot, verify
+from starmill.transforms.measure.scancode import detector
+
+# Name, size of the sample, size of the parts.
+RUNS = (("small", 1, 1), ("large", 4, 1), ("large parts", 4, 4))
+NOT_COSTS = ("kept_files", "kept_bytes", "candidates", "decode", "seconds")
+WORKERS = 2
+
+
+class TooLittle(ValueError):
+    """Not enough code to measure on; the message says how much there is."""
+
+
+@dataclass(frozen=True)
+class _Engine(Engine):
+    """The local runner in this process, which leaves its counters behind."""
+
+    counted: Counter[str] = field(default_factory=Counter)
+
+    def pipeline(self, parts: int) -> beam.Pipeline:
+        return beam.Pipeline(_Runner(self.counted), PipelineOptions([]))
+
+
+class _Runner(FnApiRunner):
+    def __init__(self, counted: Counter[str]) -> None:
+        super().__init__()
+        self._counted = counted
+
+    def run_pipeline(self, pipeline: beam.Pipeline, options: PipelineOptions) -> Any:
+        result = super().run_pipeline(pipeline, options)
+        for metric in result.metrics().query(MetricsFilter().with_namespace("starmill"))["counters"]:
+            self._counted[metric.key.metric.name] += metric.result
+        return result
+
+
+def bench(options: Recipe, megabytes: float, say: Callable[[str], None], rounds: int = 1) -> Rates:
+    """Measure the recipe's stages on samples of its source, `megabytes` (10**6 bytes) the first, `rounds` times. Raises TooLittle."""
+    samples = samples_of(options.source, megabytes)
+    measured = [measure(options, samples, say) for _ in range(rounds)]
+    return of(median([found for found, _ in measured]), options, middle([shared for _, shared in measured]))
+
+
+def samples_of(source: Source, megabytes: float) -> dict[str, Source]:
+    """Return the samples of RUNS, `megabytes` (10**6 bytes) the first. Raises TooLittle."""
+    half = max(1, int(megabytes * 5e5))
+    return {name: sample(source, 2 * half * times, half, half * larger, half // 4) for name, times, larger in RUNS}
+
+
+def measure(
+    options: Recipe, samples: Mapping[str, Source], say: Callable[[str], None]
+) -> tuple[list[Observation], dict[str, float]]:
+    """Return what was observed of each run, and how long each stage of the second takes WORKERS workers."""
+    with tempfile.TemporaryDirectory(prefix="starmill-bench-") as folder:
+        seconds(replace(options, workspace=f"{folder}/warm", source=samples["small"]), 1)  # compiles bytecode and kernels
+        runs = (replace(options, workspace=f"{folder}/{name}", source=source) for name, source in samples.items())
+        found = [o for larger in runs for o in run(larger, say)]
+        return found, seconds(replace(options, workspace=f"{folder}/shared", source=samples["large"]), WORKERS)
+
+
+def median(rounds: Sequence[Sequence[Observation]]) -> list[Observation]:
+    """Return one observation for each that all rounds have, its costs the medians of theirs."""
+    return [replace(same[0], costs=middle([o.costs for o in same])) for same in zip(*rounds, strict=True)]
+
+
+def middle(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the median of each value."""
+    names = dict.fromkeys(name for values in rounds for name in values)
+    return {name: statistics.median(values.get(name, 0.0) for values in rounds) for name in names}
+
+
+def sample(source: Source, size: int, block: int, part: int, largest: int | None = None) -> Source:
+    """Return a source of repositories drawn from `source`, about `size` bytes, in row groups of `block` and parts of `part` bytes.
+
+    None is above `largest` bytes (a few say little of others), or else a row group; large samples hold the small. Raises TooLittle.
+    """
+    everything, most = [r for planned in ingest.plan(source) for r in ingest.repositories_of(planned)], largest or block
+    some = [r for r in everything if 0 < r.size_bytes <= most]
+    chosen, held = [], 0
+    for repository in sorted(some, key=lambda r: (seeds.uint64(0, "bench", r.name), r.name)):
+        if held < size:
+            chosen.append(repository.name)
+            held += repository.size_bytes
+    if held < size:
+        raise TooLittle(
+            f"bench: {held / 1e6:.1f} MB in {len(chosen)} of {len(everything)} repositories, those of at most {most / 1e6:.1f} MB, and "
+            f"{size / 1e6:.1f} MB are wanted; give more with --input, or lower --megabytes"
+        )
+    return replace(source, include=tuple(map(glob.escape, chosen)), exclude=(), part_bytes=part, block_bytes=block)
+
+
+def run(options: Recipe, say: Callable[[str], None]) -> list[Observation]:
+    """Mill one workspace, each stage in a process of its own, and return what was observed. Raises RuntimeError."""
+    found: list[Observation] = []
+    for stage in STAGES:
+        found += [Observation(**o) for o in _apart(options, stage)]
+        say(f"{stage:<9} {found[-1].drivers['bytes'] / 1e6:8.1f} MB {found[-1].costs['cpu']:8.1f} CPU s")
+    return found
+
+
+def seconds(options: Recipe, workers: int) -> dict[str, float]:
+    """Mill one workspace as `starmill run` does, and return how long each stage took. Raises RuntimeError."""
+    return dict(_apart(options, str(workers)))
+
+
+def _apart(options: Recipe, what: str) -> Any:
+    """Return what `main` says in a process of its own. Raises RuntimeError."""
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}  # as on any machine
+    command = [sys.executable, "-m", "starmill.pipelines.costs.bench", what]
+    done = subprocess.run(command, input=recipe.canonical(options), capture_output=True, text=True, env=kept)
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or ["without a word"])[-1]
+        raise RuntimeError(f"bench: {'stage ' if what in STAGES else 'a run of '}{what} failed: {said}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def of(observations: Sequence[Observation], options: Recipe, shared: Mapping[str, float]) -> Rates:
+    """Fit the rates to the observations of RUNS; shares and shape are those of the second run.
+
+    `shared`: how long each stage of the second run takes WORKERS workers.
+    """
+    second = {o.row: o for o in largest(observations)}
+    kept = {s: (_share(second[s], "files"), _share(second[s], "bytes")) for s in STAGES}
+    first, near = second["ingest"].drivers, second["dedup"]
+    shape = {
+        "unfilled": first["planned_bytes"] - first["bytes"] / first["parts"],
+        "files_a_repository": first["files"] / first["repositories"],
+        "candidates_a_duplicate": near.costs["candidates"] / max(1.0, near.drivers["removed"]),
+        "decode": near.costs["decode"],
+    }
+    less = next(o.drivers for o in observations if o.row == "licenses")
+    shape |= _texts(less, second["licenses"].drivers)
+    asked = [replace(o, costs={k: v for k, v in o.costs.items() if k not in NOT_COSTS}) for o in observations]
+    fitted = rates.fit(asked)
+    for row in rates.ROWS:  # how long a CPU second takes: time alone is too uneven to be fitted
+        took, used = (sum(o.costs[c] for o in observations if o.row == row) for c in ("seconds", "cpu"))
+        shape[f"pace/{row}"] = took / used if used else 1.0
+    for stage, took in shared.items():
+        for o in (o for o in second.values() if estimate.STAGE_OF.get(o.row, o.row) == stage):
+            at_once = estimate.at_once(o.row, WORKERS, o.drivers["parts"])
+            once = fitted[o.row]["cpu"]["one"] * shape[f"pace/{o.row}"]
+            took -= estimate.shared_out(o.costs["seconds"], once, at_once)
+        shape[f"apart/{stage}"] = max(0.0, took)
+    return Rates(fitted, kept, shape, estimate.options_digest(options), tuple(observations))
+
+
+def packages_unless(given: Sequence[str], options: Recipe) -> Recipe:
+    """Return the recipe with this machine's packages as its source, unless folders are given or it reads packages anyway."""
+    if given or options.source.kind == "packages":
+        return options
+    smoke = recipe.build(Source, recipe.read("smoke")["source"])
+    return replace(options, source=replace(options.source, kind="packages", roots=(), exclude=smoke.exclude))
+
+
+def table(observed: Sequence[Observation]) -> list[str]:
+    """Return the observations of one run as a table in Markdown; MB are 10**6 bytes."""
+    lines = [
+        "| stage | files in | MB in | CPU s | s a MB | ms a file | MB/s | shuffle B a file | MB stored | requests a part | peak MB |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for o in observed:
+        size, files, cpu = o.drivers["bytes"] / 1e6, o.drivers["files"], o.costs["cpu"] + o.costs.get("start", 0.0)
+        stored = sum(v for k, v in o.costs.items() if k.startswith("stored/")) / 1e6
+        asked = sum(o.costs[kind] for kind in rates.REQUESTS) / o.drivers["parts"]
+        pace = [f"{cpu / max(size, 1e-9):.3f}", f"{1000 * cpu / max(1, files):.2f}", f"{size / max(cpu, 1e-9):.2f}"]
+        rest = [
+            f"{o.costs.get('shuffled', 0) / max(1, files):.0f}",
+            f"{stored:.2f}",
+            f"{asked:.1f}",
+            f"{o.costs['peak'] / 1e6:.0f}",
+        ]
+        lines.append("| " + " | ".join([o.row, f"{files:,.0f}", f"{size:.1f}", f"{cpu:.1f}", *pace, *rest]) + " |")
+    return lines
+
+
+def largest(observations: Sequence[Observation]) -> list[Observation]:
+    """Return what was observed of the large sample in small parts."""
+    return [[o for o in observations if o.row == row][1] for row in rates.ROWS]
+
+
+def observe(options: Recipe, stage: str) -> list[Observation]:
+    """Run one stage in this process, whose workspace is a local folder, and return its rows."""
+    start, children = _cpu(), _cpu(resource.RUSAGE_CHILDREN)
+    traffic, engine = Traffic(), _Engine(workers=1, quiet=True)
+    fsspec.register_implementation(PROTOCOL, counting(traffic), clobber=True)
+    local = Workspace(options.workspace)
+    counted = replace(options, workspace=f"{PROTOCOL}://{local.root}")
+    found: list[tuple[str, dict[str, float]]] = []
+    if stage == "dedup":
+        _compile_kernels()  # or only the samples that have candidates would hold them
+    if stage == "tokenize":
+        _forget_peak()
+        clock, used = time.monotonic(), _cpu()
+        vocabulary.prepare(Workspace(counted.workspace), options.tokenizer)
+        trained = {"seconds": time.monotonic() - clock, "cpu": _cpu() - used, "peak": _peaks(os.getpid())}
+        found.append(("tokenizer", trained | traffic.take(local.root, lambda d: True)))
+        _forget_peak()
+    clock, used = time.monotonic(), _cpu()
+    mill.run_stage(stage, counted, engine)
+    costs = {"seconds": time.monotonic() - clock, "cpu": _cpu() - used, "start": start, "peak": _peaks(os.getpid())}
+    peak = sum(map(_peaks, interrupt.descendants(os.getpid())))
+    detector().stop()
+    if stage == "curate":  # which waits for ScanCode
+        cpu = _cpu(resource.RUSAGE_CHILDREN) - children
+        costs["seconds"] = max(0.0, costs["seconds"] - cpu)
+        less = {"seconds": cpu, "cpu": cpu, "peak": peak}
+        found.append(("licenses", less | traffic.take(local.root, lambda d: d == "cache")))
+    costs |= traffic.take(local.root, lambda d: True) | {"shuffled": float(engine.counted[f"{stage}/shuffled/bytes"])}
+    into = {f.stage: f for f in funnel.measure(local)}[stage]
+    costs |= {"kept_files": float(into.kept.files), "kept_bytes": float(into.kept.bytes)}
+    if stage == "dedup":
+        costs |= {"candidates": float(engine.counted["dedup/candidates"]), "decode": _decode(local)}
+    found.append((stage, costs))
+    texts = sum(c["PUT"] for row, c in found if row == "licenses")
+    drivers = _drivers(options, local, stage, costs.get("candidates", 0.0), texts)
+    return [Observation(row, drivers, costs) for row, costs in found]
+
+
+def _drivers(options: Recipe, workspace: Workspace, stage: str, candidates: float, texts: float) -> dict[str, float]:
+    """Return what the costs of a stage that ran are set against."""
+    ingested = workspace.manifest("ingest")
+    assert ingested is not None
+    read = [sum(c.bytes for c in part.counts if not c.reason) for part in ingested.parts]
+    funnels = {f.stage: f for f in funnel.measure(workspace)}
+    into = {name: found.into for name, found in funnels.items()}
+    shape = dedup.Dedup.sized(workspace, options.minhash) if workspace.parts("curated") else None
+    work = estimate.Work(
+        files=into[stage].files,
+        bytes=into[stage].bytes,
+        removed=into[stage].files - funnels[stage].kept.files,
+        parts=len(read),
+        groups=sum(-(-max(1, size) // options.source.block_bytes) for size in read),
+        repositories=sum(len(ingest.repositories_of(p)) for p in ingest.plan(options.source)),
+        texts=texts,
+        part_bytes=into["ingest"].bytes / len(read),
+        sample=min(options.tokenizer.sample_bytes, into["tokenize"].bytes if stage == "tokenize" else 0),
+        partitions=shape.partitions if shape else 1,
+        keys=0.0,  # what is measured holds them all
+        group=shape.group if shape else 1,
+        candidates=candidates,
+    )
+    return work.drivers() | {"planned_bytes": float(options.source.part_bytes)}
+
+
+def _texts(less: dict[str, float], more: dict[str, float]) -> dict[str, float]:
+    """Return the factor and the exponent by which distinct licence texts follow repositories (Heaps' law)."""
+    exponent = 1.0
+    if less["texts"] and less["repositories"] < more["repositories"]:
+        exponent = math.log(more["texts"] / less["texts"]) / math.log(more["repositories"] / less["repositories"])
+    exponent = min(1.0, max(0.0, exponent))
+    return {"texts": more["texts"] / more["repositories"] ** exponent, "texts_exponent": exponent}
+
+
+def _share(observed: Observation, what: str) -> float:
+    return observed.costs[f"kept_{what}"] / max(1.0, observed.drivers[what])
+
+
+def _compile_kernels() -> None:
+    """Compile dedup's kernels, or load what an earlier process compiled."""
+    sets = {file: np.arange(file, 20, dtype=np.uint64) for file in range(2)}
+    verify.jaccards(np.array([[0, 1]]), sets, sets)
+    hot.neighbors([*sets.values()], 0.7)
+
+
+def _cpu(who: int = resource.RUSAGE_SELF) -> float:
+    used = resource.getrusage(who)
+    return used.ru_utime + used.ru_stime
+
+
+def _peaks(pid: int) -> float:
+    """Return the most memory that a process held since it was started or its peak was forgotten: its own, not its parent's."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024.0
+    return 0.0
+
+
+def _forget_peak() -> None:
+    Path("/proc/self/clear_refs").write_text("5")  # proc(5): the peak begins anew
+
+
+def _decode(workspace: Workspace) -> float:
+    """Return the CPU seconds that a byte of curated text costs to read from a row group."""
+    started, size = time.process_time(), 0
+    for path in workspace.parts("curated"):
+        size += sum(block.nbytes for block in workspace.blocks(path, ["content"]))
+    return (time.process_time() - started) / max(1, size)
+
+
+def main() -> None:
+    """Observe the stage that is named, or time all with so many workers: a recipe as JSON from stdin, one line of JSON to stdout."""
+    options, what = recipe.build(Recipe, json.load(sys.stdin)), sys.argv[1]
+    if what in STAGES:
+        print(json.dumps([asdict(o) for o in observe(options, what)]))
+        return
+    took = {}
+    for stage in STAGES:
+        clock = time.monotonic()
+        mill.run_stage(stage, options, Engine(workers=int(what), quiet=True))
+        took[stage] = time.monotonic() - clock
+    print(json.dumps(took))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,247 @@
+"""`starmill estimate`: what a recipe would cost for so many files and bytes, from the rates that `starmill bench` measured.
+
+What is linear is computed with the fitted coefficients. What is not follows from how dedup works: partitions of keys, and the row
+groups that verification reads, which with many parts is the larger part of it.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from starmill.core import recipe
+from starmill.core.dataset import STAGES
+from starmill.pipelines.costs.rates import REQUESTS, ROWS, Rates
+from starmill.pipelines.run.mill import Recipe
+from starmill.pipelines.stages.dedup import graph as dedup
+from starmill.transforms.dedup.bands import KEY_BITS
+
+KEY_BYTES = 40  # of memory a band key (transforms/dedup/bands.py: Buckets)
+EDGE_BYTES = 60  # of memory an edge, in the one process that resolves (docs/dedup.md)
+JOB_REQUEST = 20 << 20  # Dataflow's limit of a job's JSON: https://cloud.google.com/dataflow/quotas
+MESSAGE = 2 << 30  # protobuf's limit of one message
+IN_MEMORY = 5  # bytes that the local runner holds for a byte shuffled
+LAPTOP = 16 << 30
+STAGE_OF = {"licenses": "curate", "tokenizer": "tokenize"}
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one stage has to do: all that costs depend on."""
+
+    files: float
+    bytes: float
+    removed: float  # files that leave at this stage
+    parts: int
+    groups: float  # row groups of text, in all parts
+    repositories: float
+    texts: float  # distinct licences and readmes that ScanCode looks at
+    part_bytes: float
+    sample: float  # bytes that a tokenizer is trained on
+    partitions: int
+    keys: float  # in one of these
+    group: int  # parts that one worker verifies
+    candidates: float
+
+    def drivers(self) -> dict[str, float]:
+        """Return the drivers of costs by name."""
+        numbers = {k: float(v) for k, v in asdict(self).items()}
+        stays = self.files - self.removed
+        return {
+            **numbers,
+            "one": 1.0,
+            "stays": stays,
+            "blocks": float(self.parts * self.partitions),
+            "cells": self.cells(self.groups),
+            "dropping": _hit(self.groups, self.removed),  # row groups that files leave
+        }
+
+    def cells(self, pieces: float) -> float:
+        """Return how many of (verifying group, `pieces` of all parts) hold a candidate, where candidates fall at random.
+
+        A pair inside a group touches its own pieces. Of g groups, a pair across two is verified by one of them, which reads
+        the other's: g (g - 1) / 2 pairs of groups with `pieces` / g each.
+        """
+        groups = math.ceil(self.parts / self.group)
+        across = pieces * (groups - 1) / 2
+        return _hit(pieces, 2 * self.candidates) + _hit(across, self.candidates * (1 - 1 / groups))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The costs of one row: seconds, CPU seconds, bytes, requests by kind; `peak` is the memory of one process."""
+
+    row: str
+    work: Work
+    seconds: float
+    cpu: float
+    shuffled: float
+    stored: float
+    fetched: float
+    requests: dict[str, float]
+    peak: float
+
+
+@dataclass(frozen=True)
+class Dump:
+    """What is to be milled. What is not known of it is as in the bench's sample: files a repository, the share of duplicates."""
+
+    files: float
+    bytes: float
+    repositories: float | None = None
+    duplicates: float | None = None  # the share of the files that dedup removes
+
+
+def estimate(rates: Rates, options: Recipe, dump: Dump, workers: int, latency: float = 0.0) -> list[Cost]:
+    """Return the costs of milling a dump with so many workers, row by row; `latency`: seconds that a worker waits for a request."""
+    return [_cost(rates, row, work, workers, latency) for row, work in plan(rates, options, dump)]
+
+
+def plan(rates: Rates, options: Recipe, dump: Dump) -> Iterator[tuple[str, Work]]:
+    """Yield the work of every row."""
+    source, files, size = options.source, dump.files, dump.bytes
+    repositories = dump.repositories or files / rates.shape["files_a_repository"]
+    kept = dict(rates.kept)
+    if dump.duplicates is not None:
+        kept["dedup"] = (1 - dump.duplicates, 1 - dump.duplicates)
+    filled = max(source.part_bytes / 2, source.part_bytes - rates.shape["unfilled"])
+    parts = math.ceil(size / filled)
+    text = size * kept["ingest"][1]
+    groups = parts * math.ceil(text / parts / source.block_bytes)
+    into = {"ingest": (files, size)}
+    for before, after in zip(STAGES, list(STAGES)[1:], strict=False):
+        into[after] = tuple(x * share for x, share in zip(into[before], kept[before], strict=True))  # type: ignore[assignment]
+    judged = into["dedup"][0]
+    partitions = min(1 + int(judged) // dedup.FILES_A_PARTITION, dedup.MAX_PARTITIONS)
+    compressed = rates.cost("curate", "stored/curated", {"parts": parts, "bytes": into["curate"][1]}) / parts
+    shape = {
+        "parts": parts,
+        "groups": groups,
+        "repositories": repositories,
+        "texts": rates.shape["texts"] * repositories ** rates.shape["texts_exponent"],
+        "part_bytes": size / parts,
+        "sample": min(options.tokenizer.sample_bytes, into["tokenize"][1]),
+        "partitions": partitions,
+        "keys": judged * options.minhash.banding[0] / partitions,
+        "group": 1 + int(dedup.GROUP_BYTES / (compressed + 1)),
+        "candidates": judged * (1 - kept["dedup"][0]) * rates.shape["candidates_a_duplicate"],
+    }
+    for row in ROWS:
+        if row != "tokenizer" or options.tokenizer.path is None:
+            stage = STAGE_OF.get(row, row)
+            files_in, bytes_in = into[stage]
+            yield row, Work(files=files_in, bytes=bytes_in, removed=files_in * (1 - kept[stage][0]), **shape)
+
+
+def _cost(rates: Rates, row: str, work: Work, workers: int, latency: float) -> Cost:
+    drivers, among = work.drivers(), at_once(row, workers, work.parts)
+    cpu, start, fetched = (rates.cost(row, c, drivers) for c in ("cpu", "start", "fetched"))
+    once, pace = rates.cost(row, "cpu", dict.fromkeys(drivers, 0.0) | {"one": 1.0}), rates.shape[f"pace/{row}"]
+    if row == "dedup":  # what was measured read each row group once
+        again = max(0.0, work.cells(work.groups) - work.groups) / work.groups
+        cpu += again * work.bytes * rates.shape["decode"]
+        fetched += again * rates.cost("release", "fetched", drivers)
+    if row == "tokenizer":  # to draw its sample it reads all of the dataset
+        cpu += max(0.0, work.bytes - work.sample) * rates.shape["decode"]
+    requests = {kind: rates.cost(row, kind, drivers) for kind in REQUESTS}
+    seconds = shared_out(cpu * pace + latency * sum(requests.values()), once * pace, among)
+    apart = among if among > 1 else 0  # workers in processes of their own, beside the driver's
+    return Cost(
+        row,
+        work,
+        seconds + (rates.shape.get(f"apart/{row}", 0.0) if apart else 0.0),
+        cpu + start * (1 + apart) + once * max(0, apart - 1),
+        rates.cost(row, "shuffled", drivers),
+        sum(rates.cost(row, name, drivers) for name in rates.stored(row)),
+        fetched,
+        requests,
+        _peak(rates, row, work),
+    )
+
+
+def at_once(row: str, workers: int, parts: float) -> int:
+    """Return how many of the workers have something to do."""
+    return 1 if row == "tokenizer" else max(1, min(workers, int(parts)))
+
+
+def shared_out(seconds: float, once: float, among: int) -> float:
+    """Return how long work takes that takes one worker `seconds`, of which `once` is done by each."""
+    return once + max(0.0, seconds - once) / among
+
+
+def _peak(rates: Rates, row: str, work: Work) -> float:
+    """Return the memory of one process: dedup's is the local runner's as long as that can hold the shuffle, then a cluster worker's.
+
+    Such a worker sorts the keys of one partition, or holds the shingles of a group's candidates: 8 bytes a word of some 6.
+    """
+    drivers = work.drivers()
+    peak = rates.cost(row, "peak", drivers)
+    if row != "dedup":
+        return peak
+    held = IN_MEMORY * rates.cost(row, "shuffled", drivers)
+    if held > LAPTOP:
+        text = work.group * work.bytes / work.parts * min(1.0, 2 * work.candidates / max(1.0, work.files))
+        held = max(work.keys * KEY_BYTES, text * 8 / 6)
+    return peak + held
+
+
+def table(costs: list[Cost], workers: int) -> list[str]:
+    """Return the costs for a person, with their sum, and of `peak` the largest."""
+    work, names = costs[0].work, ("hours", "CPU hours", "shuffle GB", "stored GB", "read GB", "GET", "PUT", "peak MB")
+    lines = [
+        f"{work.parts:,} parts of {work.part_bytes / 1e6:,.1f} MB, {workers:,} workers",
+        "".join((" " * 10, *(f"{name:>16}" for name in names))),
+    ]
+    cells = [_cells(c) for c in costs]
+    together = [*(sum(column) for column in list(zip(*cells, strict=True))[:-1]), max(c.peak for c in costs) / 1e6]
+    for row, values in [*((c.row, v) for c, v in zip(costs, cells, strict=True)), ("together", together)]:
+        numbers = "".join(
+            f"{v:16,.{0 if abs(v) >= 100 or name in 'GET PUT' else 3}f}" for name, v in zip(names, values, strict=True)
+        )
+        lines.append(f"{row:<10}{numbers}")
+    return lines
+
+
+def _cells(c: Cost) -> list[float]:
+    sizes = [c.shuffled / 1e9, c.stored / 1e9, c.fetched / 1e9]
+    return [c.seconds / 3600, c.cpu / 3600, *sizes, c.requests["GET"], c.requests["PUT"], c.peak / 1e6]
+
+
+def limits(rates: Rates, options: Recipe, costs: list[Cost]) -> list[str]:
+    """Return what is told by the size alone: how dedup is cut, and what of this recipe no machine or no runner does."""
+    by_row = {c.row: c for c in costs}
+    near = by_row["dedup"]
+    work = near.work
+    groups = math.ceil(work.parts / work.group)
+    chance = (work.keys * work.partitions) ** 2 / 2 ** (KEY_BITS + 1)
+    lines = [
+        f"dedup: {work.partitions:,} partitions, {work.keys * KEY_BYTES / 1e6:,.0f} MB of keys each; "
+        f"{groups:,} groups of {work.group:,} parts",
+        f"verification: {work.candidates:,.0f} candidates, and {chance:,.0f} more that meet by chance; a part is opened "
+        f"{work.cells(work.parts):,.0f} times, a row group read {work.cells(work.groups):,.0f} times",
+        f"resolution: edges of at most {work.candidates * EDGE_BYTES / 1e6:,.0f} MB",
+    ]
+    if rates.options != options_digest(options):
+        lines.append(
+            "the rates were measured with other options of curate, minhash, release, format or vocab_size: run `starmill bench`"
+        )
+    references = by_row["curate"].shuffled  # a job holds what its parts are
+    if references > JOB_REQUEST:
+        lines.append(
+            f"a job's {work.parts:,} references are {references / 1e6:,.0f} MB, and Dataflow takes 20 MB"
+            + (", no runner 2 GB" if references > MESSAGE else "")
+            + ": raise source.part_bytes"
+        )
+    if near.shuffled * IN_MEMORY > LAPTOP:
+        lines.append(
+            f"dedup: the local runner holds its shuffle in memory, about {near.shuffled * IN_MEMORY / 1e9:,.0f} GB: use a cluster"
+        )
+    return lines
+
+
+def options_digest(options: Recipe) -> str:
+    """Return the digest of the options that rates hold for: another source or part size needs no new ones."""
+    return recipe.digest(options.curate, options.minhash, options.release, options.format, options.tokenizer.vocab_size)
+
+
+def _hit(cells: float, balls: float) -> float:
+    return cells * -math.expm1(-balls / cells) if cells > 0 else 0.0

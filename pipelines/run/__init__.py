@@ -1,0 +1,1 @@
+"""Runs stages: which parts are due, progress, a clean end."""

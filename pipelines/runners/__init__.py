@@ -1,0 +1,1 @@
+"""Where a stage's graph runs: here, on Flink, on Dataflow."""

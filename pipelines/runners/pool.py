@@ -1,0 +1,75 @@
+"""A pool of Beam workers for the TaskManagers of one machine: `starmill pool` (Beam's ExternalEnvironment).
+
+Unlike Beam's own pool it starts the interpreter that it runs in, not whatever `python` is on the PATH; its workers end with it; and
+several TaskManagers may share it: they number their workers alike, so a request to stop one by number could hit another's. A
+worker ends when its TaskManager closes the channel.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from types import FrameType
+
+import grpc
+from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
+from apache_beam.utils import thread_pool_executor
+
+
+class Pool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
+    """Starts a worker process for each request."""
+
+    def __init__(self) -> None:
+        """Start nothing yet."""
+        self._workers: list[subprocess.Popen[bytes]] = []
+
+    def StartWorker(
+        self, request: beam_fn_api_pb2.StartWorkerRequest, context: grpc.ServicerContext
+    ) -> beam_fn_api_pb2.StartWorkerResponse:
+        """Start a worker that connects to the endpoints of the request."""
+        self._workers = [w for w in self._workers if w.poll() is None]  # no zombies
+        endpoints = {
+            "WORKER_ID": request.worker_id,
+            "CONTROL_API_SERVICE_DESCRIPTOR": str(request.control_endpoint),
+            "LOGGING_API_SERVICE_DESCRIPTOR": str(request.logging_endpoint),
+        }
+        given = {name: value for name, value in endpoints.items() if value}
+        command = [sys.executable, "-m", "starmill.pipelines.runners.worker", str(os.getpid())]
+        self._workers.append(subprocess.Popen(command, env={**os.environ, **given}, stdin=subprocess.DEVNULL))
+        print(f"worker {request.worker_id} started, process {self._workers[-1].pid}", flush=True)
+        return beam_fn_api_pb2.StartWorkerResponse()
+
+    def StopWorker(
+        self, request: beam_fn_api_pb2.StopWorkerRequest, context: grpc.ServicerContext
+    ) -> beam_fn_api_pb2.StopWorkerResponse:
+        """Agree: the worker ends by itself."""
+        return beam_fn_api_pb2.StopWorkerResponse()
+
+
+def start(address: str) -> tuple[grpc.Server, int]:
+    """Listen at `host:port` (port 0: any); return the server and its port. Raises OSError when the port is taken."""
+    options = [("grpc.so_reuseport", 0), ("grpc.http2.max_pings_without_data", 0), ("grpc.http2.max_ping_strikes", 0)]
+    server = grpc.server(thread_pool_executor.shared_unbounded_instance(), options=options)
+    beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(Pool(), server)
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise OSError(f"{address}: cannot listen there; another pool may be: give another --address") from error
+    server.start()
+    return server, port
+
+
+def serve(address: str) -> None:
+    """Listen at `host:port` until SIGINT or SIGTERM."""
+    stop = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    server, port = start(address)
+    print(f"workers of {sys.prefix} at {address.rpartition(':')[0]}:{port}; end with Ctrl-C", flush=True)
+    stop.wait()
+    server.stop(None)

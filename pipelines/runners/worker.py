@@ -1,0 +1,58 @@
+"""A worker process of Beam's, which dies with whoever gives it work and keeps its logs to itself.
+
+A killed driver, or TaskManager, must leave no worker behind that writes into the workspace of the next run. One whose TaskManager died
+before it connected would wait a minute for a channel, so each looks whether anybody listens at its control endpoint.
+What a worker logs goes to the driver over Beam's logging channel; its standard error is the user's terminal.
+"""
+
+import logging
+import os
+import re
+import shlex
+import socket
+import sys
+import threading
+import time
+
+REFUSALS = 4  # by the control endpoint, a second apart, before it counts as gone
+
+
+def command() -> str:
+    """Return the shell command that starts a worker; `exec` makes it the driver's own child."""
+    return f"exec {shlex.quote(sys.executable)} -m starmill.pipelines.runners.worker {os.getpid()}"
+
+
+def main() -> None:
+    """Run Beam's worker until it is done or the driver is gone."""
+    driver = int(sys.argv.pop(1))
+    threading.Thread(target=_die_with, args=(driver,), daemon=True).start()
+    if endpoint := re.search(r'"(.+):(\d+)"', os.environ.get("CONTROL_API_SERVICE_DESCRIPTOR", "")):
+        threading.Thread(target=_die_without, args=(endpoint[1], int(endpoint[2])), daemon=True).start()
+    logging.getLogger().addHandler(logging.NullHandler())  # or the first warning would install a handler that prints
+    from apache_beam.runners.worker import sdk_worker_main
+
+    sdk_worker_main.main(sys.argv)
+
+
+def _die_with(driver: int) -> None:
+    while os.getppid() == driver:
+        time.sleep(0.2)
+    os._exit(1)
+
+
+def _die_without(host: str, port: int) -> None:
+    refusals = 0
+    while refusals < REFUSALS:
+        time.sleep(1)
+        try:
+            socket.create_connection((host, port), timeout=10).close()
+            refusals = 0
+        except ConnectionRefusedError:  # nobody listens any more; whatever else goes wrong may pass
+            refusals += 1
+        except OSError:
+            refusals = 0
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

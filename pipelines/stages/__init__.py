@@ -1,0 +1,1 @@
+"""The stages: parts in, parts out."""

@@ -1,0 +1,1 @@
+"""The one global stage: its graph, what its workers read, and its verdicts."""

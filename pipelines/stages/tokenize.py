@@ -1,0 +1,50 @@
+"""Tokenize: repositories to documents, documents to ids, shard k from part k."""
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from starmill.core.dataset import Sidecar, Workspace, part_path
+from starmill.core.shards import ShardWriter
+from starmill.core.tokenizer import Tokenizer
+from starmill.pipelines.stages import vocabulary
+from starmill.pipelines.stages.ledger import Ledger, lineage
+from starmill.transforms.beam import PartRef
+from starmill.transforms.render.code import Format, documents
+from starmill.transforms.tokenize import tokenize
+
+
+@dataclass(frozen=True)
+class TokenizePart:
+    """dataset/part-k -> shards/part-k.{bin,idx,docs.parquet}, with the workspace's tokenizer of this sha256."""
+
+    workspace: Workspace
+    format: Format
+    sha256: str
+
+    def __call__(self, ref: PartRef) -> Sidecar:
+        """Tokenize one part and publish its shard."""
+        ledger = Ledger("tokenize", ref.part, ref.key, lineage(self.workspace, ("release", ref.part)))
+        vocabulary = _tokenizer(self.workspace, self.sha256)
+        writer = ShardWriter(vocabulary.eod)
+
+        def counted() -> Iterator[pa.RecordBatch]:
+            for block in self.workspace.blocks(part_path("dataset", ref.part)):
+                ledger.keep(block)
+                yield block
+
+        for made in tokenize(documents(counted(), self.format), vocabulary):
+            writer.add(made.ids, made.document.source, made.document.repo_name, made.document.language, made.files)
+        for suffix, data in writer.finish().items():
+            ledger.add(part_path("shards", ref.part, suffix), data)
+        return ledger.commit(self.workspace)
+
+
+@functools.lru_cache(maxsize=1)
+def _tokenizer(workspace: Workspace, sha256: str) -> Tokenizer:
+    found = Tokenizer.load(workspace.read(vocabulary.PATH))
+    if found.sha256 != sha256:
+        raise ValueError(f"{workspace.path(vocabulary.PATH)} changed under a running stage; run again")
+    return found

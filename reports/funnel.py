@@ -1,0 +1,121 @@
+"""The funnel: what each stage took in, kept and dropped, by reason and by language, read from the manifests alone."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.table import Table
+
+from starmill.core.dataset import STAGES, Count, Workspace
+
+
+@dataclass
+class Tally:
+    """Files and bytes."""
+
+    files: int = 0
+    bytes: int = 0
+
+    def add(self, count: Count) -> None:
+        """Add a count."""
+        self.files += count.files
+        self.bytes += count.bytes
+
+
+@dataclass
+class StageFunnel:
+    """One stage: what came in, what stayed, and what went by (step, reason)."""
+
+    stage: str
+    parts: int
+    digest: str
+    seconds: float | None
+    into: Tally = field(default_factory=Tally)
+    kept: Tally = field(default_factory=Tally)
+    dropped: dict[tuple[str, str], Tally] = field(default_factory=lambda: defaultdict(Tally))
+    kept_by_language: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    dropped_by_language: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+
+
+def measure(workspace: Workspace) -> list[StageFunnel]:
+    """Read the funnel of every complete stage, in order."""
+    times = timings(workspace)
+    funnels = []
+    for stage in STAGES:
+        manifest = workspace.manifest(stage)
+        if manifest is None:
+            continue
+        funnel = StageFunnel(stage, len(manifest.parts), manifest.digest, times.get(stage))
+        for count in (c for p in manifest.parts for c in p.counts):
+            funnel.into.add(count)
+            if count.reason:
+                funnel.dropped[count.step, count.reason].add(count)
+                funnel.dropped_by_language[count.language].add(count)
+            else:
+                funnel.kept.add(count)
+                funnel.kept_by_language[count.language].add(count)
+        funnels.append(funnel)
+    return funnels
+
+
+def timings(workspace: Workspace) -> dict[str, float]:
+    """Return the seconds that the last run of each stage took."""
+    try:
+        values: dict[str, float] = json.loads(workspace.read("timings.json"))
+    except FileNotFoundError:
+        return {}
+    return values
+
+
+def show(workspace: Workspace, languages: int = 12) -> None:
+    """Print the funnel by stage and reason, and the `languages` largest languages through curate."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=120, soft_wrap=True)  # a log is not cut to a terminal's width
+    funnels = measure(workspace)
+    if not funnels:
+        console.print(f"{workspace.root}: no stage is complete here yet")
+        return
+    table = Table(title=f"Funnel of {workspace.root}")
+    for name in ("stage", "step", "reason"):
+        table.add_column(name)
+    for name in ("files", "MB", "% of files in"):
+        table.add_column(name, justify="right")
+    for funnel in funnels:
+        table.add_row(funnel.stage, "", "in", *_cells(funnel.into, funnel.into), style="bold", end_section=False)
+        for (step, reason), tally in sorted(funnel.dropped.items(), key=lambda item: (-item[1].files, item[0])):
+            table.add_row("", step, reason, *_cells(tally, funnel.into))
+        took = f"kept, {funnel.seconds:.0f} s" if funnel.seconds is not None else "kept"
+        table.add_row("", "", took, *_cells(funnel.kept, funnel.into), style="green", end_section=True)
+    console.print(table)
+    _show_languages(console, funnels, languages)
+    console.print("outputs: " + "  ".join(f"{STAGES[f.stage]}/ ({f.parts} parts, digest {f.digest[:12]})" for f in funnels))
+
+
+def _show_languages(console: Console, funnels: Iterable[StageFunnel], most: int) -> None:
+    # Ingest does not know languages yet; every later stage does.
+    known = [f for f in funnels if f.stage != "ingest"]
+    if not known:
+        return
+    first = known[0]
+    names = {*first.kept_by_language, *first.dropped_by_language}
+    incoming = {n: first.kept_by_language[n].files + first.dropped_by_language[n].files for n in names}
+    ranked = sorted(names, key=lambda n: (-incoming[n], n))
+    table = Table(title="Files by language: into curate, and kept by each stage")
+    table.add_column("language")
+    table.add_column("in", justify="right")
+    for funnel in known:
+        table.add_column(funnel.stage, justify="right")
+    table.add_column("MB at the end", justify="right")
+    shown, rest = ranked[:most], ranked[most:]
+    for label, group in [*((n or "(unknown)", [n]) for n in shown), *([(f"{len(rest)} others", rest)] if rest else [])]:
+        kept = [sum(f.kept_by_language[n].files for n in group) for f in known]
+        size = sum(known[-1].kept_by_language[n].bytes for n in group)
+        table.add_row(label, str(sum(incoming[n] for n in group)), *map(str, kept), f"{size / 1e6:.2f}")
+    console.print(table)
+
+
+def _cells(tally: Tally, whole: Tally) -> tuple[str, str, str]:
+    return f"{tally.files:,}", f"{tally.bytes / 1e6:,.2f}", f"{100 * tally.files / max(1, whole.files):.2f}"

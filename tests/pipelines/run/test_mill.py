@@ -1,0 +1,91 @@
+"""What each stage's keys depend on: an edited option remakes what reads it and nothing before it."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from starmill.core import recipe
+from starmill.core.dataset import STAGES, Workspace
+from starmill.pipelines.run import mill
+from starmill.pipelines.run.stage import Engine, StageError
+
+QUIET = Engine(quiet=True)
+CODE = "def area(width, height):\n    return width * height\n\n\nprint(area({}, 3), 'square meters of floor in the room')\n"
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory: pytest.TempPathFactory) -> mill.Recipe:
+    place = tmp_path_factory.mktemp("mill")
+    for i in range(3):
+        (place / f"in/r{i}").mkdir(parents=True)
+        (place / f"in/r{i}/a.py").write_text(CODE.format(i) + f"room_{i} = {i}\n" * 9 * (i + 1))
+    values = {
+        "workspace": str(place / "w"),
+        "source": {"kind": "folders", "roots": [str(place / "in")], "part_bytes": 1},
+        "tokenizer": {"vocab_size": 300},
+    }
+    made = recipe.build(mill.Recipe, values)
+    for stage in STAGES:
+        mill.run_stage(stage, made, QUIET)
+    return made
+
+
+def keys(options: mill.Recipe) -> dict[str, list[str]]:
+    workspace = Workspace(options.workspace)
+    return {s: [p.key for p in workspace.manifest(s).parts] for s in STAGES}  # type: ignore[union-attr]
+
+
+def changed(options: mill.Recipe, **change: object) -> set[str]:
+    before = keys(options)
+    altered = dataclasses.replace(options, **change)
+    for stage in STAGES:
+        mill.run_stage(stage, altered, QUIET)
+    after = keys(altered)
+    for stage in STAGES:
+        mill.run_stage(stage, options, QUIET)
+    return {s for s in STAGES if before[s] != after[s]}
+
+
+def test_an_option_remakes_what_reads_it(options: mill.Recipe) -> None:
+    assert changed(options) == set()
+    assert changed(options, max_error_rate=0.5) == set()
+    assert changed(options, format=dataclasses.replace(options.format, seed=1)) == {"tokenize"}
+    # Signatures know nothing of thresholds, so curate is not repeated for one.
+    assert changed(options, minhash=dataclasses.replace(options.minhash, threshold=0.9)) == {"dedup"}
+    assert changed(options, minhash=dataclasses.replace(options.minhash, shingle_words=6)) >= {"curate", "dedup"}
+    # Redaction finds nothing here, so the dataset stays equal, and with it the shards' keys.
+    redact = dataclasses.replace(options.release.redact, seed=5)
+    assert changed(options, release=dataclasses.replace(options.release, redact=redact)) == {"release"}
+
+
+def test_a_stage_needs_the_one_before(tmp_path: Path, options: mill.Recipe) -> None:
+    fresh = dataclasses.replace(options, workspace=str(tmp_path))
+    for stage, before in [("curate", "ingest"), ("dedup", "curate"), ("release", "curate"), ("tokenize", "release")]:
+        with pytest.raises(StageError, match=f"run `starmill {before}` first"):
+            mill.run_stage(stage, fresh, QUIET)
+
+
+def test_inputs_and_workspace_from_the_command_line(tmp_path: Path) -> None:
+    loaded = mill.load("smoke", ["minhash.threshold=0.8"], [str(tmp_path)], "elsewhere")
+    assert (loaded.source.kind, loaded.source.roots, loaded.workspace) == ("folders", (str(tmp_path),), "elsewhere")
+    assert loaded.minhash.threshold == 0.8
+    with pytest.raises(recipe.RecipeError, match="no such folder"):
+        mill.load("smoke", [], [str(tmp_path / "none")], None)
+
+
+def test_the_plan_names_parts_and_stages(options: mill.Recipe) -> None:
+    lines = mill.plan(options)
+    assert sum(line.startswith("part ") for line in lines) == 3
+    assert [line.split()[2] for line in lines if line.startswith("stage ")] == ["complete"] * 5
+
+
+def test_dedup_tells_what_it_shuffled_and_in_how_many_rounds(options: mill.Recipe, capfd: pytest.CaptureFixture[str]) -> None:
+    altered = dataclasses.replace(options, minhash=dataclasses.replace(options.minhash, rounds=2))
+    mill.run_stage("dedup", altered, Engine())
+    said = capfd.readouterr().err
+    mill.run_stage("dedup", options, QUIET)
+    assert re.search(
+        r"dedup +shuffled 0\.\d MB, [\d,]+ bytes a file; resolved in [0-2] distributed rounds and 1 in one process", said
+    )

@@ -1,0 +1,165 @@
+"""Before a job is submitted: a missing Flink, a missing pool and a pool of broken workers are named, where Beam would wait."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from starmill.pipelines.runners.flink import ClusterError, cancel, check, make_room, named
+from starmill.pipelines.runners.pool import start
+
+EXTERNAL = ("--runner=FlinkRunner", "--environment_type=EXTERNAL")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@pytest.mark.parametrize("options", [(), ("--runner=FnApiRunner",), ("--runner=DataflowRunner", "--environment_type=DOCKER")])
+def test_other_runners_are_not_asked(options: tuple[str, ...]) -> None:
+    check(options)
+
+
+def test_no_flink() -> None:
+    with pytest.raises(ClusterError, match=r"no Flink answers at http://127.0.0.1:\d+ .*make flink-up"):
+        check(("--runner=FlinkRunner", f"--flink_master=127.0.0.1:{free_port()}"))
+
+
+class JobManager(BaseHTTPRequestHandler):
+    """What a JobManager with some slots and jobs answers; `patched` is what it was asked to cancel."""
+
+    slots, free = 2, 2
+    jobs: ClassVar[list[dict[str, object]]] = []
+    patched: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        said = {"taskmanagers": self.slots, "slots-total": self.slots, "slots-available": self.free, "flink-version": "1.19.3"}
+        self.answer({"jobs": self.jobs} if self.path == "/jobs/overview" else said)
+
+    def do_PATCH(self) -> None:
+        self.patched.append(self.path)
+        for job in self.jobs:
+            if f"/jobs/{job['jid']}?" in self.path:
+                job["end-time"] = 1
+        self.answer({})
+
+    def answer(self, value: object) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(value).encode())
+
+
+@pytest.fixture
+def jobmanager() -> Iterator[tuple[type[JobManager], str]]:
+    handler = type("Handler", (JobManager,), {"jobs": [], "patched": []})
+    server = HTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield handler, f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("slots", "message"), [(0, "has no TaskManager"), (1, "slots for 1 and the job wants --parallelism=2")]
+)
+def test_a_flink_that_lacks_task_managers(jobmanager: tuple[type[JobManager], str], slots: int, message: str) -> None:
+    handler, address = jobmanager
+    handler.slots = slots
+    with pytest.raises(ClusterError, match=message):
+        check(("--runner=FlinkRunner", f"--flink_master=http://{address}", "--parallelism=2"))
+
+
+def job(number: str, name: str, ended: int = -1) -> dict[str, object]:
+    return {"jid": number, "name": name, "end-time": ended}
+
+
+def test_a_job_has_the_name_of_its_workspace_and_stage() -> None:
+    given = ("--flink_master=here:1", "--job_name=mine")
+    names = {named(given, place, stage)[-1] for place in ("/a", "/b") for stage in ("ingest", "dedup")}
+    assert len(names) == 4 and all(re.fullmatch(r"--job_name=mine-(ingest|dedup)-[0-9a-f]{16}", name) for name in names)
+    assert named(given[:1], "/a", "ingest")[-1].startswith("--job_name=starmill-ingest-")
+    assert named(("--runner=DataflowRunner", "--job_name=mine"), "/a", "ingest") == (
+        "--runner=DataflowRunner",
+        "--job_name=mine",
+    )
+
+
+def test_only_what_is_left_of_this_very_job_is_canceled(jobmanager: tuple[type[JobManager], str]) -> None:
+    handler, address = jobmanager
+    options = named((f"--flink_master={address}", "--job_name=mine", "--parallelism=2"), "/a", "ingest")
+    name = options[-1].partition("=")[2]
+    handler.jobs += [job("1", name), job("2", name, ended=5), job("3", "mine"), job("4", f"{name}-more"), job("5", name[:-1])]
+    assert make_room(options) is None
+    assert handler.patched == ["/jobs/1?mode=cancel"]
+
+
+def test_who_has_the_slots_is_said(jobmanager: tuple[type[JobManager], str]) -> None:
+    handler, address = jobmanager
+    handler.free = 1
+    handler.jobs.append(job("1", "someone-elses"))
+    said = make_room(named((f"--flink_master={address}", "--parallelism=2"), "/a", "ingest"), seconds=0)
+    assert said and "1 of the 2 slots" in said and said.endswith("someone-elses") and handler.patched == []
+
+
+def test_a_job_that_is_not_there_yet_is_waited_for(jobmanager: tuple[type[JobManager], str]) -> None:
+    handler, address = jobmanager
+    options = named((f"--flink_master={address}",), "/a", "ingest")
+    looks = []
+
+    def is_over() -> bool:
+        looks.append(1)
+        if len(looks) == 2:
+            handler.jobs.append(job("1", options[-1].partition("=")[2]))
+        return False
+
+    cancel(options, is_over)
+    assert handler.patched == ["/jobs/1?mode=cancel"]
+    handler.jobs.clear()
+    cancel(options, lambda: True)  # it ended before it was there
+    with pytest.raises(TimeoutError, match="has not seen the job starmill-ingest-"):
+        cancel(options, lambda: False, seconds=0)
+
+
+def test_no_pool() -> None:
+    with pytest.raises(ClusterError, match=r"no worker pool answers at localhost:\d+ .*starmill pool --address"):
+        check((*EXTERNAL, f"--environment_config=localhost:{free_port()}"), seconds=5)
+    with pytest.raises(ClusterError, match="host:port"):
+        check((*EXTERNAL, "--environment_config=here"))
+
+
+def test_a_pool_at_work() -> None:
+    server, port = start("127.0.0.1:0")
+    try:
+        check((*EXTERNAL, f"--environment_config=127.0.0.1:{port}"))
+        check((*EXTERNAL, f'--environment_config={{"url": "127.0.0.1:{port}"}}'))
+    finally:
+        server.stop(None)
+
+
+def test_a_pool_of_another_python_is_found_out(tmp_path: Path) -> None:
+    # Beam's own pool runs the `python` of its PATH: here one that has no Beam.
+    (tmp_path / "python").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "python").chmod(0o755)
+    port = free_port()
+    command = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={port}"]
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    pool = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        assert pool.stderr
+        while "Started worker pool" not in pool.stderr.readline():
+            assert pool.poll() is None
+        with pytest.raises(ClusterError, match=r"starts no worker that connects \(waited 3 s\), so a job would wait for ever"):
+            check((*EXTERNAL, f"--environment_config=localhost:{port}"), seconds=3)
+    finally:
+        pool.kill()
+        pool.communicate()

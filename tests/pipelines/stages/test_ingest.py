@@ -1,0 +1,267 @@
+"""A part of a dump as Parquet: kept and dropped add up to what lies on the disk, byte for byte the same each time."""
+
+import json
+import os
+import subprocess
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from starmill.core import schema, swhid
+from starmill.core.dataset import Sidecar, Workspace
+from starmill.pipelines.sources import folders
+from starmill.pipelines.sources.source import Entry, Repository, Snapshot
+from starmill.pipelines.stages import ingest
+from starmill.pipelines.stages.ingest import IngestPart, Planned, Source
+from starmill.transforms.beam import PartRef
+from starmill.transforms.measure import encoding
+
+GERMAN = "# Die Größe der Fläche in Quadratmetern, für jede Straße überprüft und geändert.\n" * 5
+
+
+def git(folder: Path, *arguments: str) -> str:
+    who = {f"GIT_{r}_{w}": v for r in ("AUTHOR", "COMMITTER") for w, v in (("NAME", "a"), ("EMAIL", "a@b.c"))}
+    clean = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1", **who}
+    return subprocess.run(["git", *arguments], cwd=folder, env=clean, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def dump(tmp_path: Path) -> Path:
+    root = tmp_path / "dump"
+    (root / "plain/sub").mkdir(parents=True)
+    contents = {
+        "good.py": b"x = 1\r\n",
+        "sub/ümlaut.py": "naïve = '☃'\n".encode(),
+        "bom.cs": b"\xef\xbb\xbfclass A {}\n",
+        "latin.py": GERMAN.encode("latin-1"),
+        "Makefile": b"all:\n",
+        "spaces.txt": b" " * 1_000_000,
+        "empty.py": b"",
+        "invalid.py": bytes(range(128, 256)) * 9,
+        "nul.bin": b"a\0b",
+        "huge.js": b"x" * 50_000_000,
+        "evil\nname.py": b"print(1)\n",
+        r"evil\nname.py": b"print(2)\n",
+    }
+    for name, data in contents.items():
+        (root / "plain" / name).write_bytes(data)
+    (root / "plain/loop").symlink_to(".")
+    os.mkfifo(root / "plain/pipe")
+    (root / "checkout").mkdir()
+    git(root / "checkout", "init", "-q", "-b", "main")
+    for i in range(20):
+        (root / f"checkout/f{i:02d}.py").write_text(f"value = {i}\n" * 100)
+    git(root / "checkout", "add", "-A")
+    git(root / "checkout", "commit", "-q", "-m", "all")
+    (root / "unborn").mkdir()
+    git(root / "unborn", "init", "-q")
+    return root
+
+
+def run(dump: Path, work: Path, **options: object) -> list[Sidecar]:
+    source = Source(kind="folders", roots=(str(dump),), **options)  # type: ignore[arg-type]
+    part = IngestPart(Workspace(str(work)), source)
+    return [part(PartRef(k, f"key {k}", plan)) for k, plan in enumerate(ingest.plan(source))]
+
+
+def rows(work: Path, folder: str) -> list[dict]:
+    return [row for part in sorted((work / folder).glob("*.parquet")) for row in pq.read_table(part).to_pylist()]
+
+
+def test_kept_and_dropped_are_all_files(dump: Path, tmp_path: Path) -> None:
+    [sidecar] = run(dump, tmp_path / "w")
+    kept, dropped = rows(tmp_path / "w", "files"), rows(tmp_path / "w", "dropped/ingest")
+    reasons = {(r["repo_name"], r["path"]): r["reason"] for r in dropped}
+    assert reasons == {
+        ("plain", "/empty.py"): "empty",
+        ("plain", r"/evil\nname.py"): "hostile_path",
+        ("plain", "/huge.js"): "too_large",
+        ("plain", "/invalid.py"): "undecodable",
+        ("plain", "/loop"): "symlink",
+        ("plain", "/nul.bin"): "nul_bytes",
+        ("plain", "/pipe"): "not_a_regular_file",
+        ("unborn", "/"): "no_revision",
+    }
+    on_disk = [p for p in (dump / "plain").rglob("*") if not p.is_dir() or p.is_symlink()]
+    in_git = git(dump / "checkout", "ls-files").split()
+    places = Counter((r["repo_name"], r["path"]) for r in kept + dropped)
+    assert set(places.values()) == {1} and places.total() == len(on_disk) + len(in_git) + 1
+    assert [(r["repo_name"], r["path"]) for r in kept] == sorted((r["repo_name"], r["path"]) for r in kept)
+    assert sum(c.files for c in sidecar.counts) == places.total()
+    assert {(c.step, c.reason) for c in sidecar.counts if c.reason == "too_large"} == {("read", "too_large")}
+    assert {c.bytes for c in sidecar.counts if c.reason == "too_large"} == {50_000_000}
+    assert {r["stage"] for r in dropped} == {"ingest"} and {r["step"] for r in dropped} == {"read", "decode"}
+
+
+def test_columns(dump: Path, tmp_path: Path) -> None:
+    run(dump, tmp_path / "w")
+    assert pq.read_schema(tmp_path / "w/files/part-00000.parquet") == schema.FILES
+    assert pq.read_schema(tmp_path / "w/dropped/ingest/part-00000.parquet") == schema.DROPPED
+    kept = {(r["repo_name"], r["path"]): r for r in rows(tmp_path / "w", "files")}
+    good = kept["plain", "/good.py"]
+    assert good["content"] == "x = 1\r\n" and good["src_encoding"] == "UTF-8" and good["extension"] == "py"
+    assert good["revision_id"] is None and good["star_events_count"] == 0
+    latin = kept["plain", "/latin.py"]
+    assert latin["content"] == GERMAN and latin["length_bytes"] == len(GERMAN.encode())
+    assert latin["content_id"] == swhid.content_id(GERMAN.encode("latin-1")), "the id is of the bytes as they were"
+    assert latin["content"].encode(latin["src_encoding"]) == GERMAN.encode("latin-1")
+    assert kept["plain", "/bom.cs"]["content"] == "class A {}\n"
+    assert kept["plain", "/Makefile"]["extension"] is None
+    assert kept["plain", "/spaces.txt"]["length_bytes"] == 1_000_000
+    assert kept["plain", r"/evil\nname.py~2"]["content"] == "print(2)\n", "a good name like an escaped one is kept, told apart"
+    file = kept["checkout", "/f07.py"]
+    assert file["content_id"] == git(dump / "checkout", "rev-parse", "HEAD:f07.py").strip()
+    assert file["directory_id"] == git(dump / "checkout", "rev-parse", "HEAD^{tree}").strip()
+    assert file["revision_id"] == git(dump / "checkout", "rev-parse", "HEAD").strip()
+    assert file["branch_name"] == "refs/heads/main" and file["revision_date"] is not None
+    assert all(r["length_bytes"] == len(r["content"].encode()) for r in kept.values())
+    nul = next(r for r in rows(tmp_path / "w", "dropped/ingest") if r["reason"] == "nul_bytes")
+    assert nul["content_id"] == swhid.content_id(b"a\0b") and nul["blob_id"] == swhid.blob_id(b"a\0b")
+
+
+def test_the_same_bytes_each_time_and_everywhere(dump: Path, tmp_path: Path) -> None:
+    first = run(dump, tmp_path / "w1")
+    assert run(dump, tmp_path / "w2") == first
+    dump.rename(tmp_path / "moved")
+    assert [s.digest() for s in run(tmp_path / "moved", tmp_path / "w3")] == [s.digest() for s in first]
+
+
+def test_row_groups_are_about_the_size_of_a_block(dump: Path, tmp_path: Path) -> None:
+    run(dump, tmp_path / "w", block_bytes=5_000)
+    file = pq.ParquetFile(tmp_path / "w/files/part-00000.parquet")
+    assert file.num_row_groups > 5
+    sizes = [sum(t["length_bytes"].to_pylist()) for t in map(file.read_row_group, range(file.num_row_groups))]
+    assert all(s >= 5_000 for s in sizes[:-1]) and sum(s > 8_000 for s in sizes) == 1, "the megabyte of spaces alone is more"
+
+
+def names(plans: list[str]) -> list[list[str]]:
+    return [[r.name for r in ingest.repositories_of(p)] for p in plans]
+
+
+def test_parts_are_filled_in_order_and_no_repository_is_split(tmp_path: Path) -> None:
+    for name, size in {"a": 40, "b": 70, "c": 500, "d": 10, "e": 10, "f": 90}.items():
+        (tmp_path / "dump" / name).mkdir(parents=True)
+        (tmp_path / "dump" / name / "x.py").write_bytes(b"x" * size)
+    source = Source(kind="folders", roots=(str(tmp_path / "dump"),), part_bytes=100)
+    plans = ingest.plan(source)
+    assert names(plans) == [["a"], ["b"], ["c"], ["d", "e"], ["f"]] and ingest.plan(source) == plans
+    keys = [ingest.part_key_material(p) for p in plans]
+    assert len(set(keys)) == 5 and str(tmp_path) not in "".join(keys)
+    (tmp_path / "dump/d/x.py").write_text("another text")
+    assert [a == b for a, b in zip(keys, map(ingest.part_key_material, ingest.plan(source)), strict=True)] == [True] * 3 + [
+        False,
+        True,
+    ]
+    some = Source(kind="folders", roots=source.roots, exclude=("[ab]", "f*"), max_repositories=2, part_bytes=1000)
+    assert names(ingest.plan(some)) == [["c", "d"]]
+    few = Source(kind="folders", roots=source.roots, include=("a", "[de]"), exclude=("e",))
+    assert names(ingest.plan(few)) == [["a", "d"]]
+
+
+def test_patterns_see_the_whole_name(dump: Path) -> None:
+    source = Source(kind="folders", roots=(str(dump.parent),), exclude=("dump/*",))
+    assert names(ingest.plan(source)) == [["dump"]]
+
+
+def test_packages_go_through_the_same_door(tmp_path: Path) -> None:
+    source = Source(exclude=("pypi/[!p]*", "pypi/p[!l]*", "cpython/[!j]*"))
+    [plan] = ingest.plan(source)
+    assert {"pypi/pluggy", "cpython/json"} <= {r.name for r in ingest.repositories_of(plan)}
+    sidecars = [IngestPart(Workspace(str(tmp_path / w)), source)(PartRef(0, "k", plan)) for w in ("a", "b")]
+    assert sidecars[0] == sidecars[1] and [plan] == ingest.plan(source)
+    paths = {r["path"] for r in rows(tmp_path / "a", "files") if r["repo_name"] == "pypi/pluggy"}
+    assert {"/LICENSE", "/pluggy/_hooks.py"} <= paths
+
+
+def test_a_repository_that_is_too_large_is_told_and_not_read(dump: Path, tmp_path: Path) -> None:
+    run(dump, tmp_path / "w", max_repository_bytes=1_000_000)
+    assert {r["repo_name"] for r in rows(tmp_path / "w", "files")} == {"checkout"}
+    told = next(r for r in rows(tmp_path / "w", "dropped/ingest") if r["repo_name"] == "plain")
+    assert (told["path"], told["reason"]) == ("/", "repository_too_large") and told["length_bytes"] > 51_000_000
+
+
+def test_trouble_with_one_file_or_repository_stays_there(dump: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = encoding.decode
+
+    def decode(data: bytes) -> tuple[str, str] | None:
+        if data.startswith(b"value = 3\n"):
+            raise RuntimeError("a guess that fails on \udcff")
+        return real(data)
+
+    def read(repository: Repository, max_file_bytes: int) -> tuple[Snapshot, object]:
+        def entries():
+            yield Entry("/first.py", b"x = 1\n", 6)
+            raise OSError(5, "Input/output error")
+
+        return Snapshot(), entries()
+
+    monkeypatch.setattr(encoding, "decode", decode)
+    monkeypatch.setattr(folders, "read", read)
+    run(dump, tmp_path / "w")
+    errors = [r for r in rows(tmp_path / "w", "dropped/ingest") if r["reason"].startswith("error:")]
+    assert [(r["repo_name"], r["path"], r["reason"]) for r in errors] == [
+        ("checkout", "/f03.py", "error:ingest:RuntimeError"),
+        ("plain", "/", "error:ingest:OSError"),
+    ]
+    assert errors[0]["detail"] == r"a guess that fails on \udcff"
+    assert Counter(r["repo_name"] for r in rows(tmp_path / "w", "files")) == {"checkout": 19, "plain": 1}
+
+
+def test_paths_made_alike_stay_apart_in_linear_time(dump: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(repository: Repository, max_file_bytes: int) -> tuple[Snapshot, object]:
+        return Snapshot(), (Entry("/same", None, 0, "hostile_path") for _ in range(30_000))
+
+    monkeypatch.setattr(folders, "read", read)
+    run(dump, tmp_path / "w", exclude=("checkout", "unborn"))
+    paths = [r["path"] for r in rows(tmp_path / "w", "dropped/ingest")]
+    assert len(set(paths)) == 30_000 and paths[:3] == ["/same", "/same~2", "/same~3"]
+
+
+@pytest.mark.parametrize("option", ["max_file_bytes", "part_bytes", "block_bytes"])
+def test_sizes_that_no_part_could_have(option: str) -> None:
+    with pytest.raises(ValueError, match=f"{option}=0: must be at least 1"):
+        Source(**{option: 0})
+
+
+def test_a_plan_is_json_that_survives_odd_names(tmp_path: Path) -> None:
+    odd = os.fsencode(tmp_path) + b"/dump/\xff\n"
+    os.makedirs(odd)
+    Path(os.fsdecode(odd + b"/a.py")).write_text("x = 1\n")
+    git_folder = os.fsencode(tmp_path) + b"/dump/\xfe"
+    os.makedirs(git_folder)
+    git(Path(os.fsdecode(git_folder)), "init", "-q")
+    [plan] = ingest.plan(Source(kind="folders", roots=(str(tmp_path / "dump"),)))
+    assert plan.isascii() and len(json.loads(plan)) == 2
+    run(tmp_path / "dump", tmp_path / "w")
+    assert {(r["repo_name"], r["path"]) for r in rows(tmp_path / "w", "files")} == {(r"\xff\n", "/a.py")}
+    assert {(r["repo_name"], r["reason"]) for r in rows(tmp_path / "w", "dropped/ingest")} == {(r"\xfe", "no_revision")}
+
+
+def test_a_reference_names_its_plan(dump: Path, tmp_path: Path) -> None:
+    source = Source(kind="folders", roots=(str(dump.parent),), part_bytes=1)
+    refs = [PartRef(k, "key", plan) for k, plan in enumerate(ingest.plan(source))]
+    direct, planned = Workspace(str(tmp_path / "direct")), Workspace(str(tmp_path / "planned"))
+    work = Planned(planned, IngestPart(planned, source))
+    named = work.publish(refs)
+    assert len(named) > 1 and max(len(r.plan) for r in named) < 40  # whatever a part holds
+    for ref, name in zip(refs, named, strict=True):
+        assert (name.part, name.key) == (ref.part, ref.key)
+        assert work(name) == IngestPart(direct, source)(ref)
+
+
+def test_a_job_that_was_left_behind_does_not_read_the_plan_of_the_next_run(dump: Path, tmp_path: Path) -> None:
+    source, workspace = Source(kind="folders", roots=(str(dump),), part_bytes=1), Workspace(str(tmp_path / "w"))
+    before = [PartRef(k, f"old-{k}", plan) for k, plan in enumerate(ingest.plan(source))]
+    work = Planned(workspace, IngestPart(workspace, source))
+    left_behind = work.publish(before)
+    now = [PartRef(k, f"new-{k}", plan) for k, plan in enumerate(ingest.plan(replace(source, exclude=("checkout",))))]
+    named = work.publish(now)
+    assert len(now) > 1 and before[0].plan != now[0].plan and before[1].plan != now[1].plan
+    with pytest.raises(FileNotFoundError):
+        work(left_behind[0])
+    assert workspace.sidecar("ingest", 0) is None
+    assert [workspace.read(r.plan).decode() for r in named] == [r.plan for r in now]
+    assert work.publish(now[1:]) == named[1:] and workspace.exists(named[0].plan), "what is not due stays"

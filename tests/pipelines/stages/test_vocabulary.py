@@ -1,0 +1,60 @@
+"""A workspace's tokenizer: trained once for a dataset and its options, on a sample that no part border changes; or copied in."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from starmill.core import schema
+from starmill.core.dataset import Count, ParquetPart, Sidecar, Workspace, output, part_path
+from starmill.core.tokenizer import Tokenizer, train
+from starmill.pipelines.stages.vocabulary import PATH, TokenizerOptions, prepare, sample
+
+TEXTS = [f"def function_{i}(argument):\n    return argument * {i}\n" for i in range(200)]
+
+
+def workspace(place: Path, per_part: int) -> Workspace:
+    made = Workspace(str(place))
+    starts = range(0, len(TEXTS), per_part)
+    for part, start in enumerate(starts):
+        parquet = ParquetPart(schema.DATASET)
+        texts = TEXTS[start : start + per_part]
+        rows = [{"repo_name": "r", "path": f"/{start + i}", "content": t} for i, t in enumerate(texts)]
+        parquet.write(pa.RecordBatch.from_pylist(rows, schema=schema.DATASET))
+        data = parquet.close()
+        counts = (Count("", "", "", len(texts), sum(map(len, texts))),)
+        made.commit(Sidecar("release", part, "k", (output(part_path("dataset", part), data),), counts), [data])
+    made.finish("release", "k", len(starts), "v")
+    return made
+
+
+def test_parts_do_not_change_the_sample(tmp_path: Path) -> None:
+    options = TokenizerOptions(vocab_size=400, sample_bytes=3000)
+    total = sum(map(len, TEXTS))
+    few = list(sample(workspace(tmp_path / "a", 50), 4, options, total))
+    assert few == list(sample(workspace(tmp_path / "b", 7), 29, options, total))
+    assert 1500 < sum(map(len, few)) < 6000
+    assert prepare(Workspace(str(tmp_path / "a")), options).sha256 == prepare(Workspace(str(tmp_path / "b")), options).sha256
+
+
+def test_trained_once(tmp_path: Path) -> None:
+    made = workspace(tmp_path, 100)
+    options = TokenizerOptions(vocab_size=400, sample_bytes=10**9)
+    first = prepare(made, options)
+    stamp = (tmp_path / PATH).stat().st_mtime_ns
+    assert prepare(made, options).sha256 == first.sha256 and (tmp_path / PATH).stat().st_mtime_ns == stamp
+    (tmp_path / PATH).write_bytes(train(["other"], 300))
+    assert prepare(made, options).sha256 == first.sha256, "a changed file is made again"
+    assert prepare(made, TokenizerOptions(vocab_size=420, sample_bytes=10**9)).vocab_size <= 420
+
+
+def test_an_existing_one_is_copied_in(tmp_path: Path) -> None:
+    made = workspace(tmp_path / "w", 100)
+    data = train(TEXTS, 350)
+    (tmp_path / "mine.json").write_bytes(data)
+    assert prepare(made, TokenizerOptions(path=str(tmp_path / "mine.json"))).sha256 == Tokenizer.load(data).sha256
+    assert (tmp_path / "w" / PATH).read_bytes() == data
+    with pytest.raises(FileNotFoundError, match=r"none\.json"):
+        prepare(made, TokenizerOptions(path=str(tmp_path / "none.json")))
+    with pytest.raises(FileNotFoundError, match="run `starmill release` first"):
+        prepare(Workspace(str(tmp_path / "empty")), TokenizerOptions())

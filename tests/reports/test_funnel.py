@@ -1,0 +1,48 @@
+"""The funnel adds up from sidecars alone."""
+
+from pathlib import Path
+
+import pytest
+
+from starmill.core.dataset import Count, Sidecar, Workspace
+from starmill.reports.funnel import measure, show
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    made = Workspace(str(tmp_path))
+    parts = [
+        (Count("", "", "C", 3, 30), Count("alpha", "few_letters", "C", 2, 5)),
+        (
+            Count("", "", "Python", 4, 40),
+            Count("alpha", "few_letters", "C", 1, 5),
+            Count("html", "little_visible_text", "HTML", 1, 9),
+        ),
+    ]
+    for i, counts in enumerate(parts):
+        made.commit(Sidecar("curate", i, "k", (), counts), [])
+    made.finish("curate", "k", 2, "v")
+    return made
+
+
+def test_sums(workspace: Workspace) -> None:
+    (funnel,) = measure(workspace)
+    assert (funnel.into.files, funnel.kept.files, funnel.kept.bytes) == (11, 7, 70)
+    assert {k: (t.files, t.bytes) for k, t in funnel.dropped.items()} == {
+        ("alpha", "few_letters"): (3, 10),
+        ("html", "little_visible_text"): (1, 9),
+    }
+    assert funnel.into.files == funnel.kept.files + sum(t.files for t in funnel.dropped.values())
+    assert funnel.kept_by_language["Python"].files == 4 and funnel.dropped_by_language["C"].files == 3
+
+
+def test_the_table_shows_every_reason(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    show(workspace, languages=2)
+    shown = capsys.readouterr().out
+    for text in ("few_letters", "little_visible_text", "Python", "1 others", "63.64"):
+        assert text in shown
+
+
+def test_an_empty_workspace_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    show(Workspace(str(tmp_path)))
+    assert "no stage is complete" in capsys.readouterr().out

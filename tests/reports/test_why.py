@@ -1,0 +1,119 @@
+"""Stories from hand-made datasets: found by SWHID, blob id, path, and repository; the whole tree is in tests/end_to_end."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from starmill.core import schema
+from starmill.core.dataset import ParquetPart, Sidecar, Workspace, output, part_path
+from starmill.reports.why import tell
+
+CONTENT = {"/a.py": "import os\nx = 1\nprint(x)\n" + "same\n" * 9, "/dup.py": "import os\nx = 2\nprint(x)\n" + "same\n" * 9}
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    made = Workspace(str(tmp_path))
+    files = [
+        {"repo_name": r, "path": p, "blob_id": f"b{r}{p}", "content_id": f"c{r}{p}", "src_encoding": "UTF-8", "length_bytes": 3}
+        for r, p in (("r", "/a.py"), ("s", "/a.py"), ("s", "/dup.py"))
+    ]
+    lost = {
+        "stage": "ingest",
+        "step": "decode",
+        "reason": "nul_bytes",
+        "repo_name": "r",
+        "path": "/bin",
+        "content_id": "n" * 40,
+    }
+    twin = {
+        "stage": "dedup",
+        "step": "near",
+        "reason": "near_duplicate",
+        "repo_name": "s",
+        "path": "/dup.py",
+        "content_id": "cs/dup.py",
+    }
+    twin |= {"kept_repo_name": "r", "kept_path": "/a.py", "kept_content_id": "cr/a.py", "jaccard": 0.8125, "cluster_id": "k"}
+    tables = {
+        "files": (schema.FILES, files),
+        "curated": (
+            schema.CURATED,
+            [
+                {
+                    **f,
+                    "language": "Python",
+                    "license_type": "permissive",
+                    "detected_licenses": ["MIT"],
+                    "content": CONTENT[f["path"]],
+                }
+                for f in files
+            ],
+        ),
+        "dropped/ingest": (schema.DROPPED, [lost]),
+        "dropped/dedup": (schema.DROPPED, [twin]),
+    }
+    for name, (kind, rows) in tables.items():
+        part = ParquetPart(kind)
+        part.write(pa.RecordBatch.from_pylist(rows, schema=kind))
+        made.publish(part_path(name, 0), part.close())
+    for stage in ("ingest", "curate"):
+        made.commit(Sidecar(stage, 0, "k", (output("x", b""),)), [b""])
+    return made
+
+
+@pytest.mark.parametrize(
+    ("query", "titles"),
+    [
+        ("/a.py", ["r:/a.py", "s:/a.py"]),
+        ("a.py", ["r:/a.py", "s:/a.py"]),
+        ("s:/a.py", ["s:/a.py"]),
+        ("swh:1:cnt:cr/a.py", ["r:/a.py"]),
+        ("bs/a.py", ["s:/a.py"]),
+        ("/bin", ["r:/bin"]),
+        ("swh:1:cnt:" + "n" * 40, ["r:/bin"]),
+    ],
+)
+def test_what_a_query_finds(workspace: Workspace, query: str, titles: list[str]) -> None:
+    assert [line.split("  ")[0] for line in tell(workspace, query) if line and not line.startswith(" ")] == titles
+
+
+def test_a_duplicates_story(workspace: Workspace) -> None:
+    story = "\n".join(tell(workspace, "s:/dup.py"))
+    for text in (
+        "kept as Python, permissive (MIT)",
+        "dropped by near: near_duplicate",
+        "kept instead: r:/a.py",
+        "Jaccard 0.8125",
+    ):
+        assert text in story
+    assert "release" not in story
+
+
+def test_nothing_is_an_error(workspace: Workspace) -> None:
+    with pytest.raises(LookupError, match="no such file"):
+        tell(workspace, "/none")
+
+
+def test_a_near_duplicate_is_shown_as_a_diff(workspace: Workspace):
+    story = tell(workspace, "/dup.py")
+    place = next(i for i, line in enumerate(story) if "near_duplicate" in line)
+    assert "kept instead: r:/a.py  swh:1:cnt:cr/a.py, Jaccard 0.8125, cluster k" in story[place]
+    assert [line.strip() for line in story[place + 1 :]] == [
+        "--- r:/a.py",
+        "+++ s:/dup.py",
+        "@@ -1,3 +1,3 @@",
+        "import os",
+        "-x = 1",
+        "+x = 2",
+        "print(x)",
+    ]
+    short = tell(workspace, "/dup.py", 2)
+    assert short[-1].strip() == "... 5 more lines; see them with --diff-lines 7"
+    assert not any("@@" in line for line in tell(workspace, "/dup.py", 0))
+
+
+def test_a_diff_needs_the_text(workspace: Workspace):
+    workspace.remove(part_path("curated", 0))
+    assert "no diff: the text of r:/a.py is not in" in tell(workspace, "/dup.py")[-1]

@@ -1,0 +1,50 @@
+"""Redaction: nothing outside of the spans changes, twice is once, and a placeholder that a person typed is no span."""
+
+import re
+
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from starmill.core import schema
+from starmill.transforms.clean.redact import Redact
+
+MAIL, HOST = "jane.doe" + "@real-site.org", "93.184." + "216.34"
+PIECES = ["x = 1\n", "<EMAIL>", "é漢 ", MAIL, f"'{HOST}'", "host ", " ", "a", "@", ".", "SPDX", f"{MAIL},{MAIL}", "1.2.3.4"]
+
+
+def test_kinds_and_places() -> None:
+    text, spans = Redact().redact(f"<EMAIL> é {MAIL} at host {HOST}", "f")
+    assert text.startswith("<EMAIL> é <EMAIL> at host ") and MAIL not in text and HOST not in text
+    assert next((s["kind"], text[s["start"] : s["end"]]) for s in spans) == ("EMAIL", "<EMAIL>")
+    assert spans[0]["start"] == 10, "the typed one is not a span"
+    assert [s["kind"] for s in spans] == ["EMAIL", "IP_ADDRESS"]
+
+
+def test_addresses_with_dots_between_them_all_go() -> None:
+    assert Redact().redact(f"{MAIL}..{MAIL}", "f")[0] == "<EMAIL>..<EMAIL>"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+def test_invariants(text: str) -> None:
+    redacted, spans = Redact().redact(text, "f")
+    assert Redact().redact(redacted, "f")[0] == redacted, "twice is once"
+    ends = [0, *(s["end"] for s in spans)]
+    outside = [redacted[end:start] for end, start in zip(ends, [*(s["start"] for s in spans), len(redacted)], strict=True)]
+    assert re.fullmatch(".+?".join(map(re.escape, outside)), text, re.DOTALL), "between the spans stands what stood there"
+    if not spans:
+        assert redacted == text
+
+
+def test_a_block_without_finds_is_left_alone() -> None:
+    block = pa.record_batch({"content": ["x = 1", "y"], "content_id": ["a", "b"], "length_bytes": [5, 1]})
+    done = Redact()(block)
+    assert done.column("content").equals(block.column("content"))
+    assert done.column("redactions").type == pa.list_(schema.REDACTION) and done.column("redactions").to_pylist() == [[], []]
+
+
+def test_columns_and_options() -> None:
+    block = pa.record_batch({"content": [f"é {MAIL}", "y"], "content_id": ["a", "b"], "length_bytes": [0, 1]})
+    assert Redact()(block).column("length_bytes").to_pylist() == [len("é <EMAIL>".encode()), 1]
+    assert Redact(emails=False)(block).column("content").to_pylist() == [f"é {MAIL}", "y"]

@@ -1,0 +1,111 @@
+"""Licences: which files count, how they spread, and The Stack v2's order of decisions."""
+
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+import pytest
+
+from starmill.core import recipe
+from starmill.transforms.measure.licenses import (
+    KeepLicensed,
+    Licenses,
+    Memory,
+    SpreadLicenses,
+    decide,
+    permissive_licenses,
+    tier,
+)
+
+REFERENCE = "LicenseRef-scancode-unknown-license-reference"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("LICENSE", "full"),
+        ("LICENSE.md", "full"),
+        ("lgpl-3.0.txt", "full"),
+        ("MIT.txt", "full"),
+        ("COPYING3", "full"),
+        ("EPL-2.0", "full"),
+        ("my_license", "full"),
+        ("UNLICENSE", "full"),
+        ("readme.rst", "exact"),
+        ("NOTICE", "exact"),
+        ("gpl.c", None),
+        ("about.py", None),
+        ("mitchell", None),
+        ("normal.txt", None),
+    ],
+)
+def test_candidates(name: str, expected: str | None) -> None:
+    assert tier(f"/some/where/{name}") == expected
+
+
+@pytest.mark.parametrize(
+    ("gha", "detected", "expected"),
+    [
+        ("MIT", {"GPL-3.0-only"}, "permissive"),  # a: the repository's word comes first
+        ("GPL-3.0", {"MIT"}, "non_permissive"),  # b
+        ("GPL-3.0", set(), "non_permissive"),
+        (None, set(), "no_license"),  # c
+        ("NOASSERTION", set(), "non_permissive"),
+        (None, {"MIT"}, "permissive"),  # d
+        ("NOASSERTION", {"MIT"}, "permissive"),
+        (None, {"MIT", "GPL-2.0-only"}, "non_permissive"),
+        (None, {"MIT", "LicenseRef-scancode-generic-cla"}, "permissive"),
+        (None, {"LicenseRef-scancode-generic-cla"}, "no_license"),
+        (None, {"MIT", REFERENCE}, "permissive"),
+        (None, {REFERENCE}, "non_permissive"),
+    ],
+)
+def test_the_order_of_decisions(gha: str | None, detected: set[str], expected: str) -> None:
+    assert decide(gha, detected, frozenset({"MIT", "Apache-2.0"})) == expected
+
+
+def test_the_list() -> None:
+    allowed = permissive_licenses()
+    assert {"MIT", "Apache-2.0", "BSD-3-Clause", "PSF-2.0", "CC0-1.0"} <= allowed
+    assert not {"GPL-3.0-only", "LGPL-2.1-only", "MPL-2.0", "AGPL-3.0-only"} & allowed
+    assert not any(line.startswith("#") or line != line.strip() for line in allowed)
+
+
+def test_a_licence_holds_below_its_folder_and_nowhere_else() -> None:
+    spread = SpreadLicenses(
+        {("r", ""): frozenset({"MIT"}), ("r", "/a/b"): frozenset({"GPL-2.0-only"}), ("s", "/a"): frozenset({"X"})}
+    )
+    paths = ["/x.py", "/a/x.py", "/a/b/x.py", "/a/b/c/x.py", "/a/bc/x.py"]
+    block = pa.record_batch({"repo_name": ["r"] * 5, "path": paths, "gha_license_id": pa.nulls(5, pa.string())})
+    found = spread(block).column("detected_licenses").to_pylist()
+    assert found == [["MIT"], ["MIT"], ["GPL-2.0-only", "MIT"], ["GPL-2.0-only", "MIT"], ["MIT"]]
+    kept = KeepLicensed()(spread(block))
+    assert kept.kept.num_rows == 3 and set(kept.reasons) == {"non_permissive"}
+
+
+def part(columns: Sequence[str]) -> Iterable[pa.RecordBatch]:
+    spdx = "SPDX-License-Identifier: MIT"
+    rows = {
+        "repo_name": ["r", "r", "r"],
+        "path": ["/LICENSE", "/docs/README", "/x.py"],
+        "blob_id": ["1", "2", "3"],
+        "content": [spdx, "nothing about terms", spdx],
+    }
+    yield pa.record_batch(rows).select(list(columns))
+
+
+def test_detection_is_remembered_by_text_and_tier() -> None:
+    cache = Memory()
+    assert Licenses().detect(part, cache).folders == {("r", ""): {"MIT"}, ("r", "/docs"): frozenset()}
+    assert list(cache.found.values()) == [["MIT"]], "a readme that mentions nothing is not even asked about"
+    cache.found = {key: ["Zlib"] for key in cache.found}
+    assert Licenses().detect(part, cache).folders["r", ""] == {"Zlib"}
+
+
+def test_a_time_out_is_recorded_and_not_remembered() -> None:
+    cache = Memory()
+    spread = Licenses(timeout_seconds=0.0).detect(part, cache)
+    assert spread.folders["r", ""] == {"LicenseRef-starmill-timeout"} and not cache.found
+
+
+def test_options_come_from_a_recipe() -> None:
+    assert recipe.build(Licenses, {"timeout_seconds": 5}).timeout_seconds == 5.0

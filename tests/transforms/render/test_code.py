@@ -1,0 +1,63 @@
+"""StarCoder2's repository format, as a person would write it down."""
+
+from collections import Counter
+
+import pyarrow as pa
+
+from starmill.core import schema
+from starmill.core.document import Special
+from starmill.transforms.render.code import Format, documents, text
+
+
+def rows(*files: tuple[str, str, str], redactions: list | None = None) -> pa.RecordBatch:
+    values = [
+        {
+            "repo_name": r,
+            "path": p,
+            "content": c,
+            "content_id": f"id{p}",
+            "language": "C",
+            "length_bytes": len(c),
+            "redactions": redactions,
+        }
+        for r, p, c in files
+    ]
+    return pa.RecordBatch.from_pylist(values, schema=schema.DATASET)
+
+
+def test_with_and_without_names() -> None:
+    block = rows(("o/r", "/a.c", "int a;\n"), ("o/r", "/b/c.c", "int b;\n"))
+    (named,), (bare,) = (list(documents([block], Format(metadata_rate=rate))) for rate in (1.0, 0.0))
+    first, second = (f.path for f in named.files)
+    code = {"a.c": "int a;\n", "b/c.c": "int b;\n"}
+    assert text(named) == f"<repo_name>o/r<file_sep>{first}\n{code[first]}<file_sep>{second}\n{code[second]}"
+    assert text(bare) == f"<file_sep>{code[first]}<file_sep>{code[second]}"
+    for document in (named, bare):
+        for span in document.files:
+            inside = "".join(str(p) for p in document.pieces[span.start : span.end])
+            assert inside.endswith(code[span.path]) and span.content_id == f"id/{span.path}"
+
+
+def test_a_repository_over_several_blocks_is_one_document() -> None:
+    blocks = [rows(("r", "/a", "1"), ("r", "/b", "2")), rows(("r", "/c", "3"), ("s", "/a", "4"))]
+    assert [(d.repo_name, len(d.files)) for d in documents(blocks, Format())] == [("r", 3), ("s", 1)]
+
+
+def test_order_and_names_are_random_and_fixed() -> None:
+    blocks = [rows(*((f"r{i}", f"/{n}", n) for n in "abc")) for i in range(300)]
+    made = list(documents(blocks, Format()))
+    assert made == list(documents(blocks, Format())) != list(documents(blocks, Format(seed=1)))
+    assert 110 < sum(d.pieces[0] == Special("<repo_name>") for d in made) < 190
+    orders = Counter("".join(f.path for f in d.files) for d in made)
+    assert len(orders) == 6 and min(orders.values()) > 25
+
+
+def test_redactions_become_sentinels_and_typed_ones_stay_text() -> None:
+    content = "a <EMAIL> b <EMAIL> c"
+    block = rows(
+        ("r", "/a", content),
+        redactions=[{"kind": "EMAIL", "start": 12, "end": 19}, {"kind": "IP_ADDRESS", "start": 20, "end": 21}],
+    )
+    (document,) = documents([block], Format(metadata_rate=0))
+    assert document.pieces == (Special("<file_sep>"), "a <EMAIL> b ", Special("<EMAIL>"), " c")
+    assert text(document) == f"<file_sep>{content}"

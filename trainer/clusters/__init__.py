@@ -1,0 +1,1 @@
+"""Trainings on batch systems: Slurm, Kubernetes."""

@@ -1,0 +1,62 @@
+"""One node of a training on several: torchrun, ended by a batch system.
+
+Called like torchrun (`python -m starmill.trainer.clusters.node --nnodes=... -m starmill.trainer recipe.yaml`), with three differences.
+Its ranks get as long as they need to save after a signal, where torchrun kills them after 30 seconds: the batch system has limits of
+its own. Its exit status is theirs, so that 138 (SIGUSR1) and 143 (SIGTERM) mean on every node: saved and stopped, on whichever the
+signal came. And the first node of the job hosts the rendezvous because the batch system says so, not because of what a name resolves
+to at that moment.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from types import FrameType
+
+from torch.distributed import run as torchrun
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+STOPS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+DAY = 24 * 3600
+# Seconds: nodes of a job may start long after each other, and the name of the first may not resolve before it has.
+PATIENCE = "join_timeout=3600,read_timeout=600"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run this node's ranks to their end; return 0, 128 + the number of the signal that stopped them, or 1."""
+    for number in STOPS:  # until there are ranks, and as process 1 of a container, where signals have no effect by themselves
+        signal.signal(number, _leave)
+    options = torchrun.parse_args(argv)
+    options.signals_to_handle = ",".join(number.name for number in STOPS)
+    options.shutdown_timeout = DAY
+    options.rdzv_conf = ",".join(filter(None, (PATIENCE, host(os.environ), options.rdzv_conf)))
+    try:
+        torchrun.run(options)
+    except SignalException as error:
+        return 128 + error.sigval
+    except ChildFailedError as error:
+        return status({failure.exitcode for failure in error.failures.values()})
+    return 0
+
+
+def status(found: set[int]) -> int:
+    """Return the exit status for those of ranks that failed (negative: killed by that signal, before it could be noted)."""
+    stopped = {128 - code if code < 0 else code for code in found}
+    return max(stopped) if stopped <= {128 + number for number in STOPS} else 1
+
+
+def host(environment: Mapping[str, str]) -> str:
+    """Return what torchrun is to know of who hosts the rendezvous: the node that Slurm, or an Indexed Job of Kubernetes, counts as 0."""
+    for name in ("SLURM_NODEID", "JOB_COMPLETION_INDEX"):
+        if name in environment:
+            return f"is_host={environment[name] == '0'}"
+    return ""
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os._exit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

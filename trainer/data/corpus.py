@@ -1,0 +1,239 @@
+"""Shards to batches: units in an order shuffled by the seed, FIM, packing, and a position that a checkpoint saves exactly.
+
+The units of an epoch, each as often as its weight says, are permuted, rewritten by FIM and laid end to end on `batch` lanes; a
+window takes sequence_length + 1 tokens and shares its last one with the next window. The order is a function of the seed alone,
+computed place by place: an epoch takes no memory, and workers and ranks can only share it out.
+"""
+
+import math
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
+
+import numpy as np
+
+from starmill.core import seeds
+from starmill.core.tokenizer import Tokenizer
+from starmill.trainer.config import Data
+from starmill.trainer.data import fim
+from starmill.trainer.data.units import Units
+
+
+@dataclass(frozen=True)
+class Position:
+    """The next token of a lane: `offset` tokens into the unit at its place `index` of the epoch."""
+
+    epoch: int = 0
+    index: int = 0
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Tokens of a window that come from one unit, from `offset` of its rewritten tokens on."""
+
+    ids: np.ndarray
+    unit: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`tokens` int64 [windows, sequence_length + 1]; `documents` numbers the unit of each token, `positions` counts within it.
+
+    `units` are the numbers of all units in it, `following` is where each lane goes on after it.
+    """
+
+    tokens: np.ndarray
+    documents: np.ndarray
+    positions: np.ndarray
+    units: tuple[int, ...]
+    following: tuple[Position, ...]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """All that is read in training, or held out from it."""
+
+    units: Units
+    tokenizer: Tokenizer
+    options: Data
+    seed: int
+
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        return self.units.weights(self.options.mixture)
+
+    @cached_property
+    def _copies(self) -> int:
+        # An epoch has this many places for each unit; a unit of less weight leaves some of its places empty.
+        if self.is_empty:
+            raise ValueError("there are no documents to read; check data.held_out, data.mixture and the shards")
+        return math.ceil(self._weights.max())
+
+    @property
+    def is_empty(self) -> bool:
+        """Say that there is nothing to read: no units, or none with a weight."""
+        return not len(self.units) or not self._weights.max() > 0
+
+    def epoch_tokens(self) -> float:
+        """Return how many tokens an epoch has, before FIM's sentinels."""
+        places = self.units.places
+        return float(((places["end"] - places["start"]) * self._weights).sum())
+
+    def at(self, epoch: int, place: int) -> tuple[int, int] | None:
+        """Return (unit, copy) at a place of an epoch, or None where nothing stands."""
+        order = seeds.Permutation(len(self.units) * self._copies, self.seed, "unit_order", epoch)
+        unit, copy = divmod(order[place], self._copies)
+        whole, rest = divmod(float(self._weights[unit]), 1.0)
+        if copy < whole or (copy == whole and seeds.uniform(self.seed, "unit_share", epoch, unit) < rest):
+            return unit, copy
+        return None
+
+    def place(self, lane: int, epoch: int, index: int) -> tuple[int, int]:
+        """Return the (epoch, place) that a lane comes to at an index of its own epoch.
+
+        More lanes than places go through as many epochs at once, or several would read the same.
+        """
+        lanes, places = self.options.batch, len(self.units) * self._copies
+        return (epoch, lane + index * lanes) if lanes <= places else divmod(lane + epoch * lanes, places)
+
+    def ids(self, number: int, epoch: int, copy: int = 0) -> np.ndarray:
+        """Return the uint16 ids of a unit, with FIM where the seed wants it; each copy in an epoch is cut elsewhere."""
+        unit, options = self.units[number], self.options.fim
+        tokens = np.asarray(self.units.shards[unit.shard].tokens(unit.document))  # a piece of a memmap costs ten of an array
+        pieces, at, name, turn = [], unit.start, f"{unit.shard}:{unit.document}", epoch * self._copies + copy
+        spans, files = self.units.spans(unit) if unit.source in options.sources else ([], 0)
+        for file, start, end in spans:
+            if fim.is_chosen(options, self.seed, turn, name, file, files):
+                chunk = fim.rewrite(tokens[start:end], self.tokenizer, options, self.seed, turn, name, file)
+                pieces += [tokens[at:start], chunk]
+                at = end
+        return np.concatenate([*pieces, tokens[at : unit.end]]) if pieces else tokens[unit.start : unit.end]
+
+    def windows(self, lane: int, position: Position) -> Iterator[tuple[list[Piece], Position]]:
+        """Yield for ever, from `position` on: the pieces of a window, and where the next one starts."""
+        lanes, places = self.options.batch, len(self.units) * self._copies
+        share = max(1, -(-(places - lane) // lanes))
+        at, key, ids = position, (-1, -1), np.zeros(0, np.uint16)
+        while True:
+            pieces: list[Piece] = []
+            missing, last = self.options.sequence_length + 1, at
+            while missing:
+                if at.index == share:
+                    at = Position(at.epoch + 1)
+                epoch, place = self.place(lane, at.epoch, at.index)
+                here = self.at(epoch, place)
+                if here is not None:
+                    if key != (at.epoch, at.index):
+                        key, ids = (at.epoch, at.index), self.ids(here[0], epoch, here[1])
+                    taken = ids[at.offset : at.offset + missing]
+                    if len(taken):
+                        pieces.append(Piece(taken, here[0], at.offset))
+                        last = Position(at.epoch, at.index, at.offset + len(taken) - 1)
+                        missing -= len(taken)
+                at = Position(at.epoch, at.index + 1)
+            yield pieces, last
+            at = last  # the window's last token is the next one's first
+
+    def shards_ahead(self, positions: Sequence[Position], tokens: int, rank: int = 0, ranks: int = 1) -> Iterator[int]:
+        """Yield each shard once, in the order in which a share of the lanes, `tokens` long each, comes to it from `positions` on.
+
+        Of many shards, a few that come last may be left out.
+        """
+        lanes, places, share = self.options.batch, len(self.units) * self._copies, self.options.batch // ranks
+        starts = list(enumerate(positions or [Position()] * lanes))[rank * share : (rank + 1) * share]
+        unseen, left = set(np.unique(self.units.places["shard"]).tolist()), tokens * share
+        for step in range(20 * len(unseen) // share + 1):  # enough for chance to show thousands of shards
+            for lane, start in starts:
+                turns, index = divmod(start.index + step, max(1, -(-(places - lane) // lanes)))
+                here = self.at(*self.place(lane, start.epoch + turns, index))
+                if not unseen or left <= 0:
+                    return
+                if here is not None:
+                    shard, _, first, last, _, _ = self.units.places[here[0]].item()
+                    left -= last - first
+                    if shard in unseen:
+                        unseen.remove(shard)
+                        yield shard
+
+    def batches(self, positions: Sequence[Position] = (), rank: int = 0, ranks: int = 1) -> Iterator[Batch]:
+        """Yield for ever the micro-batches of one of `ranks` equal shares of the lanes.
+
+        `positions` is where all lanes go on (the start, if none are given); `following` of a batch is that of this share's lanes.
+        """
+        share = self.options.batch // ranks
+        following = list(positions or [Position()] * self.options.batch)[rank * share : (rank + 1) * share]
+        windows = [self.windows(rank * share + i, at) for i, at in enumerate(following)]
+        while True:
+            for first in range(0, share, self.options.micro_batch):
+                rows = []
+                for i in range(first, first + self.options.micro_batch):
+                    pieces, following[i] = next(windows[i])
+                    rows.append(pieces)
+                yield _batch(rows, tuple(following))
+
+    def sample(self, count: int, rank: int, ranks: int) -> Iterator[tuple[Batch, np.ndarray]]:
+        """Yield this rank's share of `count` windows in micro-batches, and the language of each token [counted, sequence_length + 1].
+
+        The windows come from as many places as there are, and are the same for any number of ranks; each takes as many batches, of
+        which only the first `counted` windows count. Languages (indexes into `units.names`) are right without FIM only.
+        """
+        lanes = min(count, len(self.units))
+        spread = replace(self, options=replace(self.options, batch=lanes))
+        turns = [-(-(count - lane) // lanes) for lane in range(lanes)]
+        rows = [
+            pieces for lane in range(rank, lanes, ranks) for pieces, _ in islice(spread.windows(lane, Position()), turns[lane])
+        ]
+        share = max(sum(turns[r::ranks]) for r in range(ranks))
+        filler = rows[:1] or [next(spread.windows(0, Position()))[0]]
+        for first in range(0, share, self.options.micro_batch):
+            size = min(self.options.micro_batch, share - first)
+            chosen = rows[first : first + size]
+            languages = [self.units.languages(self.units[p.unit], p.offset, len(p.ids)) for pieces in chosen for p in pieces]
+            length = self.options.sequence_length + 1
+            counted = np.concatenate([*languages, np.zeros(0, np.int16)]).reshape(len(chosen), length)
+            yield _batch([*chosen, *filler * (size - len(chosen))], ()), counted
+
+
+def prefetched(batches: Iterator[Batch], ahead: int) -> Iterator[Batch]:
+    """Yield the same batches, made `ahead` in a thread: FIM's tokenization overlaps the step. Errors are raised here."""
+    ready: queue.Queue[Batch | BaseException] = queue.Queue(ahead)
+    stop = threading.Event()
+
+    def fill() -> None:
+        try:
+            for batch in batches:
+                while not stop.is_set():
+                    try:
+                        ready.put(batch, timeout=0.2)
+                        break
+                    except queue.Full:
+                        continue
+                if stop.is_set():
+                    return
+        except BaseException as error:
+            ready.put(error)
+
+    threading.Thread(target=fill, daemon=True).start()
+    try:
+        while True:
+            item = ready.get()
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+
+
+def _batch(rows: list[list[Piece]], following: tuple[Position, ...]) -> Batch:
+    def joined(arrays: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate(arrays).astype(np.int64)
+
+    tokens = np.stack([joined([p.ids for p in pieces]) for pieces in rows])
+    documents = np.stack([joined([np.full(len(p.ids), i) for i, p in enumerate(pieces)]) for pieces in rows])
+    positions = np.stack([joined([np.arange(len(p.ids)) for p in pieces]) for pieces in rows])
+    return Batch(tokens, documents, positions, tuple(p.unit for pieces in rows for p in pieces), following)

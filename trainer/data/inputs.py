@@ -1,0 +1,65 @@
+"""What a run reads: the workspace's tokenizer and shards, opened once on every rank; those of a bucket come as they are needed."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from starmill.core.dataset import Workspace
+from starmill.core.shards import open_shards
+from starmill.core.tokenizer import Tokenizer
+from starmill.model.config import ModelConfig
+from starmill.trainer.config import TrainRecipe
+from starmill.trainer.data.corpus import Corpus, Position
+from starmill.trainer.data.units import read_units, split
+
+TOKENIZER = "tokenizer/tokenizer.json"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The tokenizer, training and held-out corpus, the model's shape, and the digest of the data."""
+
+    tokenizer: Tokenizer
+    train: Corpus
+    held_out: Corpus
+    config: ModelConfig
+    digest: str
+
+    def fetch_ahead(self, positions: Sequence[Position], tokens: int, rank: int, ranks: int, threads: int = 4) -> None:
+        """Have the shards of a bucket come in the background, in the order in which this rank will read `tokens` of each lane.
+
+        The ranks of a node leave a shard to the one that is at it. An error is not told here: who reads the shard meets it.
+        """
+        shards = self.train.units.shards
+        if all(shard.is_here for shard in shards):
+            return
+        order, turn = self.train.shards_ahead(positions, tokens, rank, ranks), threading.Lock()
+
+        def fetch() -> None:
+            while True:
+                with turn:
+                    number = next(order, None)
+                if number is None:
+                    return
+                try:
+                    shards[number].fetch(wait=False)
+                except (OSError, ValueError):
+                    return
+
+        for _ in range(threads):
+            threading.Thread(target=fetch, daemon=True).start()
+
+
+def open_inputs(options: TrainRecipe) -> Inputs:
+    """Open the workspace. Raises ShardError, CacheError, OSError or ValueError, naming what is missing."""
+    workspace = Workspace(options.workspace)
+    workspace.probe(write=False)
+    shards = open_shards(options.workspace, options.cache)
+    tokenizer = Tokenizer.load(workspace.path(TOKENIZER) if workspace.is_local else workspace.read(TOKENIZER))
+    manifest = workspace.manifest("tokenize")
+    assert manifest is not None  # open_shards read it
+    train, held = split(read_units(shards, options.data.unit_tokens), options.data.held_out, options.seed)
+    # Held-out files are read from left to right, so that the language of each token is known.
+    plain = replace(options.data, fim=replace(options.data.fim, rate=0.0))
+    trained, kept = (Corpus(units, tokenizer, data, options.seed) for units, data in ((train, options.data), (held, plain)))
+    return Inputs(tokenizer, trained, kept, options.model.config(tokenizer.vocab_size), manifest.digest)

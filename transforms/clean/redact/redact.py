@@ -1,0 +1,57 @@
+"""Replaces personal data by The Stack's placeholders, and records where they are.
+
+`redactions` lists the placeholders in characters of the redacted text: only those become special tokens later, never a `<EMAIL>` that a
+person typed. Where two finds overlap, the one that starts first, then the longer, stays. Redacting twice changes nothing more.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from starmill.core import schema
+from starmill.transforms.clean.redact import addresses, emails, keys
+from starmill.transforms.step import append
+
+Span = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Redact:
+    """Rewrites `content` and `length_bytes`, appends `redactions` (schema.DATASET)."""
+
+    emails: bool = True
+    ip_addresses: bool = True
+    keys: bool = True
+    seed: int = 0
+    name: str = "redact"
+
+    def redact(self, text: str, file: str) -> tuple[str, list[Span]]:
+        """Return the redacted text and its spans. `file` (a content id) keeps replacements apart between files."""
+        finds = [(start, end, "KEY") for start, end in keys.find(text)] if self.keys else []
+        finds += [(start, end, "EMAIL") for start, end in emails.find(text)] if self.emails else []
+        finds += [(start, end, "IP_ADDRESS") for start, end in addresses.find(text)] if self.ip_addresses else []
+        pieces: list[str] = []
+        spans: list[Span] = []
+        read = written = 0
+        for start, end, kind in sorted(finds, key=lambda f: (f[0], -f[1], f[2])):
+            if start < read:
+                continue
+            value = text[start:end]
+            new = addresses.replacement(value, self.seed, file) if kind == "IP_ADDRESS" else f"<{kind}>"
+            pieces += [text[read:start], new]
+            written += start - read
+            spans.append({"kind": kind, "start": written, "end": written + len(new)})
+            read, written = end, written + len(new)
+        return ("".join([*pieces, text[read:]]), spans) if spans else (text, [])
+
+    def __call__(self, block: pa.RecordBatch) -> pa.RecordBatch:
+        """Redact each row; a block without finds keeps its content array."""
+        texts = block.column("content").to_pylist()
+        files = block.column("content_id").to_pylist()
+        done = [self.redact(text, file or "") for text, file in zip(texts, files, strict=True)]
+        columns = {"redactions": pa.array([spans for _, spans in done], pa.list_(schema.REDACTION))}
+        if any(spans for _, spans in done):
+            columns["content"] = pa.array([text for text, _ in done], pa.string())
+            columns["length_bytes"] = pa.array([len(text.encode()) for text, _ in done], pa.int64())
+        return append(block, columns)

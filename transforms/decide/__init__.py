@@ -1,0 +1,1 @@
+"""Steps that split rows by rules over columns."""

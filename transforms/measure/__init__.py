@@ -1,0 +1,1 @@
+"""Steps that add columns: what a file is, and what it holds."""

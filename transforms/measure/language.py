@@ -1,0 +1,66 @@
+"""Programming language, vendored and generated, by go-enry (linguist's rules) over the full path and the content.
+
+The Stack v2 asked with the base name only, so that path rules (vendor/, node_modules/) never fired; here they do. The Go
+library is loaded once per process, on first use, because it does not survive a fork.
+"""
+
+import ctypes
+import functools
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from starmill.transforms.measure.enry.build import default_output
+from starmill.transforms.step import append
+
+VENDOR, GENERATED = 1 << 30, 1 << 29
+
+
+def library_path() -> Path:
+    """Return the built library: `STARMILL_ENRY`, or the environment's. Raises FileNotFoundError saying how to build it."""
+    path = Path(os.environ.get("STARMILL_ENRY") or default_output())
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path}: the language classifier is not built; run: python -m starmill.transforms.measure.enry.build"
+        )
+    return path
+
+
+def classify(path: str, content: bytes) -> tuple[str | None, bool, bool]:
+    """Return (language or None, is_vendor, is_generated) of one file; `path` may start with "/"."""
+    name = path.lstrip("/").encode()
+    out = ctypes.create_string_buffer(128)
+    answer = _library().starmill_classify(name, len(name), content, len(content), out, len(out))
+    language = out.raw[: answer & (GENERATED - 1)].decode()
+    return language or None, bool(answer & VENDOR), bool(answer & GENERATED)
+
+
+@dataclass(frozen=True)
+class DetectLanguage:
+    """Annotates `language` (null if unknown), `is_vendor` and `is_generated`."""
+
+    name: str = "language"
+
+    def __call__(self, block: pa.RecordBatch) -> pa.RecordBatch:
+        """Classify each row by its path and content."""
+        contents = block.column("content").cast(pa.binary())
+        found = [classify(p, c) for p, c in zip(block.column("path").to_pylist(), contents.to_pylist(), strict=True)]
+        return append(
+            block,
+            {
+                "language": pa.array([f[0] for f in found], pa.string()),
+                "is_vendor": pa.array([f[1] for f in found], pa.bool_()),
+                "is_generated": pa.array([f[2] for f in found], pa.bool_()),
+            },
+        )
+
+
+@functools.lru_cache(maxsize=1)
+def _library() -> ctypes.CDLL:
+    library = ctypes.CDLL(str(library_path()))
+    text, number = ctypes.c_char_p, ctypes.c_int
+    library.starmill_classify.argtypes = [text, number, text, ctypes.c_longlong, ctypes.c_char_p, number]
+    library.starmill_classify.restype = number
+    return library

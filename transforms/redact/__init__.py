@@ -1,5 +1,0 @@
-"""Redaction of personal data: finders of emails, IP addresses and keys, and the step that replaces what they find."""
-
-from starmill.transforms.redact.redact import Redact
-
-__all__ = ["Redact"]

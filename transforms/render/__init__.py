@@ -1,0 +1,1 @@
+"""From rows to training documents: text and sentinels, one renderer a kind."""
