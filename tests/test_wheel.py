@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("core", "transforms", "pipelines", "model", "trainer")
+FOLDERS = ("core", "transforms", "reports", "pipelines", "model", "trainer", "cli")
 DATA = {".py", ".txt", ".json", ".go", ".mod", ".sum", ".typed"}
 
 

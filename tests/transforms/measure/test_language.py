@@ -41,5 +41,5 @@ def test_columns() -> None:
 
 def test_a_missing_library_says_how_to_build_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("STARMILL_ENRY", str(tmp_path / "none.so"))
-    with pytest.raises(FileNotFoundError, match=r"python -m starmill\.transforms\.enry\.build"):
+    with pytest.raises(FileNotFoundError, match=r"python -m starmill\.transforms\.measure\.enry\.build"):
         library_path()
