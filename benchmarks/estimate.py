@@ -18,12 +18,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from starmill.core.dataset import STAGES
+from starmill.pipelines import recipe as recipes
 from starmill.pipelines.costs import bench, estimate
 from starmill.pipelines.costs.estimate import STAGE_OF, Cost, Dump
 from starmill.pipelines.costs.rates import REQUESTS, Observation, Rates
-from starmill.pipelines.run import mill
-from starmill.pipelines.run.mill import Recipe
+from starmill.pipelines.recipe import Recipe
+from starmill.pipelines.stages import STAGES
 
 TIMES = (4, 8, 16)
 WITHIN = 0.25  # what is promised
@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="of the second run, whose time is taken (default: 2)")
     parser.add_argument("--write", action="store_true", help="append the table to benchmarks/results/estimate.md")
     asked = parser.parse_args()
-    options = mill.load("recipes/data/smoke.yaml", [], asked.input, None)
+    options = recipes.load("recipes/data/smoke.yaml", [], asked.input, None)
     size, load = int(asked.megabytes * 1e6), os.getloadavg()[0]
     samples = bench.samples_of(options.source, asked.megabytes)
     sources = {f"{n * size / 1e6:g} MB": bench.sample(options.source, size * n, size // 2, size // 2, size // 8) for n in TIMES}

@@ -29,14 +29,16 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.metrics import MetricsFilter
 
-from starmill.core.dataset import STAGES, Workspace
+from starmill.core.dataset import Workspace
+from starmill.pipelines import recipe as recipes
+from starmill.pipelines import stages
 from starmill.pipelines.costs import bench, estimate, rates
 from starmill.pipelines.costs.estimate import Dump
-from starmill.pipelines.run import mill
+from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.run.interrupt import descendants
-from starmill.pipelines.run.mill import Recipe
-from starmill.pipelines.run.stage import Engine
-from starmill.pipelines.stages import ingest
+from starmill.pipelines.run.stages import run_stage
+from starmill.pipelines.runners.flink import Flink
+from starmill.pipelines.stages import STAGES, ingest
 from starmill.reports import funnel
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,8 +63,8 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class _Engine(Engine):
-    """An engine that keeps what its last pipeline counted."""
+class _Counted(Flink):
+    """A runner that keeps what its last pipeline counted."""
 
     counted: Counter[str] = field(default_factory=Counter)
 
@@ -103,9 +105,9 @@ class Cluster:
 
     def measure(self, recipe: Recipe, stage: str) -> Measured:
         """Run one stage."""
-        engine, before = _Engine(self.options, quiet=True), {job["jid"] for job in self.get("jobs/overview")["jobs"]}
+        runner, before = _Counted(self.options), {job["jid"] for job in self.get("jobs/overview")["jobs"]}
         workers, managers, started = self._workers(), _cpu(self.managers), time.monotonic()
-        mill.run_stage(stage, recipe, engine)
+        run_stage(stage, recipe, runner, quiet=True)
         wall, after = time.monotonic() - started, self._workers()
         [job] = [job for job in self.get("jobs/overview")["jobs"] if job["jid"] not in before]
         told = self.get(f"jobs/{job['jid']}")
@@ -115,7 +117,7 @@ class Cluster:
             sum(cpu - workers.get(process, 0) for process, cpu in after.items()),  # none ends while its job runs
             _cpu(self.managers) - managers,
             *exchanges(told),
-            engine.counted[f"{stage}/shuffled/bytes"],
+            runner.counted[f"{stage}/shuffled/bytes"],
         )
 
     def _workers(self) -> dict[int, float]:
@@ -171,7 +173,7 @@ def main() -> None:
     parser.add_argument("--rates", help="a rates file of `starmill bench` (default: measure them, after all else)")
     parser.add_argument("--write", action="store_true", help="append the tables to benchmarks/results/flink.md")
     asked = parser.parse_args()
-    recipe = mill.load("recipes/data/smoke.yaml", [], asked.input, None)
+    recipe = recipes.load("recipes/data/smoke.yaml", [], asked.input, None)
     size, part = int(asked.megabytes * 1e6), int(asked.megabytes * 1e6 / 4)
     sources = {
         times: bench.sample(recipe.source, size * times, part, part) for times in TIMES
@@ -204,7 +206,7 @@ def main() -> None:
 def same(one: str, other: str) -> None:
     """Assert that two workspaces hold the same data."""
     for stage in STAGES:
-        a, b = Workspace(one).manifest(stage), Workspace(other).manifest(stage)
+        a, b = Workspace(one).manifest(stages.load(stage).dataset), Workspace(other).manifest(stages.load(stage).dataset)
         assert a and b and a.digest == b.digest, stage
 
 

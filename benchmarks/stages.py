@@ -14,8 +14,8 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from starmill.pipelines import recipe as recipes
 from starmill.pipelines.costs import bench
-from starmill.pipelines.run import mill
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="append the table to benchmarks/results/stages.md")
     options = parser.parse_args()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    recipe = mill.load("recipes/data/smoke.yaml", [], options.input, None)
+    recipe = recipes.load("recipes/data/smoke.yaml", [], options.input, None)
     source = bench.sample(recipe.source, int(options.megabytes * 1e6), 16 << 20, 32 << 20)
     with tempfile.TemporaryDirectory(prefix="starmill-bench-") as folder:
         found = bench.run(replace(recipe, workspace=f"{folder}/work", source=replace(source, block_bytes=8 << 20)), print)

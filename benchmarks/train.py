@@ -78,8 +78,8 @@ def mill(place: Path, vocabulary: int) -> None:
             ids += [np.array([tokenizer.special("<file_sep>")], np.uint16), code]
         writer.add(np.concatenate(ids), "code", str(folder.relative_to(root)), "Python", spans)
     made = {f"shards/part-00000.{suffix}": content for suffix, content in writer.finish().items()}
-    workspace.commit(Sidecar("tokenize", 0, "k", tuple(output(n, c) for n, c in made.items())), list(made.values()))
-    workspace.finish("tokenize", "k", 1, "v")
+    workspace.commit(Sidecar("tokenize", "shards", 0, "k", tuple(output(n, c) for n, c in made.items())), list(made.values()))
+    workspace.finish("shards", "k", 1, "v")
 
 
 def prepare(place: Path, steps: int, vocabulary: int) -> TrainRecipe:

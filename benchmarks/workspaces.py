@@ -65,7 +65,7 @@ def synthesize(workspace: Workspace, files: int, seed: int) -> None:
             signatures.write(schema.conform(block.append_column("signature", signature), schema.SIGNATURES))
         data = [curated.close(), signatures.close()]
         outputs = tuple(output(part_path(n, number), d, count) for n, d in zip(("curated", "signatures"), data, strict=True))
-        workspace.commit(Sidecar("curate", number, "benchmark", outputs), data)
+        workspace.commit(Sidecar("curate", "curated", number, "benchmark", outputs), data)
         before = minima
 
 

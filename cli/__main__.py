@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from starmill.core import __version__
-from starmill.core.dataset import STAGES, Workspace
+from starmill.core.dataset import Workspace
+from starmill.core.errors import StarmillError
 from starmill.core.storage import refuse_credentials
+from starmill.pipelines.stages import STAGES
 
-DEFAULT_RECIPE = "recipes/data/smoke.yaml"
+DEFAULT_RECIPE = "smoke"
 # Commands that are programs of their own, with their own --help.
 OTHERS = {
     "train": ("starmill.trainer", "train a model on shards"),
@@ -53,11 +55,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nstopped; finished parts are kept: run the same command to continue", file=sys.stderr)
         return 130
-    except (ValueError, RuntimeError, LookupError, OSError) as error:  # ours and the file system's; the message says it all
+    except (
+        StarmillError,
+        ValueError,
+        RuntimeError,
+        LookupError,
+        OSError,
+    ) as error:  # ours and the file system's; the message says it all
         if options.traceback:
             raise
         print(f"starmill: {error}", file=sys.stderr)
-        return 1
+        return error.status if isinstance(error, StarmillError) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,10 +76,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"starmill {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    milling = {"run": "all stages, then the funnel"} | {s: f"the {s} stage: writes {d}/" for s, d in STAGES.items()}
+    milling = {"run": "all stages, then the funnel"} | {s: f"the {s} stage alone" for s in STAGES}
     for name, text in milling.items():
         command = commands.add_parser(name, help=text, description=text)
-        command.set_defaults(command=_mill, stages=tuple(STAGES) if name == "run" else (name,))
+        command.set_defaults(command=_mill, stages=STAGES if name == "run" else (name,))
         command.add_argument("recipe", nargs="?", default=DEFAULT_RECIPE, help="YAML file, or the name of one that ships")
         command.add_argument(
             "--input", nargs="+", default=[], metavar="DIR", help="folders of checkouts or bare git repositories"
@@ -88,6 +96,17 @@ def _parser() -> argparse.ArgumentParser:
             action="store_true",
             help="show the parts that would be made, and stop; of dedup also what each threshold from 0.5 to 0.95 would remove",
         )
+        if name != "run":
+            continue
+        verify = commands.add_parser("verify", help="see whether today's code makes a stage's parts as they are, and keep them")
+        verify.set_defaults(command=_verify, input=[])
+        verify.add_argument("recipe", nargs="?", default=DEFAULT_RECIPE, help="YAML file, or the name of one that ships")
+        verify.add_argument("--stage", choices=STAGES, required=True, help="the stage whose parts to make again")
+        verify.add_argument("--sample", type=int, default=50, help="how many parts to make again (default: 50)")
+        verify.add_argument("--workspace", help="where the datasets are (default: the recipe's)")
+        verify.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the recipe")
+        verify.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="local worker processes")
+        verify.add_argument("--quiet", action="store_true", help="no progress")
     for name, (_, text) in OTHERS.items():
         commands.add_parser(name, help=text, add_help=False)
     funnel = commands.add_parser("funnel", help="what each stage kept and dropped, and why")
@@ -137,40 +156,65 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _mill(options: argparse.Namespace, beam: list[str]) -> int:
-    from starmill.pipelines.run import interrupt, mill
-    from starmill.pipelines.run.stage import Engine
-    from starmill.pipelines.runners import dataflow, flink
+    from starmill.pipelines import recipe as recipes
+    from starmill.pipelines.run import dry, interrupt
+    from starmill.pipelines.run.stages import run_stage
+    from starmill.pipelines.runners import choose
+    from starmill.pipelines.runners.dataflow import describe
     from starmill.reports import funnel
 
-    recipe = mill.load(options.recipe, options.set, options.input, options.workspace)
-    flink.check(tuple(beam))
-    dataflow.check(tuple(beam), recipe.workspace)
-    engine = Engine(tuple(beam), max(1, options.workers), options.quiet)
-    if dataflow.is_dry_run(engine.beam_options):
+    recipe = recipes.load(options.recipe, options.set, options.input, options.workspace)
+    runner = choose(tuple(beam), max(1, options.workers))
+    runner.check(recipe.workspace)
+    if runner.is_dry_run:
         for stage in options.stages:
-            print(f"{stage:<9} dry run: {dataflow.describe(mill.translate(stage, recipe, engine))}", flush=True)
+            print(f"{stage:<9} dry run: {describe(dry.translate(stage, recipe, runner))}", flush=True)
         return 0
     workspace = Workspace(recipe.workspace)
     recipe = replace(recipe, workspace=workspace.root if workspace.is_local else recipe.workspace)  # workers have another cwd
     if "release" in options.stages:
         recipe.release.decontaminate()  # a benchmark file that cannot be read is told now, not after three stages
     if options.dry_run:
-        print("\n".join(mill.plan(recipe)))
+        print("\n".join(dry.plan(recipe)))
         if options.stages == ("dedup",):
-            print("\n".join(mill.thresholds(recipe, engine)))
+            print("\n".join(dry.thresholds(recipe, runner)))
         return 0
     workspace.probe()
     started = time.monotonic()
-    stopping = interrupt.stopping_cleanly(workspace) if engine.is_local else interrupt.stopping_by_exception()
+    stopping = interrupt.stopping_cleanly(workspace) if runner.is_local else interrupt.stopping_by_exception()
     with interrupt.exclusive(workspace), stopping:
         for stage in options.stages:
-            if mill.run_stage(stage, recipe, engine) is None:
+            if run_stage(stage, recipe, runner, options.quiet) is None:
                 print(f"{stage}: the job is written down; it ends the stage itself, and the next one can be launched after it")
                 return 0
     if not options.no_funnel:
         funnel.show(workspace)
     print(f"done in {time.monotonic() - started:.0f} s: {workspace.root}")
     return 0
+
+
+def _verify(options: argparse.Namespace, beam: list[str]) -> int:
+    from starmill.pipelines import recipe as recipes
+    from starmill.pipelines.run import interrupt
+    from starmill.pipelines.run.verify import verify
+    from starmill.pipelines.runners import choose
+
+    recipe = recipes.load(options.recipe, options.set, options.input, options.workspace)
+    runner, workspace = choose(tuple(beam), max(1, options.workers)), Workspace(recipe.workspace)
+    recipe = replace(recipe, workspace=workspace.root if workspace.is_local else recipe.workspace)
+    with interrupt.exclusive(workspace):
+        found = verify(options.stage, recipe, runner, options.sample, options.quiet)
+    if not found.parts:
+        print(f"{found.stage}: up to date, nothing to verify")
+    elif found.is_equal:
+        print(f"{found.stage}: {len(found.parts)} parts made again have the same bytes; {found.rekeyed} parts have today's key")
+    else:
+        print(
+            f"{found.stage}: {len(found.differing)} of {len(found.parts)} parts differ: {', '.join(map(str, found.differing))}; nothing "
+            "was changed",
+            file=sys.stderr,
+        )
+    return 0 if found.is_equal else 1
 
 
 def _funnel(options: argparse.Namespace, beam: list[str]) -> int:
@@ -188,14 +232,9 @@ def _why(options: argparse.Namespace, beam: list[str]) -> int:
 
 
 def _status(options: argparse.Namespace, beam: list[str]) -> int:
-    from starmill.pipelines.run import mill
-    from starmill.pipelines.stages import ingest
     from starmill.reports import status
 
-    recipe = mill.load(options.recipe, [], [], options.workspace)
-    workspace = Workspace(recipe.workspace)
-    planned = 0 if workspace.manifest("ingest") else len(ingest.plan(recipe.source))
-    print("\n".join(status.lines(workspace, planned)))
+    print("\n".join(status.lines(_workspace(options))))
     return 0
 
 
@@ -210,10 +249,10 @@ def _pool(options: argparse.Namespace, beam: list[str]) -> int:
 
 
 def _bench(options: argparse.Namespace, beam: list[str]) -> int:
+    from starmill.pipelines import recipe as recipes
     from starmill.pipelines.costs import bench
-    from starmill.pipelines.run import mill
 
-    recipe = bench.packages_unless(options.input, mill.load(options.recipe, options.set, options.input, None))
+    recipe = bench.packages_unless(options.input, recipes.load(options.recipe, options.set, options.input, None))
     found = bench.bench(recipe, options.megabytes, lambda line: print(line, flush=True), max(1, options.rounds))
     Path(options.rates).parent.mkdir(parents=True, exist_ok=True)
     Path(options.rates).write_text(found.to_json())
@@ -222,10 +261,10 @@ def _bench(options: argparse.Namespace, beam: list[str]) -> int:
 
 
 def _estimate(options: argparse.Namespace, beam: list[str]) -> int:
+    from starmill.pipelines import recipe as recipes
     from starmill.pipelines.costs import estimate, rates
-    from starmill.pipelines.run import mill
 
-    recipe, found = mill.load(options.recipe, options.set, [], None), rates.load(options.rates)
+    recipe, found = recipes.load(options.recipe, options.set, [], None), rates.load(options.rates)
     dump = estimate.Dump(options.files, options.bytes, options.repositories, options.duplicates)
     costs = estimate.estimate(found, recipe, dump, options.workers, options.latency)
     print("\n".join((*estimate.table(costs, options.workers), *estimate.limits(found, recipe, costs))))
@@ -233,9 +272,9 @@ def _estimate(options: argparse.Namespace, beam: list[str]) -> int:
 
 
 def _workspace(options: argparse.Namespace) -> Workspace:
-    from starmill.pipelines.run import mill
+    from starmill.pipelines import recipe as recipes
 
-    return Workspace(options.workspace or mill.load(options.recipe, [], [], None).workspace)
+    return Workspace(options.workspace or recipes.load(options.recipe, [], [], None).workspace)
 
 
 def _other(module: str, arguments: list[str]) -> NoReturn:

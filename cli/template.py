@@ -8,13 +8,13 @@ import sys
 from collections.abc import Sequence
 
 from starmill.cli import __main__ as cli
-from starmill.core.dataset import STAGES
+from starmill.pipelines.stages import STAGES
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the template's own parameters; what it does not know is Beam's."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)  # --stage is not short for --staging_location
-    parser.add_argument("--stage", choices=list(STAGES), required=True)
+    parser.add_argument("--stage", choices=STAGES, required=True)
     parser.add_argument("--workspace", required=True)
     parser.add_argument("--recipe", default="smoke")
     parser.add_argument("--settings", default="", help="key=value;key=value")

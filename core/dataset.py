@@ -7,7 +7,8 @@
       dropped/ingest/part-00000.parquet
 
 A part whose sidecar carries the wanted key is done and is skipped; the key is a digest of the recipe, of the code and of the
-inputs. Nothing here writes a time, a host name or a process id into a file, so equal work gives equal bytes.
+inputs. Nothing here writes a time, a host name or a process id into a file, so equal work gives equal bytes. A workspace knows
+datasets and which stage made each, and no list of stages but the one that a run leaves in `stages.json`.
 """
 
 import functools
@@ -23,13 +24,15 @@ from typing import Any, BinaryIO, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from starmill.core.errors import InputError
 from starmill.core.storage import TEMPORARY, Storage
 
 S = TypeVar("S")
 T = TypeVar("T")
 
-# The dataset that a stage is named after on disk: its sidecars and its manifest lie there.
-STAGES = {"ingest": "files", "curate": "curated", "dedup": "verdicts", "release": "dataset", "tokenize": "shards"}
+# The layout of sidecars, manifests and `stages.json`; a change of it that older code would misread gets the next number.
+FORMAT = 1
+PLANNED = "stages.json"
 
 
 @dataclass(frozen=True)
@@ -52,17 +55,28 @@ class Count:
     files: int
     bytes: int
 
+    @property
+    def is_error(self) -> bool:
+        """Whether these rows made a step raise."""
+        return self.reason.startswith("error:")
+
 
 @dataclass(frozen=True)
 class Sidecar:
-    """What is known of one finished part. `lineage` maps each input's path to its sha256."""
+    """What is known of one finished part: who made it, for which `dataset`. `lineage` maps each input's path to its sha256."""
 
     stage: str
+    dataset: str
     part: int
     key: str
     outputs: tuple[Output, ...]
     counts: tuple[Count, ...] = ()
     lineage: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def errors(self) -> int:
+        """The rows that ended as errors of a step. A part that has some is made again by the next run."""
+        return sum(c.files for c in self.counts if c.is_error)
 
     def digest(self) -> str:
         """Return the sha256 over the digests of the outputs: equal data has equal digests, whatever made it."""
@@ -71,13 +85,31 @@ class Sidecar:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The last file of a stage: all its parts, and one digest over them."""
+    """The last file of a stage: all its parts, and one digest over them. `verified`: the codes that were seen to make these bytes."""
 
     stage: str
+    dataset: str
     key: str
     digest: str
     version: str
     parts: tuple[Sidecar, ...]
+    verified: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class StageName:
+    """A stage as a view knows it: its name, and the dataset where its sidecars and its manifest lie."""
+
+    name: str
+    dataset: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run left in `stages.json`: its stages, in their order, and how many parts each has. Without stages before the first run."""
+
+    stages: tuple[StageName, ...] = ()
+    parts: int = 0
 
 
 class ParquetPart:
@@ -192,28 +224,33 @@ class Workspace:
         """Publish the outputs of a part, `data[i]` for `sidecar.outputs[i]`, then its sidecar. Idempotent."""
         for output, content in zip(sidecar.outputs, data, strict=True):
             self.publish(output.path, content)
-        self.publish(sidecar_path(sidecar.stage, sidecar.part), _json(asdict(sidecar)))
+        self.publish_sidecar(sidecar)
 
-    def sidecar(self, stage: str, part: int) -> Sidecar | None:
-        """Return the sidecar of a finished part, or None. Half a sidecar, as a store without atomic writes may keep, is none."""
-        try:
-            return _sidecar(json.loads(self.read(sidecar_path(stage, part))))
-        except (FileNotFoundError, json.JSONDecodeError):
-            return None
+    def publish_sidecar(self, sidecar: Sidecar) -> None:
+        """Write the sidecar of a part whose outputs are there."""
+        self.publish(sidecar_path(sidecar.dataset, sidecar.part), _json(asdict(sidecar)))
 
-    def is_done(self, stage: str, part: int, key: str) -> bool:
-        """Say whether the part was made with this key and its outputs are still there, whole."""
-        sidecar = self.sidecar(stage, part)
-        if sidecar is None or sidecar.key != key:
+    def sidecar(self, dataset: str, part: int) -> Sidecar | None:
+        """Return the sidecar of a finished part, or None. Half a sidecar, as a store without atomic writes may keep, is none.
+
+        Raises InputError for one of a newer starmill.
+        """
+        values = self._json(sidecar_path(dataset, part))
+        return None if values is None else _sidecar(values)
+
+    def is_done(self, dataset: str, part: int, key: str) -> bool:
+        """Say whether the part was made with this key, without rows that ended as errors, and its outputs are still there, whole."""
+        sidecar = self.sidecar(dataset, part)
+        if sidecar is None or sidecar.key != key or sidecar.errors:
             return False
         try:
             return all(self.size(o.path) == o.bytes for o in sidecar.outputs)
         except FileNotFoundError:
             return False
 
-    def published(self, stage: str) -> dict[int, float | None]:
-        """Return the parts of a stage that have a sidecar, and when it was written, where the store says: in one listing."""
-        found = ((part_number(f.name), f) for f in self.storage.listing(STAGES[stage]) if f.name.endswith(".json"))
+    def published(self, dataset: str) -> dict[int, float | None]:
+        """Return the parts of a dataset that have a sidecar, and when it was written, where the store says: in one listing."""
+        found = ((part_number(f.name), f) for f in self.storage.listing(dataset) if f.name.endswith(".json"))
         return {part: file.modified for part, file in found if part is not None}
 
     def torn(self, sidecars: Iterable[Sidecar]) -> Iterator[tuple[Sidecar, Output]]:
@@ -228,39 +265,63 @@ class Workspace:
                     yield sidecar, made
 
     def finish(
-        self, stage: str, key: str, parts: int, version: str, check: Callable[[Manifest], None] | None = None
+        self, dataset: str, key: str, parts: int, version: str, check: Callable[[Manifest], None] | None = None
     ) -> Manifest:
         """Write the stage's manifest over its `parts` sidecars. Raises FileNotFoundError if one is missing.
 
         `check` sees the manifest before it is published: when it raises, the stage is not complete, not even for a moment.
         """
         sidecars = []
-        for part, sidecar in enumerate(at_once(lambda k: self.sidecar(stage, k), range(parts))):
+        for part, sidecar in enumerate(at_once(lambda k: self.sidecar(dataset, k), range(parts))):
             if sidecar is None:
-                raise FileNotFoundError(f"{self.url}: part {part} of {parts} of stage {stage} has no sidecar")
+                raise FileNotFoundError(f"{self.url}: part {part} of {parts} of {dataset}/ has no sidecar")
             sidecars.append(sidecar)
         digest = hashlib.sha256("".join(s.digest() for s in sidecars).encode()).hexdigest()
-        manifest = Manifest(stage, key, digest, version, tuple(sidecars))
+        manifest = Manifest(sidecars[0].stage, dataset, key, digest, version, tuple(sidecars))
         if check is not None:
             check(manifest)
-        self.publish(f"{STAGES[stage]}/manifest.json", _json(asdict(manifest)))
+        self.publish_manifest(manifest)
         return manifest
 
-    def manifest(self, stage: str) -> Manifest | None:
-        """Return the manifest of a complete stage, or None."""
+    def publish_manifest(self, manifest: Manifest) -> None:
+        """Write a manifest: from now on its stage is complete."""
+        self.publish(f"{manifest.dataset}/manifest.json", _json(asdict(manifest)))
+
+    def manifest(self, dataset: str) -> Manifest | None:
+        """Return the manifest of a complete dataset, or None. Raises InputError for one of a newer starmill."""
+        values = self._json(f"{dataset}/manifest.json")
+        if values is None:
+            return None
+        return Manifest(**{**values, "parts": tuple(map(_sidecar, values["parts"])), "verified": tuple(values["verified"])})
+
+    def publish_plan(self, plan: Plan) -> None:
+        """Leave the stages of a run for whoever looks into the workspace."""
+        if self.plan() != plan:
+            self.publish(PLANNED, _json(asdict(plan)))
+
+    def plan(self) -> Plan:
+        """Return what the last run here planned. Raises InputError for a plan of a newer starmill."""
+        values = self._json(PLANNED) or {"stages": (), "parts": 0}
+        return Plan(tuple(StageName(**s) for s in values["stages"]), values["parts"])
+
+    def _json(self, relative: str) -> dict[str, Any] | None:
+        """Return the values of a file of FORMAT; None where there is none, or half of one."""
         try:
-            values = json.loads(self.read(f"{STAGES[stage]}/manifest.json"))
+            values: dict[str, Any] = json.loads(self.read(relative))
         except (FileNotFoundError, json.JSONDecodeError):
             return None
-        return Manifest(**{**values, "parts": tuple(_sidecar(s) for s in values["parts"])})
+        if (found := values.pop("format", 0)) != FORMAT:
+            said = "a newer starmill: install that" if found > FORMAT else "an older starmill: use another --workspace"
+            raise InputError(f"{self.path(relative)}: has format {found}, this reads {FORMAT}; it was made by {said}")
+        return values
 
-    def sweep(self, stage: str, parts: int, due: Collection[int]) -> None:
+    def sweep(self, dataset: str, parts: int, due: Collection[int]) -> None:
         """Remove what must not be taken for this run's: the manifest, sidecars of `due` parts, and parts beyond the plan."""
-        self.remove(f"{STAGES[stage]}/manifest.json")  # first: it may not outlive a part that it lists
-        published = self.published(stage)
-        beyond = at_once(lambda k: self.sidecar(stage, k), [k for k in published if k >= parts])
+        self.remove(f"{dataset}/manifest.json")  # first: it may not outlive a part that it lists
+        published = self.published(dataset)
+        beyond = at_once(lambda k: self.sidecar(dataset, k), [k for k in published if k >= parts])
         self.remove_all([o.path for sidecar in beyond if sidecar is not None for o in sidecar.outputs])
-        self.remove_all([sidecar_path(stage, k) for k in published if k in due or k >= parts])
+        self.remove_all([sidecar_path(dataset, k) for k in published if k in due or k >= parts])
 
     def remove_all(self, paths: Iterable[str]) -> None:
         """Remove workspace files, several at a time; absent ones are fine."""
@@ -291,9 +352,9 @@ def part_number(name: str) -> int | None:
     return int(number) if name.startswith("part-") and number.isdecimal() else None
 
 
-def sidecar_path(stage: str, part: int) -> str:
+def sidecar_path(dataset: str, part: int) -> str:
     """Return the workspace path of a part's sidecar."""
-    return part_path(STAGES[stage], part, "json")
+    return part_path(dataset, part, "json")
 
 
 def output(relative: str, data: bytes | pa.Buffer, rows: int | None = None) -> Output:
@@ -301,8 +362,8 @@ def output(relative: str, data: bytes | pa.Buffer, rows: int | None = None) -> O
     return Output(relative, hashlib.sha256(data).hexdigest(), len(data), rows)
 
 
-def _json(value: Any) -> bytes:
-    return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+def _json(value: dict[str, Any]) -> bytes:
+    return (json.dumps({"format": FORMAT, **value}, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def _sidecar(values: dict[str, Any]) -> Sidecar:

@@ -195,7 +195,7 @@ def open_shards(workspace_url: str, cache: str | None = None) -> list[ShardReade
     Those of a bucket are fetched into the folder `cache` (default: core/shard_cache.py), the token files when they are first read.
     """
     workspace = Workspace(workspace_url)
-    manifest = workspace.manifest("tokenize")
+    manifest = workspace.manifest("shards")
     if manifest is None:
         raise ShardError(f"{workspace_url}: no shards/manifest.json, so the shards are not complete; run `starmill run` first")
     if not workspace.is_local:

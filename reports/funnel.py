@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.table import Table
 
-from starmill.core.dataset import STAGES, Count, Workspace
+from starmill.core.dataset import Count, Workspace
 
 
 @dataclass
@@ -29,6 +29,7 @@ class StageFunnel:
     """One stage: what came in, what stayed, and what went by (step, reason)."""
 
     stage: str
+    dataset: str
     parts: int
     digest: str
     seconds: float | None
@@ -43,11 +44,11 @@ def measure(workspace: Workspace) -> list[StageFunnel]:
     """Read the funnel of every complete stage, in order."""
     times = timings(workspace)
     funnels = []
-    for stage in STAGES:
-        manifest = workspace.manifest(stage)
+    for stage in workspace.plan().stages:
+        manifest = workspace.manifest(stage.dataset)
         if manifest is None:
             continue
-        funnel = StageFunnel(stage, len(manifest.parts), manifest.digest, times.get(stage))
+        funnel = StageFunnel(stage.name, stage.dataset, len(manifest.parts), manifest.digest, times.get(stage.name))
         for count in (c for p in manifest.parts for c in p.counts):
             funnel.into.add(count)
             if count.reason:
@@ -91,12 +92,12 @@ def show(workspace: Workspace, languages: int = 12) -> None:
         table.add_row("", "", took, *_cells(funnel.kept, funnel.into), style="green", end_section=True)
     console.print(table)
     _show_languages(console, funnels, languages)
-    console.print("outputs: " + "  ".join(f"{STAGES[f.stage]}/ ({f.parts} parts, digest {f.digest[:12]})" for f in funnels))
+    console.print("outputs: " + "  ".join(f"{f.dataset}/ ({f.parts} parts, digest {f.digest[:12]})" for f in funnels))
 
 
 def _show_languages(console: Console, funnels: Iterable[StageFunnel], most: int) -> None:
-    # Ingest does not know languages yet; every later stage does.
-    known = [f for f in funnels if f.stage != "ingest"]
+    # The first stages do not know languages yet; every later one does.
+    known = [f for f in funnels if any(f.kept_by_language)]
     if not known:
         return
     first = known[0]

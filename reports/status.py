@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from starmill.core.dataset import STAGES, Workspace
+from starmill.core.dataset import Workspace
 
 
 @dataclass(frozen=True)
@@ -18,19 +18,18 @@ class StageStatus:
     seconds_left: float | None = None
 
 
-def measure(workspace: Workspace, parts: int) -> Iterator[StageStatus]:
-    """Yield the status of every stage, in order; `parts` are planned where ingest is not complete yet."""
-    ingested = workspace.manifest("ingest")
-    parts = len(ingested.parts) if ingested else parts
-    for stage in STAGES:
-        published, left = look(workspace, stage, parts)
-        is_complete = workspace.manifest(stage) is not None
-        yield StageStatus(stage, published, parts, is_complete, None if is_complete else left)
+def measure(workspace: Workspace) -> Iterator[StageStatus]:
+    """Yield the status of every stage that the last run planned, in order; none before the first run."""
+    plan = workspace.plan()
+    for stage in plan.stages:
+        published, left = look(workspace, stage.dataset, plan.parts)
+        is_complete = workspace.manifest(stage.dataset) is not None
+        yield StageStatus(stage.name, published, plan.parts, is_complete, None if is_complete else left)
 
 
-def look(workspace: Workspace, stage: str, parts: int) -> tuple[int, float | None]:
-    """Return how many of a stage's `parts` are published, and the seconds that the others take at their pace: from one listing."""
-    times = [when for part, when in workspace.published(stage).items() if part < parts]
+def look(workspace: Workspace, dataset: str, parts: int) -> tuple[int, float | None]:
+    """Return how many of a dataset's `parts` are published, and the seconds that the others take at their pace: from one listing."""
+    times = [when for part, when in workspace.published(dataset).items() if part < parts]
     return len(times), seconds_left([when for when in times if when is not None], parts - len(times))
 
 
@@ -55,14 +54,14 @@ def to_go(seconds: float) -> str:
     return f"about {seconds / 60:.0f} min to go" if seconds < 7200 else f"about {seconds / 3600:,.1f} h to go"
 
 
-def lines(workspace: Workspace, parts: int) -> list[str]:
+def lines(workspace: Workspace) -> list[str]:
     """Return the status for a person."""
     told = []
-    for status in measure(workspace, parts):
+    for status in measure(workspace):
         line = f"{status.stage:<9} {status.published}/{status.parts} parts"
         if status.is_complete:
             line += ", complete"
         elif status.seconds_left is not None:
             line += f", {to_go(status.seconds_left)} at the pace so far"
         told.append(line)
-    return told
+    return told or [f"{workspace.root}: no run has begun here"]

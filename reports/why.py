@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starmill.core.dataset import STAGES, Workspace, part_path
+from starmill.core.dataset import Workspace, part_number, part_path
 
 Row = dict[str, Any]
 
@@ -48,8 +48,8 @@ def _curate(workspace: Workspace, part: int, row: Row, diff_lines: int) -> Itera
             if loss["kept_path"] and loss["content_id"] != loss["kept_content_id"] and diff_lines:
                 yield from _difference(workspace, part, loss, diff_lines)
             return
-    for stage in ("dedup", "release"):
-        if workspace.exists(part_path(STAGES[stage], part)):
+    for stage, dataset in (("dedup", "verdicts"), ("release", "dataset")):
+        if workspace.exists(part_path(dataset, part)):
             yield f"  {stage:<9} kept"
     yield from _shard(workspace, part, row)
 
@@ -62,7 +62,7 @@ def _difference(workspace: Workspace, part: int, loss: Row, limit: int) -> Itera
     gone, kept = f"{loss['repo_name']}:{loss['path']}", f"{loss['kept_repo_name']}:{loss['kept_path']}"
     place = Workspace(loss["kept_release"]) if loss["kept_release"] else workspace
     texts = []
-    for where, one, parts in ((place, kept, _parts(place, "curate")), (workspace, gone, [part])):
+    for where, one, parts in ((place, kept, _parts(place, "curated")), (workspace, gone, [part])):
         columns = ["repo_name", "path", "blob_id", "content_id", "content"]
         found = (r for p in parts for r in _rows(where, part_path("curated", p), one, columns))
         row = next(found, None)
@@ -98,19 +98,18 @@ def _shard(workspace: Workspace, part: int, row: Row) -> Iterator[str]:
 
 def _ingested(workspace: Workspace, query: str) -> Iterator[tuple[int, Row]]:
     columns = ["repo_name", "path", "blob_id", "content_id", "src_encoding", "length_bytes"]
-    for part in _parts(workspace, "ingest"):
+    for part in _parts(workspace, "files"):
         for row in _rows(workspace, part_path("files", part), query, columns):
             yield part, row
 
 
 def _dropped(workspace: Workspace, stage: str, query: str) -> Iterator[Row]:
-    for part in _parts(workspace, stage):
+    for part in _parts(workspace, f"dropped/{stage}"):
         yield from _rows(workspace, part_path(f"dropped/{stage}", part), query, None)
 
 
-def _parts(workspace: Workspace, stage: str) -> list[int]:
-    names = [n for n in workspace.files(STAGES[stage]) if n.startswith("part-") and n.endswith(".json")]
-    return [int(n.removeprefix("part-").removesuffix(".json")) for n in names]
+def _parts(workspace: Workspace, dataset: str) -> list[int]:
+    return [part for name in workspace.parts(dataset) if (part := part_number(name.rpartition("/")[2])) is not None]
 
 
 def _rows(workspace: Workspace, relative: str, query: str, columns: list[str] | None) -> Iterator[Row]:

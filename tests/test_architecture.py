@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from starmill.pipelines.run.stage import INDIFFERENT
-
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("core", "transforms", "reports", "pipelines", "model", "trainer", "cli")
 # What each package may import of ours, and which libraries it must not.
@@ -77,22 +75,6 @@ def test_every_module_has_its_test(path: Path) -> None:
     assert (ROOT / "tests" / relative.parent / name).exists(), f"write tests/{relative.parent}/{name}"
 
 
-def test_keys_hold_the_code_that_makes_data_and_no_other() -> None:
-    """What the graphs reach is in every part's key; a change of what they do not reach makes no part anew."""
-    reached, ahead = set(), [ROOT / "pipelines" / "run" / "mill.py"]
-    while ahead:
-        path = ahead.pop()
-        if path in reached or path.name in INDIFFERENT:
-            continue
-        reached.add(path)
-        modules = {m for name in imported(path) for m in (name, name.rpartition(".")[0]) if m.startswith("starmill.")}
-        ahead += [p for m in modules if (p := ROOT.joinpath(*m.split(".")[1:]).with_suffix(".py")).exists()]
-    pipelines = [p for p in MODULES if p.relative_to(ROOT).parts[0] == "pipelines" and p.name != "__init__.py"]
-    assert {p.name for p in pipelines if p not in reached} <= INDIFFERENT
-    names = {p.name for p in MODULES}
-    assert names >= INDIFFERENT, f"no such modules: {INDIFFERENT - names}"
-
-
 def test_no_attic() -> None:
     banned = {"utils.py", "util.py", "helpers.py", "common.py", "misc.py"}
     assert not [p for p in MODULES if p.name in banned]
@@ -103,7 +85,7 @@ def test_no_attic() -> None:
     ("package", "without"),
     [
         ("trainer", "apache_beam"),
-        ("pipelines.run.mill", "torch"),
+        ("pipelines.recipe", "torch"),
         ("core.dataset", "torch"),
         ("reports.why", "apache_beam"),
     ],

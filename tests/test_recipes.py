@@ -60,7 +60,7 @@ TOKENS_A_BYTE = 775.48 / 1923
 
 @pytest.mark.parametrize("path", DATA, ids=lambda p: p.stem)
 def test_data_recipes_load(path: Path) -> None:
-    from starmill.pipelines.run.mill import load
+    from starmill.pipelines.recipe import load
 
     assert load(str(path), [], [], None).workspace.startswith("runs/")
     assert load(path.stem, [], [], None) == load(str(path), [], [], None), "by name"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from starmill.core.dataset import STAGES, Workspace
+from starmill.core.dataset import Workspace
 from starmill.model.config import ModelConfig, parameter_count
 from starmill.trainer import plan
 from starmill.trainer.config import TrainRecipe
@@ -97,8 +97,8 @@ def _training(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype
 
 def _data(options: TrainRecipe, found: Inputs) -> str:
     workspace, lines = Workspace(options.workspace), ["## Data"]
-    for stage in STAGES:
-        manifest = workspace.manifest(stage)
+    for stage in workspace.plan().stages:
+        manifest = workspace.manifest(stage.dataset)
         if manifest is not None:
             counts = [c for p in manifest.parts for c in p.counts]
             gone: Counter[str] = Counter()
@@ -107,7 +107,7 @@ def _data(options: TrainRecipe, found: Inputs) -> str:
                     gone[count.reason] += count.files
             dropped = ", ".join(f"{n:,} {reason}" for reason, n in sorted(gone.items(), key=lambda item: (-item[1], item[0])))
             files, size = (sum(getattr(c, key) for c in counts if not c.reason) for key in ("files", "bytes"))
-            lines.append(f"- {stage}: {files:,} files kept, {size:,} bytes" + (f"; dropped {dropped}" if dropped else ""))
+            lines.append(f"- {stage.name}: {files:,} files kept, {size:,} bytes" + (f"; dropped {dropped}" if dropped else ""))
     lines += [f"\nDigest of the shards: `{found.digest}`.", "", "| language | tokens |", "|---|---|"]
     lines += [f"| {name} | {tokens:,} |" for name, tokens in found.train.units.sizes("language").items()]
     return "\n".join(lines) + "\n"

@@ -70,7 +70,9 @@ def sign(workspace: Workspace) -> dict[str, float]:
         for block in workspace.blocks(part_path("curated", k)):
             part.write(minhash.signature_rows(block, minhash.MinHash()))
         data = part.close()
-        workspace.commit(Sidecar("curate", k, "benchmark", (output(part_path("signatures", k), data, part.rows),)), [data])
+        workspace.commit(
+            Sidecar("curate", "curated", k, "benchmark", (output(part_path("signatures", k), data, part.rows),)), [data]
+        )
     return {"signatures": time.process_time() - started}
 
 

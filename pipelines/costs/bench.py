@@ -32,14 +32,16 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from starmill.core import recipe, seeds
-from starmill.core.dataset import STAGES, Workspace
+from starmill.core.dataset import Workspace
 from starmill.pipelines.costs import estimate, rates
 from starmill.pipelines.costs.rates import Observation, Rates
 from starmill.pipelines.costs.traffic import PROTOCOL, Traffic, counting
-from starmill.pipelines.run import interrupt, mill
-from starmill.pipelines.run.mill import Recipe
-from starmill.pipelines.run.stage import Engine
-from starmill.pipelines.stages import ingest, vocabulary
+from starmill.pipelines.recipe import Recipe
+from starmill.pipelines.run import interrupt
+from starmill.pipelines.run.stages import run_stage
+from starmill.pipelines.runners.local import Local
+from starmill.pipelines.runners.runner import Runner
+from starmill.pipelines.stages import STAGES, ingest, vocabulary
 from starmill.pipelines.stages.dedup import graph as dedup
 from starmill.pipelines.stages.ingest import Source
 from starmill.reports import funnel
@@ -57,16 +59,16 @@ class TooLittle(ValueError):
 
 
 @dataclass(frozen=True)
-class _Engine(Engine):
+class _Counted(Runner):
     """The local runner in this process, which leaves its counters behind."""
 
     counted: Counter[str] = field(default_factory=Counter)
 
     def pipeline(self, parts: int) -> beam.Pipeline:
-        return beam.Pipeline(_Runner(self.counted), PipelineOptions([]))
+        return beam.Pipeline(_Counting(self.counted), PipelineOptions([]))
 
 
-class _Runner(FnApiRunner):
+class _Counting(FnApiRunner):
     def __init__(self, counted: Counter[str]) -> None:
         super().__init__()
         self._counted = counted
@@ -225,7 +227,7 @@ def largest(observations: Sequence[Observation]) -> list[Observation]:
 def observe(options: Recipe, stage: str) -> list[Observation]:
     """Run one stage in this process, whose workspace is a local folder, and return its rows."""
     start, children = _cpu(), _cpu(resource.RUSAGE_CHILDREN)
-    traffic, engine = Traffic(), _Engine(workers=1, quiet=True)
+    traffic, runner = Traffic(), _Counted()
     fsspec.register_implementation(PROTOCOL, counting(traffic), clobber=True)
     local = Workspace(options.workspace)
     counted = replace(options, workspace=f"{PROTOCOL}://{local.root}")
@@ -240,7 +242,7 @@ def observe(options: Recipe, stage: str) -> list[Observation]:
         found.append(("tokenizer", trained | traffic.take(local.root, lambda d: True)))
         _forget_peak()
     clock, used = time.monotonic(), _cpu()
-    mill.run_stage(stage, counted, engine)
+    run_stage(stage, counted, runner, quiet=True)
     costs = {"seconds": time.monotonic() - clock, "cpu": _cpu() - used, "start": start, "peak": _peaks(os.getpid())}
     peak = sum(map(_peaks, interrupt.descendants(os.getpid())))
     detector().stop()
@@ -249,11 +251,11 @@ def observe(options: Recipe, stage: str) -> list[Observation]:
         costs["seconds"] = max(0.0, costs["seconds"] - cpu)
         less = {"seconds": cpu, "cpu": cpu, "peak": peak}
         found.append(("licenses", less | traffic.take(local.root, lambda d: d == "cache")))
-    costs |= traffic.take(local.root, lambda d: True) | {"shuffled": float(engine.counted[f"{stage}/shuffled/bytes"])}
+    costs |= traffic.take(local.root, lambda d: True) | {"shuffled": float(runner.counted[f"{stage}/shuffled/bytes"])}
     into = {f.stage: f for f in funnel.measure(local)}[stage]
     costs |= {"kept_files": float(into.kept.files), "kept_bytes": float(into.kept.bytes)}
     if stage == "dedup":
-        costs |= {"candidates": float(engine.counted["dedup/candidates"]), "decode": _decode(local)}
+        costs |= {"candidates": float(runner.counted["dedup/candidates"]), "decode": _decode(local)}
     found.append((stage, costs))
     texts = sum(c["PUT"] for row, c in found if row == "licenses")
     drivers = _drivers(options, local, stage, costs.get("candidates", 0.0), texts)
@@ -262,7 +264,7 @@ def observe(options: Recipe, stage: str) -> list[Observation]:
 
 def _drivers(options: Recipe, workspace: Workspace, stage: str, candidates: float, texts: float) -> dict[str, float]:
     """Return what the costs of a stage that ran are set against."""
-    ingested = workspace.manifest("ingest")
+    ingested = workspace.manifest("files")
     assert ingested is not None
     read = [sum(c.bytes for c in part.counts if not c.reason) for part in ingested.parts]
     funnels = {f.stage: f for f in funnel.measure(workspace)}
@@ -340,7 +342,7 @@ def main() -> None:
     took = {}
     for stage in STAGES:
         clock = time.monotonic()
-        mill.run_stage(stage, options, Engine(workers=int(what), quiet=True))
+        run_stage(stage, options, Local(workers=int(what)), quiet=True)
         took[stage] = time.monotonic() - clock
     print(json.dumps(took))
 

@@ -7,11 +7,12 @@ groups that verification reads, which with many parts is the larger part of it.
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 from starmill.core import recipe
-from starmill.core.dataset import STAGES
 from starmill.pipelines.costs.rates import REQUESTS, ROWS, Rates
-from starmill.pipelines.run.mill import Recipe
+from starmill.pipelines.recipe import Recipe
+from starmill.pipelines.stages import STAGES
 from starmill.pipelines.stages.dedup import graph as dedup
 from starmill.transforms.dedup.bands import KEY_BITS
 
@@ -108,7 +109,7 @@ def plan(rates: Rates, options: Recipe, dump: Dump) -> Iterator[tuple[str, Work]
     text = size * kept["ingest"][1]
     groups = parts * math.ceil(text / parts / source.block_bytes)
     into = {"ingest": (files, size)}
-    for before, after in zip(STAGES, list(STAGES)[1:], strict=False):
+    for before, after in pairwise(STAGES):
         into[after] = tuple(x * share for x, share in zip(into[before], kept[before], strict=True))  # type: ignore[assignment]
     judged = into["dedup"][0]
     partitions = min(1 + int(judged) // dedup.FILES_A_PARTITION, dedup.MAX_PARTITIONS)

@@ -10,7 +10,7 @@ from typing import Any
 
 from fsspec.implementations.local import LocalFileSystem
 
-from starmill.core.dataset import STAGES
+from starmill.core.dataset import part_number
 from starmill.pipelines.costs import rates
 
 PROTOCOL = "counted"
@@ -89,6 +89,6 @@ def _dataset(relative: str) -> str:
     folder, _, name = relative.rpartition("/")
     if name == "manifest.json" or not folder:
         return "manifest"
-    if folder in STAGES.values() and name.startswith("part-") and name.endswith(".json"):
+    if name.endswith(".json") and part_number(name) is not None and folder != "plans":
         return "sidecars"
     return "cache" if folder.startswith("cache/") else folder

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from starmill.core.dataset import Workspace
+from starmill.core.dataset import StageName, Workspace
 from starmill.reports import status
 
 # Shows how many parts are published, and the seconds that the others take.
@@ -24,21 +24,21 @@ AFTER_TROUBLE = 60.0  # seconds to the next look when the store did not answer
 
 
 @contextmanager
-def watching(workspace: Workspace, stage: str, total: int, quiet: bool) -> Iterator[None]:
+def watching(workspace: Workspace, stage: StageName, total: int, quiet: bool) -> Iterator[None]:
     """Show how many of the stage's `total` parts are published, for as long as the block runs."""
     if quiet:
         yield
         return
     stop, drawing = threading.Event(), threading.Lock()
     is_terminal = Console(stderr=True).is_terminal
-    with (_bar if is_terminal else _lines)(stage, total) as draw:
+    with (_bar if is_terminal else _lines)(stage.name, total) as draw:
 
         def watch() -> None:
             least = wait = 0.3 if is_terminal else 1.0
             while not stop.wait(wait):
                 started = time.monotonic()
                 try:
-                    published, left = status.look(workspace, stage, total)
+                    published, left = status.look(workspace, stage.dataset, total)
                 except OSError:  # the stage itself says what is wrong with the store
                     wait = AFTER_TROUBLE
                     continue

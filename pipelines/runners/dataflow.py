@@ -7,18 +7,21 @@ it makes a pipeline, where an ill-formed bucket sends it looking for a default o
 import importlib.util
 import re
 from collections import Counter
+from dataclasses import dataclass
 
+import apache_beam as beam
 from apache_beam.options.pipeline_options import (
     GoogleCloudOptions,
     PipelineOptions,
-    StandardOptions,
     TestOptions,
     WorkerOptions,
 )
 from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 
+from starmill.core.errors import UsageError
 from starmill.core.storage import refuse_credentials
+from starmill.pipelines.runners.runner import Runner, name_of
 
 # https://cloud.google.com/storage/docs/buckets#naming
 BUCKET = re.compile(r"gs://[a-z0-9][-_.a-z0-9]{1,220}[a-z0-9](/.*)?")
@@ -28,67 +31,65 @@ PROJECT = re.compile(r"([a-z0-9.-]+:)?[a-z][-a-z0-9]{4,28}[a-z0-9]")
 IMAGE = re.compile(r"[a-z0-9][^\s@]*(:(?!latest$)[\w][\w.-]{0,127}|@sha256:[0-9a-f]{64})")
 
 
-class DataflowError(ValueError):
+class DataflowError(UsageError):
     """An option that a job on Dataflow cannot do without; the message says which, and what it looks like."""
 
 
-def check(beam_options: tuple[str, ...], workspace: str) -> None:
-    """See that a job for Dataflow, if it is one, has all it needs. Asks nobody. Raises DataflowError.
+@dataclass(frozen=True)
+class Dataflow(Runner):
+    """Runs graphs on Google's Dataflow, whose workers share nothing with this machine but buckets."""
 
-    Raises ValueError, which quotes nothing, for a URL with credentials.
-    """
-    if not is_dataflow(beam_options):
-        return
-    for value in (workspace, *beam_options):
-        refuse_credentials(value)
-    if "--dry_run" in beam_options:
-        raise DataflowError("--dry_run takes a value: --dry_run=True")
-    options = PipelineOptions(list(beam_options))
-    cloud, image = options.view_as(GoogleCloudOptions), options.view_as(WorkerOptions).sdk_container_image
-    wanted = [
-        ("--workspace", workspace, BUCKET, "Dataflow's workers share nothing but buckets: --workspace gs://my-bucket/work"),
-        ("--project", cloud.project, PROJECT, "the id of a project of yours, not its name or number: --project=my-project"),
-        ("--region", cloud.region, re.compile(r"[a-z]+-[a-z]+\d+"), "where the workers are to be: --region=us-central1"),
-        ("--temp_location", cloud.temp_location, BUCKET, "a folder in a bucket: --temp_location=gs://my-bucket/tmp"),
-        (
-            "--sdk_container_image",
-            image,
-            IMAGE,
-            "the image with this version of starmill, by a tag (not latest) or a digest: "
-            "--sdk_container_image=us-docker.pkg.dev/my-project/starmill/pipelines:0.1.0 (docs/dataflow.md makes one)",
-        ),
-    ]
-    for name, value, pattern, fix in wanted:
-        if not value or not pattern.fullmatch(value):
-            raise DataflowError(f"a job on Dataflow needs {name}{f', and {value} is none' if value else ''}: {fix}")
-    try:
-        found = importlib.util.find_spec("google.cloud.dataflow")
-    except ModuleNotFoundError:
-        found = None
-    if found is None:
-        raise DataflowError("Dataflow's client is not installed: pip install -c constraints.txt '.[pipelines,cloud,dataflow]'")
+    sees_this_machine = False
+
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether a graph is only to be translated for Dataflow."""
+        return bool(self.parsed.view_as(TestOptions).dry_run)
+
+    def check(self, workspace: str) -> None:
+        """See that a job has all it needs. Asks nobody.
+
+        Raises DataflowError, and UsageError, which quotes nothing, for a URL with credentials.
+        """
+        for value in (workspace, *self.options):
+            refuse_credentials(value)
+        if "--dry_run" in self.options:
+            raise DataflowError("--dry_run takes a value: --dry_run=True")
+        cloud, image = self.parsed.view_as(GoogleCloudOptions), self.parsed.view_as(WorkerOptions).sdk_container_image
+        wanted = [
+            ("--workspace", workspace, BUCKET, "Dataflow's workers share nothing but buckets: --workspace gs://my-bucket/work"),
+            ("--project", cloud.project, PROJECT, "the id of a project of yours, not its name or number: --project=my-project"),
+            ("--region", cloud.region, re.compile(r"[a-z]+-[a-z]+\d+"), "where the workers are to be: --region=us-central1"),
+            ("--temp_location", cloud.temp_location, BUCKET, "a folder in a bucket: --temp_location=gs://my-bucket/tmp"),
+            (
+                "--sdk_container_image",
+                image,
+                IMAGE,
+                "the image with this version of starmill, by a tag (not latest) or a digest: "
+                "--sdk_container_image=us-docker.pkg.dev/my-project/starmill/pipelines:0.1.0 (docs/dataflow.md makes one)",
+            ),
+        ]
+        for name, value, pattern, fix in wanted:
+            if not value or not pattern.fullmatch(value):
+                raise DataflowError(f"a job on Dataflow needs {name}{f', and {value} is none' if value else ''}: {fix}")
+        try:
+            found = importlib.util.find_spec("google.cloud.dataflow")
+        except ModuleNotFoundError:
+            found = None
+        if found is None:
+            raise DataflowError(
+                "Dataflow's client is not installed: pip install -c constraints.txt '.[pipelines,cloud,dataflow]'"
+            )
+
+    def pipeline(self, parts: int) -> beam.Pipeline:
+        """Return an empty pipeline with the defaults that a job on Dataflow has."""
+        # Beam would pickle what lies in __main__, which is this command line, and have each worker load it.
+        return beam.Pipeline(options=PipelineOptions(["--no_save_main_session", *self.options]))
 
 
-def is_dataflow(beam_options: tuple[str, ...]) -> bool:
-    """Say whether Beam's options name Dataflow."""
-    runner = PipelineOptions([o for o in beam_options if o != "--dry_run"]).view_as(StandardOptions).runner
-    return str(runner).rpartition(".")[2].lower() == "dataflowrunner"
-
-
-def is_dry_run(beam_options: tuple[str, ...]) -> bool:
-    """Say whether a pipeline is only to be translated for Dataflow."""
-    return is_dataflow(beam_options) and bool(PipelineOptions(list(beam_options)).view_as(TestOptions).dry_run)
-
-
-def is_template(beam_options: tuple[str, ...]) -> bool:
-    """Say whether a pipeline is only to be written down, as the launcher of a flex template has it, for Dataflow to run."""
-    return PipelineOptions(list(beam_options)).view_as(GoogleCloudOptions).template_location is not None
-
-
-def defaults(beam_options: tuple[str, ...]) -> list[str]:
-    """Return the options that a job on Dataflow has unless others are given."""
-    # Beam would pickle what lies in __main__, which is this command line, and have each worker load it.
-    return ["--no_save_main_session"] if is_dataflow(beam_options) else []
+def of(options: tuple[str, ...], workers: int) -> Runner | None:
+    """Return the runner, if Beam's options name it."""
+    return Dataflow(options) if name_of(options) == "dataflowrunner" else None
 
 
 def describe(proto: beam_runner_api_pb2.Pipeline) -> str:

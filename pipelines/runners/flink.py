@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
@@ -20,9 +21,7 @@ import grpc
 from apache_beam.options.pipeline_options import (
     FlinkRunnerOptions,
     GoogleCloudOptions,
-    PipelineOptions,
     PortableOptions,
-    StandardOptions,
 )
 from apache_beam.portability.api import (
     beam_fn_api_pb2,
@@ -30,74 +29,93 @@ from apache_beam.portability.api import (
     endpoints_pb2,
 )
 
+from starmill.core.errors import MachineError
+from starmill.pipelines.runners.runner import Runner, name_of
+
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-class ClusterError(RuntimeError):
+class ClusterError(MachineError):
     """A cluster that could not run the job; the message says what is missing and how to get it."""
 
 
-def check(beam_options: tuple[str, ...], seconds: float = 60) -> None:
-    """Ask the cluster and the worker pool that Beam's options name, if they name any. Raises ClusterError."""
-    options = PipelineOptions(list(beam_options))
-    runner, portable = options.view_as(StandardOptions).runner, options.view_as(PortableOptions)
-    if str(runner).rpartition(".")[2].lower() not in ("flinkrunner", "portablerunner"):
-        return
-    flink = options.view_as(FlinkRunnerOptions)
-    url = _url(options)
-    host = _check_master(url, flink.parallelism or 1) if url else None
-    if portable.environment_type == "EXTERNAL":
-        pool = _pool_address(portable.environment_config)
-        # A pool at a loopback address is one beside each TaskManager: to be seen from here only where they are.
-        if host is None or host in LOOPBACK or pool.rpartition(":")[0] not in LOOPBACK:
-            check_pool(pool, seconds, starts=pool.rpartition(":")[0] in LOOPBACK)
+@dataclass(frozen=True)
+class Flink(Runner):
+    """Runs graphs on a Flink cluster, through Beam's job server; each job has a name that only its workspace and stage have."""
 
+    @property
+    def url(self) -> str | None:
+        """Where the cluster's REST interface is; None where Beam's options name no cluster."""
+        master = self.parsed.view_as(FlinkRunnerOptions).flink_master or ""
+        if ":" not in master:
+            return None
+        return master if "://" in master else f"http://{master}"
 
-def named(beam_options: tuple[str, ...], workspace: str, stage: str) -> tuple[str, ...]:
-    """Return Beam's options with a name for the job of a stage that no other workspace's has, where they name a Flink.
+    @property
+    def job(self) -> str:
+        """The name of the job."""
+        return str(self.parsed.view_as(GoogleCloudOptions).job_name or "starmill")
 
-    Workers know a workspace by its path alone, so two drivers with one path mean one workspace.
-    """
-    options = PipelineOptions(list(beam_options))
-    if _url(options) is None:
-        return beam_options
-    given = options.view_as(GoogleCloudOptions).job_name or "starmill"
-    return (*beam_options, f"--job_name={given}-{stage}-{hashlib.sha256(workspace.encode()).hexdigest()[:16]}")
+    @property
+    def slots(self) -> int:
+        """The slots that a job asks for."""
+        return self.parsed.view_as(FlinkRunnerOptions).parallelism or 1
 
+    def check(self, workspace: str, seconds: float = 60) -> None:
+        """Ask the cluster and the worker pool that Beam's options name, if they name any. Raises ClusterError."""
+        portable = self.parsed.view_as(PortableOptions)
+        host = _check_master(self.url, self.slots) if self.url else None
+        if portable.environment_type == "EXTERNAL":
+            pool = _pool_address(portable.environment_config)
+            # A pool at a loopback address is one beside each TaskManager: to be seen from here only where they are.
+            if host is None or host in LOOPBACK or pool.rpartition(":")[0] not in LOOPBACK:
+                check_pool(pool, seconds, starts=pool.rpartition(":")[0] in LOOPBACK)
 
-def make_room(beam_options: tuple[str, ...], seconds: float = 5) -> str | None:
-    """Cancel what is left of an earlier driver's job of the name in `beam_options`; say who else has the slots, if they do.
+    def named(self, workspace: str, stage: str) -> "Flink":
+        """Return the runner whose job has the name of a stage of a workspace.
 
-    Raises OSError. To be called with the workspace's lock held.
-    """
-    options = PipelineOptions(list(beam_options))
-    url = _url(options)
-    if url is None:
+        Workers know a workspace by its path alone, so two drivers with one path mean one workspace.
+        """
+        if self.url is None:
+            return self
+        name = f"{self.job}-{stage}-{hashlib.sha256(workspace.encode()).hexdigest()[:16]}"
+        return replace(self, options=(*self.options, f"--job_name={name}"))
+
+    def make_room(self, seconds: float = 5) -> str | None:
+        """Cancel what is left of an earlier driver's job of this name; return a line on who else has the slots, if they do.
+
+        Raises OSError. To be called with the workspace's lock held.
+        """
+        url = self.url
+        if url is None:
+            return None
+        _cancel_named(url, self.job)
+        deadline = time.monotonic() + seconds
+        while (free := _get(f"{url}/overview")["slots-available"]) < self.slots:
+            if time.monotonic() > deadline:
+                others = ", ".join(sorted(job["name"] for job in _unfinished(url))) or "no job that it names"
+                return f"waits: {free} of the {self.slots} slots it asks for are free at {url}; at work there: {others}"
+            time.sleep(0.2)  # those of a job that is just over
         return None
-    _cancel_named(url, _name(options))
-    wanted, deadline = options.view_as(FlinkRunnerOptions).parallelism or 1, time.monotonic() + seconds
-    while (free := _get(f"{url}/overview")["slots-available"]) < wanted:
-        if time.monotonic() > deadline:
-            others = ", ".join(sorted(job["name"] for job in _unfinished(url))) or "no job that it names"
-            return f"waits: {free} of the {wanted} slots it asks for are free at {url}; at work there: {others}"
-        time.sleep(0.2)  # those of a job that is just over
-    return None
+
+    def cancel(self, is_over: Callable[[], bool], seconds: float = 60) -> None:
+        """Cancel the job of this name, which was handed in but may not be there yet. Raises OSError.
+
+        Beam's own cancel ends the job server's waiting for the job, and leaves the job at work.
+        """
+        url = self.url
+        if url is None:
+            return
+        deadline = time.monotonic() + seconds
+        while not (_cancel_named(url, self.job) or is_over()):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{url} has not seen the job {self.job} in {seconds:.0f} s")
+            time.sleep(0.2)
 
 
-def cancel(beam_options: tuple[str, ...], is_over: Callable[[], bool], seconds: float = 60) -> None:
-    """Cancel the job of the name in `beam_options`, which was handed in but may not be there yet. Raises OSError.
-
-    Beam's own cancel ends the job server's waiting for the job, and leaves the job at work.
-    """
-    options = PipelineOptions(list(beam_options))
-    url = _url(options)
-    if url is None:
-        return
-    deadline = time.monotonic() + seconds
-    while not (_cancel_named(url, _name(options)) or is_over()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{url} has not seen the job {_name(options)} in {seconds:.0f} s")
-        time.sleep(0.2)
+def of(options: tuple[str, ...], workers: int) -> Runner | None:
+    """Return the runner, if Beam's options name Flink's, or the portable one that a Flink may be behind."""
+    return Flink(options) if name_of(options) in ("flinkrunner", "portablerunner") else None
 
 
 def _cancel_named(url: str, name: str, seconds: float = 60) -> int:
@@ -122,17 +140,6 @@ def _get(url: str) -> dict[str, Any]:
     with urllib.request.urlopen(url, timeout=20) as answer:
         values: dict[str, Any] = json.load(answer)
         return values
-
-
-def _name(options: PipelineOptions) -> str:
-    return str(options.view_as(GoogleCloudOptions).job_name)
-
-
-def _url(options: PipelineOptions) -> str | None:
-    master = options.view_as(FlinkRunnerOptions).flink_master or ""
-    if ":" not in master:
-        return None
-    return master if "://" in master else f"http://{master}"
 
 
 def _check_master(url: str, parallelism: int) -> str:

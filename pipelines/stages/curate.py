@@ -13,10 +13,11 @@ import pyarrow as pa
 from starmill.core import schema
 from starmill.core.dataset import ParquetPart, Sidecar, Workspace, part_path
 from starmill.pipelines.stages.ledger import Ledger, lineage
+from starmill.pipelines.stages.stage import Options, Stage, of_parts
 from starmill.transforms.beam import PartRef
 from starmill.transforms.decide.quality import Quality
 from starmill.transforms.dedup.minhash import MinHash, signature_rows
-from starmill.transforms.measure.language import DetectLanguage
+from starmill.transforms.measure.language import DetectLanguage, library_path
 from starmill.transforms.measure.licenses import KeepLicensed, Licenses
 from starmill.transforms.measure.text import Measure
 from starmill.transforms.step import Step, chain
@@ -61,6 +62,7 @@ class CuratePart:
     workspace: Workspace
     options: Curate
     minhash: MinHash
+    max_error_rate: float = 1.0
 
     def __call__(self, ref: PartRef) -> Sidecar:
         """Run the chain over one part, row group by row group, and publish it."""
@@ -68,7 +70,7 @@ class CuratePart:
         part = partial(self._blocks, source)
         cache = WorkspaceCache(self.workspace, f"cache/scancode-{version('scancode-toolkit')}")
         steps = (self.options.licenses.detect(part, cache), *self.options.steps())
-        ledger = Ledger("curate", ref.part, ref.key, lineage(self.workspace, ("ingest", ref.part)))
+        ledger = Ledger("curate", "curated", ref.part, ref.key, lineage(self.workspace, ref.part, "files"), self.max_error_rate)
         curated, signatures = ParquetPart(schema.CURATED), ParquetPart(schema.SIGNATURES)
         for block in self.workspace.blocks(source):
             kept, dropped = chain(block, steps, "curate")
@@ -83,3 +85,23 @@ class CuratePart:
 
     def _blocks(self, source: str, columns: Sequence[str]) -> Iterable[pa.RecordBatch]:
         return self.workspace.blocks(source, columns)
+
+
+def _work(options: Options, workspace: Workspace) -> CuratePart:
+    return CuratePart(workspace, options.curate, options.minhash, options.max_error_rate)
+
+
+def _library(options: Options, workspace: Workspace) -> tuple[()]:
+    library_path()  # a missing library is told here, not by a worker
+    return ()
+
+
+STAGE = Stage(
+    name="curate",
+    dataset="curated",
+    needs=("files",),
+    reads=lambda options: (options.curate, options.minhash.signed()),
+    material=_library,
+    graph=of_parts(_work),
+    sketch=of_parts(_work),
+)

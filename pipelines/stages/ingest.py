@@ -10,11 +10,13 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from starmill.core import recipe, schema, swhid
-from starmill.core.dataset import ParquetPart, Sidecar, Workspace, at_once, part_number, part_path
+from starmill.core.dataset import Manifest, ParquetPart, Sidecar, Workspace, at_once, part_number, part_path
+from starmill.core.errors import InputError
 from starmill.pipelines.sources import folders, git, packages
 from starmill.pipelines.sources.source import Entry, Repository, Snapshot
 from starmill.pipelines.stages.ledger import Ledger
-from starmill.transforms.beam import PartRef
+from starmill.pipelines.stages.stage import Build, Options, Stage
+from starmill.transforms.beam import PartRef, ProcessParts, references
 from starmill.transforms.measure import encoding
 
 Row = dict[str, Any]
@@ -82,10 +84,11 @@ class IngestPart:
 
     workspace: Workspace
     source: Source
+    max_error_rate: float = 1.0
 
     def __call__(self, ref: PartRef) -> Sidecar:
         """Read every file of the part's repositories and publish them, one file in memory at a time."""
-        ledger = Ledger("ingest", ref.part, ref.key, {})
+        ledger = Ledger("ingest", "files", ref.part, ref.key, {}, self.max_error_rate)
         files = ParquetPart(schema.FILES)
         kept: list[Row] = []
         lost: list[Row] = []
@@ -198,3 +201,34 @@ def _flush(ledger: Ledger, files: ParquetPart, kept: list[Row], lost: list[Row])
     files.write(block)
     if lost:
         ledger.drop([pa.RecordBatch.from_pylist(lost, schema=schema.DROPPED)])
+
+
+def _parts(options: Options, workspace: Workspace, inputs: Sequence[Manifest]) -> list[PartRef]:
+    plans = plan(options.source)
+    if not plans:
+        raise InputError(
+            f"ingest: no repositories found in {options.source}; give --input DIR with git repositories or folders"
+        )
+    return [PartRef(part, part_key_material(planned), planned) for part, planned in enumerate(plans)]
+
+
+def _graph(options: Options, workspace: Workspace) -> Build:
+    work = Planned(workspace, IngestPart(workspace, options.source, options.max_error_rate))
+    return lambda pipeline, due: pipeline | references(work.publish(due)) | ProcessParts(work)
+
+
+def _sketch(options: Options, workspace: Workspace) -> Build:
+    work = Planned(workspace, IngestPart(workspace, options.source))
+    return lambda pipeline, due: pipeline | references(due) | ProcessParts(work)
+
+
+STAGE = Stage(
+    name="ingest",
+    dataset="files",
+    needs=(),
+    reads=lambda options: (options.source,),
+    parts=_parts,
+    graph=_graph,
+    sketch=_sketch,
+    reads_this_machine=lambda options: options.source.kind == "folders",
+)

@@ -8,14 +8,21 @@ import pyarrow.compute as pc
 
 from starmill.core import schema
 from starmill.core.dataset import Count, Output, ParquetPart, Sidecar, Workspace, output, part_path
+from starmill.core.errors import MachineError
+
+# A part with fewer errors than this is published whatever its ceiling: of a small part's rows, one is a large share.
+FEW = 10
 
 
 class Ledger:
     """The books of one part of one stage. `keep` and `drop` take blocks; `commit` publishes everything, the sidecar last."""
 
-    def __init__(self, stage: str, part: int, key: str, lineage: dict[str, str]) -> None:
+    def __init__(
+        self, stage: str, dataset: str, part: int, key: str, lineage: dict[str, str], max_error_rate: float = 1.0
+    ) -> None:
         """Open the books; `lineage` maps the paths of the inputs to their sha256."""
-        self.stage, self.part, self.key, self.lineage = stage, part, key, lineage
+        self.stage, self.dataset, self.part, self.key, self.lineage = stage, dataset, part, key, lineage
+        self._max_error_rate = max_error_rate
         self._dropped = ParquetPart(schema.DROPPED)
         self._counts: dict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0])
         self._outputs: list[Output] = []
@@ -37,11 +44,21 @@ class Ledger:
         self._data.append(data)
 
     def commit(self, workspace: Workspace) -> Sidecar:
-        """Publish the files, the dropped rows and the sidecar, in that order; return the sidecar."""
+        """Publish the files, the dropped rows and the sidecar, in that order; return the sidecar.
+
+        Raises MachineError, and publishes nothing, where more rows ended as errors than `max_error_rate` allows.
+        """
         rows = self._dropped.rows
         self.add(part_path(f"dropped/{self.stage}", self.part), self._dropped.close(), rows)
         counts = tuple(Count(*k, files=n, bytes=b) for k, (n, b) in sorted(self._counts.items()))
-        sidecar = Sidecar(self.stage, self.part, self.key, tuple(self._outputs), counts, self.lineage)
+        sidecar = Sidecar(self.stage, self.dataset, self.part, self.key, tuple(self._outputs), counts, self.lineage)
+        if sidecar.errors >= FEW and sidecar.errors > self._max_error_rate * (total := sum(c.files for c in counts)):
+            worst = max((c for c in counts if c.is_error), key=lambda c: c.files)
+            raise MachineError(
+                f"stage {self.stage}: {sidecar.errors} of {total} files of part {self.part} ended as errors, above "
+                f"max_error_rate={self._max_error_rate}; most are {worst.reason}. The part is not published; fix the cause, or raise "
+                "the rate"
+            )
         workspace.commit(sidecar, self._data)
         return sidecar
 
@@ -54,12 +71,14 @@ class Ledger:
             tally[1] += size
 
 
-def lineage(workspace: Workspace, *inputs: tuple[str, int]) -> dict[str, str]:
-    """Return path -> sha256 of every output of the given (stage, part) pairs. Raises FileNotFoundError if one is not done."""
+def lineage(workspace: Workspace, part: int, *datasets: str) -> dict[str, str]:
+    """Return path -> sha256 of every output of a part in the given datasets. Raises FileNotFoundError if one is not done."""
     digests: dict[str, str] = {}
-    for stage, part in inputs:
-        sidecar = workspace.sidecar(stage, part)
+    for dataset in datasets:
+        sidecar = workspace.sidecar(dataset, part)
         if sidecar is None:
-            raise FileNotFoundError(f"{workspace.url}: part {part} of stage {stage} is not there; run `starmill {stage}` first")
+            raise FileNotFoundError(
+                f"{workspace.url}: part {part} of {dataset}/ is not there; run the stage that makes it first"
+            )
         digests.update((o.path, o.sha256) for o in sidecar.outputs if not o.path.startswith("dropped/"))
     return digests

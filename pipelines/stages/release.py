@@ -8,6 +8,7 @@ import fsspec
 from starmill.core import schema
 from starmill.core.dataset import ParquetPart, Sidecar, Workspace, part_path
 from starmill.pipelines.stages.ledger import Ledger, lineage
+from starmill.pipelines.stages.stage import Options, Stage, of_parts
 from starmill.transforms.beam import PartRef
 from starmill.transforms.clean.decontaminate import Decontaminate, Needle, needles
 from starmill.transforms.clean.redact import Redact
@@ -55,10 +56,18 @@ class ReleasePart:
     workspace: Workspace
     decontaminate: Decontaminate
     redact: Redact
+    max_error_rate: float = 1.0
 
     def __call__(self, ref: PartRef) -> Sidecar:
         """Release one part and publish it; what dedup removed is in dropped/dedup already."""
-        ledger = Ledger("release", ref.part, ref.key, lineage(self.workspace, ("curate", ref.part), ("dedup", ref.part)))
+        ledger = Ledger(
+            "release",
+            "dataset",
+            ref.part,
+            ref.key,
+            lineage(self.workspace, ref.part, "curated", "verdicts"),
+            self.max_error_rate,
+        )
         keep = self.workspace.table(part_path("verdicts", ref.part), ["keep"]).column("keep").combine_chunks()
         dataset = ParquetPart(schema.DATASET)
         row = 0
@@ -71,3 +80,17 @@ class ReleasePart:
             dataset.write(schema.conform(kept, schema.DATASET))
         ledger.add(part_path("dataset", ref.part), dataset.close(), dataset.rows)
         return ledger.commit(self.workspace)
+
+
+def _work(options: Options, workspace: Workspace) -> ReleasePart:
+    return ReleasePart(workspace, options.release.decontaminate(), options.release.redact, options.max_error_rate)
+
+
+STAGE = Stage(
+    name="release",
+    dataset="dataset",
+    needs=("curated", "verdicts"),
+    reads=lambda options: (options.release.decontaminate(), options.release.redact),
+    graph=of_parts(_work),
+    sketch=of_parts(_work),
+)

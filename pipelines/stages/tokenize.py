@@ -11,6 +11,7 @@ from starmill.core.shards import ShardWriter
 from starmill.core.tokenizer import Tokenizer
 from starmill.pipelines.stages import vocabulary
 from starmill.pipelines.stages.ledger import Ledger, lineage
+from starmill.pipelines.stages.stage import Options, Stage, of_parts
 from starmill.transforms.beam import PartRef
 from starmill.transforms.render.code import Format, documents
 from starmill.transforms.tokenize import tokenize
@@ -26,7 +27,7 @@ class TokenizePart:
 
     def __call__(self, ref: PartRef) -> Sidecar:
         """Tokenize one part and publish its shard."""
-        ledger = Ledger("tokenize", ref.part, ref.key, lineage(self.workspace, ("release", ref.part)))
+        ledger = Ledger("tokenize", "shards", ref.part, ref.key, lineage(self.workspace, ref.part, "dataset"))
         vocabulary = _tokenizer(self.workspace, self.sha256)
         writer = ShardWriter(vocabulary.eod)
 
@@ -48,3 +49,18 @@ def _tokenizer(workspace: Workspace, sha256: str) -> Tokenizer:
     if found.sha256 != sha256:
         raise ValueError(f"{workspace.path(vocabulary.PATH)} changed under a running stage; run again")
     return found
+
+
+def _work(options: Options, workspace: Workspace) -> TokenizePart:
+    return TokenizePart(workspace, options.format, vocabulary.sha256(workspace))
+
+
+STAGE = Stage(
+    name="tokenize",
+    dataset="shards",
+    needs=("dataset",),
+    reads=lambda options: (options.format,),
+    material=lambda options, workspace: (vocabulary.prepare(workspace, options.tokenizer).sha256,),
+    graph=of_parts(_work),
+    sketch=of_parts(lambda options, workspace: TokenizePart(workspace, options.format, "")),
+)

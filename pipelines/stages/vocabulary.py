@@ -28,7 +28,7 @@ def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
 
     Raises FileNotFoundError for a missing `path`, ValueError for a file that is no tokenizer.json.
     """
-    dataset = workspace.manifest("release")
+    dataset = workspace.manifest("dataset")
     if dataset is None:
         raise FileNotFoundError(f"{workspace.url}: the dataset is not complete; run `starmill release` first")
     wanted = recipe.digest(options, None if options.path else dataset.digest)
@@ -52,6 +52,11 @@ def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
     manifest = {"key": wanted, "sha256": tokenizer.sha256, "outputs": outputs}
     workspace.publish("tokenizer/manifest.json", (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
     return tokenizer
+
+
+def sha256(workspace: Workspace) -> str:
+    """Return the digest of the tokenizer that `prepare` made here. Raises FileNotFoundError before that."""
+    return str(json.loads(workspace.read("tokenizer/manifest.json"))["sha256"])
 
 
 def sample(workspace: Workspace, parts: int, options: TokenizerOptions, total_bytes: int) -> Iterator[str]:

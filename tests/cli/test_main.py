@@ -8,8 +8,9 @@ import pytest
 
 from starmill.cli import __main__ as cli
 from starmill.core import __version__
-from starmill.core.dataset import STAGES
-from starmill.pipelines.run import mill, stage
+from starmill.pipelines.run import stages as running
+from starmill.pipelines.runners.runner import Runner
+from starmill.pipelines.stages import STAGES
 
 
 def run(*arguments: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
@@ -39,12 +40,12 @@ def test_version_and_no_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_what_follows_the_dashes_is_beams(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    engines: list[stage.Engine] = []
-    monkeypatch.setattr(mill, "run_stage", lambda name, options, engine: engines.append(engine))
-    given = ["--runner=FlinkRunner", "--set", "x=y", "--input", "--parallelism=4"]
+    seen: list[object] = []
+    monkeypatch.setattr(running, "run_stage", lambda name, options, runner, quiet: seen.extend((name, runner, quiet)))
+    given = ["--runner=SparkRunner", "--set", "x=y", "--input", "--parallelism=4"]
     arguments = ["curate", "smoke", "--workspace", str(tmp_path), "--workers", "3", "--quiet", "--no-funnel"]
     assert cli.main([*arguments, "--", *given]) == 0
-    assert engines == [stage.Engine(tuple(given), 3, True)]
+    assert seen == ["curate", Runner(tuple(given)), True]
 
 
 def test_a_dry_run_makes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,66 +28,68 @@ def commit(workspace: Workspace, part: int, key: str, n: int = 3) -> Sidecar:
     parquet = ParquetPart(SCHEMA)
     parquet.write(rows(n))
     data = parquet.close()
-    sidecar = Sidecar("ingest", part, key, (output(part_path("files", part), data, n),), (Count("", "", "", n, 10 * n),))
+    sidecar = Sidecar(
+        "ingest", "files", part, key, (output(part_path("files", part), data, n),), (Count("", "", "", n, 10 * n),)
+    )
     workspace.commit(sidecar, [data])
     return sidecar
 
 
 def test_a_part_comes_back_as_it_was(workspace: Workspace) -> None:
     sidecar = commit(workspace, 0, "k")
-    assert workspace.sidecar("ingest", 0) == sidecar
+    assert workspace.sidecar("files", 0) == sidecar
     assert workspace.table(part_path("files", 0)).to_pylist() == rows(3).to_pylist()
     assert [b.schema.names for b in workspace.blocks(part_path("files", 0), ["n"])] == [["n"]]
 
 
 def test_done_means_this_key_and_whole_outputs(workspace: Workspace) -> None:
-    assert not workspace.is_done("ingest", 0, "k")
+    assert not workspace.is_done("files", 0, "k")
     commit(workspace, 0, "k")
-    assert workspace.is_done("ingest", 0, "k")
-    assert not workspace.is_done("ingest", 0, "other recipe")
+    assert workspace.is_done("files", 0, "k")
+    assert not workspace.is_done("files", 0, "other recipe")
     path = part_path("files", 0)
     workspace.publish(path, workspace.read(path)[:-1])
-    assert not workspace.is_done("ingest", 0, "k"), "a truncated output"
+    assert not workspace.is_done("files", 0, "k"), "a truncated output"
     workspace.remove(path)
-    assert not workspace.is_done("ingest", 0, "k"), "a lost output"
+    assert not workspace.is_done("files", 0, "k"), "a lost output"
 
 
 def test_half_a_sidecar_is_none(workspace: Workspace) -> None:
     commit(workspace, 0, "k")
-    workspace.finish("ingest", "key", 1, "v")
+    workspace.finish("files", "key", 1, "v")
     for path in (part_path("files", 0, "json"), "files/manifest.json"):
         whole = workspace.read(path)
         for length in (0, 1, len(whole) // 2, len(whole) - 2):
             workspace.publish(path, whole[:length])
-            assert workspace.sidecar("ingest", 0) is None or workspace.manifest("ingest") is None
-        assert not workspace.is_done("ingest", 0, "k")
-    assert workspace.sidecar("ingest", 0) is None and workspace.manifest("ingest") is None
+            assert workspace.sidecar("files", 0) is None or workspace.manifest("files") is None
+        assert not workspace.is_done("files", 0, "k")
+    assert workspace.sidecar("files", 0) is None and workspace.manifest("files") is None
 
 
 def test_the_manifest_needs_every_part(workspace: Workspace) -> None:
     commit(workspace, 0, "k")
     with pytest.raises(FileNotFoundError, match="part 1 of 2"):
-        workspace.finish("ingest", "key", 2, "v")
+        workspace.finish("files", "key", 2, "v")
     commit(workspace, 1, "k")
-    manifest = workspace.finish("ingest", "key", 2, "v")
-    assert workspace.manifest("ingest") == manifest
+    manifest = workspace.finish("files", "key", 2, "v")
+    assert workspace.manifest("files") == manifest
     assert [p.part for p in manifest.parts] == [0, 1]
 
 
 def test_equal_data_has_equal_digests_whatever_the_key(workspace: Workspace) -> None:
     commit(workspace, 0, "k")
-    before = workspace.finish("ingest", "a", 1, "v").digest
+    before = workspace.finish("files", "a", 1, "v").digest
     commit(workspace, 0, "another key")
-    assert workspace.finish("ingest", "b", 1, "v2").digest == before
+    assert workspace.finish("files", "b", 1, "v2").digest == before
     commit(workspace, 0, "k", n=4)
-    assert workspace.finish("ingest", "a", 1, "v").digest != before
+    assert workspace.finish("files", "a", 1, "v").digest != before
 
 
 def test_sweep_removes_what_is_not_of_this_run(workspace: Workspace) -> None:
     for part in range(3):
         commit(workspace, part, "k")
-    workspace.finish("ingest", "key", 3, "v")
-    workspace.sweep("ingest", 2, due={1})
+    workspace.finish("files", "key", 3, "v")
+    workspace.sweep("files", 2, due={1})
     assert workspace.files("files") == ["part-00000.json", "part-00000.parquet", "part-00001.parquet"]
 
 
@@ -108,11 +110,11 @@ def test_sweep_asks_for_many_removals_at_once(tmp_path: Path) -> None:
     for part in range(4):
         commit(Workspace(str(tmp_path)), part, "k")
     workspace = Workspace(f"slow://{tmp_path}")
-    workspace.sweep("ingest", 4, due=range(4))
+    workspace.sweep("files", 4, due=range(4))
     assert workspace.files("files") == [f"part-{k:05d}.parquet" for k in range(4)]
     for part in range(4):
         commit(Workspace(str(tmp_path)), part, "k")
-    workspace.sweep("ingest", 0, due=())
+    workspace.sweep("files", 0, due=())
     assert workspace.files("files") == []
 
 
@@ -120,12 +122,12 @@ def test_a_manifest_that_is_refused_was_never_there(workspace: Workspace) -> Non
     commit(workspace, 0, "k")
 
     def refuse(manifest: Manifest) -> None:
-        assert manifest.parts[0].key == "k" and workspace.manifest("ingest") is None
+        assert manifest.parts[0].key == "k" and workspace.manifest("files") is None
         raise ValueError("refused")
 
     with pytest.raises(ValueError, match="refused"):
-        workspace.finish("ingest", "key", 1, "v", refuse)
-    assert workspace.manifest("ingest") is None
+        workspace.finish("files", "key", 1, "v", refuse)
+    assert workspace.manifest("files") is None
 
 
 def test_outputs_that_are_not_what_their_sidecar_says(workspace: Workspace) -> None:
@@ -141,7 +143,7 @@ def test_parts_are_what_is_called_so(workspace: Workspace) -> None:
     workspace.publish("files/.tmp-812-part-00003.parquet", b"half")
     workspace.publish("files/part-of-something.parquet", b"")
     assert workspace.parts("files") == [part_path("files", 3)] and workspace.parts("nowhere") == []
-    assert [*workspace.published("ingest")] == [3]
+    assert [*workspace.published("files")] == [3]
     assert [part_number(n) for n in ("part-00007.json", "part-123456.docs.parquet", "manifest.json")] == [7, 123456, None]
 
 

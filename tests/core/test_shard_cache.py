@@ -57,8 +57,10 @@ def work(tmp_path: Path) -> Path:
         for document in range(4 if part < SHARDS - 1 else 0):
             writer.add(np.arange(100 * part, 100 * part + 20 + document, dtype=np.uint16), "code", "r", "C", [])
         files = {f"shards/part-{part:05d}.{suffix}": content for suffix, content in writer.finish().items()}
-        workspace.commit(Sidecar("tokenize", part, "k", tuple(output(n, c) for n, c in files.items())), list(files.values()))
-    workspace.finish("tokenize", "k", SHARDS, "v")
+        workspace.commit(
+            Sidecar("tokenize", "shards", part, "k", tuple(output(n, c) for n, c in files.items())), list(files.values())
+        )
+    workspace.finish("shards", "k", SHARDS, "v")
     return tmp_path / "work"
 
 
@@ -122,8 +124,10 @@ def test_shards_made_anew_are_other_files(work: Path, tmp_path: Path) -> None:
     writer.add(np.arange(5, dtype=np.uint16), "code", "r", "C", [])
     files = {f"shards/part-00000.{suffix}": content for suffix, content in writer.finish().items()}
     workspace = Workspace(url)
-    workspace.commit(Sidecar("tokenize", 0, "k2", tuple(output(n, c) for n, c in files.items())), list(files.values()))
-    workspace.finish("tokenize", "k2", SHARDS, "v")
+    workspace.commit(
+        Sidecar("tokenize", "shards", 0, "k2", tuple(output(n, c) for n, c in files.items())), list(files.values())
+    )
+    workspace.finish("shards", "k2", SHARDS, "v")
     after = tokens(url, tmp_path / "cache")
     assert after[0] == [*range(5), 0] and after[1:] == before[4:]
 

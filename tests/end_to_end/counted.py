@@ -7,20 +7,23 @@ import apache_beam as beam
 from apache_beam.metrics import MetricsFilter
 from apache_beam.runners.runner import PipelineResult
 
-from starmill.core.dataset import STAGES, Workspace
-from starmill.pipelines.run.stage import Engine
+from starmill.core.dataset import Workspace
+from starmill.pipelines import stages
+from starmill.pipelines.runners.flink import Flink
+from starmill.pipelines.runners.local import Local
+from starmill.pipelines.stages import STAGES
 
 # What a stage moved, and dedup compared: no dataset holds that.
 INSIDE = {"dedup/files", "dedup/candidates", "dedup/joined_again", *(f"{stage}/shuffled/bytes" for stage in STAGES)}
 
 
-class Kept(Engine):
-    """An engine that keeps the results of its pipelines."""
+class Keeping:
+    """A runner that keeps the results of its pipelines."""
 
     results: ClassVar[list[PipelineResult]] = []
 
     def pipeline(self, parts: int) -> beam.Pipeline:
-        pipeline = super().pipeline(parts)
+        pipeline = super().pipeline(parts)  # type: ignore[misc]
         run = pipeline.run
 
         def kept() -> PipelineResult:
@@ -39,6 +42,14 @@ class Kept(Engine):
         return counted
 
 
+class Kept(Keeping, Local):
+    """Here."""
+
+
+class KeptOnFlink(Keeping, Flink):
+    """On a Flink."""
+
+
 def published(counted: Counter[str]) -> Counter[str]:
     """The counts of what was published."""
     return +Counter({name: n for name, n in counted.items() if name not in INSIDE})
@@ -46,7 +57,7 @@ def published(counted: Counter[str]) -> Counter[str]:
 
 def of_sidecars(workspace: Workspace, stage: str) -> Counter[str]:
     """The same, from the sidecars that the stage's manifest holds."""
-    manifest = workspace.manifest(stage)
+    manifest = workspace.manifest(stages.load(stage).dataset)
     assert manifest
     wanted = Counter({f"{stage}/parts": len(manifest.parts)})
     for part in manifest.parts:

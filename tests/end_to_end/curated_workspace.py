@@ -48,7 +48,7 @@ def fill(workspace: Workspace, parts: list[list[dict]], options: MinHash = OPTIO
             signatures.write(signature_rows(block, options))
         data = [curated.close(), signatures.close()]
         outputs = tuple(output(part_path(n, k), d, len(rows)) for n, d in zip(("curated", "signatures"), data, strict=True))
-        workspace.commit(Sidecar("curate", k, "key", outputs), data)
+        workspace.commit(Sidecar("curate", "curated", k, "key", outputs), data)
     return [PartRef(k, f"key-{k}") for k in range(len(parts))]
 
 

@@ -47,6 +47,6 @@ def build(place: Path, codes: Sequence[str] = CODES, languages: Sequence[str] = 
         whole = np.concatenate([np.array([tokenizer.special("<file_sep>")], np.uint16), ids])
         writer.add(whole, "code", f"repo{i}", language, [span])
     files = {f"shards/part-00000.{suffix}": content for suffix, content in writer.finish().items()}
-    workspace.commit(Sidecar("tokenize", 0, "k", tuple(output(n, c) for n, c in files.items())), list(files.values()))
-    workspace.finish("tokenize", "k", 1, "v")
+    workspace.commit(Sidecar("tokenize", "shards", 0, "k", tuple(output(n, c) for n, c in files.items())), list(files.values()))
+    workspace.finish("shards", "k", 1, "v")
     return place

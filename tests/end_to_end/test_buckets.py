@@ -14,7 +14,7 @@ from faults import KINDS, Faults
 from pages import ROOT, commands
 from small_tree import starmill
 
-from starmill.core.dataset import STAGES
+from starmill.pipelines.stages import STAGES
 
 pytestmark = [pytest.mark.clusters, pytest.mark.timeout(1800)]  # the first run compiles the stores
 

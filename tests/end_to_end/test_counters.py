@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from counted import Kept, of_sidecars, published
 
-from starmill.core.dataset import STAGES, Workspace
-from starmill.pipelines.run import mill
+from starmill.core.dataset import Workspace
+from starmill.pipelines import recipe as recipes
+from starmill.pipelines import stages
+from starmill.pipelines.run.stages import run_stage
+from starmill.pipelines.stages import STAGES
 
 
 @pytest.fixture(scope="module")
@@ -17,11 +20,11 @@ def counted(milled: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Wor
     """The small tree milled once more by two workers, and what each stage counted; licences are those found before."""
     place = tmp_path_factory.mktemp("counted")
     shutil.copytree(milled / "work" / "cache", place / "work" / "cache")
-    recipe = replace(mill.load(str(milled / "recipe.yaml"), [], [], None), workspace=str(place / "work"))
-    engine = Kept(workers=2, quiet=True)
+    recipe = replace(recipes.load(str(milled / "recipe.yaml"), [], [], None), workspace=str(place / "work"))
+    engine = Kept(workers=2)
     counters = {}
     for stage in STAGES:
-        mill.run_stage(stage, recipe, engine)
+        run_stage(stage, recipe, engine, quiet=True)
         counters[stage] = engine.counted(stage)
     return Workspace(recipe.workspace), counters
 
@@ -48,5 +51,6 @@ def test_counters_agree_with_the_datasets(counted: tuple[Workspace, dict[str, Co
     assert sum(rows.values()) == mine[f"{stage}/written/dropped/{stage}/rows"]
     assert rows or stage == "tokenize", "the tree has something for each stage to drop"
     if stage not in ("dedup", "tokenize"):  # verdicts have a row for a removed file too, and shards have none
-        kept = sum(workspace.table(f"{STAGES[stage]}/{n}").num_rows for n in workspace.files(STAGES[stage]) if ".parquet" in n)
-        assert kept == mine[f"{stage}/kept/files"] == mine[f"{stage}/written/{STAGES[stage]}/rows"] > 0
+        dataset = stages.load(stage).dataset
+        kept = sum(workspace.table(path).num_rows for path in workspace.parts(dataset))
+        assert kept == mine[f"{stage}/kept/files"] == mine[f"{stage}/written/{dataset}/rows"] > 0

@@ -17,7 +17,7 @@ from pages import ROOT, commands
 from starmill.cli.__main__ import _parser
 from starmill.cli.template import command as template_command
 from starmill.core import __version__
-from starmill.core.dataset import STAGES
+from starmill.pipelines.stages import STAGES
 
 COMMANDS = commands(ROOT / "docs" / "dataflow.md")
 IMAGE = f"us-docker.pkg.dev/my-project/starmill/pipelines:{__version__}"

@@ -56,7 +56,7 @@ def test_a_crowd_of_near_equal_files_leaves_one(tmp_path):
 def release(place: Path, parts: list[list[dict]], options: MinHash = OPTIONS) -> Workspace:
     workspace = Workspace(str(place))
     run(workspace, fill(workspace, parts, options), options)
-    workspace.finish("dedup", "key", len(parts), "version")
+    workspace.finish("verdicts", "key", len(parts), "version")
     return workspace
 
 

@@ -10,12 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from counted import Kept, of_sidecars, published
+from counted import KeptOnFlink, of_sidecars, published
 from flink_shell import CACHE, Shell, running
 from pages import ROOT, commands
 
-from starmill.core.dataset import STAGES, Workspace
-from starmill.pipelines.run import mill
+from starmill.core.dataset import Workspace
+from starmill.pipelines import recipe as recipes
+from starmill.pipelines import stages
+from starmill.pipelines.run.stages import run_stage
+from starmill.pipelines.stages import STAGES
 
 pytestmark = pytest.mark.timeout(1800)  # the first run builds jars
 UP, RUN, STATUS, DOWN, OWN = commands(ROOT / "docs" / "flink.md")
@@ -39,14 +42,14 @@ def ran(shell: Shell) -> "subprocess.CompletedProcess[str]":
 
 
 def digests(workspace: Path) -> dict[str, str | None]:
-    manifests = {stage: Workspace(str(workspace)).manifest(stage) for stage in STAGES}
+    manifests = {stage: Workspace(str(workspace)).manifest(stages.load(stage).dataset) for stage in STAGES}
     return {stage: manifest.digest if manifest else None for stage, manifest in manifests.items()}
 
 
 @pytest.mark.flink
 def test_the_bytes_are_the_local_runs(shell: Shell, milled: Path, ran: "subprocess.CompletedProcess[str]") -> None:
     assert digests(shell.home / "made") == digests(milled / "work")
-    for folder in STAGES.values():
+    for folder in (stages.load(name).dataset for name in STAGES):
         local = {p.name: p.read_bytes() for p in (milled / "work" / folder).glob("part-*") if p.suffix != ".json"}
         assert (
             local
@@ -57,7 +60,7 @@ def test_the_bytes_are_the_local_runs(shell: Shell, milled: Path, ran: "subproce
 @pytest.mark.flink
 def test_progress_and_counters_arrive(shell: Shell, milled: Path, ran: "subprocess.CompletedProcess[str]") -> None:
     for stage in STAGES:
-        manifest = Workspace(str(milled / "work")).manifest(stage)
+        manifest = Workspace(str(milled / "work")).manifest(stages.load(stage).dataset)
         assert manifest
         parts = len(manifest.parts)
         assert re.search(rf"^{stage} +{parts}/{parts} parts, \d+ s", ran.stderr, re.MULTILINE), ran.stderr
@@ -89,15 +92,15 @@ def test_a_job_server_of_its_own(shell: Shell, milled: Path) -> None:
     shell(OWN)  # a job server is started and stopped for each stage
     assert digests(shell.home / "on-flink") == digests(milled / "work")
     refused = shell(OWN.replace(":50000", ":1"), check=False)
-    assert refused.returncode == 1 and "no worker pool answers at 127.0.0.1:1" in refused.stderr
+    assert refused.returncode == 3 and "no worker pool answers at 127.0.0.1:1" in refused.stderr
 
 
 @pytest.mark.clusters
 def test_counters_agree_with_the_sidecars(shell: Shell) -> None:
-    recipe = replace(mill.load(str(shell.home / "recipe.yaml"), [], [], None), workspace=str(shell.home / "counted"))
-    engine = Kept(tuple(shell.options()), quiet=True)
+    recipe = replace(recipes.load(str(shell.home / "recipe.yaml"), [], [], None), workspace=str(shell.home / "counted"))
+    engine = KeptOnFlink(tuple(shell.options()))
     for stage in STAGES:
-        mill.run_stage(stage, recipe, engine)
+        run_stage(stage, recipe, engine, quiet=True)
         assert published(engine.counted(stage)) == of_sidecars(Workspace(recipe.workspace), stage)
 
 

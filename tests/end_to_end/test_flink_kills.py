@@ -24,8 +24,10 @@ from pages import ROOT
 from plain_tree import tree
 from small_tree import RECIPE, TASK, starmill
 
-from starmill.core.dataset import STAGES, Workspace
+from starmill.core.dataset import Workspace
+from starmill.pipelines import stages
 from starmill.pipelines.run.interrupt import descendants
+from starmill.pipelines.stages import STAGES
 
 pytestmark = [pytest.mark.clusters, pytest.mark.timeout(1800)]
 UP = "make flink-up TASKMANAGERS=2"
@@ -56,7 +58,7 @@ def before(code: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
     for earlier, stage in zip([None, *STAGES], STAGES, strict=False):
         if earlier is not None:
             shutil.copytree(place / f"{earlier}-done", found[stage])
-    manifest = Workspace(str(place / "now")).manifest("ingest")
+    manifest = Workspace(str(place / "now")).manifest("files")
     assert manifest and len(manifest.parts) == PARTS
     return found
 
@@ -91,7 +93,7 @@ def test_a_kill(shell: Shell, before: dict[str, Path], stage: str, victim: str, 
     request.addfinalizer(lambda: (driver.kill(), driver.wait(), shell.signal_workers(signal.SIGCONT)))
     job = stand_still_in_the_middle(shell, driver, jobs, workspace, stage)
     if victim == VICTIMS[0]:  # whoever asks, and from wherever, sees how far it is
-        published = len([*(workspace / STAGES[stage]).glob("part-*.json")])
+        published = len([*(workspace / stages.load(stage).dataset).glob("part-*.json")])
         told = starmill("status", "--recipe", "recipe.yaml", "--workspace", str(workspace), cwd=shell.home).stdout
         assert f"{stage:<9} {published}/{PARTS} parts" in told.splitlines()[[*STAGES].index(stage)], told
     children = descendants(driver.pid)
@@ -145,7 +147,7 @@ def stand_still_in_the_middle(
         if stage == "dedup":
             vertices = shell.get(f"jobs/{job['jid']}")["vertices"]
             done = 0 < len(vertices) <= 2 * sum(v["status"] in ("RUNNING", "FINISHED") for v in vertices)
-        published = len([*(workspace / STAGES[stage]).glob("part-*.json")])
+        published = len([*(workspace / stages.load(stage).dataset).glob("part-*.json")])
         assert published < PARTS, "the stage was over before the kill"
     assert shell.get(f"jobs/{job['jid']}")["state"] == "RUNNING"
     return job["name"]

@@ -15,7 +15,9 @@ import pytest
 from dockerfile_parse import DockerfileParser
 from pages import ROOT
 
-from starmill.core.dataset import STAGES, Workspace
+from starmill.core.dataset import Workspace
+from starmill.pipelines import stages
+from starmill.pipelines.stages import STAGES
 
 pytestmark = [pytest.mark.clusters, pytest.mark.timeout(2400)]  # downloads what an image holds
 
@@ -122,7 +124,7 @@ def test_the_worker_mills_the_same_bytes_and_the_trainer_trains(image: tuple[str
         if kind == "worker":
             as_user(f"starmill run recipe.yaml --workspace {made} --workers 2 --quiet --no-funnel")
             for stage in STAGES:
-                mine, local = (Workspace(str(place)).manifest(stage) for place in (made, milled / "work"))
+                mine, local = (Workspace(str(place)).manifest(stages.load(stage).dataset) for place in (made, milled / "work"))
                 assert mine and local and mine.digest == local.digest, stage
             dry = "--runner=DataflowRunner --dry_run=True --project=my-project --region=us-central1 --temp_location=gs://my-bucket/t"
             image_option = "--sdk_container_image=us-docker.pkg.dev/my-project/starmill/pipelines:0.1.0"

@@ -15,7 +15,9 @@ import pytest
 from buckets import BUCKET, fake_gcs, gcs_environment
 from pages import ROOT
 
-from starmill.core.dataset import STAGES, Workspace
+from starmill.core.dataset import Workspace
+from starmill.pipelines import stages
+from starmill.pipelines.stages import STAGES
 
 pytestmark = [pytest.mark.clusters, pytest.mark.timeout(1800)]  # the first run compiles the store
 
@@ -84,7 +86,9 @@ def test_what_a_launch_stages_makes_the_stage(bucket: tuple[Path, dict[str, str]
             f"--template_location={URL}/job-{stage}.json",
         ]
         said = run(LAUNCH, *launch, *google, *places)
-        assert not (store / "work" / STAGES[stage] / "manifest.json").exists(), "nothing of it was run, and nobody waits"
+        assert not (store / "work" / stages.load(stage).dataset / "manifest.json").exists(), (
+            "nothing of it was run, and nobody waits"
+        )
         assert f"{stage}: the job is written down" in said
 
         job = json.loads((store / f"job-{stage}.json").read_text())
@@ -94,6 +98,6 @@ def test_what_a_launch_stages_makes_the_stage(bucket: tuple[Path, dict[str, str]
         assert [i["containerImage"] for i in pool["sdkHarnessContainerImages"]] == [IMAGE] and not pool.get("packages", [])[1:]
         assert job["environment"]["sdkPipelineOptions"]["options"]["pipelineUrl"] == f"{URL}/{graph.relative_to(store)}"
         run(RUN_STAGED, str(graph))
-        finished = json.loads((store / "work" / STAGES[stage] / "manifest.json").read_text())
-        local = Workspace(str(milled / "work")).manifest(stage)
+        finished = json.loads((store / "work" / stages.load(stage).dataset / "manifest.json").read_text())
+        local = Workspace(str(milled / "work")).manifest(stages.load(stage).dataset)
         assert local and finished["digest"] == local.digest, stage

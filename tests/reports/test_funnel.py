@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from starmill.core.dataset import Count, Sidecar, Workspace
+from starmill.core.dataset import Count, Plan, Sidecar, StageName, Workspace
 from starmill.reports.funnel import measure, show
 
 
@@ -20,8 +20,9 @@ def workspace(tmp_path: Path) -> Workspace:
         ),
     ]
     for i, counts in enumerate(parts):
-        made.commit(Sidecar("curate", i, "k", (), counts), [])
-    made.finish("curate", "k", 2, "v")
+        made.commit(Sidecar("curate", "curated", i, "k", (), counts), [])
+    made.finish("curated", "k", 2, "v")
+    made.publish_plan(Plan((StageName("ingest", "files"), StageName("curate", "curated")), 2))
     return made
 
 

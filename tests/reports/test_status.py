@@ -8,25 +8,33 @@ from pathlib import Path
 import pytest
 
 from starmill.cli import __main__ as cli
-from starmill.core.dataset import STAGES, Sidecar, Workspace
+from starmill.core.dataset import Plan, Sidecar, StageName, Workspace
 from starmill.reports import status
+
+STAGES = {"ingest": "files", "curate": "curated", "dedup": "verdicts"}
+
+
+def planned(workspace: Workspace, parts: int) -> None:
+    workspace.publish_plan(Plan(tuple(StageName(*item) for item in STAGES.items()), parts))
 
 
 def publish(workspace: Workspace, stage: str, *parts: int) -> None:
     for part in parts:
-        workspace.commit(Sidecar(stage, part, "k", ()), [])
+        workspace.commit(Sidecar(stage, STAGES[stage], part, "k", ()), [])
 
 
 @pytest.mark.parametrize("kind", ["local", "memory"])
 def test_stages_are_counted_from_sidecars(tmp_path: Path, kind: str) -> None:
     workspace = Workspace(str(tmp_path) if kind == "local" else f"memory://{uuid.uuid4().hex}")
+    planned(workspace, 4)
     publish(workspace, "ingest", 0, 1, 7)  # 7 is of an earlier, larger plan
-    ingest = next(status.measure(workspace, 4))
+    ingest = next(status.measure(workspace))
     assert (ingest.stage, ingest.published, ingest.parts, ingest.is_complete) == ("ingest", 2, 4, False)
     publish(workspace, "ingest", 2)
-    workspace.finish("ingest", "key", 3, "v")
+    workspace.finish("files", "key", 3, "v")
     publish(workspace, "curate", 1)
-    found = {s.stage: s for s in status.measure(workspace, 99)}
+    planned(workspace, 3)
+    found = {s.stage: s for s in status.measure(workspace)}
     assert [*found] == [*STAGES] and found["ingest"].is_complete and found["ingest"].seconds_left is None
     assert (found["curate"].published, found["curate"].parts, found["curate"].seconds_left) == (1, 3, None)
     assert (found["dedup"].published, found["dedup"].is_complete) == (0, False)
@@ -37,9 +45,10 @@ def test_the_time_left_is_that_of_the_parts_so_far(tmp_path: Path) -> None:
     publish(workspace, "ingest", 0, 1, 2)
     for part, time in enumerate((1000, 1010, 1030)):
         os.utime(tmp_path / f"files/part-{part:05d}.json", (time, time))
-    [ingest, *_] = status.measure(workspace, 7)
+    planned(workspace, 7)
+    [ingest, *_] = status.measure(workspace)
     assert ingest.seconds_left == pytest.approx(15 * 4)
-    assert status.lines(workspace, 7)[0] == "ingest    3/7 parts, about 60 s to go at the pace so far"
+    assert status.lines(workspace)[0] == "ingest    3/7 parts, about 60 s to go at the pace so far"
 
 
 PAUSE = 12 * 3600.0
@@ -77,8 +86,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(f"workspace: {tmp_path / 'work'}\nsource: {{kind: folders, roots: [{tmp_path / 'code'}]}}\n")
     assert cli.main(["status", "--recipe", str(recipe)]) == 0
-    assert capsys.readouterr().out.splitlines()[0] == "ingest    0/1 parts"
+    assert "no run has begun here" in capsys.readouterr().out
+    planned(Workspace(str(tmp_path / "work")), 1)
     publish(Workspace(str(tmp_path / "work")), "ingest", 0)
-    Workspace(str(tmp_path / "work")).finish("ingest", "k", 1, "v")
+    Workspace(str(tmp_path / "work")).finish("files", "k", 1, "v")
     assert cli.main(["status", "--recipe", str(recipe)]) == 0
     assert capsys.readouterr().out.splitlines()[0] == "ingest    1/1 parts, complete"

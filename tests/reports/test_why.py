@@ -58,8 +58,8 @@ def workspace(tmp_path: Path) -> Workspace:
         part = ParquetPart(kind)
         part.write(pa.RecordBatch.from_pylist(rows, schema=kind))
         made.publish(part_path(name, 0), part.close())
-    for stage in ("ingest", "curate"):
-        made.commit(Sidecar(stage, 0, "k", (output("x", b""),)), [b""])
+    for stage, dataset in (("ingest", "files"), ("curate", "curated")):
+        made.commit(Sidecar(stage, dataset, 0, "k", (output("x", b""),)), [b""])
     return made
 
 

@@ -58,7 +58,7 @@ def test_apply_routes_kept_and_dropped() -> None:
 def work(ref: PartRef) -> Sidecar:
     counts = (Count("", "", "Python", 2, 20), Count("", "", "C", 1, 3), Count("alpha", "few_letters", "C", 1, 5))
     outputs = (Output("curated/part-00000.parquet", "0", 100, 3), Output("shards/part-00000.bin", "0", 7))
-    return Sidecar("curate", ref.part, ref.key, outputs, counts)
+    return Sidecar("curate", "curated", ref.part, ref.key, outputs, counts)
 
 
 def test_parts_are_processed_once_and_counted() -> None:

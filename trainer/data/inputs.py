@@ -56,7 +56,7 @@ def open_inputs(options: TrainRecipe) -> Inputs:
     workspace.probe(write=False)
     shards = open_shards(options.workspace, options.cache)
     tokenizer = Tokenizer.load(workspace.path(TOKENIZER) if workspace.is_local else workspace.read(TOKENIZER))
-    manifest = workspace.manifest("tokenize")
+    manifest = workspace.manifest("shards")
     assert manifest is not None  # open_shards read it
     train, held = split(read_units(shards, options.data.unit_tokens), options.data.held_out, options.seed)
     # Held-out files are read from left to right, so that the language of each token is known.

@@ -1,1 +1,40 @@
-"""The one global stage: its graph, what its workers read, and its verdicts."""
+"""The one global stage: its graph, what its workers read, its verdicts, and the preview of every threshold."""
+
+from dataclasses import replace
+
+from starmill.core.dataset import Workspace
+from starmill.core.errors import UsageError
+from starmill.pipelines.stages.dedup import graph
+from starmill.pipelines.stages.dedup.candidates import Candidates
+from starmill.pipelines.stages.stage import Build, Options, Stage
+
+
+def _graph(options: Options, workspace: Workspace) -> Build:
+    return lambda pipeline, due: graph.build(pipeline, workspace, due, options.minhash)
+
+
+def _sketch(options: Options, workspace: Workspace) -> Build:
+    made = graph.Dedup(Candidates.of(workspace, replace(options.minhash, earlier=())))
+    return lambda pipeline, due: made.wire(made.parts(pipeline, due))
+
+
+def _earlier(options: Options, workspace: Workspace) -> tuple[object, ...]:
+    digests = []
+    for url in options.minhash.earlier:
+        manifest = Workspace(url).manifest("verdicts")
+        if manifest is None:
+            raise UsageError(f"minhash.earlier: {url} has no verdicts/manifest.json; run `starmill dedup` there first")
+        digests.append(manifest.digest)
+    return (digests,)
+
+
+STAGE = Stage(
+    name="dedup",
+    dataset="verdicts",
+    needs=("curated",),
+    reads=lambda options: (options.minhash,),
+    material=_earlier,
+    graph=_graph,
+    sketch=_sketch,
+    whole=True,
+)

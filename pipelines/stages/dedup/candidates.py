@@ -53,7 +53,7 @@ class Candidates:
         """Return the parts of all earlier releases. Raises ValueError for a workspace that was not deduplicated."""
         parts = []
         for i, url in enumerate(self.options.earlier):
-            manifest = Workspace(url).manifest("dedup")
+            manifest = Workspace(url).manifest("verdicts")
             if manifest is None:
                 raise ValueError(f"minhash.earlier: {url} has no verdicts/manifest.json; run `starmill dedup` there first")
             parts += [(i + 1) * RELEASE + p.part for p in manifest.parts]

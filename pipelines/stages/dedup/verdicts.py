@@ -23,7 +23,7 @@ def publish(candidates: Candidates, ref: PartRef, removed: pa.Table, roots: np.n
     """
     removed = removed.combine_chunks().take(pc.sort_indices(removed, [("file", "ascending")]))
     gone = removed.column("file").to_numpy()
-    ledger = Ledger("dedup", ref.part, ref.key, lineage(candidates.workspace, ("curate", ref.part)))
+    ledger = Ledger("dedup", "verdicts", ref.part, ref.key, lineage(candidates.workspace, ref.part, "curated"))
     verdicts = ParquetPart(schema.VERDICTS)
     whole: set[str] = set()
     for files, block in candidates.blocks(ref.part, ["repo_name", "path", "blob_id", "content_id", "language", "length_bytes"]):

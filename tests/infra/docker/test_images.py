@@ -17,8 +17,8 @@ from google.protobuf import json_format
 
 from starmill.cli.template import command, parser
 from starmill.core import __version__
-from starmill.core.dataset import STAGES
-from starmill.pipelines.runners.dataflow import DataflowError, check
+from starmill.pipelines.runners.dataflow import Dataflow, DataflowError
+from starmill.pipelines.stages import STAGES
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCKER = ROOT / "infra" / "docker"
@@ -117,7 +117,7 @@ def test_parameters_are_those_of_the_program() -> None:
     for name, option in options.items():
         assert PARAMETERS[name]["isOptional"] is not option.required
         assert PARAMETERS[name].get("defaultValue", "") == (option.default or "")
-    assert [o["value"] for o in PARAMETERS["stage"]["enumOptions"]] == options["stage"].choices == list(STAGES)
+    assert [o["value"] for o in PARAMETERS["stage"]["enumOptions"]] == list(options["stage"].choices) == list(STAGES)
     shipped = {p.stem for p in (ROOT / "recipes/data").glob("*.yaml")}
     assert set(GOOD["recipe"]) == shipped and all(name in PARAMETERS["recipe"]["helpText"] for name in shipped)
 
@@ -142,7 +142,7 @@ def test_a_workspace_that_a_launch_may_have_is_one_that_dataflow_may_have() -> N
     complete = ("--runner=DataflowRunner", "--project=my-project", "--region=us-central1", "--temp_location=gs://my-bucket/tmp")
     image = "--sdk_container_image=us-docker.pkg.dev/my-project/starmill/pipelines:0.1.0"
     for place in GOOD["workspace"]:
-        check((*complete, image), place)
+        Dataflow((*complete, image)).check(place)
     for place in BAD["workspace"]:
         with pytest.raises(DataflowError, match="--workspace"):
-            check((*complete, image), place)
+            Dataflow((*complete, image)).check(place)

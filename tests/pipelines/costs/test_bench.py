@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 from plain_tree import tree
 
-from starmill.core.dataset import STAGES, Workspace
+from starmill.core.dataset import Workspace
+from starmill.pipelines import stages
 from starmill.pipelines.costs import bench, rates
 from starmill.pipelines.costs.bench import TooLittle
-from starmill.pipelines.run import mill
-from starmill.pipelines.run.mill import Recipe
-from starmill.pipelines.stages import ingest
+from starmill.pipelines.recipe import Recipe
+from starmill.pipelines.run.stages import run_stage
+from starmill.pipelines.runners.local import Local
+from starmill.pipelines.stages import STAGES, ingest
 from starmill.pipelines.stages.ingest import Source
 from starmill.pipelines.stages.vocabulary import TokenizerOptions
 
@@ -58,14 +60,14 @@ def test_what_is_observed_is_what_the_stages_did(tmp_path: Path) -> None:
     assert set(found) == set(rates.ROWS)
     workspace = Workspace(options.workspace)
     for stage in STAGES:
-        manifest, seen = workspace.manifest(stage), found[stage]
+        manifest, seen = workspace.manifest(stages.load(stage).dataset), found[stage]
         assert manifest is not None
         written: dict[str, float] = {}
         for output in (o for part in manifest.parts for o in part.outputs):
             folder = f"stored/{output.path.rpartition('/')[0]}"
             written[folder] = written.get(folder, 0.0) + output.bytes
         assert written.items() <= seen.costs.items()
-        on_disk = (Path(workspace.root) / STAGES[stage] / "manifest.json").stat().st_size
+        on_disk = (Path(workspace.root) / stages.load(stage).dataset / "manifest.json").stat().st_size
         assert seen.costs["stored/manifest"] >= on_disk
         assert seen.drivers["files"] == sum(c.files for p in manifest.parts for c in p.counts)
         assert seen.drivers["parts"] == len(manifest.parts) == len(ingest.plan(source)) > 2
@@ -75,8 +77,8 @@ def test_what_is_observed_is_what_the_stages_did(tmp_path: Path) -> None:
     # The same recipe on a plain folder has the same bytes.
     plain = replace(options, workspace=str(tmp_path / "plain"))
     for stage in ("ingest", "curate", "dedup"):
-        manifest = mill.run_stage(stage, plain, bench.Engine(workers=1, quiet=True))
-        expected = workspace.manifest(stage)
+        manifest = run_stage(stage, plain, Local(), quiet=True)
+        expected = workspace.manifest(stages.load(stage).dataset)
         assert expected is not None and manifest.digest == expected.digest
 
 

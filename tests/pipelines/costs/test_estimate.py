@@ -8,11 +8,11 @@ import pytest
 from plain_tree import tree
 
 from starmill.cli import __main__ as cli
-from starmill.core.dataset import STAGES
 from starmill.pipelines.costs import bench, estimate
 from starmill.pipelines.costs.estimate import Dump, Work
 from starmill.pipelines.costs.rates import REQUESTS, Rates
-from starmill.pipelines.run.mill import Recipe
+from starmill.pipelines.recipe import Recipe
+from starmill.pipelines.stages import STAGES
 from starmill.pipelines.stages.dedup import graph as dedup
 from starmill.pipelines.stages.ingest import Source
 from starmill.pipelines.stages.vocabulary import TokenizerOptions

@@ -9,15 +9,17 @@ import fsspec
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
-from starmill.core.dataset import Sidecar, Workspace
+from starmill.core.dataset import Sidecar, StageName, Workspace
 from starmill.pipelines.run import progress
 from starmill.pipelines.run.progress import watching
+
+INGEST = StageName("ingest", "files")
 
 
 def publish(workspace: Workspace, *parts: int) -> None:
     """Publish parts, ten seconds apart by their times."""
     for part in parts:
-        workspace.commit(Sidecar("ingest", part, "k", ()), [])
+        workspace.commit(Sidecar("ingest", "files", part, "k", ()), [])
         os.utime(f"{workspace.root}/files/part-{part:05d}.json", (1000 + 10 * part,) * 2)
 
 
@@ -32,7 +34,7 @@ def wait_for(words: str, capfd: pytest.CaptureFixture[str]) -> str:
 
 def test_lines_count_published_parts(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     workspace = Workspace(str(tmp_path))
-    with watching(workspace, "ingest", 2, quiet=False):
+    with watching(workspace, INGEST, 2, quiet=False):
         publish(workspace, 0)
         wait_for("ingest    1/2 parts", capfd)
     assert "ingest    2/2 parts" in capfd.readouterr().err
@@ -41,7 +43,7 @@ def test_lines_count_published_parts(tmp_path: Path, capfd: pytest.CaptureFixtur
 def test_lines_tell_the_time_left(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     workspace = Workspace(str(tmp_path))
     publish(workspace, 0, 1, 2)
-    with watching(workspace, "ingest", 5, quiet=False):
+    with watching(workspace, INGEST, 5, quiet=False):
         assert wait_for("to go", capfd).startswith("ingest    3/5 parts, 1 s, about 20 s to go\n")
 
 
@@ -50,19 +52,19 @@ def test_a_bar_tells_it_too(tmp_path: Path, capfd: pytest.CaptureFixture[str], m
     monkeypatch.setenv("COLUMNS", "120")
     workspace = Workspace(str(tmp_path))
     publish(workspace, 0, 1, 2)
-    with watching(workspace, "ingest", 5, quiet=False):
+    with watching(workspace, INGEST, 5, quiet=False):
         wait_for("about 20 s to go", capfd)
     assert "5/5" in capfd.readouterr().err
 
 
 def test_quiet_is_quiet(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    with watching(Workspace(str(tmp_path)), "ingest", 2, quiet=True):
+    with watching(Workspace(str(tmp_path)), INGEST, 2, quiet=True):
         pass
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_stage_that_fails_is_not_shown_as_done(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ZeroDivisionError), watching(Workspace(str(tmp_path)), "ingest", 2, quiet=False):
+    with pytest.raises(ZeroDivisionError), watching(Workspace(str(tmp_path)), INGEST, 2, quiet=False):
         raise ZeroDivisionError
     assert "2/2" not in capfd.readouterr().err
 
@@ -86,7 +88,7 @@ def test_the_end_of_a_stage_waits_for_no_listing(tmp_path: Path, capfd: pytest.C
             return list(super().ls(path, detail))
 
     fsspec.register_implementation("slow", Slow, clobber=True)
-    with watching(Workspace(f"slow://{tmp_path}"), "ingest", 2, quiet=False):
+    with watching(Workspace(f"slow://{tmp_path}"), INGEST, 2, quiet=False):
         listing.wait()
     assert "2/2 parts" in capfd.readouterr().err  # and not only when the listing has come
     answer.set()
@@ -110,7 +112,7 @@ def test_a_store_that_does_not_answer_is_no_trace(tmp_path: Path, capfd: pytest.
             raise PermissionError("the credentials have expired")
 
     fsspec.register_implementation("closed", Closed, clobber=True)
-    with watching(Workspace(f"closed://{tmp_path}"), "ingest", 2, quiet=False):
+    with watching(Workspace(f"closed://{tmp_path}"), INGEST, 2, quiet=False):
         refused.wait()
     said = capfd.readouterr().err
     assert "Traceback" not in said and "2/2 parts" in said

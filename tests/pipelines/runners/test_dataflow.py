@@ -16,10 +16,12 @@ from apache_beam.portability.api import beam_runner_api_pb2 as api
 from apache_beam.runners.dataflow.internal import apiclient
 from apache_beam.runners.portability.fn_api_runner import translations
 
-from starmill.core.dataset import STAGES
-from starmill.pipelines.run import mill
-from starmill.pipelines.run.stage import Engine
-from starmill.pipelines.runners.dataflow import DataflowError, check, defaults, describe, is_dry_run, is_template
+from starmill.pipelines import recipe as recipes
+from starmill.pipelines.run import dry
+from starmill.pipelines.run.stages import run_stage
+from starmill.pipelines.runners import choose
+from starmill.pipelines.runners.dataflow import Dataflow, DataflowError, describe
+from starmill.pipelines.stages import STAGES
 from starmill.transforms.dedup import bands, clusters, hot, rounds
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -42,8 +44,8 @@ KNOWN = {
 @pytest.fixture(scope="module")
 def protos() -> dict[str, api.Pipeline]:
     """Every stage with every option of the graph in it: rounds, whole repositories, near duplicates."""
-    recipe = mill.load(str(ROOT / "recipes/data/stack-v2.yaml"), [], [], WORKSPACE)
-    return {stage: mill.translate(stage, recipe, Engine(DRY)) for stage in STAGES}
+    recipe = recipes.load(str(ROOT / "recipes/data/stack-v2.yaml"), [], [], WORKSPACE)
+    return {stage: dry.translate(stage, recipe, Dataflow(DRY)) for stage in STAGES}
 
 
 def leaves(proto: api.Pipeline) -> dict[str, api.PTransform]:
@@ -158,7 +160,9 @@ def test_workers_run_our_image_and_get_nothing_else(protos: dict[str, api.Pipeli
 
 def test_the_job_request_asks_for_our_image_and_fits(protos: dict[str, api.Pipeline]) -> None:
     # What is sent beside the graph, made by Beam's own code, which the client would hand to Google.
-    options = PipelineOptions([*defaults(DRY), *DRY, "--machine_type=n2-highmem-4", "--max_num_workers=200"])
+    options = PipelineOptions(
+        [*Dataflow(DRY).pipeline(1)._options._flags, "--machine_type=n2-highmem-4", "--max_num_workers=200"]
+    )
     options.view_as(GoogleCloudOptions).staging_location = "gs://my-bucket/tmp"
     environment = apiclient.Environment([], options, "8", "gs://my-bucket/tmp/pipeline.pb", protos["dedup"]).proto
     [pool] = environment.worker_pools
@@ -174,9 +178,9 @@ def test_the_job_request_asks_for_our_image_and_fits(protos: dict[str, api.Pipel
 
 def test_names_are_those_of_the_next_run_and_hints_reach_the_workers() -> None:
     # An update of a job, and its page, go by the names of the steps.
-    recipe = mill.load("smoke", [], [], WORKSPACE)
-    hinted = Engine((*DRY, "--resource_hints=min_ram=16GB"))
-    first, second = mill.translate("dedup", recipe, Engine(DRY)), mill.translate("dedup", recipe, hinted)
+    recipe = recipes.load("smoke", [], [], WORKSPACE)
+    hinted = Dataflow((*DRY, "--resource_hints=min_ram=16GB"))
+    first, second = dry.translate("dedup", recipe, Dataflow(DRY)), dry.translate("dedup", recipe, hinted)
     assert {t.unique_name for t in first.components.transforms.values()} == {
         t.unique_name for t in second.components.transforms.values()
     }
@@ -228,30 +232,29 @@ def test_what_is_missing_is_said_before_anything_happens(option: str, value: str
     given = {**NEEDED, option: value}
     options = ["--runner=DataflowRunner", *(f"{k}={v}" if v else k for k, v in given.items() if v is not None)]
     with pytest.raises(DataflowError, match=message):
-        check(tuple(options), WORKSPACE)
+        choose(tuple(options)).check(WORKSPACE)
 
 
 def test_a_workspace_on_this_machine_is_refused() -> None:
     for place in ("runs/smoke", "/srv/work", "s3://bucket/work", "gs://no_Capitals/work"):
         with pytest.raises(DataflowError, match=r"needs --workspace, .*gs://my-bucket/work"):
-            check(DRY, place)
+            Dataflow(DRY).check(place)
 
 
 @pytest.mark.parametrize("image", [IMAGE, f"{IMAGE.partition(':')[0]}@sha256:{'0f' * 32}", "registry:5000/worker:v1"])
 def test_a_complete_job_passes_and_other_runners_are_not_looked_at(image: str) -> None:
-    check((*DRY, f"--sdk_container_image={image}"), WORKSPACE)
-    check(("--runner=apache_beam.runners.DataflowRunner", *DRY[1:]), WORKSPACE)
+    choose((*DRY, f"--sdk_container_image={image}")).check(WORKSPACE)
+    assert isinstance(choose(("--runner=apache_beam.runners.DataflowRunner", *DRY[1:])), Dataflow)
     for other in ((), ("--runner=FnApiRunner",), ("--runner=FlinkRunner", "--flink_master=host:8081")):
-        check(other, "runs/smoke")
-        assert not is_dry_run((*other, "--dry_run=True"))
-    assert is_dry_run(DRY) and not is_dry_run(tuple(o for o in DRY if "dry_run" not in o))
-    assert is_template((*DRY, "--template_location=gs://my-bucket/t.json")) and not is_template(DRY)
+        assert not isinstance(choose(other), Dataflow) and not choose((*other, "--dry_run=True")).is_dry_run
+    assert choose(DRY).is_dry_run and not choose(tuple(o for o in DRY if "dry_run" not in o)).is_dry_run
+    assert not choose((*DRY, "--template_location=gs://my-bucket/t.json")).waits and choose(DRY).waits
 
 
 def test_folders_of_this_machine_are_not_sent_to_dataflow(tmp_path: Path) -> None:
     (tmp_path / "tree" / "one").mkdir(parents=True)
     (tmp_path / "tree" / "one" / "a.py").write_text("x = 1\n")
-    recipe = mill.load("smoke", [], [str(tmp_path / "tree")], str(tmp_path / "work"))
+    recipe = recipes.load("smoke", [], [str(tmp_path / "tree")], str(tmp_path / "work"))
     options = tuple(o for o in DRY if "dry_run" not in o)
     with pytest.raises(RuntimeError, match="do not see the folders of this machine; run `starmill ingest`"):
-        mill.run_stage("ingest", recipe, Engine(options, quiet=True))
+        run_stage("ingest", recipe, Dataflow(options), quiet=True)

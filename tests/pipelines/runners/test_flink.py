@@ -14,7 +14,8 @@ from typing import ClassVar
 
 import pytest
 
-from starmill.pipelines.runners.flink import ClusterError, cancel, check, make_room, named
+from starmill.pipelines.runners import choose
+from starmill.pipelines.runners.flink import ClusterError, Flink
 from starmill.pipelines.runners.pool import start
 
 EXTERNAL = ("--runner=FlinkRunner", "--environment_type=EXTERNAL")
@@ -27,12 +28,13 @@ def free_port() -> int:
 
 @pytest.mark.parametrize("options", [(), ("--runner=FnApiRunner",), ("--runner=DataflowRunner", "--environment_type=DOCKER")])
 def test_other_runners_are_not_asked(options: tuple[str, ...]) -> None:
-    check(options)
+    assert not isinstance(choose(options), Flink)
+    assert isinstance(choose(("--runner=PortableRunner", "--job_endpoint=here:1")), Flink)
 
 
 def test_no_flink() -> None:
     with pytest.raises(ClusterError, match=r"no Flink answers at http://127.0.0.1:\d+ .*make flink-up"):
-        check(("--runner=FlinkRunner", f"--flink_master=127.0.0.1:{free_port()}"))
+        Flink(("--runner=FlinkRunner", f"--flink_master=127.0.0.1:{free_port()}")).check("/w")
 
 
 class JobManager(BaseHTTPRequestHandler):
@@ -76,7 +78,7 @@ def test_a_flink_that_lacks_task_managers(jobmanager: tuple[type[JobManager], st
     handler, address = jobmanager
     handler.slots = slots
     with pytest.raises(ClusterError, match=message):
-        check(("--runner=FlinkRunner", f"--flink_master=http://{address}", "--parallelism=2"))
+        Flink(("--runner=FlinkRunner", f"--flink_master=http://{address}", "--parallelism=2")).check("/w")
 
 
 def job(number: str, name: str, ended: int = -1) -> dict[str, object]:
@@ -85,21 +87,19 @@ def job(number: str, name: str, ended: int = -1) -> dict[str, object]:
 
 def test_a_job_has_the_name_of_its_workspace_and_stage() -> None:
     given = ("--flink_master=here:1", "--job_name=mine")
-    names = {named(given, place, stage)[-1] for place in ("/a", "/b") for stage in ("ingest", "dedup")}
+    names = {Flink(given).named(place, stage).options[-1] for place in ("/a", "/b") for stage in ("ingest", "dedup")}
     assert len(names) == 4 and all(re.fullmatch(r"--job_name=mine-(ingest|dedup)-[0-9a-f]{16}", name) for name in names)
-    assert named(given[:1], "/a", "ingest")[-1].startswith("--job_name=starmill-ingest-")
-    assert named(("--runner=DataflowRunner", "--job_name=mine"), "/a", "ingest") == (
-        "--runner=DataflowRunner",
-        "--job_name=mine",
-    )
+    assert Flink(given[:1]).named("/a", "ingest").options[-1].startswith("--job_name=starmill-ingest-")
+    elsewhere = choose(("--runner=DataflowRunner", "--job_name=mine"))
+    assert elsewhere.named("/a", "ingest") == elsewhere
 
 
 def test_only_what_is_left_of_this_very_job_is_canceled(jobmanager: tuple[type[JobManager], str]) -> None:
     handler, address = jobmanager
-    options = named((f"--flink_master={address}", "--job_name=mine", "--parallelism=2"), "/a", "ingest")
-    name = options[-1].partition("=")[2]
+    runner = Flink((f"--flink_master={address}", "--job_name=mine", "--parallelism=2")).named("/a", "ingest")
+    name = runner.job
     handler.jobs += [job("1", name), job("2", name, ended=5), job("3", "mine"), job("4", f"{name}-more"), job("5", name[:-1])]
-    assert make_room(options) is None
+    assert runner.make_room() is None
     assert handler.patched == ["/jobs/1?mode=cancel"]
 
 
@@ -107,41 +107,41 @@ def test_who_has_the_slots_is_said(jobmanager: tuple[type[JobManager], str]) -> 
     handler, address = jobmanager
     handler.free = 1
     handler.jobs.append(job("1", "someone-elses"))
-    said = make_room(named((f"--flink_master={address}", "--parallelism=2"), "/a", "ingest"), seconds=0)
+    said = Flink((f"--flink_master={address}", "--parallelism=2")).named("/a", "ingest").make_room(seconds=0)
     assert said and "1 of the 2 slots" in said and said.endswith("someone-elses") and handler.patched == []
 
 
 def test_a_job_that_is_not_there_yet_is_waited_for(jobmanager: tuple[type[JobManager], str]) -> None:
     handler, address = jobmanager
-    options = named((f"--flink_master={address}",), "/a", "ingest")
+    runner = Flink((f"--flink_master={address}",)).named("/a", "ingest")
     looks = []
 
     def is_over() -> bool:
         looks.append(1)
         if len(looks) == 2:
-            handler.jobs.append(job("1", options[-1].partition("=")[2]))
+            handler.jobs.append(job("1", runner.job))
         return False
 
-    cancel(options, is_over)
+    runner.cancel(is_over)
     assert handler.patched == ["/jobs/1?mode=cancel"]
     handler.jobs.clear()
-    cancel(options, lambda: True)  # it ended before it was there
+    runner.cancel(lambda: True)  # it ended before it was there
     with pytest.raises(TimeoutError, match="has not seen the job starmill-ingest-"):
-        cancel(options, lambda: False, seconds=0)
+        runner.cancel(lambda: False, seconds=0)
 
 
 def test_no_pool() -> None:
     with pytest.raises(ClusterError, match=r"no worker pool answers at localhost:\d+ .*starmill pool --address"):
-        check((*EXTERNAL, f"--environment_config=localhost:{free_port()}"), seconds=5)
+        Flink((*EXTERNAL, f"--environment_config=localhost:{free_port()}")).check("/w", seconds=5)
     with pytest.raises(ClusterError, match="host:port"):
-        check((*EXTERNAL, "--environment_config=here"))
+        Flink((*EXTERNAL, "--environment_config=here")).check("/w")
 
 
 def test_a_pool_at_work() -> None:
     server, port = start("127.0.0.1:0")
     try:
-        check((*EXTERNAL, f"--environment_config=127.0.0.1:{port}"))
-        check((*EXTERNAL, f'--environment_config={{"url": "127.0.0.1:{port}"}}'))
+        Flink((*EXTERNAL, f"--environment_config=127.0.0.1:{port}")).check("/w")
+        Flink((*EXTERNAL, f'--environment_config={{"url": "127.0.0.1:{port}"}}')).check("/w")
     finally:
         server.stop(None)
 
@@ -159,7 +159,7 @@ def test_a_pool_of_another_python_is_found_out(tmp_path: Path) -> None:
         while "Started worker pool" not in pool.stderr.readline():
             assert pool.poll() is None
         with pytest.raises(ClusterError, match=r"starts no worker that connects \(waited 3 s\), so a job would wait for ever"):
-            check((*EXTERNAL, f"--environment_config=localhost:{port}"), seconds=3)
+            Flink((*EXTERNAL, f"--environment_config=localhost:{port}")).check("/w", seconds=3)
     finally:
         pool.kill()
         pool.communicate()

@@ -10,11 +10,11 @@ from pathlib import Path
 DRIVER = """
 import sys, time
 import apache_beam as beam
-from starmill.pipelines.run.stage import Engine
+from starmill.pipelines.runners.local import Local
 def work(n):
     open(sys.argv[1], "a").write(f"{__import__('os').getpid()} ")
     time.sleep(600)
-pipeline = Engine(workers=2, quiet=True).pipeline(2)
+pipeline = Local(workers=2).pipeline(2)
 _ = pipeline | beam.Create([1, 2]) | beam.Reshuffle() | beam.Map(work)
 pipeline.run()
 """

@@ -33,7 +33,7 @@ def test_a_part(tmp_path: Path) -> None:
         ]
         part.write(pa.RecordBatch.from_pylist(rows, schema=schema.FILES))
     data = part.close()
-    workspace.commit(Sidecar("ingest", 0, "k", (output(part_path("files", 0), data),)), [data])
+    workspace.commit(Sidecar("ingest", "files", 0, "k", (output(part_path("files", 0), data),)), [data])
     sidecar = CuratePart(workspace, Curate(), MinHash())(PartRef(0, "key"))
     kept = workspace.table("curated/part-00000.parquet").to_pylist()
     assert [(r["path"], r["language"], r["license_type"], r["detected_licenses"], r["is_vendor"]) for r in kept] == [

@@ -262,6 +262,6 @@ def test_a_job_that_was_left_behind_does_not_read_the_plan_of_the_next_run(dump:
     assert len(now) > 1 and before[0].plan != now[0].plan and before[1].plan != now[1].plan
     with pytest.raises(FileNotFoundError):
         work(left_behind[0])
-    assert workspace.sidecar("ingest", 0) is None
+    assert workspace.sidecar("files", 0) is None
     assert [workspace.read(r.plan).decode() for r in named] == [r.plan for r in now]
     assert work.publish(now[1:]) == named[1:] and workspace.exists(named[0].plan), "what is not due stays"

@@ -24,7 +24,7 @@ def block(languages: list[str | None], sizes: list[int | None]) -> pa.RecordBatc
 
 def test_counts_and_outputs(tmp_path: Path) -> None:
     workspace = Workspace(str(tmp_path))
-    ledger = Ledger("curate", 4, "key", {"files/part-00004.parquet": "0" * 64})
+    ledger = Ledger("curate", "curated", 4, "key", {"files/part-00004.parquet": "0" * 64})
     ledger.keep(block(["C", "C", None], [10, 20, 5]))
     ledger.drop(
         [
@@ -40,12 +40,12 @@ def test_counts_and_outputs(tmp_path: Path) -> None:
         Count("alpha", "few_letters", "C", 1, 7),
         Count("x", "y", "", 1, 0),
     )
-    assert workspace.sidecar("curate", 4) == sidecar
+    assert workspace.sidecar("curated", 4) == sidecar
     dropped = workspace.table("dropped/curate/part-00004.parquet")
     assert dropped.schema == schema.DROPPED and dropped.num_rows == 2
-    assert list(lineage(workspace, ("curate", 4))) == ["curated/part-00004.parquet"]
+    assert list(lineage(workspace, 4, "curated")) == ["curated/part-00004.parquet"]
 
 
 def test_lineage_names_what_to_run_first(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="run `starmill ingest` first"):
-        lineage(Workspace(str(tmp_path)), ("ingest", 0))
+    with pytest.raises(FileNotFoundError, match="run the stage that makes it first"):
+        lineage(Workspace(str(tmp_path)), 0, "files")

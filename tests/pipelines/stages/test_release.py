@@ -8,7 +8,7 @@ import pytest
 
 from starmill.core import schema
 from starmill.core.dataset import ParquetPart, Sidecar, Workspace, output, part_path
-from starmill.pipelines.run import mill
+from starmill.pipelines import recipe as recipes
 from starmill.pipelines.stages.release import Release, ReleasePart
 from starmill.transforms.beam import PartRef
 from starmill.transforms.clean.redact import Redact
@@ -28,7 +28,7 @@ def put(workspace: Workspace, stage: str, name: str, kind: pa.Schema, groups: li
     for rows in groups:
         part.write(pa.RecordBatch.from_pylist(rows, schema=kind))
     data = part.close()
-    workspace.commit(Sidecar(stage, 0, "k", (output(part_path(name, 0), data),)), [data])
+    workspace.commit(Sidecar(stage, name, 0, "k", (output(part_path(name, 0), data),)), [data])
 
 
 def test_a_part(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_part(tmp_path: Path) -> None:
 
 def test_a_bare_name_is_a_benchmark_that_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # from wherever one runs
-    smoke = mill.load("smoke", [], [], None).release
+    smoke = recipes.load("smoke", [], [], None).release
     assert {n.origin.split()[0] for n in smoke.decontaminate().needles} == {"smoke.jsonl"}
     with pytest.raises(FileNotFoundError, match=r"release\.benchmarks: no benchmark 'none' ships; .* one of: smoke"):
         Release(benchmarks=("none",)).decontaminate()

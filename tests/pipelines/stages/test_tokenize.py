@@ -37,7 +37,7 @@ def test_a_part(tmp_path: Path) -> None:
     parquet.write(block.slice(0, 4))
     parquet.write(block.slice(4))
     data = parquet.close()
-    workspace.commit(Sidecar("release", 0, "k", (output(part_path("dataset", 0), data),)), [data])
+    workspace.commit(Sidecar("release", "dataset", 0, "k", (output(part_path("dataset", 0), data),)), [data])
     tokenizer = Tokenizer.load(train([r["content"] for r in ROWS], 320))
     workspace.publish(PATH, tokenizer.data)
     sidecar = TokenizePart(workspace, Format(), tokenizer.sha256)(PartRef(0, "key"))
@@ -53,7 +53,7 @@ def test_a_part(tmp_path: Path) -> None:
 
 def test_a_tokenizer_that_changed_is_refused(tmp_path: Path) -> None:
     workspace = Workspace(str(tmp_path))
-    workspace.commit(Sidecar("release", 0, "k", ()), [])
+    workspace.commit(Sidecar("release", "dataset", 0, "k", ()), [])
     workspace.publish(PATH, train(["a"], 300))
     with pytest.raises(ValueError, match="changed under a running stage"):
         TokenizePart(workspace, Format(), "0" * 64)(PartRef(0, "key"))

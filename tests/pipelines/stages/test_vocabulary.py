@@ -23,8 +23,8 @@ def workspace(place: Path, per_part: int) -> Workspace:
         parquet.write(pa.RecordBatch.from_pylist(rows, schema=schema.DATASET))
         data = parquet.close()
         counts = (Count("", "", "", len(texts), sum(map(len, texts))),)
-        made.commit(Sidecar("release", part, "k", (output(part_path("dataset", part), data),), counts), [data])
-    made.finish("release", "k", len(starts), "v")
+        made.commit(Sidecar("release", "dataset", part, "k", (output(part_path("dataset", part), data),), counts), [data])
+    made.finish("dataset", "k", len(starts), "v")
     return made
 
 

@@ -130,7 +130,7 @@ def test_dropped_rows_and_counts(corpus, finished):
             assert {n: d[n] for n in names} == {n: expected[d["path"]][n] for n in names}
             names = ("repo_name", "blob_id", "content_id", "language", "length_bytes")
             assert {n: d[n] for n in names} == {n: source[d["path"]][n] for n in names}
-        sidecar = workspace.sidecar("dedup", k)
+        sidecar = workspace.sidecar("verdicts", k)
         assert sidecar.key == refs[k].key
         assert set(sidecar.lineage) == {part_path("curated", k), part_path("signatures", k)}
         assert sum(c.files for c in sidecar.counts) == len(rows)

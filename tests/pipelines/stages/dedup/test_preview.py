@@ -60,5 +60,5 @@ def test_each_threshold_removes_what_brute_force_does(rows, tmp_path):
 def test_the_command_says_what_is_missing(tmp_path, capsys):
     (tmp_path / "source").mkdir()
     status = cli.main(["dedup", "smoke", "--dry-run", "--input", str(tmp_path / "source"), "--workspace", str(tmp_path / "w")])
-    assert status == 1
+    assert status == 2
     assert "run `starmill curate` first" in capsys.readouterr().err

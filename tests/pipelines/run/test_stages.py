@@ -8,11 +8,19 @@ import fsspec
 import pytest
 
 from starmill.core.dataset import Count, Manifest, Sidecar, Workspace, output, part_path, sidecar_path
+from starmill.pipelines import stages
 from starmill.pipelines.costs.traffic import PROTOCOL, Traffic, counting
-from starmill.pipelines.run.stage import Engine, StageError, key, parts, run, timings
-from starmill.transforms.beam import PartRef, ProcessParts
+from starmill.pipelines.run.job import StageError
+from starmill.pipelines.run.keys import key
+from starmill.pipelines.run.stages import run
+from starmill.pipelines.runners import choose
+from starmill.pipelines.runners.runner import Runner
+from starmill.pipelines.stages.stage import of_parts
+from starmill.reports.funnel import timings
+from starmill.transforms.beam import PartRef
 
-QUIET = Engine(quiet=True)
+LOCAL, NOBODY = choose(()), choose(("--template_location=job.json",))
+INGEST = stages.load("ingest")
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,7 @@ class Write:
             marks.write(f"{ref.part}\n")
         data = f"{ref.part} {ref.plan}".encode()
         counts = (Count("", "", "", 10 - self.errors, 1), Count("s", "error:s:OSError", "", self.errors, 1))
-        sidecar = Sidecar("ingest", ref.part, ref.key, (output(part_path("files", ref.part), data),), counts)
+        sidecar = Sidecar("ingest", "files", ref.part, ref.key, (output(part_path("files", ref.part), data),), counts)
         self.workspace.commit(sidecar, [data])
         if ref.part == 0:
             self.intrude(sidecar)
@@ -49,22 +57,24 @@ class Write:
         elif self.intruder == "an output":
             self.workspace.publish(made.path, b"other")
         elif self.intruder == "a sweep":
-            self.workspace.sweep("ingest", 9, due={0})
+            self.workspace.sweep("files", 9, due={0})
         elif self.intruder == "a kill":
             self.workspace.publish("files/.tmp-812-part-00000.parquet", b"half")
 
 
 def refs(n: int, salt: str = "") -> list[PartRef]:
-    return [PartRef(k, key("ingest", k, salt), f"plan {k}") for k in range(n)]
+    return [PartRef(k, key("v", k, salt), f"plan {k}") for k in range(n)]
 
 
 def mill(
-    tmp_path: Path, due: list[PartRef], engine: Engine = QUIET, max_error_rate: float = 0.5, **options: Any
+    tmp_path: Path, due: list[PartRef], engine: Runner = LOCAL, max_error_rate: float = 0.5, **options: Any
 ) -> tuple[Manifest | None, list[str]]:
     workspace, marks = Workspace(str(tmp_path / "w")), tmp_path / "marks"
     marks.write_text("")
     work = Write(workspace, str(marks), **options)
-    manifest = run(workspace, "ingest", due, parts(ProcessParts(work)), engine, max_error_rate)
+    manifest = run(
+        workspace, INGEST, due, of_parts(lambda options, place: work)(None, workspace), engine, "v", max_error_rate, quiet=True
+    )
     return manifest, sorted(marks.read_text().split())
 
 
@@ -82,7 +92,7 @@ def test_only_what_is_due_is_made(tmp_path: Path) -> None:
 def test_worker_processes_make_the_same(tmp_path: Path) -> None:
     alone, _ = mill(tmp_path / "a" if (tmp_path / "a").mkdir() is None else tmp_path, refs(4))
     (tmp_path / "b").mkdir()
-    together, made = mill(tmp_path / "b", refs(4), Engine(workers=2, quiet=True))
+    together, made = mill(tmp_path / "b", refs(4), choose((), workers=2))
     assert made == ["0", "1", "2", "3"] and together.digest == alone.digest
 
 
@@ -96,7 +106,7 @@ def test_a_failing_part_fails_the_stage_and_keeps_the_others(tmp_path: Path) -> 
     with pytest.raises(StageError, match="part 2 cannot be read"):
         mill(tmp_path, refs(3), refuse=2)
     workspace = Workspace(str(tmp_path / "w"))
-    assert workspace.manifest("ingest") is None
+    assert workspace.manifest("files") is None
     assert mill(tmp_path, refs(3))[1][-1] == "2"
 
 
@@ -104,37 +114,26 @@ def test_too_many_errors_stop_the_run(tmp_path: Path) -> None:
     assert mill(tmp_path, refs(1), max_error_rate=0.2, errors=2)[0]
     with pytest.raises(StageError, match=r"3 of 10 files ended as errors.*error:s:OSError"):
         mill(tmp_path, refs(1, "x"), max_error_rate=0.2, errors=3)
-    assert Workspace(str(tmp_path / "w")).manifest("ingest") is None
-
-
-def test_beam_options_pass_through_untouched() -> None:
-    given = ("--runner=FlinkRunner", "--flink_master=localhost:8081", "--parallelism=7", "--of_a_runner_to_come=x")
-    pipeline = Engine(given, workers=8).pipeline(100)
-    assert pipeline._options._flags == list(given)
-    assert type(pipeline.runner).__name__ == "FlinkRunner"
-    local = Engine(("--job_name=x",), workers=8).pipeline(3)
-    assert local._options._flags == ["--direct_num_workers=3", "--job_name=x"]
-    assert type(Engine((), workers=1).pipeline(3).runner).__name__ == "FnApiRunner"
+    assert Workspace(str(tmp_path / "w")).manifest("files") is None
 
 
 def test_too_many_errors_fail_a_job_that_nobody_waits_for(tmp_path: Path) -> None:
-    nobody = Engine(("--template_location=job.json",), quiet=True)
-    assert mill(tmp_path, refs(3), nobody, max_error_rate=0.2, errors=2)[0] is None
-    finished = Workspace(str(tmp_path / "w")).manifest("ingest")
+    assert mill(tmp_path, refs(3), NOBODY, max_error_rate=0.2, errors=2)[0] is None
+    finished = Workspace(str(tmp_path / "w")).manifest("files")
     assert finished == mill(tmp_path, refs(3), max_error_rate=0.2, errors=2)[0] and len(finished.parts) == 3
     with pytest.raises(StageError, match="9 of 30 files ended as errors"):
-        mill(tmp_path, refs(3, "x"), nobody, max_error_rate=0.2, errors=3)
-    assert Workspace(str(tmp_path / "w")).manifest("ingest") is None
+        mill(tmp_path, refs(3, "x"), NOBODY, max_error_rate=0.2, errors=3)
+    assert Workspace(str(tmp_path / "w")).manifest("files") is None
 
 
-@pytest.mark.parametrize("engine", [QUIET, Engine(("--template_location=job.json",), quiet=True)], ids=["driver", "graph"])
-def test_a_stage_with_too_many_errors_never_looks_complete(tmp_path: Path, engine: Engine) -> None:
+@pytest.mark.parametrize("engine", [LOCAL, NOBODY], ids=["driver", "graph"])
+def test_a_stage_with_too_many_errors_never_looks_complete(tmp_path: Path, engine: Runner) -> None:
     traffic = Traffic()
     fsspec.register_implementation(PROTOCOL, counting(traffic), clobber=True)
     workspace = Workspace(f"{PROTOCOL}://{tmp_path}/w")
     work = Write(workspace, str(tmp_path / "marks"), errors=3)
     with pytest.raises(StageError, match="errors"):
-        run(workspace, "ingest", refs(2), parts(ProcessParts(work)), engine, 0.2)
+        run(workspace, INGEST, refs(2), of_parts(lambda options, place: work)(None, workspace), engine, "v", 0.2, quiet=True)
     written = {path.rpartition("/")[2] for kind, path in traffic.counts if kind == "PUT"}
     assert "part-00001.json" in written and "manifest.json" not in written
 
@@ -144,15 +143,15 @@ def test_a_stage_with_too_many_errors_never_looks_complete(tmp_path: Path, engin
     [
         ("a part", r"part 0 \(.*/files/part-00000.json\) has the key another\.\., wanted is "),
         ("an output", r"part 0: .*/files/part-00000.parquet has not the \d+ bytes"),
-        ("a sweep", "part 0 of 3 of stage ingest has no sidecar"),
+        ("a sweep", "part 0 of 3 of files/ has no sidecar"),
     ],
 )
-@pytest.mark.parametrize("engine", [QUIET, Engine(("--template_location=job.json",), quiet=True)], ids=["driver", "graph"])
-def test_parts_of_another_job_are_not_taken_for_this_ones(tmp_path: Path, intruder: str, message: str, engine: Engine) -> None:
+@pytest.mark.parametrize("engine", [LOCAL, NOBODY], ids=["driver", "graph"])
+def test_parts_of_another_job_are_not_taken_for_this_ones(tmp_path: Path, intruder: str, message: str, engine: Runner) -> None:
     with pytest.raises(StageError, match=f"{message}.*another job is writing this workspace.*run the same command"):
         mill(tmp_path, refs(3), engine, intruder=intruder)
     workspace = Workspace(str(tmp_path / "w"))
-    assert workspace.manifest("ingest") is None and workspace.exists(sidecar_path("ingest", 1))
+    assert workspace.manifest("files") is None and workspace.exists(sidecar_path("files", 1))
     finished, made = mill(tmp_path, refs(3))
     assert made == ["0"] and finished is not None and finished.parts[0].key == refs(3)[0].key
 

@@ -7,16 +7,20 @@ from pathlib import Path
 import pytest
 
 from starmill.core import recipe
-from starmill.core.dataset import STAGES, Workspace
-from starmill.pipelines.run import mill
-from starmill.pipelines.run.stage import Engine, StageError
+from starmill.core.dataset import Workspace
+from starmill.core.errors import UsageError
+from starmill.pipelines import recipe as recipes
+from starmill.pipelines import stages
+from starmill.pipelines.run import dry
+from starmill.pipelines.run.stages import run_stage
+from starmill.pipelines.runners.local import Local
+from starmill.pipelines.stages import STAGES
 
-QUIET = Engine(quiet=True)
 CODE = "def area(width, height):\n    return width * height\n\n\nprint(area({}, 3), 'square meters of floor in the room')\n"
 
 
 @pytest.fixture(scope="module")
-def options(tmp_path_factory: pytest.TempPathFactory) -> mill.Recipe:
+def options(tmp_path_factory: pytest.TempPathFactory) -> recipes.Recipe:
     place = tmp_path_factory.mktemp("mill")
     for i in range(3):
         (place / f"in/r{i}").mkdir(parents=True)
@@ -26,29 +30,29 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> mill.Recipe:
         "source": {"kind": "folders", "roots": [str(place / "in")], "part_bytes": 1},
         "tokenizer": {"vocab_size": 300},
     }
-    made = recipe.build(mill.Recipe, values)
+    made = recipe.build(recipes.Recipe, values)
     for stage in STAGES:
-        mill.run_stage(stage, made, QUIET)
+        run_stage(stage, made, Local(), quiet=True)
     return made
 
 
-def keys(options: mill.Recipe) -> dict[str, list[str]]:
+def keys(options: recipes.Recipe) -> dict[str, list[str]]:
     workspace = Workspace(options.workspace)
-    return {s: [p.key for p in workspace.manifest(s).parts] for s in STAGES}  # type: ignore[union-attr]
+    return {s: [p.key for p in workspace.manifest(stages.load(s).dataset).parts] for s in STAGES}  # type: ignore[union-attr]
 
 
-def changed(options: mill.Recipe, **change: object) -> set[str]:
+def changed(options: recipes.Recipe, **change: object) -> set[str]:
     before = keys(options)
     altered = dataclasses.replace(options, **change)
     for stage in STAGES:
-        mill.run_stage(stage, altered, QUIET)
+        run_stage(stage, altered, Local(), quiet=True)
     after = keys(altered)
     for stage in STAGES:
-        mill.run_stage(stage, options, QUIET)
+        run_stage(stage, options, Local(), quiet=True)
     return {s for s in STAGES if before[s] != after[s]}
 
 
-def test_an_option_remakes_what_reads_it(options: mill.Recipe) -> None:
+def test_an_option_remakes_what_reads_it(options: recipes.Recipe) -> None:
     assert changed(options) == set()
     assert changed(options, max_error_rate=0.5) == set()
     assert changed(options, format=dataclasses.replace(options.format, seed=1)) == {"tokenize"}
@@ -60,32 +64,26 @@ def test_an_option_remakes_what_reads_it(options: mill.Recipe) -> None:
     assert changed(options, release=dataclasses.replace(options.release, redact=redact)) == {"release"}
 
 
-def test_a_stage_needs_the_one_before(tmp_path: Path, options: mill.Recipe) -> None:
+def test_a_stage_needs_the_one_before(tmp_path: Path, options: recipes.Recipe) -> None:
     fresh = dataclasses.replace(options, workspace=str(tmp_path))
     for stage, before in [("curate", "ingest"), ("dedup", "curate"), ("release", "curate"), ("tokenize", "release")]:
-        with pytest.raises(StageError, match=f"run `starmill {before}` first"):
-            mill.run_stage(stage, fresh, QUIET)
+        with pytest.raises(UsageError, match=f"run `starmill {before}` first"):
+            run_stage(stage, fresh, Local(), quiet=True)
 
 
-def test_inputs_and_workspace_from_the_command_line(tmp_path: Path) -> None:
-    loaded = mill.load("smoke", ["minhash.threshold=0.8"], [str(tmp_path)], "elsewhere")
-    assert (loaded.source.kind, loaded.source.roots, loaded.workspace) == ("folders", (str(tmp_path),), "elsewhere")
-    assert loaded.minhash.threshold == 0.8
-    with pytest.raises(recipe.RecipeError, match="no such folder"):
-        mill.load("smoke", [], [str(tmp_path / "none")], None)
-
-
-def test_the_plan_names_parts_and_stages(options: mill.Recipe) -> None:
-    lines = mill.plan(options)
+def test_the_plan_names_parts_and_stages(options: recipes.Recipe) -> None:
+    lines = dry.plan(options)
     assert sum(line.startswith("part ") for line in lines) == 3
     assert [line.split()[2] for line in lines if line.startswith("stage ")] == ["complete"] * 5
 
 
-def test_dedup_tells_what_it_shuffled_and_in_how_many_rounds(options: mill.Recipe, capfd: pytest.CaptureFixture[str]) -> None:
+def test_dedup_tells_what_it_shuffled_and_in_how_many_rounds(
+    options: recipes.Recipe, capfd: pytest.CaptureFixture[str]
+) -> None:
     altered = dataclasses.replace(options, minhash=dataclasses.replace(options.minhash, rounds=2))
-    mill.run_stage("dedup", altered, Engine())
+    run_stage("dedup", altered, Local())
     said = capfd.readouterr().err
-    mill.run_stage("dedup", options, QUIET)
+    run_stage("dedup", options, Local(), quiet=True)
     assert re.search(
-        r"dedup +shuffled 0\.\d MB, [\d,]+ bytes a file; resolved in [0-2] distributed rounds and 1 in one process", said
+        r"dedup +shuffled 0\.\d MB, [\d,]+ bytes per file; resolved in [0-2] distributed rounds and 1 in one process", said
     )

@@ -1,0 +1,73 @@
+"""The end of a stage: its manifest, unless parts are not this run's, or too many of its files ended as errors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import apache_beam as beam
+
+from starmill.core.dataset import Manifest, Workspace, sidecar_path
+from starmill.pipelines.run.job import StageError
+from starmill.pipelines.stages.stage import Build
+from starmill.transforms.beam import PartRef
+
+# Digits of a part's key that tell it from another's at the end of a stage: in a job that ends itself, the whole ones would be most of it.
+MARK = 16
+OTHER_JOB = (
+    "another job is writing this workspace. End it (on a cluster: cancel what a killed run left there), or use another --workspace; "
+    "then run the same command to continue"
+)
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Writes the manifest of a stage's parts, once all are published. Picklable: it may be the end of the graph itself."""
+
+    workspace: Workspace
+    stage: str
+    dataset: str
+    key: str
+    marks: tuple[str, ...]  # how the keys of the parts begin
+    version: str
+    max_error_rate: float
+
+    def __call__(self) -> Manifest:
+        """Write the manifest. Raises StageError."""
+        # A cluster goes on by itself when a worker dies, and what that one was writing still lies there.
+        self.workspace.sweep_temporary()
+        try:
+            return self.workspace.finish(self.dataset, self.key, len(self.marks), self.version, self._check)
+        except FileNotFoundError as error:
+            raise StageError(f"stage {self.stage}: {error}, though it was made: {OTHER_JOB}") from None
+
+    def after(self, build: Build) -> Build:
+        """Return the graph of `build` with the end of the stage in it, once all parts are published."""
+
+        def whole(pipeline: beam.Pipeline, due: Sequence[PartRef]) -> beam.PCollection:
+            numbers = build(pipeline, due) | "To one key" >> beam.Map(lambda part: (0, part)).with_output_types(tuple[int, int])
+            return numbers | "All parts" >> beam.GroupByKey() | "Finish" >> beam.Map(lambda _: self().digest)
+
+        return whole
+
+    def _check(self, manifest: Manifest) -> None:
+        for part, mark in zip(manifest.parts, self.marks, strict=True):
+            if not part.key.startswith(mark):
+                place, key = self.workspace.path(sidecar_path(self.dataset, part.part)), part.key[:MARK]
+                raise StageError(
+                    f"stage {self.stage}: part {part.part} ({place}) has the key {key}.., wanted is {mark}..: {OTHER_JOB}"
+                )
+        for part, output in self.workspace.torn(manifest.parts):
+            raise StageError(
+                f"stage {self.stage}: part {part.part}: {self.workspace.path(output.path)} has not the {output.bytes} bytes that its "
+                f"sidecar tells: {OTHER_JOB}"
+            )
+        self._check_errors(manifest)
+
+    def _check_errors(self, manifest: Manifest) -> None:
+        total, errors = sum(c.files for p in manifest.parts for c in p.counts), sum(p.errors for p in manifest.parts)
+        if errors > self.max_error_rate * total:
+            worst = max((c for p in manifest.parts for c in p.counts if c.is_error), key=lambda c: c.files)
+            raise StageError(
+                f"stage {self.stage}: {errors} of {total} files ended as errors, above max_error_rate={self.max_error_rate}; "
+                f"most are {worst.reason}. The rows are in {self.workspace.path('dropped/' + self.stage)}; their parts are made again by "
+                "the next run. Fix the cause, or raise the rate."
+            )

@@ -1,0 +1,84 @@
+"""One Beam job: handed in, waited for, canceled when the run is told to stop, and what it counted of itself."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+
+from apache_beam.metrics import MetricsFilter
+from apache_beam.runners.runner import PipelineResult, PipelineState
+
+from starmill.core.errors import MachineError, StarmillError
+from starmill.pipelines.run import interrupt
+from starmill.pipelines.run.progress import say
+from starmill.pipelines.runners.runner import Runner
+from starmill.pipelines.stages.stage import Build
+from starmill.transforms.beam import PartRef
+
+
+class StageError(MachineError):
+    """A stage that cannot start or did not finish; the message says what to do."""
+
+
+def run(name: str, due: Sequence[PartRef], build: Build, runner: Runner, quiet: bool) -> None:
+    """Run a graph over the parts that are due, and wait for it where the runner does. Raises StageError."""
+    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    pipeline = runner.pipeline(len(due))
+    build(pipeline, due)
+    try:
+        with interrupt.held(not runner.is_local) as signals:  # a job that is half handed in cannot be canceled
+            result = pipeline.run()
+            if not runner.waits:
+                return
+            state = _wait(name, result, runner, signals)
+    except StarmillError:
+        raise
+    except Exception as error:
+        raise StageError(f"stage {name} failed: {_root_cause(error)}") from error
+    if state not in (None, "DONE"):
+        raise StageError(f"stage {name} ended in state {state}; see the runner's log, then run the same command to continue")
+    _tell(name, result, quiet)
+
+
+def _wait(name: str, result: PipelineResult, runner: Runner, signals: interrupt.Held) -> str | None:
+    try:
+        signals.release()
+        state: str | None = result.wait_until_finish()
+    except KeyboardInterrupt:
+        _cancel(name, result, runner)
+        raise
+    return state
+
+
+def _cancel(name: str, result: PipelineResult, runner: Runner) -> None:
+    # A cluster would go on alone, and publish parts of this run among those of the next.
+    try:
+        runner.cancel(lambda: PipelineState.is_terminal(result.state))
+        result.cancel()
+    except Exception as error:
+        raise StageError(
+            f"stage {name} stopped, and its job could not be canceled: cancel it on the cluster ({error})"
+        ) from None
+
+
+def _tell(name: str, result: PipelineResult, quiet: bool) -> None:
+    """Say what a stage counted of itself: what it shuffled, and in how many rounds it resolved."""
+    found = result.metrics().query(MetricsFilter().with_namespace("starmill"))
+    counted: Counter[str] = Counter()
+    for metric in found["counters"]:  # one of a name for each step that counts
+        counted[metric.key.metric.name] += metric.result
+    shuffled, files = counted[f"{name}/shuffled/bytes"], counted[f"{name}/files"]
+    if not files:
+        return
+    distributed = max((m.result.max for m in found["distributions"] if m.key.metric.name == f"{name}/rounds"), default=0)
+    say(
+        quiet,
+        f"{name:<9} shuffled {shuffled / 1e6:,.1f} MB, {shuffled / files:,.0f} bytes per file; resolved in {distributed} distributed "
+        f"rounds and {1 + counted[f'{name}/joined_again']} in one process",
+    )
+
+
+def _root_cause(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[-1]}" if len(lines) > 8 else f"{type(error).__name__}: {error}"

@@ -1,0 +1,123 @@
+"""The key of a part: a digest of what decides its bytes, and of nothing else.
+
+A key is `<values>.<code>`: the digest of the recipe's values that the stage reads, of its inputs and of its steps' material, and the
+digest of the code that makes the part. The code is the import closure of the stage's module: every file of ours that the module
+imports, at any depth, without its comments and docstrings, the data files beside those, and the versions of the libraries that
+they import. What steers a run or shows its results is imported by no stage, and so is in no key.
+"""
+
+import ast
+import functools
+import hashlib
+import importlib.metadata
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from starmill.core import __version__, recipe
+from starmill.pipelines.stages.stage import Stage
+
+ROOT = Path(__file__).resolve().parents[2]  # the folder of core/, transforms/, pipelines/
+OURS = "starmill"
+# Libraries that carry bytes and cannot change any: a new Beam or file system remakes nothing.
+TRANSPORTS = frozenset(("apache_beam", "fsspec", "grpc", "gcsfs", "s3fs"))
+CODE = ".py"
+
+
+def key(version: str, *material: object) -> str:
+    """Return the key of a part or stage from the version of the stage's code, and the values and inputs that decide bytes."""
+    return f"{recipe.digest(*material)[:40]}.{version}"
+
+
+def values_of(key: str) -> str:
+    """Return the half of a key that no code decides."""
+    return key.partition(".")[0]
+
+
+@functools.cache
+def version(stage: Stage) -> str:
+    """Return the digest of the code that makes a stage's parts, 16 hexadecimal digits."""
+    digest = hashlib.sha256(__version__.encode())
+    files, libraries = closure(module_of(stage.name))
+    for file in files:
+        digest.update(f"\0{file.relative_to(ROOT)}\0".encode() + meaning(file))
+    for name in libraries:
+        digest.update(f"\0{name}-{importlib.metadata.version(name)}".encode())
+    return digest.hexdigest()[:16]
+
+
+def module_of(stage: str) -> str:
+    """Return the name of a stage's module."""
+    return f"{OURS}.pipelines.stages.{stage}"
+
+
+def closure(module: str) -> tuple[list[Path], list[str]]:
+    """Return the files that a module of ours is made of, and the distributions that these import, both sorted.
+
+    A package counts where a name is imported from it; the packages that merely hold a module do not.
+    """
+    seen: set[Path] = set()
+    outside: set[str] = set()
+    ahead = [module]
+    while ahead:
+        file = source(ahead.pop())
+        if file is None or file in seen:
+            continue
+        seen.add(file)
+        for name in imported(ast.parse(file.read_bytes())):
+            top = name.partition(".")[0]
+            if top == OURS:
+                ahead.append(name if source(name) else name.rpartition(".")[0])
+            else:
+                outside.add(top)
+    tables = {beside for file in seen for beside in tables_of(file)}
+    return sorted({*seen, *tables}), sorted(distributions(frozenset(outside - TRANSPORTS - sys.stdlib_module_names)))
+
+
+def source(module: str) -> Path | None:
+    """Return the file of a module or package of ours, or None if there is none of this name."""
+    place = ROOT.joinpath(*module.split(".")[1:])
+    return next((p for p in (place.with_suffix(CODE), place / f"__init__{CODE}") if p.is_file()), None)
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """Yield the full names that a module imports, at any depth; not what only a type checker reads."""
+    ahead: list[ast.AST] = [tree]
+    while ahead:
+        node = ahead.pop()
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            ahead += node.orelse
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        else:
+            ahead += ast.iter_child_nodes(node)
+
+
+def tables_of(file: Path) -> Iterator[Path]:
+    """Yield the data files beside a module and in the folder data/ beside it."""
+    for folder in (file.parent, file.parent / "data"):
+        if folder.is_dir():
+            yield from (p for p in folder.iterdir() if p.is_file() and p.suffix not in {CODE, ".pyc", ".typed"})
+
+
+def meaning(file: Path) -> bytes:
+    """Return what a file says: of code its syntax tree without docstrings, which has no comments; of a table its bytes."""
+    if file.suffix != CODE:
+        return file.read_bytes()
+    tree = ast.parse(file.read_bytes())
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            and ast.get_docstring(node) is not None
+        ):
+            node.body = node.body[1:]
+    return ast.dump(tree).encode()
+
+
+@functools.cache
+def distributions(modules: frozenset[str]) -> frozenset[str]:
+    """Return the installed distributions that bring these top-level modules; one that is not installed has none."""
+    known = importlib.metadata.packages_distributions()
+    return frozenset(name for module in modules for name in known.get(module, ()))

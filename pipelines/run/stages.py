@@ -1,0 +1,114 @@
+"""Runs one stage: which of its parts are due, the job over them, progress from what gets published, the manifest last.
+
+Progress is read from the workspace (published sidecars out of planned parts), so it is the same on every runner.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+
+from starmill.core.dataset import Manifest, Plan, StageName, Workspace, at_once
+from starmill.core.errors import UsageError
+from starmill.pipelines import stages
+from starmill.pipelines.recipe import Recipe
+from starmill.pipelines.run import job, keys
+from starmill.pipelines.run.finish import MARK, Finish
+from starmill.pipelines.run.progress import say, watching
+from starmill.pipelines.runners.runner import Runner
+from starmill.pipelines.stages.stage import Build, Stage
+from starmill.reports.funnel import timings
+from starmill.transforms.beam import PartRef
+
+
+def run_stage(name: str, options: Recipe, runner: Runner, quiet: bool = False) -> Manifest | None:
+    """Run one stage of the recipe; return None for a job that nobody waits for.
+
+    Raises UsageError where a stage before is not complete, StageError where a worker fails or too many files end as errors.
+    """
+    stage, workspace = stages.load(name), Workspace(options.workspace)
+    version = keys.version(stage)
+    refs = keyed(stage, options, workspace)
+    plan(workspace, len(refs))
+    if stage.reads_this_machine(options) and not runner.sees_this_machine and due(workspace, stage, refs):
+        raise UsageError(
+            f"{name}: the runner's workers do not see the folders of this machine; run `starmill {name}` without a runner here, into "
+            "the same workspace, then this command again"
+        )
+    return run(workspace, stage, refs, stage.graph(options, workspace), runner, version, options.max_error_rate, quiet)
+
+
+def keyed(stage: Stage, options: Recipe, workspace: Workspace) -> list[PartRef]:
+    """Return the parts of a stage with their keys. Raises UsageError where a stage before is not complete."""
+    inputs = [complete(workspace, dataset, stage.name) for dataset in stage.needs]
+    reads = (*stage.reads(options), *stage.material(options, workspace))
+    whole = tuple(m.digest for m in inputs) if stage.whole else ()
+    version, refs = keys.version(stage), stage.parts(options, workspace, inputs)
+    return [ref._replace(key=keys.key(version, *reads, *whole, *(() if stage.whole else (ref.key,)))) for ref in refs]
+
+
+def due(workspace: Workspace, stage: Stage, refs: Sequence[PartRef]) -> list[PartRef]:
+    """Return the parts that are to be made: those that are not there with their key; all of a whole stage if one is."""
+    done = at_once(lambda r: workspace.is_done(stage.dataset, r.part, r.key), refs)
+    missing = [ref for ref, is_done in zip(refs, done, strict=True) if not is_done]
+    return list(refs) if missing and stage.whole else missing
+
+
+def run(
+    workspace: Workspace,
+    stage: Stage,
+    refs: Sequence[PartRef],
+    build: Build,
+    runner: Runner,
+    version: str,
+    max_error_rate: float = 1.0,
+    quiet: bool = False,
+) -> Manifest | None:
+    """Make every part of `refs` that is due, then the manifest. Raises StageError.
+
+    Nobody waits for a job that is made from a template: its graph writes the manifest, and None is returned.
+    """
+    name, dataset = stage.name, stage.dataset
+    stage_key = keys.key(version, [r.key for r in refs])
+    runner = runner.named(workspace.root, name)
+    if waits := runner.make_room():  # before a look at what is there: a leftover job publishes parts
+        say(quiet, f"{name:<9} {waits}")
+    missing, manifest = due(workspace, stage, refs), workspace.manifest(dataset)
+    if not missing and manifest is not None and manifest.key == stage_key:
+        say(quiet, f"{name:<9} up to date: {len(refs)} parts")
+        return manifest
+    workspace.sweep(dataset, len(refs), {r.part for r in missing})
+    started = time.monotonic()
+    finish = Finish(workspace, name, dataset, stage_key, tuple(r.key[:MARK] for r in refs), version, max_error_rate)
+    if missing and not runner.waits:
+        job.run(name, missing, finish.after(build), runner, quiet)
+        return None
+    if missing:
+        with watching(workspace, StageName(name, dataset), len(refs), quiet):
+            job.run(name, missing, build, runner, quiet)
+    manifest = finish()
+    _remember(workspace, name, time.monotonic() - started)
+    return manifest
+
+
+def plan(workspace: Workspace, parts: int) -> None:
+    """Leave the stages of every run in the workspace, for the views."""
+    named = (stages.load(name) for name in stages.STAGES)
+    workspace.publish_plan(Plan(tuple(StageName(s.name, s.dataset) for s in named), parts))
+
+
+def complete(workspace: Workspace, dataset: str, wanted_by: str) -> Manifest:
+    """Return the manifest of a dataset. Raises UsageError where its stage is not complete."""
+    manifest = workspace.manifest(dataset)
+    if manifest is None:
+        maker = next(name for name in stages.STAGES if stages.load(name).dataset == dataset)
+        raise UsageError(
+            f"{wanted_by}: {workspace.path(dataset)} has no manifest, so stage {maker} is not complete; run `starmill {maker}` first"
+        )
+    return manifest
+
+
+def _remember(workspace: Workspace, stage: str, seconds: float) -> None:
+    # Durations live apart from the datasets: they are never equal twice.
+    times = timings(workspace)
+    times[stage] = round(seconds, 2)
+    workspace.publish("timings.json", json.dumps(times, indent=1).encode())

@@ -1,0 +1,102 @@
+"""Verify: does today's code make the parts that are there? Where it does, they get today's key and need not be made again.
+
+A change of code that changes no byte (a refactoring, a comment in a table, a library's patch release) would remake every part. So a
+sample of the parts is made under today's code, beside the workspace. If every output has the bytes that it had, all parts of the
+stage whose values and inputs are the same get today's key, and the manifest says which code was compared with which, on what parts.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from starmill.core import seeds
+from starmill.core.dataset import Manifest, Sidecar, Workspace
+from starmill.core.errors import UsageError
+from starmill.pipelines import stages
+from starmill.pipelines.recipe import Recipe
+from starmill.pipelines.run import job, keys
+from starmill.pipelines.run.stages import complete, keyed
+from starmill.pipelines.runners.runner import Runner
+from starmill.transforms.beam import PartRef
+
+
+@dataclass(frozen=True)
+class Overlay(Workspace):
+    """A workspace that is read as it is, and written into another place: the original stays untouched."""
+
+    into: str = ""
+
+    def __getstate__(self) -> dict[str, str]:
+        """Pickle both URLs."""
+        return {"url": self.url, "into": self.into}
+
+    def publish(self, relative: str, data: bytes | pa.Buffer) -> None:
+        """Write a file into the other place."""
+        Workspace(self.into).publish(relative, data)
+
+    def remove(self, relative: str) -> None:
+        """Remove nothing."""
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was found of a stage: the parts that were made again, those whose bytes differ, and how many got today's key."""
+
+    stage: str
+    parts: tuple[int, ...]
+    differing: tuple[int, ...]
+    rekeyed: int
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether today's code made the same bytes."""
+        return not self.differing
+
+
+def verify(name: str, options: Recipe, runner: Runner, sample: int, quiet: bool = False) -> Verified:
+    """Make up to `sample` parts of a complete stage again, drawn by a hash, and give all parts today's key if the bytes are equal.
+
+    Raises UsageError where the parts were made from other values or inputs: there is nothing to compare. Raises StageError.
+    """
+    stage, workspace = stages.load(name), Workspace(options.workspace)
+    manifest, refs = complete(workspace, stage.dataset, "verify"), keyed(stage, options, workspace)
+    old = {p.part: p for p in manifest.parts}
+    same = [r for r in refs if r.part in old and keys.values_of(old[r.part].key) == keys.values_of(r.key)]
+    if len(same) < len(refs) or len(refs) != len(old):
+        raise UsageError(
+            f"verify: {len(refs) - len(same)} of {len(refs)} parts of {stage.dataset}/ are of other values of the recipe, or other "
+            f"inputs; run `starmill {name}` to make them"
+        )
+    stale = [r for r in same if old[r.part].key != r.key]
+    if not stale:
+        return Verified(name, (), (), 0)
+    drawn = same if stage.whole else sorted(stale, key=lambda r: seeds.uint64(0, "verify", name, r.part))[:sample]
+    made = _made(stage.name, options, drawn, runner, quiet)
+    differing = tuple(sorted(k for k, sidecar in made.items() if sidecar.outputs != old[k].outputs))
+    if not differing:
+        _rekey(workspace, manifest, {r.part: r.key for r in refs}, keys.version(stage), sorted(made))
+    return Verified(name, tuple(sorted(made)), differing, 0 if differing else len(stale))
+
+
+def _made(name: str, options: Recipe, drawn: Sequence[PartRef], runner: Runner, quiet: bool) -> dict[int, Sidecar]:
+    stage, workspace = stages.load(name), Workspace(options.workspace)
+    with tempfile.TemporaryDirectory(prefix="starmill-verify-") as folder:
+        # Where workers are elsewhere, the other place is a folder of the workspace.
+        into = folder if runner.is_local else f"{workspace.url}/verify"
+        overlay = Overlay(workspace.root if workspace.is_local else workspace.url, into)
+        job.run(f"verify {name}", drawn, stage.graph(options, overlay), runner.named(workspace.root, f"verify-{name}"), quiet)
+        beside = Workspace(into)
+        found = {ref.part: beside.sidecar(stage.dataset, ref.part) for ref in drawn}
+    return {part: sidecar for part, sidecar in found.items() if sidecar is not None}
+
+
+def _rekey(workspace: Workspace, manifest: Manifest, wanted: dict[int, str], version: str, compared: Sequence[int]) -> None:
+    parts = tuple(replace(p, key=wanted[p.part]) for p in manifest.parts)
+    for part in parts:
+        workspace.publish_sidecar(part)
+    evidence = {"code": version, "equal_to": manifest.version, "parts": list(compared), "of": len(parts)}
+    stage_key = keys.key(version, [p.key for p in parts])
+    verified = (*manifest.verified, evidence)
+    workspace.publish_manifest(replace(manifest, key=stage_key, version=version, parts=parts, verified=verified))

@@ -1,0 +1,65 @@
+"""What a stage is: parts in, parts out, and what the keys of its parts depend on.
+
+A stage is a value, not a class: `Stage(...)` with a few functions of the recipe and the workspace. Most stages map: one DoFn takes
+a part through the whole stage (`of_parts`). A stage imports neither what runs it nor where it runs; so its import closure is the code
+that makes its data, and nothing else, and run/keys.py can digest that.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+
+from starmill.core.dataset import Manifest, Sidecar, Workspace
+from starmill.transforms.beam import PartRef, ProcessParts, references
+
+# pipelines/recipe.py: Recipe, which is made of the stages' options, so that no stage can import it.
+Options = Any
+# Adds a stage's graph to a pipeline; returns the numbers of the parts as they get published.
+Build = Callable[[beam.Pipeline, Sequence[PartRef]], beam.PCollection]
+Work = Callable[[PartRef], Sidecar]
+
+
+def follow(options: Options, workspace: Workspace, inputs: Sequence[Manifest]) -> list[PartRef]:
+    """Return one part for each part of the first input; its material is what that part holds in every input."""
+    by_part = [{p.part: p.digest() for p in manifest.parts} for manifest in inputs]
+    return [PartRef(p.part, " ".join(digests[p.part] for digests in by_part)) for p in inputs[0].parts]
+
+
+def nothing(options: Options, workspace: Workspace) -> tuple[()]:
+    """Return no material."""
+    return ()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage. `name` is its command's, `dataset` the folder of its sidecars and its manifest, `needs` the datasets that it reads.
+
+    `reads(options)`: the values of the recipe that its parts depend on. `material(options, workspace)`: what else decides bytes and
+    is made or checked before the parts (a tokenizer, a library, an earlier release). `parts(options, workspace, inputs)`: its parts,
+    whose `key` is the material of that part alone. `graph(options, workspace)`: the Beam graph over the parts that are due;
+    `sketch`: the same without a look into the workspace, for a dry run. `whole`: every part depends on all of every input.
+    `reads_this_machine(options)`: whether its input lies on the disk of the machine that starts the run.
+    """
+
+    name: str
+    dataset: str
+    needs: tuple[str, ...]
+    reads: Callable[[Options], tuple[object, ...]]
+    graph: Callable[[Options, Workspace], Build]
+    sketch: Callable[[Options, Workspace], Build]
+    parts: Callable[[Options, Workspace, Sequence[Manifest]], list[PartRef]] = follow
+    material: Callable[[Options, Workspace], tuple[object, ...]] = nothing
+    whole: bool = False
+    reads_this_machine: Callable[[Options], bool] = lambda options: False
+
+
+def of_parts(work: Callable[[Options, Workspace], Work]) -> Callable[[Options, Workspace], Build]:
+    """Return the graph of a map stage: part references through one ProcessParts."""
+
+    def graph(options: Options, workspace: Workspace) -> Build:
+        made = ProcessParts(work(options, workspace))
+        return lambda pipeline, due: pipeline | references(due) | made
+
+    return graph

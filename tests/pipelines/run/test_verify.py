@@ -1,0 +1,91 @@
+"""Parts of older code that has the same bytes get today's key, with the evidence; others are told, and stay."""
+
+from pathlib import Path
+
+import pytest
+
+from starmill.core import recipe
+from starmill.core.dataset import Workspace
+from starmill.core.errors import UsageError
+from starmill.pipelines.recipe import Recipe
+from starmill.pipelines.run import keys
+from starmill.pipelines.run.stages import run_stage
+from starmill.pipelines.run.verify import Verified, verify
+from starmill.pipelines.runners.local import Local
+
+LOCAL = Local()
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> Recipe:
+    for i in range(3):
+        (tmp_path / f"in/r{i}").mkdir(parents=True)
+        (tmp_path / f"in/r{i}/a.py").write_text(f"def area(width, height):\n    return width * height * {i}\n" * 5)
+    source = {"kind": "folders", "roots": [str(tmp_path / "in")], "part_bytes": 1}
+    return recipe.build(Recipe, {"workspace": str(tmp_path / "w"), "source": source})
+
+
+def mill(options: Recipe, *names: str) -> None:
+    for name in names:
+        run_stage(name, options, LOCAL, quiet=True)
+
+
+def under(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    """Let today's code be another."""
+    monkeypatch.setattr(keys, "version", lambda stage: version)
+
+
+def files(root: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*.parquet")}
+
+
+def test_equal_bytes_get_todays_key(options: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    under(monkeypatch, "old")
+    mill(options, "ingest", "curate", "dedup")
+    before = files(tmp_path / "w")
+    assert verify("curate", options, LOCAL, 2, quiet=True) == Verified("curate", (), (), 0), "up to date"
+    under(monkeypatch, "new")
+    for name in ("ingest", "curate", "dedup"):
+        found = verify(name, options, LOCAL, 2, quiet=True)
+        assert found.is_equal and found.rekeyed == 3 and len(found.parts) == (3 if name == "dedup" else 2)
+    manifest = Workspace(options.workspace).manifest("curated")
+    assert manifest is not None and {p.key.partition(".")[2] for p in manifest.parts} == {"new"}
+    [evidence] = manifest.verified
+    assert (evidence["code"], evidence["equal_to"], len(evidence["parts"]), evidence["of"]) == ("new", "old", 2, 3)
+    stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "w").rglob("*.json")}
+    mill(options, "ingest", "curate", "dedup")
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "w").rglob("*.json")} == stamps, "nothing is made again"
+    assert files(tmp_path / "w") == before
+
+
+def test_other_bytes_are_told_and_nothing_changes(options: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    under(monkeypatch, "old")
+    mill(options, "ingest", "curate")
+    manifest = (tmp_path / "w/curated/manifest.json").read_bytes()
+    from starmill.transforms.measure import text
+
+    monkeypatch.setattr(
+        text.Measure, "__call__", lambda self, block, before=text.Measure.__call__: _one_more(before(self, block))
+    )
+    under(monkeypatch, "new")
+    found = verify("curate", options, LOCAL, 2, quiet=True)
+    assert not found.is_equal and len(found.differing) == 2 and found.rekeyed == 0
+    assert (tmp_path / "w/curated/manifest.json").read_bytes() == manifest
+
+
+def _one_more(block):
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from starmill.transforms.step import append
+
+    return append(block, {"num_lines": pc.add(block.column("num_lines"), 1).cast(pa.int32())})
+
+
+def test_other_values_are_not_verified(options: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    mill(options, "ingest", "curate")
+    other = replace(options, curate=replace(options.curate, keep=replace(options.curate.keep, keep=("permissive",))))
+    with pytest.raises(UsageError, match="3 of 3 parts of curated/ are of other values"):
+        verify("curate", other, LOCAL, 2)
