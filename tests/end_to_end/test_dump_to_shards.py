@@ -186,5 +186,5 @@ def test_a_second_run_has_nothing_to_do(milled: Path) -> None:
 )
 def test_wrong_use_is_one_clear_line(milled: Path, arguments: list[str], message: str) -> None:
     done = starmill(*arguments, cwd=milled, check=False)
-    assert done.returncode == 1 and message in done.stderr
+    assert done.returncode == 2 and message in done.stderr
     assert "Traceback" not in done.stderr and len(done.stderr.strip().splitlines()) == 1

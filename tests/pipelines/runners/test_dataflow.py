@@ -16,6 +16,7 @@ from apache_beam.portability.api import beam_runner_api_pb2 as api
 from apache_beam.runners.dataflow.internal import apiclient
 from apache_beam.runners.portability.fn_api_runner import translations
 
+from starmill.core.errors import UsageError
 from starmill.pipelines import recipe as recipes
 from starmill.pipelines.run import dry
 from starmill.pipelines.run.stages import run_stage
@@ -256,5 +257,5 @@ def test_folders_of_this_machine_are_not_sent_to_dataflow(tmp_path: Path) -> Non
     (tmp_path / "tree" / "one" / "a.py").write_text("x = 1\n")
     recipe = recipes.load("smoke", [], [str(tmp_path / "tree")], str(tmp_path / "work"))
     options = tuple(o for o in DRY if "dry_run" not in o)
-    with pytest.raises(RuntimeError, match="do not see the folders of this machine; run `starmill ingest`"):
+    with pytest.raises(UsageError, match="do not see the folders of this machine; run `starmill ingest`"):
         run_stage("ingest", recipe, Dataflow(options), quiet=True)
