@@ -86,7 +86,9 @@ def plan(folder: Path, name: str, root: Path) -> Repository:
         facts = f"unreadable: {error.reason}, {error.detail}"
     except OSError as error:
         facts = f"unreadable: {of_a_file(error, folder)}"
-    return Repository("git", name, str(folder), size, hashlib.sha256(facts.encode("utf-8", "backslashreplace")).hexdigest(), str(root))
+    return Repository(
+        "git", name, str(folder), size, hashlib.sha256(facts.encode("utf-8", "backslashreplace")).hexdigest(), str(root)
+    )
 
 
 def _stored(objects: Path) -> tuple[int, int]:
