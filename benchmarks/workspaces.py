@@ -62,7 +62,8 @@ def synthesize(workspace: Workspace, files: int, seed: int) -> None:
             block = _block([_synthetic(first + row, names[row]) for row in rows])
             signature = pa.array([minima[row].tobytes() for row in rows], pa.binary())
             curated.write(block)
-            signatures.write(schema.conform(block.append_column("signature", signature), schema.SIGNATURES))
+            known = block.select([name for name in schema.SIGNATURES.names if name != "signature"])
+            signatures.write(schema.conform(known.append_column("signature", signature), schema.SIGNATURES))
         data = [curated.close(), signatures.close()]
         outputs = tuple(output(part_path(n, number), d, count) for n, d in zip(("curated", "signatures"), data, strict=True))
         workspace.commit(Sidecar("curate", "curated", number, "benchmark", outputs), data)
@@ -70,10 +71,7 @@ def synthesize(workspace: Workspace, files: int, seed: int) -> None:
 
 
 def _block(rows: list[dict[str, object]]) -> pa.RecordBatch:
-    fields = pa.schema(
-        [schema.CURATED.field(n) for n in ("repo_name", "path", "blob_id", "content_id", "length_bytes", "content")]
-    )
-    return schema.conform(pa.RecordBatch.from_pylist(rows, schema=fields), schema.CURATED)
+    return pa.RecordBatch.from_pylist(rows, schema=schema.CURATED)
 
 
 def _synthetic(file: int, name: int) -> dict[str, object]:

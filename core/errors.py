@@ -4,7 +4,29 @@ The command line catches StarmillError and nothing else: any other exception is 
 What is wrong with a *value* of the data is no error of these: it becomes a dropped row (transforms/step.py).
 """
 
+import errno
+import os
 from typing import ClassVar
+
+# What the nature of a file explains: no machine can read it. Any other error of the operating system is the machine's.
+OF_A_FILE = frozenset(
+    (
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.EACCES,
+        errno.EPERM,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.EINVAL,
+        errno.EILSEQ,
+        errno.ENXIO,
+        errno.ENODEV,
+        errno.EFBIG,
+        errno.EOVERFLOW,
+        errno.EOPNOTSUPP,
+    )
+)
 
 
 class StarmillError(Exception):
@@ -45,3 +67,41 @@ class Interrupted(StarmillError, RuntimeError):
     """A run that was told to stop (130 for SIGINT, 143 for SIGTERM); what is finished is kept."""
 
     status = 130
+
+
+def is_of_the_machine(error: BaseException) -> bool:
+    """Say whether an error met on reading data is trouble of the machine, and no property of what was read.
+
+    >>> is_of_the_machine(OSError(errno.ENOSPC, "No space left on device")), is_of_the_machine(PermissionError(errno.EACCES, ""))
+    (True, False)
+    """
+    if isinstance(error, OSError):
+        return error.errno not in OF_A_FILE
+    return isinstance(error, StarmillError | ImportError | MemoryError)
+
+
+def of_a_file(error: OSError, place: str | bytes | os.PathLike[str]) -> str:
+    """Return the name (EACCES) of an error that the nature of the file at `place` explains. Raises MachineError for any other.
+
+    >>> of_a_file(FileNotFoundError(errno.ENOENT, "No such file or directory"), "a.py")
+    'ENOENT'
+    """
+    if is_of_the_machine(error):
+        raise MachineError(
+            f"{os.fsdecode(place)}: {one_line(error)}; this is trouble of the machine (its disk, memory or limits): mend it, then run again"
+        ) from error
+    return errno.errorcode[error.errno or errno.ENOENT]
+
+
+def printable(error: BaseException) -> str:
+    """Return at most 500 characters of what an error says, as valid Unicode: the name of a file may be in it."""
+    return str(error)[:500].encode("utf-8", "backslashreplace").decode()
+
+
+def one_line(error: BaseException) -> str:
+    """Return the type of an error and what it says, in one line.
+
+    >>> one_line(ValueError("a\\nb"))
+    'ValueError: a b'
+    """
+    return " ".join(f"{type(error).__name__}: {printable(error)}".split())

@@ -4,6 +4,8 @@ A file is identified by (repo_name, path); its content by `blob_id` (SHA-1 of th
 blob, the hash of its SWHID `swh:1:cnt:<content_id>`). Paths start with "/", as in The Stack v2.
 """
 
+from collections.abc import Collection
+
 import pyarrow as pa
 
 TIMESTAMP = pa.timestamp("ns")
@@ -117,8 +119,35 @@ DROPPED = pa.schema(
 )
 
 
-def conform(block: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """Return `block` with exactly the columns of `schema`, in its order; a missing column becomes null."""
-    names = set(block.schema.names)
-    columns = [block.column(f.name).cast(f.type) if f.name in names else pa.nulls(block.num_rows, f.type) for f in schema]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
+class SchemaError(TypeError):
+    """A block whose columns are not those of its dataset: a mistake in the step or stage that made it, never in the data."""
+
+
+def conform(block: pa.RecordBatch, schema: pa.Schema, nulls: Collection[str] = ()) -> pa.RecordBatch:
+    """Return `block` with the columns of `schema`, in its order and types. Whoever wants fewer columns selects them first.
+
+    `nulls` names the columns that are null where the block has none such: what its source does not know. Raises SchemaError for
+    any other column that is missing, for one that is not declared, and for one whose values do not fit the declared type.
+
+    >>> block = pa.record_batch({"path": ["/a.py"], "keep": [True]})
+    >>> wanted = pa.schema([("keep", pa.bool_()), ("path", pa.string()), ("jaccard", pa.float64())])
+    >>> conform(block, wanted, nulls=["jaccard"]).to_pylist()
+    [{'keep': True, 'path': '/a.py', 'jaccard': None}]
+    """
+    wrong = {
+        "not declared": [n for n in block.schema.names if n not in schema.names],
+        "missing": [n for n in schema.names if n not in block.schema.names and n not in nulls],
+        "in nulls and not declared": [n for n in nulls if n not in schema.names],
+    }
+    if said := "; ".join(f"{what}: {', '.join(columns)}" for what, columns in wrong.items() if columns):
+        raise SchemaError(f"columns {said}. Declare them in core/schema.py, or mend what made the block")
+    return pa.RecordBatch.from_arrays([_column(block, field) for field in schema], schema=schema)
+
+
+def _column(block: pa.RecordBatch, field: pa.Field) -> pa.Array:
+    if field.name not in block.schema.names:
+        return pa.nulls(block.num_rows, field.type)
+    try:
+        return block.column(field.name).cast(field.type)
+    except pa.ArrowException as error:
+        raise SchemaError(f"column {field.name}: {error}") from error

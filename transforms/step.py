@@ -3,7 +3,8 @@
 A step is a frozen dataclass whose fields are its options; calling it with a RecordBatch returns a RecordBatch with more columns
 (annotate) or a Split (decide). A step that needs a look at its whole part first has `prepare(part)`, which returns the step to
 use for that part. A step that raises on a block is retried row by row; a row that still raises is dropped with the reason
-`error:<step>:<Type>`.
+`error:<step>:<Type>`. Trouble of the machine is no row's: OSError, ImportError, MemoryError and MachineError fail the part. So
+does one type of error on every row of a block of more than a handful: then the step is broken, and not the data.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -13,6 +14,22 @@ from typing import Any, Protocol, runtime_checkable
 import pyarrow as pa
 
 from starmill.core import schema
+from starmill.core.errors import MachineError, StarmillError, one_line, printable
+
+# Up to so many rows may all be bad: above, one type of error on each of them is a broken step's.
+HANDFUL = 8
+# What a dropped row may lack: it left before these were known, or is no duplicate.
+UNKNOWN = (
+    "blob_id",
+    "content_id",
+    "language",
+    "kept_repo_name",
+    "kept_path",
+    "kept_content_id",
+    "kept_release",
+    "jaccard",
+    "cluster_id",
+)
 
 
 @dataclass(frozen=True)
@@ -92,25 +109,73 @@ def chain(block: pa.RecordBatch, steps: Sequence[Step], stage: str) -> tuple[pa.
 
 
 def apply(block: pa.RecordBatch, step: Step, stage: str) -> tuple[pa.RecordBatch, list[pa.RecordBatch]]:
-    """Run one step over `block`, row by row if the block as a whole makes it raise."""
+    """Run one step over `block`, row by row if the block as a whole makes it raise.
+
+    Raises MachineError, naming the step, for trouble of the machine and for a step that is broken; SchemaError if dropped rows
+    have no identity.
+    """
     try:
-        return _route(step(block), step.name, stage)
-    except Exception:
-        kept: list[pa.RecordBatch] = []
-        dropped: list[pa.RecordBatch] = []
-        for row in range(block.num_rows):
-            single = block.slice(row, 1)
-            try:
-                good, losses = _route(step(single), step.name, stage)
-            except Exception as error:
-                reason = f"error:{step.name}:{type(error).__name__}"
-                dropped.append(drop_rows(single, stage, step.name, [reason], [str(error)[:500]]))
-                continue
-            kept.append(good)
-            dropped += losses
-        # Even with every row lost the block must have the columns that later steps expect: ask the step with none.
-        blocks = kept or [_route(step(block.slice(0, 0)), step.name, stage)[0]]
-        return pa.Table.from_batches(blocks).combine_chunks().to_batches()[0] if kept else blocks[0], dropped
+        result = step(block)
+    except Exception as error:
+        _raise_if_of_the_machine(error, step, stage)
+        return _row_by_row(block, step, stage)
+    return _route(result, step.name, stage)
+
+
+def raise_if_broken(what: str, rows: int, kinds: set[str], first: str) -> None:
+    """Raise MachineError if errors on all of `rows` rows, of these `kinds`, mean that `what` is broken.
+
+    They do if the rows are more than a handful and failed alike: a few bad values fill a small block, but not a large one.
+    `first` tells the first error and its record.
+    """
+    if rows > HANDFUL and len(kinds) == 1:
+        raise MachineError(
+            f"{what} fails on each of {rows} rows with the same type of error, so it is broken, and not the data; the first: "
+            f"{first}. Mend what it calls (a library, a file beside it), then run again"
+        )
+
+
+def _row_by_row(block: pa.RecordBatch, step: Step, stage: str) -> tuple[pa.RecordBatch, list[pa.RecordBatch]]:
+    kept: list[pa.RecordBatch] = []
+    dropped: list[pa.RecordBatch] = []
+    kinds: set[str] = set()
+    failed, first = 0, ""
+    for row in range(block.num_rows):
+        single = block.slice(row, 1)
+        try:
+            result = step(single)
+        except Exception as error:
+            _raise_if_of_the_machine(error, step, stage)
+            failed, first = failed + 1, first or f"{one_line(error)}, on {_record(single)}"
+            kinds.add(type(error).__name__)
+            reason = f"error:{step.name}:{type(error).__name__}"
+            dropped.append(drop_rows(single, stage, step.name, [reason], [printable(error)]))
+            continue
+        good, losses = _route(result, step.name, stage)
+        kept.append(good)
+        dropped += losses
+    if failed == block.num_rows:
+        raise_if_broken(f"{stage}: step {step.name}", failed, kinds, first)
+    if kept:
+        return pa.Table.from_batches(kept).combine_chunks().to_batches()[0], dropped
+    # Even with every row lost the block must have the columns that later steps expect: ask the step with none.
+    try:
+        result = step(block.slice(0, 0))
+    except Exception as error:
+        raise MachineError(f"{stage}: step {step.name} fails even without a row: {one_line(error)}") from error
+    return _route(result, step.name, stage)[0], dropped
+
+
+def _raise_if_of_the_machine(error: Exception, step: Step, stage: str) -> None:
+    if isinstance(error, OSError | ImportError | MemoryError | MachineError):
+        raise MachineError(f"{stage}: step {step.name}: {one_line(error)}") from error
+    if isinstance(error, StarmillError | schema.SchemaError):
+        raise error
+
+
+def _record(single: pa.RecordBatch) -> str:
+    names = [n for n in ("repo_name", "path") if n in single.schema.names]
+    return "".join(str(single.column(n)[0].as_py()) for n in names) or "a record without a name"
 
 
 def drop_rows(
@@ -121,7 +186,10 @@ def drop_rows(
     details: Sequence[str | None] | None = None,
     **columns: Any,
 ) -> pa.RecordBatch:
-    """Turn rows into DROPPED rows. `columns` adds arrays such as kept_path and jaccard."""
+    """Turn rows into DROPPED rows: what they are, and why. `columns` adds arrays such as kept_path and jaccard.
+
+    Raises SchemaError for rows without repo_name, path or length_bytes, and for added columns that are not DROPPED's.
+    """
     n = block.num_rows
     said = {
         "stage": pa.array([stage] * n, pa.string()),
@@ -130,7 +198,8 @@ def drop_rows(
         "detail": pa.array(details if details is not None else [None] * n, pa.string()),
         **columns,
     }
-    return schema.conform(append(block, said), schema.DROPPED)
+    known = block.select([name for name in schema.DROPPED.names if name in block.schema.names])
+    return schema.conform(append(known, said), schema.DROPPED, nulls=UNKNOWN)
 
 
 def _route(result: pa.RecordBatch | Split, step: str, stage: str) -> tuple[pa.RecordBatch, list[pa.RecordBatch]]:

@@ -4,7 +4,6 @@ A git repository anywhere below a root is one repository, read from its object s
 a plain one, read from the disk: links are never followed, and only regular files are opened.
 """
 
-import errno
 import hashlib
 import os
 import stat
@@ -12,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from starmill.core.errors import of_a_file
 from starmill.pipelines.sources import git
-from starmill.pipelines.sources.source import Entry, Repository, Snapshot, label
+from starmill.pipelines.sources.source import Entry, Repository, Snapshot, label, state_of
 
 BARE = frozenset((b"HEAD", b"objects", b"refs"))
 
@@ -41,7 +41,10 @@ def read(repository: Repository, max_file_bytes: int) -> tuple[Snapshot, Iterato
 
 
 def read_file(shown: str, path: bytes, max_file_bytes: int) -> Entry:
-    """Return the entry of one path on the disk, with a reason where it is not a readable regular file of allowed size."""
+    """Return the entry of one path on the disk, with a reason where it is not a readable regular file of allowed size.
+
+    Raises MachineError where that is no property of the file.
+    """
     try:
         info = os.lstat(path)
         if stat.S_ISLNK(info.st_mode):
@@ -57,7 +60,7 @@ def read_file(shown: str, path: bytes, max_file_bytes: int) -> Entry:
     except FileNotFoundError:
         return Entry(shown, None, 0, "missing_file")
     except OSError as error:
-        return Entry(shown, None, 0, "unreadable", _code(error))
+        return Entry(shown, None, 0, "unreadable", of_a_file(error, path))
 
 
 def _discover(root: Path) -> Iterator[Repository]:
@@ -82,23 +85,15 @@ def _plain(root: bytes, child: bytes, files: list[tuple[bytes, str | None]]) -> 
     # An empty child stands for the loose files of the root itself.
     facts, total = hashlib.sha256(), 0
     for path, unreadable in files:
-        try:
-            info = os.lstat(os.path.join(root, path))
-        except OSError:
-            facts.update(repr((path, unreadable)).encode())
-            continue
-        facts.update(repr((path, unreadable, info.st_size, info.st_mtime_ns)).encode())
-        total += info.st_size if stat.S_ISREG(info.st_mode) else 0
+        state, size = state_of(os.path.join(root, path))
+        facts.update(repr((path, unreadable, state)).encode())
+        total += size
     name = _name(child or os.path.basename(root))
     return Repository("folder", name, os.fsdecode(root), total, facts.hexdigest(), os.fsdecode(child))
 
 
 def _name(path: bytes) -> str:
     return label(path)[0][1:] or "root"
-
-
-def _code(error: OSError) -> str:
-    return errno.errorcode.get(error.errno or 0, "unknown")
 
 
 def _survey(root: bytes, child: bytes, loose: bool = False) -> tuple[list[bytes], list[tuple[bytes, str | None]]]:
@@ -116,8 +111,9 @@ def _survey(root: bytes, child: bytes, loose: bool = False) -> tuple[list[bytes]
             with os.scandir(os.path.join(root, folder)) as found:
                 entries = {e.name: e.is_dir(follow_symlinks=False) for e in found}
         except OSError as error:
+            code = of_a_file(error, os.path.join(root, folder))
             if not within:
-                files.append((folder, _code(error)))
+                files.append((folder, code))
             continue
         checkout = b".git" in entries
         bare = not within and entries.keys() >= BARE

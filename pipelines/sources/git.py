@@ -4,7 +4,6 @@ Every id is git's own and is verified. Nothing of the repository's configuration
 alternate or link that leads out of the input. What cannot be read is an entry with a reason.
 """
 
-import errno
 import hashlib
 import os
 import re
@@ -14,8 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from starmill.core.errors import of_a_file
 from starmill.pipelines.sources.gitobjects import CorruptObject, MissingObject, ObjectStore, ObjectTooLarge
-from starmill.pipelines.sources.source import Entry, Repository, Snapshot, label, timestamp
+from starmill.pipelines.sources.source import Entry, Repository, Snapshot, label, state_of, timestamp
 
 MAX_DEPTH = 64  # Software Heritage's own limit
 MAX_ENTRIES = 2_000_000  # of one repository: ten trees of ten references each are a bomb of ten billion files
@@ -72,14 +72,53 @@ def git_directory(folder: Path, root: Path) -> tuple[Path, Path]:
 
 
 def plan(folder: Path, name: str, root: Path) -> Repository:
-    """Describe one repository; HEAD's commit and branch are its fingerprint, what its objects take on the disk is its size."""
+    """Describe one repository; its size is what its own objects take on the disk.
+
+    HEAD's commit and branch are its fingerprint, and how many objects are stored: some may have been missing (a partial clone's)
+    and have come since. `git gc` changes neither. Raises MachineError where what is no property of a file keeps it from a look.
+    """
+    size = 0
     try:
         directory, common = git_directory(folder, root)
-        facts = repr(head(directory, common, root))
-        size = sum(f.stat().st_size for f in (common / "objects").rglob("*") if f.is_file())
-    except (Unreadable, OSError) as error:
-        facts, size = f"unreadable: {type(error).__name__}", 0
-    return Repository("git", name, str(folder), size, hashlib.sha256(facts.encode()).hexdigest(), str(root))
+        stored = [_stored(objects) for objects in object_folders(common / "objects", root)]
+        facts, size = repr((head(directory, common, root), sum(count for count, _ in stored))), stored[0][1] if stored else 0
+    except Unreadable as error:
+        facts = f"unreadable: {error.reason}, {error.detail}"
+    except OSError as error:
+        facts = f"unreadable: {of_a_file(error, folder)}"
+    return Repository(
+        "git", name, str(folder), size, hashlib.sha256(facts.encode("utf-8", "backslashreplace")).hexdigest(), str(root)
+    )
+
+
+def _stored(objects: Path) -> tuple[int, int]:
+    """Return how many objects lie below a folder, loose or in packs, and how many bytes."""
+
+    def judge(error: OSError) -> None:
+        of_a_file(error, error.filename or objects)
+
+    count = size = 0
+    for folder, _, names in os.walk(objects, onerror=judge):
+        for name in names:
+            path = os.path.join(folder, name)
+            size += state_of(path)[1]
+            if HEX.fullmatch(os.path.basename(folder) + name):
+                count += 1
+            elif name.endswith(".idx") and f"{name.removesuffix('.idx')}.pack" in names:
+                count += _indexed(path)
+    return count, size
+
+
+def _indexed(path: str) -> int:
+    """Return how many objects an index of a pack lists: the last number of its fan-out table (gitformat-pack)."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(8 + 1024)
+    except OSError as error:
+        of_a_file(error, path)
+        return 0
+    table = start[8:] if start.startswith(b"\xfftOc") else start
+    return int.from_bytes(table[1020:1024], "big")
 
 
 def read(repository: Repository, max_file_bytes: int) -> tuple[Snapshot, Iterator[Entry]]:
@@ -95,6 +134,8 @@ def read(repository: Repository, max_file_bytes: int) -> tuple[Snapshot, Iterato
     except Unreadable as error:
         return Snapshot(), iter([Entry("/", None, 0, error.reason, error.detail)])
     except (MissingObject, CorruptObject, ObjectTooLarge, OSError) as error:
+        if isinstance(error, OSError):
+            of_a_file(error, repository.location)
         return Snapshot(), iter([Entry("/", None, 0, "unreadable_repository", f"{type(error).__name__}: {error}")])
     shown = branch and branch.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     dates = _date(fields.get("author", "")), _date(fields.get("committer", ""))
@@ -151,8 +192,7 @@ def _text(path: Path, root: Path) -> str:
         with open(_within(path, root), "rb") as file:
             return file.read(MAX_LINE).decode("utf-8", "surrogateescape").replace("\0", "?")  # no path has a NUL
     except OSError as error:
-        code = errno.errorcode.get(error.errno or 0, "unknown")
-        raise Unreadable("unreadable_repository", f"{path.name}: {code}") from None
+        raise Unreadable("unreadable_repository", f"{path.name}: {of_a_file(error, path)}") from None
 
 
 def _line(path: Path, root: Path) -> str:
@@ -171,16 +211,21 @@ def _packed_reference(common: Path, name: str) -> str:
 
 
 def _fields(commit: bytes) -> dict[str, str]:
-    lines = commit.partition(b"\n\n")[0].decode("utf-8", "replace").split("\n")
-    fields = {key: value for key, space, value in (line.partition(" ") for line in reversed(lines)) if space and key}
+    # As git does: the tree is the first line, of two authors the last one counts, and a NUL ends it all.
+    lines = commit.partition(b"\n\n")[0].partition(b"\0")[0].decode("utf-8", "replace").split("\n")
+    fields = {key: value for key, space, value in (line.partition(" ") for line in lines) if space and key}
+    fields["tree"] = lines[0].removeprefix("tree ")
     if not HEX.fullmatch(fields.get("tree", "")):
         raise CorruptObject("a commit without a tree")
     return fields
 
 
 def _date(person: str) -> datetime | None:
-    moment = re.search(r"> (-?\d{1,12})(?: |$)", person)
-    return timestamp(int(moment[1])) if moment else None
+    # As git does: a name may hold a ">", so what follows the last one counts, and it must have a time zone. A moment before 1970
+    # is none to git, nor is one of more digits to any calendar.
+    before, _, after = person.rpartition(">")
+    moment = re.match(r"[ \t\r]*0*([0-9]{1,12})[ \t\r]*[+-][0-9]", after)
+    return timestamp(int(moment[1])) if moment and "<" in before else None
 
 
 def _walk(store: ObjectStore, tree: str) -> Iterator[Leaf]:

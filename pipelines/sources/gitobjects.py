@@ -6,6 +6,7 @@ on the disk are, reading ends in the object, MissingObject, CorruptObject or Obj
 
 import mmap
 import os
+import stat
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -14,6 +15,7 @@ from pathlib import Path
 from dulwich.object_format import SHA1
 from dulwich.pack import PackIndex, apply_delta, load_pack_index
 
+from starmill.core.errors import is_of_the_machine, of_a_file
 from starmill.core.swhid import object_id
 
 KINDS = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
@@ -54,8 +56,9 @@ class ObjectStore:
                 with open(pack, "rb") as file:
                     data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
                 self._packs.append((load_pack_index(str(path), SHA1), data))
-            except Exception:  # bytes that no git wrote make an index's reader raise anything
-                continue
+            except Exception as error:  # bytes that no git wrote make an index's reader raise anything
+                if is_of_the_machine(error):
+                    raise
 
     def __enter__(self) -> "ObjectStore":
         """Return itself."""
@@ -68,7 +71,10 @@ class ObjectStore:
             data.close()
 
     def read(self, hex_id: str, kind: str, max_bytes: int) -> bytes:
-        """Return an object of this kind, from its first good copy. Raises MissingObject, CorruptObject or ObjectTooLarge."""
+        """Return an object of this kind, from its first good copy.
+
+        Raises MissingObject, CorruptObject or ObjectTooLarge; what is the machine's trouble (OSError, MemoryError), as it is.
+        """
         trouble: LookupError | ValueError = MissingObject(hex_id)
         for copy in self._copies(hex_id, max_bytes):
             try:
@@ -76,6 +82,8 @@ class ObjectStore:
             except (CorruptObject, ObjectTooLarge) as error:
                 trouble = error
             except Exception as error:  # so do zlib and the reader of deltas
+                if is_of_the_machine(error):
+                    raise
                 trouble = CorruptObject(f"{type(error).__name__}: {str(error)[:100]}")
             else:
                 if found == kind and object_id(kind, data) == hex_id:
@@ -86,7 +94,7 @@ class ObjectStore:
     def _copies(self, hex_id: str, max_bytes: int) -> Iterator[Callable[[], tuple[str, bytes]]]:
         for folder in self._folders:
             path = f"{folder}/{hex_id[:2]}/{hex_id[2:]}"
-            if os.path.isfile(path):
+            if _is_file(path):
                 yield partial(_loose, path, max_bytes)
         for index, data in self._packs:
             try:
@@ -94,6 +102,15 @@ class ObjectStore:
             except Exception:  # KeyError: not in this pack; all others: a broken index
                 continue
             yield partial(_packed, data, index, offset, max_bytes)
+
+
+def _is_file(path: str) -> bool:
+    # os.path.isfile would take a disk that does not answer for a file that is not there.
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except OSError as error:
+        of_a_file(error, path)
+        return False
 
 
 def _loose(path: str, max_bytes: int) -> tuple[str, bytes]:

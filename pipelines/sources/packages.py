@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from starmill.pipelines.sources.folders import read_file
-from starmill.pipelines.sources.source import Entry, Repository, Snapshot, label
+from starmill.pipelines.sources.source import Entry, Repository, Snapshot, label, state_of
 
 LICENSE_FILE = re.compile(r"(?:.*/)?[^/]*\.dist-info/(?:licenses/.*|(?:licen[cs]e|copying|notice)[^/]*)", re.IGNORECASE)
 # What lies in the library's folder and is not it. The interpreter's own tests are full of files broken on purpose.
@@ -43,7 +43,9 @@ def _distributions() -> Iterator[Repository]:
         seen.add(name)
         record = found.read_text("RECORD") or ""
         size = sum(int(row[2]) for row in csv.reader(record.splitlines()) if len(row) == 3 and row[2].isdecimal())
-        fingerprint = hashlib.sha256(f"{found.version}\0{record}".encode()).hexdigest()
+        # RECORD has digests of what was installed, and does not know of an edit since.
+        states = [(path, state_of(file)[0]) for path, file in _recorded(record, Path(metadata))]
+        fingerprint = hashlib.sha256(f"{found.version}\0{record}\0{states}".encode("utf-8", "backslashreplace")).hexdigest()
         yield Repository("packages", name, metadata, size, fingerprint)
 
 
@@ -58,9 +60,9 @@ def _standard_library() -> Iterator[Repository]:
         else:
             folders["modules"].append(entry)
     for name, files in folders.items():
-        sizes = [(str(f.relative_to(root)), f.lstat().st_size) for f in files]
-        fingerprint = hashlib.sha256(f"{sys.version}\0{sizes}".encode()).hexdigest()
-        yield Repository("packages", f"cpython/{name}", str(root), sum(s for _, s in sizes), fingerprint, name)
+        states = [(str(f.relative_to(root)), *state_of(f)) for f in files]
+        fingerprint = hashlib.sha256(f"{sys.version}\0{states}".encode("utf-8", "backslashreplace")).hexdigest()
+        yield Repository("packages", f"cpython/{name}", str(root), sum(size for *_, size in states), fingerprint, name)
 
 
 def _below(folder: Path) -> Iterator[Path]:
@@ -88,8 +90,10 @@ def _files(repository: Repository, max_file_bytes: int) -> Iterator[Entry]:
 
 def _record_files(metadata: Path) -> list[tuple[str, Path]] | None:
     record = importlib.metadata.Distribution.at(metadata).read_text("RECORD")
-    if record is None:
-        return None
+    return None if record is None else _recorded(record, metadata)
+
+
+def _recorded(record: str, metadata: Path) -> list[tuple[str, Path]]:
     paths = sorted({row[0] for row in csv.reader(record.splitlines()) if row and row[0]})
     return [(p, metadata.parent / p) for p in paths if not p.endswith(".pyc") and "__pycache__" not in p.split("/")]
 

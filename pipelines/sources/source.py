@@ -1,9 +1,13 @@
 """What every source speaks in: repositories to plan with, and entries, one for each file found, readable or not."""
 
+import os
+import stat
 import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from starmill.core.errors import of_a_file
 
 DIRECTION_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -61,6 +65,21 @@ def label(path: bytes) -> tuple[str, str | None]:
 def _printable(character: str) -> str:
     tricky = unicodedata.category(character) in {"Cc", "Zl", "Zp"} or character in DIRECTION_MARKS
     return character.encode("unicode_escape").decode() if tricky else character
+
+
+def state_of(path: str | bytes | os.PathLike[str]) -> tuple[object, int]:
+    """Return what changes when a file does, for a fingerprint, and the bytes of a regular file (0 of any other).
+
+    The time of change (ctime) is the kernel's own: no tool can put it back, as archives and `touch` do with that of modification,
+    and it tells a file that has become readable. Copies of a tree differ in it. That is the cheaper mistake: a copy is read once
+    more, gives the same bytes, and so makes nothing anew after ingest; digests would read the whole dump before each run.
+    Raises MachineError where the path cannot be looked at and that is no property of it.
+    """
+    try:
+        info = os.lstat(path)
+    except OSError as error:
+        return of_a_file(error, path), 0
+    return (info.st_size, info.st_mtime_ns, info.st_ctime_ns), info.st_size if stat.S_ISREG(info.st_mode) else 0
 
 
 def timestamp(seconds: int) -> datetime | None:

@@ -11,13 +11,14 @@ import pyarrow as pa
 
 from starmill.core import recipe, schema, swhid
 from starmill.core.dataset import Manifest, ParquetPart, Sidecar, Workspace, at_once, part_number, part_path
-from starmill.core.errors import InputError
+from starmill.core.errors import InputError, MachineError, StarmillError, is_of_the_machine, one_line, printable
 from starmill.pipelines.sources import folders, git, packages
 from starmill.pipelines.sources.source import Entry, Repository, Snapshot
 from starmill.pipelines.stages.ledger import Ledger
 from starmill.pipelines.stages.stage import Build, Options, Stage
 from starmill.transforms.beam import PartRef, ProcessParts, references
 from starmill.transforms.measure import encoding
+from starmill.transforms.step import raise_if_broken
 
 Row = dict[str, Any]
 
@@ -113,16 +114,23 @@ class IngestPart:
             return
         reader = {"packages": packages.read, "folder": folders.read, "git": git.read}[repository.kind]
         seen: dict[str, int] = {}
+        failed, judged, kinds, first = 0, 0, set[str](), ""
         try:
             snapshot, entries = reader(repository, self.source.max_file_bytes)
             for entry in entries:
                 path = _unique(entry.path, seen)
+                judged += entry.data is not None
                 try:
-                    yield self._row(repository.name, path, snapshot, entry)
+                    row = self._row(repository.name, path, snapshot, entry)
                 except Exception as error:
-                    yield _error(repository.name, path, error)
+                    row = _error(repository.name, path, error)
+                    failed, first = failed + 1, first or f"{one_line(error)}, on {repository.name}{path}"
+                    kinds.add(type(error).__name__)
+                yield row
         except Exception as error:  # one repository's trouble is not the part's
             yield _error(repository.name, _unique("/", seen), error)
+        if failed == judged:
+            raise_if_broken("ingest: decoding", failed, kinds, first)
 
     def _row(self, repo_name: str, path: str, snapshot: Snapshot, entry: Entry) -> Row:
         if entry.data is None:
@@ -186,8 +194,12 @@ def _unique(path: str, seen: dict[str, int]) -> str:
 
 
 def _error(repo_name: str, path: str, error: Exception) -> Row:
-    said = str(error)[:500].encode("utf-8", "backslashreplace").decode()  # a name of a file may be in it
-    return _lost(repo_name, path, "read", f"error:ingest:{type(error).__name__}", said)
+    """Return the row of an error that a file or repository explains. Raises MachineError for any other."""
+    if isinstance(error, StarmillError):
+        raise error
+    if is_of_the_machine(error):
+        raise MachineError(f"ingest: {repo_name}{path}: {one_line(error)}") from error
+    return _lost(repo_name, path, "read", f"error:ingest:{type(error).__name__}", printable(error))
 
 
 def _lost(repo_name: str, path: str, step: str, reason: str, detail: str | None, size: int = 0) -> Row:

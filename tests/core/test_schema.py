@@ -1,6 +1,9 @@
 """Schemas: the published names of The Stack v2, and blocks that conform."""
 
+import doctest
+
 import pyarrow as pa
+import pytest
 
 from starmill.core import schema
 
@@ -39,9 +42,34 @@ def test_columns_are_those_of_the_stack_v2() -> None:
     assert schema.DATASET.names == [*schema.CURATED.names, "redactions"]
 
 
-def test_conform_orders_casts_and_fills() -> None:
-    block = pa.record_batch({"length_bytes": pa.array([1, 2], pa.int32()), "extra": [1, 2], "path": ["/a", "/b"]})
-    result = schema.conform(block, schema.DROPPED)
-    assert result.schema == schema.DROPPED
-    assert result.column("length_bytes").to_pylist() == [1, 2]
-    assert result.column("reason").null_count == 2
+WANTED = pa.schema([("path", pa.string()), ("length_bytes", pa.int64()), ("language", pa.string())])
+BLOCK = pa.record_batch({"length_bytes": pa.array([1, 2], pa.int32()), "path": ["/a", "/b"]})
+
+
+def test_conform_orders_casts_and_fills_what_is_said_to_be_unknown() -> None:
+    result = schema.conform(BLOCK, WANTED, nulls=["language", "path"])
+    assert result.schema == WANTED
+    assert result.to_pydict() == {"path": ["/a", "/b"], "length_bytes": [1, 2], "language": [None, None]}
+
+
+@pytest.mark.parametrize(
+    ("block", "nulls", "said"),
+    [
+        (BLOCK, [], "columns missing: language"),
+        (BLOCK.append_column("score", pa.array([1, 2])), ["language"], "columns not declared: score"),
+        (BLOCK, ["language", "score"], "columns in nulls and not declared: score"),
+        (
+            BLOCK.select(["path"]).append_column("length_bytes", pa.array(["x", "y"])),
+            ["language"],
+            "column length_bytes: .*parse",
+        ),
+        (pa.record_batch({"path": pa.array([], pa.string())}), ["language"], "columns missing: length_bytes"),
+    ],
+)
+def test_a_block_of_other_columns_is_refused(block: pa.RecordBatch, nulls: list[str], said: str) -> None:
+    with pytest.raises(schema.SchemaError, match=said):
+        schema.conform(block, WANTED, nulls=nulls)
+
+
+def test_the_example_is_true() -> None:
+    assert doctest.testmod(schema).failed == 0

@@ -39,11 +39,10 @@ def row(repo: str, path: str, content: str, **values) -> dict:
 
 def fill(workspace: Workspace, parts: list[list[dict]], options: MinHash = OPTIONS, group: int = 7) -> list[PartRef]:
     """Write curated/ and signatures/ as the stage before leaves them, `group` rows a row group."""
-    fields = pa.schema([f for f in schema.CURATED if f.name != "detected_licenses"])
     for k, rows in enumerate(parts):
         curated, signatures = ParquetPart(schema.CURATED), ParquetPart(schema.SIGNATURES)
         for first in range(0, len(rows), group):
-            block = schema.conform(pa.RecordBatch.from_pylist(rows[first : first + group], schema=fields), schema.CURATED)
+            block = pa.RecordBatch.from_pylist(rows[first : first + group], schema=schema.CURATED)
             curated.write(block)
             signatures.write(signature_rows(block, options))
         data = [curated.close(), signatures.close()]

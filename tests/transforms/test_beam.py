@@ -46,7 +46,9 @@ class Odd:
 
 
 def test_apply_routes_kept_and_dropped() -> None:
-    block = pa.record_batch({"n": list(range(5)), "path": [f"/{i}" for i in range(5)], "length_bytes": [1] * 5})
+    block = pa.record_batch(
+        {"n": list(range(5)), "repo_name": ["r"] * 5, "path": [f"/{i}" for i in range(5)], "length_bytes": [1] * 5}
+    )
     with TestPipeline("FnApiRunner") as pipeline:
         result = pipeline | beam.Create([block]) | Apply(Odd(), "curate")
         assert_that(result.kept | "K" >> beam.FlatMap(lambda b: b.column("n").to_pylist()), equal_to([0, 2, 4]), "kept")

@@ -14,6 +14,7 @@ from typing import Any
 import ahocorasick
 import pyarrow as pa
 
+from starmill.core.errors import InputError
 from starmill.transforms.step import Split, split
 
 MIN_CHARS = 40  # normalised; HumanEval's shortest docstrings that are not generic are longer
@@ -36,7 +37,7 @@ def normalize(text: str) -> str:
 def needles(lines: Iterable[str], benchmark: str, min_chars: int = MIN_CHARS) -> tuple[Needle, ...]:
     """Return the needles of a JSONL benchmark: HumanEval's (prompt, canonical_solution) or MBPP's (text, code, question) keys.
 
-    Of a HumanEval prompt the docstring counts: the second quoted block where there are two. Raises ValueError naming the line.
+    Of a HumanEval prompt the docstring counts: the second quoted block where there are two. Raises InputError naming file, line and key.
     """
     found: dict[str, Needle] = {}
     for number, line in enumerate(lines, 1):
@@ -45,10 +46,10 @@ def needles(lines: Iterable[str], benchmark: str, min_chars: int = MIN_CHARS) ->
         try:
             task = json.loads(line)
             texts = _texts(task)
-        except (ValueError, TypeError, AttributeError) as error:
-            raise ValueError(f"{benchmark}, line {number}: not a benchmark task: {error}") from None
+        except ValueError as error:
+            raise InputError(f"{benchmark}, line {number}: not a benchmark task: {error}") from None
         if not texts:
-            raise ValueError(f"{benchmark}, line {number}: none of prompt, canonical_solution, text, code, question")
+            raise InputError(f"{benchmark}, line {number}: none of prompt, canonical_solution, text, code, question")
         origin = f"{benchmark.rsplit('/', 1)[-1]} {task.get('task_id', number)}"
         for text in map(normalize, texts):
             if len(text) >= min_chars:
@@ -56,27 +57,35 @@ def needles(lines: Iterable[str], benchmark: str, min_chars: int = MIN_CHARS) ->
     return tuple(found.values())
 
 
-def _texts(task: dict[str, Any]) -> list[str]:
-    texts = [task[key] for key in ("canonical_solution", "text", "code", "question") if task.get(key)]
-    if "prompt" in task:
-        quoted = [a or b for a, b in QUOTED.findall(task["prompt"])]
-        texts.insert(0, quoted[min(1, len(quoted) - 1)] if quoted else task["prompt"])
-    return texts
+def _texts(task: object) -> list[str]:
+    if not isinstance(task, dict):
+        raise ValueError(f"{type(task).__name__} where an object with texts should be")
+    found = {
+        key: task[key] for key in ("prompt", "canonical_solution", "text", "code", "question") if task.get(key) is not None
+    }
+    for key, text in found.items():
+        if not isinstance(text, str):
+            raise ValueError(f"{key} is {json.dumps(text)[:40]} where a text should be")
+    prompt = found.pop("prompt", "")
+    quoted = [a or b for a, b in QUOTED.findall(prompt)]
+    return [text for text in (quoted[min(1, len(quoted) - 1)] if quoted else prompt, *found.values()) if text]
 
 
 @dataclass(frozen=True)
 class Decontaminate:
-    """Drops files that hold a needle; the detail names the benchmark and the task."""
+    """Drops files that hold a needle; the detail names the benchmark and the task.
+
+    The automaton is built on first use, once for a step, and never travels with it to another process.
+    """
 
     needles: tuple[Needle, ...] = ()
     name: str = "decontaminate"
 
     def judge(self, text: str) -> str | None:
         """Return where the first needle in `text` is from, or None."""
-        automaton = _automaton(self.needles)
-        if automaton is None:
+        if not self.needles:
             return None
-        return next((origin for _, origin in automaton.iter(normalize(text))), None)
+        return next((origin for _, origin in self._automaton.iter(normalize(text))), None)
 
     def __call__(self, block: pa.RecordBatch) -> Split:
         """Decide by the content."""
@@ -85,13 +94,14 @@ class Decontaminate:
         origins = [self.judge(text) for text in block.column("content").to_pylist()]
         return split(block, ["contaminated" if o else None for o in origins], origins)
 
+    @functools.cached_property  # lies in the instance: a cache by value would hash every needle at every call
+    def _automaton(self) -> Any:
+        automaton = ahocorasick.Automaton()
+        for needle in self.needles:
+            automaton.add_word(needle.text, needle.origin)
+        automaton.make_automaton()
+        return automaton
 
-@functools.lru_cache(maxsize=2)
-def _automaton(found: tuple[Needle, ...]) -> Any:
-    if not found:
-        return None
-    automaton = ahocorasick.Automaton()
-    for needle in found:
-        automaton.add_word(needle.text, needle.origin)
-    automaton.make_automaton()
-    return automaton
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what travels: the options, without the automaton."""
+        return {key: value for key, value in vars(self).items() if key != "_automaton"}

@@ -142,7 +142,8 @@ def shingles(text: bytes | pa.Buffer, words: int) -> np.ndarray:
 def signature_rows(block: pa.RecordBatch, options: MinHash) -> pa.RecordBatch:
     """Return the SIGNATURES rows of a CURATED block, row by row; without `near` every signature is null."""
     column = signatures(block.column("content"), options) if options.near else pa.nulls(block.num_rows, pa.binary())
-    return schema.conform(append(block, {"signature": column}), schema.SIGNATURES)
+    known = block.select([name for name in schema.SIGNATURES.names if name != "signature"])
+    return schema.conform(append(known, {"signature": column}), schema.SIGNATURES)
 
 
 def matrix(column: pa.Array, options: MinHash) -> np.ndarray:

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from starmill.transforms.measure.scancode import DetectionTimeout, detector
+from starmill.transforms.measure.scancode import DetectionFailed, DetectionTimeout, detector
 from starmill.transforms.step import PartBlocks, Split, append, judge_rows
 
 TIMEOUT = "LicenseRef-starmill-timeout"
@@ -141,7 +141,7 @@ class Licenses:
             found = detector().detect(text, how == "exact", self.timeout_seconds)
         except DetectionTimeout:
             return [TIMEOUT]  # not cached: a busy machine is no property of the text
-        except RuntimeError:
+        except DetectionFailed:
             return [FAILED]
         cache.put(key, found)
         return found

@@ -1,6 +1,7 @@
 """What lies on a disk: repositories found wherever they are, plain trees told to the last file, nothing opened that could bite."""
 
 import os
+import resource
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from starmill.core.errors import MachineError
 from starmill.pipelines.sources import folders, git
 from starmill.pipelines.sources.source import Entry, Repository
 
@@ -182,6 +184,23 @@ def test_the_fingerprint_follows_the_files(tmp_path: Path) -> None:
     assert only(tmp_path / "elsewhere", "p").fingerprint != first.fingerprint
 
 
+def test_a_change_of_equal_size_and_time_is_seen(tmp_path: Path) -> None:
+    """Archives that give every file one time of modification (npm's do) leave nothing else to see it by."""
+    file = tmp_path / "dump/p/version.js"
+    file.parent.mkdir(parents=True)
+    moment = 499_162_500_000_000_000
+    prints = set()
+    for version in (b"1.0.1", b"1.0.2", b"1.0.3"):
+        file.write_bytes(b"module.exports = '" + version + b"'\n")
+        os.utime(file, ns=(moment, moment))
+        first = only(tmp_path / "dump", "p")
+        assert only(tmp_path / "dump", "p") == first
+        prints.add(first.fingerprint)
+    file.chmod(0)  # what cannot be read gives another row
+    prints.add(only(tmp_path / "dump", "p").fingerprint)
+    assert len(prints) == 4
+
+
 def test_folders_deeper_than_any_path_may_be(tmp_path: Path) -> None:
     (tmp_path / "dump/deep").mkdir(parents=True)
     here = os.open(tmp_path / "dump/deep", os.O_RDONLY)
@@ -203,3 +222,28 @@ def test_a_file_that_becomes_a_link_or_goes_is_no_accident(tmp_path: Path) -> No
     assert folders.read_file("/x", os.fsencode(tmp_path / "link"), LIMIT).reason == "symlink"
     assert folders.read_file("/x", os.fsencode(tmp_path / "gone"), LIMIT).reason == "missing_file"
     assert folders.read_file("/x", b"/dev/zero", LIMIT).reason == "not_a_regular_file"
+
+
+def test_trouble_of_the_machine_is_no_property_of_a_file(tmp_path: Path) -> None:
+    with pytest.raises(
+        MachineError, match=r"/proc/self/mem: OSError: \[Errno 5\] Input/output error; this is trouble of the machine"
+    ):
+        folders.read_file("/x", b"/proc/self/mem", LIMIT)
+    (tmp_path / "dump/p").mkdir(parents=True)
+    (tmp_path / "dump/p/a.py").write_text("x = 1\n")
+    repository = only(tmp_path / "dump", "p")
+    with no_more_files(), pytest.raises(MachineError, match="Too many open files"):
+        list(folders.read(repository, LIMIT)[1])
+    with no_more_files(), pytest.raises(MachineError, match="Too many open files"):
+        folders.read_file("/a.py", os.fsencode(tmp_path / "dump/p/a.py"), LIMIT)
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """Let this process open no file more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -133,6 +133,72 @@ def test_the_fingerprint_follows_head(sample: Path) -> None:
     assert source.plan(sample, "r", sample.parent).fingerprint == first.fingerprint
     commit(sample, {"more.c": b"int y;\n"})
     assert source.plan(sample, "r", sample.parent).fingerprint != first.fingerprint
+
+
+def test_objects_that_come_later_are_seen(sample: Path, tmp_path: Path) -> None:
+    git(sample, "config", "uploadpack.allowFilter", "true")
+    clone = tmp_path / "in/partial.git"
+    git(clone.parent, "clone", "-q", "--bare", "--filter=blob:none", f"file://{sample}", "partial.git")
+    before = source.plan(clone, "r", tmp_path)
+    assert "missing_object" in told(read(clone)[1]).values() and source.plan(clone, "r", tmp_path) == before
+    head = git(clone, "rev-parse", "HEAD")
+    git(clone, "archive", "-o", os.devnull, "HEAD")  # fetches the blobs
+    assert git(clone, "rev-parse", "HEAD") == head and "missing_object" not in told(read(clone)[1]).values()
+    after = source.plan(clone, "r", tmp_path)
+    assert after.fingerprint != before.fingerprint
+    git(clone, "repack", "-q", "-a", "-d")
+    assert source.plan(clone, "r", tmp_path).fingerprint == after.fingerprint, "the same objects in one pack"
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_index_tells_how_many_objects_it_lists(sample: Path, version: int) -> None:
+    git(sample, "-c", f"pack.indexVersion={version}", "repack", "-q", "-a", "-d", "-f")
+    [index] = (sample / ".git/objects/pack").glob("*.idx")
+    assert source._indexed(str(index)) == len(git(sample, "show-index", given=index.read_bytes()).splitlines()) > 40
+
+
+@pytest.mark.parametrize(
+    "person",
+    [
+        b"Doe <d@example.org> 1112911993 +0000",
+        b"Doe > 2005 <d@example.org> 1112911993 +0000",
+        b"Doe <d> 7 +0000 <d@example.org> 1112911993 -0730",
+        b"Doe <d@example.org>> 1112911993 +0000",
+        b"Doe <d@example.org> 1112911993",  # no time zone
+        b"Doe <d@example.org> 1112911993 UTC",
+        b"Doe <d@example.org> 1112911993 +",
+        b"Doe <d@example.org>1112911993+0000",
+        b"Doe <d@example.org> \t 1112911993\t+0000\r",
+        b"Doe <d@example.org> 0001112911993 +0000",
+        b"Doe <d@example.org> 0 +0000",
+        b"Doe <d@example.org> -1112911993 +0000",
+        b"Doe <d@example.org> 1112911993.5 +0000",
+        b"Doe <d@example.org> 99999999999999999999 +0000",
+        b"Doe <d@example.org> " + b"9" * 5000 + b" +0000",
+        b"Doe <d@example.org> 8999999999 +99999999",
+        b"Doe <d@example.org>",
+        b"Doe d@example.org> 1112911993 +0000",
+        b"Doe d@example.org 1112911993 +0000",
+        b"> 5 +0000 <",
+        b"\xff\xfe <\xe9> 1112911993 +0000",
+        b"<> 1112911993 +0000",
+        b"A <a@example.org> 1 +0000\nauthor B <b@example.org> 1112911993 +0000",
+        b"A <a@example.org> 1112911993 +0000\n author B <b@example.org> 2 +0000",
+        b"",
+    ],
+)
+def test_the_date_of_an_author_is_gits(tmp_path: Path, person: bytes) -> None:
+    folder = commit(tmp_path / "r", {"a.py": b"x = 1\n"})
+    tree = git(folder, "rev-parse", "HEAD^{tree}").strip().encode()
+    data = b"tree %s\nauthor %s\ncommitter C <c@example.org> 1300000000 +0000\n\nauthor X <x> 3 +0000\n" % (tree, person)
+    made = git(folder, "hash-object", "-t", "commit", "-w", "--stdin", "--literally", given=data).strip()
+    git(folder, "update-ref", "HEAD", made)
+    said = git(folder, "log", "-1", "--format=%at").strip()
+    expected = int(said) if said and len(said) < 15 else None  # a column of nanoseconds ends in 2262
+    snapshot, entries = read(folder)
+    assert told(entries) == {"/a.py": None} and snapshot.committer_date == datetime(2011, 3, 13, 7, 6, 40)
+    found = snapshot.revision_date
+    assert (found and int(found.replace(tzinfo=UTC).timestamp())) == expected
 
 
 def test_shallow_linked_and_shared(sample: Path, tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """Packages of this very interpreter, and ones installed by hand in a folder of their own."""
 
 import compileall
-import hashlib
 import importlib.metadata
+import os
 import sys
 import sysconfig
 from pathlib import Path
@@ -135,11 +135,34 @@ def test_distributions_without_a_record_and_of_odd_names(site: Path) -> None:
         assert [(e.path, e.reason) for e in read(named(name))] == [("/", "no_record")]
 
 
-def test_the_fingerprint_is_the_records(site: Path) -> None:
+def test_the_fingerprint_follows_the_record_and_the_files(site: Path) -> None:
     install(site, "tool", {"tool.py": b"x = 1\n"})
     first = named("pypi/tool")
     record = (site / "tool-1.0.dist-info/RECORD").read_text()
-    assert first.fingerprint == hashlib.sha256(f"1.0\0{record}".encode()).hexdigest()
+    assert named("pypi/tool") == first
     assert first.size_bytes == sum(int(line.split(",")[2] or 0) for line in record.splitlines())
     install(site, "tool", {"tool.py": b"x = 12\n"})
-    assert named("pypi/tool").fingerprint != first.fingerprint
+    second = named("pypi/tool")
+    assert second.fingerprint != first.fingerprint
+    before = os.stat(site / "tool.py")
+    (site / "tool.py").write_bytes(b"x = 21\n")  # by hand: the record does not know
+    os.utime(site / "tool.py", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert named("pypi/tool").fingerprint != second.fingerprint
+    (site / "tool.py").unlink()
+    (site / "tool-1.0.dist-info/RECORD").write_text(record)
+    assert named("pypi/tool").fingerprint not in {first.fingerprint, second.fingerprint}
+
+
+def test_an_edit_of_the_standard_library_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "email").mkdir()
+    for place in ("abc.py", "email/base.py"):
+        (tmp_path / place).write_text("x = 1\n")
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
+    names = ("cpython/email", "cpython/modules")
+    before = [named(name) for name in names]
+    assert [named(name) for name in names] == before and [r.size_bytes for r in before] == [6, 6]
+    for place in ("abc.py", "email/base.py"):
+        times = os.stat(tmp_path / place)
+        (tmp_path / place).write_text("x = 2\n")
+        os.utime(tmp_path / place, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert all(named(r.name).fingerprint != r.fingerprint for r in before)

@@ -1,7 +1,9 @@
 """A part of a dump as Parquet: kept and dropped add up to what lies on the disk, byte for byte the same each time."""
 
+import errno
 import json
 import os
+import resource
 import subprocess
 from collections import Counter
 from dataclasses import replace
@@ -12,6 +14,7 @@ import pytest
 
 from starmill.core import schema, swhid
 from starmill.core.dataset import Sidecar, Workspace
+from starmill.core.errors import MachineError
 from starmill.pipelines.sources import folders
 from starmill.pipelines.sources.source import Entry, Repository, Snapshot
 from starmill.pipelines.stages import ingest
@@ -194,7 +197,7 @@ def test_trouble_with_one_file_or_repository_stays_there(dump: Path, tmp_path: P
     def read(repository: Repository, max_file_bytes: int) -> tuple[Snapshot, object]:
         def entries():
             yield Entry("/first.py", b"x = 1\n", 6)
-            raise OSError(5, "Input/output error")
+            raise PermissionError(errno.EACCES, "Permission denied")
 
         return Snapshot(), entries()
 
@@ -204,10 +207,47 @@ def test_trouble_with_one_file_or_repository_stays_there(dump: Path, tmp_path: P
     errors = [r for r in rows(tmp_path / "w", "dropped/ingest") if r["reason"].startswith("error:")]
     assert [(r["repo_name"], r["path"], r["reason"]) for r in errors] == [
         ("checkout", "/f03.py", "error:ingest:RuntimeError"),
-        ("plain", "/", "error:ingest:OSError"),
+        ("plain", "/", "error:ingest:PermissionError"),
     ]
     assert errors[0]["detail"] == r"a guess that fails on \udcff"
     assert Counter(r["repo_name"] for r in rows(tmp_path / "w", "files")) == {"checkout": 19, "plain": 1}
+
+
+@pytest.mark.parametrize("kept_out", [("checkout", "unborn"), ("plain", "unborn"), ("plain", "checkout")])
+def test_trouble_of_the_machine_fails_the_part(dump: Path, tmp_path: Path, kept_out: tuple[str, ...]) -> None:
+    source = Source(kind="folders", roots=(str(dump),), exclude=kept_out)
+    [plan] = ingest.plan(source)
+    workspace = Workspace(str(tmp_path / "w"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(MachineError, match="Too many open files"):
+            IngestPart(workspace, source)(PartRef(0, "key", plan))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert workspace.sidecar("ingest", 0) is None
+    assert IngestPart(workspace, source)(PartRef(0, "key", plan)).counts
+
+
+@pytest.mark.parametrize("trouble", [ImportError("no codec"), MemoryError(), OSError(errno.ENOSPC, "No space left on device")])
+def test_a_decoder_out_of_order_fails_the_part(
+    dump: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    def decode(data: bytes) -> tuple[str, str] | None:
+        raise trouble
+
+    monkeypatch.setattr(encoding, "decode", decode)
+    with pytest.raises(MachineError, match=f"^ingest: checkout/f00.py: {type(trouble).__name__}"):
+        run(dump, tmp_path / "w")
+
+
+def test_a_decoder_that_fails_on_every_file_is_broken(dump: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def decode(data: bytes) -> tuple[str, str] | None:
+        raise AttributeError("undefined symbol: cdet_detect")
+
+    monkeypatch.setattr(encoding, "decode", decode)
+    with pytest.raises(MachineError, match=r"decoding fails on each of 20 rows.*cdet_detect, on checkout/f00\.py"):
+        run(dump, tmp_path / "w")
 
 
 def test_paths_made_alike_stay_apart_in_linear_time(dump: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

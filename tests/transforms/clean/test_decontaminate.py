@@ -1,12 +1,15 @@
 """Decontamination against a naive search; white space and case do not matter; short needles are no needles."""
 
+import dataclasses
 import json
+import pickle
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from starmill.transforms.clean.decontaminate import Decontaminate, needles, normalize
+from starmill.core.errors import InputError
+from starmill.transforms.clean.decontaminate import Decontaminate, Needle, needles, normalize
 
 TASKS = [
     {
@@ -52,10 +55,51 @@ def test_a_block() -> None:
     assert Decontaminate()(block).kept.num_rows == 2
 
 
-@pytest.mark.parametrize("line", ["{", "[1]", '{"task_id": 1}'])
-def test_a_bad_line_is_named(line: str) -> None:
-    with pytest.raises(ValueError, match=r"tasks\.jsonl, line 2"):
-        needles([LINES[0], line], "tasks.jsonl")
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{", "Expecting"),
+        ("[1]", "list where an object"),
+        ("7", "int where an object"),
+        ('"a text"', "str where an object"),
+        ('{"task_id": 1}', "none of prompt"),
+        ('{"prompt": "", "text": null}', "none of prompt"),
+        ('{"prompt": ["def f():"]}', r'prompt is \["def f\(\):"\] where a text should be'),
+        ('{"prompt": 12, "text": "x"}', "prompt is 12 where"),
+        ('{"prompt": "def f():", "canonical_solution": {"a": 1}}', "canonical_solution is .* where"),
+        ('{"canonical_solution": ["return x"]}', "canonical_solution is .* where"),
+        ('{"text": 0}', "text is 0 where"),
+        ('{"code": true}', "code is true where"),
+    ],
+)
+def test_a_bad_line_is_named(line: str, said: str) -> None:
+    with pytest.raises(InputError, match=r"^some/tasks\.jsonl, line 2: .*" + said):
+        needles([LINES[0], line], "some/tasks.jsonl")
+
+
+def test_the_needles_are_not_looked_at_for_each_file() -> None:
+    asked = []
+
+    class Watched(Needle):
+        def __hash__(self) -> int:
+            asked.append(self)
+            return 0
+
+    step = Decontaminate((*FOUND, Watched("aneedlethatis longenough".replace(" ", ""), "bench 9")))
+    assert [step.judge(text) for text in ("x = 1", "A needle that is LONG enough", "")] == [None, "bench 9", None]
+    assert not asked
+
+
+def test_a_step_travels_without_its_automaton() -> None:
+    step = Decontaminate(FOUND)
+    before = pickle.dumps(step)
+    assert step.judge(TASKS[0]["canonical_solution"]) == "tasks.jsonl T/0"
+    assert pickle.dumps(step) == before
+    there = pickle.loads(before)
+    assert there == step and hash(there) == hash(step) and dataclasses.replace(step, name="other").needles == FOUND
+    assert there.judge(TASKS[0]["canonical_solution"]) == "tasks.jsonl T/0"
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        there.needles = ()
 
 
 def test_the_shipped_benchmark_reads() -> None:

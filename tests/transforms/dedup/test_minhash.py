@@ -179,6 +179,7 @@ def test_signature_rows_follow_the_block():
             ]
         ),
         schema.CURATED,
+        nulls=schema.CURATED.names,
     )
     rows = signature_rows(block, SMALL)
     assert rows.schema.equals(schema.SIGNATURES)

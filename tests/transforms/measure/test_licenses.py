@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from starmill.core import recipe
+from starmill.core.errors import MachineError
 from starmill.transforms.measure.licenses import (
     KeepLicensed,
     Licenses,
@@ -15,6 +16,7 @@ from starmill.transforms.measure.licenses import (
     permissive_licenses,
     tier,
 )
+from starmill.transforms.measure.scancode import detector
 
 REFERENCE = "LicenseRef-scancode-unknown-license-reference"
 
@@ -105,6 +107,15 @@ def test_a_time_out_is_recorded_and_not_remembered() -> None:
     cache = Memory()
     spread = Licenses(timeout_seconds=0.0).detect(part, cache)
     assert spread.folders["r", ""] == {"LicenseRef-starmill-timeout"} and not cache.found
+
+
+def test_trouble_of_the_machine_is_no_licence(monkeypatch: pytest.MonkeyPatch) -> None:
+    detector().stop()
+    monkeypatch.setenv("SCANCODE_LICENSE_INDEX_CACHE", "/dev/null/none")
+    cache = Memory()
+    with pytest.raises(MachineError, match="ScanCode does not start"):
+        Licenses().detect(part, cache)
+    assert not cache.found
 
 
 def test_options_come_from_a_recipe() -> None:

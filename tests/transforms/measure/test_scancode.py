@@ -2,14 +2,19 @@
 
 import os
 import signal
-from collections.abc import Iterator
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 
 import licensedcode
 import pytest
 
-from starmill.transforms.measure.scancode import DetectionTimeout, Detector, DetectorUnavailable
+from starmill.core.errors import MachineError
+from starmill.transforms.measure.scancode import DetectionFailed, DetectionTimeout, Detector
 
 LICENSES = Path(licensedcode.__file__).parent / "data" / "licenses"
 
@@ -66,8 +71,114 @@ def test_a_killed_child_is_replaced(detector: Detector) -> None:
 
 def test_a_child_that_cannot_start_is_no_verdict_on_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCANCODE_LICENSE_INDEX_CACHE", "/dev/null/none")
-    with pytest.raises(DetectorUnavailable, match="ScanCode does not start"):
+    with pytest.raises(MachineError, match=r"ScanCode does not start: NotADirectoryError: .*/dev/null/none"):
         Detector().detect(text("mit"), False, 60)
+
+
+@pytest.fixture
+def other_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Put a library in the place of ScanCode's that runs the given code for each text but the first, which is the child's own."""
+
+    def write(code: str) -> None:
+        (tmp_path / "licensedcode").mkdir(exist_ok=True)
+        (tmp_path / "licensedcode/__init__.py").write_text("")
+        (tmp_path / "licensedcode/cache.py").write_text("def get_index(): pass\n")
+        (tmp_path / "licensedcode/detection.py").write_text(
+            "import os, signal\nasked = []\n"
+            "def detect_licenses(query_string, **_):\n"
+            "    asked.append(query_string)\n"
+            f"    if len(asked) > 1:\n        {code}\n"
+            "    return [type('Found', (), {'license_expression_spdx': 'MIT'})]\n"
+        )
+        monkeypatch.setenv(
+            "PYTHONPATH", f"{tmp_path}:{os.environ['PYTHONPATH']}" if "PYTHONPATH" in os.environ else str(tmp_path)
+        )
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "said"),
+    [
+        ("raise RecursionError('too deep')", DetectionFailed, "RecursionError: too deep"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", DetectionFailed, "status -11"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", MachineError, "status -9, twice"),
+        ("os.kill(os.getpid(), signal.SIGTERM)", MachineError, "status 1, twice"),
+        ("open('/dev/full', 'wb', 0).write(b'x')", MachineError, "No space left on device"),
+        ("bytearray(1 << 62)", MachineError, "MemoryError"),
+        ("import nonexistent_library", MachineError, "nonexistent_library"),
+    ],
+)
+def test_only_a_text_that_scancode_fails_on_is_at_fault(
+    other_library: Callable[[str], None], code: str, kind: type[Exception], said: str
+) -> None:
+    other_library(code)
+    made = Detector()
+    with pytest.raises(kind, match=said):
+        made.detect("a text", True, 60)
+    made.stop()
+
+
+def test_a_child_that_dies_once_is_asked_again(other_library: Callable[[str], None], tmp_path: Path) -> None:
+    other_library(f"os.path.exists({str(tmp_path / 'once')!r}) or (os.mkdir({str(tmp_path / 'once')!r}), os.abort())")
+    made = Detector()
+    assert made.detect("a text", True, 60) == ["MIT"]
+    made.stop()
+
+
+def test_a_library_that_finds_nothing_does_not_start(other_library: Callable[[str], None], tmp_path: Path) -> None:
+    other_library("pass")
+    (tmp_path / "licensedcode/detection.py").write_text("def detect_licenses(**_): return []\n")
+    with pytest.raises(MachineError, match=r"ScanCode does not start: .*does not find a licence"):
+        Detector().detect("a text", True, 60)
+
+
+PARENT = """
+import sys
+from starmill.transforms.measure.scancode import Detector
+made = Detector()
+print(made.detect("SPDX-License-Identifier: MIT", True, 60), made._child.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def wait_until_empty(folder: Path) -> None:
+    deadline = time.monotonic() + 60
+    while (left := list(folder.iterdir())) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left
+
+
+def test_no_temporary_folder_is_left_however_the_child_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    made = Detector()
+    made.detect("x", True, 60)
+    assert list(tmp_path.rglob("scancode-tk-*")), "ScanCode makes one in the folder that it was given"
+    assert made._child is not None
+    os.kill(made._child.pid, signal.SIGKILL)
+    with pytest.raises(DetectionTimeout):
+        made.detect(" ".join(text("gpl-3.0").split()[::-1]) * 20, False, 0.05)
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setenv("SCANCODE_LICENSE_INDEX_CACHE", "/dev/null/none")
+    with pytest.raises(MachineError):
+        made.detect("x", True, 60)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("end", ["killed", "terminated", "ended"])
+def test_no_temporary_folder_is_left_however_the_parent_ends(tmp_path: Path, end: str) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as parent:
+        assert parent.stdin is not None and parent.stdout is not None
+        assert parent.stdout.readline().startswith(b"['MIT']") and list(tmp_path.iterdir())
+        if end == "killed":
+            parent.kill()
+        elif end == "terminated":
+            parent.terminate()
+        parent.stdin.close()
+    wait_until_empty(tmp_path)
 
 
 def test_it_needs_no_archive_library(tmp_path: Path) -> None:
