@@ -36,7 +36,7 @@ from starmill.transforms.beam import PartRef, ProcessParts, references
 Build = Callable[[beam.Pipeline, Sequence[PartRef]], beam.PCollection]
 
 # Libraries whose version decides bytes or verdicts; it is part of every key.
-DECISIVE = ("pyarrow", "scancode-toolkit", "tokenizers", "selectolax", "faust-cchardet", "dulwich", "numpy")
+DECISIVE = ("pyarrow", "scancode-toolkit", "tokenizers", "faust-cchardet", "dulwich", "numpy")
 # Modules that show or steer, and cannot change an output.
 INDIFFERENT = {
     "cli.py",

@@ -66,7 +66,7 @@ def html(language: str | None, text: str) -> str | None:
         return None
     tree = LexborHTMLParser(text)
     tree.strip_tags(["script", "style"])
-    visible = len(tree.root.text().strip()) if tree.root is not None else 0
+    visible = len(" ".join(tree.root.text().split())) if tree.root is not None else 0
     return "little_visible_text" if visible < max(100, 0.2 * len(text)) else None
 
 
