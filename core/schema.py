@@ -50,6 +50,14 @@ ANNOTATIONS = pa.schema(
         ("avg_line_length", pa.float32()),
         ("alpha_fraction", pa.float32()),
         ("alphanum_fraction", pa.float32()),
+        ("num_chars", pa.int32()),
+        # Base64-like, hexadecimal and \u-escaped data: the longest run, and all runs together. A run of two kinds counts twice.
+        ("encoded_longest", pa.int32()),
+        ("encoded_total", pa.int32()),
+        # Which of the phrases that give a generator away stand in the first lines.
+        ("generated_phrases", pa.list_(pa.string())),
+        # What a page shows, in characters; null for what is not HTML.
+        ("visible_text_chars", pa.int32()),
     ]
 )
 CURATED = pa.schema([*FILES, *ANNOTATIONS])

@@ -2,7 +2,8 @@
 
 A step is a frozen dataclass whose fields are its options; calling it with a RecordBatch returns a RecordBatch with more columns
 (annotate) or a Split (decide). A step that needs a look at its whole part first has `prepare(part)`, which returns the step to
-use for that part. A step that raises on a block is retried row by row; a row that still raises is dropped with the reason
+use for that part. Its class says which columns a step `reads` and which it `adds`; transforms/chain.py refuses a chain that cannot
+work. A step that raises on a block is retried row by row; a row that still raises is dropped with the reason
 `error:<step>:<Type>`. Trouble of the machine is no row's: OSError, ImportError, MemoryError and MachineError fail the part. So
 does one type of error on every row of a block of more than a handful: then the step is broken, and not the data.
 """

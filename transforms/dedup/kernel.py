@@ -5,15 +5,13 @@ A 32-bit signature is 32-bit throughout: one uint64 among the uint32 of the inne
 `minhash` holds the numpy twin with identical results; nobody else imports this module.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import numba
 import numpy as np
 from numba import extending
 
 from starmill.transforms.dedup import hot
 from starmill.transforms.dedup.minhash import MERSENNE, MIX_1, MIX_2, SHINGLE_BASE, WORD_BASE
+from starmill.transforms.jit import jit
 
 BLOCK = 512  # shingle hashes that stay in the first-level cache while every permutation passes over them
 
@@ -21,14 +19,7 @@ _WORD_BASE, _SHINGLE_BASE, _MIX_1, _MIX_2 = (np.uint64(v) for v in (WORD_BASE, S
 _30, _27, _31, _32, _61, _MERSENNE = (np.uint64(v) for v in (30, 27, 31, 32, 61, MERSENNE))
 
 
-def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
-    try:
-        return numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # a read-only image without a home: nowhere to keep the machine code
-        return numba.njit(nogil=True)(function)
-
-
-@_compile
+@jit
 def mix(x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Spread every bit of a uint64 over all others."""
     x = (x ^ (x >> _30)) * _MIX_1
@@ -36,7 +27,7 @@ def mix(x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     return x ^ (x >> _31)
 
 
-@_compile
+@jit
 def hash_shingles(data, start, end, is_word, words, ring, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Write the hash of each shingle of `data[start:end]` to `out`, in order, repeats included; return their number."""
     leaving = np.uint64(1)
@@ -102,7 +93,7 @@ def _fold61(shingles, n, multipliers, addends, row):  # type: ignore[no-untyped-
             row[p] = least
 
 
-@_compile
+@jit
 def signatures(data, offsets, is_word, words, multipliers, addends, out, counts):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Lower `out[i]` to the minima over the shingles of `data[offsets[i]:offsets[i + 1]]`; `counts[i]` is their number."""
     longest = 0
@@ -116,7 +107,7 @@ def signatures(data, offsets, is_word, words, multipliers, addends, out, counts)
         fold(shingles, n, multipliers, addends, out[i])
 
 
-@_compile
+@jit
 def jaccards(hashes, offsets, left, right, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Fill `out[k]` with |A & B| / |A | B| of the sorted sets `hashes[offsets[s]:offsets[s + 1]]`, s = left[k] and right[k]."""
     for k in range(len(left)):
@@ -132,4 +123,4 @@ def jaccards(hashes, offsets, left, right, out):  # type: ignore[no-untyped-def]
         out[k] = common / (total - common) if total > common else 0.0
 
 
-join = _compile(hot.join)
+join = jit(hot.join)

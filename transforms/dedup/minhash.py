@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from starmill.core import schema, seeds
+from starmill.transforms.buffers import text_buffers
 from starmill.transforms.step import append
 
 WORD_BYTES = np.array([chr(i).isalnum() or chr(i) == "_" or i >= 0x80 for i in range(256)])
@@ -114,7 +115,7 @@ def optimum(threshold: float, permutations: int) -> tuple[int, int]:
 
 def signatures(texts: pa.Array, options: MinHash) -> pa.Array:
     """Return one signature a text: `options.dtype`[permutations] as binary; null under `shingle_words` words."""
-    data, offsets = _buffers(texts)
+    data, offsets = text_buffers(texts)
     multipliers, addends = _permutations(options.permutations, options.bits, options.seed)
     minima = np.full((len(texts), options.permutations), np.iinfo(options.dtype).max, options.dtype)
     counts = np.empty(len(texts), np.int64)
@@ -184,22 +185,6 @@ def _permutations(count: int, bits: int, seed: int) -> tuple[np.ndarray, np.ndar
     # x -> a * x + b modulo 2**32 is a permutation of the uint32 for every odd a.
     drawn = draw.integers(0, 1 << 32, (2, count), np.uint32)
     return drawn[0] | np.uint32(1), drawn[1]
-
-
-def _buffers(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Return the UTF-8 bytes and the int64 offsets of string or binary values, without a copy of the bytes."""
-    if isinstance(texts, pa.ChunkedArray):
-        texts = texts.combine_chunks()
-    if texts.null_count:
-        texts = texts.fill_null("" if pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type) else b"")
-    wide = pa.types.is_large_string(texts.type) or pa.types.is_large_binary(texts.type)
-    _, offsets, data = texts.buffers()
-    if not len(texts) or data is None:
-        return np.frombuffer(b"", np.uint8), np.zeros(len(texts) + 1, np.int64)
-    positions = np.frombuffer(offsets, np.int64 if wide else np.int32)[texts.offset : texts.offset + len(texts) + 1]
-    values = np.frombuffer(data, np.uint8)
-    values.setflags(write=False)  # one type, whoever allocated the buffer: the kernel compiles once
-    return values, positions.astype(np.int64)
 
 
 def _binary(minima: np.ndarray, valid: np.ndarray) -> pa.Array:

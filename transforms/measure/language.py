@@ -9,9 +9,11 @@ import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pyarrow as pa
 
+from starmill.transforms.chain import annotated
 from starmill.transforms.measure.enry.build import default_output
 from starmill.transforms.step import append
 
@@ -41,20 +43,16 @@ def classify(path: str, content: bytes) -> tuple[str | None, bool, bool]:
 class DetectLanguage:
     """Annotates `language` (null if unknown), `is_vendor` and `is_generated`."""
 
+    reads: ClassVar[tuple[str, ...]] = ("path", "content")
+    adds: ClassVar[pa.Schema] = annotated("language", "is_vendor", "is_generated")
+
     name: str = "language"
 
     def __call__(self, block: pa.RecordBatch) -> pa.RecordBatch:
         """Classify each row by its path and content."""
         contents = block.column("content").cast(pa.binary())
         found = [classify(p, c) for p, c in zip(block.column("path").to_pylist(), contents.to_pylist(), strict=True)]
-        return append(
-            block,
-            {
-                "language": pa.array([f[0] for f in found], pa.string()),
-                "is_vendor": pa.array([f[1] for f in found], pa.bool_()),
-                "is_generated": pa.array([f[2] for f in found], pa.bool_()),
-            },
-        )
+        return append(block, {f.name: pa.array([row[i] for row in found], f.type) for i, f in enumerate(self.adds)})
 
 
 @functools.lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""Licences: ScanCode on licence-like files, spread down the tree, and the decision of The Stack v2 (paper, section 2.1).
+"""Licences: ScanCode on licence-like files, spread down the tree, and the types of The Stack v2 (paper, section 2.1).
 
 A licence found in /a/README holds for all of /a/**; several directories' licences add up. A full match runs on LICENSE- and
 COPYING-like names; readmes and notices, which are many and long, are matched exactly (whole rules, SPDX ids), and only if they
@@ -10,12 +10,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import pyarrow as pa
 
+from starmill.transforms.chain import annotated
 from starmill.transforms.measure.scancode import DetectionFailed, DetectionTimeout, detector
-from starmill.transforms.step import PartBlocks, Split, append, judge_rows
+from starmill.transforms.step import PartBlocks, append
 
 TIMEOUT = "LicenseRef-starmill-timeout"
 FAILED = "LicenseRef-starmill-failed"
@@ -107,6 +108,9 @@ def permissive_licenses() -> frozenset[str]:
 class Licenses:
     """Annotates `detected_licenses` and `license_type`; looks at its whole part first."""
 
+    reads: ClassVar[tuple[str, ...]] = ("repo_name", "path", "blob_id", "content", "gha_license_id")
+    adds: ClassVar[pa.Schema] = annotated("detected_licenses", "license_type")
+
     max_license_bytes: int = 200_000  # of a text; the rest is not read: ScanCode's time grows faster than its input
     timeout_seconds: float = 120.0
     name: str = "licenses"
@@ -151,13 +155,16 @@ class Licenses:
 class SpreadLicenses:
     """The step bound to one part: licences by (repository, folder), given to every file at or below the folder."""
 
+    reads: ClassVar[tuple[str, ...]] = ("repo_name", "path", "gha_license_id")
+    adds: ClassVar[pa.Schema] = Licenses.adds
+
     folders: Mapping[tuple[str, str], frozenset[str]]
     name: str = "licenses"
 
     def __call__(self, block: pa.RecordBatch) -> pa.RecordBatch:
         """Annotate each row with the union over the folders above it."""
         permissive = permissive_licenses()
-        columns = [block.column(c).to_pylist() for c in ("repo_name", "path", "gha_license_id")]
+        columns = [block.column(c).to_pylist() for c in self.reads]
         detected = [self._above(repo_name, path.rsplit("/", 1)[0]) for repo_name, path, _ in zip(*columns, strict=True)]
         types = [decide(gha, set(found), permissive) for gha, found in zip(columns[2], detected, strict=True)]
         lists = pa.array([sorted(f) for f in detected], pa.list_(pa.string()))
@@ -171,15 +178,3 @@ class SpreadLicenses:
             found |= self.folders.get((repo_name, folder[:end]), frozenset())
             at = -2 if at == -1 else folder.find("/", end + 1)
         return found
-
-
-@dataclass(frozen=True)
-class KeepLicensed:
-    """Drops files whose licence type is not among `keep`: copyleft and commercial code is not trained on."""
-
-    keep: tuple[str, ...] = ("permissive", "no_license")
-    name: str = "license_type"
-
-    def __call__(self, block: pa.RecordBatch) -> Split:
-        """Decide by the column license_type."""
-        return judge_rows(block, ["license_type"], lambda kind: None if kind in self.keep else str(kind))

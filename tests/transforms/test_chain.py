@@ -1,0 +1,44 @@
+"""A chain that reads what nothing gives is refused, and the message says how to mend it."""
+
+import doctest
+
+import pytest
+
+from starmill.core.errors import UsageError
+from starmill.transforms import chain
+from starmill.transforms.chain import annotated, check_chain
+from starmill.transforms.decide.quality import Alpha, DataLines
+from starmill.transforms.measure.html import VisibleText
+from starmill.transforms.measure.language import DetectLanguage
+from starmill.transforms.measure.text import Measure
+
+FILE = ("repo_name", "path", "content")
+
+
+def test_what_a_step_adds_is_there_for_the_next() -> None:
+    check_chain([DetectLanguage(), Measure(), VisibleText(), Alpha(), DataLines()], FILE)
+
+
+@pytest.mark.parametrize(
+    ("steps", "columns", "message"),
+    [
+        ([Measure(), Alpha()], FILE, "step alpha reads language, which nothing before it adds; the nearest there is"),
+        ([VisibleText(), DetectLanguage()], FILE, "step visible_text reads language, .*; put it after step language"),
+        ([Measure()], ("contents",), "step measure reads content, .*; the nearest there is contents"),
+        ([Measure()], (), "step measure reads content, .*; there is none"),
+    ],
+)
+def test_refused(steps: list, columns: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        check_chain(steps, columns)
+
+
+def test_fields_are_those_of_the_schema() -> None:
+    assert annotated("num_lines", "language").names == ["num_lines", "language"]
+    with pytest.raises(KeyError):
+        annotated("num_line")
+
+
+def test_its_example_runs() -> None:
+    found = doctest.testmod(chain)
+    assert found.attempted and not found.failed
