@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from starmill.core import recipe
+from starmill.core.names import Language
 from starmill.model.config import ModelConfig
 
 # A run may go on with other values of these: on other ranks, saved elsewhere. Sums then round otherwise, and where a model has dropout,
@@ -75,9 +76,9 @@ class Mixture:
 
     sources: dict[str, float] = field(default_factory=dict)
     other_sources: float = 1.0
-    languages: dict[str, float] = field(default_factory=dict)
+    languages: dict[Language, float] = field(default_factory=dict)
     other_languages: float = 1.0
-    caps: dict[str, float] = field(default_factory=dict)
+    caps: dict[Language, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be a factor, or is meant as percent."""

@@ -12,6 +12,7 @@ import pyarrow as pa
 import re2
 from selectolax.lexbor import LexborHTMLParser
 
+from starmill.core.names import Language
 from starmill.transforms.step import Split, Step, judge_rows, split
 
 
@@ -19,8 +20,8 @@ from starmill.transforms.step import Split, Step, judge_rows, split
 class Languages:
     """Drops languages by name; `keep` empty means all. Files that no rule recognises have a reason of their own."""
 
-    drop: tuple[str, ...] = ()
-    keep: tuple[str, ...] = ()
+    drop: tuple[Language, ...] = ()
+    keep: tuple[Language, ...] = ()
     keep_unknown: bool = False
     name: str = "languages"
 
@@ -43,7 +44,7 @@ class LongLines:
     max_mean_chars: float = 100
     max_line_chars: int = 1000
     max_data_line_chars: int = 100_000
-    data_languages: tuple[str, ...] = ("HTML", "JSON", "Markdown", "Roff", "Roff Manpage", "SMT", "TeX", "Text", "XML")
+    data_languages: tuple[Language, ...] = ("HTML", "JSON", "Markdown", "Roff", "Roff Manpage", "SMT", "TeX", "Text", "XML")
     name: str = "long_lines"
 
     def judge(self, language: str | None, lines: int, longest: int, mean: float) -> str | None:
@@ -92,7 +93,7 @@ class Alpha:
     """Drops files with few letters; two assembly-like languages are held to letters and digits."""
 
     min_fraction: float = 0.25
-    alphanum_languages: tuple[str, ...] = ("Motorola 68K Assembly", "WebAssembly")
+    alphanum_languages: tuple[Language, ...] = ("Motorola 68K Assembly", "WebAssembly")
     name: str = "alpha"
 
     def judge(self, language: str | None, alpha: float, alphanum: float) -> str | None:
@@ -149,7 +150,7 @@ class DataLines:
     """Drops long files of data languages."""
 
     max_lines: int = 512
-    languages: tuple[str, ...] = ("Text", "JSON", "YAML", "Web Ontology Language", "Graphviz (DOT)")
+    languages: tuple[Language, ...] = ("Text", "JSON", "YAML", "Web Ontology Language", "Graphviz (DOT)")
     name: str = "data_lines"
 
     def judge(self, language: str | None, lines: int) -> str | None:

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from starmill.core import schema, seeds
+from starmill.core.names import Language
 from starmill.transforms.step import append
 
 WORD_BYTES = np.array([chr(i).isalnum() or chr(i) == "_" or i >= 0x80 for i in range(256)])
@@ -48,7 +49,7 @@ class MinHash:
     bands: int | None = 32
     rows: int | None = 8
     scope: Literal["all", "language", "split"] = "all"
-    splits: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    splits: dict[str, tuple[Language, ...]] = field(default_factory=dict)
     repositories: bool = False
     earlier: tuple[str, ...] = ()
     rounds: int = 0

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import Protocol
+from typing import Literal, Protocol
 
 import pyarrow as pa
 
@@ -177,7 +177,7 @@ class SpreadLicenses:
 class KeepLicensed:
     """Drops files whose licence type is not among `keep`: copyleft and commercial code is not trained on."""
 
-    keep: tuple[str, ...] = ("permissive", "no_license")
+    keep: tuple[Literal["permissive", "no_license", "non_permissive"], ...] = ("permissive", "no_license")
     name: str = "license_type"
 
     def __call__(self, block: pa.RecordBatch) -> Split:
