@@ -5,7 +5,7 @@
 """
 
 import re
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -17,7 +17,7 @@ MOST = 100_000  # values that aliases may expand to, in a text that does not its
 class _Loader(yaml.SafeLoader):
     """Its resolvers: without dates, and with numbers as `3e-4`."""
 
-    yaml_implicit_resolvers: ClassVar = {
+    yaml_implicit_resolvers = {  # noqa: RUF012
         first: [(tag, shape) for tag, shape in resolvers if not tag.endswith(":timestamp")]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }

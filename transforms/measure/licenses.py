@@ -108,8 +108,8 @@ class Licenses:
     """Annotates `detected_licenses` and `license_type`; looks at its whole part first."""
 
     max_license_bytes: int = 200_000  # of a text; the rest is not read: ScanCode's time grows faster than its input
-    timeout_seconds: float = 120.0
-    name: str = "licenses"
+    timeout_seconds: float = 120.0  # for one text; a slower one counts as a licence nobody knows
+    name: str = "licenses"  # in `dropped/`; leave it
 
     def prepare(self, part: PartBlocks) -> "SpreadLicenses":
         """Detect the part's licence files, each text once."""
@@ -178,7 +178,7 @@ class KeepLicensed:
     """Drops files whose licence type is not among `keep`: copyleft and commercial code is not trained on."""
 
     keep: tuple[Literal["permissive", "no_license", "non_permissive"], ...] = ("permissive", "no_license")
-    name: str = "license_type"
+    name: str = "license_type"  # in `dropped/`; leave it
 
     def __call__(self, block: pa.RecordBatch) -> Split:
         """Decide by the column license_type."""
