@@ -19,7 +19,7 @@ PYTEST = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest -q -n $(TESTERS
 # The fastest installer, itself pinned.
 UV := 0.13.8
 
-.PHONY: help run test test-slow test-flink test-clusters check bench bench-dedup bench-train bench-gpu bench-flink flink-jars flink-up flink-run flink-status flink-down constraints setup clean
+.PHONY: help run test test-slow test-flink test-clusters check docs bench bench-dedup bench-train bench-gpu bench-flink flink-jars flink-up flink-run flink-status flink-down constraints setup clean
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -46,6 +46,9 @@ check: setup     ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	MYPYPATH=.types $(BIN)/mypy -p starmill
+
+docs: setup      ## write docs/recipes.md and the recipes' schemas anew from the types
+	$(BIN)/python docs/recipes.py
 
 bench: setup     ## MB/s and peak memory of each stage on one core
 	$(BIN)/python benchmarks/stages.py

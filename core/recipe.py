@@ -1,31 +1,37 @@
 """Strict, typed configuration: YAML holds values, frozen dataclasses hold the shape and the defaults.
 
-An unknown key is an error that names the nearest valid one; a wrong type is an error that names the key, the value and the
-type. Overrides (`minhash.threshold=0.8`) are applied before the check, so they are as strict as the file. Before any of that, a URL
-with a user or password in it is refused: what comes later may quote a value.
+msgspec converts and checks. What it does not say is said here: an unknown key or name is an error with the nearest valid one, and each
+error names the key, the value and what was expected. Overrides (`minhash.threshold=0.8`) are applied before the check, so they are as
+strict as the file. Before any of that, a URL with a user or password in it is refused: what comes later may quote a value.
 """
 
+import copy
 import dataclasses
-import difflib
 import hashlib
 import json
+import re
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
+import msgspec
 
+from starmill.core.errors import UsageError
+from starmill.core.names import OneOf, did_you_mean
 from starmill.core.storage import refuse_credentials
+from starmill.core.values import parse
 
 T = TypeVar("T")
 
 # The recipes that ship with starmill: data/ to mill by, train/ to train by.
 SHIPPED = Path(__file__).resolve().parent.parent / "recipes"
+# What msgspec calls a shape, and a person does.
+WORDS = {"object": "a section with keys", "array": "a list"}
 
 
-class RecipeError(ValueError):
+class RecipeError(UsageError):
     """A recipe that cannot be used; the message names the file or key, the value and the fix."""
 
 
@@ -43,13 +49,13 @@ def read(path: str) -> dict[str, Any]:
     text = ""
     try:
         text = file.read_text("utf-8")
-        values = yaml.safe_load(text)
+        values = parse(text)
     except FileNotFoundError:
         shipped = sorted(p.stem for p in SHIPPED.glob("*/*.yaml"))
         raise RecipeError(f"{path}: no such recipe; give a YAML file or one of: {', '.join(shipped)}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+    except (ValueError, OSError) as error:
         _refuse_credentials(text, path)  # YAML's error quotes a line of it
-        raise RecipeError(f"{path}: not readable as YAML: {error}") from None
+        raise RecipeError(f"{path}: {error}") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -58,43 +64,49 @@ def read(path: str) -> dict[str, Any]:
 
 
 def override(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """Return a copy of `values` with each `a.b=value` set; the value is read as YAML, so `true`, `3` and `[a, b]` work."""
-    result = json.loads(json.dumps(values))
+    """Return a copy of `values` with each `a.b=value` set; the value is read as YAML, so `true`, `3` and `[a, b]` work.
+
+    >>> override({"roots": ["a", "b"]}, ["roots.1=c", "minhash.threshold=0.8"])
+    {'roots': ['a', 'c'], 'minhash': {'threshold': 0.8}}
+    """
+    result = copy.deepcopy(dict(values))
     for item in overrides:
         _refuse_credentials(item, "--set")
         key, equals, raw = item.partition("=")
         if not equals or not key:
             raise RecipeError(f"--set {item}: write it as key=value, for example --set minhash.threshold=0.8")
-        node = result
-        *parents, last = key.split(".")
-        for parent in parents:
-            node = node.setdefault(parent, {})
-            if not isinstance(node, dict):
-                raise RecipeError(f"--set {item}: '{parent}' is a value, not a section")
         try:
-            node[last] = yaml.safe_load(raw)
-        except yaml.YAMLError as error:
-            raise RecipeError(f"--set {item}: not readable as YAML ({' '.join(str(error).split())}); quote the value") from None
+            _set(result, key.split("."), parse(raw))
+        except ValueError as error:
+            raise RecipeError(f"--set {item}: {' '.join(str(error).split())}; quote the value") from None
+        except LookupError as error:
+            raise RecipeError(f"--set {item}: {error.args[0]}") from None
     return result
+
+
+def _set(node: Any, path: list[str], value: Any) -> None:
+    """Put `value` at `path`, which may lead through entries of lists. Raises LookupError saying where the path ends."""
+    for depth, key in enumerate(path):
+        at: Any = key
+        if isinstance(node, list):
+            if not key.isdecimal() or int(key) >= len(node):
+                raise LookupError(f"'{key}' is no entry of a list of {len(node)}; the first is 0")
+            at = int(key)
+        elif not isinstance(node, dict):
+            raise LookupError(f"'{path[depth - 1]}' is a value, not a section")
+        if depth == len(path) - 1:
+            node[at] = value
+        elif isinstance(node, dict) and node.get(at) is None:
+            node[at] = {}
+        node = node[at]
 
 
 def build(cls: type[T], values: Mapping[str, Any], where: str = "recipe") -> T:
     """Return `cls(**values)` with nested dataclasses built and every type checked. Raises RecipeError."""
     _refuse_credentials(values, where)
-    hints = typing.get_type_hints(cls)
-    valid = [f.name for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]
-    for key in values:
-        if key not in valid:
-            near = difflib.get_close_matches(str(key), valid, n=1, cutoff=0.0)
-            raise RecipeError(f"{where}: unknown key '{key}'; did you mean '{near[0]}'? valid: {', '.join(valid)}")
-    kwargs = {key: _convert(value, hints[key], f"{where}: {key}") for key, value in values.items()}
     try:
-        return cls(**kwargs)
-    except TypeError as error:  # a required field is missing
-        raise RecipeError(f"{where}: {error}") from None
-    except RecipeError:
-        raise
-    except ValueError as error:  # __post_init__ of the dataclass refused a value
+        return typing.cast(T, _convert(values, cls, ""))
+    except RecipeError as error:
         raise RecipeError(f"{where}: {error}") from None
 
 
@@ -106,45 +118,69 @@ def _refuse_credentials(value: Any, where: str) -> None:
             raise RecipeError(f"{where}: {error}") from None
     elif isinstance(value, Mapping):
         for key, inside in value.items():
+            _refuse_credentials(key, where)
             _refuse_credentials(inside, f"{where}: {key}")
     elif isinstance(value, list | tuple):
         for inside in value:
             _refuse_credentials(inside, where)
 
 
-def _convert(value: Any, hint: Any, where: str) -> Any:
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        if value is None and type(None) in args:
-            return None
-        return _convert(value, next(a for a in args if a is not type(None)), where)
-    if origin is typing.Literal:
-        if value not in args:
-            raise RecipeError(f"{where}: '{value}' is not one of {', '.join(map(str, args))}")
-        return value
-    if dataclasses.is_dataclass(hint):
-        if not isinstance(value, Mapping):
-            raise RecipeError(f"{where}: expected a section with keys, got {value!r}")
-        return build(hint, value, where)  # type: ignore[arg-type]
-    if origin is tuple:
-        if not isinstance(value, list | tuple):
-            raise RecipeError(f"{where}: expected a list, got {value!r}")
-        kinds = [args[0]] * len(value) if len(args) == 2 and args[1] is ... else list(args)
-        if len(kinds) != len(value):
-            raise RecipeError(f"{where}: expected {len(kinds)} values, got {value!r}")
-        return tuple(_convert(v, k, f"{where}[{i}]") for i, (v, k) in enumerate(zip(value, kinds, strict=True)))
-    if origin is dict:
-        if not isinstance(value, Mapping):
-            raise RecipeError(f"{where}: expected a mapping, got {value!r}")
-        return {str(k): _convert(v, args[1], f"{where}.{k}") for k, v in value.items()}
-    if hint is float and isinstance(value, int | float | str) and not isinstance(value, bool):
-        try:
-            return float(value)  # YAML 1.1 reads 3e-4 as a string
-        except ValueError:
-            pass
-    elif hint in (int, str, bool) and type(value) is hint:
-        return value
-    raise RecipeError(f"{where}: expected {getattr(hint, '__name__', hint)}, got {value!r}")
+def _convert(value: Any, hint: Any, path: str) -> Any:
+    """Return `value` as msgspec converts it; its parts come first, so that an error names the innermost that is wrong."""
+    for name, inside, kind in _parts(value, hint, path):
+        _convert(inside, kind, name)
+    try:
+        converted = msgspec.convert(value, hint)
+    except msgspec.ValidationError as error:
+        raise RecipeError(_said(error, value, hint, path)) from None
+    for mark in (mark for kind in _kinds(hint) for mark in getattr(kind, "__metadata__", ())):
+        if isinstance(mark, OneOf) and isinstance(value, str) and value not in mark.names():
+            raise RecipeError(f"{path}: '{value}' is no {mark.noun}{did_you_mean(value, mark.names())}")
+    return converted
+
+
+def _kinds(hint: Any) -> tuple[Any, ...]:
+    return typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+
+
+def _parts(value: Any, hint: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+    """Yield (key path, value, type) of what lies directly in a section, list or mapping. Raises RecipeError for an unknown key."""
+    dot = f"{path}." if path else ""
+    for kind in _kinds(hint):
+        origin, args = typing.get_origin(kind), typing.get_args(kind)
+        if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
+            hints = typing.get_type_hints(kind, include_extras=True)
+            valid = [f.name for f in dataclasses.fields(kind) if f.init]
+            for key, inside in value.items():
+                if key not in valid:
+                    at, near = f"{path}: " if path else "", did_you_mean(key, valid, 0.0)
+                    raise RecipeError(f"{at}unknown key '{key}'{near} valid: {', '.join(valid)}")
+                yield f"{dot}{key}", inside, hints[key]
+        elif origin is dict and isinstance(value, Mapping):
+            for key, inside in value.items():
+                yield f"{dot}{key}", key, args[0]
+                yield f"{dot}{key}", inside, args[1]
+        elif origin is tuple and isinstance(value, list | tuple):
+            kinds = [args[0]] * len(value) if args[-1] is ... else args
+            yield from ((f"{path}[{i}]", inside, kind) for i, (inside, kind) in enumerate(zip(value, kinds, strict=False)))
+
+
+def _said(error: msgspec.ValidationError, value: Any, hint: Any, path: str) -> str:
+    """Return msgspec's error as ours: the key path, what is expected, and the value."""
+    dot, colon = (f"{path}.", f"{path}: ") if path else ("", "")
+    text = str(error)
+    if error.__cause__ is not None:  # __post_init__ of the dataclass refused a value, with `field=value: ...`
+        text = str(error.__cause__).removeprefix(f"{path.rpartition('.')[2]}.")
+        return f"{dot if re.match(r'[.a-z0-9_]+=', text) else colon}{text}"
+    if missing := re.match(r"Object missing required field `(\w+)`", text):
+        return f"{dot}{missing[1]}: give a value; there is no default"
+    if options := [
+        name for kind in _kinds(hint) if typing.get_origin(kind) is typing.Literal for name in typing.get_args(kind)
+    ]:
+        return f"{colon}{value!r:.200} is not one of {', '.join(map(str, options))}{did_you_mean(value, map(str, options))}"
+    expected = re.match(r"Expected `(.*?)`(?:, got `.*`)?(.*)", text)
+    shape = " or ".join(WORDS.get(word, word) for word in expected[1].split(" | ")) + expected[2] if expected else text
+    return f"{colon}expected {shape}, got {value!r:.200}"
 
 
 def canonical(options: Any) -> str:

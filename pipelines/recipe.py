@@ -16,7 +16,7 @@ from starmill.transforms.render.code import Format
 class Recipe:
     """A data recipe: where the data lies, and the options of every stage."""
 
-    workspace: str
+    workspace: str  # the folder or fsspec URL of all datasets
     source: Source = field(default_factory=Source)
     curate: Curate = field(default_factory=Curate)
     minhash: MinHash = field(default_factory=MinHash)

@@ -1,5 +1,7 @@
 """Every shipped recipe loads, strictly; those of published models have the published hyper-parameters, and name languages that exist."""
 
+import importlib.util
+import json
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,29 @@ def test_data_recipes_load(path: Path) -> None:
 
     assert load(str(path), [], [], None).workspace.startswith("runs/")
     assert load(path.stem, [], [], None) == load(str(path), [], [], None), "by name"
+
+
+def test_the_page_and_the_schemas_are_what_the_types_say() -> None:
+    spec = importlib.util.spec_from_file_location("recipes_page", ROOT / "docs/recipes.py")
+    assert spec is not None and spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    for path, text in script.made().items():
+        assert path.read_text("utf-8") == text, f"run python docs/recipes.py, which writes {path.relative_to(ROOT)} anew"
+
+
+@pytest.mark.parametrize("path", DATA + TRAIN, ids=lambda p: p.stem)
+def test_shipped_recipes_fit_their_schema(path: Path) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads((ROOT / f"recipes/schema-{path.parent.name}.json").read_text("utf-8"))
+    check = jsonschema.Draft202012Validator(schema)
+    values = recipe.read(str(path))
+    assert not [error.message for error in check.iter_errors(values)]
+    for wrong in ({"workspce": "w"}, {"workspace": 3}):
+        assert not check.is_valid({**values, **wrong})
+    named = {"curate.quality.languages.keep": ["python"]} if path in DATA else {"data.mixture.caps": {"python": 1}}
+    [(key, value)] = named.items()
+    assert not check.is_valid(recipe.override(values, [f"{key}={json.dumps(value)}"]))
 
 
 def shipped(name: str) -> TrainRecipe:

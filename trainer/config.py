@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from starmill.core import recipe
+from starmill.core.names import Language
 from starmill.model.config import ModelConfig
 
 # A run may go on with other values of these: on other ranks, saved elsewhere. Sums then round otherwise, and where a model has dropout,
@@ -21,21 +22,21 @@ UNLEARNED = (
 class Model:
     """ModelConfig's fields; `vocab_size` null means the tokenizer's."""
 
-    layers: int
-    hidden_size: int
-    heads: int
-    kv_heads: int
-    mlp_size: int
-    positions: Literal["rope", "learned"]
-    max_positions: int
-    vocab_size: int | None = None
-    rope_theta: float = 1e5
-    sliding_window: int | None = None
-    norm_epsilon: float = 1e-5
-    activation: Literal["gelu_tanh", "gelu"] = "gelu_tanh"
-    init_std: float = 0.02
-    dropout: float = 0.0
-    tie_embeddings: bool = True
+    layers: int  # blocks
+    hidden_size: int  # elements of a token's state
+    heads: int  # of attention, for queries
+    kv_heads: int  # for keys and values; 1: MQA, as many as heads: MHA
+    mlp_size: int  # elements inside a block's MLP
+    positions: Literal["rope", "learned"]  # rotations (StarCoder2) or learned vectors (StarCoder)
+    max_positions: int  # tokens of the longest sequence
+    vocab_size: int | None = None  # tokens; null: the tokenizer's
+    rope_theta: float = 1e5  # base of the rotations
+    sliding_window: int | None = None  # keys that a query sees, itself included; null: all
+    norm_epsilon: float = 1e-5  # added to the variance in LayerNorm
+    activation: Literal["gelu_tanh", "gelu"] = "gelu_tanh"  # of the MLP
+    init_std: float = 0.02  # standard deviation of the first weights
+    dropout: float = 0.0  # share of elements that are dropped in training
+    tie_embeddings: bool = True  # input and output share one matrix
 
     def config(self, tokenizer_vocabulary: int) -> ModelConfig:
         """Return the model's configuration. Raises ValueError for a vocabulary smaller than the tokenizer's."""
@@ -53,10 +54,10 @@ class Fim:
     touched: issues, prose and the like are read from left to right.
     """
 
-    sources: tuple[str, ...] = ("code",)
-    rate: float = 0.5
-    file_rate: float | None = 0.5
-    spm_rate: float = 0.5
+    sources: tuple[str, ...] = ("code",)  # whose documents are touched
+    rate: float = 0.5  # share of documents
+    file_rate: float | None = 0.5  # share of their files; null: each file at `rate`
+    spm_rate: float = 0.5  # share of those with the suffix first
 
     def __post_init__(self) -> None:
         """Refuse what is no rate."""
@@ -73,11 +74,11 @@ class Mixture:
     `caps` are tokens of code in a language that an epoch has at most, as StarCoder2 capped Java and JSON (paper, section 4).
     """
 
-    sources: dict[str, float] = field(default_factory=dict)
-    other_sources: float = 1.0
-    languages: dict[str, float] = field(default_factory=dict)
-    other_languages: float = 1.0
-    caps: dict[str, float] = field(default_factory=dict)
+    sources: dict[str, float] = field(default_factory=dict)  # factor of a source
+    other_sources: float = 1.0  # factor of a source that is not named
+    languages: dict[Language, float] = field(default_factory=dict)  # factor of a language of code
+    other_languages: float = 1.0  # factor of a language that is not named
+    caps: dict[Language, float] = field(default_factory=dict)  # tokens of a language in an epoch, at most
 
     def __post_init__(self) -> None:
         """Refuse what cannot be a factor, or is meant as percent."""
@@ -95,13 +96,13 @@ class Mixture:
 class Data:
     """A step takes `batch` windows of sequence_length, shared out over the ranks, `micro_batch` of them at a time on each."""
 
-    sequence_length: int
-    batch: int
-    micro_batch: int
+    sequence_length: int  # tokens of a window
+    batch: int  # windows of a step, over all ranks
+    micro_batch: int  # windows that a rank takes at a time
     unit_tokens: int = 65_536  # repositories are shuffled as runs of whole files of about this size
     mask_documents: bool = False  # StarCoder let attention cross documents
     held_out: float = 0.02  # of repositories, never trained on
-    held_out_windows: int = 64
+    held_out_windows: int = 64  # at most, that the held-out loss is taken over
     prefetch: int = 4  # batches made ahead
     mixture: Mixture = field(default_factory=Mixture)
     fim: Fim = field(default_factory=Fim)
@@ -119,14 +120,14 @@ class Data:
 class AdamW:
     """StarCoder's optimizer (beta2 0.95, decay 0.1, clip 1.0), linear warm-up, cosine to `min_lr`. `clip` 0 does not clip."""
 
-    lr: float
-    min_lr: float
-    warmup_steps: int
-    beta1: float = 0.9
-    beta2: float = 0.95
-    epsilon: float = 1e-8
-    weight_decay: float = 0.1
-    clip: float = 1.0
+    lr: float  # highest learning rate
+    min_lr: float  # learning rate of the last step
+    warmup_steps: int  # over which the rate climbs from 0
+    beta1: float = 0.9  # decay of the gradients' mean
+    beta2: float = 0.95  # decay of the squares' mean
+    epsilon: float = 1e-8  # added to the root of the squares' mean
+    weight_decay: float = 0.1  # times the learning rate, off each weight a step
+    clip: float = 1.0  # norm of the gradients, at most; 0: no limit
     z_loss: float = 0.0  # times the mean square of the logits' log-sum-exp (PaLM, section 5, has 1e-4)
 
     def __post_init__(self) -> None:
@@ -158,7 +159,7 @@ class Parallel:
     reductions: Literal["float32", "bfloat16"] = "float32"  # of gradients, over ranks
     reduce_once: bool = True  # a step, for whole gradients on each rank meanwhile; false: after every micro-batch
     recompute: bool = False  # a block's activations a second time, in its backward pass, instead of keeping them
-    compile: bool = False
+    compile: bool = False  # with torch.compile
 
     def __post_init__(self) -> None:
         """Refuse no ranks, and sequences shared out among one."""
@@ -180,13 +181,13 @@ class Parallel:
 class Hardware:
     """The devices, for MFU and the plan: what one can do at the precision of the run, what it is expected to do, what it draws."""
 
-    peak_tflops: float
-    devices: int = 1
-    memory_gb: float = 80.0
-    mfu: float = 0.4
-    watts: float = 400.0
+    peak_tflops: float  # of one device at the run's precision
+    devices: int = 1  # of the whole run
+    memory_gb: float = 80.0  # of one device
+    mfu: float = 0.4  # expected share of peak_tflops
+    watts: float = 400.0  # of one device at work
     pue: float = 1.0  # what the building draws for each watt of a device
-    kg_co2_per_kwh: float = 0.0
+    kg_co2_per_kwh: float = 0.0  # of the electricity
 
     def __post_init__(self) -> None:
         """Refuse what nothing can be divided by, and a percentage."""
@@ -207,27 +208,27 @@ class TrainRecipe:
     the window, dropout and, with RoPE, the number of positions may be others than its own.
     """
 
-    workspace: str
-    output: str
+    workspace: str  # folder or URL with the shards
+    output: str  # folder or URL of checkpoints, metrics and the model
     model: Model
     data: Data
     optimizer: AdamW
-    steps: int
-    cache: str | None = None
-    weights: str | None = None
+    steps: int  # of the optimizer
+    cache: str | None = None  # folder of a node for shards of a bucket; null: the user's cache
+    weights: str | None = None  # folder of a model to start from; null: random weights
     parallel: Parallel = field(default_factory=Parallel)
-    hardware: Hardware | None = None
+    hardware: Hardware | None = None  # for MFU and the plan
     spike: float = 3.0  # a loss this far above the median of the last 50 stops the run, as one that is no number does
-    checkpoint_every: int = 1000
-    keep_checkpoints: int = 2
+    checkpoint_every: int = 1000  # steps
+    keep_checkpoints: int = 2  # the newest so many
     asynchronous_checkpoints: bool = False  # written by a thread while training goes on, for a copy of the state in main memory
-    log_every: int = 10
+    log_every: int = 10  # steps
     evaluate_every: int = 0  # steps from one held-out loss to the next; 0: before the first step and after the last
-    seed: int = 0
+    seed: int = 0  # of weights, order, FIM and dropout
     threads: int = (
         2  # on a CPU, sums depend on their number: fixed here, so that a machine with more cores gets the same losses
     )
-    device: str = "auto"
+    device: str = "auto"  # auto, cpu or cuda
 
     def __post_init__(self) -> None:
         """Refuse runs of no length, and sequences that the model has no positions for."""

@@ -27,8 +27,8 @@ Row = dict[str, Any]
 class Source:
     """Which repositories, and how they become parts. `packages`: this interpreter's; `folders`: those below `roots`."""
 
-    kind: Literal["packages", "folders"] = "packages"
-    roots: tuple[str, ...] = ()
+    kind: Literal["packages", "folders"] = "packages"  # where repositories are from
+    roots: tuple[str, ...] = ()  # folders of checkouts or bare repositories, for `folders`
     include: tuple[str, ...] = ()  # patterns of repository names (fnmatch); none: all
     exclude: tuple[str, ...] = ()  # and of those that are left out
     max_repositories: int | None = None  # the first so many by name

@@ -24,7 +24,7 @@ class Release:
     `benchmarks`: HumanEval-style JSONL files whose texts must not be trained on; a bare name (`smoke`) means one that ships.
     """
 
-    benchmarks: tuple[str, ...] = ()
+    benchmarks: tuple[str, ...] = ()  # paths, URLs or shipped names
     redact: Redact = Redact()
 
     def decontaminate(self) -> Decontaminate:

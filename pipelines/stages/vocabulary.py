@@ -17,10 +17,10 @@ PATH = "tokenizer/tokenizer.json"
 class TokenizerOptions:
     """`path`: a tokenizer.json to use. Without one, a BPE of `vocab_size` is trained on about `sample_bytes` of the dataset."""
 
-    path: str | None = None
+    path: str | None = None  # a tokenizer.json; null trains one
     vocab_size: int = 49_152  # StarCoder and StarCoder2
-    sample_bytes: int = 10_000_000_000
-    seed: int = 0
+    sample_bytes: int = 10_000_000_000  # of the dataset, that a tokenizer is trained on
+    seed: int = 0  # of the sample
 
 
 def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:

@@ -19,7 +19,7 @@ GOOD = {
         "max_positions": 64,
     },
     "data": {"sequence_length": 16, "batch": 4, "micro_batch": 2},
-    "optimizer": {"lr": "1e-3", "min_lr": 1e-4, "warmup_steps": 2},
+    "optimizer": {"lr": 1e-3, "min_lr": 1e-4, "warmup_steps": 2},
 }
 
 

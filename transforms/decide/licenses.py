@@ -1,7 +1,7 @@
 """The decision over licences: by The Stack v2's three types, which measure/licenses.py finds."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import pyarrow as pa
 
@@ -19,8 +19,8 @@ class KeepLicensed:
 
     reads: ClassVar[tuple[str, ...]] = ("license_type",)
 
-    keep: tuple[str, ...] = ("permissive", "no_license")
-    name: str = "license_type"
+    keep: tuple[Literal["permissive", "no_license", "non_permissive"], ...] = ("permissive", "no_license")
+    name: str = "license_type"  # in `dropped/`; leave it
 
     def __call__(self, block: pa.RecordBatch) -> Split:
         """Decide by the column license_type."""

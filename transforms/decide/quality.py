@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import pyarrow as pa
 
+from starmill.core.names import Language
 from starmill.transforms.step import Split, Step, judge_rows
 
 
@@ -20,8 +21,8 @@ class Languages:
 
     reads: ClassVar[tuple[str, ...]] = ("language",)
 
-    drop: tuple[str, ...] = ()
-    keep: tuple[str, ...] = ()
+    drop: tuple[Language, ...] = ()
+    keep: tuple[Language, ...] = ()
     keep_unknown: bool = False
     name: str = "languages"
 
@@ -46,7 +47,7 @@ class LongLines:
     max_mean_chars: float = 100
     max_line_chars: int = 1000
     max_data_line_chars: int = 100_000
-    data_languages: tuple[str, ...] = ("HTML", "JSON", "Markdown", "Roff", "Roff Manpage", "SMT", "TeX", "Text", "XML")
+    data_languages: tuple[Language, ...] = ("HTML", "JSON", "Markdown", "Roff", "Roff Manpage", "SMT", "TeX", "Text", "XML")
     name: str = "long_lines"
 
     def judge(self, language: str | None, lines: int, longest: int, mean: float) -> str | None:
@@ -94,7 +95,7 @@ class Alpha:
     reads: ClassVar[tuple[str, ...]] = ("language", "alpha_fraction", "alphanum_fraction")
 
     min_fraction: float = 0.25
-    alphanum_languages: tuple[str, ...] = ("Motorola 68K Assembly", "WebAssembly")
+    alphanum_languages: tuple[Language, ...] = ("Motorola 68K Assembly", "WebAssembly")
     name: str = "alpha"
 
     def judge(self, language: str | None, alpha: float, alphanum: float) -> str | None:
@@ -134,7 +135,7 @@ class DataLines:
     reads: ClassVar[tuple[str, ...]] = ("language", "num_lines")
 
     max_lines: int = 512
-    languages: tuple[str, ...] = ("Text", "JSON", "YAML", "Web Ontology Language", "Graphviz (DOT)")
+    languages: tuple[Language, ...] = ("Text", "JSON", "YAML", "Web Ontology Language", "Graphviz (DOT)")
     name: str = "data_lines"
 
     def judge(self, language: str | None, lines: int) -> str | None:

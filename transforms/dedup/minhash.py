@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from starmill.core import schema, seeds
+from starmill.core.names import Language
 from starmill.transforms.buffers import text_buffers
 from starmill.transforms.step import append
 
@@ -40,19 +41,19 @@ class MinHash:
     resolution run distributed, before the rest is resolved in one process.
     """
 
-    permutations: int = 256
-    shingle_words: int = 5
-    bits: Literal[32, 61] = 32
-    seed: int = 0
-    near: bool = True
-    threshold: float = 0.7
-    bands: int | None = 32
-    rows: int | None = 8
-    scope: Literal["all", "language", "split"] = "all"
-    splits: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    repositories: bool = False
-    earlier: tuple[str, ...] = ()
-    rounds: int = 0
+    permutations: int = 256  # minima in a signature
+    shingle_words: int = 5  # words in a row that make a shingle
+    bits: Literal[32, 61] = 32  # of one minimum
+    seed: int = 0  # of the permutations
+    near: bool = True  # false: only exact duplicates go
+    threshold: float = 0.7  # Jaccard similarity from which files are near duplicates
+    bands: int | None = 32  # null, with rows: the optimum for the threshold
+    rows: int | None = 8  # minima of a band, which all agree in a candidate pair
+    scope: Literal["all", "language", "split"] = "all"  # what a file is compared within
+    splits: dict[str, tuple[Language, ...]] = field(default_factory=dict)  # name of a split to its languages, for scope `split`
+    repositories: bool = False  # repositories with identical trees go whole, first
+    earlier: tuple[str, ...] = ()  # workspaces of earlier releases, whose kept files outrank
+    rounds: int = 0  # of the resolution that run distributed; the rest runs in one process
 
     def __post_init__(self) -> None:
         """Raise ValueError for a value that cannot work."""

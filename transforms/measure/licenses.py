@@ -112,8 +112,8 @@ class Licenses:
     adds: ClassVar[pa.Schema] = annotated("detected_licenses", "license_type")
 
     max_license_bytes: int = 200_000  # of a text; the rest is not read: ScanCode's time grows faster than its input
-    timeout_seconds: float = 120.0
-    name: str = "licenses"
+    timeout_seconds: float = 120.0  # for one text; a slower one counts as a licence nobody knows
+    name: str = "licenses"  # in `dropped/`; leave it
 
     def prepare(self, part: PartBlocks) -> "SpreadLicenses":
         """Detect the part's licence files, each text once."""

@@ -20,11 +20,11 @@ Span = dict[str, Any]
 class Redact:
     """Rewrites `content` and `length_bytes`, appends `redactions` (schema.DATASET)."""
 
-    emails: bool = True
-    ip_addresses: bool = True
-    keys: bool = True
-    seed: int = 0
-    name: str = "redact"
+    emails: bool = True  # replace e-mail addresses
+    ip_addresses: bool = True  # replace IP addresses
+    keys: bool = True  # replace keys and passwords
+    seed: int = 0  # of the addresses that replace addresses
+    name: str = "redact"  # in `dropped/`; leave it
 
     def redact(self, text: str, file: str) -> tuple[str, list[Span]]:
         """Return the redacted text and its spans. `file` (a content id) keeps replacements apart between files."""
