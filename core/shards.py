@@ -2,7 +2,8 @@
 
 It is the only contract between data and training. The `.idx` layout is Megatron-LM's version 1: magic, version, dtype code, counts of
 sequences and document boundaries, then int32 lengths, int64 byte offsets, int64 document boundaries, all little-endian. A
-document is one sequence and ends with `<|endoftext|>`.
+document is one sequence and ends with `<|endoftext|>`. A shard has at least one document: Megatron maps the `.bin`, and an empty file
+cannot be mapped.
 """
 
 import functools
@@ -67,7 +68,7 @@ class ShardError(ValueError):
 
 
 class ShardWriter:
-    """Collects documents in memory; `finish` returns the three files. Needs two bytes a token."""
+    """Collects documents in memory; `finish` returns the three files. Needs two bytes per token."""
 
     def __init__(self, eod: int) -> None:
         """Start an empty shard whose documents end with the id `eod`."""
@@ -96,24 +97,25 @@ class ShardWriter:
         )
 
     def finish(self) -> dict[str, bytes | pa.Buffer]:
-        """Return the contents by suffix: bin, idx, docs.parquet."""
+        """Return the contents by suffix: bin, idx, docs.parquet; nothing where there are no documents, which make no shard."""
+        if not self._rows:
+            return {}
         table = ParquetPart(DOCS)
         for row in range(0, len(self._rows), 1000):
             table.write(pa.RecordBatch.from_pylist(self._rows[row : row + 1000], schema=DOCS))
-        tokens = np.concatenate(self._tokens) if self._tokens else np.zeros(0, np.uint16)
         return {
-            "bin": pa.py_buffer(tokens.astype("<u2", copy=False)),
+            "bin": pa.py_buffer(np.concatenate(self._tokens).astype("<u2", copy=False)),
             "idx": index(self._lengths),
             "docs.parquet": table.close(),
         }
 
 
 def index(lengths: Sequence[int]) -> bytes:
-    """Return the `.idx` of documents of these token counts."""
+    """Return the `.idx` of documents of these token counts, of which there is at least one."""
     sizes = np.asarray(lengths, np.int64)
-    if len(sizes) and sizes.max() >= 2**31:
+    if sizes.max() >= 2**31:
         raise ShardError(f"a document of {sizes.max()} tokens is above Megatron's limit of 2^31")
-    offsets = np.concatenate([[0], np.cumsum(sizes)])[:-1] * 2 if len(sizes) else sizes
+    offsets = np.concatenate([[0], np.cumsum(sizes)])[:-1] * 2
     boundaries = np.arange(len(sizes) + 1)
     header = HEADER.pack(MAGIC, VERSION, UINT16, len(sizes), len(boundaries))
     return header + sizes.astype("<i4").tobytes() + offsets.astype("<i8").tobytes() + boundaries.astype("<i8").tobytes()
@@ -147,7 +149,7 @@ class ShardReader:
     @functools.cached_property
     def _tokens(self) -> np.ndarray:
         self.fetch()
-        return np.memmap(f"{self.prefix}.bin", "<u2", "r") if self.lengths.any() else np.zeros(0, np.uint16)
+        return np.memmap(f"{self.prefix}.bin", "<u2", "r")
 
     def fetch(self, wait: bool = True) -> None:
         """Have a token file that lies in a bucket here before its first use; unless `wait`, leave it to whoever is at it already.
@@ -190,9 +192,9 @@ class ShardReader:
 
 
 def open_shards(workspace_url: str, cache: str | None = None) -> list[ShardReader]:
-    """Open the shards of a finished workspace, in the order of its manifest. Raises ShardError if there are none.
+    """Open the shards of a finished workspace, in the order of its manifest. Raises ShardError for a workspace that is not finished.
 
-    Those of a bucket are fetched into the folder `cache` (default: core/shard_cache.py), the token files when they are first read.
+    A part without documents has no shard. Those of a bucket are fetched into the folder `cache` (default: core/shard_cache.py), the token files when they are first read.
     """
     workspace = Workspace(workspace_url)
     manifest = workspace.manifest("shards")
