@@ -24,12 +24,17 @@ VERSION = 1
 UINT16 = 8  # Megatron's code of the token type
 HEADER = struct.Struct("<9sQBQQ")
 
-# One row a document. `token_start` of a document counts in the shard; that of a file counts in its document, and its span
-# covers the path line, if there is one, and the code. `token_count` of a document includes its `<|endoftext|>`.
+# Of the side table, in its Parquet metadata. Format 1, which had no such entry, called a document's kind its source.
+FORMAT = 2
+FORMAT_KEY = b"starmill.format"
+
+# One row per document. `kind` says what it is made of: `code` for the files of a repository. `token_start` of a document counts in
+# the shard; that of a file counts in its document, and its span covers the path line, if there is one, and the code. `token_count` of
+# a document includes its `<|endoftext|>`.
 DOCS = pa.schema(
     [
         ("document", pa.int64()),
-        ("source", pa.string()),
+        ("kind", pa.string()),
         ("repo_name", pa.string()),
         ("language", pa.string()),
         ("token_start", pa.int64()),
@@ -48,7 +53,8 @@ DOCS = pa.schema(
                 )
             ),
         ),
-    ]
+    ],
+    metadata={FORMAT_KEY: str(FORMAT).encode()},
 )
 
 
@@ -78,7 +84,7 @@ class ShardWriter:
         self._lengths: list[int] = []
         self._rows: list[dict[str, object]] = []
 
-    def add(self, ids: np.ndarray, source: str, repo_name: str, language: str, files: Sequence[TokenSpan]) -> None:
+    def add(self, ids: np.ndarray, kind: str, repo_name: str, language: str, files: Sequence[TokenSpan]) -> None:
         """Append one document: uint16 ids without the final `<|endoftext|>`, which is added here."""
         start, count = self._end, len(ids) + 1
         self._tokens += [np.asarray(ids, np.uint16), self._eod]
@@ -87,7 +93,7 @@ class ShardWriter:
         self._rows.append(
             {
                 "document": len(self._rows),
-                "source": source,
+                "kind": kind,
                 "repo_name": repo_name,
                 "language": language,
                 "token_start": start,
@@ -127,6 +133,7 @@ class ShardReader:
     def __init__(self, prefix: str, remote: CachedFile | None = None) -> None:
         """Read the index and check it against the token file. Raises ShardError or FileNotFoundError."""
         self.prefix, self._remote = prefix, remote
+        _check_format(f"{prefix}.docs.parquet")
         data = Path(f"{prefix}.idx").read_bytes()
         if len(data) < HEADER.size or data[:9] != MAGIC:
             raise ShardError(f"{prefix}.idx: not the index of a shard (wrong magic)")
@@ -191,10 +198,23 @@ class ShardReader:
         return document, None, None
 
 
+def _check_format(side_table: str) -> None:
+    try:
+        found = int((pq.read_metadata(side_table).metadata or {}).get(FORMAT_KEY, b"1"))
+    except (pa.ArrowInvalid, ValueError) as error:
+        raise ShardError(f"{side_table}: not the side table of a shard ({error}); copy the shard again") from None
+    if found != FORMAT:
+        maker = "an older starmill" if found < FORMAT else "a newer starmill"
+        raise ShardError(
+            f"{side_table}: format {found} where this starmill reads format {FORMAT}; made by {maker}: run `starmill tokenize` again"
+        )
+
+
 def open_shards(workspace_url: str, cache: str | None = None) -> list[ShardReader]:
     """Open the shards of a finished workspace, in the order of its manifest. Raises ShardError for a workspace that is not finished.
 
-    A part without documents has no shard. Those of a bucket are fetched into the folder `cache` (default: core/shard_cache.py), the token files when they are first read.
+    A part without documents has no shard. Those of a bucket are fetched into the folder `cache` (default: core/shard_cache.py), the
+    token files when they are first read.
     """
     workspace = Workspace(workspace_url)
     manifest = workspace.manifest("shards")

@@ -168,4 +168,4 @@ def test_the_mixtures_are_starcoder2s(name: str) -> None:
         assert set(mixture.caps) == set(CAPS) & SMOL
     for language, tokens in mixture.caps.items():
         assert tokens == pytest.approx(CAPS[language] * 1e9 * TOKENS_A_BYTE, rel=0.005), language
-    assert mixture.sources == (dict.fromkeys(("open_web_math", "wikipedia", "arxiv"), 0) if "3b" in name else {})
+    assert mixture.kinds == (dict.fromkeys(("open_web_math", "wikipedia", "arxiv"), 0) if "3b" in name else {})

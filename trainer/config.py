@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from starmill.core import recipe
+from starmill.core.document import CODE
 from starmill.model.config import ModelConfig
 
 # A run may go on with other values of these: on other ranks, saved elsewhere. Sums then round otherwise, and where a model has dropout,
@@ -46,14 +47,12 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Fim:
+class FimRates:
     """Fill in the middle: `rate` of documents, `file_rate` of their files (StarCoder2, section 5.1), `spm_rate` of those as SPM.
 
-    `file_rate` null draws each file on its own at `rate`, as in StarCoder, whose documents were files. Only documents of `sources` are
-    touched: issues, prose and the like are read from left to right.
+    `file_rate` null draws each file on its own at `rate`, as in StarCoder, whose documents were files.
     """
 
-    sources: tuple[str, ...] = ("code",)
     rate: float = 0.5
     file_rate: float | None = 0.5
     spm_rate: float = 0.5
@@ -67,22 +66,46 @@ class Fim:
 
 
 @dataclass(frozen=True)
+class Fim(FimRates):
+    """FIM by kind of document: the rates here are those of code, `kinds` has those of other kinds.
+
+    A kind without rates is read from left to right, as issues and prose are.
+
+    >>> fim = Fim(rate=0.5, kinds={"notebook": FimRates(rate=0.1)})
+    >>> [getattr(fim.of(kind), "rate", None) for kind in ("code", "notebook", "issue")]
+    [0.5, 0.1, None]
+    """
+
+    kinds: dict[str, FimRates] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what is no rate, and a second set of rates for code."""
+        super().__post_init__()
+        if CODE in self.kinds:
+            raise ValueError(f"fim.kinds.{CODE}: the rates of {CODE} are fim.rate, fim.file_rate and fim.spm_rate; set those")
+
+    def of(self, kind: str) -> FimRates | None:
+        """Return the rates of documents of a kind; None where FIM leaves them alone."""
+        return self if kind == CODE else self.kinds.get(kind)
+
+
+@dataclass(frozen=True)
 class Mixture:
-    """How often an epoch has a unit: its source's factor, and for code its language's too. 0.4: another 40 % each epoch; 2: twice.
+    """How often an epoch has a unit: its kind's factor, and for code its language's too. 0.4: another 40 % each epoch; 2: twice.
 
     `caps` are tokens of code in a language that an epoch has at most, as StarCoder2 capped Java and JSON (paper, section 4).
     """
 
-    sources: dict[str, float] = field(default_factory=dict)
-    other_sources: float = 1.0
+    kinds: dict[str, float] = field(default_factory=dict)
+    other_kinds: float = 1.0
     languages: dict[str, float] = field(default_factory=dict)
     other_languages: float = 1.0
     caps: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be a factor, or is meant as percent."""
-        factors = {"other_sources": self.other_sources, "other_languages": self.other_languages}
-        factors |= {f"{kind}.{n}": v for kind in ("sources", "languages") for n, v in getattr(self, kind).items()}
+        factors = {"other_kinds": self.other_kinds, "other_languages": self.other_languages}
+        factors |= {f"{of}.{n}": v for of in ("kinds", "languages") for n, v in getattr(self, of).items()}
         for name, value in factors.items():
             if not 0 <= value <= 100:
                 raise ValueError(f"mixture.{name}={value}: must be from 0 to 100 times an epoch")

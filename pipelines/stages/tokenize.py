@@ -41,7 +41,7 @@ class TokenizePart:
                 yield block
 
         for made in tokenize(documents(counted(), self.format), vocabulary):
-            writer.add(made.ids, made.document.source, made.document.repo_name, made.document.language, made.files)
+            writer.add(made.ids, made.document.kind, made.document.repo_name, made.document.language, made.files)
         files = writer.finish()
         for suffix in SUFFIXES:
             if suffix not in files:  # a shard that the part had before, which no sidecar would name any more

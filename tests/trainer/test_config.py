@@ -1,8 +1,11 @@
 """Training recipes: what cannot be trained is refused with the key, the value and the fix."""
 
+import doctest
+
 import pytest
 
 from starmill.core import recipe
+from starmill.trainer import config
 from starmill.trainer.config import Model, TrainRecipe
 
 GOOD = {
@@ -94,6 +97,24 @@ def test_identity_is_what_is_learned() -> None:
         assert identity(same) == mine
     for other in ("seed=1", "data.batch=8", "parallel.precision=bfloat16", "optimizer.z_loss=1e-4", "steps=11"):
         assert identity(other) != mine
+
+
+def test_examples() -> None:
+    assert doctest.testmod(config).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("data.fim.kinds={notebook: {rate: 2}}", r"fim\.rate=2\.0: must be from 0 to 1"),
+        ("data.fim.kinds={code: {rate: 0.5}}", r"fim\.kinds\.code: the rates of code are fim\.rate"),
+        ("data.fim.kinds={notebook: {kinds: {}}}", "unknown key 'kinds'"),
+        ("data.mixture.kinds={issue: 101}", r"mixture\.kinds\.issue=101\.0: must be from 0 to 100"),
+    ],
+)
+def test_rates_and_factors_of_a_kind_are_checked(change: str, message: str) -> None:
+    with pytest.raises(recipe.RecipeError, match=message):
+        recipe.build(TrainRecipe, recipe.override(GOOD, [change]))
 
 
 def test_precision_follows_the_device_unless_it_is_named() -> None:

@@ -70,7 +70,9 @@ def test_megatron_reads_all_that_is_there_when_a_part_has_no_documents(tmp_path:
         sidecar = TokenizePart(workspace, Format(), tokenizer.sha256)(PartRef(part, "key"))
     assert [o.path for o in sidecar.outputs] == ["dropped/tokenize/part-00001.parquet"]
     workspace.finish("shards", "key", 3, "v")
-    prefixes = sorted({str(p.with_name(p.name.partition(".")[0])) for p in tmp_path.glob("shards/part-*") if p.suffix != ".json"})
+    prefixes = sorted(
+        {str(p.with_name(p.name.partition(".")[0])) for p in tmp_path.glob("shards/part-*") if p.suffix != ".json"}
+    )
     assert [p[-1] for p in prefixes] == ["0", "2"]
     read = [[megatron[i].tolist() for i in range(len(megatron))] for megatron in map(IndexedDataset, prefixes)]
     assert read == [[shard.tokens(i).tolist() for i in range(shard.documents)] for shard in open_shards(str(tmp_path))]
