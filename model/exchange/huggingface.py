@@ -51,8 +51,7 @@ def write(
     place.mkdir(parents=True, exist_ok=True)
     ends = {key: values[key] for key in ("bos_token_id", "eos_token_id")}
     files = {**(tokenizer_files or {}), "config.json": _json(values), "generation_config.json": _json(ends)}
-    with torch.device("meta"):
-        shapes = {name: p.shape for name, p in Decoder(config).named_parameters()}
+    shapes = Decoder.empty(config).shapes()
     sizes = {entry: dtype.itemsize * torch.Size(entry.shape(shapes)).numel() for entry in entries(config)}
     shards = _shards(sizes, max_shard_bytes)
     names = (
@@ -79,15 +78,11 @@ def load(folder: str | os.PathLike[str], dtype: torch.dtype | None = None, devic
     """
     place = Path(folder)
     config = shape(place)
-    with torch.device("meta"):
-        decoder = Decoder(config)
     if dtype is None:
         file, name = _where(place, config)[entries(config)[0].name]
         with _opened(file) as tensors:
             dtype = tensors.get_tensor(name).dtype
-    decoder.to(dtype).to_empty(device=device)
-    if config.tie_embeddings:  # moving off the meta device unties them
-        decoder.head.weight = decoder.tokens.weight
+    decoder = Decoder.empty(config, device, dtype)
     fill(decoder, place)
     return decoder.eval()
 
@@ -97,8 +92,7 @@ def fill(decoder: Decoder, folder: str | os.PathLike[str]) -> None:
     """Copy the weights of a folder into a decoder of their shape, a tensor at a time. Raises ExchangeError naming what is wrong."""
     place, config = Path(folder), decoder.config
     where = _where(place, config)
-    parameters = dict(decoder.named_parameters())
-    shapes = {name: p.shape for name, p in parameters.items()}
+    parameters, shapes = dict(decoder.named_parameters()), decoder.shapes()
     for entry in entries(config):
         file, name = where[entry.name]
         with _opened(file) as tensors:
