@@ -35,7 +35,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         """Refuse shapes that no decoder has."""
         for name in ("vocab_size", "layers", "hidden_size", "heads", "kv_heads", "mlp_size", "max_positions"):
-            if getattr(self, name) < 1:
+            if getattr(self, name) is not None and getattr(self, name) < 1:  # a recipe's may have no vocabulary yet
                 raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
         if self.positions not in ("rope", "learned"):
             raise ValueError(f"positions={self.positions}: use rope (StarCoder2) or learned (StarCoder)")

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from starmill.core import recipe
-from starmill.trainer.config import TrainRecipe
+from starmill.trainer.config import TrainRecipe, load
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = sorted(p for p in (ROOT / "recipes/data").glob("*.yaml"))
@@ -67,7 +66,7 @@ def test_data_recipes_load(path: Path) -> None:
 
 
 def shipped(name: str) -> TrainRecipe:
-    return recipe.load(TrainRecipe, str(ROOT / f"recipes/train/{name}.yaml"))
+    return load(str(ROOT / f"recipes/train/{name}.yaml"), [])
 
 
 def test_there_are_recipes() -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from starmill.core import recipe
 from starmill.core.document import CODE
 from starmill.model.config import ModelConfig
+from starmill.model.presets import PRESETS
 
 # A run may go on with other values of these: on other ranks, saved elsewhere. Sums then round otherwise, and where a model has dropout,
 # which is a hash of the data rank and the micro-batch, other elements are dropped; nothing else changes.
@@ -19,24 +20,14 @@ UNLEARNED = (
 
 
 @dataclass(frozen=True)
-class Model:
-    """ModelConfig's fields; `vocab_size` null means the tokenizer's."""
+class Model(ModelConfig):
+    """The section `model` of a recipe: ModelConfig, or a preset with changes (`load`); `vocab_size` null means the tokenizer's.
 
-    layers: int
-    hidden_size: int
-    heads: int
-    kv_heads: int
-    mlp_size: int
-    positions: Literal["rope", "learned"]
-    max_positions: int
-    vocab_size: int | None = None
-    rope_theta: float = 1e5
-    sliding_window: int | None = None
-    norm_epsilon: float = 1e-5
-    activation: Literal["gelu_tanh", "gelu"] = "gelu_tanh"
-    init_std: float = 0.02
-    dropout: float = 0.0
-    tie_embeddings: bool = True
+    >>> Model(layers=1, hidden_size=8, heads=2, kv_heads=1, mlp_size=16, positions="rope", max_positions=64).config(300).vocab_size
+    300
+    """
+
+    vocab_size: int | None = field(default=None, kw_only=True)  # type: ignore[assignment]  # of a configuration it is known
 
     def config(self, tokenizer_vocabulary: int) -> ModelConfig:
         """Return the model's configuration. Raises ValueError for a vocabulary smaller than the tokenizer's."""
@@ -304,11 +295,36 @@ class TrainRecipe:
 
 
 def load(path: str, overrides: list[str], workspace: str | None = None, output: str | None = None) -> TrainRecipe:
-    """Read a training recipe as a command names it: `overrides` are its --set, and the places replace the recipe's. Raises RecipeError."""
+    """Read a training recipe as a command names it: `overrides` are its --set, and the places replace the recipe's.
+
+    `model` is a mapping of ModelConfig's fields, the name of one of model/presets.py, or such a name with fields that replace the
+    preset's: `{preset: starcoder2-3b, rope_theta: 1.0e+6}`. Raises RecipeError.
+    """
     return recipe.build(TrainRecipe, values(path, overrides, workspace, output), where=path)
 
 
 def values(path: str, overrides: list[str], workspace: str | None = None, output: str | None = None) -> dict[str, Any]:
-    """Return what `load` builds a recipe from, as it can be written to a file."""
+    """Return what `load` builds a recipe from, as it can be written to a file: a preset is written out."""
     places = {name: place for name, place in (("workspace", workspace), ("output", output)) if place}
-    return recipe.override(recipe.read(path), overrides) | places
+    found = recipe.read(path)
+    if isinstance(found.get("model"), str):  # a section, so that --set can replace fields of it
+        found["model"] = {"preset": found["model"]}
+    found = recipe.override(found, overrides) | places
+    return {**found, "model": with_preset(found["model"], path)} if "model" in found else found
+
+
+def with_preset(section: Any, where: str = "recipe") -> Any:
+    """Return a section `model` with its preset's fields written out; one that names no preset is returned as it is.
+
+    >>> with_preset({"preset": "starcoder2-3b", "max_positions": 4096})["max_positions"]
+    4096
+
+    Raises RecipeError for a preset that there is not.
+    """
+    changes = {"preset": section} if isinstance(section, str) else section
+    if not isinstance(changes, dict) or "preset" not in changes:
+        return section
+    name = changes["preset"]
+    if name not in PRESETS:
+        raise recipe.RecipeError(f"{where}: model.preset={name}: no such preset; give one of {', '.join(PRESETS)}")
+    return {**vars(PRESETS[name]), **{key: value for key, value in changes.items() if key != "preset"}}

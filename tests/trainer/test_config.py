@@ -1,10 +1,14 @@
 """Training recipes: what cannot be trained is refused with the key, the value and the fix."""
 
+import dataclasses
 import doctest
+from pathlib import Path
 
 import pytest
+import yaml
 
 from starmill.core import recipe
+from starmill.model.presets import PRESETS
 from starmill.trainer import config
 from starmill.trainer.config import Model, TrainRecipe
 
@@ -70,6 +74,42 @@ def test_the_vocabulary_is_the_tokenizers_or_larger() -> None:
     assert large.config(300).vocab_size == 512
     with pytest.raises(ValueError, match=r"vocab_size=512 is smaller than the tokenizer's 600"):
         large.config(600)
+
+
+@pytest.mark.parametrize(
+    ("written", "changes", "change"),
+    [
+        ("starcoder2-3b", [], {}),
+        ({"preset": "starcoder2-3b", "rope_theta": "1e5", "vocab_size": None}, [], {"rope_theta": 1e5, "vocab_size": None}),
+        ("starcoder2-3b", ["model.max_positions=4096"], {"max_positions": 4096}),
+        (GOOD["model"], ["model=starcoder2-3b"], {}),
+    ],
+)
+def test_a_model_is_named_by_its_preset(tmp_path: Path, written: object, changes: list[str], change: dict) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump({**GOOD, "model": written}))
+    preset = PRESETS["starcoder2-3b"]
+    vocabulary = preset.vocab_size
+    found = config.load(str(path), changes).model
+    assert found.config(vocabulary) == dataclasses.replace(preset, **{**change, "vocab_size": vocabulary})
+    assert found.vocab_size == change.get("vocab_size", vocabulary)
+    path.write_text(yaml.safe_dump(config.values(str(path), changes)))
+    assert config.load(str(path), []).model == found, "written out for a batch system"
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("starcoder3", r"recipe\.yaml: model\.preset=starcoder3: no such preset; give one of .*starcoder2-15b"),
+        ({"preset": "starcoder2-3b", "layer": 3}, "unknown key 'layer'"),
+        ({"preset": "starcoder2-3b", "heads": 5}, "hidden_size=3072 is not a multiple of heads=5"),
+        (3, "expected a section"),
+    ],
+)
+def test_a_model_that_is_none_is_refused(tmp_path: Path, written: object, message: str) -> None:
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump({**GOOD, "model": written}))
+    with pytest.raises(recipe.RecipeError, match=message):
+        config.load(str(tmp_path / "recipe.yaml"), [])
 
 
 def test_a_batch_is_shared_out_evenly_or_refused() -> None:

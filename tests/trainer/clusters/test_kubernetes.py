@@ -7,10 +7,10 @@ import yaml
 
 from starmill.core import recipe
 from starmill.trainer.clusters import kubernetes
-from starmill.trainer.config import TrainRecipe
+from starmill.trainer.config import TrainRecipe, values
 
 TRAINING = kubernetes.Training("mine", "registry.example.org/t:2", "team", "disk", 4, 8, 8, "runs/$(HOME)/m")
-VALUES = recipe.override(recipe.read("starcoder2-3b"), ["seed=5", "data.mixture.languages={'C#': 2, 'No': 1}"])
+VALUES = values("starcoder2-3b", ["seed=5", "data.mixture.languages={'C#': 2, 'No': 1}"])
 
 
 @pytest.fixture
