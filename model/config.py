@@ -57,6 +57,11 @@ class ModelConfig:
         """Elements of one head."""
         return self.hidden_size // self.heads
 
+    @property
+    def has_position_table(self) -> bool:
+        """Whether each position has weights of its own, so that the number of positions is a shape of the weights."""
+        return self.positions == "learned"
+
 
 def parameter_count(config: ModelConfig) -> int:
     """Return the number of parameters; tied embeddings count once."""
@@ -65,5 +70,5 @@ def parameter_count(config: ModelConfig) -> int:
     mlp = 2 * h * config.mlp_size + config.mlp_size + h
     block = attention + mlp + 4 * h
     embeddings = config.vocab_size * h * (1 if config.tie_embeddings else 2)
-    learned = config.max_positions * h if config.positions == "learned" else 0
+    learned = config.max_positions * h if config.has_position_table else 0
     return embeddings + learned + config.layers * block + 2 * h

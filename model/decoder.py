@@ -56,7 +56,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.config, self.kernel = config, kernel
         self.tokens = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.places = nn.Embedding(config.max_positions, config.hidden_size) if config.positions == "learned" else None
+        self.places = nn.Embedding(config.max_positions, config.hidden_size) if config.has_position_table else None
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList([Block(config) for _ in range(config.layers)])
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.norm_epsilon)

@@ -12,6 +12,7 @@ import torch
 from starmill.core.dataset import Workspace
 from starmill.core.document import CODE
 from starmill.model.config import ModelConfig, parameter_count
+from starmill.model.exchange.families import family
 from starmill.trainer import plan
 from starmill.trainer.config import FimRates, TrainRecipe
 from starmill.trainer.data.inputs import Inputs
@@ -49,11 +50,11 @@ def write(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype, li
 
 
 def _summary(config: ModelConfig, options: TrainRecipe, step: int) -> str:
-    kind = "StarCoder2" if config.positions == "rope" else "StarCoder"
     start = f", from the weights of `{Path(options.weights).parent.name}`" if options.weights else ""
     done = "" if step == options.steps else f" of {options.steps:,} planned"
     return (
-        f"A decoder of the {kind} kind with {parameter_count(config):,} parameters, trained on source code for {step:,} steps{done}, "
+        f"A decoder of the {family(config).title} kind with {parameter_count(config):,} parameters, trained on source code for "
+        f"{step:,} steps{done}, "
         f"{step * options.tokens_per_step:,} tokens{start}."
     )
 
@@ -71,9 +72,9 @@ def _training(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype
     flops = step * options.tokens_per_step * plan.flops_per_token(config, options.data.sequence_length)
     rows = {
         "layers, hidden size, heads, key heads": f"{config.layers}, {config.hidden_size:,}, {config.heads}, {config.kv_heads}",
-        "positions": f"RoPE, theta {config.rope_theta:g}"
-        if config.positions == "rope"
-        else f"learned, {config.max_positions:,}",
+        "positions": f"learned, {config.max_positions:,}"
+        if config.has_position_table
+        else f"RoPE, theta {config.rope_theta:g}",
         "sequence, sliding window": f"{options.data.sequence_length:,}, {config.sliding_window or 'none'}",
         "vocabulary": f"{config.vocab_size:,}",
         "tokens a step": f"{options.tokens_per_step:,}",
