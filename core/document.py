@@ -6,6 +6,8 @@ token, and text never does.
 
 from dataclasses import dataclass
 
+CODE = "code"  # the kind of a document that is a repository's files
+
 
 @dataclass(frozen=True, slots=True)
 class Special:
@@ -30,9 +32,9 @@ class FileSpan:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document: what ends with `<|endoftext|>` (which is not among the pieces). `source` is `code` for repositories."""
+    """One document: what ends with `<|endoftext|>` (which is not among the pieces). Its `kind` is CODE for repositories."""
 
-    source: str
+    kind: str
     repo_name: str
     language: str
     pieces: tuple[Piece, ...]

@@ -32,7 +32,7 @@ def page(cls: type) -> str:
         ]
         head = f"### {path}\n\n" if path else ""
         table = "\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *rows])
-        parts.append(f"{head}{inspect.getdoc(section)}\n\n{table}\n")
+        parts.append(f"{head}{_text(section)}\n\n{table}\n")
     return "\n".join(parts)
 
 
@@ -63,17 +63,28 @@ def sections(cls: Any, path: str = "") -> Iterator[tuple[str, type]]:
 
 
 def comments(cls: type) -> dict[str, str]:
-    """Return the comment at the end of each field of a dataclass, or nothing."""
+    """Return the comment at the end of each field of a dataclass, its inherited fields included, or nothing."""
+    inherited = {
+        name: note
+        for base in reversed(cls.__mro__[1:])
+        if dataclasses.is_dataclass(base)
+        for name, note in comments(base).items()
+    }
     source = textwrap.dedent(inspect.getsource(cls))
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    notes = {t.start[0]: t.string.lstrip("# ") for t in tokens if t.type == tokenize.COMMENT}
+    notes = {t.start[0]: t.string.lstrip("# ").partition("type: ignore")[0] for t in tokens if t.type == tokenize.COMMENT}
     [tree] = ast.parse(source).body
     assert isinstance(tree, ast.ClassDef)
-    return {
+    return inherited | {
         node.target.id: " ".join(notes[line] for line in range(node.lineno, (node.end_lineno or 0) + 1) if line in notes)
         for node in tree.body
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
     }
+
+
+def _text(section: type) -> str:
+    """Return a section's docstring without its example."""
+    return (inspect.getdoc(section) or "").partition(">>>")[0].rstrip()
 
 
 def _inside(hint: Any, path: str) -> Iterator[tuple[type, str]]:

@@ -94,12 +94,17 @@ def default_folder() -> Path:
 
 
 def shard_files(workspace: Workspace, parts: Sequence[Sidecar], folder: Path) -> list[dict[str, CachedFile]]:
-    """Return the files of each shard by suffix, indexes and side tables fetched already. Raises CacheError or StorageError."""
+    """Return the files of each shard by suffix, indexes and side tables fetched already. Raises CacheError or StorageError.
+
+    A part without documents has no shard: its only output is its dropped rows.
+    """
     # By the digests, so that shards which were made anew are other files; by the workspace, so that none vouches for another's.
     root = folder / recipe.digest(workspace.root, [p.digest() for p in parts])[:32]
     shards = []
     for part in parts:
-        outputs, files = {o.path: o for o in part.outputs}, {}
+        outputs, files = {o.path: o for o in part.outputs if not o.path.startswith("dropped/")}, {}
+        if not outputs:
+            continue
         for suffix in SUFFIXES:
             path = part_path("shards", part.part, suffix)  # never the manifest's own: it comes from outside
             if path not in outputs:

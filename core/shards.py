@@ -2,7 +2,8 @@
 
 It is the only contract between data and training. The `.idx` layout is Megatron-LM's version 1: magic, version, dtype code, counts of
 sequences and document boundaries, then int32 lengths, int64 byte offsets, int64 document boundaries, all little-endian. A
-document is one sequence and ends with `<|endoftext|>`.
+document is one sequence and ends with `<|endoftext|>`. A shard has at least one document: Megatron maps the `.bin`, and an empty file
+cannot be mapped.
 """
 
 import functools
@@ -23,12 +24,17 @@ VERSION = 1
 UINT16 = 8  # Megatron's code of the token type
 HEADER = struct.Struct("<9sQBQQ")
 
-# One row a document. `token_start` of a document counts in the shard; that of a file counts in its document, and its span
-# covers the path line, if there is one, and the code. `token_count` of a document includes its `<|endoftext|>`.
+# Of the side table, in its Parquet metadata. Format 1, which had no such entry, called a document's kind its source.
+FORMAT = 2
+FORMAT_KEY = b"starmill.format"
+
+# One row per document. `kind` says what it is made of: `code` for the files of a repository. `token_start` of a document counts in
+# the shard; that of a file counts in its document, and its span covers the path line, if there is one, and the code. `token_count` of
+# a document includes its `<|endoftext|>`.
 DOCS = pa.schema(
     [
         ("document", pa.int64()),
-        ("source", pa.string()),
+        ("kind", pa.string()),
         ("repo_name", pa.string()),
         ("language", pa.string()),
         ("token_start", pa.int64()),
@@ -47,7 +53,8 @@ DOCS = pa.schema(
                 )
             ),
         ),
-    ]
+    ],
+    metadata={FORMAT_KEY: str(FORMAT).encode()},
 )
 
 
@@ -67,7 +74,7 @@ class ShardError(ValueError):
 
 
 class ShardWriter:
-    """Collects documents in memory; `finish` returns the three files. Needs two bytes a token."""
+    """Collects documents in memory; `finish` returns the three files. Needs two bytes per token."""
 
     def __init__(self, eod: int) -> None:
         """Start an empty shard whose documents end with the id `eod`."""
@@ -77,7 +84,7 @@ class ShardWriter:
         self._lengths: list[int] = []
         self._rows: list[dict[str, object]] = []
 
-    def add(self, ids: np.ndarray, source: str, repo_name: str, language: str, files: Sequence[TokenSpan]) -> None:
+    def add(self, ids: np.ndarray, kind: str, repo_name: str, language: str, files: Sequence[TokenSpan]) -> None:
         """Append one document: uint16 ids without the final `<|endoftext|>`, which is added here."""
         start, count = self._end, len(ids) + 1
         self._tokens += [np.asarray(ids, np.uint16), self._eod]
@@ -86,7 +93,7 @@ class ShardWriter:
         self._rows.append(
             {
                 "document": len(self._rows),
-                "source": source,
+                "kind": kind,
                 "repo_name": repo_name,
                 "language": language,
                 "token_start": start,
@@ -96,24 +103,25 @@ class ShardWriter:
         )
 
     def finish(self) -> dict[str, bytes | pa.Buffer]:
-        """Return the contents by suffix: bin, idx, docs.parquet."""
+        """Return the contents by suffix: bin, idx, docs.parquet; nothing where there are no documents, which make no shard."""
+        if not self._rows:
+            return {}
         table = ParquetPart(DOCS)
         for row in range(0, len(self._rows), 1000):
             table.write(pa.RecordBatch.from_pylist(self._rows[row : row + 1000], schema=DOCS))
-        tokens = np.concatenate(self._tokens) if self._tokens else np.zeros(0, np.uint16)
         return {
-            "bin": pa.py_buffer(tokens.astype("<u2", copy=False)),
+            "bin": pa.py_buffer(np.concatenate(self._tokens).astype("<u2", copy=False)),
             "idx": index(self._lengths),
             "docs.parquet": table.close(),
         }
 
 
 def index(lengths: Sequence[int]) -> bytes:
-    """Return the `.idx` of documents of these token counts."""
+    """Return the `.idx` of documents of these token counts, of which there is at least one."""
     sizes = np.asarray(lengths, np.int64)
-    if len(sizes) and sizes.max() >= 2**31:
+    if sizes.max() >= 2**31:
         raise ShardError(f"a document of {sizes.max()} tokens is above Megatron's limit of 2^31")
-    offsets = np.concatenate([[0], np.cumsum(sizes)])[:-1] * 2 if len(sizes) else sizes
+    offsets = np.concatenate([[0], np.cumsum(sizes)])[:-1] * 2
     boundaries = np.arange(len(sizes) + 1)
     header = HEADER.pack(MAGIC, VERSION, UINT16, len(sizes), len(boundaries))
     return header + sizes.astype("<i4").tobytes() + offsets.astype("<i8").tobytes() + boundaries.astype("<i8").tobytes()
@@ -125,6 +133,7 @@ class ShardReader:
     def __init__(self, prefix: str, remote: CachedFile | None = None) -> None:
         """Read the index and check it against the token file. Raises ShardError or FileNotFoundError."""
         self.prefix, self._remote = prefix, remote
+        _check_format(f"{prefix}.docs.parquet")
         data = Path(f"{prefix}.idx").read_bytes()
         if len(data) < HEADER.size or data[:9] != MAGIC:
             raise ShardError(f"{prefix}.idx: not the index of a shard (wrong magic)")
@@ -147,7 +156,7 @@ class ShardReader:
     @functools.cached_property
     def _tokens(self) -> np.ndarray:
         self.fetch()
-        return np.memmap(f"{self.prefix}.bin", "<u2", "r") if self.lengths.any() else np.zeros(0, np.uint16)
+        return np.memmap(f"{self.prefix}.bin", "<u2", "r")
 
     def fetch(self, wait: bool = True) -> None:
         """Have a token file that lies in a bucket here before its first use; unless `wait`, leave it to whoever is at it already.
@@ -189,10 +198,23 @@ class ShardReader:
         return document, None, None
 
 
-def open_shards(workspace_url: str, cache: str | None = None) -> list[ShardReader]:
-    """Open the shards of a finished workspace, in the order of its manifest. Raises ShardError if there are none.
+def _check_format(side_table: str) -> None:
+    try:
+        found = int((pq.read_metadata(side_table).metadata or {}).get(FORMAT_KEY, b"1"))
+    except (pa.ArrowInvalid, ValueError) as error:
+        raise ShardError(f"{side_table}: not the side table of a shard ({error}); copy the shard again") from None
+    if found != FORMAT:
+        maker = "an older starmill" if found < FORMAT else "a newer starmill"
+        raise ShardError(
+            f"{side_table}: format {found} where this starmill reads format {FORMAT}; made by {maker}: run `starmill tokenize` again"
+        )
 
-    Those of a bucket are fetched into the folder `cache` (default: core/shard_cache.py), the token files when they are first read.
+
+def open_shards(workspace_url: str, cache: str | None = None) -> list[ShardReader]:
+    """Open the shards of a finished workspace, in the order of its manifest. Raises ShardError for a workspace that is not finished.
+
+    A part without documents has no shard. Those of a bucket are fetched into the folder `cache` (default: core/shard_cache.py), the
+    token files when they are first read.
     """
     workspace = Workspace(workspace_url)
     manifest = workspace.manifest("shards")

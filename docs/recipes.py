@@ -2,8 +2,10 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from starmill.core import recipe_page
+from starmill.model.presets import PRESETS
 from starmill.pipelines.recipe import Recipe
 from starmill.trainer.config import TrainRecipe
 
@@ -11,18 +13,29 @@ ROOT = Path(__file__).resolve().parent.parent
 MARK = "<!-- From here on, docs/recipes.py writes this page from the types. -->\n"
 
 
-def made() -> dict[Path, str]:
+def files() -> dict[Path, str]:
     """Return the text of each file."""
     page = ROOT / "docs" / "recipes.md"
     written, _, _ = page.read_text("utf-8").partition(MARK)
     sections = [("Data recipes", Recipe), ("Training recipes", TrainRecipe)]
     texts = {page: written + MARK + "".join(f"\n## {title}\n\n{recipe_page.page(cls)}" for title, cls in sections)}
-    for name, cls in (("data", Recipe), ("train", TrainRecipe)):
-        text = json.dumps(recipe_page.schema(cls), indent=1, ensure_ascii=False)
+    for name, made in (("data", recipe_page.schema(Recipe)), ("train", _with_presets(recipe_page.schema(TrainRecipe)))):
+        text = json.dumps(made, indent=1, ensure_ascii=False)
         texts[ROOT / "recipes" / f"schema-{name}.json"] = text + "\n"
     return texts
 
 
+def _with_presets(schema: dict[str, Any]) -> dict[str, Any]:
+    """Let the section `model` of a training recipe be the name of a preset, or a preset with changes."""
+    names = {"enum": sorted(PRESETS)}
+    model = schema["$defs"]["Model"]
+    model["properties"]["preset"] = names
+    model["anyOf"] = [{"required": ["preset"]}, {"required": model.pop("required")}]
+    training = schema["$defs"]["TrainRecipe"]["properties"]
+    training["model"] = {"anyOf": [names, training["model"]]}
+    return schema
+
+
 if __name__ == "__main__":
-    for path, text in made().items():
+    for path, text in files().items():
         path.write_text(text, "utf-8")

@@ -14,28 +14,28 @@ from typing import Literal
 class ModelConfig:
     """Sizes in elements, positions in tokens. `mlp_size` is four times `hidden_size` in every published model."""
 
-    vocab_size: int
-    layers: int
-    hidden_size: int
-    heads: int
-    kv_heads: int
-    mlp_size: int
-    positions: Literal["rope", "learned"]
-    max_positions: int
-    rope_theta: float = 1e5
-    sliding_window: int | None = None  # keys a query sees, itself included
-    norm_epsilon: float = 1e-5
-    activation: Literal["gelu_tanh", "gelu"] = "gelu_tanh"
-    init_std: float = 0.02
-    dropout: float = 0.0
-    tie_embeddings: bool = True
-    bos_id: int = 0  # the tokens between documents: <|endoftext|>, which is 49,152 in SantaCoder
-    eos_id: int = 0
+    vocab_size: int  # tokens
+    layers: int  # blocks
+    hidden_size: int  # elements of a token's state
+    heads: int  # of attention, for queries
+    kv_heads: int  # for keys and values; 1: MQA, as many as heads: MHA
+    mlp_size: int  # elements inside a block's MLP
+    positions: Literal["rope", "learned"]  # rotations (StarCoder2) or learned vectors (StarCoder)
+    max_positions: int  # tokens of the longest sequence
+    rope_theta: float = 1e5  # base of the rotations
+    sliding_window: int | None = None  # keys that a query sees, itself included; null: all
+    norm_epsilon: float = 1e-5  # added to the variance in LayerNorm
+    activation: Literal["gelu_tanh", "gelu"] = "gelu_tanh"  # of the MLP
+    init_std: float = 0.02  # standard deviation of the first weights
+    dropout: float = 0.0  # share of elements that are dropped in training
+    tie_embeddings: bool = True  # input and output share one matrix
+    bos_id: int = 0  # the token between documents, <|endoftext|>, which is 49,152 in SantaCoder
+    eos_id: int = 0  # the same at a document's end
 
     def __post_init__(self) -> None:
         """Refuse shapes that no decoder has."""
         for name in ("vocab_size", "layers", "hidden_size", "heads", "kv_heads", "mlp_size", "max_positions"):
-            if getattr(self, name) < 1:
+            if getattr(self, name) is not None and getattr(self, name) < 1:  # a recipe's may have no vocabulary yet
                 raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
         if self.positions not in ("rope", "learned"):
             raise ValueError(f"positions={self.positions}: use rope (StarCoder2) or learned (StarCoder)")
@@ -57,6 +57,11 @@ class ModelConfig:
         """Elements of one head."""
         return self.hidden_size // self.heads
 
+    @property
+    def has_position_table(self) -> bool:
+        """Whether each position has weights of its own, so that the number of positions is a shape of the weights."""
+        return self.positions == "learned"
+
 
 def parameter_count(config: ModelConfig) -> int:
     """Return the number of parameters; tied embeddings count once."""
@@ -65,5 +70,5 @@ def parameter_count(config: ModelConfig) -> int:
     mlp = 2 * h * config.mlp_size + config.mlp_size + h
     block = attention + mlp + 4 * h
     embeddings = config.vocab_size * h * (1 if config.tie_embeddings else 2)
-    learned = config.max_positions * h if config.positions == "learned" else 0
+    learned = config.max_positions * h if config.has_position_table else 0
     return embeddings + learned + config.layers * block + 2 * h

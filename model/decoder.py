@@ -56,13 +56,36 @@ class Decoder(nn.Module):
         super().__init__()
         self.config, self.kernel = config, kernel
         self.tokens = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.places = nn.Embedding(config.max_positions, config.hidden_size) if config.positions == "learned" else None
+        self.places = nn.Embedding(config.max_positions, config.hidden_size) if config.has_position_table else None
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList([Block(config) for _ in range(config.layers)])
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.norm_epsilon)
         self.head = Linear(config.hidden_size, config.vocab_size, bias=False)
-        if config.tie_embeddings:
+        self.tie()
+
+    @classmethod
+    def empty(cls, config: ModelConfig, device: str | torch.device = "meta", dtype: torch.dtype = torch.float32) -> "Decoder":
+        """Return a decoder whose weights are yet to be filled in: memory as it was found, or on `meta` shapes alone.
+
+        >>> decoder = Decoder.empty(ModelConfig(10, 1, 8, 2, 1, 16, "rope", 32))
+        >>> decoder.tokens.weight.is_meta, decoder.tokens.weight.shape
+        (True, torch.Size([10, 8]))
+        """
+        with torch.device("meta"):
+            decoder = cls(config).to(dtype)
+        if torch.device(device).type != "meta":
+            decoder.to_empty(device=device)
+        decoder.tie()
+        return decoder
+
+    def tie(self) -> None:
+        """Make the head's weights the embedding's where the model has one for both: moved or replaced parameters are untied."""
+        if self.config.tie_embeddings:
             self.head.weight = self.tokens.weight
+
+    def shapes(self) -> dict[str, torch.Size]:
+        """Return the shape of each parameter by its name; a tied head is none."""
+        return {name: parameter.shape for name, parameter in self.named_parameters()}
 
     @torch.no_grad()
     def init_weights(self, generator: torch.Generator) -> None:

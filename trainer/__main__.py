@@ -3,11 +3,10 @@
 import argparse
 import os
 import sys
-import threading
-import time
 from collections.abc import Sequence
 from typing import NoReturn
 
+from starmill.core.process import die_with
 from starmill.trainer import plan
 from starmill.trainer.config import load
 from starmill.trainer.data.inputs import open_inputs
@@ -27,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     rank = os.environ.get("RANK")
     if "TORCHELASTIC_RUN_ID" in os.environ:  # a killed torchrun leaves no rank behind that writes
-        threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
+        die_with(os.getppid())
     try:
         wanted = load(options.recipe, options.set, options.workspace, options.output)
         if options.dry_run:
@@ -40,12 +39,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, RuntimeError, OSError) as error:
         print(f"starmill: {f'rank {rank}: ' if rank else ''}{error}", file=sys.stderr)
         return 1
-
-
-def _die_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.2)
-    os._exit(1)
 
 
 def _torchrun(processes: int, threads: int, arguments: list[str]) -> NoReturn:

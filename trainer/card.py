@@ -10,9 +10,11 @@ from pathlib import Path
 import torch
 
 from starmill.core.dataset import Workspace
+from starmill.core.document import CODE
 from starmill.model.config import ModelConfig, parameter_count
+from starmill.model.exchange.families import family
 from starmill.trainer import plan
-from starmill.trainer.config import TrainRecipe
+from starmill.trainer.config import FimRates, TrainRecipe
 from starmill.trainer.data.inputs import Inputs
 
 OPENRAIL = "bigcode-openrail-m"
@@ -48,18 +50,18 @@ def write(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype, li
 
 
 def _summary(config: ModelConfig, options: TrainRecipe, step: int) -> str:
-    kind = "StarCoder2" if config.positions == "rope" else "StarCoder"
     start = f", from the weights of `{Path(options.weights).parent.name}`" if options.weights else ""
     done = "" if step == options.steps else f" of {options.steps:,} planned"
     return (
-        f"A decoder of the {kind} kind with {parameter_count(config):,} parameters, trained on source code for {step:,} steps{done}, "
+        f"A decoder of the {family(config).title} kind with {parameter_count(config):,} parameters, trained on source code for "
+        f"{step:,} steps{done}, "
         f"{step * options.tokens_per_step:,} tokens{start}."
     )
 
 
 def _use(options: TrainRecipe) -> str:
     lines = ["## Use", "It continues code; it was not taught to follow instructions. Begin a file with `<file_sep>`."]
-    if options.data.fim.rate:
+    if any(rates.rate for rates in (options.data.fim, *options.data.fim.kinds.values())):
         lines.append("To fill in the middle: `<fim_prefix>` code before `<fim_suffix>` code after `<fim_middle>`.")
     return "\n".join(lines) + "\n"
 
@@ -67,20 +69,19 @@ def _use(options: TrainRecipe) -> str:
 def _training(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype) -> str:
     config, optimizer, fim = found.config, options.optimizer, options.data.fim
     clipped = f"clipped at {optimizer.clip:g}" if optimizer.clip else "not clipped"
-    whole = "files" if fim.file_rate is None else f"documents, {fim.file_rate:g} of their files"
     flops = step * options.tokens_per_step * plan.flops_per_token(config, options.data.sequence_length)
     rows = {
         "layers, hidden size, heads, key heads": f"{config.layers}, {config.hidden_size:,}, {config.heads}, {config.kv_heads}",
-        "positions": f"RoPE, theta {config.rope_theta:g}"
-        if config.positions == "rope"
-        else f"learned, {config.max_positions:,}",
+        "positions": f"learned, {config.max_positions:,}"
+        if config.has_position_table
+        else f"RoPE, theta {config.rope_theta:g}",
         "sequence, sliding window": f"{options.data.sequence_length:,}, {config.sliding_window or 'none'}",
         "vocabulary": f"{config.vocab_size:,}",
         "tokens a step": f"{options.tokens_per_step:,}",
         "learning rate": f"{optimizer.lr:g} to {optimizer.min_lr:g}, cosine after {optimizer.warmup_steps:,} steps of warm-up",
         "AdamW": f"betas {optimizer.beta1:g} and {optimizer.beta2:g}, epsilon {optimizer.epsilon:g}, "
         f"weight decay {optimizer.weight_decay:g}, gradients {clipped}",
-        "fill in the middle": f"{fim.rate:g} of {whole}, {fim.spm_rate:g} of those as SPM",
+        **{f"fill in the middle, {kind}": _infilled(rates) for kind, rates in {CODE: fim, **fim.kinds}.items()},
         "attention across documents": "no" if options.data.mask_documents else "yes",
         "compute": f"{flops:.3e} FLOPs",
         "type of these weights": str(dtype).removeprefix("torch."),
@@ -93,6 +94,11 @@ def _training(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype
         rows["estimated cost"] = f"{planned} at an MFU of {options.hardware.mfu:.1%}"
     table = "".join(f"| {key} | {value} |\n" for key, value in rows.items())
     return f"## Training\n| | |\n|---|---|\n{table}"
+
+
+def _infilled(rates: FimRates) -> str:
+    whole = "files" if rates.file_rate is None else f"documents, {rates.file_rate:g} of their files"
+    return f"{rates.rate:g} of {whole}, {rates.spm_rate:g} of those as SPM"
 
 
 def _data(options: TrainRecipe, found: Inputs) -> str:

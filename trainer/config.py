@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from starmill.core import recipe
+from starmill.core.document import CODE
 from starmill.core.names import Language
 from starmill.model.config import ModelConfig
+from starmill.model.presets import PRESETS
 
 # A run may go on with other values of these: on other ranks, saved elsewhere. Sums then round otherwise, and where a model has dropout,
 # which is a hash of the data rank and the micro-batch, other elements are dropped; nothing else changes.
@@ -19,24 +21,16 @@ UNLEARNED = (
 
 
 @dataclass(frozen=True)
-class Model:
-    """ModelConfig's fields; `vocab_size` null means the tokenizer's."""
+class Model(ModelConfig):
+    """The section `model` of a recipe: ModelConfig, or a preset with changes (`load`); `vocab_size` null means the tokenizer's.
 
-    layers: int  # blocks
-    hidden_size: int  # elements of a token's state
-    heads: int  # of attention, for queries
-    kv_heads: int  # for keys and values; 1: MQA, as many as heads: MHA
-    mlp_size: int  # elements inside a block's MLP
-    positions: Literal["rope", "learned"]  # rotations (StarCoder2) or learned vectors (StarCoder)
-    max_positions: int  # tokens of the longest sequence
-    vocab_size: int | None = None  # tokens; null: the tokenizer's
-    rope_theta: float = 1e5  # base of the rotations
-    sliding_window: int | None = None  # keys that a query sees, itself included; null: all
-    norm_epsilon: float = 1e-5  # added to the variance in LayerNorm
-    activation: Literal["gelu_tanh", "gelu"] = "gelu_tanh"  # of the MLP
-    init_std: float = 0.02  # standard deviation of the first weights
-    dropout: float = 0.0  # share of elements that are dropped in training
-    tie_embeddings: bool = True  # input and output share one matrix
+    >>> Model(layers=1, hidden_size=8, heads=2, kv_heads=1, mlp_size=16, positions="rope", max_positions=64).config(300).vocab_size
+    300
+    """
+
+    vocab_size: int | None = field(  # type: ignore[assignment]
+        default=None, kw_only=True
+    )  # tokens; null: the tokenizer's
 
     def config(self, tokenizer_vocabulary: int) -> ModelConfig:
         """Return the model's configuration. Raises ValueError for a vocabulary smaller than the tokenizer's."""
@@ -47,14 +41,12 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Fim:
+class FimRates:
     """Fill in the middle: `rate` of documents, `file_rate` of their files (StarCoder2, section 5.1), `spm_rate` of those as SPM.
 
-    `file_rate` null draws each file on its own at `rate`, as in StarCoder, whose documents were files. Only documents of `sources` are
-    touched: issues, prose and the like are read from left to right.
+    `file_rate` null draws each file on its own at `rate`, as in StarCoder, whose documents were files.
     """
 
-    sources: tuple[str, ...] = ("code",)  # whose documents are touched
     rate: float = 0.5  # share of documents
     file_rate: float | None = 0.5  # share of their files; null: each file at `rate`
     spm_rate: float = 0.5  # share of those with the suffix first
@@ -68,22 +60,46 @@ class Fim:
 
 
 @dataclass(frozen=True)
+class Fim(FimRates):
+    """FIM by kind of document: the rates here are those of code, `kinds` has those of other kinds.
+
+    A kind without rates is read from left to right, as issues and prose are.
+
+    >>> fim = Fim(rate=0.5, kinds={"notebook": FimRates(rate=0.1)})
+    >>> [getattr(fim.of(kind), "rate", None) for kind in ("code", "notebook", "issue")]
+    [0.5, 0.1, None]
+    """
+
+    kinds: dict[str, FimRates] = field(default_factory=dict)  # rates of other kinds of document
+
+    def __post_init__(self) -> None:
+        """Refuse what is no rate, and a second set of rates for code."""
+        super().__post_init__()
+        if CODE in self.kinds:
+            raise ValueError(f"fim.kinds.{CODE}: the rates of {CODE} are fim.rate, fim.file_rate and fim.spm_rate; set those")
+
+    def of(self, kind: str) -> FimRates | None:
+        """Return the rates of documents of a kind; None where FIM leaves them alone."""
+        return self if kind == CODE else self.kinds.get(kind)
+
+
+@dataclass(frozen=True)
 class Mixture:
-    """How often an epoch has a unit: its source's factor, and for code its language's too. 0.4: another 40 % each epoch; 2: twice.
+    """How often an epoch has a unit: its kind's factor, and for code its language's too. 0.4: another 40 % each epoch; 2: twice.
 
     `caps` are tokens of code in a language that an epoch has at most, as StarCoder2 capped Java and JSON (paper, section 4).
     """
 
-    sources: dict[str, float] = field(default_factory=dict)  # factor of a source
-    other_sources: float = 1.0  # factor of a source that is not named
+    kinds: dict[str, float] = field(default_factory=dict)  # factor of a kind of document
+    other_kinds: float = 1.0  # factor of a kind that is not named
     languages: dict[Language, float] = field(default_factory=dict)  # factor of a language of code
     other_languages: float = 1.0  # factor of a language that is not named
     caps: dict[Language, float] = field(default_factory=dict)  # tokens of a language in an epoch, at most
 
     def __post_init__(self) -> None:
         """Refuse what cannot be a factor, or is meant as percent."""
-        factors = {"other_sources": self.other_sources, "other_languages": self.other_languages}
-        factors |= {f"{kind}.{n}": v for kind in ("sources", "languages") for n, v in getattr(self, kind).items()}
+        factors = {"other_kinds": self.other_kinds, "other_languages": self.other_languages}
+        factors |= {f"{of}.{n}": v for of in ("kinds", "languages") for n, v in getattr(self, of).items()}
         for name, value in factors.items():
             if not 0 <= value <= 100:
                 raise ValueError(f"mixture.{name}={value}: must be from 0 to 100 times an epoch")
@@ -282,11 +298,36 @@ class TrainRecipe:
 
 
 def load(path: str, overrides: list[str], workspace: str | None = None, output: str | None = None) -> TrainRecipe:
-    """Read a training recipe as a command names it: `overrides` are its --set, and the places replace the recipe's. Raises RecipeError."""
+    """Read a training recipe as a command names it: `overrides` are its --set, and the places replace the recipe's.
+
+    `model` is a mapping of ModelConfig's fields, the name of one of model/presets.py, or such a name with fields that replace the
+    preset's: `{preset: starcoder2-3b, rope_theta: 1.0e+6}`. Raises RecipeError.
+    """
     return recipe.build(TrainRecipe, values(path, overrides, workspace, output), where=path)
 
 
 def values(path: str, overrides: list[str], workspace: str | None = None, output: str | None = None) -> dict[str, Any]:
-    """Return what `load` builds a recipe from, as it can be written to a file."""
+    """Return what `load` builds a recipe from, as it can be written to a file: a preset is written out."""
     places = {name: place for name, place in (("workspace", workspace), ("output", output)) if place}
-    return recipe.override(recipe.read(path), overrides) | places
+    found = recipe.read(path)
+    if isinstance(found.get("model"), str):  # a section, so that --set can replace fields of it
+        found["model"] = {"preset": found["model"]}
+    found = recipe.override(found, overrides) | places
+    return {**found, "model": with_preset(found["model"], path)} if "model" in found else found
+
+
+def with_preset(section: Any, where: str = "recipe") -> Any:
+    """Return a section `model` with its preset's fields written out; one that names no preset is returned as it is.
+
+    >>> with_preset({"preset": "starcoder2-3b", "max_positions": 4096})["max_positions"]
+    4096
+
+    Raises RecipeError for a preset that there is not.
+    """
+    changes = {"preset": section} if isinstance(section, str) else section
+    if not isinstance(changes, dict) or "preset" not in changes:
+        return section
+    name = changes["preset"]
+    if name not in PRESETS:
+        raise recipe.RecipeError(f"{where}: model.preset={name}: no such preset; give one of {', '.join(PRESETS)}")
+    return {**vars(PRESETS[name]), **{key: value for key, value in changes.items() if key != "preset"}}

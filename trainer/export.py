@@ -29,8 +29,7 @@ class Weights(Mapping[str, torch.Tensor]):
 
     def __init__(self, path: Path, config: ModelConfig, dtype: torch.dtype) -> None:
         """Name the place; nothing is read."""
-        with torch.device("meta"):
-            self._shapes = {name: p.shape for name, p in Decoder(config).named_parameters()}
+        self._shapes = Decoder.empty(config).shapes()
         self._path, self._dtype = path, dtype
         self._read: dict[str, torch.Tensor] = {}
 

@@ -107,7 +107,7 @@ def _first_weights(options: TrainRecipe, config: ModelConfig, continues: bool) -
         return partial(Decoder.init_weights, generator=generator)
     folder = options.weights
     theirs = huggingface.shape(folder)
-    free = ("rope_theta", "sliding_window", "dropout", "init_std", *(("max_positions",) if config.positions == "rope" else ()))
+    free = ("rope_theta", "sliding_window", "dropout", "init_std", *(() if config.has_position_table else ("max_positions",)))
     taken = replace(theirs, **{name: getattr(config, name) for name in free})
     for name, value in vars(taken).items():
         if value != getattr(config, name):

@@ -100,19 +100,18 @@ def build(config: ModelConfig, options: Parallel, ranks: Ranks, initialize: Call
     Only rank 0 ever holds the whole model, in main memory. Raises ValueError for heads that the tensor ranks do not divide.
     """
     if ranks.world == 1:
-        decoder = _empty(config)
+        decoder = Decoder.empty(config, "cpu")
         initialize(decoder)
         decoder.to(ranks.device)
         _save_memory(decoder, options)
         return decoder
-    with torch.device("meta"):
-        decoder = Decoder(config)
+    decoder = Decoder.empty(config)
     _distribute(decoder, options, ranks)
     decoder.to_empty(device=ranks.device)
-    _tie(decoder)
+    decoder.tie()
     whole = None
     if ranks.rank == 0:
-        whole = _empty(config)
+        whole = Decoder.empty(config, "cpu")
         initialize(whole)
     given = dict(whole.named_parameters()) if whole is not None else {}
     with torch.no_grad():
@@ -120,14 +119,6 @@ def build(config: ModelConfig, options: Parallel, ranks: Ranks, initialize: Call
             full = given[name].to(ranks.device) if given else torch.empty(parameter.shape, device=ranks.device)
             dist.broadcast(full, 0)
             parameter.copy_(piece(full, parameter))
-    return decoder
-
-
-def _empty(config: ModelConfig) -> Decoder:
-    with torch.device("meta"):
-        decoder = Decoder(config)
-    decoder.to_empty(device="cpu")
-    _tie(decoder)
     return decoder
 
 
@@ -150,10 +141,9 @@ def gathered(decoder: Decoder, config: ModelConfig, ranks: Ranks) -> Decoder | N
             found[name] = full.detach().cpu()
     if ranks.rank != 0:
         return None
-    with torch.device("meta"):
-        complete = Decoder(config)
+    complete = Decoder.empty(config)
     complete.load_state_dict(found, strict=False, assign=True)
-    _tie(complete)
+    complete.tie()
     return complete
 
 
@@ -256,18 +246,12 @@ def _share_matrices(decoder: Decoder, mesh: DeviceMesh, sequence: bool) -> None:
     if decoder.places is None:
         del plan["places"]
     parallelize_module(decoder, mesh, plan)
-    _tie(decoder)
+    decoder.tie()
     mine = replace(
         config, hidden_size=config.hidden_size // ranks, heads=config.heads // ranks, kv_heads=max(1, config.kv_heads // ranks)
     )
     for block in decoder.blocks:
         block.attention.config = mine  # type: ignore[union-attr]  # this rank's heads, of the same size
-
-
-def _tie(decoder: Decoder) -> None:
-    # Replacing parameters, and moving off the meta device, unties them.
-    if decoder.config.tie_embeddings:
-        decoder.head.weight = decoder.tokens.weight
 
 
 @dataclass

@@ -143,10 +143,10 @@ def data_lines(options: TrainRecipe, found: Inputs) -> list[str]:
         f"held out: {len(found.held_out.units):,} units"
     ]
     mixture = options.data.mixture
-    for kind, named in (("source", mixture.sources), ("language", {**mixture.languages, **mixture.caps})):
-        missing = sorted(set(named) - set(units.sizes(kind)))
+    for column, named in (("kind", mixture.kinds), ("language", {**mixture.languages, **mixture.caps})):
+        missing = sorted(set(named) - set(units.sizes(column)))
         if missing:
-            shown.append(f"           not in these shards: {kind} {', '.join(missing)}")
+            shown.append(f"           not in these shards: {column} {', '.join(missing)}")
     return shown
 
 

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
-from starmill.model.exchange.families import ExchangeError, config_values, read_config
+from starmill.model.exchange.families import ExchangeError, config_values, family, read_config
 from starmill.model.exchange.layouts import Entry, entries, fuse, split
 
 # Masks and tables that older files carry.
@@ -51,9 +51,8 @@ def write(
     place.mkdir(parents=True, exist_ok=True)
     ends = {key: values[key] for key in ("bos_token_id", "eos_token_id")}
     files = {**(tokenizer_files or {}), "config.json": _json(values), "generation_config.json": _json(ends)}
-    with torch.device("meta"):
-        shapes = {name: p.shape for name, p in Decoder(config).named_parameters()}
-    sizes = {entry: dtype.itemsize * torch.Size(entry.shape(shapes)).numel() for entry in entries(config)}
+    shapes = Decoder.empty(config).shapes()
+    sizes = {entry: dtype.itemsize * torch.Size(entry.shape(shapes)).numel() for entry in _entries(config)}
     shards = _shards(sizes, max_shard_bytes)
     names = (
         [WEIGHTS] if len(shards) == 1 else [f"model-{i:05}-of-{len(shards):05}.safetensors" for i in range(1, len(shards) + 1)]
@@ -79,15 +78,11 @@ def load(folder: str | os.PathLike[str], dtype: torch.dtype | None = None, devic
     """
     place = Path(folder)
     config = shape(place)
-    with torch.device("meta"):
-        decoder = Decoder(config)
     if dtype is None:
-        file, name = _where(place, config)[entries(config)[0].name]
+        file, name = _where(place, config)[_entries(config)[0].name]
         with _opened(file) as tensors:
             dtype = tensors.get_tensor(name).dtype
-    decoder.to(dtype).to_empty(device=device)
-    if config.tie_embeddings:  # moving off the meta device unties them
-        decoder.head.weight = decoder.tokens.weight
+    decoder = Decoder.empty(config, device, dtype)
     fill(decoder, place)
     return decoder.eval()
 
@@ -97,9 +92,8 @@ def fill(decoder: Decoder, folder: str | os.PathLike[str]) -> None:
     """Copy the weights of a folder into a decoder of their shape, a tensor at a time. Raises ExchangeError naming what is wrong."""
     place, config = Path(folder), decoder.config
     where = _where(place, config)
-    parameters = dict(decoder.named_parameters())
-    shapes = {name: p.shape for name, p in parameters.items()}
-    for entry in entries(config):
+    parameters, shapes = dict(decoder.named_parameters()), decoder.shapes()
+    for entry in _entries(config):
         file, name = where[entry.name]
         with _opened(file) as tensors:
             found = tensors.get_tensor(name)
@@ -134,15 +128,19 @@ def shape(folder: str | os.PathLike[str]) -> ModelConfig:
         raise ExchangeError(f"{place}: {error}") from None
 
 
+def _entries(config: ModelConfig) -> list[Entry]:
+    return entries(config, family(config).layout)
+
+
 def _where(place: Path, config: ModelConfig) -> dict[str, tuple[Path, str]]:
     """Return, for each tensor by its full name, the file and its name there; all of them are there, and no others."""
-    prefix = "model." if config.positions == "rope" else "transformer."
+    prefix = family(config).layout.prefix
     where: dict[str, tuple[Path, str]] = {}
     for file in _weight_files(place):
         with _opened(file) as tensors:
             for name in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
                 where[name if name.startswith((prefix, "lm_head.")) else prefix + name] = (file, name)
-    _account(place, where, {entry.name for entry in entries(config)}, config)
+    _account(place, where, {entry.name for entry in _entries(config)}, config)
     return where
 
 

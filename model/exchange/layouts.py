@@ -13,24 +13,56 @@ import torch
 
 from starmill.model.config import ModelConfig
 
-# Our names inside a block -> those of each family.
-STARCODER2 = {
-    "attention_norm": "input_layernorm",
-    "attention.query": "self_attn.q_proj",
-    "attention.key": "self_attn.k_proj",
-    "attention.value": "self_attn.v_proj",
-    "attention.output": "self_attn.o_proj",
-    "mlp_norm": "post_attention_layernorm",
-    "up": "mlp.c_fc",
-    "down": "mlp.c_proj",
-}
-GPT_BIGCODE = {
-    "attention_norm": "ln_1",
-    "attention.output": "attn.c_proj",
-    "mlp_norm": "ln_2",
-    "up": "mlp.c_fc",
-    "down": "mlp.c_proj",
-}
+
+@dataclass(frozen=True)
+class Layout:
+    """A family's names: `prefix` is before all but the head's, `block` maps our modules inside a block to theirs.
+
+    `places` is None for a family without a table of positions, `fused` for one that has queries, keys and values apart.
+    """
+
+    prefix: str
+    tokens: str
+    places: str | None
+    blocks: str
+    block: Mapping[str, str]
+    fused: str | None
+    norm: str
+
+
+STARCODER2 = Layout(
+    prefix="model.",
+    tokens="embed_tokens",
+    places=None,
+    blocks="layers",
+    block={
+        "attention_norm": "input_layernorm",
+        "attention.query": "self_attn.q_proj",
+        "attention.key": "self_attn.k_proj",
+        "attention.value": "self_attn.v_proj",
+        "attention.output": "self_attn.o_proj",
+        "mlp_norm": "post_attention_layernorm",
+        "up": "mlp.c_fc",
+        "down": "mlp.c_proj",
+    },
+    fused=None,
+    norm="norm",
+)
+GPT_BIGCODE = Layout(
+    prefix="transformer.",
+    tokens="wte",
+    places="wpe",
+    blocks="h",
+    block={
+        "attention_norm": "ln_1",
+        "attention.output": "attn.c_proj",
+        "mlp_norm": "ln_2",
+        "up": "mlp.c_fc",
+        "down": "mlp.c_proj",
+    },
+    fused="attn.c_attn",
+    norm="ln_f",
+)
 
 
 @dataclass(frozen=True)
@@ -46,21 +78,19 @@ class Entry:
         return (sum(s[0] for s in parts), *parts[0][1:])
 
 
-def entries(config: ModelConfig) -> list[Entry]:
+def entries(config: ModelConfig, layout: Layout) -> list[Entry]:
     """Return every tensor that the family's files have for this shape; a tied head is left out, as the published files do."""
-    rope = config.positions == "rope"
-    names, base = (STARCODER2, "model") if rope else (GPT_BIGCODE, "transformer")
-    found = [Entry(f"{base}.embed_tokens.weight" if rope else f"{base}.wte.weight", ("tokens.weight",))]
-    if not rope:
-        found.append(Entry(f"{base}.wpe.weight", ("places.weight",)))
+    found = [Entry(f"{layout.prefix}{layout.tokens}.weight", ("tokens.weight",))]
+    if layout.places is not None:
+        found.append(Entry(f"{layout.prefix}{layout.places}.weight", ("places.weight",)))
     for i in range(config.layers):
-        there = f"{base}.layers.{i}" if rope else f"{base}.h.{i}"
+        there = f"{layout.prefix}{layout.blocks}.{i}"
         for kind in ("weight", "bias"):
-            if not rope:
-                fused = tuple(f"blocks.{i}.attention.{part}.{kind}" for part in ("query", "key", "value"))
-                found.append(Entry(f"{there}.attn.c_attn.{kind}", fused))
-            found += [Entry(f"{there}.{theirs}.{kind}", (f"blocks.{i}.{ours}.{kind}",)) for ours, theirs in names.items()]
-    found += [Entry(f"{base}.norm.{k}" if rope else f"{base}.ln_f.{k}", (f"norm.{k}",)) for k in ("weight", "bias")]
+            if layout.fused is not None:
+                parts = tuple(f"blocks.{i}.attention.{part}.{kind}" for part in ("query", "key", "value"))
+                found.append(Entry(f"{there}.{layout.fused}.{kind}", parts))
+            found += [Entry(f"{there}.{name}.{kind}", (f"blocks.{i}.{own}.{kind}",)) for own, name in layout.block.items()]
+    found += [Entry(f"{layout.prefix}{layout.norm}.{kind}", (f"norm.{kind}",)) for kind in ("weight", "bias")]
     return found if config.tie_embeddings else [*found, Entry("lm_head.weight", ("head.weight",))]
 
 

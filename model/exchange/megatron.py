@@ -50,8 +50,7 @@ class Weights(Mapping[str, torch.Tensor]):
             raise MegatronError(f"{self._ranks.place}: {len(unknown)} tensors that a StarCoder has not, first {unknown[0]}")
         self.multi_query = "layers.0.self_attention.key_value.weight" in self._ranks.stages[0][0]
         self.config = self._config()
-        with torch.device("meta"):
-            self.shapes = {name: p.shape for name, p in Decoder(self.config).named_parameters()}
+        self.shapes = Decoder.empty(self.config).shapes()
 
     def __getitem__(self, name: str) -> torch.Tensor:
         """Return one weight. Raises KeyError for a name that the decoder has not, MegatronError for one that the files have not."""
@@ -137,11 +136,7 @@ class Weights(Mapping[str, torch.Tensor]):
 def load(folder: str | os.PathLike[str], dtype: torch.dtype | None = None, device: str | torch.device = "cpu") -> Decoder:
     """Return the model of a checkpoint, in its own type or a chosen one. Raises MegatronError."""
     weights = Weights(folder)
-    with torch.device("meta"):
-        decoder = Decoder(weights.config)
-    decoder.to(dtype or weights["tokens.weight"].dtype).to_empty(device=device)
-    if weights.config.tie_embeddings:  # moving off the meta device unties them
-        decoder.head.weight = decoder.tokens.weight
+    decoder = Decoder.empty(weights.config, device, dtype or weights["tokens.weight"].dtype)
     with torch.no_grad():
         for name, parameter in decoder.named_parameters():
             parameter.copy_(weights[name])

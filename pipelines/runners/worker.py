@@ -14,6 +14,8 @@ import sys
 import threading
 import time
 
+from starmill.core.process import die_with
+
 REFUSALS = 4  # by the control endpoint, a second apart, before it counts as gone
 
 
@@ -24,20 +26,13 @@ def command() -> str:
 
 def main() -> None:
     """Run Beam's worker until it is done or the driver is gone."""
-    driver = int(sys.argv.pop(1))
-    threading.Thread(target=_die_with, args=(driver,), daemon=True).start()
+    die_with(int(sys.argv.pop(1)))
     if endpoint := re.search(r'"(.+):(\d+)"', os.environ.get("CONTROL_API_SERVICE_DESCRIPTOR", "")):
         threading.Thread(target=_die_without, args=(endpoint[1], int(endpoint[2])), daemon=True).start()
     logging.getLogger().addHandler(logging.NullHandler())  # or the first warning would install a handler that prints
     from apache_beam.runners.worker import sdk_worker_main
 
     sdk_worker_main.main(sys.argv)
-
-
-def _die_with(driver: int) -> None:
-    while os.getppid() == driver:
-        time.sleep(0.2)
-    os._exit(1)
 
 
 def _die_without(host: str, port: int) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from starmill.core.dataset import Sidecar, Workspace, part_path
+from starmill.core.shard_cache import SUFFIXES
 from starmill.core.shards import ShardWriter
 from starmill.core.tokenizer import Tokenizer
 from starmill.pipelines.stages import vocabulary
@@ -19,7 +20,10 @@ from starmill.transforms.tokenize import tokenize
 
 @dataclass(frozen=True)
 class TokenizePart:
-    """dataset/part-k -> shards/part-k.{bin,idx,docs.parquet}, with the workspace's tokenizer of this sha256."""
+    """dataset/part-k -> shards/part-k.{bin,idx,docs.parquet}, with the workspace's tokenizer of this sha256.
+
+    A part without documents has no shard.
+    """
 
     workspace: Workspace
     format: Format
@@ -37,8 +41,12 @@ class TokenizePart:
                 yield block
 
         for made in tokenize(documents(counted(), self.format), vocabulary):
-            writer.add(made.ids, made.document.source, made.document.repo_name, made.document.language, made.files)
-        for suffix, data in writer.finish().items():
+            writer.add(made.ids, made.document.kind, made.document.repo_name, made.document.language, made.files)
+        files = writer.finish()
+        for suffix in SUFFIXES:
+            if suffix not in files:  # a shard that the part had before, which no sidecar would name any more
+                self.workspace.remove(part_path("shards", ref.part, suffix))
+        for suffix, data in files.items():
             ledger.add(part_path("shards", ref.part, suffix), data)
         return ledger.commit(self.workspace)
 

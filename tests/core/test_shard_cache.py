@@ -1,5 +1,6 @@
 """Shards of a bucket on a node's disk: the same tokens, each file once for all processes, whole or refused by name. A real server."""
 
+import os
 import subprocess
 import sys
 import time
@@ -17,7 +18,8 @@ from starmill.core.shard_cache import CachedFile, CacheError
 from starmill.core.shards import ShardError, ShardWriter, open_shards
 from starmill.core.storage import Storage
 
-SHARDS = 3
+PARTS = 3
+SHARDS = PARTS - 1
 
 
 class Files(BaseHTTPRequestHandler):
@@ -50,17 +52,18 @@ class Files(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
-    """A workspace of three shards; the last one is empty."""
+    """A workspace of two shards and a part without documents, which has none."""
     workspace = Workspace(str(tmp_path / "work"))
-    for part in range(SHARDS):
+    for part in range(PARTS):
         writer = ShardWriter(eod=0)
-        for document in range(4 if part < SHARDS - 1 else 0):
+        for document in range(4 if part < SHARDS else 0):
             writer.add(np.arange(100 * part, 100 * part + 20 + document, dtype=np.uint16), "code", "r", "C", [])
         files = {f"shards/part-{part:05d}.{suffix}": content for suffix, content in writer.finish().items()}
+        files[f"dropped/tokenize/part-{part:05d}.parquet"] = b""
         workspace.commit(
             Sidecar("tokenize", "shards", part, "k", tuple(output(n, c) for n, c in files.items())), list(files.values())
         )
-    workspace.finish("shards", "k", SHARDS, "v")
+    workspace.finish("shards", "k", PARTS, "v")
     return tmp_path / "work"
 
 
@@ -90,7 +93,7 @@ def kept(cache: Path) -> list[str]:
 
 def test_files_come_when_they_are_read_and_stay(work: Path, tmp_path: Path, serve) -> None:
     (url, seen), cache = serve(work), tmp_path / "cache"
-    first, second, _ = open_shards(url, str(cache))
+    first, second = open_shards(url, str(cache))
     assert not any(name.endswith(".bin") for name in kept(cache)) and len(kept(cache)) == 2 * SHARDS
     assert (first.is_here, second.is_here) == (False, False)
     assert second.tokens(1).tolist() == [*range(100, 121), 0] and second.table.num_rows == 4
@@ -103,16 +106,16 @@ def test_files_come_when_they_are_read_and_stay(work: Path, tmp_path: Path, serv
 
 def test_processes_of_a_node_fetch_each_file_once(work: Path, tmp_path: Path, serve) -> None:
     url, seen = serve(work)
-    code = f"from starmill.core.shards import open_shards\nprint([s.tokens(3).tolist() for s in open_shards({url!r}) if s.documents])"
-    environment = {"XDG_CACHE_HOME": str(tmp_path)}
+    code = f"from starmill.core.shards import open_shards\nprint([s.tokens(3).tolist() for s in open_shards({url!r})])"
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
     ranks = [
         subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True) for _ in range(3)
     ]
     said = {rank.communicate(timeout=100)[0] for rank in ranks}
-    assert said == {f"{[s.tokens(3).tolist() for s in open_shards(str(work)) if s.documents]}\n"}
+    assert said == {f"{[s.tokens(3).tolist() for s in open_shards(str(work))]}\n"}
     fetched = {name: count for name, count in seen.items() if name.startswith("GET shards/part-")}
-    assert set(fetched.values()) == {1} and len(fetched) == 3 * SHARDS - 1, "no request for the tokens of an empty shard"
-    assert len(kept(tmp_path / "starmill" / "shards")) == 3 * SHARDS - 1
+    assert set(fetched.values()) == {1} and len(fetched) == 3 * SHARDS
+    assert len(kept(tmp_path / "starmill" / "shards")) == 3 * SHARDS
 
 
 def test_shards_made_anew_are_other_files(work: Path, tmp_path: Path) -> None:
@@ -127,7 +130,7 @@ def test_shards_made_anew_are_other_files(work: Path, tmp_path: Path) -> None:
     workspace.commit(
         Sidecar("tokenize", "shards", 0, "k2", tuple(output(n, c) for n, c in files.items())), list(files.values())
     )
-    workspace.finish("shards", "k2", SHARDS, "v")
+    workspace.finish("shards", "k2", PARTS, "v")
     after = tokens(url, tmp_path / "cache")
     assert after[0] == [*range(5), 0] and after[1:] == before[4:]
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from starmill.core.shards import ShardError, ShardReader, ShardWriter, TokenSpan, open_shards
@@ -57,11 +58,8 @@ def test_every_token_leads_to_its_file(prefix: str) -> None:
         reader.locate(10**6)
 
 
-def test_an_empty_shard_is_a_shard(tmp_path: Path) -> None:
-    for suffix, data in ShardWriter(0).finish().items():
-        (tmp_path / f"e.{suffix}").write_bytes(data)
-    reader = ShardReader(str(tmp_path / "e"))
-    assert reader.documents == 0 and reader.table.num_rows == 0
+def test_no_documents_make_no_shard() -> None:
+    assert ShardWriter(0).finish() == {}
 
 
 def test_damage_is_named(prefix: str, tmp_path: Path) -> None:
@@ -81,6 +79,36 @@ def test_damage_is_named(prefix: str, tmp_path: Path) -> None:
         Path(f"{prefix}.idx").write_bytes(damaged)
         with pytest.raises(ShardError, match=message):
             ShardReader(prefix)
+
+
+@pytest.mark.parametrize(
+    ("format", "message"),
+    [
+        (None, r"s\.docs\.parquet: format 1 .*made by an older starmill: run `starmill tokenize` again"),
+        (b"3", r"s\.docs\.parquet: format 3 .*made by a newer starmill: run `starmill tokenize` again"),
+        (b"x", r"s\.docs\.parquet: not the side table of a shard"),
+    ],
+)
+def test_another_format_is_refused(prefix: str, format: bytes | None, message: str) -> None:
+    table = pq.read_table(f"{prefix}.docs.parquet")
+    assert table.schema.metadata[b"starmill.format"] == b"2"
+    pq.write_table(table.replace_schema_metadata({b"starmill.format": format} if format else {}), f"{prefix}.docs.parquet")
+    with pytest.raises(ShardError, match=message):
+        ShardReader(prefix)
+
+
+def test_the_tokens_and_their_index_are_bytes_that_no_change_may_touch(tmp_path: Path) -> None:
+    writer = ShardWriter(eod=0)
+    writer.add(np.array([7, 300], np.uint16), "code", "r", "C", [])
+    writer.add(np.array([9], np.uint16), "issue", "r", "", [])
+    made = {suffix: bytes(data).hex() for suffix, data in writer.finish().items() if suffix != "docs.parquet"}
+    assert made == {
+        "bin": "07002c01000009000000",
+        "idx": "4d4d4944494458000001000000000000000802000000000000000300000000000000"  # magic, version, type, counts
+        "0300000002000000"  # lengths
+        "00000000000000000600000000000000"  # byte offsets
+        "000000000000000001000000000000000200000000000000",  # boundaries
+    }
 
 
 def test_an_unfinished_workspace_says_what_to_do(tmp_path: Path) -> None:

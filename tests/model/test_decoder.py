@@ -1,11 +1,13 @@
 """The decoder: documents are apart, weights follow the seed, and a tiny model learns a sequence by heart."""
 
 import dataclasses
+import doctest
 
 import pytest
 import torch
 from torch.nn import functional as F
 
+import starmill.model.decoder
 from starmill.model.cache import Cache
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
@@ -29,6 +31,23 @@ def test_a_document_mask_is_separate_passes(config: ModelConfig) -> None:
         assert (together[:, :12] - model(tokens[:, :12])).abs().max() < 1e-5
         assert (together[:, 12:] - model(tokens[:, 12:])).abs().max() < 1e-5
         assert (model(tokens)[:, 12:] - together[:, 12:]).abs().max() > 1e-3, "without the mask they do mix"
+
+
+def test_examples() -> None:
+    assert doctest.testmod(starmill.model.decoder).failed == 0
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_an_empty_decoder_filled_in_is_the_decoder(tied: bool) -> None:
+    config = dataclasses.replace(TINY, tie_embeddings=tied)
+    given, tokens = decoder(config), torch.randint(0, 100, (1, 30))
+    empty = Decoder.empty(config, "cpu", torch.float64)
+    assert (empty.head.weight is empty.tokens.weight) == tied
+    assert {p.dtype for p in empty.parameters()} == {torch.float64} and not any(p.is_meta for p in empty.parameters())
+    empty.load_state_dict(given.state_dict())
+    assert torch.equal(empty(tokens), given.double()(tokens))
+    shapes = Decoder.empty(config)
+    assert all(p.is_meta for p in shapes.parameters()) and shapes.shapes() == given.shapes()
 
 
 def test_weights_follow_the_seed() -> None:

@@ -1,8 +1,15 @@
 """Training recipes: what cannot be trained is refused with the key, the value and the fix."""
 
+import dataclasses
+import doctest
+from pathlib import Path
+
 import pytest
+import yaml
 
 from starmill.core import recipe
+from starmill.model.presets import PRESETS
+from starmill.trainer import config
 from starmill.trainer.config import Model, TrainRecipe
 
 GOOD = {
@@ -69,6 +76,42 @@ def test_the_vocabulary_is_the_tokenizers_or_larger() -> None:
         large.config(600)
 
 
+@pytest.mark.parametrize(
+    ("written", "changes", "change"),
+    [
+        ("starcoder2-3b", [], {}),
+        ({"preset": "starcoder2-3b", "rope_theta": "1e5", "vocab_size": None}, [], {"rope_theta": 1e5, "vocab_size": None}),
+        ("starcoder2-3b", ["model.max_positions=4096"], {"max_positions": 4096}),
+        (GOOD["model"], ["model=starcoder2-3b"], {}),
+    ],
+)
+def test_a_model_is_named_by_its_preset(tmp_path: Path, written: object, changes: list[str], change: dict) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump({**GOOD, "model": written}))
+    preset = PRESETS["starcoder2-3b"]
+    vocabulary = preset.vocab_size
+    found = config.load(str(path), changes).model
+    assert found.config(vocabulary) == dataclasses.replace(preset, **{**change, "vocab_size": vocabulary})
+    assert found.vocab_size == change.get("vocab_size", vocabulary)
+    path.write_text(yaml.safe_dump(config.values(str(path), changes)))
+    assert config.load(str(path), []).model == found, "written out for a batch system"
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("starcoder3", r"recipe\.yaml: model\.preset=starcoder3: no such preset; give one of .*starcoder2-15b"),
+        ({"preset": "starcoder2-3b", "layer": 3}, "unknown key 'layer'"),
+        ({"preset": "starcoder2-3b", "heads": 5}, "hidden_size=3072 is not a multiple of heads=5"),
+        (3, "expected a section"),
+    ],
+)
+def test_a_model_that_is_none_is_refused(tmp_path: Path, written: object, message: str) -> None:
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump({**GOOD, "model": written}))
+    with pytest.raises(recipe.RecipeError, match=message):
+        config.load(str(tmp_path / "recipe.yaml"), [])
+
+
 def test_a_batch_is_shared_out_evenly_or_refused() -> None:
     options = recipe.build(TrainRecipe, GOOD)
     assert options.tokens_per_step == 64
@@ -94,6 +137,24 @@ def test_identity_is_what_is_learned() -> None:
         assert identity(same) == mine
     for other in ("seed=1", "data.batch=8", "parallel.precision=bfloat16", "optimizer.z_loss=1e-4", "steps=11"):
         assert identity(other) != mine
+
+
+def test_examples() -> None:
+    assert doctest.testmod(config).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("data.fim.kinds={notebook: {rate: 2}}", r"fim\.rate=2\.0: must be from 0 to 1"),
+        ("data.fim.kinds={code: {rate: 0.5}}", r"fim: kinds\.code: the rates of code are fim\.rate"),
+        ("data.fim.kinds={notebook: {kinds: {}}}", "unknown key 'kinds'"),
+        ("data.mixture.kinds={issue: 101}", r"mixture\.kinds\.issue=101\.0: must be from 0 to 100"),
+    ],
+)
+def test_rates_and_factors_of_a_kind_are_checked(change: str, message: str) -> None:
+    with pytest.raises(recipe.RecipeError, match=message):
+        recipe.build(TrainRecipe, recipe.override(GOOD, [change]))
 
 
 def test_precision_follows_the_device_unless_it_is_named() -> None:

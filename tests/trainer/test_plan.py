@@ -18,7 +18,7 @@ from starmill.model.decoder import Block, Decoder
 from starmill.model.positions import angles
 from starmill.model.presets import PRESETS
 from starmill.trainer import checkpoint, plan
-from starmill.trainer.config import TrainRecipe
+from starmill.trainer.config import TrainRecipe, load
 from starmill.trainer.optim import optimizer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -28,7 +28,7 @@ PHASES = ("starcoder", "starcoderplus")  # of StarCoderBase
 
 
 def shipped(name: str) -> TrainRecipe:
-    return recipe.load(TrainRecipe, str(ROOT / f"recipes/train/{name}.yaml"))
+    return load(str(ROOT / f"recipes/train/{name}.yaml"), [])
 
 
 def planned(name: str) -> tuple[TrainRecipe, float, plan.Cost]:

@@ -103,13 +103,16 @@ class Corpus:
 
     def ids(self, number: int, epoch: int, copy: int = 0) -> np.ndarray:
         """Return the uint16 ids of a unit, with FIM where the seed wants it; each copy in an epoch is cut elsewhere."""
-        unit, options = self.units[number], self.options.fim
+        unit = self.units[number]
+        rates = self.options.fim.of(unit.kind)
         tokens = np.asarray(self.units.shards[unit.shard].tokens(unit.document))  # a piece of a memmap costs ten of an array
+        if rates is None:
+            return tokens[unit.start : unit.end]
         pieces, at, name, turn = [], unit.start, f"{unit.shard}:{unit.document}", epoch * self._copies + copy
-        spans, files = self.units.spans(unit) if unit.source in options.sources else ([], 0)
+        spans, files = self.units.spans(unit)
         for file, start, end in spans:
-            if fim.is_chosen(options, self.seed, turn, name, file, files):
-                chunk = fim.rewrite(tokens[start:end], self.tokenizer, options, self.seed, turn, name, file)
+            if fim.is_chosen(rates, self.seed, turn, name, file, files):
+                chunk = fim.rewrite(tokens[start:end], self.tokenizer, rates, self.seed, turn, name, file)
                 pieces += [tokens[at:start], chunk]
                 at = end
         return np.concatenate([*pieces, tokens[at : unit.end]]) if pieces else tokens[unit.start : unit.end]

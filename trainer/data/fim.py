@@ -12,12 +12,12 @@ import numpy as np
 
 from starmill.core import seeds
 from starmill.core.tokenizer import Tokenizer
-from starmill.trainer.config import Fim
+from starmill.trainer.config import FimRates
 
 Item = str | int  # text, or the id of a special token
 
 
-def is_chosen(options: Fim, seed: int, epoch: int, document: str, file: int, files: int) -> bool:
+def is_chosen(options: FimRates, seed: int, epoch: int, document: str, file: int, files: int) -> bool:
     """Say whether this file of this document is rewritten; a document with one file has only the document's rate."""
     if options.file_rate is None:
         return seeds.uniform(seed, "fim_file", epoch, document, file) < options.rate
@@ -26,7 +26,9 @@ def is_chosen(options: Fim, seed: int, epoch: int, document: str, file: int, fil
     return files == 1 or seeds.uniform(seed, "fim_file", epoch, document, file) < options.file_rate
 
 
-def rewrite(ids: np.ndarray, tokenizer: Tokenizer, options: Fim, seed: int, epoch: int, document: str, file: int) -> np.ndarray:
+def rewrite(
+    ids: np.ndarray, tokenizer: Tokenizer, options: FimRates, seed: int, epoch: int, document: str, file: int
+) -> np.ndarray:
     """Return the uint16 ids of one file's chunk, rearranged at two random places."""
     items = _items(ids, tokenizer)
     length = sum(len(i) if isinstance(i, str) else 1 for i in items)

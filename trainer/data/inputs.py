@@ -8,7 +8,7 @@ from starmill.core.dataset import Workspace
 from starmill.core.shards import open_shards
 from starmill.core.tokenizer import Tokenizer
 from starmill.model.config import ModelConfig
-from starmill.trainer.config import TrainRecipe
+from starmill.trainer.config import Fim, TrainRecipe
 from starmill.trainer.data.corpus import Corpus, Position
 from starmill.trainer.data.units import read_units, split
 
@@ -60,6 +60,6 @@ def open_inputs(options: TrainRecipe) -> Inputs:
     assert manifest is not None  # open_shards read it
     train, held = split(read_units(shards, options.data.unit_tokens), options.data.held_out, options.seed)
     # Held-out files are read from left to right, so that the language of each token is known.
-    plain = replace(options.data, fim=replace(options.data.fim, rate=0.0))
+    plain = replace(options.data, fim=Fim(rate=0.0))
     trained, kept = (Corpus(units, tokenizer, data, options.seed) for units, data in ((train, options.data), (held, plain)))
     return Inputs(tokenizer, trained, kept, options.model.config(tokenizer.vocab_size), manifest.digest)

@@ -13,13 +13,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from starmill.core import seeds
+from starmill.core.document import CODE
 from starmill.core.shards import ShardReader
 from starmill.trainer.config import Mixture
 
-PLACE = np.dtype(
-    [(n, np.int32) for n in ("shard", "document", "start", "end")] + [(n, np.int16) for n in ("source", "language")]
-)
-CODE = "code"
+PLACE = np.dtype([(n, np.int32) for n in ("shard", "document", "start", "end")] + [(n, np.int16) for n in ("kind", "language")])
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Unit:
     document: int
     start: int
     end: int
-    source: str
+    kind: str
     language: str
 
 
@@ -51,7 +49,7 @@ class Units:
     shards: Sequence[ShardReader]
     places: np.ndarray  # PLACE
     files: tuple[Files, ...]
-    names: tuple[str, ...]  # of sources and languages
+    names: tuple[str, ...]  # of kinds and languages
 
     def __len__(self) -> int:
         """Return how many units there are."""
@@ -59,8 +57,8 @@ class Units:
 
     def __getitem__(self, number: int) -> Unit:
         """Return one unit."""
-        shard, document, start, end, source, language = self.places[number].item()
-        return Unit(shard, document, start, end, self.names[source], self.names[language])
+        shard, document, start, end, kind, language = self.places[number].item()
+        return Unit(shard, document, start, end, self.names[kind], self.names[language])
 
     @property
     def tokens(self) -> int:
@@ -68,7 +66,7 @@ class Units:
         return int((self.places["end"] - self.places["start"]).sum(dtype=np.int64))
 
     def sizes(self, column: str) -> dict[str, int]:
-        """Return the tokens of each value of `column` (source, language), largest first."""
+        """Return the tokens of each value of `column` (kind, language), largest first."""
         counted = np.zeros(len(self.names), np.int64)
         np.add.at(counted, self.places[column], self.places["end"] - self.places["start"])
         found = {name: int(n) for name, n in zip(self.names, counted, strict=True) if n}
@@ -102,7 +100,7 @@ class Units:
 
     def weights(self, mixture: Mixture) -> np.ndarray:
         """Return how often each unit is seen in an epoch, by `mixture`."""
-        sources = np.array([mixture.sources.get(name, mixture.other_sources) for name in self.names])
+        kinds = np.array([mixture.kinds.get(name, mixture.other_kinds) for name in self.names])
         languages = np.array([mixture.languages.get(name, mixture.other_languages) for name in self.names])
         for name, cap in mixture.caps.items():
             if name in self.names:
@@ -110,11 +108,11 @@ class Units:
                 chosen = self.places[(self.places["language"] == number) & (self._is_code)]
                 total = int((chosen["end"] - chosen["start"]).sum(dtype=np.int64))
                 languages[number] = min(languages[number], cap / total if total else 1.0)
-        return sources[self.places["source"]] * np.where(self._is_code, languages[self.places["language"]], 1.0)
+        return kinds[self.places["kind"]] * np.where(self._is_code, languages[self.places["language"]], 1.0)
 
     @property
     def _is_code(self) -> np.ndarray:
-        return self.places["source"] == (self.names.index(CODE) if CODE in self.names else -1)
+        return self.places["kind"] == (self.names.index(CODE) if CODE in self.names else -1)
 
 
 def read_units(shards: Sequence[ShardReader], unit_tokens: int) -> Units:
@@ -122,9 +120,7 @@ def read_units(shards: Sequence[ShardReader], unit_tokens: int) -> Units:
     names: dict[str, int] = {}
     places, found = [np.zeros(0, PLACE)], []
     for number, shard in enumerate(shards):
-        table = _columns(
-            shard, ("source", "language", "token_count", "files.token_start", "files.token_count", "files.language")
-        )
+        table = _columns(shard, ("kind", "language", "token_count", "files.token_start", "files.token_count", "files.language"))
         nested = table["files"].combine_chunks()
         offsets = nested.offsets.to_numpy() if len(nested) else np.zeros(1, np.int32)
         flat = nested.flatten()
@@ -132,12 +128,12 @@ def read_units(shards: Sequence[ShardReader], unit_tokens: int) -> Units:
         end = start + flat.field("token_count").to_numpy().astype(np.int32)
         files = Files(offsets.astype(np.int64) - int(offsets[0]), start, end, _numbered(flat.field("language"), names))
         rows = []
-        sources, languages = (_numbered(table[c].combine_chunks(), names) for c in ("source", "language"))
+        kinds, languages = (_numbered(table[c].combine_chunks(), names) for c in ("kind", "language"))
         for document, tokens in enumerate(table["token_count"].to_numpy()):
             of = slice(int(files.first[document]), int(files.first[document + 1]))
             for first, last in _cut(files.start[of], files.end[of], int(tokens), unit_tokens):
                 language = _most(files, of, first, last, int(languages[document]))
-                rows.append((number, document, first, last, int(sources[document]), language))
+                rows.append((number, document, first, last, int(kinds[document]), language))
         places.append(np.array(rows, PLACE))
         found.append(files)
     return Units(shards, np.concatenate(places), tuple(found), tuple(names))

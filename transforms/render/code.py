@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from starmill.core import seeds
-from starmill.core.document import Document, FileSpan, Piece, Special
+from starmill.core.document import CODE, Document, FileSpan, Piece, Special
 
 REPO_NAME, FILE_SEP = Special("<repo_name>"), Special("<file_sep>")
 # Placeholders that are one token; a replaced IP address is ordinary text.
@@ -57,7 +57,7 @@ def repository(repo_name: str, files: list[dict[str, Any]], options: Format) -> 
     for file in files:
         sizes[file["language"] or ""] = sizes.get(file["language"] or "", 0) + file["length_bytes"]
     language = min(sizes, key=lambda name: (-sizes[name], name), default="")
-    return Document("code", repo_name, language, tuple(pieces), tuple(spans))
+    return Document(CODE, repo_name, language, tuple(pieces), tuple(spans))
 
 
 def text(document: Document) -> str:

@@ -7,6 +7,7 @@ import torch
 
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
+from starmill.model.exchange.families import family
 from starmill.model.exchange.layouts import entries, fuse, split
 
 MQA = ModelConfig(10, 2, 12, 3, 1, 24, "learned", 8)
@@ -33,7 +34,7 @@ def test_rows_of_c_attn(kv_heads: int) -> None:
 @pytest.mark.parametrize("tied", [True, False])
 def test_every_parameter_is_in_one_tensor(positions: str, tied: bool) -> None:
     config = dataclasses.replace(MQA, positions=positions, tie_embeddings=tied)
-    found = entries(config)
+    found = entries(config, family(config).layout)
     shapes = {n: p.shape for n, p in Decoder(config).named_parameters()}
     assert sorted(p for entry in found for p in entry.parameters) == sorted(shapes)
     assert sum(torch.Size(entry.shape(shapes)).numel() for entry in found) == sum(s.numel() for s in shapes.values())

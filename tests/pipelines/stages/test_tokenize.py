@@ -8,7 +8,7 @@ import tokenizers
 
 from starmill.core import schema
 from starmill.core.dataset import ParquetPart, Sidecar, Workspace, output, part_path
-from starmill.core.shards import ShardReader
+from starmill.core.shards import ShardReader, open_shards
 from starmill.core.tokenizer import Tokenizer, train
 from starmill.pipelines.stages.tokenize import TokenizePart
 from starmill.pipelines.stages.vocabulary import PATH
@@ -27,17 +27,21 @@ ROWS = [
 ]
 
 
+def release(workspace: Workspace, part: int, *blocks: pa.RecordBatch) -> None:
+    parquet = ParquetPart(schema.DATASET)
+    for block in blocks:
+        parquet.write(block)
+    data = parquet.close()
+    workspace.commit(Sidecar("release", "dataset", part, "k", (output(part_path("dataset", part), data),)), [data])
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_a_part(tmp_path: Path) -> None:
     from megatron.core.datasets.indexed_dataset import IndexedDataset
 
     workspace = Workspace(str(tmp_path))
     block = pa.RecordBatch.from_pylist(ROWS, schema=schema.DATASET)
-    parquet = ParquetPart(schema.DATASET)
-    parquet.write(block.slice(0, 4))
-    parquet.write(block.slice(4))
-    data = parquet.close()
-    workspace.commit(Sidecar("release", "dataset", 0, "k", (output(part_path("dataset", 0), data),)), [data])
+    release(workspace, 0, block.slice(0, 4), block.slice(4))
     tokenizer = Tokenizer.load(train([r["content"] for r in ROWS], 320))
     workspace.publish(PATH, tokenizer.data)
     sidecar = TokenizePart(workspace, Format(), tokenizer.sha256)(PartRef(0, "key"))
@@ -49,6 +53,29 @@ def test_a_part(tmp_path: Path) -> None:
     assert [megatron[i].tolist() for i in range(len(megatron))] == expected
     files = [f for row in ShardReader(str(tmp_path / "shards/part-00000")).table.to_pylist() for f in row["files"]]
     assert sorted(f["content_id"] for f in files) == [r["content_id"] for r in ROWS]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_megatron_reads_all_that_is_there_when_a_part_has_no_documents(tmp_path: Path) -> None:
+    from megatron.core.datasets.indexed_dataset import IndexedDataset
+
+    workspace = Workspace(str(tmp_path))
+    block = pa.RecordBatch.from_pylist(ROWS, schema=schema.DATASET)
+    tokenizer = Tokenizer.load(train([r["content"] for r in ROWS], 320))
+    workspace.publish(PATH, tokenizer.data)
+    for part in range(3):
+        release(workspace, part, block)
+    for part, rows in ((0, [block]), (1, [block]), (2, [block]), (1, [])):  # part 1 loses its documents
+        release(workspace, part, *rows)
+        sidecar = TokenizePart(workspace, Format(), tokenizer.sha256)(PartRef(part, "key"))
+    assert [o.path for o in sidecar.outputs] == ["dropped/tokenize/part-00001.parquet"]
+    workspace.finish("shards", "key", 3, "v")
+    prefixes = sorted(
+        {str(p.with_name(p.name.partition(".")[0])) for p in tmp_path.glob("shards/part-*") if p.suffix != ".json"}
+    )
+    assert [p[-1] for p in prefixes] == ["0", "2"]
+    read = [[megatron[i].tolist() for i in range(len(megatron))] for megatron in map(IndexedDataset, prefixes)]
+    assert read == [[shard.tokens(i).tolist() for i in range(shard.documents)] for shard in open_shards(str(tmp_path))]
 
 
 def test_a_tokenizer_that_changed_is_refused(tmp_path: Path) -> None:

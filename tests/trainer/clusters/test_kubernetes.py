@@ -7,10 +7,10 @@ import yaml
 
 from starmill.core import recipe
 from starmill.trainer.clusters import kubernetes
-from starmill.trainer.config import TrainRecipe
+from starmill.trainer.config import TrainRecipe, values
 
 TRAINING = kubernetes.Training("mine", "registry.example.org/t:2", "team", "disk", 4, 8, 8, "runs/$(HOME)/m")
-VALUES = recipe.override(recipe.read("starcoder2-3b"), ["seed=5", "data.mixture.sources={'C#': 2, 'No': 1}"])
+VALUES = values("starcoder2-3b", ["seed=5", "data.mixture.kinds={'C#': 2, 'No': 1}"])
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def made(tmp_path: Path) -> dict[str, str]:
 def test_the_recipe_arrives_as_it_was_checked(made: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text(made["recipe.yaml"])
     arrived = recipe.load(TrainRecipe, str(tmp_path / "recipe.yaml"))
-    assert arrived == recipe.build(TrainRecipe, VALUES) and arrived.data.mixture.sources == {"C#": 2.0, "No": 1.0}
+    assert arrived == recipe.build(TrainRecipe, VALUES) and arrived.data.mixture.kinds == {"C#": 2.0, "No": 1.0}
 
 
 def test_names_agree(made: dict[str, str], tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from starmill.core.shards import ShardReader, ShardWriter, TokenSpan
 from starmill.core.tokenizer import Tokenizer, train
-from starmill.trainer.config import Data, Fim, Mixture
+from starmill.trainer.config import Data, Fim, FimRates, Mixture
 from starmill.trainer.data.corpus import Batch, Corpus, Position, prefetched
 from starmill.trainer.data.units import read_units
 
@@ -120,13 +120,24 @@ def test_an_epoch_has_each_unit_as_often_as_its_weight_says(shards: list[ShardRe
     assert all(same(a, b) for a, b in zip(whole[30:], again, strict=True))
 
 
-def test_only_documents_of_the_named_sources_are_rewritten(shards: list[ShardReader]) -> None:
-    always = Fim(rate=1.0, file_rate=1.0)
-    for sources, touched in ((("code",), True), (("issues",), False), ((), False)):
-        made = corpus(shards, replace(always, sources=sources))
-        plain = corpus(shards, OFF)
-        changed = [made.ids(i, 0).tolist() != plain.ids(i, 0).tolist() for i in range(len(made.units))]
-        assert all(changed) if touched else not any(changed)
+def test_each_kind_is_rewritten_at_its_own_rates(tmp_path: Path) -> None:
+    writer = ShardWriter(TOKENIZER.eod)
+    text = TOKENIZER.encode("def f(x):\n    return x\n" * 9)
+    for kind in ("code", "notebook", "issue") * 5:
+        writer.add(text, kind, f"repo-{kind}", "C", [TokenSpan("a", "c", "C", 0, len(text))])
+    for suffix, data in writer.finish().items():
+        (tmp_path / f"s.{suffix}").write_bytes(data)
+    plain, always = corpus([ShardReader(str(tmp_path / "s"))], OFF), FimRates(rate=1.0, file_rate=1.0)
+
+    def touched(fim: Fim) -> set[str]:
+        made = corpus(plain.units.shards, fim)
+        changed = {(made.units[i].kind, made.ids(i, 0).tolist() != plain.ids(i, 0).tolist()) for i in range(len(made.units))}
+        assert len(changed) == 3, "all documents of a kind, or none"
+        return {kind for kind, is_changed in changed if is_changed}
+
+    assert touched(Fim(rate=1.0, file_rate=1.0)) == {"code"}
+    assert touched(Fim(rate=0.0, kinds={"notebook": always})) == {"notebook"}
+    assert touched(Fim(rate=1.0, kinds={"issue": always})) == {"code", "issue"}
 
 
 def test_shards_ahead_come_in_the_order_of_need(tmp_path: Path) -> None:

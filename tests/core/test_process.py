@@ -1,0 +1,29 @@
+"""A child ends after its parent is killed, also where the parent was gone before it started. Real processes."""
+
+import signal
+import subprocess
+import sys
+
+import psutil
+
+CHILD = "import sys, time; from starmill.core.process import die_with; die_with(int(sys.argv[1])); print('up', flush=True); time.sleep(100)"
+PARENT = f"""
+import os, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", {CHILD!r}, str(os.getpid())])
+print(child.pid, flush=True)
+time.sleep(100)
+"""
+
+
+def test_a_child_ends_after_its_parent_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = psutil.Process(int(parent.stdout.readline()))
+        assert parent.stdout.readline() == "up\n" and child.is_running()
+        parent.send_signal(signal.SIGKILL)
+        assert parent.stdout.read() == "", "at the end of the pipe, which the child holds too"
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_child_of_a_parent_that_is_gone_already_ends() -> None:
+    assert subprocess.run([sys.executable, "-c", CHILD, "1234567890"], stdout=subprocess.DEVNULL, timeout=60).returncode == 1
