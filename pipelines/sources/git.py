@@ -93,18 +93,25 @@ def plan(folder: Path, name: str, root: Path) -> Repository:
 
 def _stored(objects: Path) -> tuple[int, int]:
     """Return how many objects lie below a folder, loose or in packs, and how many bytes."""
-
-    def judge(error: OSError) -> None:
-        of_a_file(error, error.filename or objects)
-
     count = size = 0
-    for folder, _, names in os.walk(objects, onerror=judge):
-        for name in names:
+    due = [str(objects)]
+    while due:
+        folder = due.pop()
+        try:
+            with os.scandir(folder) as found:
+                entries = {e.name: e.is_dir(follow_symlinks=False) for e in found}
+        except OSError as error:
+            of_a_file(error, folder)
+            continue
+        for name, is_folder in entries.items():
             path = os.path.join(folder, name)
+            if is_folder:
+                due.append(path)
+                continue
             size += state_of(path)[1]
             if HEX.fullmatch(os.path.basename(folder) + name):
                 count += 1
-            elif name.endswith(".idx") and f"{name.removesuffix('.idx')}.pack" in names:
+            elif name.endswith(".idx") and f"{name.removesuffix('.idx')}.pack" in entries:
                 count += _indexed(path)
     return count, size
 
