@@ -1,285 +1,151 @@
-"""The command line: the stages, what looks into a workspace, and the names of the other programs (OTHERS).
+"""`starmill`: the commands are the public functions of the modules in ROOMS, and nothing else names them.
 
-What follows `--` is Beam's and is handed through untouched. Training, plans and completion are other processes: this one never
-imports torch, and the trainer never imports Beam.
+A command is one typed function (cli/options.py has what several share); its first line of documentation is its line on the map,
+and that of its module the heading. Modules import what they need when a command is called: the map, the views and the shell's
+completion load neither Beam nor torch. What follows `--` is Beam's and is handed through untouched.
 """
 
-import argparse
-import logging
-import os
+import functools
+import inspect
 import sys
-import time
-from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import NoReturn
+import traceback as tracebacks
+from collections.abc import Callable, Iterator, Sequence
+from types import ModuleType
+from typing import Annotated, Any
 
+import typer
+
+from starmill.cli import complete, costs, look, mill, options, train
 from starmill.core import __version__
-from starmill.core.dataset import Workspace
-from starmill.core.errors import StarmillError
+from starmill.core.errors import Interrupted, StarmillError
 from starmill.core.storage import refuse_credentials
-from starmill.pipelines.stages import STAGES
 
-DEFAULT_RECIPE = "smoke"
-# Commands that are programs of their own, with their own --help.
-OTHERS = {
-    "train": ("starmill.trainer", "train a model on shards"),
-    "plan": ("starmill.trainer.plan", "what a training would cost"),
-    "export": ("starmill.trainer.export", "what one publishes of a training"),
-    "launch": ("starmill.trainer.clusters.launch", "hand a training to Slurm or Kubernetes"),
-    "complete": ("starmill.model.complete", "complete code with a trained model"),
-}
+ROOMS = (mill, look, costs, train, complete)
+
+MAP = """starmill mills dumps of source code into tokenized training shards, and trains StarCoder-class models on them.
+A workspace holds the datasets of all stages, and for every file that left them the reason why.
+A run that was stopped goes on where it was: start the same command again.
+A recipe is a YAML file or the name of one that ships; --set KEY=VALUE changes any value of it.
+What follows `--` goes to Apache Beam: `starmill run recipe.yaml -- --runner=FlinkRunner`."""
+TRY = """Try:
+  starmill run smoke --input ~/checkouts --workspace runs/mine --dry-run
+  starmill funnel --workspace runs/mine
+  starmill plan starcoder2-3b"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit status: 0 done, 1 failed, 2 wrong usage."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    ours, beam = arguments, []
-    if "--" in arguments:
-        cut = arguments.index("--")
-        ours, beam = arguments[:cut], arguments[cut + 1 :]
+    """Run one command; return its exit status: 0 done, 1 failed, 2 wrong usage, 3 trouble of the machine, 130 stopped."""
     try:
-        for word in ours if ours[:1] != ["complete"] else ():  # whose prompts may be anything
-            refuse_credentials(word)  # before something quotes it
-    except ValueError as error:
+        words = _prepared(list(sys.argv[1:] if argv is None else argv))
+        typer.main.get_command(app())(args=words, prog_name="starmill")
+    except SystemExit as done:
+        return int(done.code or 0)
+    except StarmillError as error:
         print(f"starmill: {error}", file=sys.stderr)
-        return 2
-    if ours and ours[0] in OTHERS:
-        _other(OTHERS[ours[0]][0], [*ours[1:], *beam])
-    options = _parser().parse_args(ours)
-    logging.basicConfig(level=logging.ERROR)  # Beam warns on import of optional packages that nobody asked for
-    try:
-        return int(options.command(options, beam))
+        return error.status
+    except KeyboardInterrupt:
+        return Interrupted.status
     except BrokenPipeError:
         return 1
-    except KeyboardInterrupt:
-        print("\nstopped; finished parts are kept: run the same command to continue", file=sys.stderr)
-        return 130
-    except (
-        StarmillError,
-        ValueError,
-        RuntimeError,
-        LookupError,
-        OSError,
-    ) as error:  # ours and the file system's; the message says it all
-        if options.traceback:
+    return 0
+
+
+def app() -> typer.Typer:
+    """Return the program, with every command that is found."""
+    made = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_help_option=False)
+    made.callback(invoke_without_command=True)(_starmill)
+    for room in ROOMS:
+        for name, command in commands(room):
+            if isinstance(command, typer.Typer):
+                for one in command.registered_commands:
+                    assert one.callback is not None
+                    one.callback = one.callback if hasattr(one.callback, "__wrapped__") else _told(one.callback)
+                made.add_typer(command, name=name)
+            else:
+                made.command(name.replace("_", "-"))(_told(command))
+    return made
+
+
+def commands(room: ModuleType) -> Iterator[tuple[str, Any]]:
+    """Yield the commands of a module, as they stand in it: its public functions, and groups of them."""
+    for name, value in vars(room).items():
+        own = inspect.isfunction(value) and value.__module__ == room.__name__
+        if not name.startswith("_") and (own or isinstance(value, typer.Typer)):
+            yield name, value
+
+
+def the_map() -> str:
+    """Return what the program does, its commands by room, and what to try next."""
+    lines = [f"Usage: starmill COMMAND [--help] ...\n\n{MAP}"]
+    for room in ROOMS:
+        lines.append(f"\n{_first_line(room.__doc__)}")
+        for name, command in commands(room):
+            text = command.info.help if isinstance(command, typer.Typer) else command.__doc__
+            lines.append(f"  {name.replace('_', '-'):<10} {_first_line(text)}")
+    return "\n".join((*lines, f"\n{TRY}"))
+
+
+def _starmill(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    help: Annotated[bool, typer.Option("--help", help="Print the map.")] = False,
+) -> None:
+    if version:
+        print(f"starmill {__version__}")
+        raise typer.Exit
+    if help or context.invoked_subcommand is None:
+        print(the_map())
+        raise typer.Exit
+
+
+def _prepared(words: list[str]) -> list[str]:
+    """Return a command line without what no command may quote, and with Beam's options as ours. Raises UsageError."""
+    found = {name: command for room in ROOMS for name, command in commands(room)}
+    command = found.get(words[0]) if words else None
+    parameters = inspect.signature(command).parameters if inspect.isfunction(command) else {}
+    for word in words if command is not complete.complete else ():  # whose prompts may be anything
+        refuse_credentials(word)  # before something quotes it
+    beam: list[str] = []
+    if "beam" in parameters and "--" in words:
+        cut = words.index("--")
+        words, beam = words[:cut], words[cut + 1 :]
+    return [*(_one_by_one(words) if "inputs" in parameters else words), *(f"--beam={word}" for word in beam)]
+
+
+def _one_by_one(words: list[str]) -> Iterator[str]:
+    # `--input a b c`, as a shell writes out `--input ~/checkouts/*`: an option of typer's takes one value at a time.
+    taking = 0
+    for word in words:
+        taking = 1 if word == "--input" else 0 if word.startswith("-") else taking + bool(taking)
+        if taking > 2:
+            yield "--input"
+        yield word
+
+
+def _told(command: Callable[..., int | None]) -> Callable[..., None]:
+    """Return a command with --traceback, whose Ctrl-C is told, and whose returned number is the exit status."""
+
+    @functools.wraps(command)
+    def told(*, traceback: bool, **values: Any) -> None:
+        try:
+            status = command(**values)
+        except KeyboardInterrupt:
+            raise Interrupted("stopped") from None
+        except StarmillError:
+            if traceback:
+                tracebacks.print_exc()
             raise
-        print(f"starmill: {error}", file=sys.stderr)
-        return error.status if isinstance(error, StarmillError) else 1
+        raise typer.Exit(status or 0)
+
+    signature = inspect.signature(command)
+    added = inspect.Parameter("traceback", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=options.Traceback)
+    told.__signature__ = signature.replace(parameters=[*signature.parameters.values(), added])  # type: ignore[attr-defined]
+    told.__annotations__ = {**command.__annotations__, "traceback": options.Traceback}
+    return told
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="starmill",
-        description="Mill source code into tokenized training shards, and train models on them.",
-        epilog=f"{', '.join(OTHERS)} have their own --help. Beam's options follow `--`, untouched.",
-    )
-    parser.add_argument("--version", action="version", version=f"starmill {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    milling = {"run": "all stages, then the funnel"} | {s: f"the {s} stage alone" for s in STAGES}
-    for name, text in milling.items():
-        command = commands.add_parser(name, help=text, description=text)
-        command.set_defaults(command=_mill, stages=STAGES if name == "run" else (name,))
-        command.add_argument("recipe", nargs="?", default=DEFAULT_RECIPE, help="YAML file, or the name of one that ships")
-        command.add_argument(
-            "--input", nargs="+", default=[], metavar="DIR", help="folders of checkouts or bare git repositories"
-        )
-        command.add_argument("--workspace", help="where the datasets go: any fsspec URL (default: the recipe's)")
-        command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the recipe")
-        command.add_argument(
-            "--workers", type=int, default=os.cpu_count() or 1, help="local worker processes (default: one a core)"
-        )
-        command.add_argument("--quiet", action="store_true", help="no progress")
-        command.add_argument("--no-funnel", action="store_true", help="do not print the funnel at the end")
-        command.add_argument(
-            "--dry-run",
-            action="store_true",
-            help="show the parts that would be made, and stop; of dedup also what each threshold from 0.5 to 0.95 would remove",
-        )
-        if name != "run":
-            continue
-        verify = commands.add_parser("verify", help="see whether today's code makes a stage's parts as they are, and keep them")
-        verify.set_defaults(command=_verify, input=[])
-        verify.add_argument("recipe", nargs="?", default=DEFAULT_RECIPE, help="YAML file, or the name of one that ships")
-        verify.add_argument("--stage", choices=STAGES, required=True, help="the stage whose parts to make again")
-        verify.add_argument("--sample", type=int, default=50, help="how many parts to make again (default: 50)")
-        verify.add_argument("--workspace", help="where the datasets are (default: the recipe's)")
-        verify.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the recipe")
-        verify.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="local worker processes")
-        verify.add_argument("--quiet", action="store_true", help="no progress")
-    for name, (_, text) in OTHERS.items():
-        commands.add_parser(name, help=text, add_help=False)
-    funnel = commands.add_parser("funnel", help="what each stage kept and dropped, and why")
-    funnel.set_defaults(command=_funnel)
-    funnel.add_argument("--languages", type=int, default=12, help="how many languages to list")
-    why = commands.add_parser("why", help="one file's whole story")
-    why.set_defaults(command=_why)
-    why.add_argument("file", help="swh:1:cnt:<hash>, a path, or repository:path")
-    why.add_argument("--diff-lines", type=int, default=40, help="of the diff between a near duplicate and the kept file")
-    pool = commands.add_parser("pool", help="a pool of Beam workers beside a Flink TaskManager")
-    pool.set_defaults(command=_pool)
-    pool.add_argument("--address", default="127.0.0.1:50000", help="host:port to listen at (default: 127.0.0.1:50000)")
-    pool.add_argument("--check", action="store_true", help="start none: see whether a pool there starts workers that connect")
-    status = commands.add_parser("status", help="how far each stage is, and how long the one at work will take")
-    status.set_defaults(command=_status)
-    for command in (funnel, why, status):
-        command.add_argument("--recipe", default=DEFAULT_RECIPE, help="the recipe whose workspace to look into")
-        command.add_argument("--workspace", help="the workspace to look into (default: the recipe's)")
-    bench = commands.add_parser("bench", help="what each stage costs on this machine, measured on samples")
-    bench.set_defaults(command=_bench)
-    bench.add_argument(
-        "--input", nargs="+", default=[], metavar="DIR", help="folders of checkouts (default: this environment's packages)"
-    )
-    bench.add_argument(
-        "--megabytes", type=float, default=8, help="of the first sample; the second has four times as much (default: 8)"
-    )
-    bench.add_argument(
-        "--rounds", type=int, default=1, help="measure so often and take medians: 3 on a machine that others share (default: 1)"
-    )
-    estimate = commands.add_parser("estimate", help="what a recipe would cost for so many files, from the rates of bench")
-    estimate.set_defaults(command=_estimate)
-    estimate.add_argument("--files", type=float, required=True, help="of the dump")
-    estimate.add_argument("--bytes", type=float, required=True, help="of the dump, uncompressed")
-    estimate.add_argument("--repositories", type=float, help="of the dump (default: as many for its files as the bench's had)")
-    estimate.add_argument(
-        "--duplicates", type=float, help="the share of files that dedup removes (default: as in the bench's sample)"
-    )
-    estimate.add_argument("--workers", type=int, required=True, help="processes at work at once")
-    estimate.add_argument("--latency", type=float, default=0, help="seconds that a bucket takes to answer (default: 0, a disk)")
-    for command in (bench, estimate):
-        command.add_argument("recipe", nargs="?", default=DEFAULT_RECIPE, help="YAML file, or the name of one that ships")
-        command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the recipe")
-        command.add_argument("--rates", default="runs/rates.json", help="the file of rates (default: runs/rates.json)")
-    for command in commands.choices.values():
-        command.add_argument("--traceback", action="store_true", help="show where an error came from")
-    return parser
-
-
-def _mill(options: argparse.Namespace, beam: list[str]) -> int:
-    from starmill.pipelines import recipe as recipes
-    from starmill.pipelines.run import dry, interrupt
-    from starmill.pipelines.run.stages import run_stage
-    from starmill.pipelines.runners import choose
-    from starmill.pipelines.runners.dataflow import describe
-    from starmill.reports import funnel
-
-    recipe = recipes.load(options.recipe, options.set, options.input, options.workspace)
-    runner = choose(tuple(beam), max(1, options.workers))
-    runner.check(recipe.workspace)
-    if runner.is_dry_run:
-        for stage in options.stages:
-            print(f"{stage:<9} dry run: {describe(dry.translate(stage, recipe, runner))}", flush=True)
-        return 0
-    workspace = Workspace(recipe.workspace)
-    recipe = replace(recipe, workspace=workspace.root if workspace.is_local else recipe.workspace)  # workers have another cwd
-    if "release" in options.stages:
-        recipe.release.decontaminate()  # a benchmark file that cannot be read is told now, not after three stages
-    if options.dry_run:
-        print("\n".join(dry.plan(recipe)))
-        if options.stages == ("dedup",):
-            print("\n".join(dry.thresholds(recipe, runner)))
-        return 0
-    workspace.probe()
-    started = time.monotonic()
-    stopping = interrupt.stopping_cleanly(workspace) if runner.is_local else interrupt.stopping_by_exception()
-    with interrupt.exclusive(workspace), stopping:
-        for stage in options.stages:
-            if run_stage(stage, recipe, runner, options.quiet) is None:
-                print(f"{stage}: the job is written down; it ends the stage itself, and the next one can be launched after it")
-                return 0
-    if not options.no_funnel:
-        funnel.show(workspace)
-    print(f"done in {time.monotonic() - started:.0f} s: {workspace.root}")
-    return 0
-
-
-def _verify(options: argparse.Namespace, beam: list[str]) -> int:
-    from starmill.pipelines import recipe as recipes
-    from starmill.pipelines.run import interrupt
-    from starmill.pipelines.run.verify import verify
-    from starmill.pipelines.runners import choose
-
-    recipe = recipes.load(options.recipe, options.set, options.input, options.workspace)
-    runner, workspace = choose(tuple(beam), max(1, options.workers)), Workspace(recipe.workspace)
-    recipe = replace(recipe, workspace=workspace.root if workspace.is_local else recipe.workspace)
-    with interrupt.exclusive(workspace):
-        found = verify(options.stage, recipe, runner, options.sample, options.quiet)
-    if not found.parts:
-        print(f"{found.stage}: up to date, nothing to verify")
-    elif found.is_equal:
-        print(f"{found.stage}: {len(found.parts)} parts made again have the same bytes; {found.rekeyed} parts have today's key")
-    else:
-        print(
-            f"{found.stage}: {len(found.differing)} of {len(found.parts)} parts differ: {', '.join(map(str, found.differing))}; nothing "
-            "was changed",
-            file=sys.stderr,
-        )
-    return 0 if found.is_equal else 1
-
-
-def _funnel(options: argparse.Namespace, beam: list[str]) -> int:
-    from starmill.reports import funnel
-
-    funnel.show(_workspace(options), options.languages)
-    return 0
-
-
-def _why(options: argparse.Namespace, beam: list[str]) -> int:
-    from starmill.reports import why
-
-    print("\n".join(why.tell(_workspace(options), options.file, options.diff_lines)))
-    return 0
-
-
-def _status(options: argparse.Namespace, beam: list[str]) -> int:
-    from starmill.reports import status
-
-    print("\n".join(status.lines(_workspace(options))))
-    return 0
-
-
-def _pool(options: argparse.Namespace, beam: list[str]) -> int:
-    from starmill.pipelines.runners import flink, pool
-
-    if options.check:
-        flink.check_pool(options.address, seconds=60, starts=True)
-    else:
-        pool.serve(options.address)
-    return 0
-
-
-def _bench(options: argparse.Namespace, beam: list[str]) -> int:
-    from starmill.pipelines import recipe as recipes
-    from starmill.pipelines.costs import bench
-
-    recipe = bench.packages_unless(options.input, recipes.load(options.recipe, options.set, options.input, None))
-    found = bench.bench(recipe, options.megabytes, lambda line: print(line, flush=True), max(1, options.rounds))
-    Path(options.rates).parent.mkdir(parents=True, exist_ok=True)
-    Path(options.rates).write_text(found.to_json())
-    print("\n".join(bench.table(bench.largest(found.observations))))
-    return 0
-
-
-def _estimate(options: argparse.Namespace, beam: list[str]) -> int:
-    from starmill.pipelines import recipe as recipes
-    from starmill.pipelines.costs import estimate, rates
-
-    recipe, found = recipes.load(options.recipe, options.set, [], None), rates.load(options.rates)
-    dump = estimate.Dump(options.files, options.bytes, options.repositories, options.duplicates)
-    costs = estimate.estimate(found, recipe, dump, options.workers, options.latency)
-    print("\n".join((*estimate.table(costs, options.workers), *estimate.limits(found, recipe, costs))))
-    return 0
-
-
-def _workspace(options: argparse.Namespace) -> Workspace:
-    from starmill.pipelines import recipe as recipes
-
-    return Workspace(options.workspace or recipes.load(options.recipe, [], [], None).workspace)
-
-
-def _other(module: str, arguments: list[str]) -> NoReturn:
-    # Another program in this process: signals and the exit status need no passing on.
-    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().partition("\n")[0]
 
 
 if __name__ == "__main__":

@@ -188,8 +188,12 @@ class Workspace:
         self.storage.remove(relative)
 
     def probe(self, write: bool = True) -> None:
-        """Write and remove a file in a bucket, or only look for one, so that a run without access ends now. Raises OSError."""
-        if not self.is_local:
+        """Write and remove a file, or in a bucket only look for one, so that a run without access ends now. Raises OSError."""
+        if self.is_local:
+            if write:
+                self.publish(".probe", b"")
+                self.storage.remove(".probe")
+        else:
             bucket = Storage(self.url, patience=10)
             if write:
                 bucket.write(".probe", b"")

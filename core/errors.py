@@ -54,6 +54,10 @@ class InputError(StarmillError, ValueError):
     status = 1
 
 
+class NotThere(InputError, FileNotFoundError):
+    """A file or folder that a recipe or a command line names, and that is not there."""
+
+
 class MachineError(StarmillError, RuntimeError):
     """Trouble of the machine: a full disk, a missing library, a dead child process, a store or a cluster that does not answer.
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from starmill.core import recipe
 from starmill.core.dataset import Output, Sidecar, Workspace, at_once, part_path
+from starmill.core.errors import InputError
 from starmill.core.storage import TEMPORARY, Storage
 
 CHUNK = 16 << 20  # bytes of a request
@@ -24,7 +25,7 @@ SUFFIXES = ("idx", "docs.parquet", "bin")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
-class CacheError(ValueError):
+class CacheError(InputError):
     """A file that cannot be had on this node; the message names it and says what to do."""
 
 

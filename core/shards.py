@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from starmill.core.dataset import ParquetPart, Workspace
+from starmill.core.errors import InputError
 from starmill.core.shard_cache import CachedFile, default_folder, shard_files
 
 MAGIC = b"MMIDIDX\x00\x00"
@@ -69,7 +70,7 @@ class TokenSpan:
     token_count: int
 
 
-class ShardError(ValueError):
+class ShardError(InputError):
     """A shard that cannot be read; the message names the file and what is wrong with it."""
 
 

@@ -26,6 +26,7 @@ import pyarrow as pa
 from fsspec.exceptions import FSTimeoutError
 
 from starmill.core import seeds
+from starmill.core.errors import MachineError, UsageError
 
 TEMPORARY = ".tmp-"
 # No second try changes these, but for GARBLED ones. FileNotFoundError is an answer, not a failure.
@@ -61,7 +62,7 @@ class Listed(NamedTuple):
     modified: float | None
 
 
-class StorageError(OSError):
+class StorageError(MachineError, OSError):
     """A store that did not do what was asked for in all the time it was given; the message names the file and the cause."""
 
 
@@ -83,7 +84,7 @@ class Storage:
 
     @functools.cached_property
     def fs(self) -> fsspec.AbstractFileSystem:
-        """The file system behind the URL. Raises ValueError where the URL carries credentials, StorageError where it cannot be had."""
+        """The file system behind the URL. Raises UsageError where the URL carries credentials, StorageError where it cannot be had."""
         refuse_credentials(self.url)
         protocol = fsspec.utils.get_protocol(self.url)
         try:
@@ -189,10 +190,10 @@ class Storage:
 
 
 def refuse_credentials(text: str) -> None:
-    """Raise ValueError, which quotes nothing, for a URL with a user or password in it. A secret key may hold slashes."""
+    """Raise UsageError, which quotes nothing, for a URL with a user or password in it. A secret key may hold slashes."""
     for protocol, authority in AUTHORITY.findall(text):
         if not HOST.fullmatch(authority) or (":" in authority and protocol.lower() in BUCKETS):
-            raise ValueError(
+            raise UsageError(
                 f"a {protocol}:// URL with a user or password in it: give credentials in the environment or a profile file"
             )
 

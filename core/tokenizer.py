@@ -17,6 +17,8 @@ import numpy as np
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
+from starmill.core.errors import InputError, NotThere, UsageError
+
 # StarCoder2's special tokens, ids 0..37 in this order (paper, table 5, and the published special_tokens_map).
 SPECIAL_TOKENS = (
     "<|endoftext|> <fim_prefix> <fim_middle> <fim_suffix> <fim_pad> <repo_name> <file_sep> <issue_start> <issue_comment> "
@@ -34,11 +36,17 @@ PATTERN = r"\p{N}|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?=\p{N})|
 LONG_RUN = re.compile(r"\s{20000}|\w{50000}|[^\w\s]{50000}")
 
 
+class NoSuchToken(InputError, KeyError):
+    """A special token that a tokenizer has not."""
+
+    __str__ = Exception.__str__  # KeyError's would quote the message
+
+
 class Tokenizer:
     """A loaded tokenizer.json. Picklable: it travels as its bytes."""
 
     def __init__(self, data: bytes, any_family: bool = False) -> None:
-        """Read the bytes of a tokenizer.json. Raises ValueError if it is none, or has more ids than uint16 holds.
+        """Read the bytes of a tokenizer.json. Raises InputError if it is none, or has more ids than uint16 holds.
 
         Shards need StarCoder2's special tokens; `any_family` takes others too, to complete with StarCoder's and SantaCoder's models.
         """
@@ -47,28 +55,30 @@ class Tokenizer:
         try:
             self._slow = tokenizers.Tokenizer.from_str(data.decode())
         except Exception as error:  # the library raises bare Exception
-            raise ValueError(f"not a tokenizer.json: {error}") from None
+            raise InputError(f"not a tokenizer.json: {error}") from None
         self._prompts = tokenizers.Tokenizer.from_str(data.decode())
         self._slow.encode_special_tokens = True
         self.vocab_size: int = self._slow.get_vocab_size()
         if self.vocab_size > 65_536:
-            raise ValueError(f"a vocabulary of {self.vocab_size} does not fit the shards' uint16; train one of at most 65,536")
+            raise InputError(f"a vocabulary of {self.vocab_size} does not fit the shards' uint16; train one of at most 65,536")
         self._special = {t.content: number for number, t in self._slow.get_added_tokens_decoder().items() if t.special}
         self.eod = self.special(END_OF_TEXT)
         if not any_family and [self._slow.token_to_id(t) for t in SPECIAL_TOKENS] != list(range(len(SPECIAL_TOKENS))):
-            raise ValueError("its special tokens are not StarCoder2's 38 at ids 0 to 37; train one with starmill")
+            raise InputError("its special tokens are not StarCoder2's 38 at ids 0 to 37; train one with starmill")
 
     @classmethod
     def load(cls, source: "bytes | str | PathLike[str]", any_family: bool = False) -> "Tokenizer":
-        """Load from bytes or from a local path. Raises FileNotFoundError or ValueError, naming the path."""
+        """Load from bytes or from a local path. Raises NotThere or InputError, naming the path."""
         if isinstance(source, bytes):
             return cls(source, any_family)
-        with open(source, "rb") as file:
-            data = file.read()
         try:
+            with open(source, "rb") as file:
+                data = file.read()
             return cls(data, any_family)
-        except ValueError as error:
-            raise ValueError(f"{source}: {error}") from None
+        except FileNotFoundError:
+            raise NotThere(f"{source}: no such file; give the tokenizer.json of the model or of the shards") from None
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from None
 
     def __reduce__(self) -> tuple[type["Tokenizer"], tuple[bytes, bool]]:
         """Pickle as bytes."""
@@ -84,10 +94,10 @@ class Tokenizer:
         return token in self._special or token.replace("_", "-") in self._special
 
     def special(self, token: str) -> int:
-        """Return the id of a special token, which SantaCoder writes with hyphens. Raises KeyError naming it."""
+        """Return the id of a special token, which SantaCoder writes with hyphens. Raises NoSuchToken naming it."""
         number = self._special.get(token, self._special.get(token.replace("_", "-")))
         if number is None:
-            raise KeyError(f"{token}: not a special token of this tokenizer")
+            raise NoSuchToken(f"{token}: not a special token of this tokenizer")
         return int(number)
 
     def encode(self, text: str) -> np.ndarray:
@@ -171,10 +181,10 @@ def _untrained() -> tokenizers.Tokenizer:
 def train(texts: Iterable[str], vocab_size: int) -> bytes:
     """Train a byte-level BPE on texts and return its tokenizer.json; the same texts in the same order give the same bytes.
 
-    `vocab_size` includes the 38 special tokens and the 256 bytes. Raises ValueError below that, or above uint16.
+    `vocab_size` includes the 38 special tokens and the 256 bytes. Raises UsageError below that, or above uint16.
     """
     if not len(SPECIAL_TOKENS) + 256 <= vocab_size <= 65_536:
-        raise ValueError(f"vocab_size={vocab_size}: must be from {len(SPECIAL_TOKENS) + 256} to 65536")
+        raise UsageError(f"vocab_size={vocab_size}: must be from {len(SPECIAL_TOKENS) + 256} to 65536")
     tokenizer = _untrained()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,

@@ -1,12 +1,12 @@
 """Code from a trained model, text in and text out: left to right or into the middle; `starmill complete` on the command line."""
 
-import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from starmill.core.errors import InputError, UsageError
 from starmill.core.tokenizer import Tokenizer
 from starmill.model.decoder import Decoder
 from starmill.model.exchange.huggingface import load
@@ -41,16 +41,16 @@ def complete(
 ) -> list[str]:
     """Return what follows each prompt, or stands between its (prefix, suffix), up to the first of `stops` and the end of the file.
 
-    `file_start` begins a prompt with <file_sep>, as files of StarCoder2 do in training. Raises ValueError as `generate` does, for an
+    `file_start` begins a prompt with <file_sep>, as files of StarCoder2 do in training. Raises UsageError as `generate` does, for an
     empty stop string, and for a tokenizer that the model has too few ids for.
     """
     if decoder.config.vocab_size < tokenizer.vocab_size:
-        raise ValueError(
+        raise InputError(
             f"the model has {decoder.config.vocab_size} ids and tokenizer.json {tokenizer.vocab_size}; "
             "put the tokenizer.json of its training there"
         )
     if not all(stops):
-        raise ValueError("a stop string is empty; leave it out")
+        raise UsageError("a stop string is empty; leave it out")
     special = {token: tokenizer.special(token) for token in STOPS if tokenizer.has(token)}
     start = [special["<file_sep>"]] if file_start and "<file_sep>" in special else []
     ids = [start + (tokenizer.encode(p).tolist() if isinstance(p, str) else fill_in_the_middle(tokenizer, *p)) for p in prompts]
@@ -71,56 +71,28 @@ def complete(
     return [text[:cut].decode("utf-8", "replace") for text, cut in zip(texts, cuts, strict=True)]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Complete one prompt and print it with its completion; return the exit status."""
-    parser = argparse.ArgumentParser(prog="starmill complete", description=__doc__)
-    parser.add_argument("model", help="folder with config.json, model.safetensors and tokenizer.json")
-    parser.add_argument("--prompt", help="text to continue")
-    parser.add_argument("--prompt-file", help="file with the text to continue; - is standard input")
-    parser.add_argument("--prefix", help="text before the hole (with --suffix)")
-    parser.add_argument("--suffix", help="text after the hole (with --prefix)")
-    parser.add_argument("--max-new-tokens", type=int, default=64)
-    parser.add_argument("--temperature", type=float, default=0.0, help="0: the likeliest token each time")
-    parser.add_argument("--top-p", type=float, default=1.0)
-    parser.add_argument("--top-k", type=int, default=0, help="0: all tokens")
-    parser.add_argument("--stop", action="append", default=[], help="text to end before; may be given several times")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--dtype", choices=("stored", "float32", "bfloat16"), default="stored", help="of the weights in memory")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--no-file-start", action="store_true", help="do not begin with <file_sep>, as files do in training")
-    options = parser.parse_args(argv)
-    middle = options.prefix is not None and options.suffix is not None
-    given = [n for n in ("prompt", "prompt_file", "prefix", "suffix") if getattr(options, n) is not None]
-    if given not in (["prompt"], ["prompt_file"], ["prefix", "suffix"]):
-        parser.error("give one of --prompt, --prompt-file, or --prefix and --suffix")
+def complete_one(
+    folder: str,
+    prompt: str | tuple[str, str],
+    dtype: str = "stored",
+    device: str | None = None,
+    **settings: Any,
+) -> str:
+    """Return what the model in `folder` (config.json, model.safetensors, tokenizer.json) makes of one prompt or (prefix, suffix).
+
+    `settings` are `complete`'s. Raises InputError, which names the folder.
+    """
+    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    decoder = load(folder, None if dtype == "stored" else getattr(torch, dtype), where)
+    tokenizer = Tokenizer.load(Path(folder) / "tokenizer.json", any_family=True)
     try:
-        if options.prompt_file is not None:
-            options.prompt = sys.stdin.read() if options.prompt_file == "-" else Path(options.prompt_file).read_text("utf-8")
-        dtype = None if options.dtype == "stored" else getattr(torch, options.dtype)
-        decoder = load(options.model, dtype, options.device)
-        tokenizer = Tokenizer.load(Path(options.model) / "tokenizer.json", any_family=True)
-        prompt = (options.prefix, options.suffix) if middle else options.prompt
-        settings = (options.max_new_tokens, options.temperature, options.top_p, options.top_k, options.stop, options.seed)
-        try:
-            (completion,) = complete(decoder, tokenizer, [prompt], *settings, file_start=not options.no_file_start)
-        except ValueError as error:
-            raise ValueError(f"{options.model}: {error}") from None
-    except (ValueError, KeyError, OSError, RuntimeError) as error:
-        print(f"starmill: {error}", file=sys.stderr)
-        return 1
-    before, after = (options.prefix, options.suffix) if middle else (options.prompt, "")
-    if sys.stdout.isatty():
-        print(f"{before}\033[1m{completion}\033[0m{after}")
-    else:
-        print(f"{before}{completion}{after}")
-    return 0
+        (completion,) = complete(decoder, tokenizer, [prompt], **settings)
+    except (InputError, UsageError) as error:
+        raise type(error)(f"{folder}: {error}") from None
+    return completion
 
 
 def fill_in_the_middle(tokenizer: Tokenizer, prefix: str, suffix: str) -> list[int]:
     """Return the PSM prompt: sentinels by id, the texts as plain text."""
     pieces = (("<fim_prefix>", prefix), ("<fim_suffix>", suffix), ("<fim_middle>", ""))
     return [i for sentinel, text in pieces for i in (tokenizer.special(sentinel), *tokenizer.encode(text).tolist())]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

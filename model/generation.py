@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from starmill.core import seeds
+from starmill.core.errors import UsageError
 from starmill.model.cache import Cache
 from starmill.model.decoder import Decoder
 
@@ -32,16 +33,16 @@ def generate(
     """Return the new ids after each prompt, without the stop id; they end where max_positions does.
 
     Temperature 0 is greedy; top_k 0 and top_p 1 keep all tokens. `names` tell rows apart for the seed, their numbers by default;
-    `stopped(row, new ids)` may end a row after any token. Raises ValueError for values out of range, and for a prompt without tokens
+    `stopped(row, new ids)` may end a row after any token. Raises UsageError for values out of range, and for a prompt without tokens
     or as long as max_positions.
     """
     room = decoder.config.max_positions
     if not all(prompts):
-        raise ValueError("a prompt has no tokens; start it with <|endoftext|> or <file_sep>")
+        raise UsageError("a prompt has no tokens; start it with <|endoftext|> or <file_sep>")
     if max(map(len, prompts), default=0) >= room:
-        raise ValueError(f"a prompt of {max(map(len, prompts))} tokens leaves no place of max_positions={room}; shorten it")
+        raise UsageError(f"a prompt of {max(map(len, prompts))} tokens leaves no place of max_positions={room}; shorten it")
     if temperature < 0 or not 0 < top_p <= 1 or top_k < 0:
-        raise ValueError(f"temperature={temperature}, top_p={top_p}, top_k={top_k}: need >= 0, in (0, 1], >= 0")
+        raise UsageError(f"temperature={temperature}, top_p={top_p}, top_k={top_k}: need >= 0, in (0, 1], >= 0")
     keys = range(len(prompts)) if names is None else names
     if len(keys) != len(prompts):
         raise ValueError(f"{len(keys)} names for {len(prompts)} prompts")

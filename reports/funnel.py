@@ -4,6 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -61,6 +62,11 @@ def measure(workspace: Workspace) -> list[StageFunnel]:
     return funnels
 
 
+def data(workspace: Workspace) -> dict[str, Any]:
+    """Return the funnel of every complete stage as plain data, for JSON."""
+    return {"workspace": workspace.root, "stages": [_plain(funnel) for funnel in measure(workspace)]}
+
+
 def timings(workspace: Workspace) -> dict[str, float]:
     """Return the seconds that the last run of each stage took."""
     try:
@@ -116,6 +122,25 @@ def _show_languages(console: Console, funnels: Iterable[StageFunnel], most: int)
         size = sum(known[-1].kept_by_language[n].bytes for n in group)
         table.add_row(label, str(sum(incoming[n] for n in group)), *map(str, kept), f"{size / 1e6:.2f}")
     console.print(table)
+
+
+def _plain(funnel: StageFunnel) -> dict[str, Any]:
+    ranked = sorted(funnel.dropped.items(), key=lambda item: (-item[1].files, item[0]))
+    languages = sorted({*funnel.kept_by_language, *funnel.dropped_by_language})
+    return {
+        "stage": funnel.stage,
+        "folder": funnel.dataset,
+        "parts": funnel.parts,
+        "digest": funnel.digest,
+        "seconds": funnel.seconds,
+        "in": vars(funnel.into),
+        "kept": vars(funnel.kept),
+        "dropped": [{"step": step, "reason": reason, **vars(tally)} for (step, reason), tally in ranked],
+        "languages": {
+            name: {"kept": vars(funnel.kept_by_language[name]), "dropped": vars(funnel.dropped_by_language[name])}
+            for name in languages
+        },
+    }
 
 
 def _cells(tally: Tally, whole: Tally) -> tuple[str, str, str]:

@@ -2,7 +2,8 @@
 
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from starmill.core.dataset import Workspace
 
@@ -52,6 +53,11 @@ def to_go(seconds: float) -> str:
     if seconds < 120:
         return f"about {seconds:.0f} s to go"
     return f"about {seconds / 60:.0f} min to go" if seconds < 7200 else f"about {seconds / 3600:,.1f} h to go"
+
+
+def data(workspace: Workspace) -> dict[str, Any]:
+    """Return the status as plain data, for JSON."""
+    return {"workspace": workspace.root, "stages": [asdict(status) for status in measure(workspace)]}
 
 
 def lines(workspace: Workspace) -> list[str]:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from starmill.core.dataset import Workspace, part_number, part_path
+from starmill.core.errors import InputError
 
 Row = dict[str, Any]
 
@@ -19,7 +20,7 @@ def tell(workspace: Workspace, query: str, diff_lines: int = 40) -> list[str]:
     """Return the lines of the story of every file that `query` names: a SWHID, a blob or content id, or a path.
 
     A near duplicate is shown as a diff from the kept file, at most `diff_lines` lines.
-    A path may carry its repository (`pypi/numpy:/numpy/random/mtrand.pyi`). Raises LookupError when nothing matches.
+    A path may carry its repository (`pypi/numpy:/numpy/random/mtrand.pyi`). Raises InputError when nothing matches.
     """
     lines: list[str] = []
     for part, row in _ingested(workspace, query):
@@ -32,7 +33,7 @@ def tell(workspace: Workspace, query: str, diff_lines: int = 40) -> list[str]:
     for row in _dropped(workspace, "ingest", query):
         lines += [_title(row), _loss("ingest", row), ""]
     if not lines:
-        raise LookupError(f"{query}: no such file in {workspace.root}; give swh:1:cnt:<hash>, a path, or repository:path")
+        raise InputError(f"{query}: no such file in {workspace.root}; give swh:1:cnt:<hash>, a path, or repository:path")
     return lines[:-1]
 
 

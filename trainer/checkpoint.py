@@ -21,6 +21,7 @@ from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
 
+from starmill.core.errors import InputError
 from starmill.trainer.data.corpus import Position
 from starmill.trainer.parallel import Ranks
 
@@ -29,7 +30,7 @@ ROOM = "make room, and run the same command to go on from the one before"
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
-class CheckpointError(ValueError):
+class CheckpointError(InputError):
     """A checkpoint that does not belong to this run, or is damaged; the message names what, and the way out."""
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from starmill.core import recipe
 from starmill.core.document import CODE
+from starmill.core.errors import UsageError
 from starmill.core.names import Language
 from starmill.model.config import ModelConfig
 from starmill.model.presets import PRESETS
@@ -36,7 +37,7 @@ class Model(ModelConfig):
         """Return the model's configuration. Raises ValueError for a vocabulary smaller than the tokenizer's."""
         size = self.vocab_size or tokenizer_vocabulary
         if size < tokenizer_vocabulary:
-            raise ValueError(f"model.vocab_size={size} is smaller than the tokenizer's {tokenizer_vocabulary}; leave it null")
+            raise UsageError(f"model.vocab_size={size} is smaller than the tokenizer's {tokenizer_vocabulary}; leave it null")
         return ModelConfig(**{**vars(self), "vocab_size": size})
 
 
@@ -280,9 +281,9 @@ class TrainRecipe:
         return self.data.sequence_length * self.data.batch
 
     def accumulation(self, data_ranks: int) -> int:
-        """Return how many micro-batches each of `data_ranks` takes a step. Raises ValueError if they do not come out even."""
+        """Return how many micro-batches each of `data_ranks` takes a step. Raises UsageError if they do not come out even."""
         if self.data.batch % (data_ranks * self.data.micro_batch):
-            raise ValueError(
+            raise UsageError(
                 f"data.batch={self.data.batch} is no multiple of data.micro_batch={self.data.micro_batch} times {data_ranks} data "
                 "ranks; change one of them"
             )

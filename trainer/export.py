@@ -4,24 +4,24 @@ Weights come from the run's checkpoints, a block at a time, so that a machine th
 may export while the training goes on. The folder is what transformers loads; `checkpoints/step-N` are others like it.
 """
 
-import argparse
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from starmill.core.errors import MachineError
 from starmill.core.tokenizer import huggingface_files
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
 from starmill.model.exchange import huggingface
 from starmill.trainer import card, checkpoint
 from starmill.trainer.checkpoint import CheckpointError
-from starmill.trainer.config import TrainRecipe, load
+from starmill.trainer.config import TrainRecipe
 from starmill.trainer.data.inputs import open_inputs
 from starmill.trainer.parallel import Ranks
 
-TYPES = ("bfloat16", "float16", "float32")
+TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
 
 class Weights(Mapping[str, torch.Tensor]):
@@ -83,11 +83,19 @@ def export(
 def push(folder: Path, repository: str, public: bool) -> list[str]:
     """Upload an export to the Hugging Face Hub: the folder to `main`, each of its checkpoints to a branch of its name.
 
-    The token is huggingface_hub's (HF_TOKEN, or `hf auth login`). Raises OSError or ValueError as that library does.
+    The token is huggingface_hub's (HF_TOKEN, or `hf auth login`). Raises MachineError with what that library says.
     """
-    from huggingface_hub import HfApi  # of this command alone
+    try:
+        from huggingface_hub import HfApi  # of this command alone
 
-    hub = HfApi()
+        return _pushed(HfApi(), folder, repository, public)
+    except ModuleNotFoundError as error:
+        raise MachineError(f"--push needs {error.name}, which is not installed: pip install huggingface_hub") from None
+    except (OSError, ValueError) as error:
+        raise MachineError(f"--push {repository}: {error}") from error
+
+
+def _pushed(hub: Any, folder: Path, repository: str, public: bool) -> list[str]:
     hub.create_repo(repository, private=not public, exist_ok=True)
     hub.upload_folder(folder_path=folder, repo_id=repository, ignore_patterns=["checkpoints/*", ".*"], commit_message="Model")
     told = [f"pushed to {repository}"]
@@ -100,39 +108,5 @@ def push(folder: Path, repository: str, public: bool) -> list[str]:
     return told
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Export one training; return the exit status."""
-    parser = argparse.ArgumentParser(prog="starmill export", description=__doc__)
-    parser.add_argument("recipe", nargs="?", default="recipes/train/tiny.yaml", help="YAML file, or the name of one that ships")
-    parser.add_argument("--workspace", help="where the shards are (default: the recipe's)")
-    parser.add_argument("--output", help="where the training wrote (default: the recipe's)")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the recipe, as in training"
-    )
-    parser.add_argument("--to", type=Path, help="folder to write (default: export/ in --output)")
-    parser.add_argument("--dtype", choices=TYPES, default="bfloat16", help="type of the published weights")
-    parser.add_argument(
-        "--license", default=card.OPENRAIL, help=f"the model's, as the Hub spells it (default: {card.OPENRAIL})"
-    )
-    parser.add_argument("--checkpoints", action="store_true", help="every checkpoint that the run kept, in checkpoints/step-N")
-    parser.add_argument("--push", metavar="OWNER/NAME", help="upload to the Hugging Face Hub; checkpoints become branches")
-    parser.add_argument("--public", action="store_true", help="a repository that --push makes is private otherwise")
-    options = parser.parse_args(argv)
-    try:
-        wanted = load(options.recipe, options.set, options.workspace, options.output)
-        folder = options.to or Path(wanted.output) / "export"
-        print("\n".join(export(wanted, folder, getattr(torch, options.dtype), options.license, options.checkpoints)))
-        if options.push:
-            print("\n".join(push(folder, options.push, options.public)))
-    except (ValueError, RuntimeError, OSError) as error:
-        print(f"starmill: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
 def _block(name: str) -> str:
     return ".".join(name.split(".")[:2]) if name.startswith("blocks.") else name
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -11,6 +11,7 @@ from types import FrameType
 import torch
 
 from starmill.core import seeds
+from starmill.core.errors import UsageError
 from starmill.core.tokenizer import huggingface_files
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
@@ -101,7 +102,7 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
 
 
 def _first_weights(options: TrainRecipe, config: ModelConfig, continues: bool) -> Callable[[Decoder], None]:
-    """Return what gives a whole decoder its first weights; ValueError for a folder of another shape, before any rank starts."""
+    """Return what gives a whole decoder its first weights; UsageError for a folder of another shape, before any rank starts."""
     if options.weights is None or continues:  # a checkpoint replaces them, and the folder may be gone by then
         generator = torch.Generator().manual_seed(seeds.uint64(options.seed, "weights") >> 1)
         return partial(Decoder.init_weights, generator=generator)
@@ -111,7 +112,7 @@ def _first_weights(options: TrainRecipe, config: ModelConfig, continues: bool) -
     taken = replace(theirs, **{name: getattr(config, name) for name in free})
     for name, value in vars(taken).items():
         if value != getattr(config, name):
-            raise ValueError(
+            raise UsageError(
                 f"weights: {folder} has {name}={value}, the recipe's model {getattr(config, name)}; make them equal"
             )
 

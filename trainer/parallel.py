@@ -24,6 +24,7 @@ from torch.distributed.tensor import DTensor, Partial, Placement, Replicate, Sha
 from torch.distributed.tensor.parallel import ColwiseParallel, ParallelStyle, RowwiseParallel, parallelize_module
 from torch.utils.checkpoint import checkpoint
 
+from starmill.core.errors import UsageError
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
 from starmill.trainer.config import Parallel
@@ -72,12 +73,12 @@ class Ranks:
 def joined(device: str, tensor_ranks: int) -> Iterator[Ranks]:
     """Join the ranks that torchrun started (nccl on GPUs, gloo on CPUs), and leave them at the end.
 
-    Raises ValueError for ranks that do not divide into groups of `tensor_ranks`.
+    Raises UsageError for ranks that do not divide into groups of `tensor_ranks`.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     kind = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     if world % tensor_ranks:
-        raise ValueError(f"parallel.tensor={tensor_ranks} does not divide the {world} ranks; start a multiple with torchrun")
+        raise UsageError(f"parallel.tensor={tensor_ranks} does not divide the {world} ranks; start a multiple with torchrun")
     if world == 1:
         yield Ranks(torch.device(kind))
         return
@@ -97,7 +98,7 @@ def joined(device: str, tensor_ranks: int) -> Iterator[Ranks]:
 def build(config: ModelConfig, options: Parallel, ranks: Ranks, initialize: Callable[[Decoder], None]) -> Decoder:
     """Return the decoder of this rank, with the weights that `initialize` gives a whole one.
 
-    Only rank 0 ever holds the whole model, in main memory. Raises ValueError for heads that the tensor ranks do not divide.
+    Only rank 0 ever holds the whole model, in main memory. Raises UsageError for heads that the tensor ranks do not divide.
     """
     if ranks.world == 1:
         decoder = Decoder.empty(config, "cpu")
@@ -219,9 +220,9 @@ def _share_matrices(decoder: Decoder, mesh: DeviceMesh, sequence: bool) -> None:
     config, ranks = decoder.config, mesh.size()
     for name in ("heads", "mlp_size"):
         if getattr(config, name) % ranks:
-            raise ValueError(f"parallel.tensor={ranks} does not divide model.{name}={getattr(config, name)}")
+            raise UsageError(f"parallel.tensor={ranks} does not divide model.{name}={getattr(config, name)}")
     if config.kv_heads > 1 and config.kv_heads % ranks:
-        raise ValueError(
+        raise UsageError(
             f"parallel.tensor={ranks} does not divide model.kv_heads={config.kv_heads}: each rank needs whole key heads, or all "
             "one; take fewer tensor ranks"
         )

@@ -7,14 +7,12 @@ as written, counted as in Korthikanti et al. 2022, section 4.1, without the atte
 plan does not know is how well the machine will be used: `hardware.mfu` says it.
 """
 
-import argparse
-import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from starmill.core.shards import ShardError
 from starmill.model.config import ModelConfig, parameter_count
-from starmill.trainer.config import Hardware, TrainRecipe, load
+from starmill.trainer.config import Hardware, TrainRecipe
 from starmill.trainer.data.inputs import Inputs, open_inputs
 
 
@@ -150,28 +148,37 @@ def data_lines(options: TrainRecipe, found: Inputs) -> list[str]:
     return shown
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Print the plan of a recipe; return the exit status. Shards are looked at where there are any."""
-    parser = argparse.ArgumentParser(prog="starmill plan", description=__doc__)
-    parser.add_argument("recipe", nargs="?", default="recipes/train/tiny.yaml", help="YAML file, or the name of one that ships")
-    parser.add_argument("--workspace", help="where the shards are (default: the recipe's)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the recipe")
-    options = parser.parse_args(argv)
+def look(options: TrainRecipe) -> tuple[ModelConfig, Inputs | None]:
+    """Return the model of a recipe, and its shards where there are any. Raises ShardError if the model's size depends on them."""
     try:
-        wanted = load(options.recipe, options.set, options.workspace)
-        try:
-            found = open_inputs(wanted)
-        except (ShardError, FileNotFoundError):
-            if wanted.model.vocab_size is None:
-                raise
-            print("\n".join(lines(wanted, wanted.model.config(wanted.model.vocab_size))))
-            return 0
-        print("\n".join([*lines(wanted, found.config), *data_lines(wanted, found)]))
-    except (ValueError, OSError) as error:
-        print(f"starmill: {error}", file=sys.stderr)
-        return 1
-    return 0
+        found = open_inputs(options)
+    except (ShardError, FileNotFoundError):
+        if options.model.vocab_size is None:
+            raise
+        return options.model.config(options.model.vocab_size), None
+    return found.config, found
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def data(options: TrainRecipe, config: ModelConfig, found: Inputs | None = None) -> dict[str, Any]:
+    """Return the plan of a recipe as plain data, for JSON. `memory`: bytes a rank, of each layout."""
+    tokens, per_token = options.steps * options.tokens_per_step, flops_per_token(config, options.data.sequence_length)
+    hardware = options.hardware
+    found_layouts = layouts(config, options, hardware.devices if hardware is not None else 1)
+    return {
+        "parameters": parameter_count(config),
+        "vocabulary": config.vocab_size,
+        "steps": options.steps,
+        "tokens_per_step": options.tokens_per_step,
+        "tokens": tokens,
+        "flops": tokens * per_token,
+        "flops_per_token": per_token,
+        "cost": None if hardware is None else asdict(cost(tokens * per_token, hardware)),
+        "layouts": [
+            {"data": ranks, "tensor": tensor, "this": tensor == options.parallel.tensor, **asdict(need), "total": need.total}
+            for ranks, tensor, need in found_layouts
+        ],
+        "units": None if found is None else len(found.train.units),
+        "shard_tokens": None if found is None else found.train.units.tokens,
+        "epoch_tokens": None if found is None else found.train.epoch_tokens(),
+        "held_out_units": None if found is None else len(found.held_out.units),
+    }

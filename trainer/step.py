@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from starmill.core import seeds
+from starmill.core.errors import StarmillError
 from starmill.model.decoder import Decoder
 from starmill.trainer import parallel
 from starmill.trainer.config import TrainRecipe
@@ -25,7 +26,7 @@ ANEW = (
 )
 
 
-class TrainingStopped(RuntimeError):
+class TrainingStopped(StarmillError, RuntimeError):
     """A loss that is not a number, or a spike, on all ranks alike; the message names the batch's files, and the ways to go on."""
 
 

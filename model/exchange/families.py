@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from starmill.core.errors import InputError
 from starmill.model.config import ModelConfig
 from starmill.model.exchange.layouts import GPT_BIGCODE, STARCODER2, Layout
 
@@ -17,7 +18,7 @@ TANH = ("gelu_pytorch_tanh", "gelu_new", "gelu_fast", "gelu_accurate")
 EXACT = ("gelu", "gelu_python")
 
 
-class ExchangeError(ValueError):
+class ExchangeError(InputError):
     """A model that the other side cannot represent, or a folder that holds none; the message names what and where."""
 
 

@@ -13,10 +13,12 @@ from typing import Any
 
 import torch
 
+from starmill.core.errors import InputError
+
 RANK = re.compile(r"mp_rank_(\d+)(?:_(\d+))?$")
 
 
-class MegatronError(ValueError):
+class MegatronError(InputError):
     """A checkpoint that is none, or of another model; the message names the file and what is wrong."""
 
 

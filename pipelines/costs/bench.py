@@ -33,6 +33,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from starmill.core import recipe, seeds
 from starmill.core.dataset import Workspace
+from starmill.core.errors import InputError, MachineError
 from starmill.pipelines.costs import estimate, rates
 from starmill.pipelines.costs.rates import Observation, Rates
 from starmill.pipelines.costs.traffic import PROTOCOL, Traffic, counting
@@ -54,7 +55,7 @@ NOT_COSTS = ("kept_files", "kept_bytes", "candidates", "decode", "seconds")
 WORKERS = 2
 
 
-class TooLittle(ValueError):
+class TooLittle(InputError):
     """Not enough code to measure on; the message says how much there is."""
 
 
@@ -136,7 +137,7 @@ def sample(source: Source, size: int, block: int, part: int, largest: int | None
 
 
 def run(options: Recipe, say: Callable[[str], None]) -> list[Observation]:
-    """Mill one workspace, each stage in a process of its own, and return what was observed. Raises RuntimeError."""
+    """Mill one workspace, each stage in a process of its own, and return what was observed. Raises MachineError."""
     found: list[Observation] = []
     for stage in STAGES:
         found += [Observation(**o) for o in _apart(options, stage)]
@@ -145,18 +146,18 @@ def run(options: Recipe, say: Callable[[str], None]) -> list[Observation]:
 
 
 def seconds(options: Recipe, workers: int) -> dict[str, float]:
-    """Mill one workspace as `starmill run` does, and return how long each stage took. Raises RuntimeError."""
+    """Mill one workspace as `starmill run` does, and return how long each stage took. Raises MachineError."""
     return dict(_apart(options, str(workers)))
 
 
 def _apart(options: Recipe, what: str) -> Any:
-    """Return what `main` says in a process of its own. Raises RuntimeError."""
+    """Return what `main` says in a process of its own. Raises MachineError."""
     kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}  # as on any machine
     command = [sys.executable, "-m", "starmill.pipelines.costs.bench", what]
     done = subprocess.run(command, input=recipe.canonical(options), capture_output=True, text=True, env=kept)
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["without a word"])[-1]
-        raise RuntimeError(f"bench: {'stage ' if what in STAGES else 'a run of '}{what} failed: {said}")
+        raise MachineError(f"bench: {'stage ' if what in STAGES else 'a run of '}{what} failed: {said}")
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from typing import Any
 
 from starmill.core import recipe
 from starmill.pipelines.costs.rates import REQUESTS, ROWS, Rates
@@ -185,20 +186,33 @@ def _peak(rates: Rates, row: str, work: Work) -> float:
     return peak + held
 
 
-def table(costs: list[Cost], workers: int) -> list[str]:
-    """Return the costs for a person, with their sum, and of `peak` the largest."""
-    work, names = costs[0].work, ("hours", "CPU hours", "shuffle GB", "stored GB", "read GB", "GET", "PUT", "peak MB")
-    lines = [
-        f"{work.parts:,} parts of {work.part_bytes / 1e6:,.1f} MB, {workers:,} workers",
-        "".join((" " * 10, *(f"{name:>16}" for name in names))),
-    ]
+NAMES = ("hours", "CPU hours", "shuffle GB", "stored GB", "read GB", "GET", "PUT", "peak MB")
+
+
+def data(costs: list[Cost], workers: int) -> dict[str, Any]:
+    """Return the costs as plain data, for JSON: a row of NAMES each, their sum, and of `peak` the largest."""
     cells = [_cells(c) for c in costs]
     together = [*(sum(column) for column in list(zip(*cells, strict=True))[:-1]), max(c.peak for c in costs) / 1e6]
-    for row, values in [*((c.row, v) for c, v in zip(costs, cells, strict=True)), ("together", together)]:
-        numbers = "".join(
-            f"{v:16,.{0 if abs(v) >= 100 or name in 'GET PUT' else 3}f}" for name, v in zip(names, values, strict=True)
-        )
-        lines.append(f"{row:<10}{numbers}")
+    rows = [*((c.row, v) for c, v in zip(costs, cells, strict=True)), ("together", together)]
+    work = costs[0].work
+    return {
+        "parts": work.parts,
+        "part_bytes": work.part_bytes,
+        "workers": workers,
+        "rows": [{"row": row, **dict(zip(NAMES, values, strict=True))} for row, values in rows],
+    }
+
+
+def table(costs: list[Cost], workers: int) -> list[str]:
+    """Return the same for a person."""
+    plain = data(costs, workers)
+    lines = [
+        f"{plain['parts']:,} parts of {plain['part_bytes'] / 1e6:,.1f} MB, {workers:,} workers",
+        "".join((" " * 10, *(f"{name:>16}" for name in NAMES))),
+    ]
+    for row in plain["rows"]:
+        numbers = "".join(f"{row[n]:16,.{0 if abs(row[n]) >= 100 or n in 'GET PUT' else 3}f}" for n in NAMES)
+        lines.append(f"{row['row']:<10}{numbers}")
     return lines
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from starmill.core.errors import InputError, NotThere
+
 # The stages, and inside curate and tokenize what grows by another law: ScanCode goes by licence texts, a tokenizer is trained once.
 ROWS = ("ingest", "curate", "licenses", "dedup", "release", "tokenizer", "tokenize")
 REQUESTS = ("GET", "PUT", "LIST", "DELETE")  # GET stands for HEAD too: the stores price them alike
@@ -60,7 +62,7 @@ class Rates:
 
 
 def load(path: str) -> Rates:
-    """Read a rates file. Raises FileNotFoundError or ValueError, which say how to make one."""
+    """Read a rates file. Raises NotThere or InputError, which say how to make one."""
     try:
         values = json.loads(Path(path).read_text())
         if values.pop("format") != FORMAT:
@@ -69,9 +71,9 @@ def load(path: str) -> Rates:
         kept = {stage: (float(files), float(size)) for stage, (files, size) in values.pop("kept").items()}
         return Rates(kept=kept, observations=observations, **values)
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no rates here; run `starmill bench --rates {path}` first") from None
+        raise NotThere(f"{path}: no rates here; run `starmill bench --rates {path}` first") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
+        raise InputError(
             f"{path}: not the rates of this version ({error}); run `starmill bench --rates {path}` again"
         ) from None
 

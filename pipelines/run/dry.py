@@ -1,5 +1,7 @@
 """What a run would do, without doing it: its parts, the graph that a runner would get, and what each threshold of dedup would remove."""
 
+from typing import Any
+
 from apache_beam.portability.api import beam_runner_api_pb2
 
 from starmill.core.dataset import Workspace
@@ -20,24 +22,29 @@ def translate(name: str, options: Recipe, runner: Runner) -> beam_runner_api_pb2
     return pipeline.run().job.proto_pipeline
 
 
-def plan(options: Recipe) -> list[str]:
-    """Return what a run of the recipe would do, as lines: the parts of its source, and which stages are complete already."""
-    workspace, plans = Workspace(options.workspace), ingest.plan(options.source)
-    lines = [f"workspace {workspace.root}"]
-    for part, planned in enumerate(plans):
+def plan(options: Recipe) -> dict[str, Any]:
+    """Return what a run of the recipe would do, as plain data: the parts of its source, and which stages are complete already."""
+    workspace, parts = Workspace(options.workspace), []
+    for part, planned in enumerate(ingest.plan(options.source)):
         repositories = ingest.repositories_of(planned)
-        size, names = sum(r.size_bytes for r in repositories), f"{repositories[0].name} .. {repositories[-1].name}"
-        lines.append(f"part {part:5d}  {len(repositories):6,} repositories {size / 1e6:10,.1f} MB  {names}")
-    for stage in map(stages.load, stages.STAGES):
-        state = "complete" if workspace.manifest(stage.dataset) else "to be made"
-        lines.append(f"stage {stage.name:<9} {state} in {workspace.path(stage.dataset)}")
-    return lines
+        size = sum(r.size_bytes for r in repositories)
+        ends = {"first": repositories[0].name, "last": repositories[-1].name}
+        parts.append({"part": part, "repositories": len(repositories), "bytes": size, **ends})
+    states = [
+        {
+            "stage": stage.name,
+            "complete": workspace.manifest(stage.dataset) is not None,
+            "folder": workspace.path(stage.dataset),
+        }
+        for stage in map(stages.load, stages.STAGES)
+    ]
+    return {"workspace": workspace.root, "parts": parts, "stages": states}
 
 
-def thresholds(options: Recipe, runner: Runner) -> list[str]:
-    """Return what each threshold of dedup would remove, as lines of a table. Raises UsageError before curate is complete."""
+def thresholds(options: Recipe, runner: Runner) -> list[preview.Removed]:
+    """Return what each threshold of dedup would remove; the first row is of all files. Raises UsageError before curate is complete."""
     workspace = Workspace(options.workspace)
     refs = [PartRef(p.part, "") for p in complete(workspace, "curated", "dedup").parts]
     named = runner.named(workspace.root, "dedup-dry-run")
     job.run("dry run", refs, lambda pipeline, due: preview.build(pipeline, workspace, due, options.minhash), named, quiet=True)
-    return preview.table(workspace)
+    return preview.taken(workspace)

@@ -13,9 +13,10 @@ from types import FrameType
 from typing import Any
 
 from starmill.core.dataset import Workspace
+from starmill.core.errors import StarmillError
 
 
-class WorkspaceBusy(RuntimeError):
+class WorkspaceBusy(StarmillError, RuntimeError):
     """Another run holds the workspace."""
 
 

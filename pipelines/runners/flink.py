@@ -35,6 +35,10 @@ from starmill.pipelines.runners.runner import Runner, name_of
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
+class NoAnswer(MachineError, TimeoutError):
+    """A Flink that does not do in time what was asked for."""
+
+
 class ClusterError(MachineError):
     """A cluster that could not run the job; the message says what is missing and how to get it."""
 
@@ -109,7 +113,7 @@ class Flink(Runner):
         deadline = time.monotonic() + seconds
         while not (_cancel_named(url, self.job) or is_over()):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{url} has not seen the job {self.job} in {seconds:.0f} s")
+                raise NoAnswer(f"{url} has not seen the job {self.job} in {seconds:.0f} s")
             time.sleep(0.2)
 
 
@@ -127,7 +131,7 @@ def _cancel_named(url: str, name: str, seconds: float = 60) -> int:
     deadline = time.monotonic() + seconds
     while left := {job["jid"] for job in _unfinished(url)} & {*found}:
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{url} has not canceled {', '.join(left)} in {seconds:.0f} s")
+            raise NoAnswer(f"{url} has not canceled {', '.join(left)} in {seconds:.0f} s")
         time.sleep(0.2)
     return len(found)
 

@@ -16,6 +16,8 @@ import grpc
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 from apache_beam.utils import thread_pool_executor
 
+from starmill.core.errors import MachineError
+
 
 class Pool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
     """Starts a worker process for each request."""
@@ -47,15 +49,19 @@ class Pool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
         return beam_fn_api_pb2.StopWorkerResponse()
 
 
+class PortTaken(MachineError, OSError):
+    """Another process listens at the address of a pool."""
+
+
 def start(address: str) -> tuple[grpc.Server, int]:
-    """Listen at `host:port` (port 0: any); return the server and its port. Raises OSError when the port is taken."""
+    """Listen at `host:port` (port 0: any); return the server and its port. Raises PortTaken when the port is taken."""
     options = [("grpc.so_reuseport", 0), ("grpc.http2.max_pings_without_data", 0), ("grpc.http2.max_ping_strikes", 0)]
     server = grpc.server(thread_pool_executor.shared_unbounded_instance(), options=options)
     beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(Pool(), server)
     try:
         port = server.add_insecure_port(address)
     except RuntimeError as error:
-        raise OSError(f"{address}: cannot listen there; another pool may be: give another --address") from error
+        raise PortTaken(f"{address}: cannot listen there; another pool may be: give another --address") from error
     server.start()
     return server, port
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from starmill.core.errors import of_a_file
+from starmill.core.errors import NotThere, of_a_file
 from starmill.pipelines.sources import git
 from starmill.pipelines.sources.source import Entry, Repository, Snapshot, label, state_of
 
@@ -21,12 +21,12 @@ BARE = frozenset((b"HEAD", b"objects", b"refs"))
 def plan(roots: Sequence[str]) -> list[Repository]:
     """Return every repository below the roots, sorted by its unique name: the path below its root.
 
-    Raises FileNotFoundError for a root that is no folder.
+    Raises NotThere for a root that is no folder.
     """
     found: dict[str, Repository] = {}
     for root in map(Path, roots):
         if not root.is_dir():
-            raise FileNotFoundError(f"{root}: no such folder of repositories")
+            raise NotThere(f"{root}: no such folder of repositories")
         for repository in _discover(root.resolve()):
             name, n = repository.name, 2
             while name in found:  # two roots may hold repositories of one name

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from starmill.core import schema
 from starmill.core.dataset import Count, Output, ParquetPart, Sidecar, Workspace, output, part_path
-from starmill.core.errors import MachineError
+from starmill.core.errors import MachineError, NotThere
 
 # A part with fewer errors than this is published whatever its ceiling: of a small part's rows, one is a large share.
 FEW = 10
@@ -72,13 +72,11 @@ class Ledger:
 
 
 def lineage(workspace: Workspace, part: int, *datasets: str) -> dict[str, str]:
-    """Return path -> sha256 of every output of a part in the given datasets. Raises FileNotFoundError if one is not done."""
+    """Return path -> sha256 of every output of a part in the given datasets. Raises NotThere if one is not done."""
     digests: dict[str, str] = {}
     for dataset in datasets:
         sidecar = workspace.sidecar(dataset, part)
         if sidecar is None:
-            raise FileNotFoundError(
-                f"{workspace.url}: part {part} of {dataset}/ is not there; run the stage that makes it first"
-            )
+            raise NotThere(f"{workspace.url}: part {part} of {dataset}/ is not there; run the stage that makes it first")
         digests.update((o.path, o.sha256) for o in sidecar.outputs if not o.path.startswith("dropped/"))
     return digests

@@ -7,6 +7,7 @@ import fsspec
 
 from starmill.core import schema
 from starmill.core.dataset import ParquetPart, Sidecar, Workspace, part_path
+from starmill.core.errors import NotThere
 from starmill.pipelines.stages.ledger import Ledger, lineage
 from starmill.pipelines.stages.stage import Options, Stage, of_parts
 from starmill.transforms.beam import PartRef
@@ -38,12 +39,12 @@ class Release:
 
 
 def _resolved(name: str) -> str:
-    """Return the URL of a benchmark file. Raises FileNotFoundError for a bare name that neither is here nor ships."""
+    """Return the URL of a benchmark file. Raises NotThere for a bare name that neither is here nor ships."""
     if "/" in name or "." in name or Path(name).exists():
         return name
     shipped = {path.stem: str(path) for path in sorted(SHIPPED.glob("*.jsonl"))}
     if name not in shipped:
-        raise FileNotFoundError(
+        raise NotThere(
             f"release.benchmarks: no benchmark '{name}' ships; give the path or URL of a JSONL file, or one of: {', '.join(shipped)}"
         )
     return shipped[name]

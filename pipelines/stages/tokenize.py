@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from starmill.core.dataset import Sidecar, Workspace, part_path
+from starmill.core.errors import InputError
 from starmill.core.shard_cache import SUFFIXES
 from starmill.core.shards import ShardWriter
 from starmill.core.tokenizer import Tokenizer
@@ -55,7 +56,7 @@ class TokenizePart:
 def _tokenizer(workspace: Workspace, sha256: str) -> Tokenizer:
     found = Tokenizer.load(workspace.read(vocabulary.PATH))
     if found.sha256 != sha256:
-        raise ValueError(f"{workspace.path(vocabulary.PATH)} changed under a running stage; run again")
+        raise InputError(f"{workspace.path(vocabulary.PATH)} changed under a running stage; run again")
     return found
 
 

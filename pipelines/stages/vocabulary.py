@@ -8,6 +8,7 @@ import fsspec
 
 from starmill.core import recipe, seeds
 from starmill.core.dataset import Workspace, output, part_path
+from starmill.core.errors import NotThere
 from starmill.core.tokenizer import Tokenizer, huggingface_files, train
 
 PATH = "tokenizer/tokenizer.json"
@@ -30,7 +31,7 @@ def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
     """
     dataset = workspace.manifest("dataset")
     if dataset is None:
-        raise FileNotFoundError(f"{workspace.url}: the dataset is not complete; run `starmill release` first")
+        raise NotThere(f"{workspace.url}: the dataset is not complete; run `starmill release` first")
     wanted = recipe.digest(options, None if options.path else dataset.digest)
     if workspace.exists("tokenizer/manifest.json"):
         manifest = json.loads(workspace.read("tokenizer/manifest.json"))

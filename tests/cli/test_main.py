@@ -1,61 +1,122 @@
 """The command line: help everywhere, Beam's options handed through, one clear line for a mistake."""
 
+import json
+import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from starmill.cli import __main__ as cli
 from starmill.core import __version__
-from starmill.pipelines.run import stages as running
-from starmill.pipelines.runners.runner import Runner
 from starmill.pipelines.stages import STAGES
+from starmill.reports import funnel
+
+EVERY = [name for room in cli.ROOMS for name, _ in cli.commands(room)]
 
 
-def run(*arguments: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, "-m", "starmill.cli", *arguments], capture_output=True, text=True, cwd=cwd)
+def apart(*arguments: str, without: Sequence[str] = (), after: str = "") -> "subprocess.CompletedProcess[str]":
+    """Run the command in a process where some libraries are not installed; `after` is code that runs at its end."""
+    code = f"import sys\nfor name in {list(without)}: sys.modules[name] = None\nfrom starmill.cli.__main__ import main\n"
+    code += f"status = main(sys.argv[1:])\n{after}\nsys.exit(status)"
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("command", [*STAGES, "run", "why", "funnel", "status", "pool", "bench", "estimate"])
+def test_commands_are_found_in_their_modules() -> None:
+    assert {*STAGES, "run", "why", "funnel", "status", "pool", "bench", "estimate"} <= {*EVERY}
+    assert {"train", "plan", "launch", "complete", "export"} <= {*EVERY} and len(EVERY) == len({*EVERY})
+
+
+@pytest.mark.parametrize("command", [*EVERY, "launch slurm", "launch kubernetes"])
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as exit_:
-        cli.main([command, "--help"])
-    assert exit_.value.code == 0 and f"usage: starmill {command}" in capsys.readouterr().out
+    assert cli.main([*command.split(), "--help"]) == 0
+    told = capsys.readouterr().out
+    assert f"Usage: starmill {command}" in told and "--help" in told
 
 
-@pytest.mark.parametrize("command", ["train", "plan", "launch", "complete", "export"])
-def test_the_other_programs_have_theirs(command: str) -> None:
-    done = run(command, "--help")
-    assert done.returncode == 0 and f"usage: starmill {command}" in done.stdout
-
-
-def test_version_and_no_command(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        cli.main(["--version"])
-    assert capsys.readouterr().out == f"starmill {__version__}\n"
-    with pytest.raises(SystemExit) as exit_:
-        cli.main([])
-    assert exit_.value.code == 2
-
-
-def test_what_follows_the_dashes_is_beams(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    seen: list[object] = []
-    monkeypatch.setattr(running, "run_stage", lambda name, options, runner, quiet: seen.extend((name, runner, quiet)))
-    given = ["--runner=SparkRunner", "--set", "x=y", "--input", "--parallelism=4"]
-    arguments = ["curate", "smoke", "--workspace", str(tmp_path), "--workers", "3", "--quiet", "--no-funnel"]
-    assert cli.main([*arguments, "--", *given]) == 0
-    assert seen == ["curate", Runner(tuple(given)), True]
-
-
-def test_a_dry_run_makes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "in/r").mkdir(parents=True)
-    (tmp_path / "in/r/a.py").write_text("x = 1\n")
-    arguments = ["run", "smoke", "--input", str(tmp_path / "in"), "--workspace", str(tmp_path / "w"), "--dry-run"]
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
+def test_the_map_names_every_command(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(arguments) == 0
-    shown = capsys.readouterr().out
-    assert "part     0       1 repositories" in shown and "stage ingest    to be made" in shown
-    assert not (tmp_path / "w").exists()
+    told = capsys.readouterr().out
+    assert [name for name in EVERY if not re.search(rf"^  {name} +[A-Z]", told, re.M)] == []
+    assert max(map(len, told.splitlines())) < 128 and told.count("\n  starmill ") == 3
+
+
+def test_what_the_map_says_to_try_is_understood(capsys: pytest.CaptureFixture[str]) -> None:
+    for line in cli.TRY.splitlines()[1:]:
+        assert cli.main([*line.split()[1:3], "--help"]) == 0
+    assert "No such" not in capsys.readouterr().err
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"starmill {__version__}\n"
+
+
+def test_a_command_that_is_none_has_a_nearest_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["funel"]) == 2
+    assert "Did you mean 'funnel'?" in capsys.readouterr().err
+
+
+def test_the_map_views_and_completion_load_neither_beam_nor_torch(tmp_path: Path) -> None:
+    heavy = "assert not {'apache_beam', 'torch', 'starmill.trainer'} & {*sys.modules}, sorted(sys.modules)"
+    for arguments in (["--help"], ["funnel", "--workspace", str(tmp_path)], ["run", "--help"], ["train", "--help"]):
+        done = apart(*arguments, after=heavy)
+        assert done.returncode == 0, done.stderr
+    asked = {"_STARMILL_COMPLETE": "complete_bash", "COMP_WORDS": "starmill plan starcoder2-3", "COMP_CWORD": "2"}
+    code = f"import os, sys\nos.environ.update({asked})\nfrom starmill.cli.__main__ import main\nmain([])\n{heavy}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and "starcoder2-3b-16k" in done.stdout.split(), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("without", "arguments", "extra"),
+    [
+        ("torch", ["train", "tiny"], "trainer"),
+        ("torch", ["complete", "model", "--prompt", "x"], "trainer"),
+        ("apache_beam", ["run", "smoke", "--dry-run"], "pipelines"),
+        ("s3fs", ["funnel", "--workspace", "s3://my-bucket/work"], "cloud"),
+    ],
+)
+def test_what_is_not_installed_is_one_line(without: str, arguments: list[str], extra: str) -> None:
+    done = apart(*arguments, without=[without])
+    assert done.returncode == 3 and f"pip install 'starmill[{extra}]'" in done.stderr
+    assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("starmill: ")
+
+
+def test_a_bug_of_ours_shows_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(funnel, "show", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["funnel", "--workspace", str(tmp_path)])
+
+
+def test_where_an_error_came_from_is_shown_if_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", "no-such", "--workspace", str(tmp_path)]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+    assert cli.main(["run", "no-such", "--workspace", str(tmp_path), "--traceback"]) == 2
+    told = capsys.readouterr().err
+    assert "Traceback" in told and told.splitlines()[-1].startswith("starmill: no-such: no such recipe")
+
+
+def test_a_stopped_command_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(funnel, "show", stop)
+    assert cli.main(["funnel", "--workspace", str(tmp_path)]) == 130
+    assert capsys.readouterr().err == "starmill: stopped\n"
+
+
+def test_an_input_may_be_several_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in "abc":
+        (tmp_path / name / "r").mkdir(parents=True)
+        (tmp_path / name / "r" / "x.py").write_text("x = 1\n")
+    inputs = [str(tmp_path / name) for name in "ab"]
+    arguments = ["run", "smoke", "--input", *inputs, f"--input={tmp_path / 'c'}", "--workspace", str(tmp_path / "w")]
+    assert cli.main([*arguments, "--dry-run", "--json"]) == 0
+    assert [part["repositories"] for part in json.loads(capsys.readouterr().out)["parts"]] == [3]
 
 
 @pytest.mark.parametrize(
@@ -86,18 +147,3 @@ def test_credentials_in_a_url_are_never_printed(arguments: list[str], capfd: pyt
     assert cli.main([word.replace("URL", url) for word in arguments]) in (1, 2)
     told = "".join(capfd.readouterr())
     assert "in the environment" in told and "cret@" not in told and "AKIAKEY" not in told
-
-
-def test_a_benchmark_that_is_not_there_is_told_before_the_first_stage(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "in" / "repository").mkdir(parents=True)
-    arguments = ["run", "smoke", "--input", str(tmp_path / "in"), "--workspace", str(tmp_path / "w"), "--quiet"]
-    assert cli.main([*arguments, "--set", "release.benchmarks=[nope]"]) == 1
-    assert "no benchmark 'nope' ships" in capsys.readouterr().err and not (tmp_path / "w").exists()
-
-
-def test_nothing_to_do_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "in").mkdir()
-    assert cli.main(["ingest", "smoke", "--input", str(tmp_path / "in"), "--workspace", str(tmp_path / "w"), "--quiet"]) == 1
-    assert "no repositories found" in capsys.readouterr().err

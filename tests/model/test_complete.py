@@ -10,8 +10,9 @@ import tokenizers
 import torch
 from torch.nn import functional as F
 
+from starmill.cli.__main__ import main
 from starmill.core.tokenizer import SPECIAL_TOKENS, Tokenizer, huggingface_files, train
-from starmill.model.complete import complete, fill_in_the_middle, main
+from starmill.model.complete import complete, fill_in_the_middle
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
 from starmill.model.exchange.huggingface import load, save
@@ -42,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*arguments: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "starmill.model.complete", *arguments]
+    command = [sys.executable, "-m", "starmill.cli", "complete", *arguments]
     return subprocess.run(command, input=typed, capture_output=True, text=True)
 
 
@@ -75,9 +76,9 @@ def test_options(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["--temperature", "3", "--top-k", "1"], CODE),
         (["--dtype", "bfloat16", "--device", "cpu"], CODE),
     ):
-        assert main([*start, *more]) == 0
+        assert main(["complete", *start, *more]) == 0
         assert capsys.readouterr().out == expected + "\n"
-    assert main([*start, "--stop", ""]) == 1
+    assert main(["complete", *start, "--stop", ""]) == 2
     assert capsys.readouterr().err == f"starmill: {folder}: a stop string is empty; leave it out\n"
 
 
@@ -88,9 +89,7 @@ def test_wrong_use(folder: Path, tmp_path: Path) -> None:
         [str(folder), "--prompt", "a", "--prefix", "b"],
         [str(folder), "--prompt", "a", "--prefix", "b", "--suffix", "c"],
     ):
-        with pytest.raises(SystemExit) as usage:
-            main(arguments)
-        assert usage.value.code == 2
+        assert main(["complete", *arguments]) == 2
     missing = run(str(tmp_path), "--prompt", "x")
     assert missing.returncode == 1 and "no config.json" in missing.stderr and "Traceback" not in missing.stderr
 
@@ -132,7 +131,7 @@ def test_models_with_starcoders_and_santacoders_tokens(specials: list[str], firs
             decoder.norm.bias.copy_(100 * decoder.tokens.weight[token])
             assert complete(decoder, tokenizer, ["x", ("x", "y")], max_new_tokens=3) == [expected] * 2
     save(decoder, tmp_path, {"tokenizer.json": data})
-    assert main([str(tmp_path), "--prompt", "x", "--max-new-tokens", "3", "--device", "cpu"]) == 0
+    assert main(["complete", str(tmp_path), "--prompt", "x", "--max-new-tokens", "3", "--device", "cpu"]) == 0
 
 
 @pytest.mark.parametrize(("more", "status"), [(400, 0), (-300, 1)])
@@ -144,5 +143,5 @@ def test_a_vocabulary_of_another_size_than_the_tokenizer(
     decoder.init_weights(torch.Generator().manual_seed(0))
     save(decoder, tmp_path, huggingface_files(data))
     # In this process, where an exception that `main` lets through fails the test.
-    assert main([str(tmp_path), "--prompt", "def", "--temperature", "5", "--max-new-tokens", "40"]) == status
+    assert main(["complete", str(tmp_path), "--prompt", "def", "--temperature", "5", "--max-new-tokens", "40"]) == status
     assert status == 0 or capsys.readouterr().err.startswith(f"starmill: {tmp_path}: the model has ")

@@ -7,6 +7,7 @@ import pytest
 
 from starmill.core import schema
 from starmill.core.dataset import ParquetPart, Sidecar, Workspace, output, part_path
+from starmill.core.errors import InputError
 from starmill.reports.why import tell
 
 CONTENT = {"/a.py": "import os\nx = 1\nprint(x)\n" + "same\n" * 9, "/dup.py": "import os\nx = 2\nprint(x)\n" + "same\n" * 9}
@@ -92,7 +93,7 @@ def test_a_duplicates_story(workspace: Workspace) -> None:
 
 
 def test_nothing_is_an_error(workspace: Workspace) -> None:
-    with pytest.raises(LookupError, match="no such file"):
+    with pytest.raises(InputError, match="no such file"):
         tell(workspace, "/none")
 
 

@@ -15,6 +15,7 @@ import yaml
 from small_workspace import RECIPE, build
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from starmill.cli.__main__ import main
 from starmill.core import recipe
 from starmill.model.exchange import huggingface
 from starmill.trainer import export
@@ -94,9 +95,9 @@ def test_what_was_not_trained_so_is_not_published(trained: TrainRecipe, tmp_path
 def test_the_command(trained: TrainRecipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump({**RECIPE, "workspace": trained.workspace, "output": "elsewhere"}))
-    assert export.main([str(path), "--output", trained.output, "--to", str(tmp_path / "to"), "--dtype", "float16"]) == 0
+    assert main(["export", str(path), "--output", trained.output, "--to", str(tmp_path / "to"), "--dtype", "float16"]) == 0
     assert "step 12 of 12, float16" in capsys.readouterr().out
-    assert export.main([str(path), "--output", str(tmp_path / "none")]) == 1
+    assert main(["export", str(path), "--output", str(tmp_path / "none")]) == 1
     assert "no checkpoint" in capsys.readouterr().err
 
 

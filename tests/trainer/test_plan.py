@@ -12,6 +12,7 @@ import torch
 import yaml
 from small_workspace import RECIPE, build
 
+from starmill.cli.__main__ import main
 from starmill.core import recipe
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Block, Decoder
@@ -230,18 +231,18 @@ def test_layouts_are_those_that_a_run_accepts() -> None:
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert plan.main([str(ROOT / "recipes/train/starcoderbase.yaml"), "--set", "workspace=none"]) == 0
+    assert main(["plan", str(ROOT / "recipes/train/starcoderbase.yaml"), "--set", "workspace=none"]) == 0
     shown = capsys.readouterr().out
     assert "15,517,456,384 parameters" in shown and "128 x 4" in shown and "<- this recipe" in shown
-    assert plan.main(["starcoder2-3b", "--set", "hardware.devices=320"]) == 0
+    assert main(["plan", "starcoder2-3b", "--set", "hardware.devices=320"]) == 0
     shown = capsys.readouterr().out
     assert "160 x 2" in shown and "does not come out even: parallel.tensor=1, data.batch=640" in shown
     build(tmp_path / "w")
     values = {**RECIPE, "workspace": str(tmp_path / "w"), "output": "o", "hardware": {"peak_tflops": 1e-9, "memory_gb": 1e-9}}
     values["data"] = {**values["data"], "mixture": {"languages": {"Pyhton": 1.0}, "caps": {"Java": 5}}}
     (tmp_path / "r.yaml").write_text(yaml.safe_dump(values))
-    assert plan.main([str(tmp_path / "r.yaml")]) == 0
+    assert main(["plan", str(tmp_path / "r.yaml")]) == 0
     shown = capsys.readouterr().out
     assert "not in these shards: language Java, Pyhton" in shown and "too large" in shown and "epochs" in shown
-    assert plan.main([str(tmp_path / "r.yaml"), "--workspace", str(tmp_path / "none")]) == 1
+    assert main(["plan", str(tmp_path / "r.yaml"), "--workspace", str(tmp_path / "none")]) == 1
     assert "run `starmill run` first" in capsys.readouterr().err

@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from starmill.core.errors import MachineError, UsageError
+
 OVERLAYS = Path(__file__).resolve().parents[2] / "infra" / "kubernetes" / "train" / "overlays"
 BASE_NAME, RECIPE, PORT = "starmill-train", "/recipe/recipe.yaml", 29400
 
@@ -30,15 +32,13 @@ class Training:
 
 
 def overlay(given: str | None, gpus: int) -> Path:
-    """Return the folder of the kustomization to build on. Raises FileNotFoundError."""
+    """Return the folder of the kustomization to build on. Raises UsageError."""
     folder = Path(given) if given else OVERLAYS / ("gpu-h100" if gpus else "cpu-small")
     if given and not folder.exists() and folder.name == given:
         folder = OVERLAYS / given
     if not (folder / "kustomization.yaml").exists():
         known = ", ".join(sorted(p.name for p in OVERLAYS.iterdir()))
-        raise FileNotFoundError(
-            f"--overlay {given}: no kustomization.yaml there; give a folder that has one, or one of: {known}"
-        )
+        raise UsageError(f"--overlay {given}: no kustomization.yaml there; give a folder that has one, or one of: {known}")
     return folder.resolve()
 
 
@@ -110,7 +110,7 @@ def write(files: Mapping[str, str], folder: Path) -> None:
 
 
 def render(files: Mapping[str, str], folder: Path) -> str | None:
-    """Return what kubectl makes of the kustomization, None where there is no kubectl. Raises OSError with what it said."""
+    """Return what kubectl makes of the kustomization, None where there is no kubectl. Raises MachineError with what it said."""
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         return None
@@ -122,7 +122,7 @@ def render(files: Mapping[str, str], folder: Path) -> str | None:
         write({**files, "kustomization.yaml": _yaml(values)}, Path(place))
         done = subprocess.run([kubectl, "kustomize", place], capture_output=True, text=True)
     if done.returncode:
-        raise OSError(f"kubectl kustomize: {done.stderr.strip()}")
+        raise MachineError(f"kubectl kustomize: {done.stderr.strip()}")
     return done.stdout
 
 

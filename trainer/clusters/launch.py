@@ -4,17 +4,18 @@ Nothing here schedules: sbatch gets infra/slurm/train.sbatch with its arguments,
 Both are called with lists of arguments, no shell in between, and what a user names is checked before it becomes one of them.
 """
 
-import argparse
 import re
 import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from starmill.core import recipe
+from starmill.core.errors import MachineError, UsageError
 from starmill.trainer import config, plan
 from starmill.trainer.clusters import kubernetes
 from starmill.trainer.config import TrainRecipe
@@ -35,61 +36,69 @@ SHAPES = {
 }
 
 
-class LaunchError(ValueError):
+class LaunchError(UsageError):
     """What cannot be submitted; the message names the value and the fix."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Submit one training; return the exit status."""
-    options = _parser().parse_args(argv)
-    try:
-        _check_shapes(options)
-        ranks = options.gpus_per_node or options.processes_per_node
-        if min(options.nodes, ranks) < 1 or options.gpus_per_node < 0:
+@dataclass(frozen=True)
+class Job:
+    """What every batch system is told: the training, and what of the machines it gets. `sets` are its --set."""
+
+    recipe: str
+    workspace: str | None = None
+    output: str | None = None
+    sets: Sequence[str] = ()
+    nodes: int = 1
+    gpus_per_node: int = 0
+    processes_per_node: int = 1
+    name: str = "starmill-train"
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what sbatch or kubectl would not take. Raises LaunchError."""
+        for name, (shape, meaning) in SHAPES.items():
+            given = getattr(self, name, None)
+            for value in given if isinstance(given, list | tuple) else [given]:
+                if value is not None and not re.fullmatch(shape, value, re.ASCII):
+                    raise LaunchError(f"--{name} {value!r}: expected {meaning}")
+        if min(self.nodes, self.ranks) < 1 or self.gpus_per_node < 0:
             raise LaunchError("--nodes and --processes-per-node must be at least 1, --gpus-per-node at least 0")
-        return _slurm(options, ranks) if options.batch_system == "slurm" else _kubernetes(options, ranks)
-    except (ValueError, OSError) as error:
-        print(f"starmill: {error}", file=sys.stderr)
-        return 1
+
+    @property
+    def ranks(self) -> int:
+        """Ranks of a node."""
+        return self.gpus_per_node or self.processes_per_node
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="starmill launch", description=__doc__)
-    systems = parser.add_subparsers(dest="batch_system", required=True, metavar="slurm|kubernetes")
-    for system, text in (("slurm", "submit to Slurm"), ("kubernetes", "submit to Kubernetes")):
-        command = systems.add_parser(system, help=text, description=text)
-        command.add_argument("recipe", help="YAML file, or the name of one that ships")
-        command.add_argument("--workspace", help="where the shards are (default: the recipe's)")
-        command.add_argument("--output", help="where checkpoints, metrics and the model go (default: the recipe's)")
-        command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the recipe")
-        command.add_argument("--nodes", type=int, default=1)
-        command.add_argument("--gpus-per-node", type=int, default=0, help="as many ranks a node; 0 trains on CPUs")
-        command.add_argument("--processes-per-node", type=int, default=1, help="ranks a node without GPUs")
-        command.add_argument("--name", default="starmill-train", help="of the job")
-        command.add_argument("--dry-run", action="store_true", help="print what would be submitted, and stop")
-    slurm, pods = (systems.choices[name] for name in ("slurm", "kubernetes"))
-    slurm.add_argument(
-        "--cpus-per-node", type=int, help="take so many of a node (default: all of one with GPUs, or those of the ranks)"
-    )
-    slurm.add_argument("--time", help="limit of the job; it saves before, and is queued again")
-    slurm.add_argument("--save-seconds", type=int, default=300, help="how long before the limit it is warned (default: 300)")
-    slurm.add_argument("--partition")
-    slurm.add_argument("--account")
-    slurm.add_argument("--qos")
-    slurm.add_argument("--array", help="several trainings: %%a in --output and --set is the task's number")
-    slurm.add_argument("--logs", default="runs/logs", help="folder of the logs (default: runs/logs)")
-    slurm.add_argument("--python", default=sys.executable, help="Python with starmill, on the nodes (default: this one)")
-    slurm.add_argument("--sbatch", action="append", default=[], metavar="OPTION", help="--sbatch=--constraint=h100")
-    pods.add_argument("--image", default="starmill-trainer:0.1.0", help="with the trainer and its Python")
-    pods.add_argument("--overlay", help="folder of a kustomization (default: cpu-small, or gpu-h100 with GPUs)")
-    pods.add_argument("--namespace")
-    pods.add_argument("--claim", default="starmill-data", help="volume mounted at /data, below which relative paths lie")
-    pods.add_argument("--folder", help="where the kustomization is written (default: runs/launch/NAME)")
-    return parser
+@dataclass(frozen=True)
+class SlurmJob(Job):
+    """What Slurm is told besides."""
+
+    cpus_per_node: int | None = None
+    time: str | None = None
+    save_seconds: int = 300
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    array: str | None = None
+    logs: str = "runs/logs"
+    python: str = sys.executable
+    sbatch: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class KubernetesJob(Job):
+    """What Kubernetes is told besides."""
+
+    image: str = "starmill-trainer:0.1.0"
+    overlay: str | None = None
+    namespace: str | None = None
+    claim: str = "starmill-data"
+    folder: str | None = None
 
 
 def fitting(where: str, values: dict[str, Any], nodes: int, ranks: int) -> TrainRecipe:
-    """Return the recipe, if it can be trained on so many nodes with so many ranks each. Raises ValueError saying what does not fit."""
+    """Return the recipe, if it can be trained on so many nodes with so many ranks each. Raises LaunchError saying what does not fit."""
     wanted, world = recipe.build(TrainRecipe, values, where=where), nodes * ranks
     tensor = wanted.parallel.tensor
     if world % tensor:
@@ -100,7 +109,7 @@ def fitting(where: str, values: dict[str, Any], nodes: int, ranks: int) -> Train
         )
     try:
         wanted.accumulation(world // tensor)
-    except ValueError as error:
+    except UsageError as error:
         raise LaunchError(f"{where}: {error}") from None
     model = wanted.model.config(wanted.model.vocab_size or 1)
     if tensor not in [tensor_ranks for _, tensor_ranks, _ in plan.layouts(model, wanted, world)]:
@@ -108,21 +117,15 @@ def fitting(where: str, values: dict[str, Any], nodes: int, ranks: int) -> Train
     return wanted
 
 
-def _check_shapes(options: argparse.Namespace) -> None:
-    for name, (shape, meaning) in SHAPES.items():
-        given = getattr(options, name, None)
-        for value in given if isinstance(given, list) else [given]:
-            if value is not None and not re.fullmatch(shape, value, re.ASCII):
-                raise LaunchError(f"--{name} {value!r}: expected {meaning}")
-
-
-def _values(options: argparse.Namespace, task: str | None = None) -> dict[str, Any]:
-    given = [options.workspace or "", options.output or "", *options.set]
+def _values(options: Job, task: str | None = None) -> dict[str, Any]:
+    given = [options.workspace or "", options.output or "", *options.sets]
     workspace, output, *overrides = given if task is None else [text.replace("%a", task) for text in given]
     return config.values(options.recipe, overrides, workspace, output)
 
 
-def _slurm(options: argparse.Namespace, ranks: int) -> int:
+def slurm(options: SlurmJob) -> int:
+    """Submit one training to Slurm, or an array of them; return the exit status. Raises StarmillError."""
+    ranks = options.ranks
     tasks = _tasks(options.array) if options.array else [None]
     wanted = [fitting(options.recipe, _values(options, task), options.nodes, ranks) for task in tasks]
     if len({w.output for w in wanted}) < len(tasks):
@@ -142,7 +145,7 @@ def _slurm(options: argparse.Namespace, ranks: int) -> int:
     return subprocess.run(command).returncode
 
 
-def slurm_command(options: argparse.Namespace, ranks: int, threads: int) -> list[str]:
+def slurm_command(options: SlurmJob, ranks: int, threads: int) -> list[str]:
     """Return the call of sbatch. A node is one task, and a task gets one CPU where nothing is said: so `threads` a rank are."""
     log = "%x-%A_%a.log" if options.array else "%x-%j.log"
     command = ["sbatch", f"--job-name={options.name}", f"--nodes={options.nodes}", f"--output={Path(options.logs, log)}"]
@@ -165,7 +168,7 @@ def slurm_command(options: argparse.Namespace, ranks: int, threads: int) -> list
     for key in ("workspace", "output"):
         if getattr(options, key):
             command += [f"--{key}", getattr(options, key)]
-    for item in options.set:
+    for item in options.sets:
         command += ["--set", item]
     return command
 
@@ -180,7 +183,9 @@ def _tasks(array: str) -> list[str]:
     return found
 
 
-def _kubernetes(options: argparse.Namespace, ranks: int) -> int:
+def pods(options: KubernetesJob) -> int:
+    """Submit one training to Kubernetes; return the exit status. Raises StarmillError."""
+    ranks = options.ranks
     values = _values(options)
     wanted = fitting(options.recipe, values, options.nodes, ranks)
     folder = Path(options.folder or f"runs/launch/{options.name}")
@@ -212,8 +217,4 @@ def _kubernetes(options: argparse.Namespace, ranks: int) -> int:
 
 def _needs(program: str, how: str) -> None:
     if shutil.which(program) is None:
-        raise LaunchError(f"there is no {program} on PATH; {how}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        raise MachineError(f"there is no {program} on PATH; {how}")

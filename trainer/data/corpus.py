@@ -16,6 +16,7 @@ from itertools import islice
 import numpy as np
 
 from starmill.core import seeds
+from starmill.core.errors import InputError
 from starmill.core.tokenizer import Tokenizer
 from starmill.trainer.config import Data
 from starmill.trainer.data import fim
@@ -71,7 +72,7 @@ class Corpus:
     def _copies(self) -> int:
         # An epoch has this many places for each unit; a unit of less weight leaves some of its places empty.
         if self.is_empty:
-            raise ValueError("there are no documents to read; check data.held_out, data.mixture and the shards")
+            raise InputError("there are no documents to read; check data.held_out, data.mixture and the shards")
         return math.ceil(self._weights.max())
 
     @property

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from starmill.core.dataset import Workspace, part_path
+from starmill.core.errors import InputError
 from starmill.transforms.dedup import bands, clusters, hot, verify
 from starmill.transforms.dedup.minhash import MinHash, matrix, mix
 
@@ -55,7 +56,7 @@ class Candidates:
         for i, url in enumerate(self.options.earlier):
             manifest = Workspace(url).manifest("verdicts")
             if manifest is None:
-                raise ValueError(f"minhash.earlier: {url} has no verdicts/manifest.json; run `starmill dedup` there first")
+                raise InputError(f"minhash.earlier: {url} has no verdicts/manifest.json; run `starmill dedup` there first")
             parts += [(i + 1) * RELEASE + p.part for p in manifest.parts]
         return parts
 
@@ -193,7 +194,7 @@ class Candidates:
         with workspace.open(relative) as file:
             parquet = pq.ParquetFile(file)
             if (last := int(wanted[-1] & 0xFFFFFFFF)) >= parquet.metadata.num_rows:
-                raise ValueError(
+                raise InputError(
                     f"{workspace.path(relative)} has {parquet.metadata.num_rows} rows and {part_path('signatures', number)} "
                     f"has a row {last}: they are not of one run; run `starmill curate` again"
                 )

@@ -80,10 +80,16 @@ def report(stage: Dedup, parts: Sequence[int], blocks: Iterable[bytes]) -> None:
     stage.candidates.workspace.publish(REPORT, json.dumps([asdict(r) for r in results]).encode())
 
 
-def table(workspace: Workspace) -> list[str]:
-    """Take REPORT out of the workspace, and return it as lines."""
-    every, *results = (Removed(**values) for values in json.loads(workspace.read(REPORT)))
+def taken(workspace: Workspace) -> list[Removed]:
+    """Take REPORT out of the workspace, and return it: all files, then each threshold."""
+    removed = [Removed(**values) for values in json.loads(workspace.read(REPORT))]
     workspace.remove(REPORT)
+    return removed
+
+
+def table(removed: Sequence[Removed]) -> list[str]:
+    """Return a report as lines for a person."""
+    every, *results = removed
     lines = [
         f"{every.files:,} files, {every.bytes / 1e6:,.1f} MB; {every.exact_files:,} exact copies, {every.exact_bytes / 1e6:,.1f} MB",
         "threshold  near duplicates          MB   removed in all",

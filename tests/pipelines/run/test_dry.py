@@ -72,9 +72,9 @@ def test_a_stage_needs_the_one_before(tmp_path: Path, options: recipes.Recipe) -
 
 
 def test_the_plan_names_parts_and_stages(options: recipes.Recipe) -> None:
-    lines = dry.plan(options)
-    assert sum(line.startswith("part ") for line in lines) == 3
-    assert [line.split()[2] for line in lines if line.startswith("stage ")] == ["complete"] * 5
+    planned = dry.plan(options)
+    assert [part["part"] for part in planned["parts"]] == [0, 1, 2]
+    assert [stage["complete"] for stage in planned["stages"]] == [True] * 5
 
 
 def test_dedup_tells_what_it_shuffled_and_in_how_many_rounds(

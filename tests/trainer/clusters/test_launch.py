@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from starmill.cli.__main__ import main
 from starmill.trainer.clusters import launch
 
 RECIPE = "starcoderbase"  # tensor parallel, 4 ranks a matrix; batches of 512
 
 
 def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    status = launch.main([*arguments, "--dry-run"])
+    status = main(["launch", *arguments, "--dry-run"])
     said = capsys.readouterr()
     assert status == 0, said.err
     return said.out
@@ -48,7 +49,7 @@ def test_a_node_s_cpus_are_asked_for(options: list[str], cpus: int, capsys: pyte
 def test_tasks_of_an_array_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
     array = ["slurm", "tiny", "--array", "0-3,7%2"]
     assert "%x-%A_%a.log" in shown(capsys, *array, "--output", "runs/model-%a", "--set", "seed=%a").splitlines()[0]
-    assert launch.main([*array, "--set", "seed=%a", "--dry-run"]) == 1
+    assert main(["launch", *array, "--set", "seed=%a", "--dry-run"]) == 2
     assert "put %a into it" in capsys.readouterr().err
 
 
@@ -75,7 +76,7 @@ def test_nothing_reaches_a_shell(value: str, tmp_path: Path, capsys: pytest.Capt
 def test_what_does_not_fit_is_refused(
     system: str, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert launch.main([system, RECIPE, *arguments, "--dry-run"]) == 1
+    assert main(["launch", system, RECIPE, *arguments, "--dry-run"]) == 2
     assert message in capsys.readouterr().err
 
 
@@ -99,7 +100,7 @@ def test_what_does_not_fit_is_refused(
     ],
 )
 def test_wrong_values_are_named(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert launch.main([*arguments, "--dry-run"]) == 1
+    assert main(["launch", *arguments, "--dry-run"]) == 2
     assert message in capsys.readouterr().err
 
 
@@ -109,7 +110,7 @@ def test_credentials_reach_no_job(
     system: str, given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert launch.main([system, "tiny", f"{given}=s3://AKIAKEY:se/cret@bucket/work"]) == 1
+    assert main(["launch", system, "tiny", f"{given}=s3://AKIAKEY:se/cret@bucket/work"]) == 2
     told = "".join(capsys.readouterr())
     assert "in the environment" in told and "cret@" not in told and "AKIAKEY" not in told and not list(tmp_path.iterdir())
 
@@ -120,6 +121,6 @@ def test_a_missing_program_is_named_before_anything_is_written(
 ) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     monkeypatch.chdir(tmp_path)
-    assert launch.main([system, "tiny"]) == 1
+    assert main(["launch", system, "tiny"]) == 3
     assert f"there is no {program} on PATH" in capsys.readouterr().err and not list(tmp_path.iterdir())
     shown(capsys, system, "tiny")

@@ -45,7 +45,7 @@ def test_each_threshold_removes_what_brute_force_does(rows, tmp_path):
     refs = fill(workspace, [rows[:100], rows[100:]], group=50)
     with Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
         preview.build(pipeline, workspace, refs, OPTIONS)
-    title, head, *lines = preview.table(workspace)
+    title, head, *lines = preview.table(preview.taken(workspace))
     assert title.startswith(f"{len(rows)} files, ")
     assert "7 exact copies" in title
     assert head.split()[0] == "threshold"

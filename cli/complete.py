@@ -1,0 +1,49 @@
+"""Use a trained model."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from starmill.cli import options
+from starmill.core.errors import UsageError
+
+
+def complete(
+    model: Annotated[str, typer.Argument(help="Folder with config.json, model.safetensors and tokenizer.json.")],
+    prompt: Annotated[str | None, typer.Option(help="Text to continue.")] = None,
+    prompt_file: Annotated[str | None, typer.Option(help="File with the text to continue; - is standard input.")] = None,
+    prefix: Annotated[str | None, typer.Option(help="Text before the hole (with --suffix).")] = None,
+    suffix: Annotated[str | None, typer.Option(help="Text after the hole (with --prefix).")] = None,
+    max_new_tokens: Annotated[int, typer.Option(help="The longest completion.")] = 64,
+    temperature: Annotated[float, typer.Option(help="0: the likeliest token each time.")] = 0.0,
+    top_p: Annotated[float, typer.Option(help="Sample from the likeliest tokens that make this probability.")] = 1.0,
+    top_k: Annotated[int, typer.Option(help="Sample from so many likeliest tokens; 0: all.")] = 0,
+    stop: Annotated[list[str] | None, typer.Option(help="Text to end before; may be given several times.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the sampling.")] = 0,
+    dtype: Annotated[Literal["stored", "float32", "bfloat16"], typer.Option(help="Of the weights in memory.")] = "stored",
+    device: Annotated[str | None, typer.Option(help="Such as cpu (default: cuda where there is one).")] = None,
+    no_file_start: Annotated[
+        bool, typer.Option("--no-file-start", help="Do not begin with <file_sep>, as files do in training.")
+    ] = False,
+) -> None:
+    """Complete code with a trained model: left to right, or into the middle."""
+    middle = (prefix, suffix) if prefix is not None and suffix is not None else None
+    given = [value is not None for value in (prompt, prompt_file, prefix, suffix)]
+    if given not in ([True, False, False, False], [False, True, False, False], [False, False, True, True]):
+        raise UsageError("complete: give one of --prompt, --prompt-file, or --prefix and --suffix")
+    if prompt_file is not None:
+        with options.files():
+            prompt = sys.stdin.read() if prompt_file == "-" else Path(prompt_file).read_text("utf-8")
+    text = middle or prompt or ""
+    with options.needs("trainer"):
+        from starmill.model.complete import complete_one
+
+    completion = complete_one(
+        model, text, dtype, device, max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, top_k=top_k,
+        stops=stop or [], seed=seed, file_start=not no_file_start,
+    )  # fmt: skip
+    before, after = text if isinstance(text, tuple) else (text, "")
+    bold = ("\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "")
+    print(f"{before}{bold[0]}{completion}{bold[1]}{after}")

@@ -1,0 +1,62 @@
+"""Measure what milling costs, and reckon what it would."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from starmill.cli import options
+
+
+def bench(
+    recipe: options.DataRecipe = "smoke",
+    inputs: options.Inputs = None,
+    sets: options.Sets = None,
+    megabytes: Annotated[float, typer.Option(help="Of the first sample; the second has four times as much.")] = 8,
+    rounds: Annotated[int, typer.Option(help="Measure so often and take medians: 3 on a machine that others share.")] = 1,
+    rates: options.Rates = "runs/rates.json",
+) -> None:
+    """What each stage costs on this machine, measured on samples.
+
+    Without --input, the samples are of this environment's packages.
+    """
+    with options.needs("pipelines"):
+        from starmill.pipelines import recipe as recipes
+        from starmill.pipelines.costs import bench as costs
+
+    wanted = costs.packages_unless(inputs or [], recipes.load(recipe, sets or [], inputs or [], None))
+    found = costs.bench(wanted, megabytes, lambda line: print(line, flush=True), max(1, rounds))
+    with options.files():
+        Path(rates).parent.mkdir(parents=True, exist_ok=True)
+        Path(rates).write_text(found.to_json())
+    print("\n".join(costs.table(costs.largest(found.observations))))
+
+
+def estimate(
+    recipe: options.DataRecipe = "smoke",
+    *,
+    files: Annotated[float, typer.Option(help="Of the dump.")],
+    size: Annotated[float, typer.Option("--bytes", help="Of the dump, uncompressed.")],
+    workers: Annotated[int, typer.Option(help="Processes at work at once.")],
+    repositories: Annotated[
+        float | None, typer.Option(help="Of the dump (default: as many for its files as the bench's had).")
+    ] = None,
+    duplicates: Annotated[
+        float | None, typer.Option(help="The share of files that dedup removes (default: as in the bench's sample).")
+    ] = None,
+    latency: Annotated[float, typer.Option(help="Seconds that a bucket takes to answer; 0 is a disk.")] = 0,
+    sets: options.Sets = None,
+    rates: options.Rates = "runs/rates.json",
+    as_json: options.Json = False,
+) -> None:
+    """What a recipe would cost for so many files, from the rates of bench."""
+    with options.needs("pipelines"):
+        from starmill.pipelines import recipe as recipes
+        from starmill.pipelines.costs import estimate as reckon
+        from starmill.pipelines.costs.rates import load
+
+    wanted, found = recipes.load(recipe, sets or [], [], None), load(rates)
+    dump = reckon.Dump(files, size, repositories, duplicates)
+    costs = reckon.estimate(found, wanted, dump, workers, latency)
+    limits = reckon.limits(found, wanted, costs)
+    options.show(as_json, reckon.data(costs, workers) | {"limits": limits}, (*reckon.table(costs, workers), *limits))

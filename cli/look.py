@@ -1,0 +1,58 @@
+"""Look into a workspace."""
+
+from typing import Annotated
+
+import typer
+
+from starmill.cli import options
+
+
+def funnel(
+    recipe: options.RecipeOption = "smoke",
+    workspace: options.Place = None,
+    sets: options.Sets = None,
+    languages: Annotated[int, typer.Option(help="How many languages to list.")] = 12,
+    as_json: options.Json = False,
+) -> None:
+    """What each stage kept and dropped, and why."""
+    from starmill.core.dataset import Workspace
+    from starmill.reports import funnel as report
+
+    place = Workspace(options.place_of(workspace, recipe, sets))
+    if as_json:
+        options.show(True, report.data(place), ())
+    else:
+        report.show(place, languages)
+
+
+def why(
+    file: Annotated[str, typer.Argument(help="swh:1:cnt:<hash>, a path, or repository:path.")],
+    recipe: options.RecipeOption = "smoke",
+    workspace: options.Place = None,
+    sets: options.Sets = None,
+    diff_lines: Annotated[int, typer.Option(help="Of the diff between a near duplicate and the kept file.")] = 40,
+    as_json: options.Json = False,
+) -> None:
+    """One file's whole story."""
+    from starmill.core.dataset import Workspace
+    from starmill.reports import why as report
+
+    place = Workspace(options.place_of(workspace, recipe, sets))
+    print("\n".join(report.tell(place, file, diff_lines)))
+
+
+def status(
+    recipe: options.RecipeOption = "smoke",
+    workspace: options.Place = None,
+    sets: options.Sets = None,
+    as_json: options.Json = False,
+) -> None:
+    """How far each stage is, and how long the one at work will take."""
+    from starmill.core.dataset import Workspace
+    from starmill.reports import status as report
+
+    place = Workspace(options.place_of(workspace, recipe, sets))
+    if as_json:
+        options.show(True, report.data(place), ())
+    else:
+        options.show(False, None, report.lines(place))

@@ -1,0 +1,165 @@
+"""Mill a dump of source code into tokenized shards, stage by stage."""
+
+import inspect
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from typing import Annotated, Any
+
+import typer
+
+from starmill.cli import options
+from starmill.core.dataset import Workspace
+from starmill.core.errors import Interrupted, UsageError
+from starmill.pipelines.stages import STAGES
+
+
+def _mill(
+    stages: tuple[str, ...],
+    recipe: options.DataRecipe = "smoke",
+    inputs: options.Inputs = None,
+    workspace: options.Place = None,
+    sets: options.Sets = None,
+    workers: options.Workers = None,
+    quiet: options.Quiet = False,
+    no_funnel: Annotated[bool, typer.Option("--no-funnel", help="Do not print the funnel at the end.")] = False,
+    dry_run: options.DryRun = False,
+    as_json: options.Json = False,
+    beam: options.Beam = None,
+) -> None:
+    logging.basicConfig(level=logging.ERROR)  # Beam warns on import of optional packages that nobody asked for
+    with options.needs("pipelines"):
+        from starmill.pipelines import recipe as recipes
+        from starmill.pipelines.run import dry, interrupt
+        from starmill.pipelines.run.stages import run_stage
+        from starmill.pipelines.runners import choose
+        from starmill.pipelines.runners.dataflow import describe
+        from starmill.pipelines.stages.dedup import preview
+    from starmill.reports import funnel
+
+    wanted = recipes.load(recipe, sets or [], inputs or [], workspace)
+    runner = choose(tuple(beam or ()), _workers(workers))
+    runner.check(wanted.workspace)
+    if runner.is_dry_run:
+        for stage in stages:
+            print(f"{stage:<9} dry run: {describe(dry.translate(stage, wanted, runner))}", flush=True)
+        return
+    if as_json and not dry_run:
+        raise UsageError("--json shows what a --dry-run does; after a run, see `starmill funnel --json`")
+    place = Workspace(wanted.workspace)
+    wanted = replace(wanted, workspace=place.root if place.is_local else wanted.workspace)  # workers have another cwd
+    if "release" in stages:
+        wanted.release.decontaminate()  # a benchmark file that cannot be read is told now, not after three stages
+    if dry_run:
+        planned = dry.plan(wanted)
+        removed = dry.thresholds(wanted, runner) if stages == ("dedup",) else []
+        lines = [*_lines(planned), *(preview.table(removed) if removed else [])]
+        options.show(as_json, planned | ({"thresholds": [asdict(r) for r in removed]} if removed else {}), lines)
+        return
+    with options.files():
+        place.probe()
+    started = time.monotonic()
+    stopping = interrupt.stopping_cleanly(place) if runner.is_local else interrupt.stopping_by_exception()
+    try:
+        with interrupt.exclusive(place), stopping:
+            for stage in stages:
+                if run_stage(stage, wanted, runner, quiet) is None:
+                    print(
+                        f"{stage}: the job is written down; it ends the stage itself, and the next one can be launched after it"
+                    )
+                    return
+    except KeyboardInterrupt:
+        raise Interrupted("stopped; finished parts are kept: run the same command to continue") from None
+    if not no_funnel:
+        funnel.show(place)
+    print(f"done in {time.monotonic() - started:.0f} s: {place.root}")
+
+
+def _lines(planned: dict[str, Any]) -> Iterator[str]:
+    yield f"workspace {planned['workspace']}"
+    for p in planned["parts"]:
+        size = f"{p['repositories']:6,} repositories {p['bytes'] / 1e6:10,.1f} MB"
+        yield f"part {p['part']:5d}  {size}  {p['first']} .. {p['last']}"
+    for s in planned["stages"]:
+        yield f"stage {s['stage']:<9} {'complete' if s['complete'] else 'to be made'} in {s['folder']}"
+
+
+def _workers(given: int | None) -> int:
+    return max(1, (os.cpu_count() or 1) if given is None else given)
+
+
+def _command(name: str, stages: tuple[str, ...], text: str) -> Callable[..., None]:
+    """Return the command that runs these stages: `_mill`, with its stages given."""
+
+    def command(**values: Any) -> None:
+        _mill(stages, **values)
+
+    signature = inspect.signature(_mill)
+    given = [p for p in signature.parameters.values() if p.name != "stages"]
+    command.__signature__ = signature.replace(parameters=given)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in given} | {"return": None}
+    command.__name__, command.__doc__ = name, text
+    return command
+
+
+run = _command("run", STAGES, "All stages, then the funnel. Beam's options follow `--`, untouched.")
+# A new stage is a new command.
+globals().update({stage: _command(stage, (stage,), f"The {stage} stage alone.") for stage in STAGES})
+
+
+def verify(
+    recipe: options.DataRecipe = "smoke",
+    *,
+    stage: Annotated[str, typer.Option(help=f"The stage whose parts to make again: {', '.join(STAGES)}.")],
+    sample: Annotated[int, typer.Option(help="How many parts to make again.")] = 50,
+    workspace: options.Place = None,
+    sets: options.Sets = None,
+    workers: options.Workers = None,
+    quiet: options.Quiet = False,
+    beam: options.Beam = None,
+) -> int:
+    """See whether today's code makes a stage's parts as they are, and keep them."""
+    if stage not in STAGES:
+        raise UsageError(f"--stage {stage}: no such stage; give one of: {', '.join(STAGES)}")
+    with options.needs("pipelines"):
+        from starmill.pipelines import recipe as recipes
+        from starmill.pipelines.run import interrupt
+        from starmill.pipelines.run import verify as again
+        from starmill.pipelines.runners import choose
+
+    wanted = recipes.load(recipe, sets or [], [], workspace)
+    runner, place = choose(tuple(beam or ()), _workers(workers)), Workspace(wanted.workspace)
+    wanted = replace(wanted, workspace=place.root if place.is_local else wanted.workspace)
+    with interrupt.exclusive(place):
+        found = again.verify(stage, wanted, runner, sample, quiet)
+    if not found.parts:
+        print(f"{stage}: up to date, nothing to verify")
+    elif found.is_equal:
+        print(f"{stage}: {len(found.parts)} parts made again have the same bytes; {found.rekeyed} parts have today's key")
+    else:
+        differing = ", ".join(map(str, found.differing))
+        print(
+            f"{stage}: {len(found.differing)} of {len(found.parts)} parts differ: {differing}; nothing was changed",
+            file=sys.stderr,
+        )
+    return 0 if found.is_equal else 1
+
+
+def pool(
+    address: Annotated[str, typer.Option(help="host:port to listen at.")] = "127.0.0.1:50000",
+    check: Annotated[
+        bool, typer.Option("--check", help="Start none: see whether a pool there starts workers that connect.")
+    ] = False,
+) -> None:
+    """A pool of Beam workers beside a Flink TaskManager."""
+    with options.needs("pipelines"):
+        from starmill.pipelines.runners import flink
+        from starmill.pipelines.runners import pool as workers
+
+    if check:
+        flink.check_pool(address, seconds=60, starts=True)
+    else:
+        workers.serve(address)

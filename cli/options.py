@@ -1,0 +1,88 @@
+"""Arguments and options that several commands share, each declared once with its one text; and what all commands do alike."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from starmill.core.errors import InputError, MachineError, StarmillError, UsageError
+from starmill.core.recipe import SHIPPED, override, read
+
+
+def _shipped(folder: str) -> Callable[[str], list[str]]:
+    def names(incomplete: str) -> list[str]:
+        return sorted(p.stem for p in (SHIPPED / folder).glob(f"{incomplete}*.yaml"))
+
+    return names
+
+
+RECIPE_HELP = "YAML file, or the name of one that ships."
+DataRecipe = Annotated[str, typer.Argument(metavar="RECIPE", help=RECIPE_HELP, autocompletion=_shipped("data"))]
+TrainRecipe = Annotated[str, typer.Argument(metavar="RECIPE", help=RECIPE_HELP, autocompletion=_shipped("train"))]
+RecipeOption = Annotated[
+    str, typer.Option("--recipe", help="The recipe whose workspace to look into.", autocompletion=_shipped("data"))
+]
+Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the recipe.")]
+Place = Annotated[str | None, typer.Option("--workspace", help="The workspace: any fsspec URL (default: the recipe's).")]
+Output = Annotated[
+    str | None, typer.Option("--output", help="Where checkpoints, metrics and the model go (default: the recipe's).")
+]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option("--input", metavar="DIR...", help="Folders of checkouts or bare git repositories (default: the recipe's)."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and stop.")]
+Workers = Annotated[int | None, typer.Option("--workers", help="Local worker processes (default: one a core).")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+Rates = Annotated[str, typer.Option("--rates", help="The file of rates.")]
+Beam = Annotated[list[str] | None, typer.Option("--beam", hidden=True)]  # what followed `--`: cli/__main__.py
+Traceback = Annotated[bool, typer.Option("--traceback", help="Show where an error came from.")]
+
+
+def show(as_json: bool, data: Any, lines: Iterable[str]) -> None:
+    """Print a view: its data as JSON, or its lines for a person."""
+    if as_json:
+        print(json.dumps(data, indent=2, ensure_ascii=False))
+    else:
+        for line in lines:
+            print(line)
+
+
+def place_of(workspace: str | None, recipe: str, sets: Sequence[str] | None) -> str:
+    """Return the workspace to look into, read from the recipe alone: a view needs neither Beam nor the stages' options."""
+    if workspace:
+        return workspace
+    values: Mapping[str, Any] = override(read(recipe), sets or [])
+    place = values.get("workspace")
+    if not isinstance(place, str) or not place:
+        raise UsageError(f"{recipe}: workspace={place!r}: give a folder or URL, here or with --workspace")
+    return place
+
+
+@contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """In the block the imports of one extra are done: a missing library is told with what to install. Raises MachineError."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "starmill":
+            raise
+        raise MachineError(
+            f"this command needs {error.name}, which is not installed: pip install 'starmill[{extra}]'"
+        ) from None
+
+
+@contextmanager
+def files() -> Iterator[None]:
+    """In the block a user's file is read or written: one that cannot be is told as InputError."""
+    try:
+        yield
+    except StarmillError:
+        raise
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{getattr(error, 'filename', None) or 'input'}: {getattr(error, 'strerror', None) or error}"
+        ) from None

@@ -1,0 +1,87 @@
+"""Train a model on shards, see what that costs, and publish what came of it."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from starmill.cli import launch as clusters
+from starmill.cli import options
+
+
+def plan(
+    recipe: options.TrainRecipe = "tiny",
+    workspace: options.Place = None,
+    sets: options.Sets = None,
+    as_json: options.Json = False,
+) -> None:
+    """What a training would cost: parameters, FLOPs, memory of each layout, hours and energy.
+
+    Shards are looked at where there are any.
+    """
+    with options.needs("trainer"):
+        from starmill.trainer import plan as report
+        from starmill.trainer.config import load
+
+    wanted = load(recipe, sets or [], workspace)
+    config, found = report.look(wanted)
+    lines = [*report.lines(wanted, config), *(report.data_lines(wanted, found) if found else [])]
+    options.show(as_json, report.data(wanted, config, found), lines)
+
+
+def train(
+    recipe: options.TrainRecipe = "tiny",
+    workspace: options.Place = None,
+    output: options.Output = None,
+    sets: options.Sets = None,
+    processes: Annotated[int, typer.Option(help="Start this many ranks on this machine (torchrun does more).")] = 1,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start again; removes the checkpoints in --output.")] = False,
+    dry_run: options.DryRun = False,
+) -> int:
+    """Train a model on shards; stopped and started again, it goes on where it was."""
+    with options.needs("trainer"):
+        from starmill.trainer.start import start
+
+    return start(recipe, workspace, output, sets or [], processes, fresh, dry_run)
+
+
+def export(
+    recipe: options.TrainRecipe = "tiny",
+    workspace: options.Place = None,
+    output: options.Output = None,
+    sets: options.Sets = None,
+    to: Annotated[Path | None, typer.Option(help="Folder to write (default: export/ in --output).")] = None,
+    dtype: Annotated[
+        Literal["bfloat16", "float16", "float32"], typer.Option(help="Type of the published weights.")
+    ] = "bfloat16",
+    license: Annotated[
+        str | None, typer.Option(help="The model's, as the Hub spells it (default: bigcode-openrail-m).")
+    ] = None,
+    checkpoints: Annotated[
+        bool, typer.Option("--checkpoints", help="Every checkpoint that the run kept, in checkpoints/step-N.")
+    ] = False,
+    push: Annotated[
+        str | None,
+        typer.Option(metavar="OWNER/NAME", help="Upload to the Hugging Face Hub; checkpoints become branches."),
+    ] = None,
+    public: Annotated[bool, typer.Option("--public", help="A repository that --push makes is private otherwise.")] = False,
+) -> None:
+    """What one publishes of a training: weights, tokenizer, model card, notices.
+
+    Give the recipe and --set that it was trained with.
+    """
+    with options.needs("trainer"):
+        from starmill.trainer import export as publish
+        from starmill.trainer.card import OPENRAIL
+        from starmill.trainer.config import load
+
+    wanted = load(recipe, sets or [], workspace, output)
+    folder = to or Path(wanted.output) / "export"
+    with options.files():
+        told = publish.export(wanted, folder, publish.TYPES[dtype], license or OPENRAIL, checkpoints)
+    print("\n".join(told))
+    if push:
+        print("\n".join(publish.push(folder, push, public)))
+
+
+launch = clusters.launch  # slurm and kubernetes

@@ -1,0 +1,27 @@
+"""The views: a workspace named by --workspace, or by a recipe and --set; the same as text and as JSON."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from starmill.cli.__main__ import main
+
+
+@pytest.mark.parametrize("command", ["funnel", "status"])
+def test_the_recipe_names_the_workspace(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "r.yaml").write_text(f"workspace: {tmp_path / 'one'}\nsource: {{kind: folders, roots: [{tmp_path}]}}\n")
+    for more, named in (([], "one"), (["--set", f"workspace={tmp_path / 'two'}"], "two")):
+        assert main([command, "--recipe", str(tmp_path / "r.yaml"), *more, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["workspace"] == str(tmp_path / named)
+
+
+def test_a_recipe_without_a_workspace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "r.yaml").write_text("minhash: {threshold: 0.8}\n")
+    assert main(["funnel", "--recipe", str(tmp_path / "r.yaml")]) == 2
+    assert "workspace=None: give a folder or URL, here or with --workspace" in capsys.readouterr().err
+
+
+def test_a_file_that_is_nowhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["why", "/none.py", "--workspace", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith("starmill: /none.py: no such file in")

@@ -1,0 +1,63 @@
+"""`starmill run` and the stages: what is handed to Beam, what a dry run shows, and mistakes that are told before any work."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from starmill.cli import __main__ as cli
+from starmill.pipelines.run import stages as running
+from starmill.pipelines.runners.runner import Runner
+
+
+def test_what_follows_the_dashes_is_beams(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen: list[object] = []
+    monkeypatch.setattr(running, "run_stage", lambda name, options, runner, quiet: seen.extend((name, runner, quiet)))
+    given = ["--runner=SparkRunner", "--set", "x=y", "--input", "--parallelism=4"]
+    arguments = ["curate", "smoke", "--workspace", str(tmp_path), "--workers", "3", "--quiet", "--no-funnel"]
+    assert cli.main([*arguments, "--", *given]) == 0
+    assert seen == ["curate", Runner(tuple(given)), True]
+
+
+def test_a_dry_run_makes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in/r").mkdir(parents=True)
+    (tmp_path / "in/r/a.py").write_text("x = 1\n")
+    arguments = ["run", "smoke", "--input", str(tmp_path / "in"), "--workspace", str(tmp_path / "w"), "--dry-run"]
+    assert cli.main(arguments) == 0
+    shown = capsys.readouterr().out
+    assert "part     0       1 repositories" in shown and "stage ingest    to be made" in shown
+    assert not (tmp_path / "w").exists()
+
+
+def test_a_benchmark_that_is_not_there_is_told_before_the_first_stage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in" / "repository").mkdir(parents=True)
+    arguments = ["run", "smoke", "--input", str(tmp_path / "in"), "--workspace", str(tmp_path / "w"), "--quiet"]
+    assert cli.main([*arguments, "--set", "release.benchmarks=[nope]"]) == 1
+    assert "no benchmark 'nope' ships" in capsys.readouterr().err and not (tmp_path / "w").exists()
+
+
+def test_nothing_to_do_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in").mkdir()
+    assert cli.main(["ingest", "smoke", "--input", str(tmp_path / "in"), "--workspace", str(tmp_path / "w"), "--quiet"]) == 1
+    assert "no repositories found" in capsys.readouterr().err
+
+
+def test_a_dry_run_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "in/r").mkdir(parents=True)
+    (tmp_path / "in/r/a.py").write_text("x = 1\n")
+    monkeypatch.chdir(tmp_path)  # the recipe that ships is found from any folder
+    assert cli.main(["ingest", "--input", "in", "--workspace", "w", "--dry-run", "--json"]) == 0
+    planned = json.loads(capsys.readouterr().out)
+    assert [part["first"] for part in planned["parts"]] == ["r"] and not any(s["complete"] for s in planned["stages"])
+    assert cli.main(["ingest", "--input", "in", "--workspace", "w", "--json"]) == 2
+    assert "--dry-run" in capsys.readouterr().err and not (tmp_path / "w").exists()
+
+
+def test_a_workspace_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in/r").mkdir(parents=True)
+    (tmp_path / "in/r/a.py").write_text("x = 1\n")
+    (tmp_path / "file").write_text("")
+    assert cli.main(["ingest", "--input", str(tmp_path / "in"), "--workspace", str(tmp_path / "file"), "--quiet"]) == 1
+    assert capsys.readouterr().err.startswith(f"starmill: {tmp_path / 'file'}")

@@ -1,0 +1,44 @@
+"""Shared options have one text each, and the blocks that turn what a library raises into one line."""
+
+import inspect
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from starmill.cli import __main__ as cli
+from starmill.cli import options
+from starmill.core.errors import InputError, MachineError, NotThere
+
+
+def test_an_option_of_several_commands_is_declared_once() -> None:
+    """The same name is the same object, so that texts cannot drift apart; `name`s below are one command's own each time."""
+    found = defaultdict(set)
+    for room in cli.ROOMS:
+        for name, command in cli.commands(room):
+            if inspect.isfunction(command):
+                for p in inspect.signature(command).parameters.values():
+                    found[p.name].add((id(p.annotation), name))
+    drifted = {
+        name for name, uses in found.items() if len({one for one, _ in uses}) > 1 and name not in {"recipe", "workers", "dtype"}
+    }
+    assert drifted == set()
+
+
+def test_only_a_library_that_is_missing_is_told() -> None:
+    with pytest.raises(MachineError, match=r"needs nowhere, .*starmill\[trainer\]"), options.needs("trainer"):
+        import nowhere  # noqa: F401
+    with pytest.raises(ModuleNotFoundError), options.needs("trainer"):
+        import starmill.nowhere  # noqa: F401
+
+
+def test_errors_of_files() -> None:
+    with pytest.raises(InputError, match=r"/none/x: No such file"), options.files():
+        Path("/none/x").read_text()
+    with pytest.raises(NotThere), options.files():
+        raise NotThere("said already")
+
+
+def test_names_of_recipes_complete() -> None:
+    assert options._shipped("train")("starcoder2-7") == ["starcoder2-7b", "starcoder2-7b-16k"]
+    assert "smoke" in options._shipped("data")("")

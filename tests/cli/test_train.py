@@ -1,0 +1,22 @@
+"""Plan, train and export on the command line; what they do is tested in tests/trainer."""
+
+import json
+
+import pytest
+
+from starmill.cli.__main__ import main
+
+
+def test_the_plan_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "starcoder2-3b", "--set", "hardware.devices=320", "--json"]) == 0
+    planned = json.loads(capsys.readouterr().out)
+    assert planned["parameters"] == 3_030_371_328 and planned["tokens"] == planned["steps"] * planned["tokens_per_step"]
+    assert {(one["data"], one["tensor"]) for one in planned["layouts"]} >= {(160, 2)}
+    one = planned["layouts"][0]
+    assert one["total"] == pytest.approx(one["state"] + one["gathered"] + one["activations"] + one["logits"])
+
+
+@pytest.mark.parametrize("command", ["train", "plan", "export"])
+def test_a_wrong_value_of_the_recipe(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "tiny", "--set", "steps=x"]) == 2
+    assert "steps: expected int" in capsys.readouterr().err

@@ -1,0 +1,26 @@
+"""What a command hands to torchrun is what was given; the training itself is tested in test_main.py and test_parallel.py."""
+
+import os
+import sys
+
+import pytest
+
+from starmill.trainer.start import start
+
+
+def test_ranks_get_what_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Started(Exception):
+        pass
+
+    def execv(program: str, command: list[str]) -> None:
+        raise Started(program, command)
+
+    monkeypatch.setattr(os, "execv", execv)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
+    with pytest.raises(Started) as started:
+        start("tiny", "w", "my model", ["seed=1", "data.micro_batch=1"], processes=2, fresh=True)
+    program, command = started.value.args
+    assert program == command[0] == sys.executable and "--nproc-per-node=2" in command
+    given = ["tiny", "--workspace=w", "--output=my model", "--set=seed=1", "--set=data.micro_batch=1", "--fresh"]
+    assert command[command.index("starmill.trainer") + 1 :] == given

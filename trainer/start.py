@@ -1,0 +1,43 @@
+"""Start a training as a command does: show it, hand it to torchrun for several ranks, or train in this process."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from starmill.trainer import plan
+from starmill.trainer.config import load
+from starmill.trainer.data.inputs import open_inputs
+from starmill.trainer.loop import train
+
+
+def start(
+    recipe: str,
+    workspace: str | None = None,
+    output: str | None = None,
+    sets: Sequence[str] = (),
+    processes: int = 1,
+    fresh: bool = False,
+    dry_run: bool = False,
+) -> int:
+    """Run one training; return its exit status: 0, or 128 + the number of a signal that stopped it. Raises StarmillError.
+
+    With several `processes`, outside of torchrun, torchrun takes this process's place.
+    """
+    wanted = load(recipe, list(sets), workspace, output)
+    if dry_run:
+        found = open_inputs(wanted)
+        print("\n".join([*plan.lines(wanted, found.config), *plan.data_lines(wanted, found)]))
+        return 0
+    if processes > 1 and "RANK" not in os.environ:
+        places = [f"--{name}={place}" for name, place in (("workspace", workspace), ("output", output)) if place]
+        _torchrun(processes, wanted.threads, [recipe, *places, *(f"--set={s}" for s in sets), *(["--fresh"] if fresh else [])])
+    return train(wanted, fresh)
+
+
+def _torchrun(processes: int, threads: int, arguments: list[str]) -> NoReturn:
+    # Another program in this process: signals and the exit status need no passing on. Ranks of one machine talk over loopback.
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    run = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    os.execv(sys.executable, [sys.executable, *run, "-m", "starmill.trainer", *arguments])
