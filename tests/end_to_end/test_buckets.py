@@ -203,7 +203,7 @@ def test_wrong_credentials_end_the_run_at_once_and_stay_secret(milled: Path, tmp
     with minio(tmp_path) as port:
         environment = s3_environment(port, secret="a-wrong-secret-91c4")
         done = mill(milled, f"s3://{BUCKET}/w", environment, check=False)
-        assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1 and "signature" in done.stderr
+        assert done.returncode == 3 and len(done.stderr.strip().splitlines()) == 1 and "signature" in done.stderr
         assert "a-wrong-secret-91c4" not in done.stderr + done.stdout
         absent = mill(milled, "s3://no-such-bucket/w", s3_environment(port), check=False)
-        assert absent.returncode == 1 and "make the bucket first" in absent.stderr
+        assert absent.returncode == 3 and "make the bucket first" in absent.stderr
