@@ -34,11 +34,14 @@ class Model(ModelConfig):
     )  # tokens; null: the tokenizer's
 
     def config(self, tokenizer_vocabulary: int) -> ModelConfig:
-        """Return the model's configuration. Raises ValueError for a vocabulary smaller than the tokenizer's."""
+        """Return the model's configuration. Raises UsageError where values do not fit each other, or the tokenizer."""
         size = self.vocab_size or tokenizer_vocabulary
         if size < tokenizer_vocabulary:
             raise UsageError(f"model.vocab_size={size} is smaller than the tokenizer's {tokenizer_vocabulary}; leave it null")
-        return ModelConfig(**{**vars(self), "vocab_size": size})
+        try:
+            return ModelConfig(**{**vars(self), "vocab_size": size})
+        except ValueError as error:
+            raise UsageError(f"model: {error}") from None
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,11 @@ class Release:
         found: list[Needle] = []
         for name in self.benchmarks:
             url = _resolved(name)
-            with fsspec.open(url, "rt", encoding="utf-8", compression="infer") as file:
-                found += needles(file, url)
+            try:
+                with fsspec.open(url, "rt", encoding="utf-8", compression="infer") as file:
+                    found += needles(file, url)
+            except FileNotFoundError:
+                raise NotThere(f"release.benchmarks: {url}: no such file") from None
         return Decontaminate(tuple(found))
 
 

@@ -40,8 +40,11 @@ def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
             if found.sha256 == manifest["sha256"]:
                 return found
     if options.path:
-        with fsspec.open(options.path, "rb") as file:
-            data = file.read()
+        try:
+            with fsspec.open(options.path, "rb") as file:
+                data = file.read()
+        except FileNotFoundError:
+            raise NotThere(f"tokenizer.path: {options.path}: no such file; give a tokenizer.json") from None
     else:
         total = sum(c.bytes for p in dataset.parts for c in p.counts if not c.reason)
         data = train(sample(workspace, len(dataset.parts), options, total), options.vocab_size)

@@ -34,6 +34,8 @@ def test_a_benchmark_that_is_not_there_is_told_before_the_first_stage(
 ) -> None:
     (tmp_path / "in" / "repository").mkdir(parents=True)
     arguments = ["run", "smoke", "--input", str(tmp_path / "in"), "--workspace", str(tmp_path / "w"), "--quiet"]
+    assert cli.main([*arguments, "--set", "release.benchmarks=[/none.jsonl]"]) == 1
+    assert "/none.jsonl: no such file" in capsys.readouterr().err
     assert cli.main([*arguments, "--set", "release.benchmarks=[nope]"]) == 1
     assert "no benchmark 'nope' ships" in capsys.readouterr().err and not (tmp_path / "w").exists()
 

@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import pyarrow as pa
 
+from starmill.core.errors import MachineError
 from starmill.transforms.chain import annotated
 from starmill.transforms.measure.enry.build import default_output
 from starmill.transforms.step import append
@@ -20,13 +21,15 @@ from starmill.transforms.step import append
 VENDOR, GENERATED = 1 << 30, 1 << 29
 
 
+class NotBuilt(MachineError, FileNotFoundError):
+    """The language classifier is not there: it is built once for an environment."""
+
+
 def library_path() -> Path:
-    """Return the built library: `STARMILL_ENRY`, or the environment's. Raises FileNotFoundError saying how to build it."""
+    """Return the built library: `STARMILL_ENRY`, or the environment's. Raises NotBuilt saying how to build it."""
     path = Path(os.environ.get("STARMILL_ENRY") or default_output())
     if not path.exists():
-        raise FileNotFoundError(
-            f"{path}: the language classifier is not built; run: python -m starmill.transforms.measure.enry.build"
-        )
+        raise NotBuilt(f"{path}: the language classifier is not built; run: python -m starmill.transforms.measure.enry.build")
     return path
 
 
