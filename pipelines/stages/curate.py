@@ -15,6 +15,7 @@ from starmill.core.dataset import ParquetPart, Sidecar, Workspace, part_path
 from starmill.pipelines.stages.ledger import Ledger, lineage
 from starmill.pipelines.stages.stage import Options, Stage, of_parts
 from starmill.transforms.beam import PartRef
+from starmill.transforms.chain import check_chain
 from starmill.transforms.decide.licenses import KeepLicensed
 from starmill.transforms.decide.quality import Quality
 from starmill.transforms.dedup.minhash import MinHash, signature_rows
@@ -101,8 +102,10 @@ def _work(options: Options, workspace: Workspace) -> CuratePart:
     return CuratePart(workspace, options.curate, options.minhash, options.max_error_rate)
 
 
-def _library(options: Options, workspace: Workspace) -> tuple[()]:
-    library_path()  # a missing library is told here, not by a worker
+def _checked(options: Options, workspace: Workspace) -> tuple[()]:
+    # A chain that cannot work, and a missing library, are told here, not by a worker.
+    check_chain((options.curate.licenses, *options.curate.steps()), schema.FILES.names)
+    library_path()
     return ()
 
 
@@ -111,7 +114,7 @@ STAGE = Stage(
     dataset="curated",
     needs=("files",),
     reads=lambda options: (options.curate, options.minhash.signed()),
-    material=_library,
+    material=_checked,
     graph=of_parts(_work),
     sketch=of_parts(_work),
 )

@@ -208,6 +208,9 @@ def _lost(repo_name: str, path: str, step: str, reason: str, detail: str | None,
 
 
 def _flush(ledger: Ledger, files: ParquetPart, kept: list[Row], lost: list[Row]) -> None:
+    for rows, declared in ((kept, schema.FILES), (lost, schema.DROPPED)):
+        if undeclared := {name for row in rows for name in row} - {*declared.names}:
+            raise schema.SchemaError(f"columns not declared: {', '.join(sorted(undeclared))}. Declare them in core/schema.py")
     block = pa.RecordBatch.from_pylist(kept, schema=schema.FILES)
     ledger.keep(block)
     files.write(block)
