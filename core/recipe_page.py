@@ -76,7 +76,7 @@ def comments(cls: type) -> dict[str, str]:
     [tree] = ast.parse(source).body
     assert isinstance(tree, ast.ClassDef)
     return inherited | {
-        node.target.id: " ".join(notes[line] for line in range(node.lineno, (node.end_lineno or 0) + 1) if line in notes)
+        node.target.id: " ".join(filter(None, map(notes.get, range(node.lineno, (node.end_lineno or 0) + 1))))
         for node in tree.body
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
     }

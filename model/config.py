@@ -29,8 +29,8 @@ class ModelConfig:
     init_std: float = 0.02  # standard deviation of the first weights
     dropout: float = 0.0  # share of elements that are dropped in training
     tie_embeddings: bool = True  # input and output share one matrix
-    bos_id: int = 0  # the token between documents, <|endoftext|>, which is 49,152 in SantaCoder
-    eos_id: int = 0  # the same at a document's end
+    bos_id: int = 0  # the token before a document: the end of text, which is 49,152 in SantaCoder
+    eos_id: int = 0  # the token after a document
 
     def __post_init__(self) -> None:
         """Refuse shapes that no decoder has."""

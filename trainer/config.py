@@ -23,7 +23,7 @@ UNLEARNED = (
 
 @dataclass(frozen=True)
 class Model(ModelConfig):
-    """The section `model` of a recipe: ModelConfig, or a preset with changes (`load`); `vocab_size` null means the tokenizer's.
+    """The section `model`: a preset's name, a preset with changes (`{preset: starcoder2-3b, max_positions: 4096}`), or all fields.
 
     >>> Model(layers=1, hidden_size=8, heads=2, kv_heads=1, mlp_size=16, positions="rope", max_positions=64).config(300).vocab_size
     300
@@ -60,7 +60,7 @@ class FimRates:
         for name in ("rate", "file_rate", "spm_rate"):
             value = getattr(self, name)
             if not 0 <= (0.0 if value is None else value) <= 1:
-                raise ValueError(f"fim.{name}={value}: must be from 0 to 1")
+                raise ValueError(f"{name}={value}: must be from 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,15 @@ class Fim(FimRates):
     [0.5, 0.1, None]
     """
 
-    kinds: dict[str, FimRates] = field(default_factory=dict)  # rates of other kinds of document
+    kinds: dict[str, FimRates] = field(default_factory=dict)  # rates of other kinds of documents than code
 
     def __post_init__(self) -> None:
         """Refuse what is no rate, and a second set of rates for code."""
         super().__post_init__()
         if CODE in self.kinds:
-            raise ValueError(f"fim.kinds.{CODE}: the rates of {CODE} are fim.rate, fim.file_rate and fim.spm_rate; set those")
+            raise ValueError(
+                f"kinds.{CODE}={self.kinds[CODE]}: the rates of {CODE} are rate, file_rate and spm_rate beside `kinds`; set those"
+            )
 
     def of(self, kind: str) -> FimRates | None:
         """Return the rates of documents of a kind; None where FIM leaves them alone."""

@@ -62,3 +62,29 @@ def test_a_schema_refuses_unknown_keys_and_names() -> None:
     assert whole["properties"]["keep"]["items"] == {"$ref": "#/$defs/language"}
     assert whole["properties"]["share"]["propertyNames"] == {"$ref": "#/$defs/language"}
     assert schema["$defs"]["language"]["enum"] == list(languages())
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A base."""
+
+    size: int  # elements
+    name: str = ""  # of the base
+
+
+@dataclass(frozen=True)
+class Named(Shape):
+    """A section with fields of its base.
+
+    >>> Named(1).name
+    'x'
+    """
+
+    name: str = (  # type: ignore[misc]
+        "x"
+    )  # of the section
+
+
+def test_inherited_fields_have_their_meaning_and_examples_stay_in_the_code() -> None:
+    assert recipe_page.comments(Named) == {"size": "elements", "name": "of the section"}
+    assert ">>>" not in recipe_page.page(Named) and "| `size` | whole number | required | elements |" in recipe_page.page(Named)

@@ -146,8 +146,11 @@ def test_examples() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("data.fim.kinds={notebook: {rate: 2}}", r"fim\.rate=2\.0: must be from 0 to 1"),
-        ("data.fim.kinds={code: {rate: 0.5}}", r"fim: kinds\.code: the rates of code are fim\.rate"),
+        ("data.fim.kinds={notebook: {rate: 2}}", r"data\.fim\.kinds\.notebook\.rate=2\.0: must be from 0 to 1"),
+        (
+            "data.fim.kinds={code: {rate: 0.5}}",
+            r"data\.fim\.kinds\.code=.*: the rates of code are rate, file_rate and spm_rate beside",
+        ),
         ("data.fim.kinds={notebook: {kinds: {}}}", "unknown key 'kinds'"),
         ("data.mixture.kinds={issue: 101}", r"mixture\.kinds\.issue=101\.0: must be from 0 to 100"),
     ],

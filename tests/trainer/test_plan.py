@@ -239,10 +239,15 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "160 x 2" in shown and "does not come out even: parallel.tensor=1, data.batch=640" in shown
     build(tmp_path / "w")
     values = {**RECIPE, "workspace": str(tmp_path / "w"), "output": "o", "hardware": {"peak_tflops": 1e-9, "memory_gb": 1e-9}}
-    values["data"] = {**values["data"], "mixture": {"languages": {"Haskell": 1.0}, "caps": {"Java": 5}}}
+    values["data"] = {**values["data"], "mixture": {"kinds": {"isue": 1.0}, "languages": {"Ada": 1.0}, "caps": {"Java": 5}}}
     (tmp_path / "r.yaml").write_text(yaml.safe_dump(values))
     assert main(["plan", str(tmp_path / "r.yaml")]) == 0
     shown = capsys.readouterr().out
-    assert "not in these shards: language Haskell, Java" in shown and "too large" in shown and "epochs" in shown
+    assert (
+        "not in these shards: kind isue" in shown
+        and "not in these shards: language Ada, Java" in shown
+        and "too large" in shown
+        and "epochs" in shown
+    )
     assert main(["plan", str(tmp_path / "r.yaml"), "--workspace", str(tmp_path / "none")]) == 1
     assert "run `starmill run` first" in capsys.readouterr().err
