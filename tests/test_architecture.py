@@ -1,9 +1,11 @@
 """The walls of the house: who may import whom, how large a file may get, and where its test lies."""
 
 import ast
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -93,3 +95,23 @@ def test_no_attic() -> None:
 def test_packages_import_without_what_they_must_not_need(package: str, without: str) -> None:
     code = f"import sys; sys.modules['{without}'] = None; import starmill.{package}"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT / "docs")
+
+
+def house() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("house", ROOT / "docs/house.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_picture_is_that_of_the_imports() -> None:
+    assert house().page() == (ROOT / "ARCHITECTURE.md").read_text(), "run python docs/house.py"
+
+
+def test_stages_know_neither_what_runs_them_nor_where() -> None:
+    imports = house().edges()
+    assert imports["pipelines/stages"] <= {"core", "transforms", "pipelines/sources"}
+    assert imports["pipelines/sources"] <= {"core"} and imports["pipelines/runners"] <= {"core"}
+    assert imports["pipelines"] <= {"core", "transforms", "pipelines/stages"}
+    assert "pipelines/costs" not in imports["pipelines/run"]
