@@ -5,12 +5,13 @@ imports torch, and the trainer never imports Beam.
 """
 
 import argparse
+import json
 import logging
 import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -97,13 +98,22 @@ def _parser() -> argparse.ArgumentParser:
     why.set_defaults(command=_why)
     why.add_argument("file", help="swh:1:cnt:<hash>, a path, or repository:path")
     why.add_argument("--diff-lines", type=int, default=40, help="of the diff between a near duplicate and the kept file")
+    locate = commands.add_parser("locate", help="the file that a training token came from, and the tokens of a file")
+    locate.set_defaults(command=_locate)
+    locate.add_argument(
+        "what", nargs="?", help="shard:token or shard:document:token; or a file, as `why` takes it (default: draw a token)"
+    )
+    locate.add_argument("--nth", type=int, metavar="TOKEN", help="counted over all shards, from 0")
+    locate.add_argument("--text", help="the first tokens that hold this text")
+    locate.add_argument("--seed", type=int, default=0, help="draw another token")
+    locate.add_argument("--json", action="store_true", help="for programs")
     pool = commands.add_parser("pool", help="a pool of Beam workers beside a Flink TaskManager")
     pool.set_defaults(command=_pool)
     pool.add_argument("--address", default="127.0.0.1:50000", help="host:port to listen at (default: 127.0.0.1:50000)")
     pool.add_argument("--check", action="store_true", help="start none: see whether a pool there starts workers that connect")
     status = commands.add_parser("status", help="how far each stage is, and how long the one at work will take")
     status.set_defaults(command=_status)
-    for command in (funnel, why, status):
+    for command in (funnel, why, locate, status):
         command.add_argument("--recipe", default=DEFAULT_RECIPE, help="the recipe whose workspace to look into")
         command.add_argument("--workspace", help="the workspace to look into (default: the recipe's)")
     bench = commands.add_parser("bench", help="what each stage costs on this machine, measured on samples")
@@ -184,6 +194,20 @@ def _why(options: argparse.Namespace, beam: list[str]) -> int:
     from starmill.reports import why
 
     print("\n".join(why.tell(_workspace(options), options.file, options.diff_lines)))
+    return 0
+
+
+def _locate(options: argparse.Namespace, beam: list[str]) -> int:
+    from starmill.reports import locate
+
+    workspace = _workspace(options)
+    if options.what is not None and not locate.is_position(options.what):
+        files = locate.of_file(workspace, options.what)
+        shown, lines = [asdict(one) for one in files], locate.file_lines(files)
+    else:
+        place = locate.locate(workspace, options.what, options.nth, options.text, options.seed)
+        shown, lines = [asdict(place)], locate.lines(place)
+    print("\n".join(map(json.dumps, shown) if options.json else lines))
     return 0
 
 

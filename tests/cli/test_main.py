@@ -16,7 +16,7 @@ def run(*arguments: str, cwd: Path | None = None) -> "subprocess.CompletedProces
     return subprocess.run([sys.executable, "-m", "starmill.cli", *arguments], capture_output=True, text=True, cwd=cwd)
 
 
-@pytest.mark.parametrize("command", [*STAGES, "run", "why", "funnel", "status", "pool", "bench", "estimate"])
+@pytest.mark.parametrize("command", [*STAGES, "run", "why", "locate", "funnel", "status", "pool", "bench", "estimate"])
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         cli.main([command, "--help"])
