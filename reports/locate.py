@@ -47,7 +47,6 @@ class Place:
     text: str
     before: str
     after: str
-    source: str
     repo_name: str
     path: str | None
     language: str | None
@@ -132,7 +131,6 @@ class Tokens:
             text=decode(ids[token - first : token - first + count]),
             before=before[-10 * WIDTH * LINES :],
             after=decode(ids[token - first + count :])[: 10 * WIDTH * LINES],
-            source=document["source"],
             repo_name=document["repo_name"],
             path=f"/{file['path'].lstrip('/')}" if file else None,
             language=file["language"] if file else None,
