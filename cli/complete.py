@@ -21,7 +21,10 @@ def complete(
     top_p: Annotated[float, typer.Option(help="Sample from the likeliest tokens that make this probability.")] = 1.0,
     top_k: Annotated[int, typer.Option(help="Sample from so many likeliest tokens; 0: all.")] = 0,
     stop: Annotated[list[str] | None, typer.Option(help="Text to end before; may be given several times.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the sampling.")] = 0,
+    stop_at_block: Annotated[
+        bool, typer.Option("--stop-at-block", help="End with the function or block that is being written.")
+    ] = False,
+    seed: options.Seed = 0,
     dtype: Annotated[Literal["stored", "float32", "bfloat16"], typer.Option(help="Of the weights in memory.")] = "stored",
     device: Annotated[str | None, typer.Option(help="Such as cpu (default: cuda where there is one).")] = None,
     no_file_start: Annotated[
@@ -42,7 +45,7 @@ def complete(
 
     completion = complete_one(
         model, text, dtype, device, max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, top_k=top_k,
-        stops=stop or [], seed=seed, file_start=not no_file_start,
+        stops=stop or [], stop_at_block=stop_at_block, seed=seed, file_start=not no_file_start,
     )  # fmt: skip
     before, after = text if isinstance(text, tuple) else (text, "")
     bold = ("\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "")

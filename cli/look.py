@@ -38,7 +38,36 @@ def why(
     from starmill.reports import why as report
 
     place = Workspace(options.place_of(workspace, recipe, sets))
-    print("\n".join(report.tell(place, file, diff_lines)))
+    story = report.tell(place, file, diff_lines)
+    options.show(as_json, {"query": file, "story": story}, story)
+
+
+def locate(
+    what: Annotated[
+        str | None,
+        typer.Argument(help="shard:token or shard:document:token; or a file, as `why` takes it (default: draw a token)."),
+    ] = None,
+    recipe: options.RecipeOption = "smoke",
+    workspace: options.Place = None,
+    sets: options.Sets = None,
+    nth: Annotated[int | None, typer.Option(metavar="TOKEN", help="Counted over all shards, from 0.")] = None,
+    text: Annotated[str | None, typer.Option(help="The first tokens that hold this text.")] = None,
+    seed: options.Seed = 0,
+    as_json: options.Json = False,
+) -> None:
+    """The file that a training token came from, and the tokens of a file."""
+    from dataclasses import asdict
+
+    from starmill.core.dataset import Workspace
+    from starmill.reports import locate as report
+
+    place = Workspace(options.place_of(workspace, recipe, sets))
+    if what is not None and not report.is_position(what):
+        files = report.of_file(place, what)
+        options.show(as_json, [asdict(one) for one in files], report.file_lines(files))
+    else:
+        token = report.locate(place, what, nth, text, seed)
+        options.show(as_json, asdict(token), report.lines(token))
 
 
 def status(

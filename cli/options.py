@@ -33,6 +33,7 @@ Inputs = Annotated[
     list[str] | None,
     typer.Option("--input", metavar="DIR...", help="Folders of checkouts or bare git repositories (default: the recipe's)."),
 ]
+Seed = Annotated[int, typer.Option(help="Another number draws another sample.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and stop.")]
 Workers = Annotated[int | None, typer.Option("--workers", help="Local worker processes (default: one a core).")]

@@ -8,6 +8,7 @@ import torch
 
 from starmill.core.errors import InputError, UsageError
 from starmill.core.tokenizer import Tokenizer
+from starmill.model.blocks import block_end, without_blank_end
 from starmill.model.decoder import Decoder
 from starmill.model.exchange.huggingface import load
 from starmill.model.generation import generate
@@ -38,9 +39,11 @@ def complete(
     stops: Sequence[str] = (),
     seed: int = 0,
     file_start: bool = True,
+    stop_at_block: bool = False,
 ) -> list[str]:
     """Return what follows each prompt, or stands between its (prefix, suffix), up to the first of `stops` and the end of the file.
 
+    `stop_at_block` also ends it with the block that it is in, such as the body of a function (model/blocks.py).
     `file_start` begins a prompt with <file_sep>, as files of StarCoder2 do in training. Raises UsageError as `generate` does, for an
     empty stop string, and for a tokenizer that the model has too few ids for.
     """
@@ -60,15 +63,36 @@ def complete(
     def written(new: Sequence[int]) -> bytes:
         return tokenizer.decode_bytes(i for i in new if i < tokenizer.vocab_size)  # a padded vocabulary has ids without text
 
-    def stopped(_: int, new: list[int]) -> bool:
+    above = [prompt if isinstance(prompt, str) else prompt[0] for prompt in prompts]
+
+    def text_of(new: Sequence[int]) -> str:
+        return written(new).decode("utf-8", "replace")
+
+    def stopped(row: int, new: list[int]) -> bool:
         tail = written(new[-longest:])  # a token is at least a byte
-        return any(end in tail for end in ends)
+        if any(end in tail for end in ends):
+            return True
+        # A line that a block ends with counts once it is whole.
+        return stop_at_block and b"\n" in written(new[-1:]) and block_end(above[row], text_of(new)) is not None
 
     stop_ids = list(special.values())
-    made = generate(decoder, ids, max_new_tokens, temperature, top_p, top_k, stop_ids, seed, stopped=stopped if ends else None)
-    texts = [written(new) for new in made]
-    cuts = [min((at for end in ends if (at := text.find(end)) >= 0), default=len(text)) for text in texts]
-    return [text[:cut].decode("utf-8", "replace") for text, cut in zip(texts, cuts, strict=True)]
+    made = generate(
+        decoder,
+        ids,
+        max_new_tokens,
+        temperature,
+        top_p,
+        top_k,
+        stop_ids,
+        seed,
+        stopped=stopped if ends or stop_at_block else None,
+    )
+    texts = [text_of(new) for new in made]
+    cuts = [min((at for end in stops if (at := text.find(end)) >= 0), default=len(text)) for text in texts]
+    texts = [text[:cut] for text, cut in zip(texts, cuts, strict=True)]
+    return [
+        text[: block_end(head, text, finished=True)] if stop_at_block else text for head, text in zip(above, texts, strict=True)
+    ]
 
 
 def complete_one(
@@ -80,7 +104,7 @@ def complete_one(
 ) -> str:
     """Return what the model in `folder` (config.json, model.safetensors, tokenizer.json) makes of one prompt or (prefix, suffix).
 
-    `settings` are `complete`'s. Raises InputError, which names the folder.
+    Without the blank lines at its end. `settings` are `complete`'s. Raises InputError, which names the folder.
     """
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
     decoder = load(folder, None if dtype == "stored" else getattr(torch, dtype), where)
@@ -89,7 +113,7 @@ def complete_one(
         (completion,) = complete(decoder, tokenizer, [prompt], **settings)
     except (InputError, UsageError) as error:
         raise type(error)(f"{folder}: {error}") from None
-    return completion
+    return without_blank_end(completion)
 
 
 def fill_in_the_middle(tokenizer: Tokenizer, prefix: str, suffix: str) -> list[int]:

@@ -1,44 +1,83 @@
 """One file's whole story: from the workspace's own records, where it is and why, stage by stage; of a duplicate, the difference."""
 
 import difflib
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from starmill.core.dataset import Workspace, part_number, part_path
 from starmill.core.errors import InputError
+from starmill.reports.query import Query, exactly, nearest, parse
 
 Row = dict[str, Any]
 
-
 MAX_DIFF_LINES = 20_000  # of both files together: difflib takes minutes beyond
+MAX_FILES = 10  # of a directory or revision, that are named
 
 
-def tell(workspace: Workspace, query: str, diff_lines: int = 40) -> list[str]:
-    """Return the lines of the story of every file that `query` names: a SWHID, a blob or content id, or a path.
+def tell(workspace: Workspace, text: str, diff_lines: int = 40) -> list[str]:
+    """Return the lines of the story of every file that `text` names: a SWHID, a blob or content id, or a path.
 
     A near duplicate is shown as a diff from the kept file, at most `diff_lines` lines.
-    A path may carry its repository (`pypi/numpy:/numpy/random/mtrand.pyi`). Raises InputError when nothing matches.
+    A path may carry its repository (`pypi/numpy:/numpy/random/mtrand.pyi`). Of a directory's or revision's SWHID the files are named.
+    Raises UsageError for a SWHID that is none, and InputError, with the nearest paths, when nothing matches.
     """
+    query = parse(text)
+    if query.tree is not None:
+        return _files_of(workspace, query)
     lines: list[str] = []
-    for part, row in _ingested(workspace, query):
+    kept = list(_ingested(workspace, query))
+    lost = list(_dropped(workspace, "ingest", query))
+    chosen = {id(row) for row in query.preferred([row for _, row in kept] + lost)}
+    for part, row in kept:
+        if id(row) not in chosen:
+            continue
         lines += [
             _title(row),
             f"  ingest    kept in {part_path('files', part)} ({row['src_encoding']}, {row['length_bytes']} bytes)",
         ]
         lines += _curate(workspace, part, row, diff_lines)
         lines += [""]
-    for row in _dropped(workspace, "ingest", query):
-        lines += [_title(row), _loss("ingest", row), ""]
+    for row in lost:
+        if id(row) in chosen:
+            lines += [_title(row), _loss("ingest", row), ""]
     if not lines:
-        raise InputError(f"{query}: no such file in {workspace.root}; give swh:1:cnt:<hash>, a path, or repository:path")
+        raise InputError(_nothing(workspace, query))
     return lines[:-1]
 
 
+def _nothing(workspace: Workspace, query: Query) -> str:
+    near = nearest(workspace, query, [*workspace.parts("files"), *workspace.parts("dropped/ingest")])
+    like = f"; the nearest are {', '.join(near)}" if near else "; give swh:1:cnt:<hash>, a path, or repository:path"
+    return f"{query.text}: no such file in {workspace.root}{like}"
+
+
+def _files_of(workspace: Workspace, query: Query) -> list[str]:
+    """Return the files of a directory, revision or snapshot: how many each repository has, and the first."""
+    assert query.tree is not None
+    column, _ = query.tree
+    found: dict[str, list[str]] = {}
+    for part in _parts(workspace, "files"):
+        for row in _rows(workspace, part_path("files", part), query, ["repo_name", "path", column]):
+            found.setdefault(row["repo_name"], []).append(row["path"])
+    if not found:
+        root = " (of directories, a workspace knows the root of each repository only)" if column == "directory_id" else ""
+        raise InputError(
+            f"{query.text}: no file of it in {workspace.root}{root}; give swh:1:cnt:<hash>, a path, or repository:path"
+        )
+    lines = []
+    for repository, paths in sorted(found.items()):
+        lines.append(f"{repository}: {len(paths):,} files were read; ask for one of them")
+        lines += [f"  starmill why {shlex.quote(f'{repository}:{path}')}" for path in sorted(paths)[:MAX_FILES]]
+        if len(paths) > MAX_FILES:
+            lines.append(f"  and {len(paths) - MAX_FILES:,} more, in the rows of files/*.parquet with this {column}")
+    return lines
+
+
 def _curate(workspace: Workspace, part: int, row: Row, diff_lines: int) -> Iterator[str]:
-    one = f"{row['repo_name']}:{row['path']}"
+    one = exactly(row["repo_name"], row["path"])
     curated = next(_rows(workspace, part_path("curated", part), one, CURATED_COLUMNS), None)
     if curated is not None:
         licenses = ", ".join(curated["detected_licenses"] or []) or "none detected"
@@ -55,26 +94,26 @@ def _curate(workspace: Workspace, part: int, row: Row, diff_lines: int) -> Itera
     yield from _shard(workspace, part, row)
 
 
-CURATED_COLUMNS = ["repo_name", "path", "blob_id", "content_id", "language", "license_type", "detected_licenses"]
+CURATED_COLUMNS = ["repo_name", "path", "language", "license_type", "detected_licenses"]
 
 
 def _difference(workspace: Workspace, part: int, loss: Row, limit: int) -> Iterator[str]:
     """Yield the pair of a near duplicate as a unified diff, from the kept file to the removed one."""
-    gone, kept = f"{loss['repo_name']}:{loss['path']}", f"{loss['kept_repo_name']}:{loss['kept_path']}"
+    gone, kept = exactly(loss["repo_name"], loss["path"]), exactly(loss["kept_repo_name"], loss["kept_path"])
     place = Workspace(loss["kept_release"]) if loss["kept_release"] else workspace
     texts = []
     for where, one, parts in ((place, kept, _parts(place, "curated")), (workspace, gone, [part])):
-        columns = ["repo_name", "path", "blob_id", "content_id", "content"]
+        columns = ["repo_name", "path", "content"]
         found = (r for p in parts for r in _rows(where, part_path("curated", p), one, columns))
         row = next(found, None)
         if row is None:
-            yield f"            no diff: the text of {one} is not in {where.root}"
+            yield f"            no diff: the text of {one.text} is not in {where.root}"
             return
         texts.append(row["content"].splitlines())
     if sum(map(len, texts)) > MAX_DIFF_LINES:
         yield f"            no diff: {len(texts[0]):,} and {len(texts[1]):,} lines are too many"
         return
-    lines = list(difflib.unified_diff(texts[0], texts[1], kept, gone, n=1, lineterm=""))
+    lines = list(difflib.unified_diff(texts[0], texts[1], kept.text, gone.text, n=1, lineterm=""))
     yield from (f"            {line}" for line in lines[:limit])
     if not lines:
         yield "            no line differs: only line ends or the last one's"
@@ -97,14 +136,14 @@ def _shard(workspace: Workspace, part: int, row: Row) -> Iterator[str]:
                 )
 
 
-def _ingested(workspace: Workspace, query: str) -> Iterator[tuple[int, Row]]:
+def _ingested(workspace: Workspace, query: Query) -> Iterator[tuple[int, Row]]:
     columns = ["repo_name", "path", "blob_id", "content_id", "src_encoding", "length_bytes"]
     for part in _parts(workspace, "files"):
         for row in _rows(workspace, part_path("files", part), query, columns):
             yield part, row
 
 
-def _dropped(workspace: Workspace, stage: str, query: str) -> Iterator[Row]:
+def _dropped(workspace: Workspace, stage: str, query: Query) -> Iterator[Row]:
     for part in _parts(workspace, f"dropped/{stage}"):
         yield from _rows(workspace, part_path(f"dropped/{stage}", part), query, None)
 
@@ -113,22 +152,11 @@ def _parts(workspace: Workspace, dataset: str) -> list[int]:
     return [part for name in workspace.parts(dataset) if (part := part_number(name.rpartition("/")[2])) is not None]
 
 
-def _rows(workspace: Workspace, relative: str, query: str, columns: list[str] | None) -> Iterator[Row]:
+def _rows(workspace: Workspace, relative: str, query: Query, columns: list[str] | None) -> Iterator[Row]:
     if not workspace.exists(relative):
         return
     for block in workspace.blocks(relative, columns):
-        yield from block.filter(_match(block, query)).to_pylist()
-
-
-def _match(block: pa.RecordBatch, query: str) -> pa.Array:
-    digest = query.rpartition(":")[2] if query.startswith("swh:1:cnt:") else query
-    repository, colon, path = query.rpartition(":/")
-    path = f"/{path}" if colon else f"/{query.lstrip('/')}"
-    here = pc.equal(block.column("path"), path)
-    if colon:
-        here = pc.and_(here, pc.equal(block.column("repo_name"), repository))
-    ids = pc.or_kleene(pc.equal(block.column("content_id"), digest), pc.equal(block.column("blob_id"), digest))
-    return pc.fill_null(pc.or_kleene(here, ids), False)
+        yield from block.filter(query.mask(block)).to_pylist()
 
 
 def _title(row: Row) -> str:

@@ -25,7 +25,7 @@ def apart(*arguments: str, without: Sequence[str] = (), after: str = "") -> "sub
 
 
 def test_commands_are_found_in_their_modules() -> None:
-    assert {*STAGES, "run", "why", "funnel", "status", "pool", "bench", "estimate"} <= {*EVERY}
+    assert {*STAGES, "run", "why", "locate", "funnel", "status", "pool", "bench", "estimate"} <= {*EVERY}
     assert {"train", "plan", "launch", "complete", "export"} <= {*EVERY} and len(EVERY) == len({*EVERY})
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from pages import ROOT, commands
 
-from starmill.cli.__main__ import _parser
+from starmill.cli.__main__ import main
 from starmill.cli.template import command as template_command
 from starmill.core import __version__
 from starmill.pipelines.stages import STAGES
@@ -44,7 +44,9 @@ def test_other_commands_of_starmill_have_these_options() -> None:
     others = [c for c in COMMANDS if c.startswith("starmill ") and "--runner" not in c]
     assert len(others) == 3
     for command in others:
-        assert _parser().parse_args(shlex.split(command)[1:]).workspace == "gs://my-bucket/work"
+        words = shlex.split(command)[1:]
+        assert words[words.index("--workspace") + 1] == "gs://my-bucket/work"
+        assert main([*words[: 2 if words[0] == "run" else 1], "--help"]) == 0, "a command that there is"
 
 
 def test_docker_builds_what_there_is() -> None:

@@ -69,6 +69,18 @@ def test_texts_in_and_out(folder: Path) -> None:
         complete(decoder, tokenizer, ["x " * 300])
 
 
+def test_stops_at_the_end_of_the_block(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    decoder, tokenizer = load(folder), Tokenizer.load(folder / "tokenizer.json")
+    loop = CODE.index("\n        result")
+    body = "\n        result += number\n"
+    assert complete(decoder, tokenizer, [CODE[:loop], CODE[:30]], stop_at_block=True) == [body, CODE[30:]]
+    assert complete(decoder, tokenizer, [CODE[:loop]], stop_at_block=True, stops=["+="]) == [body.split("+=")[0]]
+    tokens = len(tokenizer.encode(body + "    return result\n"))
+    assert complete(decoder, tokenizer, [CODE[:loop]], max_new_tokens=tokens - 2, stop_at_block=True) == [body]
+    assert main(["complete", str(folder), "--prompt", CODE[:loop], "--stop-at-block"]) == 0
+    assert capsys.readouterr().out == CODE[:loop] + body.rstrip("\n") + "\n"
+
+
 def test_options(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     start = [str(folder), "--prompt", CODE[:30]]
     for more, expected in (

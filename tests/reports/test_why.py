@@ -17,8 +17,16 @@ CONTENT = {"/a.py": "import os\nx = 1\nprint(x)\n" + "same\n" * 9, "/dup.py": "i
 def workspace(tmp_path: Path) -> Workspace:
     made = Workspace(str(tmp_path))
     files = [
-        {"repo_name": r, "path": p, "blob_id": f"b{r}{p}", "content_id": f"c{r}{p}", "src_encoding": "UTF-8", "length_bytes": 3}
-        for r, p in (("r", "/a.py"), ("s", "/a.py"), ("s", "/dup.py"))
+        {
+            "repo_name": r,
+            "path": p,
+            "blob_id": b * 40,
+            "content_id": c * 40,
+            "directory_id": d * 40,
+            "src_encoding": "UTF-8",
+            "length_bytes": 3,
+        }
+        for r, p, b, c, d in (("r", "/a.py", "1", "a", "d"), ("s", "/a.py", "2", "b", "e"), ("s", "/dup.py", "3", "c", "e"))
     ]
     lost = {
         "stage": "ingest",
@@ -26,7 +34,7 @@ def workspace(tmp_path: Path) -> Workspace:
         "reason": "nul_bytes",
         "repo_name": "r",
         "path": "/bin",
-        "content_id": "n" * 40,
+        "content_id": "f" * 40,
     }
     twin = {
         "stage": "dedup",
@@ -34,9 +42,9 @@ def workspace(tmp_path: Path) -> Workspace:
         "reason": "near_duplicate",
         "repo_name": "s",
         "path": "/dup.py",
-        "content_id": "cs/dup.py",
+        "content_id": "c" * 40,
     }
-    twin |= {"kept_repo_name": "r", "kept_path": "/a.py", "kept_content_id": "cr/a.py", "jaccard": 0.8125, "cluster_id": "k"}
+    twin |= {"kept_repo_name": "r", "kept_path": "/a.py", "kept_content_id": "a" * 40, "jaccard": 0.8125, "cluster_id": "k"}
     tables = {
         "files": (schema.FILES, files),
         "curated": (
@@ -69,11 +77,13 @@ def workspace(tmp_path: Path) -> Workspace:
     [
         ("/a.py", ["r:/a.py", "s:/a.py"]),
         ("a.py", ["r:/a.py", "s:/a.py"]),
+        ("./a.py", ["r:/a.py", "s:/a.py"]),
+        ("s:a.py", ["s:/a.py"]),
         ("s:/a.py", ["s:/a.py"]),
-        ("swh:1:cnt:cr/a.py", ["r:/a.py"]),
-        ("bs/a.py", ["s:/a.py"]),
+        ("swh:1:cnt:" + "A" * 40, ["r:/a.py"]),
+        ("2" * 40, ["s:/a.py"]),
         ("/bin", ["r:/bin"]),
-        ("swh:1:cnt:" + "n" * 40, ["r:/bin"]),
+        ("swh:1:cnt:" + "f" * 40 + ";origin=https://example.org/r;path=/bin", ["r:/bin"]),
     ],
 )
 def test_what_a_query_finds(workspace: Workspace, query: str, titles: list[str]) -> None:
@@ -93,14 +103,28 @@ def test_a_duplicates_story(workspace: Workspace) -> None:
 
 
 def test_nothing_is_an_error(workspace: Workspace) -> None:
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match=r"no such file in .*; give swh:1:cnt:<hash>, a path, or repository:path$"):
         tell(workspace, "/none")
+    with pytest.raises(InputError, match=r"; the nearest are s:/dup\.py$"):
+        tell(workspace, "r:/lib/dupe.py")
+
+
+def test_a_directory_names_its_files(workspace: Workspace) -> None:
+    assert tell(workspace, "swh:1:dir:" + "E" * 40) == [
+        "s: 2 files were read; ask for one of them",
+        "  starmill why s:/a.py",
+        "  starmill why s:/dup.py",
+    ]
+    with pytest.raises(InputError, match="knows the root of each repository only"):
+        tell(workspace, "swh:1:dir:" + "9" * 40)
+    with pytest.raises(InputError, match="no file of it"):
+        tell(workspace, "swh:1:rev:" + "9" * 40)
 
 
 def test_a_near_duplicate_is_shown_as_a_diff(workspace: Workspace):
     story = tell(workspace, "/dup.py")
     place = next(i for i, line in enumerate(story) if "near_duplicate" in line)
-    assert "kept instead: r:/a.py  swh:1:cnt:cr/a.py, Jaccard 0.8125, cluster k" in story[place]
+    assert f"kept instead: r:/a.py  swh:1:cnt:{'a' * 40}, Jaccard 0.8125, cluster k" in story[place]
     assert [line.strip() for line in story[place + 1 :]] == [
         "--- r:/a.py",
         "+++ s:/dup.py",

@@ -1,0 +1,133 @@
+"""What a person calls a file by: a SWHID, the hash of a content or blob, a path, or `repository:path`; for all views alike.
+
+A SWHID may have qualifiers (ISO/IEC 18670, section 6): `path` and `origin` tell apart the files of one content.
+"""
+
+import re
+from dataclasses import dataclass
+from difflib import SequenceMatcher, get_close_matches
+from posixpath import basename, normpath
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from starmill.core.dataset import Workspace
+from starmill.core.errors import UsageError
+
+HASH = re.compile(r"[0-9a-fA-F]{40}")
+SWHID = re.compile(r"swh:1:(cnt|dir|rev|rel|snp):([0-9a-f]{40})")
+# The columns of a file that hold the other objects' ids; a release has none.
+TREES = {"dir": "directory_id", "rev": "revision_id", "snp": "snapshot_id"}
+ROWS_COMPARED = 100_000  # whose names are compared where nothing matched: a second or two
+
+
+@dataclass(frozen=True)
+class Query:
+    """One way to name files. `hash` is of a content or a blob; `tree` is (column, hash); `places` are (repository or None, path).
+
+    >>> parse("./a.py").places
+    ((None, '/a.py'),)
+    >>> parse("pypi/x:a.py").places
+    ((None, '/pypi/x:a.py'), ('pypi/x', '/a.py'))
+    >>> parse("swh:1:cnt:" + "A" * 40 + ";path=/a%3Bb.py").preferred_path
+    '/a;b.py'
+    """
+
+    text: str
+    hash: str | None = None
+    tree: tuple[str, str] | None = None
+    places: tuple[tuple[str | None, str], ...] = ()
+    preferred_path: str | None = None
+    preferred_origin: str | None = None
+
+    def mask(self, block: pa.RecordBatch) -> pa.BooleanArray:
+        """Return which rows it names: of the columns repo_name and path, or content_id and blob_id (where there), or the tree's."""
+        if self.tree is not None:
+            column, wanted = self.tree
+            return pc.fill_null(pc.equal(block.column(column), wanted), False)
+        if self.hash is not None:
+            ids = [name for name in ("content_id", "blob_id") if name in block.schema.names]
+            found = [pc.fill_null(pc.equal(block.column(name), self.hash), False) for name in ids]
+        else:
+            found = [_here(block, repository, path) for repository, path in self.places]
+        mask = found[0]
+        for more in found[1:]:
+            mask = pc.or_(mask, more)
+        return mask
+
+    def preferred(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the rows that the qualifiers name; all of them where the qualifiers name none, for they are of another place."""
+        origin = (self.preferred_origin or "").removesuffix(".git")
+        for wanted, given in (
+            (self.preferred_path, lambda row: row["path"] == self.preferred_path),
+            (origin, lambda row: origin == row["repo_name"] or origin.endswith(f"/{row['repo_name']}")),
+        ):
+            if wanted:
+                rows = [row for row in rows if given(row)] or rows
+        return rows
+
+
+def exactly(repository: str, path: str) -> Query:
+    """Return the query of one file."""
+    return Query(f"{repository}:{path}", places=((repository, path),))
+
+
+def parse(text: str) -> Query:
+    """Read what a person typed. Raises UsageError for a SWHID that is none, or that no workspace knows."""
+    if text[:4].lower() == "swh:":
+        core, *qualifiers = text.split(";")
+        matched = SWHID.fullmatch(core.lower())
+        if matched is None:
+            raise UsageError(
+                f"{core}: not a SWHID; it is swh:1:cnt:<40 hexadecimal digits>, and a path that looks so begins with /"
+            )
+        kind, digest = matched.groups()
+        given = {name: unquote(value) for name, _, value in (q.partition("=") for q in qualifiers)}
+        preferred = (given.get("path"), given.get("origin"))
+        if kind == "cnt":
+            return Query(text, digest, None, (), *preferred)
+        if kind not in TREES:
+            raise UsageError(f"{core}: a workspace knows no releases; give the SWHID of its revision, or of a content")
+        return Query(text, None, (TREES[kind], digest), (), *preferred)
+    if HASH.fullmatch(text):
+        return Query(text, text.lower())
+    # A colon may stand in a path, or in a repository's name (a URL's): all ways to read it are asked.
+    cuts = [at for at, letter in enumerate(text) if letter == ":" and text[:at] and text[at + 1 :].strip("/")]
+    return Query(text, places=((None, _absolute(text)), *((text[:at], _absolute(text[at + 1 :])) for at in cuts)))
+
+
+def nearest(workspace: Workspace, query: Query, parts: list[str], most: int = 3) -> list[str]:
+    """Return `repository:path` of the files whose names are most like the query's, best first; none for a hash.
+
+    Looks at the first ROWS_COMPARED rows of the Parquet files `parts` only.
+    """
+    if not query.places:
+        return []
+    wanted, left = query.places[-1][1], ROWS_COMPARED
+    named: dict[str, list[str]] = {}
+    for part in parts:
+        for block in workspace.blocks(part, ["repo_name", "path"]):
+            for row in block.slice(0, left).to_pylist():
+                named.setdefault(basename(row["path"]).lower(), []).append(f"{row['repo_name']}:{row['path']}")
+            left -= min(left, block.num_rows)
+        if not left:
+            break
+    close = get_close_matches(basename(wanted).lower(), named, most, 0.7)
+    like = SequenceMatcher(b=query.text)
+
+    def unlike(name: str) -> float:
+        like.set_seq1(name)
+        return -like.ratio()
+
+    return [name for one in close for name in sorted(named[one][:1000], key=unlike)[:most]][:most]
+
+
+def _absolute(path: str) -> str:
+    return normpath("/" + path.lstrip("/"))
+
+
+def _here(block: pa.RecordBatch, repository: str | None, path: str) -> pa.BooleanArray:
+    here = pc.fill_null(pc.equal(block.column("path"), path), False)
+    return here if repository is None else pc.and_(here, pc.equal(block.column("repo_name"), repository))
