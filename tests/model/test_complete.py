@@ -78,7 +78,7 @@ def test_stops_at_the_end_of_the_block(folder: Path, capsys: pytest.CaptureFixtu
     tokens = len(tokenizer.encode(body + "    return result\n"))
     assert complete(decoder, tokenizer, [CODE[:loop]], max_new_tokens=tokens - 2, stop_at_block=True) == [body]
     assert main(["complete", str(folder), "--prompt", CODE[:loop], "--stop-at-block"]) == 0
-    assert capsys.readouterr().out == CODE[:loop] + body.rstrip("\n") + "\n"
+    assert capsys.readouterr().out == CODE[:loop] + body + "\n"
 
 
 def test_options(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
