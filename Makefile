@@ -23,12 +23,17 @@ UV := 0.13.8
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
-run: setup       ## mill real code, train on it, complete code, show the funnel
-	$(BIN)/starmill run recipes/data/smoke.yaml --workers $(WORKERS) --no-funnel $(if $(INPUT),--input $(INPUT))
+run: setup       ## mill real code, show the funnel, train on the shards, complete code, locate a training token
+	$(BIN)/starmill run recipes/data/smoke.yaml --workers $(WORKERS) $(if $(INPUT),--input $(INPUT))
 	$(BIN)/starmill train recipes/train/tiny.yaml
-	$(BIN)/starmill complete runs/smoke-model/model --prompt 'def read_lines(path):'
-	$(BIN)/starmill complete runs/smoke-model/model --prefix 'def total(numbers):' --suffix '    return result'
-	$(BIN)/starmill funnel
+	@echo; echo '--- The model writes a function, and fills a hole in one:'
+	$(BIN)/starmill complete runs/smoke-model/model --prompt 'def read_lines(path):' --temperature 0.7 --stop-at-block
+	$(BIN)/starmill complete runs/smoke-model/model --prefix 'def total(numbers):' --suffix '    return result' --temperature 0.7 --max-new-tokens 32
+	@echo; echo '--- A token that it was trained on, and where that came from:'
+	$(BIN)/starmill locate
+	@printf '%s\n' '' '--- Next:' '  $(BIN)/starmill why os.py                     # why a file is in the data, or not' \
+	  '  $(BIN)/starmill funnel --languages 30         # what each stage kept and dropped' \
+	  '  $(BIN)/starmill run smoke --input ~/checkouts --workspace runs/mine   # your own code'
 
 test: setup check  ## lint, types and the test suite
 	$(PYTEST) -m 'not slow and not clusters and not flink'

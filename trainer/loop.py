@@ -97,6 +97,7 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
         finished = parallel.gathered(decoder, found.config, ranks)
         if finished is not None:
             huggingface.save(finished, output / "model", huggingface_files(found.tokenizer.data))
+        metrics.conclude(step)
         metrics.say(f"model: {output / 'model'}")
     return 0
 

@@ -4,6 +4,7 @@ Only metrics.jsonl is meant for programs. One rank speaks; its memory and waitin
 """
 
 import json
+import math
 import os
 import resource
 import sys
@@ -25,6 +26,7 @@ from starmill.trainer.plan import flops_per_token
 from starmill.trainer.step import HeldOut
 
 RECENT = 20  # steps that the rate is taken over
+STARCODERBASE_TOKENS = 1e12  # StarCoder (arXiv 2305.06161), abstract
 
 
 class Metrics:
@@ -38,7 +40,7 @@ class Metrics:
         self._bar: Progress | None = None
         self._board: Any = None
         self._times: deque[float] = deque(maxlen=RECENT + 1)
-        self._held_out: set[int] = set()
+        self._held_out: dict[int, float] = {}  # loss by step
 
     def __enter__(self) -> "Metrics":
         """Drop what an interrupted run wrote after its checkpoint, for those steps come again, and start the clock."""
@@ -50,7 +52,8 @@ class Metrics:
         lines = path.read_text().splitlines() if self._first and path.exists() else []
         temporary = path.with_suffix(".tmp")
         kept = [line for line in lines if _step(line) <= self._first]
-        self._held_out = {_step(line) for line in kept if "held_out_loss" in json.loads(line)}
+        values = (json.loads(line) for line in kept)
+        self._held_out = {v["step"]: v["held_out_loss"] for v in values if "held_out_loss" in v}
         temporary.write_text("".join(f"{line}\n" for line in kept))
         os.replace(temporary, path)
         self._file = self._open.enter_context(open(path, "a", buffering=1))
@@ -97,9 +100,25 @@ class Metrics:
         self._times.clear()
         self._times.append(time.monotonic())
         if found is not None and self._ranks.rank == 0:
+            self._held_out[step] = found.loss
             self._write(step, held_out_loss=found.loss, held_out_loss_by_language=found.by_language)
             languages = "  ".join(f"{name} {loss:.3f}" for name, loss in found.by_language.items())
             self.say(f"held-out loss {found.loss:.4f} after {step} steps: {languages}")
+
+    def conclude(self, steps: int) -> None:
+        """Say in plain words what the training did: the held-out loss before and after, and the tokens beside StarCoder's."""
+        if 0 in self._held_out and steps in self._held_out:
+            before, after = self._held_out[0], self._held_out[steps]
+            self.say(
+                f"held-out loss {before:.2f} before training, {after:.2f} after: the model is as unsure of the next token as of one among "
+                f"{math.exp(before):,.0f} before, and among {math.exp(after):,.0f} now"
+            )
+        tokens = steps * self._options.tokens_per_step
+        more = STARCODERBASE_TOKENS / tokens
+        self.say(
+            f"the model saw {tokens:,} tokens; StarCoderBase saw a trillion"
+            + (f", {more:,.0f} times as many" if more >= 2 else "")
+        )
 
     def say(self, line: str) -> None:
         """Print one line for people."""
