@@ -52,6 +52,17 @@ def test_lines_and_continuation(tmp_path: Path, capfd: pytest.CaptureFixture[str
     assert "held-out loss 4.2000 after 5 steps: Go 4.000  Python 4.500" in shown
 
 
+def test_the_end_is_told_in_plain_words(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with Metrics(tmp_path, 0, OPTIONS, CONFIG, FIRST) as metrics:
+        metrics.held_out(0, HeldOut(8.0, {}))
+    with Metrics(tmp_path, 3, OPTIONS, CONFIG, FIRST) as metrics:  # what came before a kill counts
+        metrics.held_out(6, HeldOut(5.0, {}))
+        metrics.conclude(6)
+    shown = capfd.readouterr().err
+    assert "held-out loss 8.00 before training, 5.00 after" in shown and "among 2,981 before, and among 148 now" in shown
+    assert f"the model saw {6 * OPTIONS.tokens_per_step:,} tokens; StarCoderBase saw a trillion" in shown
+
+
 def test_mfu_is_of_all_ranks(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     options = replace(OPTIONS, hardware=Hardware(peak_tflops=1e-6))
     with Metrics(tmp_path, 0, options, CONFIG, FIRST) as metrics:
