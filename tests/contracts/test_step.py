@@ -106,7 +106,7 @@ def test_a_step_is_a_frozen_value_that_travels(kind: type) -> None:
 
 def test_two_steps_never_share_a_name() -> None:
     # Counters and tables know a step by its name. A step that prepares, and what it prepares, are one.
-    names = [EXAMPLES.get(kind, None) or kind() for kind in STEPS if kind is not SpreadLicenses]
+    names = [EXAMPLES.get(kind) or kind() for kind in STEPS if kind is not SpreadLicenses]
     assert len({step.name for step in names}) == len(names)
 
 
