@@ -92,8 +92,8 @@ def test_a_new_runner_is_chosen_and_runs_a_stage(tmp_path: Path, monkeypatch: py
     (tmp_path / "dump/one/a.py").write_text("x = 1\n")
     monkeypatch.setattr(runners, "__path__", [*runners.__path__, str(tmp_path / "rooms")])
     monkeypatch.setattr(runners, "RUNNERS", ("toy", *runners.RUNNERS))
-    monkeypatch.delitem(sys.modules, f"{runners.__name__}.toy", raising=False)
     importlib.invalidate_caches()
+    monkeypatch.setitem(sys.modules, f"{runners.__name__}.toy", importlib.import_module(f"{runners.__name__}.toy"))
 
     holds(("--runner=ToyRunner",))
     assert {module_of(choose(options)) for options in LINES} == {*runners.RUNNERS} - {"toy"}, "and nobody else is"

@@ -8,6 +8,7 @@ import inspect
 import pickle
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -80,7 +81,7 @@ class WithWord(Recipe):
 
 
 @pytest.fixture
-def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WithWord:
+def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WithWord]:
     """A dump of two small projects, and the toy in the list of stages."""
     for name, text in (
         ("one/a.py", "def f(): pass\ndef g(): pass\n"),
@@ -93,10 +94,10 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WithWord:
     (tmp_path / "rooms/toy.py").write_text(TOY)
     monkeypatch.setattr(stages, "__path__", [*stages.__path__, str(tmp_path / "rooms")])
     monkeypatch.setattr(stages, "STAGES", ("ingest", "toy"))
-    monkeypatch.delitem(sys.modules, keys.module_of("toy"), raising=False)
     importlib.invalidate_caches()
     source = Source("folders", (str(tmp_path / "dump"),), part_bytes=1)  # a part a repository
-    return WithWord(str(tmp_path / "w"), source)
+    yield WithWord(str(tmp_path / "w"), source)
+    sys.modules.pop(keys.module_of("toy"), None)
 
 
 def holds(stage: Stage, options: Recipe) -> None:
@@ -169,6 +170,7 @@ def test_a_new_stage_runs_is_resumed_and_is_seen(options: WithWord, tmp_path: Pa
 
 
 def test_a_new_stage_is_a_command() -> None:
-    code = "from starmill.pipelines import stages; stages.STAGES += ('toy',); from starmill.cli.__main__ import main; main(['toy', '--help'])"
+    code = "from starmill.pipelines import stages; stages.STAGES += ('toy',)\n"
+    code += "from starmill.cli.__main__ import main; main(['toy', '--help'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "Usage: starmill toy" in done.stdout and "The toy stage alone." in done.stdout, done.stderr

@@ -54,9 +54,10 @@ def test_views_of_a_workspace_that_is_empty(tmp_path: Path) -> None:
     assert {"funnel.data", "funnel.show", "status.data", "status.lines", "why.tell"} <= {*told}
     for name in told:
         if name.endswith(".data"):
-            assert told[name] == {"workspace": str(place), "stages": []}
+            assert str(place) in json.dumps(told[name]), f"{name} says of which workspace it is"
         elif name.rpartition(".")[2] in ("lines", "show", "tell"):
             assert str(place) in str(told[name]), f"{name} says which workspace has nothing to show"
+    assert told["funnel.data"] == told["status.data"] == {"workspace": str(place), "stages": []}
     assert not place.exists(), "a look creates nothing"
 
 
