@@ -94,10 +94,11 @@ def judge_rows(block: pa.RecordBatch, columns: Sequence[str], judge: Callable[..
 
 
 def append(block: pa.RecordBatch, columns: dict[str, pa.Array]) -> pa.RecordBatch:
-    """Return `block` with `columns` added, or replaced where the name exists."""
-    names = [n for n in block.schema.names if n not in columns]
-    arrays = [block.column(n) for n in names] + list(columns.values())
-    return pa.RecordBatch.from_arrays(arrays, names=[*names, *columns])
+    """Return `block` with `columns` added, or replaced in their places where the name exists."""
+    # In their places: a step that replaces a column of some blocks only must not give blocks of two orders.
+    names = [*block.schema.names, *(n for n in columns if n not in block.schema.names)]
+    arrays = [columns[n] if n in columns else block.column(n) for n in names]
+    return pa.RecordBatch.from_arrays(arrays, names=names)
 
 
 def chain(block: pa.RecordBatch, steps: Sequence[Step], stage: str) -> tuple[pa.RecordBatch, list[pa.RecordBatch]]:

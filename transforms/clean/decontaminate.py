@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import ahocorasick
 import pyarrow as pa
@@ -77,6 +77,8 @@ class Decontaminate:
 
     The automaton is built on first use, once for a step, and never travels with it to another process.
     """
+
+    reads: ClassVar[tuple[str, ...]] = ("content",)
 
     needles: tuple[Needle, ...] = ()
     name: str = "decontaminate"

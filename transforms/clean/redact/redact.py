@@ -5,7 +5,7 @@ person typed. Where two finds overlap, the one that starts first, then the longe
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
@@ -19,6 +19,9 @@ Span = dict[str, Any]
 @dataclass(frozen=True)
 class Redact:
     """Rewrites `content` and `length_bytes`, appends `redactions` (schema.DATASET)."""
+
+    reads: ClassVar[tuple[str, ...]] = ("content", "content_id")
+    adds: ClassVar[pa.Schema] = pa.schema([schema.DATASET.field(n) for n in ("content", "length_bytes", "redactions")])
 
     emails: bool = True  # replace e-mail addresses
     ip_addresses: bool = True  # replace IP addresses
