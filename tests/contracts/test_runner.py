@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import pickle
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -85,16 +86,22 @@ def test_one_runner_alone_is_meant(options: tuple[str, ...]) -> None:
     assert modules[-1].of(options, 1) is not None, "the last takes whatever Beam knows"
 
 
-def test_a_new_runner_is_chosen_and_runs_a_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The toy in the list of runners."""
     (tmp_path / "rooms").mkdir()
     (tmp_path / "rooms/toy.py").write_text(TOY)
-    (tmp_path / "dump/one").mkdir(parents=True)
-    (tmp_path / "dump/one/a.py").write_text("x = 1\n")
     monkeypatch.setattr(runners, "__path__", [*runners.__path__, str(tmp_path / "rooms")])
     monkeypatch.setattr(runners, "RUNNERS", ("toy", *runners.RUNNERS))
     importlib.invalidate_caches()
-    monkeypatch.setitem(sys.modules, f"{runners.__name__}.toy", importlib.import_module(f"{runners.__name__}.toy"))
+    yield
+    sys.modules.pop(f"{runners.__name__}.toy", None)
 
+
+@pytest.mark.usefixtures("toy")
+def test_a_new_runner_is_chosen_and_runs_a_stage(tmp_path: Path) -> None:
+    (tmp_path / "dump/one").mkdir(parents=True)
+    (tmp_path / "dump/one/a.py").write_text("x = 1\n")
     holds(("--runner=ToyRunner",))
     assert {module_of(choose(options)) for options in LINES} == {*runners.RUNNERS} - {"toy"}, "and nobody else is"
     runner = choose(("--runner=ToyRunner",))

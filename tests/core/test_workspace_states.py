@@ -73,12 +73,17 @@ class Workspaces(RuleBasedStateMachine):
         self.leftovers += 1
 
     @precondition(lambda self: self.manifest is None and self.parts)
-    @rule(data=st.data(), which=st.integers(0, 1))
-    def an_output_is_lost(self, data: st.DataObject, which: int) -> None:
+    @rule(data=st.data(), which=st.integers(0, 1), torn=st.booleans())
+    def an_output_is_lost(self, data: st.DataObject, which: int, torn: bool) -> None:
+        """It is gone, or another one lies in its place."""
         part = self.parts[data.draw(st.sampled_from(sorted(self.parts)))]
         path = part.sidecar.outputs[which].path
-        self.workspace.remove(path)
-        part.files.pop(path, None)
+        if torn:
+            part.files[path] = b"of another length"
+            self.workspace.publish(path, part.files[path])
+        else:
+            self.workspace.remove(path)
+            part.files.pop(path, None)
 
     @precondition(lambda self: self.manifest is None and self.parts)
     @rule(data=st.data(), half=st.booleans())
@@ -127,6 +132,16 @@ class Workspaces(RuleBasedStateMachine):
             assert before.parts == tuple(self.parts[k].sidecar for k in range(parts)) and before.key == key
         self.manifest = before
 
+    @rule(key=key_names, parts=st.integers(1, PARTS))
+    def a_whole_run(self, key: str, parts: int) -> None:
+        """A run that nothing disturbs makes what is due, and ends."""
+        self.sweep(key, parts)
+        for part in range(parts):
+            if not self.workspace.is_done(DATASET, part, key):
+                self.commit(part, key, 1, 0)
+        self.finish(key, parts)
+        assert self.manifest is not None and [p.key for p in self.manifest.parts] == [key] * parts
+
     @invariant()
     def the_manifest_is_the_last_that_was_finished(self) -> None:
         found = self.workspace.manifest(DATASET)
@@ -152,5 +167,5 @@ class Workspaces(RuleBasedStateMachine):
             assert not list(self.folder.rglob(f"{TEMPORARY}*"))
 
 
-Workspaces.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None, derandomize=True)
+Workspaces.TestCase.settings = settings(max_examples=60, stateful_step_count=15, deadline=None, derandomize=True)
 TestWorkspaces = Workspaces.TestCase
