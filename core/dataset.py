@@ -25,7 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from starmill.core.errors import InputError
-from starmill.core.storage import TEMPORARY, Storage
+from starmill.core.files import TEMPORARY
+from starmill.core.storage import Storage
 
 S = TypeVar("S")
 T = TypeVar("T")

@@ -18,7 +18,8 @@ from pathlib import Path
 from starmill.core import recipe
 from starmill.core.dataset import Output, Sidecar, Workspace, at_once, part_path
 from starmill.core.errors import InputError
-from starmill.core.storage import TEMPORARY, Storage
+from starmill.core.files import replacing
+from starmill.core.storage import Storage
 
 CHUNK = 16 << 20  # bytes of a request
 SUFFIXES = ("idx", "docs.parquet", "bin")
@@ -56,9 +57,9 @@ class CachedFile:
             except BlockingIOError:
                 return
             if not self.is_here:
-                self._download(self.place.with_name(f"{TEMPORARY}{self.place.name}"))
+                self._download()
 
-    def _download(self, temporary: Path) -> None:
+    def _download(self) -> None:
         whole, digest = self.output.bytes, hashlib.sha256()
         source = f"{self.storage.url}/{self.output.path}"
         try:
@@ -66,18 +67,16 @@ class CachedFile:
                 raise OSError(errno.ENOSPC, f"{free:,} bytes are free")
             if (size := self.storage.size(self.output.path)) != whole:
                 raise CacheError(f"{source}: {size:,} bytes where the manifest says {whole:,}; copy the shards there again")
-            with open(temporary, "wb") as file:
-                for start in range(0, whole, CHUNK):
-                    data = self.storage.read(self.output.path, start, min(start + CHUNK, whole))
-                    digest.update(data)
-                    file.write(data)
-                file.flush()
-                os.fsync(file.fileno())  # a rename may reach the disk before the bytes do
-            if digest.hexdigest() != self.output.sha256:
-                raise CacheError(
-                    f"{source}: its sha256 is not the manifest's, so its bytes are others; copy the shards there again"
-                )
-            os.replace(temporary, self.place)
+            with replacing(self.place) as temporary:  # one writer: the lock's holder
+                with open(temporary, "wb") as file:
+                    for start in range(0, whole, CHUNK):
+                        data = self.storage.read(self.output.path, start, min(start + CHUNK, whole))
+                        digest.update(data)
+                        file.write(data)
+                if digest.hexdigest() != self.output.sha256:
+                    raise CacheError(
+                        f"{source}: its sha256 is not the manifest's, so its bytes are others; copy the shards there again"
+                    )
         except OSError as error:
             if error.errno not in NO_ROOM:
                 raise
@@ -85,8 +84,6 @@ class CachedFile:
                 f"{self.place.parent}: no room for {self.output.path} of {whole:,} bytes ({error.strerror}); make some, or name a "
                 "larger disk as the recipe's `cache`"
             ) from None
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def default_folder() -> Path:

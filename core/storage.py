@@ -10,7 +10,6 @@ import functools
 import io
 import itertools
 import json
-import os
 import re
 import secrets
 import time
@@ -25,10 +24,9 @@ import fsspec
 import pyarrow as pa
 from fsspec.exceptions import FSTimeoutError
 
-from starmill.core import seeds
+from starmill.core import files, seeds
 from starmill.core.errors import MachineError, UsageError
 
-TEMPORARY = ".tmp-"
 # No second try changes these, but for GARBLED ones. FileNotFoundError is an answer, not a failure.
 DEFINITE = (
     FileNotFoundError,
@@ -156,7 +154,10 @@ class Storage:
     def write(self, relative: str, data: bytes | pa.Buffer) -> None:
         """Write a file so that it is there whole or not at all. Raises StorageError."""
         if self.is_local:
-            _write_and_rename(Path(self.path(relative)), data)
+            place = Path(self.path(relative))
+            place.parent.mkdir(parents=True, exist_ok=True)
+            # Not the process id: containers that share a volume number their processes alike. This randomness reaches no output.
+            files.write(place, data, f"{secrets.token_hex(8)}-")
             return
         single = {"chunksize": ONE_PUT} if {"s3", "gs"} & {*self.fs.protocol} else {}
         try:
@@ -240,18 +241,3 @@ class _Ranges(io.RawIOBase):
         data = self._storage.read(self._relative, self._at, end)
         self._at += len(data)
         return data
-
-
-def _write_and_rename(place: Path, data: bytes | pa.Buffer) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    # Not the process id: containers that share a volume number their processes alike. This randomness reaches no output.
-    temporary = place.with_name(f"{TEMPORARY}{secrets.token_hex(8)}-{place.name}")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())  # a rename may reach the disk before the bytes do
-        os.replace(temporary, place)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -21,11 +21,11 @@ from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
 
+from starmill.core import files
 from starmill.core.errors import InputError
 from starmill.trainer.data.corpus import Position
 from starmill.trainer.parallel import Ranks
 
-TEMPORARY = ".tmp-"
 ROOM = "make room, and run the same command to go on from the one before"
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -95,7 +95,7 @@ class Checkpoints:
         """
         found = None
         if self._ranks.rank == 0:
-            for leftover in self._folder.glob(f"{TEMPORARY}*"):
+            for leftover in self._folder.glob(f"{files.TEMPORARY}*"):
                 shutil.rmtree(leftover)
             paths = whole(self._folder)
             found = (paths[-1], read_meta(paths[-1])) if paths else None
@@ -110,17 +110,14 @@ class Checkpoints:
         if self._ranks.rank != 0:
             return
         temporary, final = self._temporary(meta), self._folder / f"step-{meta.step:08d}"
-        with open(temporary / "meta.json", "w") as file:
-            json.dump(asdict(meta), file)
-            file.flush()
-            os.fsync(file.fileno())
+        files.write(temporary / "meta.json", json.dumps(asdict(meta)).encode())
         shutil.rmtree(final, ignore_errors=True)
         os.replace(temporary, final)
         for old in whole(self._folder)[: -self._keep]:
             shutil.rmtree(old)
 
     def _temporary(self, meta: Meta) -> Path:
-        return self._folder / f"{TEMPORARY}step-{meta.step:08d}"
+        return self._folder / f"{files.TEMPORARY}step-{meta.step:08d}"
 
 
 def whole(folder: Path) -> list[Path]:

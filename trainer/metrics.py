@@ -5,7 +5,6 @@ Only metrics.jsonl is meant for programs. One rank speaks; its memory and waitin
 
 import json
 import math
-import os
 import resource
 import sys
 import time
@@ -19,6 +18,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from starmill.core import files
 from starmill.model.config import ModelConfig
 from starmill.trainer.config import TrainRecipe
 from starmill.trainer.parallel import Ranks
@@ -50,12 +50,10 @@ class Metrics:
         self._output.mkdir(parents=True, exist_ok=True)
         path = self._output / "metrics.jsonl"
         lines = path.read_text().splitlines() if self._first and path.exists() else []
-        temporary = path.with_suffix(".tmp")
         kept = [line for line in lines if _step(line) <= self._first]
         values = (json.loads(line) for line in kept)
         self._held_out = {v["step"]: v["held_out_loss"] for v in values if "held_out_loss" in v}
-        temporary.write_text("".join(f"{line}\n" for line in kept))
-        os.replace(temporary, path)
+        files.write(path, "".join(f"{line}\n" for line in kept).encode())
         self._file = self._open.enter_context(open(path, "a", buffering=1))
         self._board = _tensorboard(self._output / "tensorboard", self._first)
         if self._board is not None:

@@ -24,6 +24,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from starmill.core import files
+
 HERE = Path(__file__).resolve().parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "starmill" / "flink"
 JAVA = (11, 17)
@@ -374,8 +376,7 @@ def _state(folder: Path) -> dict:
 def _record(folder: Path, ports: Ports, taskmanagers: int, processes: dict[str, Process]) -> None:
     values = {name: asdict(process) for name, process in processes.items()}
     text = json.dumps({"ports": asdict(ports), "taskmanagers": taskmanagers, "processes": values}, indent=1)
-    (folder / "cluster.json.new").write_text(text)
-    (folder / "cluster.json.new").replace(folder / "cluster.json")
+    files.write(folder / "cluster.json", text.encode())
 
 
 def _processes(folder: Path) -> dict[str, Process]:

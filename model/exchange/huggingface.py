@@ -13,6 +13,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from starmill.core.files import replacing
+from starmill.core.files import write as write_whole
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
 from starmill.model.exchange.families import ExchangeError, config_values, family, read_config
@@ -58,14 +60,13 @@ def write(
         [WEIGHTS] if len(shards) == 1 else [f"model-{i:05}-of-{len(shards):05}.safetensors" for i in range(1, len(shards) + 1)]
     )
     for name, shard in zip(names, shards, strict=True):
-        save_file({e.name: _theirs(e, parameters, config) for e in shard}, place / f".tmp-{name}", metadata={"format": "pt"})
-        os.replace(place / f".tmp-{name}", place / name)
+        with replacing(place / name) as temporary:
+            save_file({e.name: _theirs(e, parameters, config) for e in shard}, temporary, metadata={"format": "pt"})
     if len(shards) > 1:
         weight_map = {e.name: name for name, shard in zip(names, shards, strict=True) for e in shard}
         files[INDEX] = _json({"metadata": {"total_size": sum(sizes.values())}, "weight_map": weight_map})
     for name, data in files.items():
-        (place / f".tmp-{name}").write_bytes(data)
-        os.replace(place / f".tmp-{name}", place / name)
+        write_whole(place / name, data)
     for old in [*place.glob("model*.safetensors"), *place.glob(INDEX)]:  # of an earlier export in fewer or more files
         if old.name not in (*names, *files):
             old.unlink()
