@@ -27,8 +27,8 @@ run: setup       ## mill real code, show the funnel, train on the shards, comple
 	$(BIN)/starmill run recipes/data/smoke.yaml --workers $(WORKERS) $(if $(INPUT),--input $(INPUT))
 	$(BIN)/starmill train recipes/train/tiny.yaml
 	@echo; echo '--- The model writes a function, and fills a hole in one:'
-	$(BIN)/starmill complete runs/smoke-model/model --prompt 'def read_lines(path):' --temperature 0.7 --stop-at-block
-	$(BIN)/starmill complete runs/smoke-model/model --prefix 'def total(numbers):' --suffix '    return result' --temperature 0.7 --max-new-tokens 32
+	$(BIN)/starmill complete runs/smoke-model/model --prompt 'def read_lines(path):' --temperature 0.5 --top-p 0.9 --stop-at-block
+	$(BIN)/starmill complete runs/smoke-model/model --prefix 'def total(numbers):' --suffix '    return result' --temperature 0.5 --max-new-tokens 32
 	@echo; echo '--- A token that it was trained on, and where that came from:'
 	$(BIN)/starmill locate
 	@printf '%s\n' '' '--- Next:' '  $(BIN)/starmill why os.py                     # why a file is in the data, or not' \

@@ -133,7 +133,7 @@ def test_training_from_a_bucket_is_training_from_disk(store: Store, milled: Path
             sizes = (
                 "steps=4",
                 "optimizer.warmup_steps=1",
-                "data.micro_batch=8",
+                "data.micro_batch=4",
                 "model.layers=2",
                 "data.held_out_windows=8",
                 f"cache={tmp_path / 'cache'}",

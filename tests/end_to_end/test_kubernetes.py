@@ -202,7 +202,7 @@ def condition(cluster: kube.Cluster, namespace: str, job: str, wanted: str) -> d
 
 
 def launch(cluster: kube.Cluster, place: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = ["starmill", "launch", "kubernetes", "tiny", "--nodes", "2", "--set", "data.micro_batch=8", *options]
+    command = ["starmill", "launch", "kubernetes", "tiny", "--nodes", "2", "--set", "data.micro_batch=4", *options]
     return subprocess.run(command, cwd=place, env=cluster.environment, capture_output=True, text=True, timeout=120)
 
 

@@ -91,7 +91,7 @@ def test_what_does_not_fit_is_refused(
         (["slurm", "tiny", "--array", "3-1", "--output", "%a"], "--array 3-1: no task in it"),
         (["slurm", "tiny", "--save-seconds", "0"], "--save-seconds 0"),
         (
-            ["slurm", "tiny", "--processes-per-node", "2", "--set", "data.micro_batch=8", "--cpus-per-node", "1"],
+            ["slurm", "tiny", "--processes-per-node", "2", "--set", "data.micro_batch=4", "--cpus-per-node", "1"],
             "2 ranks",
         ),
         (["slurm", "no-such"], "no such recipe"),
