@@ -167,5 +167,5 @@ class Workspaces(RuleBasedStateMachine):
             assert not list(self.folder.rglob(f"{TEMPORARY}*"))
 
 
-Workspaces.TestCase.settings = settings(max_examples=60, stateful_step_count=15, deadline=None, derandomize=True)
+Workspaces.TestCase.settings = settings(max_examples=30, stateful_step_count=15, deadline=None, derandomize=True)
 TestWorkspaces = Workspaces.TestCase
