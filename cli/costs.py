@@ -13,7 +13,9 @@ def bench(
     inputs: options.Inputs = None,
     sets: options.Sets = None,
     megabytes: Annotated[float, typer.Option(help="Of the first sample; the second has four times as much.")] = 8,
-    rounds: Annotated[int, typer.Option(help="Measure so often and take medians: 3 on a machine that others share.")] = 1,
+    rounds: Annotated[
+        int, typer.Option(help="Number of rounds, of which medians are taken: 3 on a machine that others share.")
+    ] = 1,
     rates: options.Rates = "runs/rates.json",
 ) -> None:
     """What each stage costs on this machine, measured on samples.

@@ -8,8 +8,8 @@ import typer
 from starmill.cli import options
 
 Nodes = Annotated[int, typer.Option(help="Machines.")]
-Gpus = Annotated[int, typer.Option(help="As many ranks a node; 0 trains on CPUs.")]
-Processes = Annotated[int, typer.Option(help="Ranks a node without GPUs.")]
+Gpus = Annotated[int, typer.Option(help="Ranks per node, one per GPU; 0 trains on CPUs.")]
+Processes = Annotated[int, typer.Option(help="Ranks per node without GPUs.")]
 Name = Annotated[str, typer.Option(help="Of the job.")]
 
 launch = typer.Typer(help="Hand a training to Slurm or Kubernetes, or show exactly what would be handed over.")

@@ -36,7 +36,7 @@ Inputs = Annotated[
 Seed = Annotated[int, typer.Option(help="Another number draws another sample.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and stop.")]
-Workers = Annotated[int | None, typer.Option("--workers", help="Local worker processes (default: one a core).")]
+Workers = Annotated[int | None, typer.Option("--workers", help="Local worker processes (default: one per core).")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 Rates = Annotated[str, typer.Option("--rates", help="The file of rates.")]
 Beam = Annotated[list[str] | None, typer.Option("--beam", hidden=True)]  # what followed `--`: cli/__main__.py

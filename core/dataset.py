@@ -1,7 +1,7 @@
 """A workspace on any fsspec URL: datasets made of parts, published atomically, each with a sidecar; a manifest last.
 
     workspace/
-      files/part-00000.parquet      one file a part and dataset
+      files/part-00000.parquet      one file per part and dataset
       files/part-00000.json         the sidecar: key, outputs with sha256, counts. Written last: no sidecar, no part
       files/manifest.json           the stage is complete; lists every part
       dropped/ingest/part-00000.parquet
@@ -64,7 +64,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Sidecar:
-    """What is known of one finished part: who made it, for which `dataset`. `lineage` maps each input's path to its sha256."""
+    """One finished part: the stage that made it, and its `dataset`. `lineage` maps each input's path to its sha256."""
 
     stage: str
     dataset: str
@@ -114,7 +114,7 @@ class Plan:
 
 
 class ParquetPart:
-    """Collects blocks into one zstd Parquet file in memory, a row group a block. Needs about the compressed size."""
+    """Collects blocks into one zstd Parquet file in memory, one row group per block. Needs about the compressed size."""
 
     def __init__(self, schema: pa.Schema) -> None:
         """Open an empty part; a part without rows still has its schema."""
@@ -213,7 +213,7 @@ class Workspace:
     def blocks(self, relative: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the row groups of a Parquet file, one RecordBatch each, optionally only some columns."""
         with self.open(relative) as file:
-            parquet = pq.ParquetFile(file, pre_buffer=not self.is_local)  # a few large requests, not one a column
+            parquet = pq.ParquetFile(file, pre_buffer=not self.is_local)  # a few large requests, not one per column
             for group in range(parquet.num_row_groups):
                 table = parquet.read_row_group(group, columns=columns)
                 yield from table.combine_chunks().to_batches()

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 TIMESTAMP = pa.timestamp("ns")
 
-# One row a file, as ingest reads it. `content` is Unicode text; `length_bytes` counts its UTF-8 bytes.
+# One row per file, as ingest reads it. `content` is Unicode text; `length_bytes` counts its UTF-8 bytes.
 FILES = pa.schema(
     [
         ("repo_name", pa.string()),

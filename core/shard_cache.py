@@ -40,14 +40,14 @@ class CachedFile:
 
     @property
     def is_here(self) -> bool:
-        """Whether it is there, whole."""
+        """Whether the whole file is on this machine."""
         try:
             return self.place.stat().st_size == self.output.bytes
         except FileNotFoundError:
             return False
 
     def fetch(self, wait: bool = True) -> None:
-        """Have it here; unless `wait`, leave it to the process that is fetching it. Raises CacheError or StorageError."""
+        """Fetch the file. Unless `wait`, return at once if another process is fetching the file. Raises CacheError or StorageError."""
         if self.is_here:
             return
         self.place.parent.mkdir(parents=True, exist_ok=True)

@@ -160,7 +160,7 @@ class ShardReader:
         return np.memmap(f"{self.prefix}.bin", "<u2", "r")
 
     def fetch(self, wait: bool = True) -> None:
-        """Have a token file that lies in a bucket here before its first use; unless `wait`, leave it to whoever is at it already.
+        """Fetch the token file from its bucket. Unless `wait`, return at once if another process is fetching the file.
 
         Raises CacheError or StorageError.
         """

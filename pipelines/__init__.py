@@ -1,1 +1,1 @@
-"""One Beam pipeline a stage, wiring only; the readers of dumps; the command line."""
+"""One Beam pipeline per stage, wiring only; the readers of dumps; the command line."""

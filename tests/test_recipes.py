@@ -58,7 +58,7 @@ CAPS = {"Java": 200, "JavaScript": 200, "HTML": 100}
 CAPS |= dict.fromkeys(("CSS", "Java Server Pages", "JSON", "SCSS", "Smali", "XML", "YAML"), 8)
 CAPS |= dict.fromkeys(("BibTeX", "Gettext Catalog", "Graphviz (DOT)", "Java Properties", "Roff", "Roff Manpage"), 1)
 CAPS |= {"Web Ontology Language": 1}
-TOKENS_A_BYTE = 775.48 / 1923
+TOKENS_PER_BYTE = 775.48 / 1923
 
 
 @pytest.mark.parametrize("path", DATA, ids=lambda p: p.stem)
@@ -192,5 +192,5 @@ def test_the_mixtures_are_starcoder2s(name: str) -> None:
         assert set(mixture.languages) == SMOL and set(mixture.languages.values()) == {1} and mixture.other_languages == 0
         assert set(mixture.caps) == set(CAPS) & SMOL
     for language, tokens in mixture.caps.items():
-        assert tokens == pytest.approx(CAPS[language] * 1e9 * TOKENS_A_BYTE, rel=0.005), language
+        assert tokens == pytest.approx(CAPS[language] * 1e9 * TOKENS_PER_BYTE, rel=0.005), language
     assert mixture.kinds == (dict.fromkeys(("open_web_math", "wikipedia", "arxiv"), 0) if "3b" in name else {})

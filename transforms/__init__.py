@@ -1,1 +1,1 @@
-"""The steps: one concern a file, pure functions on Arrow blocks. No file I/O and no torch here."""
+"""The steps: one concern per file, pure functions on Arrow blocks. No file I/O and no torch here."""

@@ -1,7 +1,7 @@
 """`starmill bench`: what each stage costs on this machine, measured on samples of real code; `starmill estimate` computes with it.
 
 Three small workspaces are milled, after one for the machine to warm up: a sample, four times as much, and that once more in
-parts of four times the size. So what is paid once, a part, a row group and a byte can be told apart. Each stage runs as a process of
+parts of four times the size. So the costs per run, per part, per row group and per byte can be told apart. Each stage runs as a process of
 its own with one worker, on a file system that counts what a bucket would be asked for. CPU seconds are those of the stage, and
 apart from them what it took until the stage began; memory is the process's own peak, whatever the one that started it had. A fourth
 workspace is milled by two workers: what that takes longer than half of the time is what it costs to have workers apart. On a machine
@@ -202,7 +202,8 @@ def packages_unless(given: Sequence[str], options: Recipe) -> Recipe:
 def table(observed: Sequence[Observation]) -> list[str]:
     """Return the observations of one run as a table in Markdown; MB are 10**6 bytes."""
     lines = [
-        "| stage | files in | MB in | CPU s | s a MB | ms a file | MB/s | shuffle B a file | MB stored | requests a part | peak MB |",
+        "| stage | files in | MB in | CPU s | s per MB | ms per file | MB/s | shuffle B per file | MB stored | requests per part "
+        "| peak MB |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for o in observed:

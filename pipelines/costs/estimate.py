@@ -17,11 +17,11 @@ from starmill.pipelines.stages import STAGES
 from starmill.pipelines.stages.dedup import graph as dedup
 from starmill.transforms.dedup.bands import KEY_BITS
 
-KEY_BYTES = 40  # of memory a band key (transforms/dedup/bands.py: Buckets)
-EDGE_BYTES = 60  # of memory an edge, in the one process that resolves (docs/dedup.md)
+KEY_BYTES = 40  # of memory per band key (transforms/dedup/bands.py: Buckets)
+EDGE_BYTES = 60  # of memory per edge, in the one process that resolves (docs/dedup.md)
 JOB_REQUEST = 20 << 20  # Dataflow's limit of a job's JSON: https://cloud.google.com/dataflow/quotas
 MESSAGE = 2 << 30  # protobuf's limit of one message
-IN_MEMORY = 5  # bytes that the local runner holds for a byte shuffled
+IN_MEMORY = 5  # bytes that the local runner holds per byte shuffled
 LAPTOP = 16 << 30
 STAGE_OF = {"licenses": "curate", "tokenizer": "tokenize"}
 
@@ -85,7 +85,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Dump:
-    """What is to be milled. What is not known of it is as in the bench's sample: files a repository, the share of duplicates."""
+    """The size of a dump. A value of None is taken from the bench's sample."""
 
     files: float
     bytes: float
@@ -113,7 +113,7 @@ def plan(rates: Rates, options: Recipe, dump: Dump) -> Iterator[tuple[str, Work]
     for before, after in pairwise(STAGES):
         into[after] = tuple(x * share for x, share in zip(into[before], kept[before], strict=True))  # type: ignore[assignment]
     judged = into["dedup"][0]
-    partitions = min(1 + int(judged) // dedup.FILES_A_PARTITION, dedup.MAX_PARTITIONS)
+    partitions = min(1 + int(judged) // dedup.FILES_PER_PARTITION, dedup.MAX_PARTITIONS)
     compressed = rates.cost("curate", "stored/curated", {"parts": parts, "bytes": into["curate"][1]}) / parts
     shape = {
         "parts": parts,
@@ -173,7 +173,8 @@ def shared_out(seconds: float, once: float, among: int) -> float:
 def _peak(rates: Rates, row: str, work: Work) -> float:
     """Return the memory of one process: dedup's is the local runner's as long as that can hold the shuffle, then a cluster worker's.
 
-    Such a worker sorts the keys of one partition, or holds the shingles of a group's candidates: 8 bytes a word of some 6.
+    Such a worker sorts the keys of one partition, or holds the shingles of a group's candidates: 8 bytes per word,
+    of about 6 bytes of text.
     """
     drivers = work.drivers()
     peak = rates.cost(row, "peak", drivers)

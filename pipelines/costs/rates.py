@@ -1,6 +1,6 @@
 """Rates: what a stage costs, by what makes it cost that; fitted to observations of small runs, kept as one JSON file.
 
-A cost is a sum of coefficients times drivers: so much whatever is done ("one"), a part, a row group, a file, a byte, a repository.
+A cost is a sum of coefficients times drivers: a constant ("one"), and so much per part, row group, file, byte and repository.
 Which drivers a cost has is known from how the stage works (`law`); only the coefficients are fitted, none below zero.
 """
 

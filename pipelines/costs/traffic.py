@@ -48,7 +48,7 @@ class Traffic:
 
 
 def counting(traffic: Traffic) -> type[LocalFileSystem]:
-    """Return a file system of local files that is used like a bucket, a request an operation, and counts into `traffic`."""
+    """Return a file system of local files that is used like a bucket, one request per operation, and counts into `traffic`."""
 
     class Counting(LocalFileSystem):
         protocol = (PROTOCOL,)

@@ -1,1 +1,1 @@
-"""Readers of dumps: each plans repositories and reads one, an entry a file, with a reason where there is no content."""
+"""Readers of dumps: each plans repositories and reads one, one entry per file, with a reason where there is no content."""

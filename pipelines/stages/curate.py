@@ -28,7 +28,7 @@ from starmill.transforms.step import Step, chain
 
 @dataclass(frozen=True)
 class Curate:
-    """The options of the stage, one section a concern."""
+    """The options of the stage, one section per concern."""
 
     licenses: Licenses = Licenses()
     measure: Measure = Measure()

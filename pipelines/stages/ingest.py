@@ -159,7 +159,7 @@ class IngestPart:
 class Planned:
     """Reads the plan that a reference names, and does the work with it.
 
-    A plan takes some 250 bytes a repository, and what the references of a stage hold is part of the job that a runner is handed.
+    A plan takes some 250 bytes per repository, and what the references of a stage hold is part of the job that a runner is handed.
     The digest in a plan's name keeps it from being read by a job that a killed run left behind: that one has another key.
     """
 

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from starmill.core.dataset import Count, Manifest, Sidecar, Workspace, output, part_path, sidecar_path
-from starmill.core.storage import TEMPORARY
+from starmill.core.files import TEMPORARY
 
 DATASET, PARTS, KEYS = "files", 3, ("old", "new")
 part_numbers, key_names = st.integers(0, PARTS - 1), st.sampled_from(KEYS)

@@ -1,7 +1,7 @@
 """Band keys of signatures as columnar blocks, and the candidate pairs inside one partition of keys.
 
-A file is one int64, part << 32 | row. A signature's `bands` keys become rows of (key, part, row) blocks, one block a partition:
-a shuffle moves arrays, never one element a key. Two files with an equal key are candidates (Leskovec et al., Mining of Massive
+A file is one int64, part << 32 | row. A signature's `bands` keys become rows of (key, part, row) blocks, one block per partition:
+a shuffle moves arrays, never one element per key. Two files with an equal key are candidates (Leskovec et al., Mining of Massive
 Datasets, 3.4); the key hides the band's number and, where the scope is a language or a split, that. A bucket of more
 than HOT files is not paired here: see `hot`.
 """
@@ -45,7 +45,7 @@ def band_keys(signatures: pa.Array, scopes: np.ndarray, options: MinHash) -> np.
 
 
 def scopes(languages: pa.Array, options: MinHash) -> np.ndarray:
-    """Return what each file is compared within, as uint64[n]: equal everywhere, or one number a language or split."""
+    """Return what each file is compared within, as uint64[n]: equal everywhere, or one number per language or split."""
     if options.scope == "all":
         return np.zeros(len(languages), np.uint64)
     split_of = {language: split for split, names in options.splits.items() for language in names}
@@ -103,7 +103,7 @@ class Buckets:
 
     @classmethod
     def of(cls, blocks: Iterable[pa.RecordBatch]) -> "Buckets":
-        """Sort BAND blocks; needs about 40 bytes a key."""
+        """Sort BAND blocks; needs about 40 bytes per key."""
         keys, files = keys_and_files(blocks)
         ordered = np.sort(keys)
         shared = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
@@ -136,7 +136,7 @@ class Buckets:
         if waiting:
             yield _distinct(waiting)
 
-    def crowds(self) -> pa.RecordBatch:
+    def hot_rows(self) -> pa.RecordBatch:
         """Return the BAND rows of the hot buckets."""
         return band_block(self.keys[self.hot], self.files[self.hot])
 

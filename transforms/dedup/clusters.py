@@ -24,7 +24,7 @@ FILE = pa.schema(
 )
 # `a` ranks above `b`.
 EDGE = pa.schema([("a", pa.int64()), ("b", pa.int64()), ("jaccard", pa.float64())])
-# `file` goes because of `kept`. `exact`: their bytes are equal.
+# `file` is removed because `kept` is kept. `exact`: their bytes are equal.
 REMOVAL = pa.schema(
     [
         ("file", pa.int64()),
@@ -89,7 +89,7 @@ def resolve(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """Return the removed files, ascending: all but the lexicographically first maximal independent set in the order of rank.
 
     `above[i]` ranks above `below[i]`, and no chain of these closes a circle. A file is kept once all above it are removed, and
-    removed once one above it is kept; the loop goes down the graph and looks at each edge twice. About 60 bytes an edge.
+    removed once one above it is kept; the loop goes down the graph and looks at each edge twice. About 60 bytes per edge.
     """
     files, places = np.unique(np.concatenate([above, below]), return_inverse=True)
     upper, lower = places[: len(above)], places[len(above) :]
@@ -116,7 +116,7 @@ def choose(edges: pa.RecordBatch, files: Iterable[pa.RecordBatch], gone: np.ndar
 
 
 def follow(blocks: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
-    """Return REMOVAL rows, one a file, that all name a kept file, from near removals and exact ones that name those files.
+    """Return REMOVAL rows, one per file, that all name a kept file, from near removals and exact ones that name those files.
 
     A copy whose twin was itself removed as a near duplicate is a near duplicate of the same kept file: their bytes are equal.
     """

@@ -1,12 +1,12 @@
 """Hot buckets: a band key that many files share (a license header, a generated table) costs n log n instead of n * n.
 
 Hot buckets that share a file are one component. Its files are taken in rank order, and each is joined with the *leaders* above
-it, the files that resemble no leader themselves: a crowd of near-equal files has one leader, so it costs one comparison a file.
+it, the files that resemble no leader themselves: near-equal files have one leader, so they cost one comparison per file.
 Where all resemble each other too little, the join's prefix filter (Bayardo, Ma, Srikant 2007; Xiao et al. 2008) costs about one
-look-up a shingle: two sets at the threshold share one of their rarest shingles, and what the header gave is not rare.
+look-up per shingle: two sets at the threshold share one of their rarest shingles, and what the header gave is not rare.
 
 Nothing at the threshold is lost for good: a follower (a file that has a leader above it) that is kept after all, because its
-leaders went for files elsewhere, is joined again with all kept files of its component (`clusters.resolve` and `suspects`).
+leaders were removed for files elsewhere, is joined again with all kept files of its component (`clusters.resolve` and `to_rejoin`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -57,7 +57,7 @@ def neighbors(
     bool[sets]: who follows.
 
     Each set meets all leaders before it whose Jaccard similarity is at least `threshold`. With `rivals`, the first so many sets
-    lead, whatever they resemble, and no others. Needs 16 bytes an element.
+    lead, whatever they resemble, and no others. Needs 16 bytes per element.
     """
     offsets = np.cumsum([0, *map(len, sets)], dtype=np.int64)
     elements = np.concatenate([np.empty(0, np.uint64), *sets])
@@ -74,7 +74,7 @@ def neighbors(
     return np.stack([above, below], axis=1), similar, follows
 
 
-def suspects(component: np.ndarray, follows: np.ndarray, kept: np.ndarray) -> np.ndarray:
+def to_rejoin(component: np.ndarray, follows: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """Return bool[n]: the kept members of components in which a follower is kept."""
     return kept & np.isin(component, component[follows & kept])
 

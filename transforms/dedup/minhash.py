@@ -115,7 +115,7 @@ def optimum(threshold: float, permutations: int) -> tuple[int, int]:
 
 
 def signatures(texts: pa.Array, options: MinHash) -> pa.Array:
-    """Return one signature a text: `options.dtype`[permutations] as binary; null under `shingle_words` words."""
+    """Return one signature per text: `options.dtype`[permutations] as binary; null under `shingle_words` words."""
     data, offsets = text_buffers(texts)
     multipliers, addends = _permutations(options.permutations, options.bits, options.seed)
     minima = np.full((len(texts), options.permutations), np.iinfo(options.dtype).max, options.dtype)

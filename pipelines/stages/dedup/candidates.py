@@ -150,10 +150,10 @@ class Candidates:
         ends = ranked.filter(pc.is_in(ranked.column("file"), pa.array(np.unique(edges))))
         return block, ends, pa.record_batch([component, files, follows], schema=hot.MEMBER)
 
-    def settle(
+    def resolve(
         self, a: np.ndarray, b: np.ndarray, members: pa.Table
     ) -> tuple[np.ndarray, list[tuple[pa.RecordBatch, pa.Table]]]:
-        """Return the removed files of the graph with edges `a` above `b`, ascending, and (EDGE, FILE) rows that it lacked.
+        """Return the removed files of the graph with edges `a` above `b`, ascending, and the (EDGE, FILE) rows that joining again added.
 
         A follower of a hot component (MEMBER rows) that is kept is joined with the kept of its component, until none is near one.
         """
@@ -161,7 +161,7 @@ class Candidates:
         added: list[tuple[pa.RecordBatch, pa.Table]] = []
         while True:
             gone = clusters.resolve(a, b)
-            again = hot.suspects(component, follows, ~np.isin(file, gone))
+            again = hot.to_rejoin(component, follows, ~np.isin(file, gone))
             if not again.any():
                 return gone, added
             edges, files, _ = self.join(component[again], file[again])

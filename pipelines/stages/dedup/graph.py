@@ -1,4 +1,4 @@
-"""Dedup, the one global stage: every file of every part against all others, exactly and nearly; one verdict a curated row.
+"""Dedup, the one global stage: every file of every part against all others, exactly and nearly; one verdict per curated row.
 
 Shuffles carry ids, keys, names and similarities in packed Arrow blocks, never text, and count their bytes: candidates' text is
 re-read where it lies, by a worker that owns one of the two parts. The graph is the same for any number of workers, partitions
@@ -30,7 +30,7 @@ Keyed = tuple[int, bytes]
 Grouped = tuple[int, Iterable[bytes]]
 
 # Partitions of keys: so many files each that a block of one part's keys for one partition is worth its header.
-FILES_A_PARTITION = 1 << 13
+FILES_PER_PARTITION = 1 << 13
 MAX_PARTITIONS = 1024
 # Compressed text whose candidates' shingles one worker holds while it reads all others': a group reads each part once.
 GROUP_BYTES = 1 << 27
@@ -46,7 +46,7 @@ def build(pipeline: beam.Pipeline, workspace: Workspace, parts: Sequence[PartRef
 
 @dataclass(frozen=True)
 class Dedup:
-    """The workers of the graph, one method a step, and its wiring. `partitions` of keys, and a `group` of parts whose pairs one
+    """The workers of the graph, one method per step, and its wiring. `partitions` of keys, and a `group` of parts whose pairs one
     worker verifies, shape the work, not its result.
     """
 
@@ -66,7 +66,7 @@ class Dedup:
             size += workspace.size(name)
         everything = files * len(names) // max(len(some), 1)
         group = 1 + GROUP_BYTES * len(some) // (size + 1)
-        return cls(Candidates.of(workspace, options), min(1 + everything // FILES_A_PARTITION, MAX_PARTITIONS), group)
+        return cls(Candidates.of(workspace, options), min(1 + everything // FILES_PER_PARTITION, MAX_PARTITIONS), group)
 
     @property
     def options(self) -> MinHash:
@@ -93,7 +93,7 @@ class Dedup:
         return judged | "Join verdicts" >> beam.CoGroupByKey() | "Publish" >> beam.FlatMap(self.publish).with_output_types(int)
 
     def removals(self, refs: beam.PCollection, numbered: beam.PCollection) -> beam.PCollection:
-        """PartRefs -> REMOVAL blocks by part, one row a removed file."""
+        """PartRefs -> REMOVAL blocks by part, one row per removed file."""
         copies = self.copies(refs)
         if not self.options.near:
             return copies.main
@@ -123,35 +123,35 @@ class Dedup:
         )
 
     def graph(self, numbered: beam.PCollection, copies: beam.PCollection) -> beam.PCollection:
-        """Numbered parts and what is gone of them -> EDGE, FILE and MEMBER blocks by the home of their (upper) file."""
+        """Numbered parts and what is gone of them -> EDGE, FILE and MEMBER blocks by the partition of their (upper) file."""
         found = (
             {"refs": numbered, "removed": copies}
             | "Join copies" >> beam.CoGroupByKey()
             | "Compute bands" >> self._send(self.compute_bands)
             | "Group bands" >> beam.GroupByKey()
-            | "Find candidates" >> self._send(self.find_candidates, "crowds")
+            | "Find candidates" >> self._send(self.find_candidates, "hot")
         )
         edges = found.main | "Group candidates" >> beam.GroupByKey() | "Verify candidates" >> self._send(self.verify_candidates)
-        crowded = (
-            found.crowds
-            | "Group crowds" >> beam.GroupByKey()
-            | "Split crowds" >> self._send(self.split_crowds)
-            | "Spread crowds" >> beam.GroupByKey()
-            | "Join crowds" >> self._send(self.join_crowds)
+        joined = (
+            found.hot
+            | "Group hot buckets" >> beam.GroupByKey()
+            | "Split components" >> self._send(self.split_components)
+            | "Spread components" >> beam.GroupByKey()
+            | "Join components" >> self._send(self.join_components)
         )
-        return (edges, crowded) | "Flatten graph" >> beam.Flatten()
+        return (edges, joined) | "Flatten graph" >> beam.Flatten()
 
     def _rounds(self, graph: beam.PCollection) -> tuple[beam.PCollection, list[beam.PCollection]]:
-        """Return what the distributed rounds leave open, under one key, and the files that they removed, by home."""
+        """Return what the distributed rounds leave open, under one key, and the files that they removed, by partition."""
         if not self.options.rounds:
             return graph | "Open all" >> self._send(self.open_all), []
         links = graph | "Key edges by both ends" >> self._send(self.open_links)
         for number in range(1, self.options.rounds + 1):
-            for half, work in (("Ask", rounds.ask), ("Tell", rounds.tell)):
+            for half, work in (("Mark kept", rounds.mark_kept), ("Remove below", rounds.remove_below)):
                 grouped = links | f"Group {half} {number}" >> beam.GroupByKey()
                 links = grouped | f"{half} {number}" >> self._send(_Round(work, self.partitions, number))
-        left = links | "Group the open" >> beam.GroupByKey() | "Collect the open" >> self._send(self.collect)
-        return left, [links | "Take the gone" >> beam.Filter(_is_gone)]
+        undecided = links | "Group the open" >> beam.GroupByKey() | "Collect the open" >> self._send(self.collect)
+        return undecided, [links | "Take the gone" >> beam.Filter(_is_gone)]
 
     def identities(self, ref: Reference) -> Partitioned:
         """Part -> COPY blocks by blob id."""
@@ -165,7 +165,7 @@ class Dedup:
         yield from self._by_blob(copies)
 
     def roots(self, ref: Reference) -> Partitioned:
-        """Part -> COPY blocks by root tree, a row a repository: the first of its files stands for it."""
+        """Part -> COPY blocks by root tree, one row per repository: the first of its files stands for it."""
         part = ref[0]
         seen: set[str] = set()
         copies = []
@@ -224,9 +224,9 @@ class Dedup:
             earlier = is_earlier(pairs.column("b").to_numpy())
             alone = (pairs.column("a").to_numpy() >> 32) // self.group
             yield from bands.partition(pairs, np.where(earlier, alone, bands.anchors(pairs, self.group)))
-        crowds = buckets.crowds()
-        for block in pa.Table.from_batches([crowds]).to_batches(max_chunksize=BLOCK_ROWS) if crowds.num_rows else ():
-            yield "crowds", 0, block
+        hot_rows = buckets.hot_rows()
+        for block in pa.Table.from_batches([hot_rows]).to_batches(max_chunksize=BLOCK_ROWS) if hot_rows.num_rows else ():
+            yield "hot", 0, block
 
     def verify_candidates(self, group: Grouped) -> Partitioned:
         """PAIR blocks of a group of parts -> EDGE blocks, and FILE blocks of their ends."""
@@ -236,58 +236,58 @@ class Dedup:
         Metrics.counter("starmill", "dedup/candidates").inc(len(candidates))
         pairs, jaccards, files = self.candidates.verify(mine, candidates)
         files = files.filter(pc.is_in(files.column("file"), pa.array(np.unique(pairs))))
-        yield from self._by_home(clusters.orient(pairs, jaccards, files.to_batches()), files)
+        yield from self._by_partition(clusters.orient(pairs, jaccards, files.to_batches()), files)
 
-    def split_crowds(self, group: Grouped) -> Iterator[tuple[int, pa.RecordBatch]]:
+    def split_components(self, group: Grouped) -> Iterator[tuple[int, pa.RecordBatch]]:
         """BAND rows of all hot buckets -> MEMBER blocks by batch of whole components."""
         files, labels = hot.components(*bands.keys_and_files(_unpack(group[1])))
         members = pa.record_batch([labels, files, np.zeros(len(files), bool)], schema=hot.MEMBER)
         for number, chosen in enumerate(hot.batches(labels)):
             yield number, members.take(pa.array(chosen))
 
-    def join_crowds(self, group: Grouped) -> Partitioned:
+    def join_components(self, group: Grouped) -> Partitioned:
         """MEMBER blocks -> EDGE and FILE blocks, and MEMBER blocks that know who follows."""
         table = pa.Table.from_batches(_unpack(group[1]), hot.MEMBER)
         edges, files, members = self.candidates.join(*(table.column(c).to_numpy() for c in ("component", "file")))
-        yield from self._by_home(edges, files, members)
+        yield from self._by_partition(edges, files, members)
 
     def open_all(self, element: Keyed) -> Iterator[tuple[int, pa.RecordBatch]]:
         """EDGE and MEMBER blocks -> LINK and MEMBER blocks, all under one key."""
-        for _, block in self.open_links((0, element[1]), homes=1):
+        for _, block in self.open_links((0, element[1]), partitions=1):
             yield 0, block
 
-    def open_links(self, element: Keyed, homes: int = 0) -> Partitioned:
-        """EDGE and MEMBER blocks by home -> LINK blocks by the homes of both ends, and MEMBER blocks."""
+    def open_links(self, element: Keyed, partitions: int = 0) -> Partitioned:
+        """EDGE and MEMBER blocks by partition -> LINK blocks by the partitions of both ends, and MEMBER blocks."""
         number, data = element
         block = block_from_ipc(data)
         if block.schema.equals(hot.MEMBER):
             yield number, block
         elif block.schema.equals(clusters.EDGE):
             a, b = (block.column(c).to_numpy() for c in ("a", "b"))
-            yield from rounds.send(a, b, np.zeros(len(a), bool), homes or self.partitions)
+            yield from rounds.send(a, b, np.zeros(len(a), bool), partitions or self.partitions)
 
     def collect(self, group: Grouped) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """LINK, MEMBER and GONE blocks of a home -> what is still open, all under one key."""
+        """LINK, MEMBER and GONE blocks of a partition -> what is still open, all under one key."""
         links, members, gone = _tables(group[1], rounds.LINK, hot.MEMBER, clusters.GONE)
-        a, b = rounds.left(group[0], self.partitions, links, gone)
+        a, b = rounds.undecided_edges(group[0], self.partitions, links, gone)
         yield 0, pa.record_batch([a, b, np.zeros(len(a), bool)], schema=rounds.LINK)
         yield from ((0, block) for block in members.to_batches())
 
     def resolve(self, group: Grouped) -> Partitioned:
-        """LINK and MEMBER blocks -> GONE blocks by home, and edges that only a kept follower has.
+        """LINK and MEMBER blocks -> GONE blocks by partition, and edges that only a kept follower has.
 
         One process holds all edges, about 60 bytes each.
         """
         links, members = _tables(group[1], rounds.LINK, hot.MEMBER)
         a, b = (links.column(c).to_numpy() for c in ("a", "b"))
-        gone, added = self.candidates.settle(a, b, members)
+        gone, added = self.candidates.resolve(a, b, members)
         Metrics.counter("starmill", "dedup/joined_again").inc(len(added))
         for edges, files in added:
-            yield from self._by_home(edges, files)
-        yield from bands.partition(pa.record_batch([gone], schema=clusters.GONE), rounds.home(gone, self.partitions))
+            yield from self._by_partition(edges, files)
+        yield from bands.partition(pa.record_batch([gone], schema=clusters.GONE), rounds.partition_of(gone, self.partitions))
 
     def name(self, group: Grouped) -> Partitioned:
-        """EDGE, FILE and GONE blocks of a home -> REMOVAL blocks by part: a row for each kept file above a removed one."""
+        """EDGE, FILE and GONE blocks of a partition -> REMOVAL blocks by part: a row for each kept file above a removed one."""
         edges, files, gone = _tables(group[1], clusters.EDGE, clusters.FILE, clusters.GONE)
         for block in edges.to_batches():
             yield from _by_part(clusters.choose(block, files.to_batches(), gone.column("file").to_numpy()), "file")
@@ -315,10 +315,10 @@ class Dedup:
             return step.with_output_types(Keyed, **{aside: Keyed}).with_outputs(aside, main="main")
         return step.with_output_types(Keyed)
 
-    def _by_home(self, edges: pa.RecordBatch, files: pa.Table, *members: pa.RecordBatch) -> Partitioned:
+    def _by_partition(self, edges: pa.RecordBatch, files: pa.Table, *members: pa.RecordBatch) -> Partitioned:
         ends = files.combine_chunks().to_batches(max_chunksize=BLOCK_ROWS)
         for block, column in ((edges, "a"), *((b, "file") for b in (*ends, *members))):
-            yield from bands.partition(block, rounds.home(block.column(column).to_numpy(), self.partitions))
+            yield from bands.partition(block, rounds.partition_of(block.column(column).to_numpy(), self.partitions))
 
 
 def number_parts() -> beam.PTransform:
@@ -346,7 +346,7 @@ class _Send(beam.DoFn):
 
 @dataclass(frozen=True)
 class _Round:
-    """Half a round of the resolution, over the blocks of one home."""
+    """Half a round of the resolution, over the blocks of one partition."""
 
     work: Callable[..., Partitioned]
     partitions: int

@@ -72,10 +72,10 @@ def report(stage: Dedup, parts: Sequence[int], blocks: Iterable[bytes]) -> None:
     results = [Removed(0.0, len(every), int(size.sum()), *exact, 0, 0)]
     for threshold in THRESHOLDS:
         candidates = replace(stage.candidates, options=replace(stage.options, threshold=threshold))
-        # The leaders of a crowd are others at another threshold.
+        # A component has other leaders at another threshold.
         joined, _, followers = candidates.join(*(members.column(c).to_numpy() for c in ("component", "file")))
         a, b = (np.append(edges.column(c).to_numpy()[jaccard >= threshold], joined.column(c).to_numpy()) for c in ("a", "b"))
-        near = count(candidates.settle(a, b, pa.Table.from_batches([followers]))[0])
+        near = count(candidates.resolve(a, b, pa.Table.from_batches([followers]))[0])
         results.append(Removed(threshold, exact[0] + near[0], exact[1] + near[1], *exact, *near))
     stage.candidates.workspace.publish(REPORT, json.dumps([asdict(r) for r in results]).encode())
 

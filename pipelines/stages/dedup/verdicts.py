@@ -1,4 +1,4 @@
-"""Verdicts of one part: the removals that dedup found, written as one row a curated row, and as dropped rows that name the twin."""
+"""Verdicts of one part: the removals that dedup found, written as one row per curated row, and as dropped rows that name the twin."""
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ STEPS = {"duplicate_repository": "repository", "exact_duplicate": "exact", "near
 
 
 def publish(candidates: Candidates, ref: PartRef, removed: pa.Table, roots: np.ndarray) -> Sidecar:
-    """Publish verdicts/part-k and dropped/dedup/part-k from REMOVAL rows, one a removed file.
+    """Publish verdicts/part-k and dropped/dedup/part-k from REMOVAL rows, one per removed file.
 
     `roots` (int64) are the first files of repositories that go whole: their files' verdicts say so.
     """

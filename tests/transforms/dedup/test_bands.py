@@ -76,7 +76,7 @@ def test_the_largest_bucket_that_is_paired_comes_in_chunks_without_repeats():
 def test_a_larger_bucket_is_hot_and_not_paired():
     found = bands.Buckets.of([bucket(bands.HOT + 1, key=5), bucket(3, key=9)])
     assert sum(b.num_rows for b in found.pairs()) == 3
-    keys, files = bands.keys_and_files([found.crowds()])
+    keys, files = bands.keys_and_files([found.hot_rows()])
     assert set(keys.tolist()) == {5}
     assert sorted(files.tolist()) == bands.file_ids(7, np.arange(bands.HOT + 1)).tolist()
 
@@ -108,7 +108,7 @@ def test_61_bit_signatures_have_keys_too():
 def test_no_blocks_no_candidates():
     nothing = bands.Buckets.of([])
     assert list(nothing.pairs()) == []
-    assert nothing.crowds().num_rows == 0
+    assert nothing.hot_rows().num_rows == 0
     assert bands.merge([]).shape == (0, 2)
 
 

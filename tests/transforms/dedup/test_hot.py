@@ -129,4 +129,4 @@ def test_suspects_are_the_kept_of_components_with_a_kept_follower():
     component = np.array([1, 1, 1, 2, 2, 3])
     follows = np.array([False, True, True, False, True, False])
     kept = np.array([True, False, True, True, False, True])
-    assert hot.suspects(component, follows, kept).tolist() == [True, False, True, False, False, False]
+    assert hot.to_rejoin(component, follows, kept).tolist() == [True, False, True, False, False, False]

@@ -26,8 +26,8 @@ def resolve(a: np.ndarray, b: np.ndarray, crowd: np.ndarray, count: int, partiti
         shuffled[home].append(block)
     for file in crowd.tolist():
         member = pa.record_batch([[0], [file], [True]], schema=MEMBER)
-        shuffled[int(rounds.home(np.array([file]), partitions)[0])].append(member)
-    for half in [rounds.ask, rounds.tell] * count:
+        shuffled[int(rounds.partition_of(np.array([file]), partitions)[0])].append(member)
+    for half in [rounds.mark_kept, rounds.remove_below] * count:
         arrived: dict[int, list[pa.RecordBatch]] = defaultdict(list)
         for home, blocks in sorted(shuffled.items()):
             for there, block in half(home, partitions, *tables(blocks)):
@@ -38,7 +38,7 @@ def resolve(a: np.ndarray, b: np.ndarray, crowd: np.ndarray, count: int, partiti
     for home, blocks in shuffled.items():
         links, _, removed = tables(blocks)
         gone |= set(removed.column("file").to_pylist())
-        above, below = rounds.left(home, partitions, links, removed)
+        above, below = rounds.undecided_edges(home, partitions, links, removed)
         upper.append(above)
         lower.append(below)
     above, below = (np.concatenate([np.empty(0, np.int64), *side]) for side in (upper, lower))

@@ -1,6 +1,6 @@
 """Keys and other secrets: a table of shapes that their issuers chose to be recognisable, and assignments of random-looking values.
 
-Each shape has a literal that must be in the text before its pattern runs, so a file without secrets costs a substring search a row.
+Each shape has a literal that must be in the text before its pattern runs, so a file without secrets costs a substring search per row.
 What only looks random is left: hashes in the neighbourhood of the word, UUIDs, sequences, templates.
 """
 
@@ -42,7 +42,7 @@ ASSIGNMENT = re.compile(
 ASSIGNED_WORDS = ("key", "Key", "KEY", "token", "Token", "TOKEN", "secret", "Secret", "SECRET")
 HASH_WORDS = re.compile(r"sha\d*|md5|hash|digest|checksum|fingerprint|integrity|commit", re.IGNORECASE)
 UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
-MIN_ENTROPY = 3.5  # bits a character; English words in camelCase stay below
+MIN_ENTROPY = 3.5  # bits per character; English words in camelCase stay below
 
 
 def find(text: str) -> Iterator[tuple[int, int]]:
@@ -61,7 +61,7 @@ def find(text: str) -> Iterator[tuple[int, int]]:
 
 
 def entropy(value: str) -> float:
-    """Return Shannon's entropy of the characters, in bits a character."""
+    """Return Shannon's entropy of the characters, in bits per character."""
     return -sum(n / len(value) * math.log2(n / len(value)) for n in Counter(value).values()) if value else 0.0
 
 

@@ -78,7 +78,7 @@ def test_followers_that_stay_are_joined_again(crowded):
         draw = random.Random(seed)
         hit = {(outsiders[i], f) for i, f in enumerate(draw.sample(order, draw.choice([3, 10, 30])))}
         a, b = (np.array([e[side] for e in sorted(found | hit)]) for side in (0, 1))
-        gone, added = candidates.settle(a, b, pa.Table.from_batches([members]))
+        gone, added = candidates.resolve(a, b, pa.Table.from_batches([members]))
         assert set(order) - set(gone.tolist()) == greedy([*outsiders, *order], truth | hit) - set(outsiders)
         rejoined += len(added)
     assert rejoined > 5, "no seed needed a second look: the test proves nothing"
