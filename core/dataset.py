@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -176,7 +176,7 @@ class Workspace:
         """Return the bytes of a workspace file. Raises FileNotFoundError."""
         return self.storage.read(relative)
 
-    def open(self, relative: str) -> AbstractContextManager[BinaryIO | pa.PythonFile]:
+    def open(self, relative: str) -> AbstractContextManager[pa.NativeFile]:
         """Open a workspace file for reading in any order. Raises FileNotFoundError."""
         return self.storage.open(relative)
 

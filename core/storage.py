@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import fsspec
 import pyarrow as pa
@@ -142,10 +142,11 @@ class Storage:
             return []
 
     @contextmanager
-    def open(self, relative: str) -> Iterator[BinaryIO | pa.PythonFile]:
+    def open(self, relative: str) -> Iterator[pa.NativeFile]:
         """Open a file for reading in any order. Raises FileNotFoundError."""
         if self.is_local:
-            with open(self.path(relative), "rb") as file:
+            # Not Python's own file: Arrow's threads would call into an interpreter that is ending, which aborts the process.
+            with pa.OSFile(self.path(relative)) as file:
                 yield file
         else:
             with pa.PythonFile(_Ranges(self, relative), mode="r") as file:

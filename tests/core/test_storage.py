@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import fsspec
+import pyarrow as pa
 import pytest
 from fsspec.asyn import AsyncFileSystem
 from fsspec.registry import _registry
@@ -221,3 +222,12 @@ def test_containers_that_number_their_processes_alike_write_apart(tmp_path: Path
             Storage(str(tmp_path)).write("x", b"1")
         names.add(refusal.value.filename)
     assert len(names) == 2 and [p.name for p in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_local_file_is_read_without_the_interpreter(tmp_path: Path) -> None:
+    """Arrow's threads outlive the interpreter by a moment: one that then calls a Python file aborts the process, under load often."""
+    (tmp_path / "a").write_bytes(b"text")
+    with Storage(str(tmp_path)).open("a") as file:
+        assert isinstance(file, pa.OSFile) and not isinstance(file, pa.PythonFile) and file.read() == b"text"
+    with pytest.raises(FileNotFoundError), Storage(str(tmp_path)).open("absent"):
+        pass

@@ -116,8 +116,8 @@ def test_dedup_shuffles_packed_blocks_without_text(protos: dict[str, api.Pipelin
     packed = [s for module in (bands, clusters, hot, rounds) for s in vars(module).values() if isinstance(s, pa.Schema)]
     assert len(packed) >= 7
     assert "content" not in {name for schema in packed for name in schema.names}
-    asked = {n for n in found if n.startswith(("Group Ask", "Group Tell"))}
-    assert len(asked) == 2 * 6, "the recipe's rounds"
+    resolved = {n for n in found if n.startswith(("Group Mark kept", "Group Remove below"))}
+    assert len(resolved) == 2 * 6, "the recipe's rounds"
 
 
 def test_what_reads_parts_is_spread_first(protos: dict[str, api.Pipeline]) -> None:
