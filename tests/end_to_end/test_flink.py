@@ -64,7 +64,7 @@ def test_progress_and_counters_arrive(shell: Shell, milled: Path, ran: "subproce
         assert manifest
         parts = len(manifest.parts)
         assert re.search(rf"^{stage} +{parts}/{parts} parts, \d+ s", ran.stderr, re.MULTILINE), ran.stderr
-    assert re.search(r"^dedup +shuffled [\d.,]+ MB, [1-9][\d,]* bytes a file; resolved in", ran.stderr, re.MULTILINE)
+    assert re.search(r"^dedup +shuffled [\d.,]+ MB, [1-9][\d,]* bytes per file; resolved in", ran.stderr, re.MULTILINE)
 
 
 @pytest.mark.flink
