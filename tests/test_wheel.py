@@ -50,4 +50,4 @@ def test_a_fresh_environment_imports_every_module(wheel: Path, tmp_path: Path) -
             f"import {bare} works"
         )
     command = [str(tmp_path / "venv/bin/starmill"), "run", "smoke", "--help"]
-    assert "usage: starmill run" in subprocess.run(command, check=True, cwd=tmp_path, capture_output=True, text=True).stdout
+    assert "Usage: starmill run" in subprocess.run(command, check=True, cwd=tmp_path, capture_output=True, text=True).stdout
