@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from starmill.core import seeds
-from starmill.core.dataset import Manifest, Sidecar, Workspace
+from starmill.core.dataset import Manifest, Sidecar, Workspace, at_once
 from starmill.core.errors import UsageError
 from starmill.pipelines import stages
 from starmill.pipelines.recipe import Recipe
@@ -58,8 +58,11 @@ class Verified:
 def verify(name: str, options: Recipe, runner: Runner, sample: int, quiet: bool = False) -> Verified:
     """Make up to `sample` parts of a complete stage again, drawn by a hash, and give all parts today's key if the bytes are equal.
 
-    Raises UsageError where the parts were made from other values or inputs: there is nothing to compare. Raises StageError.
+    Raises UsageError for a sample of no part, and where the parts were made from other values or inputs: there is nothing to compare.
+    Raises StageError.
     """
+    if sample < 1:
+        raise UsageError(f"verify: --sample {sample}: no part would be compared; give 1 or more")
     stage, workspace = stages.load(name), Workspace(options.workspace)
     manifest, refs = complete(workspace, stage.dataset, "verify"), keyed(stage, options, workspace)
     old = {p.part: p for p in manifest.parts}
@@ -74,13 +77,13 @@ def verify(name: str, options: Recipe, runner: Runner, sample: int, quiet: bool 
         return Verified(name, (), (), 0)
     drawn = same if stage.whole else sorted(stale, key=lambda r: seeds.uint64(0, "verify", name, r.part))[:sample]
     made = _made(stage.name, options, drawn, runner, quiet)
-    differing = tuple(sorted(k for k, sidecar in made.items() if sidecar.outputs != old[k].outputs))
+    differing = tuple(sorted(k for k, sidecar in made.items() if sidecar is None or sidecar.outputs != old[k].outputs))
     if not differing:
         _rekey(workspace, manifest, {r.part: r.key for r in refs}, keys.version(stage), sorted(made))
     return Verified(name, tuple(sorted(made)), differing, 0 if differing else len(stale))
 
 
-def _made(name: str, options: Recipe, drawn: Sequence[PartRef], runner: Runner, quiet: bool) -> dict[int, Sidecar]:
+def _made(name: str, options: Recipe, drawn: Sequence[PartRef], runner: Runner, quiet: bool) -> dict[int, Sidecar | None]:
     stage, workspace = stages.load(name), Workspace(options.workspace)
     with tempfile.TemporaryDirectory(prefix="starmill-verify-") as folder:
         # Where workers are elsewhere, the other place is a folder of the workspace.
@@ -88,14 +91,13 @@ def _made(name: str, options: Recipe, drawn: Sequence[PartRef], runner: Runner, 
         overlay = Overlay(workspace.root if workspace.is_local else workspace.url, into)
         job.run(f"verify {name}", drawn, stage.graph(options, overlay), runner.named(workspace.root, f"verify-{name}"), quiet)
         beside = Workspace(into)
-        found = {ref.part: beside.sidecar(stage.dataset, ref.part) for ref in drawn}
-    return {part: sidecar for part, sidecar in found.items() if sidecar is not None}
+        return {ref.part: beside.sidecar(stage.dataset, ref.part) for ref in drawn}
 
 
 def _rekey(workspace: Workspace, manifest: Manifest, wanted: dict[int, str], version: str, compared: Sequence[int]) -> None:
     parts = tuple(replace(p, key=wanted[p.part]) for p in manifest.parts)
-    for part in parts:
-        workspace.publish_sidecar(part)
+    for _ in at_once(workspace.publish_sidecar, parts):
+        pass
     evidence = {"code": version, "equal_to": manifest.version, "parts": list(compared), "of": len(parts)}
     stage_key = keys.key(version, [p.key for p in parts])
     verified = (*manifest.verified, evidence)

@@ -89,3 +89,14 @@ def test_other_values_are_not_verified(options: Recipe, monkeypatch: pytest.Monk
     other = replace(options, curate=replace(options.curate, keep=replace(options.curate.keep, keep=("permissive",))))
     with pytest.raises(UsageError, match="3 of 3 parts of curated/ are of other values"):
         verify("curate", other, LOCAL, 2)
+
+
+@pytest.mark.parametrize("sample", [0, -1])
+def test_a_sample_of_no_part_is_no_evidence(options: Recipe, monkeypatch: pytest.MonkeyPatch, sample: int) -> None:
+    under(monkeypatch, "old")
+    mill(options, "ingest")
+    under(monkeypatch, "new")
+    with pytest.raises(UsageError, match=f"--sample {sample}: no part would be compared"):
+        verify("ingest", options, LOCAL, sample)
+    manifest = Workspace(options.workspace).manifest("files")
+    assert manifest is not None and manifest.version == "old"
