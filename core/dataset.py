@@ -240,8 +240,7 @@ class Workspace:
 
         Raises InputError for one of a newer starmill.
         """
-        values = self._json(sidecar_path(dataset, part))
-        return None if values is None else _sidecar(values)
+        return self._load(sidecar_path(dataset, part), _sidecar)
 
     def is_done(self, dataset: str, part: int, key: str) -> bool:
         """Say whether the part was made with this key, without rows that ended as errors, and its outputs are still there, whole."""
@@ -294,10 +293,7 @@ class Workspace:
 
     def manifest(self, dataset: str) -> Manifest | None:
         """Return the manifest of a complete dataset, or None. Raises InputError for one of a newer starmill."""
-        values = self._json(f"{dataset}/manifest.json")
-        if values is None:
-            return None
-        return Manifest(**{**values, "parts": tuple(map(_sidecar, values["parts"])), "verified": tuple(values["verified"])})
+        return self._load(f"{dataset}/manifest.json", _manifest)
 
     def publish_plan(self, plan: Plan) -> None:
         """Leave the stages of a run for whoever looks into the workspace."""
@@ -306,19 +302,24 @@ class Workspace:
 
     def plan(self) -> Plan:
         """Return what the last run here planned. Raises InputError for a plan of a newer starmill."""
-        values = self._json(PLANNED) or {"stages": (), "parts": 0}
-        return Plan(tuple(StageName(**s) for s in values["stages"]), values["parts"])
+        return self._load(PLANNED, _plan) or Plan()
 
-    def _json(self, relative: str) -> dict[str, Any] | None:
-        """Return the values of a file of FORMAT; None where there is none, or half of one."""
+    def _load(self, relative: str, make: Callable[[dict[str, Any]], T]) -> T | None:
+        """Return what `make` makes of the values in a file of FORMAT; None where there is none, or half of one. Raises InputError."""
         try:
-            values: dict[str, Any] = json.loads(self.read(relative))
+            values = json.loads(self.read(relative))
         except (FileNotFoundError, json.JSONDecodeError):
             return None
-        if (found := values.pop("format", 0)) != FORMAT:
+        odd = f"{self.path(relative)}: not what starmill writes there"
+        if not isinstance(values, dict) or not isinstance(found := values.pop("format", 0), int):
+            raise InputError(f"{odd} (no format number); remove it and run again")
+        if found != FORMAT:
             said = "a newer starmill: install that" if found > FORMAT else "an older starmill: use another --workspace"
             raise InputError(f"{self.path(relative)}: has format {found}, this reads {FORMAT}; it was made by {said}")
-        return values
+        try:
+            return make(values)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{odd} ({type(error).__name__}: {error}); remove it and run again") from None
 
     def sweep(self, dataset: str, parts: int, due: Collection[int]) -> None:
         """Remove what must not be taken for this run's: the manifest, sidecars of `due` parts, and parts beyond the plan."""
@@ -374,3 +375,11 @@ def _json(value: dict[str, Any]) -> bytes:
 def _sidecar(values: dict[str, Any]) -> Sidecar:
     outputs = tuple(Output(**o) for o in values["outputs"])
     return Sidecar(**{**values, "outputs": outputs, "counts": tuple(Count(**c) for c in values["counts"])})
+
+
+def _manifest(values: dict[str, Any]) -> Manifest:
+    return Manifest(**{**values, "parts": tuple(map(_sidecar, values["parts"])), "verified": tuple(values["verified"])})
+
+
+def _plan(values: dict[str, Any]) -> Plan:
+    return Plan(tuple(StageName(**s) for s in values["stages"]), values["parts"])

@@ -11,6 +11,7 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 
 from starmill.core.dataset import Count, Manifest, ParquetPart, Sidecar, Workspace, at_once, output, part_number, part_path
+from starmill.core.errors import InputError
 
 SCHEMA = pa.schema([("path", pa.string()), ("n", pa.int64())])
 
@@ -182,3 +183,24 @@ def test_questions_are_asked_together_and_answered_in_order() -> None:
     assert list(at_once(ask, range(16))) == [n * n for n in range(16)]
     with pytest.raises(ZeroDivisionError):
         list(at_once(lambda n: 1 // n, range(3)))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"format": 9}', "made by a newer starmill"),
+        ("{}", "made by an older starmill"),
+        ("[]", "not what starmill writes there .*no format number"),
+        ('{"format": 1}', "not what starmill writes there .*remove it and run again"),
+        ('{"format": 1, "parts": 3, "stages": 3}', "not what starmill writes there"),
+    ],
+)
+def test_a_file_that_is_no_such_file_is_named(workspace: Workspace, text: str, message: str) -> None:
+    for path, read in (
+        ("files/part-00000.json", lambda: workspace.sidecar("files", 0)),
+        ("files/manifest.json", lambda: workspace.manifest("files")),
+        ("stages.json", workspace.plan),
+    ):
+        workspace.publish(path, text.encode())
+        with pytest.raises(InputError, match=f"{path}: .*{message}"):
+            read()
