@@ -1,9 +1,9 @@
 """A workspace on any fsspec URL: datasets made of parts, published atomically, each with a sidecar; a manifest last.
 
     workspace/
-      files/part-00000.parquet      one file per part and dataset
-      files/part-00000.json         the sidecar: key, outputs with sha256, counts. Written last: no sidecar, no part
-      files/manifest.json           the stage is complete; lists every part
+      records/part-00000.parquet      one file per part and dataset
+      records/part-00000.json         the sidecar: key, outputs with sha256, counts. Written last: no sidecar, no part
+      records/manifest.json           the stage is complete; lists every part
       dropped/ingest/part-00000.parquet
 
 A part whose sidecar carries the wanted key is done and is skipped; the key is a digest of the recipe, of the code and of the
@@ -348,7 +348,7 @@ def at_once(ask: Callable[[S], T], items: Iterable[S], requests: int = 32) -> It
 
 
 def part_path(dataset: str, part: int, suffix: str = "parquet") -> str:
-    """Return the workspace path of a part: `files/part-00007.parquet`."""
+    """Return the workspace path of a part: `records/part-00007.parquet`."""
     return f"{dataset}/part-{part:05d}.{suffix}"
 
 

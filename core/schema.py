@@ -1,7 +1,7 @@
 """Arrow schemas of every dataset, with The Stack v2's column names.
 
-A file is identified by (repo_name, path); its content by `blob_id` (SHA-1 of the bytes) and `content_id` (git's SHA-1 of the
-blob, the hash of its SWHID `swh:1:cnt:<content_id>`). Paths start with "/", as in The Stack v2.
+A record is one text with an identity. (kind, repo_name, path) identify the record; `blob_id` (SHA-1 of the bytes) and `content_id`
+(git's SHA-1 of the blob, the hash of its SWHID `swh:1:cnt:<content_id>`) identify its content. Paths start with "/", as in The Stack v2.
 """
 
 from collections.abc import Collection
@@ -10,9 +10,15 @@ import pyarrow as pa
 
 TIMESTAMP = pa.timestamp("ns")
 
-# One row per file, as ingest reads it. `content` is Unicode text; `length_bytes` counts its UTF-8 bytes.
-FILES = pa.schema(
+# A marked span of `content`, in characters: `role` says what it is (title, comment, output...), `name` whose or where (a user, a path).
+# A span without length is a mark.
+SEGMENT = pa.struct([("role", pa.string()), ("name", pa.string()), ("start", pa.int32()), ("end", pa.int32())])
+
+# One row per record, as ingest reads it. `content` is Unicode text; `length_bytes` counts its UTF-8 bytes. `segments` is null
+# where the whole content is one piece, as it is for code.
+RECORDS = pa.schema(
     [
+        ("kind", pa.string()),
         ("repo_name", pa.string()),
         ("path", pa.string()),
         ("blob_id", pa.string()),
@@ -34,6 +40,7 @@ FILES = pa.schema(
         ("extension", pa.string()),
         ("length_bytes", pa.int64()),
         ("content", pa.string()),
+        ("segments", pa.list_(SEGMENT)),
     ]
 )
 
@@ -60,12 +67,13 @@ ANNOTATIONS = pa.schema(
         ("visible_text_chars", pa.int32()),
     ]
 )
-CURATED = pa.schema([*FILES, *ANNOTATIONS])
+CURATED = pa.schema([*RECORDS, *ANNOTATIONS])
 
 # Row i of signatures/part-k describes row i of curated/part-k. `signature`: uint32[permutations] or, with 61 bits, uint64,
 # little-endian; null under `shingle_words` words. The other columns identify the file and rank it.
 SIGNATURES = pa.schema(
     [
+        ("kind", pa.string()),
         ("repo_name", pa.string()),
         ("path", pa.string()),
         ("blob_id", pa.string()),
@@ -111,6 +119,7 @@ DROPPED = pa.schema(
         ("step", pa.string()),
         ("reason", pa.string()),
         ("detail", pa.string()),
+        ("kind", pa.string()),
         ("repo_name", pa.string()),
         ("path", pa.string()),
         ("blob_id", pa.string()),

@@ -36,7 +36,7 @@ def tell(workspace: Workspace, text: str, diff_lines: int = 40) -> list[str]:
             continue
         lines += [
             _title(row),
-            f"  ingest    kept in {part_path('files', part)} ({row['src_encoding']}, {row['length_bytes']} bytes)",
+            f"  ingest    kept in {part_path('records', part)} ({row['src_encoding']}, {row['length_bytes']} bytes)",
         ]
         lines += _curate(workspace, part, row, diff_lines)
         lines += [""]
@@ -49,7 +49,7 @@ def tell(workspace: Workspace, text: str, diff_lines: int = 40) -> list[str]:
 
 
 def _nothing(workspace: Workspace, query: Query) -> str:
-    near = nearest(workspace, query, [*workspace.parts("files"), *workspace.parts("dropped/ingest")])
+    near = nearest(workspace, query, [*workspace.parts("records"), *workspace.parts("dropped/ingest")])
     like = f"; the nearest are {', '.join(near)}" if near else "; give swh:1:cnt:<hash>, a path, or repository:path"
     return f"{query.text}: no such file in {workspace.root}{like}"
 
@@ -59,8 +59,8 @@ def _files_of(workspace: Workspace, query: Query) -> list[str]:
     assert query.tree is not None
     column, _ = query.tree
     found: dict[str, list[str]] = {}
-    for part in _parts(workspace, "files"):
-        for row in _rows(workspace, part_path("files", part), query, ["repo_name", "path", column]):
+    for part in _parts(workspace, "records"):
+        for row in _rows(workspace, part_path("records", part), query, ["repo_name", "path", column]):
             found.setdefault(row["repo_name"], []).append(row["path"])
     if not found:
         root = " (of directories, a workspace knows the root of each repository only)" if column == "directory_id" else ""
@@ -72,7 +72,7 @@ def _files_of(workspace: Workspace, query: Query) -> list[str]:
         lines.append(f"{repository}: {len(paths):,} files were read; ask for one of them")
         lines += [f"  starmill why {shlex.quote(f'{repository}:{path}')}" for path in sorted(paths)[:MAX_FILES]]
         if len(paths) > MAX_FILES:
-            lines.append(f"  and {len(paths) - MAX_FILES:,} more, in the rows of files/*.parquet with this {column}")
+            lines.append(f"  and {len(paths) - MAX_FILES:,} more, in the rows of records/*.parquet with this {column}")
     return lines
 
 
@@ -138,8 +138,8 @@ def _shard(workspace: Workspace, part: int, row: Row) -> Iterator[str]:
 
 def _ingested(workspace: Workspace, query: Query) -> Iterator[tuple[int, Row]]:
     columns = ["repo_name", "path", "blob_id", "content_id", "src_encoding", "length_bytes"]
-    for part in _parts(workspace, "files"):
-        for row in _rows(workspace, part_path("files", part), query, columns):
+    for part in _parts(workspace, "records"):
+        for row in _rows(workspace, part_path("records", part), query, columns):
             yield part, row
 
 

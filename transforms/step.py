@@ -21,6 +21,7 @@ from starmill.core.errors import MachineError, StarmillError, one_line, printabl
 HANDFUL = 8
 # What a dropped row may lack: it left before these were known, or is no duplicate.
 UNKNOWN = (
+    "kind",
     "blob_id",
     "content_id",
     "language",

@@ -266,7 +266,7 @@ def observe(options: Recipe, stage: str) -> list[Observation]:
 
 def _drivers(options: Recipe, workspace: Workspace, stage: str, candidates: float, texts: float) -> dict[str, float]:
     """Return what the costs of a stage that ran are set against."""
-    ingested = workspace.manifest("files")
+    ingested = workspace.manifest("records")
     assert ingested is not None
     read = [sum(c.bytes for c in part.counts if not c.reason) for part in ingested.parts]
     funnels = {f.stage: f for f in funnel.measure(workspace)}

@@ -23,7 +23,7 @@ FORMAT = 2
 DROPPED_ROW = 150.0
 
 # What a dataset's size follows: text, or the number of files.
-_BY_BYTES = frozenset(("files", "curated", "dataset", "shards"))
+_BY_BYTES = frozenset(("records", "curated", "dataset", "shards"))
 
 
 @dataclass(frozen=True)

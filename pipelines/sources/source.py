@@ -46,7 +46,7 @@ class Snapshot:
     committer_date: datetime | None = None
 
     def columns(self) -> dict[str, Any]:
-        """Return the repository's columns of schema.FILES."""
+        """Return the repository's columns of schema.RECORDS."""
         return dict(vars(self))
 
 

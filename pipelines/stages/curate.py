@@ -68,7 +68,7 @@ class WorkspaceCache:
 
 @dataclass(frozen=True)
 class CuratePart:
-    """files/part-k -> curated/part-k, signatures/part-k, dropped/curate/part-k."""
+    """records/part-k -> curated/part-k, signatures/part-k, dropped/curate/part-k."""
 
     workspace: Workspace
     options: Curate
@@ -77,11 +77,13 @@ class CuratePart:
 
     def __call__(self, ref: PartRef) -> Sidecar:
         """Run the chain over one part, row group by row group, and publish it."""
-        source = part_path("files", ref.part)
+        source = part_path("records", ref.part)
         part = partial(self._blocks, source)
         cache = WorkspaceCache(self.workspace, f"cache/scancode-{version('scancode-toolkit')}")
         steps = (self.options.licenses.detect(part, cache), *self.options.steps())
-        ledger = Ledger("curate", "curated", ref.part, ref.key, lineage(self.workspace, ref.part, "files"), self.max_error_rate)
+        ledger = Ledger(
+            "curate", "curated", ref.part, ref.key, lineage(self.workspace, ref.part, "records"), self.max_error_rate
+        )
         curated, signatures = ParquetPart(schema.CURATED), ParquetPart(schema.SIGNATURES)
         for block in self.workspace.blocks(source):
             kept, dropped = chain(block, steps, "curate")
@@ -104,7 +106,7 @@ def _work(options: Options, workspace: Workspace) -> CuratePart:
 
 def _checked(options: Options, workspace: Workspace) -> tuple[()]:
     # A chain that cannot work, and a missing library, are told here, not by a worker.
-    check_chain((options.curate.licenses, *options.curate.steps()), schema.FILES.names)
+    check_chain((options.curate.licenses, *options.curate.steps()), schema.RECORDS.names)
     library_path()
     return ()
 
@@ -112,7 +114,7 @@ def _checked(options: Options, workspace: Workspace) -> tuple[()]:
 STAGE = Stage(
     name="curate",
     dataset="curated",
-    needs=("files",),
+    needs=("records",),
     reads=lambda options: (options.curate, options.minhash.signed()),
     material=_checked,
     graph=of_parts(_work),

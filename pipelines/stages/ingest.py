@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from starmill.core import recipe, schema, swhid
 from starmill.core.dataset import Manifest, ParquetPart, Sidecar, Workspace, at_once, part_number, part_path
+from starmill.core.document import CODE
 from starmill.core.errors import InputError, MachineError, StarmillError, is_of_the_machine, one_line, printable
 from starmill.pipelines.sources import folders, git, packages
 from starmill.pipelines.sources.source import Entry, Repository, Snapshot
@@ -81,7 +82,7 @@ def part_key_material(plan: str) -> str:
 
 @dataclass(frozen=True)
 class IngestPart:
-    """A part's repositories -> files/part-k, dropped/ingest/part-k."""
+    """A part's repositories -> records/part-k, dropped/ingest/part-k."""
 
     workspace: Workspace
     source: Source
@@ -89,8 +90,8 @@ class IngestPart:
 
     def __call__(self, ref: PartRef) -> Sidecar:
         """Read every file of the part's repositories and publish them, one file in memory at a time."""
-        ledger = Ledger("ingest", "files", ref.part, ref.key, {}, self.max_error_rate)
-        files = ParquetPart(schema.FILES)
+        ledger = Ledger("ingest", "records", ref.part, ref.key, {}, self.max_error_rate)
+        files = ParquetPart(schema.RECORDS)
         kept: list[Row] = []
         lost: list[Row] = []
         held = 0
@@ -104,7 +105,7 @@ class IngestPart:
                 _flush(ledger, files, kept, lost)
                 kept, lost, held = [], [], 0
         _flush(ledger, files, kept, lost)
-        ledger.add(part_path("files", ref.part), files.close(), files.rows)
+        ledger.add(part_path("records", ref.part), files.close(), files.rows)
         return ledger.commit(self.workspace)
 
     def _rows(self, repository: Repository) -> Iterator[Row]:
@@ -142,6 +143,7 @@ class IngestPart:
             return _lost(repo_name, path, "decode", reason or "undecodable", None, entry.size) | ids
         text, src_encoding = decoded
         return {
+            "kind": CODE,
             "repo_name": repo_name,
             "path": path,
             **ids,
@@ -152,6 +154,7 @@ class IngestPart:
             "extension": PurePosixPath(path).suffix[1:] or None,
             "length_bytes": len(text.encode()),
             "content": text,
+            "segments": None,
         }
 
 
@@ -203,15 +206,15 @@ def _error(repo_name: str, path: str, error: Exception) -> Row:
 
 
 def _lost(repo_name: str, path: str, step: str, reason: str, detail: str | None, size: int = 0) -> Row:
-    said = {"stage": "ingest", "step": step, "reason": reason, "detail": detail}
+    said = {"stage": "ingest", "step": step, "reason": reason, "detail": detail, "kind": CODE}
     return {**said, "repo_name": repo_name, "path": path, "length_bytes": size}
 
 
 def _flush(ledger: Ledger, files: ParquetPart, kept: list[Row], lost: list[Row]) -> None:
-    for rows, declared in ((kept, schema.FILES), (lost, schema.DROPPED)):
+    for rows, declared in ((kept, schema.RECORDS), (lost, schema.DROPPED)):
         if undeclared := {name for row in rows for name in row} - {*declared.names}:
             raise schema.SchemaError(f"columns not declared: {', '.join(sorted(undeclared))}. Declare them in core/schema.py")
-    block = pa.RecordBatch.from_pylist(kept, schema=schema.FILES)
+    block = pa.RecordBatch.from_pylist(kept, schema=schema.RECORDS)
     ledger.keep(block)
     files.write(block)
     if lost:
@@ -239,7 +242,7 @@ def _sketch(options: Options, workspace: Workspace) -> Build:
 
 STAGE = Stage(
     name="ingest",
-    dataset="files",
+    dataset="records",
     needs=(),
     reads=lambda options: (options.source,),
     parts=_parts,

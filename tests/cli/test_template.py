@@ -40,7 +40,7 @@ def test_a_job_of_a_template_ends_its_stage_by_itself(tmp_path: Path) -> None:
     templated = [*program, f"--workspace={tmp_path / 'templated'}", f"--template_location={tmp_path / 'job.json'}"]
     subprocess.run(templated, check=True, timeout=100, capture_output=True)
     subprocess.run([*program, f"--workspace={tmp_path / 'waited-for'}"], check=True, timeout=100, capture_output=True)
-    mine, plain = (Workspace(str(tmp_path / name)).manifest("files") for name in ("templated", "waited-for"))
+    mine, plain = (Workspace(str(tmp_path / name)).manifest("records") for name in ("templated", "waited-for"))
     assert plain and len(plain.parts) == 3 and mine == plain
     # Nobody was there to take the time.
     assert not (tmp_path / "templated" / "timings.json").exists() and (tmp_path / "waited-for" / "timings.json").exists()

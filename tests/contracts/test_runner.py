@@ -109,4 +109,4 @@ def test_a_new_runner_is_chosen_and_runs_a_stage(tmp_path: Path) -> None:
         "ingest", Recipe(str(tmp_path / "w"), Source("folders", (str(tmp_path / "dump"),))), runner, quiet=True
     )
     assert vars(runner)["asked"] == [1] and manifest is not None
-    assert Workspace(str(tmp_path / "w")).table("files/part-00000.parquet", ["path"]).to_pylist() == [{"path": "/a.py"}]
+    assert Workspace(str(tmp_path / "w")).table("records/part-00000.parquet", ["path"]).to_pylist() == [{"path": "/a.py"}]

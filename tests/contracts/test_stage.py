@@ -54,9 +54,9 @@ class Part:
     word: str
 
     def __call__(self, ref: PartRef) -> Sidecar:
-        ledger = Ledger("toy", "words", ref.part, ref.key, lineage(self.workspace, ref.part, "files"))
+        ledger = Ledger("toy", "words", ref.part, ref.key, lineage(self.workspace, ref.part, "records"))
         found = []
-        for block in self.workspace.blocks(part_path("files", ref.part)):
+        for block in self.workspace.blocks(part_path("records", ref.part)):
             kept, dropped = chain(block, (Holds(self.word),), "toy")
             ledger.keep(kept)
             ledger.drop(dropped)
@@ -69,7 +69,7 @@ def _work(options: Options, workspace: Workspace) -> Part:
     return Part(workspace, options.word)
 
 
-STAGE = Stage("toy", "words", ("files",), lambda options: (options.word,), of_parts(_work), of_parts(_work))
+STAGE = Stage("toy", "words", ("records",), lambda options: (options.word,), of_parts(_work), of_parts(_work))
 '''
 
 

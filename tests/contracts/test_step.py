@@ -59,7 +59,7 @@ def rows() -> pa.RecordBatch:
     languages = ["Python", None, "Text", "YAML", "HTML", "JSON"]
     made: list[dict[str, Any]] = [
         {
-            **dict.fromkeys((*schema.FILES.names, *schema.ANNOTATIONS.names)),
+            **dict.fromkeys((*schema.RECORDS.names, *schema.ANNOTATIONS.names)),
             "repo_name": "rs"[k % 2],
             "path": f"/lib/f{k}.txt",
             "blob_id": f"{k:040x}",
@@ -186,7 +186,7 @@ def test_a_new_filter_is_its_class_and_nothing_more() -> None:
         test_a_row_s_answer_depends_on_no_other_row,
     ):
         holds(Short)
-    steps, files = (Measure(), Short()), rows().select(schema.FILES.names)
+    steps, files = (Measure(), Short()), rows().select(schema.RECORDS.names)
     check_chain(steps, files.schema.names)
     kept, dropped = chain(files, steps, "curate")
     assert kept.column("content").to_pylist() == [text for text in TEXTS if len(text) >= 10]

@@ -30,7 +30,7 @@ def commit(workspace: Workspace, part: int, key: str, n: int = 3) -> Sidecar:
     parquet.write(rows(n))
     data = parquet.close()
     sidecar = Sidecar(
-        "ingest", "files", part, key, (output(part_path("files", part), data, n),), (Count("", "", "", n, 10 * n),)
+        "ingest", "records", part, key, (output(part_path("records", part), data, n),), (Count("", "", "", n, 10 * n),)
     )
     workspace.commit(sidecar, [data])
     return sidecar
@@ -38,60 +38,60 @@ def commit(workspace: Workspace, part: int, key: str, n: int = 3) -> Sidecar:
 
 def test_a_part_comes_back_as_it_was(workspace: Workspace) -> None:
     sidecar = commit(workspace, 0, "k")
-    assert workspace.sidecar("files", 0) == sidecar
-    assert workspace.table(part_path("files", 0)).to_pylist() == rows(3).to_pylist()
-    assert [b.schema.names for b in workspace.blocks(part_path("files", 0), ["n"])] == [["n"]]
+    assert workspace.sidecar("records", 0) == sidecar
+    assert workspace.table(part_path("records", 0)).to_pylist() == rows(3).to_pylist()
+    assert [b.schema.names for b in workspace.blocks(part_path("records", 0), ["n"])] == [["n"]]
 
 
 def test_done_means_this_key_and_whole_outputs(workspace: Workspace) -> None:
-    assert not workspace.is_done("files", 0, "k")
+    assert not workspace.is_done("records", 0, "k")
     commit(workspace, 0, "k")
-    assert workspace.is_done("files", 0, "k")
-    assert not workspace.is_done("files", 0, "other recipe")
-    path = part_path("files", 0)
+    assert workspace.is_done("records", 0, "k")
+    assert not workspace.is_done("records", 0, "other recipe")
+    path = part_path("records", 0)
     workspace.publish(path, workspace.read(path)[:-1])
-    assert not workspace.is_done("files", 0, "k"), "a truncated output"
+    assert not workspace.is_done("records", 0, "k"), "a truncated output"
     workspace.remove(path)
-    assert not workspace.is_done("files", 0, "k"), "a lost output"
+    assert not workspace.is_done("records", 0, "k"), "a lost output"
 
 
 def test_half_a_sidecar_is_none(workspace: Workspace) -> None:
     commit(workspace, 0, "k")
-    workspace.finish("files", "key", 1, "v")
-    for path in (part_path("files", 0, "json"), "files/manifest.json"):
+    workspace.finish("records", "key", 1, "v")
+    for path in (part_path("records", 0, "json"), "records/manifest.json"):
         whole = workspace.read(path)
         for length in (0, 1, len(whole) // 2, len(whole) - 2):
             workspace.publish(path, whole[:length])
-            assert workspace.sidecar("files", 0) is None or workspace.manifest("files") is None
-        assert not workspace.is_done("files", 0, "k")
-    assert workspace.sidecar("files", 0) is None and workspace.manifest("files") is None
+            assert workspace.sidecar("records", 0) is None or workspace.manifest("records") is None
+        assert not workspace.is_done("records", 0, "k")
+    assert workspace.sidecar("records", 0) is None and workspace.manifest("records") is None
 
 
 def test_the_manifest_needs_every_part(workspace: Workspace) -> None:
     commit(workspace, 0, "k")
     with pytest.raises(FileNotFoundError, match="part 1 of 2"):
-        workspace.finish("files", "key", 2, "v")
+        workspace.finish("records", "key", 2, "v")
     commit(workspace, 1, "k")
-    manifest = workspace.finish("files", "key", 2, "v")
-    assert workspace.manifest("files") == manifest
+    manifest = workspace.finish("records", "key", 2, "v")
+    assert workspace.manifest("records") == manifest
     assert [p.part for p in manifest.parts] == [0, 1]
 
 
 def test_equal_data_has_equal_digests_whatever_the_key(workspace: Workspace) -> None:
     commit(workspace, 0, "k")
-    before = workspace.finish("files", "a", 1, "v").digest
+    before = workspace.finish("records", "a", 1, "v").digest
     commit(workspace, 0, "another key")
-    assert workspace.finish("files", "b", 1, "v2").digest == before
+    assert workspace.finish("records", "b", 1, "v2").digest == before
     commit(workspace, 0, "k", n=4)
-    assert workspace.finish("files", "a", 1, "v").digest != before
+    assert workspace.finish("records", "a", 1, "v").digest != before
 
 
 def test_sweep_removes_what_is_not_of_this_run(workspace: Workspace) -> None:
     for part in range(3):
         commit(workspace, part, "k")
-    workspace.finish("files", "key", 3, "v")
-    workspace.sweep("files", 2, due={1})
-    assert workspace.files("files") == ["part-00000.json", "part-00000.parquet", "part-00001.parquet"]
+    workspace.finish("records", "key", 3, "v")
+    workspace.sweep("records", 2, due={1})
+    assert workspace.files("records") == ["part-00000.json", "part-00000.parquet", "part-00001.parquet"]
 
 
 def test_sweep_asks_for_many_removals_at_once(tmp_path: Path) -> None:
@@ -111,56 +111,56 @@ def test_sweep_asks_for_many_removals_at_once(tmp_path: Path) -> None:
     for part in range(4):
         commit(Workspace(str(tmp_path)), part, "k")
     workspace = Workspace(f"slow://{tmp_path}")
-    workspace.sweep("files", 4, due=range(4))
-    assert workspace.files("files") == [f"part-{k:05d}.parquet" for k in range(4)]
+    workspace.sweep("records", 4, due=range(4))
+    assert workspace.files("records") == [f"part-{k:05d}.parquet" for k in range(4)]
     for part in range(4):
         commit(Workspace(str(tmp_path)), part, "k")
-    workspace.sweep("files", 0, due=())
-    assert workspace.files("files") == []
+    workspace.sweep("records", 0, due=())
+    assert workspace.files("records") == []
 
 
 def test_a_manifest_that_is_refused_was_never_there(workspace: Workspace) -> None:
     commit(workspace, 0, "k")
 
     def refuse(manifest: Manifest) -> None:
-        assert manifest.parts[0].key == "k" and workspace.manifest("files") is None
+        assert manifest.parts[0].key == "k" and workspace.manifest("records") is None
         raise ValueError("refused")
 
     with pytest.raises(ValueError, match="refused"):
-        workspace.finish("files", "key", 1, "v", refuse)
-    assert workspace.manifest("files") is None
+        workspace.finish("records", "key", 1, "v", refuse)
+    assert workspace.manifest("records") is None
 
 
 def test_outputs_that_are_not_what_their_sidecar_says(workspace: Workspace) -> None:
     sidecars = [commit(workspace, part, "k") for part in range(3)]
     assert [*workspace.torn(sidecars)] == []
-    workspace.publish(part_path("files", 1), b"of another job")
-    workspace.remove(part_path("files", 2))
-    assert [(s.part, o.path) for s, o in workspace.torn(sidecars)] == [(k, part_path("files", k)) for k in (1, 2)]
+    workspace.publish(part_path("records", 1), b"of another job")
+    workspace.remove(part_path("records", 2))
+    assert [(s.part, o.path) for s, o in workspace.torn(sidecars)] == [(k, part_path("records", k)) for k in (1, 2)]
 
 
 def test_parts_are_what_is_called_so(workspace: Workspace) -> None:
     commit(workspace, 3, "k")
-    workspace.publish("files/.tmp-812-part-00003.parquet", b"half")
-    workspace.publish("files/part-of-something.parquet", b"")
-    assert workspace.parts("files") == [part_path("files", 3)] and workspace.parts("nowhere") == []
-    assert [*workspace.published("files")] == [3]
+    workspace.publish("records/.tmp-812-part-00003.parquet", b"half")
+    workspace.publish("records/part-of-something.parquet", b"")
+    assert workspace.parts("records") == [part_path("records", 3)] and workspace.parts("nowhere") == []
+    assert [*workspace.published("records")] == [3]
     assert [part_number(n) for n in ("part-00007.json", "part-123456.docs.parquet", "manifest.json")] == [7, 123456, None]
 
 
 def test_temporary_files_of_a_killed_writer_go(tmp_path: Path) -> None:
     workspace = Workspace(str(tmp_path))
     commit(workspace, 0, "k")
-    (tmp_path / "files" / ".tmp-123-part-00001.parquet").write_bytes(b"half")
+    (tmp_path / "records" / ".tmp-123-part-00001.parquet").write_bytes(b"half")
     workspace.sweep_temporary()
-    assert workspace.files("files") == ["part-00000.json", "part-00000.parquet"]
+    assert workspace.files("records") == ["part-00000.json", "part-00000.parquet"]
 
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     workspace = Workspace(str(tmp_path))
     with pytest.raises(TypeError):
-        workspace.publish("files/x", "not bytes")  # type: ignore[arg-type]
-    assert workspace.files("files") == []
+        workspace.publish("records/x", "not bytes")  # type: ignore[arg-type]
+    assert workspace.files("records") == []
 
 
 def test_row_groups_are_the_blocks_written(tmp_path: Path) -> None:
@@ -197,8 +197,8 @@ def test_questions_are_asked_together_and_answered_in_order() -> None:
 )
 def test_a_file_that_is_no_such_file_is_named(workspace: Workspace, text: str, message: str) -> None:
     for path, read in (
-        ("files/part-00000.json", lambda: workspace.sidecar("files", 0)),
-        ("files/manifest.json", lambda: workspace.manifest("files")),
+        ("records/part-00000.json", lambda: workspace.sidecar("records", 0)),
+        ("records/manifest.json", lambda: workspace.manifest("records")),
         ("stages.json", workspace.plan),
     ):
         workspace.publish(path, text.encode())

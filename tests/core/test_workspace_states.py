@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from starmill.core.dataset import Count, Manifest, Sidecar, Workspace, output, part_path, sidecar_path
 from starmill.core.files import TEMPORARY
 
-DATASET, PARTS, KEYS = "files", 3, ("old", "new")
+DATASET, PARTS, KEYS = "records", 3, ("old", "new")
 part_numbers, key_names = st.integers(0, PARTS - 1), st.sampled_from(KEYS)
 
 

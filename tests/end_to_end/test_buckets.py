@@ -190,13 +190,11 @@ def test_large_files_come_back_whole_through_every_fault(store: Store, tmp_path:
 
 
 def test_half_a_write_is_no_file(store: Store) -> None:
-    code = (
-        "try:\n    storage.write('files/part-00000.parquet', bytes(1 << 20))\nexcept StorageError as error:\n    print(error)\n"
-    )
+    code = "try:\n    storage.write('records/part-00000.parquet', bytes(1 << 20))\nexcept StorageError as error:\n    print(error)\n"
     with Faults(store.port, 1.0, ("cut request",)).running() as proxy:
         said = in_a_worker(code, store.url("half"), store.environment(proxy.port), patience=1)
-    assert f"{store.url('half')}/files/part-00000.parquet: pipe_file failed" in said
-    assert in_a_worker("print(storage.names('files'))", store.url("half"), store.environment(store.port)) == "[]\n"
+    assert f"{store.url('half')}/records/part-00000.parquet: pipe_file failed" in said
+    assert in_a_worker("print(storage.names('records'))", store.url("half"), store.environment(store.port)) == "[]\n"
 
 
 def test_wrong_credentials_end_the_run_at_once_and_stay_secret(milled: Path, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def before(code: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
     for earlier, stage in zip([None, *STAGES], STAGES, strict=False):
         if earlier is not None:
             shutil.copytree(place / f"{earlier}-done", found[stage])
-    manifest = Workspace(str(place / "now")).manifest("files")
+    manifest = Workspace(str(place / "now")).manifest("records")
     assert manifest and len(manifest.parts) == PARTS
     return found
 

@@ -22,7 +22,7 @@ def workspace(tmp_path: Path) -> Workspace:
     for i, counts in enumerate(parts):
         made.commit(Sidecar("curate", "curated", i, "k", (), counts), [])
     made.finish("curated", "k", 2, "v")
-    made.publish_plan(Plan((StageName("ingest", "files"), StageName("curate", "curated")), 2))
+    made.publish_plan(Plan((StageName("ingest", "records"), StageName("curate", "curated")), 2))
     return made
 
 

@@ -23,7 +23,7 @@ ROWS: list[dict[str, Any]] = [
         ("https://h:80/s", "/x:y.py", "e", "4", "e"),
     )
 ]
-BLOCK = pa.RecordBatch.from_pylist(ROWS, schema=schema.FILES)
+BLOCK = pa.RecordBatch.from_pylist(ROWS, schema=schema.RECORDS)
 
 
 def named(text: str) -> list[str]:
@@ -73,10 +73,10 @@ def test_what_is_no_swhid_of_a_file(text: str) -> None:
 
 
 def test_nearest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    workspace, part = Workspace(str(tmp_path)), ParquetPart(schema.FILES)
+    workspace, part = Workspace(str(tmp_path)), ParquetPart(schema.RECORDS)
     part.write(BLOCK)
-    workspace.publish(part_path("files", 0), part.close())
-    parts = workspace.parts("files")
+    workspace.publish(part_path("records", 0), part.close())
+    parts = workspace.parts("records")
     assert nearest(workspace, parse("o/r:/src/A.py"), parts)[0] == "o/r:/a.py", "the same name in another folder"
     assert nearest(workspace, parse("/lib/x:yy.py"), parts)[0] == "o/r:/lib/x:y.py"
     assert nearest(workspace, parse("/quite/different.txt"), parts) == []

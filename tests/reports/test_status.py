@@ -11,7 +11,7 @@ from starmill.cli import __main__ as cli
 from starmill.core.dataset import Plan, Sidecar, StageName, Workspace
 from starmill.reports import status
 
-STAGES = {"ingest": "files", "curate": "curated", "dedup": "verdicts"}
+STAGES = {"ingest": "records", "curate": "curated", "dedup": "verdicts"}
 
 
 def planned(workspace: Workspace, parts: int) -> None:
@@ -31,7 +31,7 @@ def test_stages_are_counted_from_sidecars(tmp_path: Path, kind: str) -> None:
     ingest = next(status.measure(workspace))
     assert (ingest.stage, ingest.published, ingest.parts, ingest.is_complete) == ("ingest", 2, 4, False)
     publish(workspace, "ingest", 2)
-    workspace.finish("files", "key", 3, "v")
+    workspace.finish("records", "key", 3, "v")
     publish(workspace, "curate", 1)
     planned(workspace, 3)
     found = {s.stage: s for s in status.measure(workspace)}
@@ -44,7 +44,7 @@ def test_the_time_left_is_that_of_the_parts_so_far(tmp_path: Path) -> None:
     workspace = Workspace(str(tmp_path))
     publish(workspace, "ingest", 0, 1, 2)
     for part, time in enumerate((1000, 1010, 1030)):
-        os.utime(tmp_path / f"files/part-{part:05d}.json", (time, time))
+        os.utime(tmp_path / f"records/part-{part:05d}.json", (time, time))
     planned(workspace, 7)
     [ingest, *_] = status.measure(workspace)
     assert ingest.seconds_left == pytest.approx(15 * 4)
@@ -89,6 +89,6 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "no run has begun here" in capsys.readouterr().out
     planned(Workspace(str(tmp_path / "work")), 1)
     publish(Workspace(str(tmp_path / "work")), "ingest", 0)
-    Workspace(str(tmp_path / "work")).finish("files", "k", 1, "v")
+    Workspace(str(tmp_path / "work")).finish("records", "k", 1, "v")
     assert cli.main(["status", "--recipe", str(recipe)]) == 0
     assert capsys.readouterr().out.splitlines()[0] == "ingest    1/1 parts, complete"

@@ -46,7 +46,7 @@ def workspace(tmp_path: Path) -> Workspace:
     }
     twin |= {"kept_repo_name": "r", "kept_path": "/a.py", "kept_content_id": "a" * 40, "jaccard": 0.8125, "cluster_id": "k"}
     tables = {
-        "files": (schema.FILES, files),
+        "records": (schema.RECORDS, files),
         "curated": (
             schema.CURATED,
             [
@@ -67,7 +67,7 @@ def workspace(tmp_path: Path) -> Workspace:
         part = ParquetPart(kind)
         part.write(pa.RecordBatch.from_pylist(rows, schema=kind))
         made.publish(part_path(name, 0), part.close())
-    for stage, dataset in (("ingest", "files"), ("curate", "curated")):
+    for stage, dataset in (("ingest", "records"), ("curate", "curated")):
         made.commit(Sidecar(stage, dataset, 0, "k", (output("x", b""),)), [b""])
     return made
 

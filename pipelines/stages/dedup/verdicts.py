@@ -12,6 +12,8 @@ from starmill.transforms.beam import PartRef
 from starmill.transforms.step import drop_rows
 
 # What VERDICTS and DROPPED say of the file that is kept instead.
+# Of a file, as its row in dropped/ shows it.
+COLUMNS = ["kind", "repo_name", "path", "blob_id", "content_id", "language", "length_bytes"]
 TWIN = ("kept_repo_name", "kept_path", "kept_content_id", "kept_release", "jaccard", "cluster_id")
 STEPS = {"duplicate_repository": "repository", "exact_duplicate": "exact", "near_duplicate": "near"}
 
@@ -26,7 +28,7 @@ def publish(candidates: Candidates, ref: PartRef, removed: pa.Table, roots: np.n
     ledger = Ledger("dedup", "verdicts", ref.part, ref.key, lineage(candidates.workspace, ref.part, "curated"))
     verdicts = ParquetPart(schema.VERDICTS)
     whole: set[str] = set()
-    for files, block in candidates.blocks(ref.part, ["repo_name", "path", "blob_id", "content_id", "language", "length_bytes"]):
+    for files, block in candidates.blocks(ref.part, COLUMNS):
         names = block.column("repo_name")
         whole |= set(names.filter(pa.array(np.isin(files, roots))).to_pylist())
         at = pa.array(np.searchsorted(gone, files), mask=~np.isin(files, gone))

@@ -19,16 +19,16 @@ def counted(tmp_path: Path) -> tuple[Workspace, Traffic]:
 
 def test_each_operation_is_a_request(counted: tuple[Workspace, Traffic]) -> None:
     workspace, traffic = counted
-    assert not workspace.is_local and workspace.files("files") == [] and not workspace.exists("files/a")
-    workspace.publish("files/a", b"12345")
+    assert not workspace.is_local and workspace.files("records") == [] and not workspace.exists("records/a")
+    workspace.publish("records/a", b"12345")
     workspace.publish("cache/aa/b", b"1")
-    assert workspace.read("files/a") == b"12345" and workspace.size("files/a") == 5 and workspace.files("files") == ["a"]
+    assert workspace.read("records/a") == b"12345" and workspace.size("records/a") == 5 and workspace.files("records") == ["a"]
     with pytest.raises(FileNotFoundError):
-        workspace.read("files/b")
-    with workspace.open("files/a") as file:  # its size, and a range
+        workspace.read("records/b")
+    with workspace.open("records/a") as file:  # its size, and a range
         file.seek(1)
         assert file.read(2) == b"23"
-    workspace.remove("files/a")
+    workspace.remove("records/a")
     cache = traffic.take(workspace.root, lambda dataset: dataset == "cache")
     assert cache == {"GET": 0, "PUT": 1, "LIST": 0, "DELETE": 0, "fetched": 0, "stored/cache": 1}
     rest = traffic.take(workspace.root, lambda dataset: True)

@@ -16,19 +16,21 @@ from starmill.pipelines.run.job import StageError
 def test_a_stage_ends_over_its_own_parts(tmp_path: Path, errors: int, key: str, message: str | None) -> None:
     workspace = Workspace(str(tmp_path))
     counts = (Count("", "", "", 10 - errors, 1), Count("s", "error:s:OSError", "", errors, 1))
-    workspace.commit(Sidecar("ingest", "files", 0, key, (output(part_path("files", 0), b"x"),), counts), [b"x"])
-    finish = pickle.loads(pickle.dumps(Finish(workspace, "ingest", "files", "stage", ("k",), "v", 0.1)))
+    workspace.commit(Sidecar("ingest", "records", 0, key, (output(part_path("records", 0), b"x"),), counts), [b"x"])
+    finish = pickle.loads(pickle.dumps(Finish(workspace, "ingest", "records", "stage", ("k",), "v", 0.1)))
     if message is None:
         assert finish().parts[0].key == "k"
     else:
         with pytest.raises(StageError, match=message):
             finish()
-        assert workspace.manifest("files") is None
+        assert workspace.manifest("records") is None
 
 
 def test_a_part_with_errors_is_due_again(tmp_path: Path) -> None:
     workspace = Workspace(str(tmp_path))
     counts = (Count("", "", "", 99, 1), Count("s", "error:s:ValueError", "", 1, 1))
-    workspace.commit(Sidecar("ingest", "files", 0, "k", (), counts), [])
-    assert Finish(workspace, "ingest", "files", "stage", ("k",), "v", 0.1)().parts[0].errors == 1, "under the ceiling it counts"
-    assert not workspace.is_done("files", 0, "k"), "and is made again by the next run"
+    workspace.commit(Sidecar("ingest", "records", 0, "k", (), counts), [])
+    assert Finish(workspace, "ingest", "records", "stage", ("k",), "v", 0.1)().parts[0].errors == 1, (
+        "under the ceiling it counts"
+    )
+    assert not workspace.is_done("records", 0, "k"), "and is made again by the next run"

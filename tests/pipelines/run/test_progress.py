@@ -13,14 +13,14 @@ from starmill.core.dataset import Sidecar, StageName, Workspace
 from starmill.pipelines.run import progress
 from starmill.pipelines.run.progress import watching
 
-INGEST = StageName("ingest", "files")
+INGEST = StageName("ingest", "records")
 
 
 def publish(workspace: Workspace, *parts: int) -> None:
     """Publish parts, ten seconds apart by their times."""
     for part in parts:
-        workspace.commit(Sidecar("ingest", "files", part, "k", ()), [])
-        os.utime(f"{workspace.root}/files/part-{part:05d}.json", (1000 + 10 * part,) * 2)
+        workspace.commit(Sidecar("ingest", "records", part, "k", ()), [])
+        os.utime(f"{workspace.root}/records/part-{part:05d}.json", (1000 + 10 * part,) * 2)
 
 
 def wait_for(words: str, capfd: pytest.CaptureFixture[str]) -> str:

@@ -43,7 +43,7 @@ class Write:
             marks.write(f"{ref.part}\n")
         data = f"{ref.part} {ref.plan}".encode()
         counts = (Count("", "", "", 10 - self.errors, 1), Count("s", "error:s:OSError", "", self.errors, 1))
-        sidecar = Sidecar("ingest", "files", ref.part, ref.key, (output(part_path("files", ref.part), data),), counts)
+        sidecar = Sidecar("ingest", "records", ref.part, ref.key, (output(part_path("records", ref.part), data),), counts)
         self.workspace.commit(sidecar, [data])
         if ref.part == 0:
             self.intrude(sidecar)
@@ -57,9 +57,9 @@ class Write:
         elif self.intruder == "an output":
             self.workspace.publish(made.path, b"other")
         elif self.intruder == "a sweep":
-            self.workspace.sweep("files", 9, due={0})
+            self.workspace.sweep("records", 9, due={0})
         elif self.intruder == "a kill":
-            self.workspace.publish("files/.tmp-812-part-00000.parquet", b"half")
+            self.workspace.publish("records/.tmp-812-part-00000.parquet", b"half")
 
 
 def refs(n: int, salt: str = "") -> list[PartRef]:
@@ -82,7 +82,7 @@ def test_only_what_is_due_is_made(tmp_path: Path) -> None:
     first, made = mill(tmp_path, refs(3))
     assert made == ["0", "1", "2"] and len(first.parts) == 3
     assert mill(tmp_path, refs(3)) == (first, [])
-    (tmp_path / "w/files/part-00001.json").unlink()
+    (tmp_path / "w/records/part-00001.json").unlink()
     again, made = mill(tmp_path, refs(3))
     assert made == ["1"] and again == first
     assert mill(tmp_path, refs(2) + refs(3, "changed")[2:])[1] == ["2"]
@@ -99,14 +99,14 @@ def test_worker_processes_make_the_same(tmp_path: Path) -> None:
 def test_fewer_parts_than_before_leave_nothing_behind(tmp_path: Path) -> None:
     mill(tmp_path, refs(3))
     mill(tmp_path, refs(1))
-    assert Workspace(str(tmp_path / "w")).files("files") == ["manifest.json", "part-00000.json", "part-00000.parquet"]
+    assert Workspace(str(tmp_path / "w")).files("records") == ["manifest.json", "part-00000.json", "part-00000.parquet"]
 
 
 def test_a_failing_part_fails_the_stage_and_keeps_the_others(tmp_path: Path) -> None:
     with pytest.raises(StageError, match="part 2 cannot be read"):
         mill(tmp_path, refs(3), refuse=2)
     workspace = Workspace(str(tmp_path / "w"))
-    assert workspace.manifest("files") is None
+    assert workspace.manifest("records") is None
     assert mill(tmp_path, refs(3))[1][-1] == "2"
 
 
@@ -114,16 +114,16 @@ def test_too_many_errors_stop_the_run(tmp_path: Path) -> None:
     assert mill(tmp_path, refs(1), max_error_rate=0.2, errors=2)[0]
     with pytest.raises(StageError, match=r"3 of 10 files ended as errors.*error:s:OSError"):
         mill(tmp_path, refs(1, "x"), max_error_rate=0.2, errors=3)
-    assert Workspace(str(tmp_path / "w")).manifest("files") is None
+    assert Workspace(str(tmp_path / "w")).manifest("records") is None
 
 
 def test_too_many_errors_fail_a_job_that_nobody_waits_for(tmp_path: Path) -> None:
     assert mill(tmp_path, refs(3), NOBODY, max_error_rate=0.2, errors=2)[0] is None
-    finished = Workspace(str(tmp_path / "w")).manifest("files")
+    finished = Workspace(str(tmp_path / "w")).manifest("records")
     assert finished == mill(tmp_path, refs(3), max_error_rate=0.2, errors=2)[0] and len(finished.parts) == 3
     with pytest.raises(StageError, match="9 of 30 files ended as errors"):
         mill(tmp_path, refs(3, "x"), NOBODY, max_error_rate=0.2, errors=3)
-    assert Workspace(str(tmp_path / "w")).manifest("files") is None
+    assert Workspace(str(tmp_path / "w")).manifest("records") is None
 
 
 @pytest.mark.parametrize("engine", [LOCAL, NOBODY], ids=["driver", "graph"])
@@ -141,9 +141,9 @@ def test_a_stage_with_too_many_errors_never_looks_complete(tmp_path: Path, engin
 @pytest.mark.parametrize(
     ("intruder", "message"),
     [
-        ("a part", r"part 0 \(.*/files/part-00000.json\) has the key another\.\., wanted is "),
-        ("an output", r"part 0: .*/files/part-00000.parquet has not the \d+ bytes"),
-        ("a sweep", "part 0 of 3 of files/ has no sidecar"),
+        ("a part", r"part 0 \(.*/records/part-00000.json\) has the key another\.\., wanted is "),
+        ("an output", r"part 0: .*/records/part-00000.parquet has not the \d+ bytes"),
+        ("a sweep", "part 0 of 3 of records/ has no sidecar"),
     ],
 )
 @pytest.mark.parametrize("engine", [LOCAL, NOBODY], ids=["driver", "graph"])
@@ -151,7 +151,7 @@ def test_parts_of_another_job_are_not_taken_for_this_ones(tmp_path: Path, intrud
     with pytest.raises(StageError, match=f"{message}.*another job is writing this workspace.*run the same command"):
         mill(tmp_path, refs(3), engine, intruder=intruder)
     workspace = Workspace(str(tmp_path / "w"))
-    assert workspace.manifest("files") is None and workspace.exists(sidecar_path("files", 1))
+    assert workspace.manifest("records") is None and workspace.exists(sidecar_path("records", 1))
     finished, made = mill(tmp_path, refs(3))
     assert made == ["0"] and finished is not None and finished.parts[0].key == refs(3)[0].key
 

@@ -98,5 +98,5 @@ def test_a_sample_of_no_part_is_no_evidence(options: Recipe, monkeypatch: pytest
     under(monkeypatch, "new")
     with pytest.raises(UsageError, match=f"--sample {sample}: no part would be compared"):
         verify("ingest", options, LOCAL, sample)
-    manifest = Workspace(options.workspace).manifest("files")
+    manifest = Workspace(options.workspace).manifest("records")
     assert manifest is not None and manifest.version == "old"

@@ -44,4 +44,4 @@ def test_moments_that_nanoseconds_cannot_hold_are_unknown() -> None:
 def test_a_snapshot_names_columns_of_the_schema() -> None:
     from starmill.core import schema
 
-    assert set(Snapshot().columns()) <= set(schema.FILES.names)
+    assert set(Snapshot().columns()) <= set(schema.RECORDS.names)

@@ -26,16 +26,16 @@ ROWS = [
 
 def test_a_part(tmp_path: Path) -> None:
     workspace = Workspace(str(tmp_path))
-    part = ParquetPart(schema.FILES)
+    part = ParquetPart(schema.RECORDS)
     for repository in ("free", "gnu", "none"):  # a row group each: the licence is found beyond it
         rows = [
             {"repo_name": r, "path": p, "content": c, "blob_id": f"{i:040x}", "content_id": f"{i:040x}", "length_bytes": len(c)}
             for i, (r, p, c) in enumerate(ROWS)
             if r == repository
         ]
-        part.write(pa.RecordBatch.from_pylist(rows, schema=schema.FILES))
+        part.write(pa.RecordBatch.from_pylist(rows, schema=schema.RECORDS))
     data = part.close()
-    workspace.commit(Sidecar("ingest", "files", 0, "k", (output(part_path("files", 0), data),)), [data])
+    workspace.commit(Sidecar("ingest", "records", 0, "k", (output(part_path("records", 0), data),)), [data])
     sidecar = CuratePart(workspace, Curate(), MinHash())(PartRef(0, "key"))
     kept = workspace.table("curated/part-00000.parquet").to_pylist()
     assert [(r["path"], r["language"], r["license_type"], r["detected_licenses"], r["is_vendor"]) for r in kept] == [
@@ -50,12 +50,12 @@ def test_a_part(tmp_path: Path) -> None:
     signatures = workspace.table("signatures/part-00000.parquet").to_pylist()
     assert [s["path"] for s in signatures] == [r["path"] for r in kept]
     assert len(np.frombuffer(signatures[0]["signature"], "<u4")) == 256 and signatures[1]["signature"] is None
-    assert list(sidecar.lineage) == ["files/part-00000.parquet"]
+    assert list(sidecar.lineage) == ["records/part-00000.parquet"]
 
 
 def test_each_step_finds_the_columns_that_it_reads() -> None:
     options = Curate()
-    check_chain([options.licenses, *options.steps()], schema.FILES.names)
+    check_chain([options.licenses, *options.steps()], schema.RECORDS.names)
     added = {name for step in (options.licenses, *options.steps()) for name in getattr(step, "adds", pa.schema([])).names}
     assert added == set(schema.ANNOTATIONS.names), "each column has a step that adds it"
     assert all("content" not in step.reads for step in (options.keep, *options.quality.steps())), "a decision reads no text"

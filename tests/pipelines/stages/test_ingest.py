@@ -76,7 +76,7 @@ def rows(work: Path, folder: str) -> list[dict]:
 
 def test_kept_and_dropped_are_all_files(dump: Path, tmp_path: Path) -> None:
     [sidecar] = run(dump, tmp_path / "w")
-    kept, dropped = rows(tmp_path / "w", "files"), rows(tmp_path / "w", "dropped/ingest")
+    kept, dropped = rows(tmp_path / "w", "records"), rows(tmp_path / "w", "dropped/ingest")
     reasons = {(r["repo_name"], r["path"]): r["reason"] for r in dropped}
     assert reasons == {
         ("plain", "/empty.py"): "empty",
@@ -101,9 +101,9 @@ def test_kept_and_dropped_are_all_files(dump: Path, tmp_path: Path) -> None:
 
 def test_columns(dump: Path, tmp_path: Path) -> None:
     run(dump, tmp_path / "w")
-    assert pq.read_schema(tmp_path / "w/files/part-00000.parquet") == schema.FILES
+    assert pq.read_schema(tmp_path / "w/records/part-00000.parquet") == schema.RECORDS
     assert pq.read_schema(tmp_path / "w/dropped/ingest/part-00000.parquet") == schema.DROPPED
-    kept = {(r["repo_name"], r["path"]): r for r in rows(tmp_path / "w", "files")}
+    kept = {(r["repo_name"], r["path"]): r for r in rows(tmp_path / "w", "records")}
     good = kept["plain", "/good.py"]
     assert good["content"] == "x = 1\r\n" and good["src_encoding"] == "UTF-8" and good["extension"] == "py"
     assert good["revision_id"] is None and good["star_events_count"] == 0
@@ -134,7 +134,7 @@ def test_the_same_bytes_each_time_and_everywhere(dump: Path, tmp_path: Path) -> 
 
 def test_row_groups_are_about_the_size_of_a_block(dump: Path, tmp_path: Path) -> None:
     run(dump, tmp_path / "w", block_bytes=5_000)
-    file = pq.ParquetFile(tmp_path / "w/files/part-00000.parquet")
+    file = pq.ParquetFile(tmp_path / "w/records/part-00000.parquet")
     assert file.num_row_groups > 5
     sizes = [sum(t["length_bytes"].to_pylist()) for t in map(file.read_row_group, range(file.num_row_groups))]
     assert all(s >= 5_000 for s in sizes[:-1]) and sum(s > 8_000 for s in sizes) == 1, "the megabyte of spaces alone is more"
@@ -175,13 +175,13 @@ def test_packages_go_through_the_same_door(tmp_path: Path) -> None:
     assert {"pypi/pluggy", "cpython/json"} <= {r.name for r in ingest.repositories_of(plan)}
     sidecars = [IngestPart(Workspace(str(tmp_path / w)), source)(PartRef(0, "k", plan)) for w in ("a", "b")]
     assert sidecars[0] == sidecars[1] and [plan] == ingest.plan(source)
-    paths = {r["path"] for r in rows(tmp_path / "a", "files") if r["repo_name"] == "pypi/pluggy"}
+    paths = {r["path"] for r in rows(tmp_path / "a", "records") if r["repo_name"] == "pypi/pluggy"}
     assert {"/LICENSE", "/pluggy/_hooks.py"} <= paths
 
 
 def test_a_repository_that_is_too_large_is_told_and_not_read(dump: Path, tmp_path: Path) -> None:
     run(dump, tmp_path / "w", max_repository_bytes=1_000_000)
-    assert {r["repo_name"] for r in rows(tmp_path / "w", "files")} == {"checkout"}
+    assert {r["repo_name"] for r in rows(tmp_path / "w", "records")} == {"checkout"}
     told = next(r for r in rows(tmp_path / "w", "dropped/ingest") if r["repo_name"] == "plain")
     assert (told["path"], told["reason"]) == ("/", "repository_too_large") and told["length_bytes"] > 51_000_000
 
@@ -210,7 +210,7 @@ def test_trouble_with_one_file_or_repository_stays_there(dump: Path, tmp_path: P
         ("plain", "/", "error:ingest:PermissionError"),
     ]
     assert errors[0]["detail"] == r"a guess that fails on \udcff"
-    assert Counter(r["repo_name"] for r in rows(tmp_path / "w", "files")) == {"checkout": 19, "plain": 1}
+    assert Counter(r["repo_name"] for r in rows(tmp_path / "w", "records")) == {"checkout": 19, "plain": 1}
 
 
 @pytest.mark.parametrize("kept_out", [("checkout", "unborn"), ("plain", "unborn"), ("plain", "checkout")])
@@ -276,7 +276,7 @@ def test_a_plan_is_json_that_survives_odd_names(tmp_path: Path) -> None:
     [plan] = ingest.plan(Source(kind="folders", roots=(str(tmp_path / "dump"),)))
     assert plan.isascii() and len(json.loads(plan)) == 2
     run(tmp_path / "dump", tmp_path / "w")
-    assert {(r["repo_name"], r["path"]) for r in rows(tmp_path / "w", "files")} == {(r"\xff\n", "/a.py")}
+    assert {(r["repo_name"], r["path"]) for r in rows(tmp_path / "w", "records")} == {(r"\xff\n", "/a.py")}
     assert {(r["repo_name"], r["reason"]) for r in rows(tmp_path / "w", "dropped/ingest")} == {(r"\xfe", "no_revision")}
 
 
@@ -302,6 +302,6 @@ def test_a_job_that_was_left_behind_does_not_read_the_plan_of_the_next_run(dump:
     assert len(now) > 1 and before[0].plan != now[0].plan and before[1].plan != now[1].plan
     with pytest.raises(FileNotFoundError):
         work(left_behind[0])
-    assert workspace.sidecar("files", 0) is None
+    assert workspace.sidecar("records", 0) is None
     assert [workspace.read(r.plan).decode() for r in named] == [r.plan for r in now]
     assert work.publish(now[1:]) == named[1:] and workspace.exists(named[0].plan), "what is not due stays"

@@ -24,7 +24,7 @@ def block(languages: list[str | None], sizes: list[int | None]) -> pa.RecordBatc
 
 def test_counts_and_outputs(tmp_path: Path) -> None:
     workspace = Workspace(str(tmp_path))
-    ledger = Ledger("curate", "curated", 4, "key", {"files/part-00004.parquet": "0" * 64})
+    ledger = Ledger("curate", "curated", 4, "key", {"records/part-00004.parquet": "0" * 64})
     ledger.keep(block(["C", "C", None], [10, 20, 5]))
     ledger.drop(
         [
@@ -48,4 +48,4 @@ def test_counts_and_outputs(tmp_path: Path) -> None:
 
 def test_lineage_names_what_to_run_first(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="run the stage that makes it first"):
-        lineage(Workspace(str(tmp_path)), 0, "files")
+        lineage(Workspace(str(tmp_path)), 0, "records")
