@@ -24,7 +24,7 @@ from selectolax.lexbor import LexborHTMLParser
 from starmill.transforms.decide.quality import Quality
 from starmill.transforms.measure.html import VisibleText
 from starmill.transforms.measure.language import DetectLanguage
-from starmill.transforms.measure.text import Measure
+from starmill.transforms.measure.text import Text
 
 PATTERNS = (
     rb"[a-zA-Z0-9+/\n=]{64,}",
@@ -47,9 +47,9 @@ def main() -> None:
     block = sample(texts(paths), options.megabytes)
     pages = sample(texts([p for p in paths if p.suffix in (".html", ".htm")]), options.megabytes)
     pages = pages.append_column("language", pa.array(["HTML"] * pages.num_rows))
-    measured = VisibleText()(Measure()(DetectLanguage()(block)))
+    measured = VisibleText()(Text()(DetectLanguage()(block)))
     columns = measured.drop_columns(["content"])
-    show(f"{block.num_rows:,} files", block, {"Measure": Measure(), "RE2 and numpy": peer, "DetectLanguage": DetectLanguage()})
+    show(f"{block.num_rows:,} files", block, {"Text": Text(), "RE2 and numpy": peer, "DetectLanguage": DetectLanguage()})
     show("the rules over its columns", block, {"Quality": lambda _: [step(columns) for step in Quality().steps()]})
     show(f"{pages.num_rows:,} pages of HTML", pages, {"VisibleText": VisibleText(), "lexbor's tree": trees})
 

@@ -64,7 +64,10 @@ class Count:
 
 @dataclass(frozen=True)
 class Sidecar:
-    """One finished part: the stage that made it, and its `dataset`. `lineage` maps each input's path to its sha256."""
+    """One finished part: the stage that made it, and its `dataset`. `lineage` maps each input's path to its sha256.
+
+    `kinds`: of the records in it, sorted; a next stage's key counts what treats these kinds.
+    """
 
     stage: str
     dataset: str
@@ -73,6 +76,7 @@ class Sidecar:
     outputs: tuple[Output, ...]
     counts: tuple[Count, ...] = ()
     lineage: dict[str, str] = field(default_factory=dict)
+    kinds: tuple[str, ...] = ()
 
     @property
     def errors(self) -> int:
@@ -373,8 +377,8 @@ def _json(value: dict[str, Any]) -> bytes:
 
 
 def _sidecar(values: dict[str, Any]) -> Sidecar:
-    outputs = tuple(Output(**o) for o in values["outputs"])
-    return Sidecar(**{**values, "outputs": outputs, "counts": tuple(Count(**c) for c in values["counts"])})
+    outputs, counts = (tuple(Output(**o) for o in values["outputs"]), tuple(Count(**c) for c in values["counts"]))
+    return Sidecar(**{**values, "outputs": outputs, "counts": counts, "kinds": tuple(values["kinds"])})
 
 
 def _manifest(values: dict[str, Any]) -> Manifest:

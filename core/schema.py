@@ -44,7 +44,8 @@ RECORDS = pa.schema(
     ]
 )
 
-# What curate measures; a decision is a rule over these columns. Fractions are of characters, lengths in characters.
+# What is measured; a decision is a rule over these columns. Fractions are of characters, lengths in characters. A column is null for
+# the kinds of records that no step measures it of.
 ANNOTATIONS = pa.schema(
     [
         ("detected_licenses", pa.list_(pa.string())),
@@ -67,6 +68,8 @@ ANNOTATIONS = pa.schema(
         ("visible_text_chars", pa.int32()),
     ]
 )
+# Row i of measures/part-k describes row i of records/part-k; `keep` is false for a row that left in measure, whose others are null.
+MEASURES = pa.schema([("keep", pa.bool_()), *ANNOTATIONS])
 CURATED = pa.schema([*RECORDS, *ANNOTATIONS])
 
 # Row i of signatures/part-k describes row i of curated/part-k. `signature`: uint32[permutations] or, with 61 bits, uint64,

@@ -1,15 +1,18 @@
 """A data recipe: where the data lies, and the options of every stage. The values of the recipes that ship are in recipes/data/."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from starmill.core import recipe
-from starmill.pipelines.stages.curate import Curate
+from starmill.pipelines.kinds import KINDS, Curate, Kind, KindName, Measure, Release, Sections
 from starmill.pipelines.stages.ingest import Source
-from starmill.pipelines.stages.release import Release
 from starmill.pipelines.stages.vocabulary import TokenizerOptions
 from starmill.transforms.dedup.minhash import MinHash
 from starmill.transforms.render.code import Format
+
+BY_KIND = ("measure", "curate", "release")  # the sections that a kind of record may have values of its own in
 
 
 @dataclass(frozen=True)
@@ -18,12 +21,27 @@ class Recipe:
 
     workspace: str  # the folder or fsspec URL of all datasets
     source: Source = field(default_factory=Source)
+    measure: Measure = field(default_factory=Measure)
     curate: Curate = field(default_factory=Curate)
     minhash: MinHash = field(default_factory=MinHash)
     release: Release = field(default_factory=Release)
     tokenizer: TokenizerOptions = field(default_factory=TokenizerOptions)
     format: Format = field(default_factory=Format)
+    kinds: dict[KindName, Sections] = field(default_factory=dict)  # what is otherwise for one kind of record
     max_error_rate: float = 0.01  # of the files of a stage, and of a part with ten errors or more; above it the stage fails
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a rule over what is not measured."""
+        self.of("")
+
+    def of(self, kind: str) -> Sections:
+        """Return the sections that hold for a kind of record."""
+        return self.kinds.get(kind) or Sections(self.measure, self.curate, self.release)
+
+    @property
+    def table(self) -> Mapping[str, Kind]:
+        """The kinds of records; stages, which must not import it, find the table here."""
+        return KINDS
 
 
 def load(path: str, overrides: list[str], inputs: list[str], workspace: str | None) -> Recipe:
@@ -36,4 +54,19 @@ def load(path: str, overrides: list[str], inputs: list[str], workspace: str | No
         values["source"] = {**values.get("source", {}), "kind": "folders", "roots": inputs}
     if workspace:
         values["workspace"] = workspace
-    return recipe.build(Recipe, values, where=path)
+    return build(values, where=path)
+
+
+def build(values: Mapping[str, Any], where: str = "recipe") -> Recipe:
+    """Return the recipe of these values; what a kind has no value of is as in the recipe. Raises RecipeError."""
+    base = {name: values[name] for name in BY_KIND if name in values}
+    own = values.get("kinds")
+    if isinstance(own, dict):
+        values = {**values, "kinds": {kind: _merged(base, over) for kind, over in own.items()}}
+    return recipe.build(Recipe, values, where=where)
+
+
+def _merged(base: Any, over: Any) -> Any:
+    if not isinstance(base, dict) or not isinstance(over, dict):
+        return over
+    return base | {key: _merged(base.get(key), value) for key, value in over.items()}

@@ -5,26 +5,12 @@ A step names the columns that it looks at (`reads`), and a step that annotates t
 
 import difflib
 from collections.abc import Iterable, Sequence
-from typing import Protocol
 
 import pyarrow as pa
 
 from starmill.core import schema
 from starmill.core.errors import UsageError
-
-
-class Declared(Protocol):
-    """A step that says what it reads. One that annotates also has `adds`, a schema."""
-
-    @property
-    def name(self) -> str:
-        """The step's name."""
-        ...
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """The columns that the step looks at."""
-        ...
+from starmill.transforms.step import PartStep, Step
 
 
 def annotated(*names: str) -> pa.Schema:
@@ -32,7 +18,7 @@ def annotated(*names: str) -> pa.Schema:
     return pa.schema([schema.ANNOTATIONS.field(name) for name in names])
 
 
-def check_chain(steps: Sequence[Declared], columns: Iterable[str]) -> None:
+def check_chain(steps: Sequence[Step | PartStep], columns: Iterable[str]) -> None:
     """Raise UsageError if a step reads a column that neither `columns` nor a step before it gives.
 
     >>> from starmill.transforms.decide.quality import Alpha

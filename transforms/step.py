@@ -1,14 +1,15 @@
 """What a step is, and how a chain of steps runs over one block without ever losing a row.
 
 A step is a frozen dataclass whose fields are its options; calling it with a RecordBatch returns a RecordBatch with more columns
-(annotate) or a Split (decide). A step that needs a look at its whole part first has `prepare(part)`, which returns the step to
-use for that part. Its class says which columns a step `reads` and which it `adds`; transforms/chain.py refuses a chain that cannot
-work. A step that raises on a block is retried row by row; a row that still raises is dropped with the reason
-`error:<step>:<Type>`. Trouble of the machine is no row's: OSError, ImportError, MemoryError and MachineError fail the part. So
-does one type of error on every row of a block of more than a handful: then the step is broken, and not the data.
+(annotate) or a Split (decide). A step that needs a look at its whole part first is a PartStep. A step's class says which columns
+the step `reads` and which it `adds`; transforms/chain.py refuses a chain that cannot work. What outside of itself decides a
+step's answer (a built library, signatures, weights), the step tells in `material()`. A step that raises on a block is retried row
+by row; a row that still raises is dropped with the reason `error:<step>:<Type>`. Trouble of the machine is no row's: OSError,
+ImportError, MemoryError and MachineError fail the part. So does one type of error on every row of a block of more than a handful:
+then the step is broken, and not the data.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -52,27 +53,56 @@ class Step(Protocol):
         """The step's name in `dropped/`: snake_case, never changed."""
         ...
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns that the step looks at. A step that annotates also has `adds`, a schema."""
+        ...
+
     def __call__(self, block: pa.RecordBatch) -> pa.RecordBatch | Split:
         """Annotate or decide."""
         ...
 
 
-class PartBlocks(Protocol):
-    """A part that can be read more than once: `part(columns)` yields its blocks."""
+class Cache(Protocol):
+    """Remembers what was found in a text, beyond a part and a run; `key` says which text and how it was looked at."""
 
-    def __call__(self, columns: Sequence[str]) -> Iterable[pa.RecordBatch]:
-        """Yield the part's blocks with these columns."""
+    def get(self, key: str) -> list[str] | None:
+        """Return what was found, or None if the text was not looked at."""
+        ...
+
+    def put(self, key: str, found: list[str]) -> None:
+        """Remember what was found in a text."""
+        ...
+
+
+class Watch(Protocol):
+    """One part as a PartStep sees it."""
+
+    def see(self, block: pa.RecordBatch) -> None:
+        """Take a block of the part, as ingest wrote it."""
+        ...
+
+    def step(self) -> Step:
+        """Return the step to use for the rows of this part, after each block was seen."""
         ...
 
 
 @runtime_checkable
 class PartStep(Protocol):
-    """A step whose answers depend on its whole part (licences spread down a tree)."""
+    """A step whose answers depend on its whole part (licences spread down a tree). What it returns at the end reads no text."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The step's name in `dropped/`."""
+        ...
 
-    def prepare(self, part: PartBlocks) -> Step:
-        """Return the step to use for this part."""
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns that the step looks at."""
+        ...
+
+    def watch(self, cache: Cache) -> Watch:
+        """Begin with a part."""
         ...
 
 

@@ -248,7 +248,7 @@ def observe(options: Recipe, stage: str) -> list[Observation]:
     costs = {"seconds": time.monotonic() - clock, "cpu": _cpu() - used, "start": start, "peak": _peaks(os.getpid())}
     peak = sum(map(_peaks, interrupt.descendants(os.getpid())))
     detector().stop()
-    if stage == "curate":  # which waits for ScanCode
+    if stage == "measure":  # which waits for ScanCode
         cpu = _cpu(resource.RUSAGE_CHILDREN) - children
         costs["seconds"] = max(0.0, costs["seconds"] - cpu)
         less = {"seconds": cpu, "cpu": cpu, "peak": peak}

@@ -23,7 +23,7 @@ JOB_REQUEST = 20 << 20  # Dataflow's limit of a job's JSON: https://cloud.google
 MESSAGE = 2 << 30  # protobuf's limit of one message
 IN_MEMORY = 5  # bytes that the local runner holds per byte shuffled
 LAPTOP = 16 << 30
-STAGE_OF = {"licenses": "curate", "tokenizer": "tokenize"}
+STAGE_OF = {"licenses": "measure", "tokenizer": "tokenize"}
 
 
 @dataclass(frozen=True)
@@ -238,7 +238,7 @@ def limits(rates: Rates, options: Recipe, costs: list[Cost]) -> list[str]:
     ]
     if rates.options != options_digest(options):
         lines.append(
-            "the rates were measured with other options of curate, minhash, release, format or vocab_size: run `starmill bench`"
+            "the rates were measured with other options of measure, curate, minhash, release, format or vocab_size: run `starmill bench`"
         )
     references = by_row["curate"].shuffled  # a job holds what its parts are
     if references > JOB_REQUEST:
@@ -256,7 +256,9 @@ def limits(rates: Rates, options: Recipe, costs: list[Cost]) -> list[str]:
 
 def options_digest(options: Recipe) -> str:
     """Return the digest of the options that rates hold for: another source or part size needs no new ones."""
-    return recipe.digest(options.curate, options.minhash, options.release, options.format, options.tokenizer.vocab_size)
+    return recipe.digest(
+        options.measure, options.curate, options.minhash, options.release, options.format, options.tokenizer.vocab_size
+    )
 
 
 def _hit(cells: float, balls: float) -> float:

@@ -13,10 +13,10 @@ import numpy as np
 
 from starmill.core.errors import InputError, NotThere
 
-# The stages, and inside curate and tokenize what grows by another law: ScanCode goes by licence texts, a tokenizer is trained once.
-ROWS = ("ingest", "curate", "licenses", "dedup", "release", "tokenizer", "tokenize")
+# The stages, and inside measure and tokenize what grows by another law: ScanCode goes by licence texts, a tokenizer is trained once.
+ROWS = ("ingest", "measure", "licenses", "curate", "dedup", "release", "tokenizer", "tokenize")
 REQUESTS = ("GET", "PUT", "LIST", "DELETE")  # GET stands for HEAD too: the stores price them alike
-FORMAT = 2
+FORMAT = 3
 
 # Bytes of a dropped row, which too few are in a sample to fit: hashes and paths of it and of the file that is kept. Measured on parts
 # with 15 to 150 of them; each row group that has some takes 4 kB more.

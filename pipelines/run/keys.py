@@ -1,17 +1,19 @@
 """The key of a part: a digest of what decides its bytes, and of nothing else.
 
-A key is `<values>.<code>`: the digest of the recipe's values that the stage reads, of its inputs and of its steps' material, and the
-digest of the code that makes the part. The code is the import closure of the stage's module: every file of ours that the module
-imports, at any depth, without its comments and docstrings, the data files beside those, and the versions of the libraries that
-they import. What steers a run or shows its results is imported by no stage, and so is in no key.
+A key is `<values>.<code>`: the digest of the recipe's values that the stage reads, of its inputs and of its steps with their material,
+and the digest of the code that makes the part. The code is the import closure of the stage's module and of the modules of the steps:
+every file of ours that they import, at any depth, without its comments and docstrings, the data files beside those, and the versions of
+the libraries that they import. Of the steps those count that treat the kinds of records in the part. What steers a run or shows its
+results is imported by no stage and no step, and so is in no key.
 """
 
 import ast
+import dataclasses
 import functools
 import hashlib
 import importlib.metadata
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from starmill.core import __version__, recipe
@@ -34,11 +36,29 @@ def values_of(key: str) -> str:
     return key.partition(".")[0]
 
 
+def said(maker: object) -> object:
+    """Return what a key counts of a step, function or name that makes rows: its name, its options, and its material."""
+    if isinstance(maker, str):
+        return maker
+    named = f"{modules_of([maker])[0]}.{getattr(maker, '__qualname__', type(maker).__qualname__)}"
+    options = recipe.canonical(maker) if dataclasses.is_dataclass(maker) else None
+    return [named, options, *getattr(maker, "material", tuple)()]
+
+
+def modules_of(makers: Iterable[object]) -> list[str]:
+    """Return the modules in which steps and functions are written, sorted."""
+    return sorted({str(maker.__module__) for maker in makers if not isinstance(maker, str)})
+
+
+def version(stage: Stage, makers: Iterable[object] = ()) -> str:
+    """Return the digest of the code that makes a stage's parts with these steps, 16 hexadecimal digits."""
+    return _version(stage.name, *modules_of(makers))
+
+
 @functools.cache
-def version(stage: Stage) -> str:
-    """Return the digest of the code that makes a stage's parts, 16 hexadecimal digits."""
+def _version(stage: str, *steps: str) -> str:
     digest = hashlib.sha256(__version__.encode())
-    files, libraries = closure(module_of(stage.name))
+    files, libraries = closure(module_of(stage), *steps)
     for file in files:
         digest.update(f"\0{file.relative_to(ROOT)}\0".encode() + meaning(file))
     for name in libraries:
@@ -51,14 +71,15 @@ def module_of(stage: str) -> str:
     return f"{OURS}.pipelines.stages.{stage}"
 
 
-def closure(module: str) -> tuple[list[Path], list[str]]:
-    """Return the files that a module of ours is made of, and the distributions that these import, both sorted.
+def closure(*modules: str) -> tuple[list[Path], list[str]]:
+    """Return the files that modules of ours are made of, and the distributions that these import, both sorted.
 
-    A package counts where a name is imported from it; the packages that merely hold a module do not.
+    A module that is not ours counts by the version of its distribution. A package counts where a name is imported from it; the
+    packages that merely hold a module do not.
     """
     seen: set[Path] = set()
-    outside: set[str] = set()
-    ahead = [module]
+    outside = {name.partition(".")[0] for name in modules} - {OURS}
+    ahead = [name for name in modules if name.partition(".")[0] == OURS]
     while ahead:
         file = source(ahead.pop())
         if file is None or file in seen:

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Sequence
 
+from starmill.core import __version__
 from starmill.core.dataset import Manifest, Plan, StageName, Workspace, at_once
 from starmill.core.errors import UsageError
 from starmill.pipelines import stages
@@ -26,7 +27,7 @@ def run_stage(name: str, options: Recipe, runner: Runner, quiet: bool = False) -
     Raises UsageError where a stage before is not complete, StageError where a worker fails or too many files end as errors.
     """
     stage, workspace = stages.load(name), Workspace(options.workspace)
-    version = keys.version(stage)
+    version = version_of(stage, options)
     refs = keyed(stage, options, workspace)
     plan(workspace, len(refs))
     if stage.reads_this_machine(options) and not runner.sees_this_machine and due(workspace, stage, refs):
@@ -40,10 +41,28 @@ def run_stage(name: str, options: Recipe, runner: Runner, quiet: bool = False) -
 def keyed(stage: Stage, options: Recipe, workspace: Workspace) -> list[PartRef]:
     """Return the parts of a stage with their keys. Raises UsageError where a stage before is not complete."""
     inputs = [complete(workspace, dataset, stage.name) for dataset in stage.needs]
-    reads = (*stage.reads(options), *stage.material(options, workspace))
+    reads, steps = (*stage.reads(options), *stage.material(options, workspace)), stage.steps(options)
+    kinds = {p.part: p.kinds for p in inputs[0].parts} if steps else {}
     whole = tuple(m.digest for m in inputs) if stage.whole else ()
-    version, refs = keys.version(stage), stage.parts(options, workspace, inputs)
-    return [ref._replace(key=keys.key(version, *reads, *whole, *(() if stage.whole else (ref.key,)))) for ref in refs]
+
+    if unknown := sorted({kind for here in kinds.values() for kind in here} - {*steps}):
+        raise UsageError(
+            f"{stage.name}: {workspace.path(stage.needs[0])} has records of kind {', '.join(unknown)}, which starmill {__version__} "
+            "does not know; use the version that made it"
+        )
+    said = {kind: [keys.said(maker) for maker in makers] for kind, makers in steps.items()}
+
+    def key(ref: PartRef) -> str:
+        here = kinds.get(ref.part, ())
+        version = keys.version(stage, (maker for kind in here for maker in steps[kind]))
+        return keys.key(version, *reads, *(said[kind] for kind in here), *(whole or (ref.key,)))
+
+    return [ref._replace(key=key(ref)) for ref in stage.parts(options, workspace, inputs)]
+
+
+def version_of(stage: Stage, options: Recipe) -> str:
+    """Return the digest of the code that makes a stage's parts of all kinds."""
+    return keys.version(stage, (maker for makers in stage.steps(options).values() for maker in makers))
 
 
 def due(workspace: Workspace, stage: Stage, refs: Sequence[PartRef]) -> list[PartRef]:

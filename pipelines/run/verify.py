@@ -17,7 +17,7 @@ from starmill.core.errors import UsageError
 from starmill.pipelines import stages
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.run import job, keys
-from starmill.pipelines.run.stages import complete, keyed
+from starmill.pipelines.run.stages import complete, keyed, version_of
 from starmill.pipelines.runners.runner import Runner
 from starmill.transforms.beam import PartRef
 
@@ -79,7 +79,7 @@ def verify(name: str, options: Recipe, runner: Runner, sample: int, quiet: bool 
     made = _made(stage.name, options, drawn, runner, quiet)
     differing = tuple(sorted(k for k, sidecar in made.items() if sidecar is None or sidecar.outputs != old[k].outputs))
     if not differing:
-        _rekey(workspace, manifest, {r.part: r.key for r in refs}, keys.version(stage), sorted(made))
+        _rekey(workspace, manifest, {r.part: r.key for r in refs}, version_of(stage, options), sorted(made))
     return Verified(name, tuple(sorted(made)), differing, 0 if differing else len(stale))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from starmill.pipelines.stages.stage import Stage
 
-STAGES = ("ingest", "curate", "dedup", "release", "tokenize")
+STAGES = ("ingest", "measure", "curate", "dedup", "release", "tokenize")
 
 
 def load(name: str) -> "Stage":

@@ -27,9 +27,12 @@ class Ledger:
         self._counts: dict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0])
         self._outputs: list[Output] = []
         self._data: list[bytes | pa.Buffer] = []
+        self._kinds: set[str] = set()
 
     def keep(self, block: pa.RecordBatch) -> None:
-        """Count rows that stay (columns language, if known, and length_bytes)."""
+        """Count rows that stay (columns kind and language, if known, and length_bytes)."""
+        if "kind" in block.schema.names:
+            self._kinds.update(block.column("kind").unique().drop_null().to_pylist())
         self._count(block, [""] * block.num_rows, [""] * block.num_rows)
 
     def drop(self, blocks: Sequence[pa.RecordBatch]) -> None:
@@ -51,7 +54,8 @@ class Ledger:
         rows = self._dropped.rows
         self.add(part_path(f"dropped/{self.stage}", self.part), self._dropped.close(), rows)
         counts = tuple(Count(*k, files=n, bytes=b) for k, (n, b) in sorted(self._counts.items()))
-        sidecar = Sidecar(self.stage, self.dataset, self.part, self.key, tuple(self._outputs), counts, self.lineage)
+        made = (self.stage, self.dataset, self.part, self.key, tuple(self._outputs), counts, self.lineage)
+        sidecar = Sidecar(*made, tuple(sorted(self._kinds)))
         if sidecar.errors >= FEW and sidecar.errors > self._max_error_rate * (total := sum(c.files for c in counts)):
             worst = max((c for c in counts if c.is_error), key=lambda c: c.files)
             raise MachineError(

@@ -5,13 +5,16 @@ a part through the whole stage (`of_parts`). A stage imports neither what runs i
 that makes its data, and nothing else, and run/keys.py can digest that.
 """
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
+import pyarrow as pa
 
 from starmill.core.dataset import Manifest, Sidecar, Workspace
+from starmill.core.errors import InputError
 from starmill.transforms.beam import PartRef, ProcessParts, references
 
 # pipelines/recipe.py: Recipe, which is made of the stages' options, so that no stage can import it.
@@ -32,15 +35,38 @@ def nothing(options: Options, workspace: Workspace) -> tuple[()]:
     return ()
 
 
+def no_kinds(options: Options) -> dict[str, tuple[object, ...]]:
+    """Return no steps: the stage treats records of all kinds alike."""
+    return {}
+
+
+def by_kind(block: pa.RecordBatch, known: Collection[str]) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """Yield each run of rows of one kind with the kind. Raises InputError for a kind that is not known.
+
+    >>> block = pa.record_batch({"kind": ["code", "code", "issue", "code"]})
+    >>> [(kind, rows.num_rows) for kind, rows in by_kind(block, ("code", "issue"))]
+    [('code', 2), ('issue', 1), ('code', 1)]
+    """
+    at = 0
+    for kind, rows in itertools.groupby(block.column("kind").to_pylist()):
+        if kind not in known:
+            raise InputError(f"records of kind {kind!r}: no such kind; known are {', '.join(known)}")
+        count = len(list(rows))
+        yield kind, block.slice(at, count)
+        at += count
+
+
 @dataclass(frozen=True)
 class Stage:
     """One stage. `name` is its command's, `dataset` the folder of its sidecars and its manifest, `needs` the datasets that it reads.
 
     `reads(options)`: the values of the recipe that its parts depend on. `material(options, workspace)`: what else decides bytes and
-    is made or checked before the parts (a tokenizer, a library, an earlier release). `parts(options, workspace, inputs)`: its parts,
-    whose `key` is the material of that part alone. `graph(options, workspace)`: the Beam graph over the parts that are due;
-    `sketch`: the same without a look into the workspace, for a dry run. `whole`: every part depends on all of every input.
-    `reads_this_machine(options)`: whether its input lies on the disk of the machine that starts the run.
+    is made or checked before the parts (a tokenizer, an earlier release). `steps(options)`: by kind of record, the steps, functions
+    and names that make the rows of that kind; the key of a part counts those of its own kinds, with their modules and material.
+    `parts(options, workspace, inputs)`: its parts, whose `key` is the material of that part alone. `graph(options, workspace)`: the
+    Beam graph over the parts that are due; `sketch`: the same without a look into the workspace, for a dry run. `whole`: every part
+    depends on all of every input. `reads_this_machine(options)`: whether its input lies on the disk of the machine that starts the
+    run.
     """
 
     name: str
@@ -51,6 +77,7 @@ class Stage:
     sketch: Callable[[Options, Workspace], Build]
     parts: Callable[[Options, Workspace, Sequence[Manifest]], list[PartRef]] = follow
     material: Callable[[Options, Workspace], tuple[object, ...]] = nothing
+    steps: Callable[[Options], Mapping[str, tuple[object, ...]]] = no_kinds
     whole: bool = False
     reads_this_machine: Callable[[Options], bool] = lambda options: False
 

@@ -1,12 +1,14 @@
 """Tokenize: repositories to documents, documents to ids, shard k from part k."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from starmill.core.dataset import Sidecar, Workspace, part_path
+from starmill.core.document import Document
 from starmill.core.errors import InputError
 from starmill.core.shard_cache import SUFFIXES
 from starmill.core.shards import ShardWriter
@@ -15,18 +17,21 @@ from starmill.pipelines.stages import vocabulary
 from starmill.pipelines.stages.ledger import Ledger, lineage
 from starmill.pipelines.stages.stage import Options, Stage, of_parts
 from starmill.transforms.beam import PartRef
-from starmill.transforms.render.code import Format, documents
+from starmill.transforms.render.code import Format
 from starmill.transforms.tokenize import tokenize
+
+Render = Callable[[Iterable[pa.RecordBatch], Format], Iterator[Document]]
 
 
 @dataclass(frozen=True)
 class TokenizePart:
     """dataset/part-k -> shards/part-k.{bin,idx,docs.parquet}, with the workspace's tokenizer of this sha256.
 
-    A part without documents has no shard.
+    `renderers`: by kind. The documents of one kind follow those of another, in that order. A part without documents has no shard.
     """
 
     workspace: Workspace
+    renderers: Mapping[str, Render]
     format: Format
     sha256: str
 
@@ -36,13 +41,18 @@ class TokenizePart:
         vocabulary = _tokenizer(self.workspace, self.sha256)
         writer = ShardWriter(vocabulary.eod)
 
-        def counted() -> Iterator[pa.RecordBatch]:
-            for block in self.workspace.blocks(part_path("dataset", ref.part)):
-                ledger.keep(block)
-                yield block
+        path = part_path("dataset", ref.part)
+        kinds = self.workspace.table(path, ["kind"]).column("kind").unique().to_pylist()
 
-        for made in tokenize(documents(counted(), self.format), vocabulary):
-            writer.add(made.ids, made.document.kind, made.document.repo_name, made.document.language, made.files)
+        def rows(kind: str) -> Iterator[pa.RecordBatch]:
+            for block in self.workspace.blocks(path):
+                here = block if kinds == [kind] else block.filter(pc.equal(block.column("kind"), kind))
+                ledger.keep(here)
+                yield here
+
+        for kind in sorted(kinds, key=[*self.renderers].index):
+            for made in tokenize(self.renderers[kind](rows(kind), self.format), vocabulary):
+                writer.add(made.ids, made.document.kind, made.document.repo_name, made.document.language, made.files)
         files = writer.finish()
         for suffix in SUFFIXES:
             if suffix not in files:  # a shard that the part had before, which no sidecar would name any more
@@ -60,8 +70,12 @@ def _tokenizer(workspace: Workspace, sha256: str) -> Tokenizer:
     return found
 
 
+def _renderers(options: Options) -> dict[str, Render]:
+    return {name: kind.render for name, kind in options.table.items()}
+
+
 def _work(options: Options, workspace: Workspace) -> TokenizePart:
-    return TokenizePart(workspace, options.format, vocabulary.sha256(workspace))
+    return TokenizePart(workspace, _renderers(options), options.format, vocabulary.sha256(workspace))
 
 
 STAGE = Stage(
@@ -69,7 +83,8 @@ STAGE = Stage(
     dataset="shards",
     needs=("dataset",),
     reads=lambda options: (options.format,),
+    steps=lambda options: {name: (render,) for name, render in _renderers(options).items()},
     material=lambda options, workspace: (vocabulary.prepare(workspace, options.tokenizer).sha256,),
     graph=of_parts(_work),
-    sketch=of_parts(lambda options, workspace: TokenizePart(workspace, options.format, "")),
+    sketch=of_parts(lambda options, workspace: TokenizePart(workspace, _renderers(options), options.format, "")),
 )

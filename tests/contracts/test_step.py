@@ -1,6 +1,6 @@
 """The contract of a step, held by every step of measure/, decide/ and clean/, and by a toy one in a chain.
 
-The steps are found: any class in these folders that is called with a block, or prepares a part. A new one is tested without a word here,
+The steps are found: any class in these folders that is called with a block, or watches a part. A new one is tested without a word here,
 unless its options have no defaults.
 """
 
@@ -22,7 +22,7 @@ from starmill.transforms import clean, decide, measure
 from starmill.transforms.chain import check_chain
 from starmill.transforms.clean.decontaminate import Decontaminate, Needle, normalize
 from starmill.transforms.measure.licenses import SpreadLicenses
-from starmill.transforms.measure.text import Measure
+from starmill.transforms.measure.text import Text
 from starmill.transforms.step import Split, chain, judge_rows
 
 PHRASE = "the answer that a benchmark asks for, in its own words"
@@ -46,12 +46,22 @@ def classes() -> Iterator[type]:
         for found in pkgutil.walk_packages(folder.__path__, f"{folder.__name__}."):
             for _, value in inspect.getmembers(importlib.import_module(found.name), inspect.isclass):
                 own = value.__module__ == found.name and not getattr(value, "_is_protocol", False)
-                if own and ({"__call__", "prepare"} & {*vars(value)}):
+                if own and ({"__call__", "watch"} & {*vars(value)}):
                     yield value
 
 
 STEPS = sorted(classes(), key=lambda c: c.__qualname__)
 every_step = pytest.mark.parametrize("kind", STEPS, ids=lambda c: c.__name__)
+
+
+class Forgets:
+    """A cache that holds nothing."""
+
+    def get(self, key: str) -> None:
+        """Know nothing."""
+
+    def put(self, key: str, found: list[str]) -> None:
+        """Forget it."""
 
 
 def rows() -> pa.RecordBatch:
@@ -60,6 +70,7 @@ def rows() -> pa.RecordBatch:
     made: list[dict[str, Any]] = [
         {
             **dict.fromkeys((*schema.RECORDS.names, *schema.ANNOTATIONS.names)),
+            "kind": "code",
             "repo_name": "rs"[k % 2],
             "path": f"/lib/f{k}.txt",
             "blob_id": f"{k:040x}",
@@ -88,11 +99,15 @@ def rows() -> pa.RecordBatch:
 def made(kind: type, block: pa.RecordBatch) -> Any:
     """A step of this class, ready to be called with a block."""
     step = EXAMPLES.get(kind) or kind()
-    return step if callable(step) else step.prepare(lambda columns: iter([block.select(columns)]))
+    if callable(step):
+        return step
+    watch = step.watch(Forgets())
+    watch.see(block.select(list(step.reads)))
+    return watch.step()
 
 
 def test_steps_are_found() -> None:
-    assert {Measure, Decontaminate, SpreadLicenses} <= {*STEPS} and len(STEPS) > 12
+    assert {Text, Decontaminate, SpreadLicenses} <= {*STEPS} and len(STEPS) > 12
 
 
 @every_step
@@ -105,7 +120,7 @@ def test_a_step_is_a_frozen_value_that_travels(kind: type) -> None:
 
 
 def test_two_steps_never_share_a_name() -> None:
-    # Counters and tables know a step by its name. A step that prepares, and what it prepares, are one.
+    # Counters and tables know a step by its name. A step that watches a part, and the step that it gives, are one.
     names = [EXAMPLES.get(kind) or kind() for kind in STEPS if kind is not SpreadLicenses]
     assert len({step.name for step in names}) == len(names)
 
@@ -186,7 +201,7 @@ def test_a_new_filter_is_its_class_and_nothing_more() -> None:
         test_a_row_s_answer_depends_on_no_other_row,
     ):
         holds(Short)
-    steps, files = (Measure(), Short()), rows().select(schema.RECORDS.names)
+    steps, files = (Text(), Short()), rows().select(schema.RECORDS.names)
     check_chain(steps, files.schema.names)
     kept, dropped = chain(files, steps, "curate")
     assert kept.column("content").to_pylist() == [text for text in TEXTS if len(text) >= 10]

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from small_tree import git, starmill
 
-STAGES = ("ingest", "curate", "dedup", "release", "tokenize")
+STAGES = ("ingest", "measure", "curate", "dedup", "release", "tokenize")
 
 
 def inputs(tree: Path) -> Counter[tuple[str, str]]:

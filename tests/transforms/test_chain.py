@@ -10,22 +10,22 @@ from starmill.transforms.chain import annotated, check_chain
 from starmill.transforms.decide.quality import Alpha, DataLines
 from starmill.transforms.measure.html import VisibleText
 from starmill.transforms.measure.language import DetectLanguage
-from starmill.transforms.measure.text import Measure
+from starmill.transforms.measure.text import Text
 
 FILE = ("repo_name", "path", "content")
 
 
 def test_what_a_step_adds_is_there_for_the_next() -> None:
-    check_chain([DetectLanguage(), Measure(), VisibleText(), Alpha(), DataLines()], FILE)
+    check_chain([DetectLanguage(), Text(), VisibleText(), Alpha(), DataLines()], FILE)
 
 
 @pytest.mark.parametrize(
     ("steps", "columns", "message"),
     [
-        ([Measure(), Alpha()], FILE, "step alpha reads language, which nothing before it adds; the nearest there is"),
+        ([Text(), Alpha()], FILE, "step alpha reads language, which nothing before it adds; the nearest there is"),
         ([VisibleText(), DetectLanguage()], FILE, "step visible_text reads language, .*; put it after step language"),
-        ([Measure()], ("contents",), "step measure reads content, .*; the nearest there is contents"),
-        ([Measure()], (), "step measure reads content, .*; there is none"),
+        ([Text()], ("contents",), "step text reads content, .*; the nearest there is contents"),
+        ([Text()], (), "step text reads content, .*; there is none"),
     ],
 )
 def test_refused(steps: list, columns: tuple[str, ...], message: str) -> None:

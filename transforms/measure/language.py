@@ -6,6 +6,7 @@ library is loaded once per process, on first use, because it does not survive a 
 
 import ctypes
 import functools
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,10 @@ class DetectLanguage:
     adds: ClassVar[pa.Schema] = annotated("language", "is_vendor", "is_generated")
 
     name: str = "language"
+
+    def material(self) -> tuple[str, ...]:
+        """Return the digest of the built library. Raises NotBuilt."""
+        return (hashlib.sha256(library_path().read_bytes()).hexdigest(),)
 
     def __call__(self, block: pa.RecordBatch) -> pa.RecordBatch:
         """Classify each row by its path and content."""

@@ -10,13 +10,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import ClassVar, Protocol
+from importlib.metadata import version
+from typing import ClassVar
 
 import pyarrow as pa
 
 from starmill.transforms.chain import annotated
 from starmill.transforms.measure.scancode import DetectionFailed, DetectionTimeout, detector
-from starmill.transforms.step import PartBlocks, append
+from starmill.transforms.step import Cache, append
 
 TIMEOUT = "LicenseRef-starmill-timeout"
 FAILED = "LicenseRef-starmill-failed"
@@ -47,33 +48,6 @@ NEUTRAL = frozenset(
     ).split()
 )
 UNKNOWN_REFERENCE = "LicenseRef-scancode-unknown-license-reference"
-
-
-class LicenseCache(Protocol):
-    """Remembers what was found in a text; `key` says which text and how it was matched."""
-
-    def get(self, key: str) -> list[str] | None:
-        """Return the licences, or None if the text was not looked at."""
-        ...
-
-    def put(self, key: str, licenses: list[str]) -> None:
-        """Remember the licences of a text."""
-        ...
-
-
-@dataclass
-class Memory:
-    """A cache that lasts as long as it is held."""
-
-    found: dict[str, list[str]] = field(default_factory=dict)
-
-    def get(self, key: str) -> list[str] | None:
-        """Look up."""
-        return self.found.get(key)
-
-    def put(self, key: str, licenses: list[str]) -> None:
-        """Remember."""
-        self.found[key] = licenses
 
 
 def tier(path: str) -> str | None:
@@ -115,39 +89,51 @@ class Licenses:
     timeout_seconds: float = 120.0  # for one text; a slower one counts as a licence nobody knows
     name: str = "licenses"  # in `dropped/`; leave it
 
-    def prepare(self, part: PartBlocks) -> "SpreadLicenses":
-        """Detect the part's licence files, each text once."""
-        return self.detect(part, Memory())
+    def material(self) -> tuple[str, ...]:
+        """Return the version of ScanCode, whose rules change with it."""
+        return (version("scancode-toolkit"),)
 
-    def detect(self, part: PartBlocks, cache: LicenseCache) -> "SpreadLicenses":
-        """Like prepare, with a cache that outlasts the part."""
-        folders: dict[tuple[str, str], set[str]] = {}
-        for block in part(["repo_name", "path", "blob_id", "content"]):
-            paths = block.column("path").to_pylist()
-            for row, path in enumerate(paths):
-                how = tier(path)
-                if how is None:
-                    continue
-                found = self._of_text(block.column("content")[row].as_py(), block.column("blob_id")[row].as_py(), how, cache)
-                key = (block.column("repo_name")[row].as_py(), path.rsplit("/", 1)[0])
-                folders.setdefault(key, set()).update(found)
-        return SpreadLicenses({key: frozenset(found) for key, found in folders.items()})
+    def watch(self, cache: Cache) -> "LicenseTexts":
+        """Begin with a part; `cache` outlasts the part, so that no text is looked at twice."""
+        return LicenseTexts(self, cache)
 
-    def _of_text(self, text: str, blob_id: str, how: str, cache: LicenseCache) -> list[str]:
-        text = text[: self.max_license_bytes]
+
+@dataclass
+class LicenseTexts:
+    """The licence texts of one part, each detected as it is seen."""
+
+    options: Licenses
+    cache: Cache
+    folders: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+
+    def see(self, block: pa.RecordBatch) -> None:
+        """Detect the licences of a block's licence-like files."""
+        for row, path in enumerate(block.column("path").to_pylist()):
+            how = tier(path)
+            if how is None:
+                continue
+            found = self._of_text(block.column("content")[row].as_py(), block.column("blob_id")[row].as_py(), how)
+            self.folders.setdefault((block.column("repo_name")[row].as_py(), path.rsplit("/", 1)[0]), set()).update(found)
+
+    def step(self) -> "SpreadLicenses":
+        """Return the step that gives each file the licences at and above it."""
+        return SpreadLicenses({key: frozenset(found) for key, found in self.folders.items()})
+
+    def _of_text(self, text: str, blob_id: str, how: str) -> list[str]:
+        text = text[: self.options.max_license_bytes]
         if how == "exact" and not MENTIONS.search(text):
             return []
-        key = f"{blob_id}-{how}-{self.max_license_bytes}"
-        known = cache.get(key)
+        key = f"{blob_id}-{how}-{self.options.max_license_bytes}"
+        known = self.cache.get(key)
         if known is not None:
             return known
         try:
-            found = detector().detect(text, how == "exact", self.timeout_seconds)
+            found = detector().detect(text, how == "exact", self.options.timeout_seconds)
         except DetectionTimeout:
             return [TIMEOUT]  # not cached: a busy machine is no property of the text
         except DetectionFailed:
             return [FAILED]
-        cache.put(key, found)
+        self.cache.put(key, found)
         return found
 
 

@@ -18,11 +18,11 @@ from starmill.transforms.step import append
 
 
 @dataclass(frozen=True)
-class Measure:
+class Text:
     """Annotates what a text holds. `phrases`, StarCoder2's (section 2.1), are looked for in its first lines, case ignored.
 
     >>> block = pa.record_batch({"content": ["# Auto-generated\\r\\nx = 1\\r\\n"]})
-    >>> row = Measure()(block).to_pylist()[0]
+    >>> row = Text()(block).to_pylist()[0]
     >>> row["num_chars"], row["num_lines"], row["max_line_length"], row["generated_phrases"]
     (25, 2, 16, ['auto-generated'])
     """
@@ -48,7 +48,7 @@ class Measure:
         "generated automatically",
         "this file is generated",
     )
-    name: str = "measure"  # in `dropped/`; leave it
+    name: str = "text"  # in `dropped/`; leave it
 
     def __post_init__(self) -> None:
         """Raise ValueError for a value that cannot work."""

@@ -76,7 +76,7 @@ def test_what_is_observed_is_what_the_stages_did(tmp_path: Path) -> None:
     assert found["licenses"].costs["PUT"] == 0  # there is none here
     # The same recipe on a plain folder has the same bytes.
     plain = replace(options, workspace=str(tmp_path / "plain"))
-    for stage in ("ingest", "curate", "dedup"):
+    for stage in ("ingest", "measure", "curate", "dedup"):
         manifest = run_stage(stage, plain, Local(), quiet=True)
         expected = workspace.manifest(stages.load(stage).dataset)
         assert expected is not None and manifest.digest == expected.digest

@@ -183,7 +183,7 @@ def test_the_command(measured: tuple[Recipe, Rates, Path], tmp_path: Path, capsy
     sizes = ["--files", "3e9", "--bytes", "67.5e12", "--workers", "1000"]
     assert cli.main(["estimate", "stack-v2", *sizes, "--rates", str(tmp_path / "rates.json")]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[2:10]] == [
+    assert [line.split()[0] for line in lines[2:11]] == [
         c.row for c in estimate.estimate(rates, Recipe("w", Source()), Dump(1, 1), 1)
     ] + ["together"]
     assert cli.main(["estimate", "stack-v2", *sizes, "--rates", str(tmp_path / "absent.json")]) == 1

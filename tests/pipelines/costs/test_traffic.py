@@ -32,7 +32,7 @@ def test_each_operation_is_a_request(counted: tuple[Workspace, Traffic]) -> None
     cache = traffic.take(workspace.root, lambda dataset: dataset == "cache")
     assert cache == {"GET": 0, "PUT": 1, "LIST": 0, "DELETE": 0, "fetched": 0, "stored/cache": 1}
     rest = traffic.take(workspace.root, lambda dataset: True)
-    assert rest == {"GET": 6, "PUT": 1, "LIST": 2, "DELETE": 1, "fetched": 7, "stored/files": 5}
+    assert rest == {"GET": 6, "PUT": 1, "LIST": 2, "DELETE": 1, "fetched": 7, "stored/records": 5}
     assert traffic.take(workspace.root, lambda dataset: True)["GET"] == 0
 
 

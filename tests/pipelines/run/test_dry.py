@@ -66,7 +66,13 @@ def test_an_option_remakes_what_reads_it(options: recipes.Recipe) -> None:
 
 def test_a_stage_needs_the_one_before(tmp_path: Path, options: recipes.Recipe) -> None:
     fresh = dataclasses.replace(options, workspace=str(tmp_path))
-    for stage, before in [("curate", "ingest"), ("dedup", "curate"), ("release", "curate"), ("tokenize", "release")]:
+    for stage, before in [
+        ("measure", "ingest"),
+        ("curate", "ingest"),
+        ("dedup", "curate"),
+        ("release", "curate"),
+        ("tokenize", "release"),
+    ]:
         with pytest.raises(UsageError, match=f"run `starmill {before}` first"):
             run_stage(stage, fresh, Local(), quiet=True)
 
@@ -74,7 +80,7 @@ def test_a_stage_needs_the_one_before(tmp_path: Path, options: recipes.Recipe) -
 def test_the_plan_names_parts_and_stages(options: recipes.Recipe) -> None:
     planned = dry.plan(options)
     assert [part["part"] for part in planned["parts"]] == [0, 1, 2]
-    assert [stage["complete"] for stage in planned["stages"]] == [True] * 5
+    assert [stage["complete"] for stage in planned["stages"]] == [True] * len(STAGES)
 
 
 def test_dedup_tells_what_it_shuffled_and_in_how_many_rounds(

@@ -3,14 +3,27 @@
 import importlib.metadata
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
+import pyarrow as pa
 import pytest
+from ingested_workspace import ingested
 
 from starmill.core import __version__
+from starmill.core.dataset import Workspace
+from starmill.core.errors import UsageError
+from starmill.pipelines.kinds import KINDS, Curate, Kind, Measure, Sections
+from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.run import keys
+from starmill.pipelines.run.stages import keyed, run_stage, version_of
+from starmill.pipelines.runners.local import Local
 from starmill.pipelines.stages import STAGES, load
+from starmill.transforms.decide.quality import Alpha, Quality
+from starmill.transforms.step import Step
 
+RECIPE = Recipe("w")
 FOLDERS = ("core", "transforms", "pipelines", "reports")
 
 
@@ -23,9 +36,9 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def versions() -> dict[str, str]:
-    keys.version.cache_clear()
-    found = {name: keys.version(load(name)) for name in STAGES}
-    keys.version.cache_clear()
+    keys._version.cache_clear()
+    found = {name: version_of(load(name), RECIPE) for name in STAGES}
+    keys._version.cache_clear()
     return found
 
 
@@ -56,9 +69,9 @@ def test_a_filter_remakes_its_stage_and_no_earlier_one(tree: Path) -> None:
 
 def test_a_table_beside_a_module_counts(tree: Path) -> None:
     table = tree / "transforms/measure/data/permissive.txt"
-    assert "curate" in remade(lambda: table.write_text(table.read_text() + "Some-1.0\n"))
+    assert "measure" in remade(lambda: table.write_text(table.read_text() + "Some-1.0\n"))
     go = tree / "transforms/measure/enry/main.go"
-    assert "curate" in remade(lambda: go.write_text(go.read_text() + "\n"))
+    assert "measure" in remade(lambda: go.write_text(go.read_text() + "\n"))
 
 
 def test_what_steers_or_shows_is_in_no_key(tree: Path) -> None:
@@ -80,8 +93,8 @@ def test_libraries_count_where_they_are_imported_and_transports_nowhere(monkeypa
             importlib.metadata, "version", lambda name: "99.0" if name == distribution else real(name)
         )
 
-    assert remade(newer("scancode-toolkit")) == {"curate"}
-    assert remade(newer("tokenizers")) == {"tokenize", "curate"}, "scancode-toolkit is what it was, too"
+    assert remade(newer("scancode-toolkit")) == {"measure"}
+    assert remade(newer("tokenizers")) == {"tokenize", "measure"}, "scancode-toolkit is what it was, too"
     assert remade(newer("dulwich")) >= {"ingest"} and "dedup" not in remade(newer("scancode-toolkit"))
     monkeypatch.setattr(importlib.metadata, "version", real)
     for transport in ("apache-beam", "fsspec", "s3fs", "grpcio"):
@@ -92,6 +105,78 @@ def test_a_key_is_its_values_and_its_code() -> None:
     assert keys.key("code", "a") != keys.key("code", "b")
     assert keys.values_of(keys.key("code", "a")) == keys.values_of(keys.key("other", "a"))
     assert keys.key("code", "a").endswith(".code") and __version__
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A step whose answer depends on what a file outside says."""
+
+    signatures: str
+    reads: ClassVar[tuple[str, ...]] = ()
+    name: str = "signed"
+
+    def material(self) -> tuple[str, ...]:
+        """Return what the file says."""
+        return (Path(self.signatures).read_text(),)
+
+    def __call__(self, block: pa.RecordBatch) -> pa.RecordBatch:
+        """Change nothing."""
+        return block
+
+
+def key_of(options: Recipe, stage: str = "measure") -> str:
+    (ref,) = keyed(load(stage), options, Workspace(options.workspace))
+    return ref.key
+
+
+def test_a_step_counts_with_its_options_and_its_material(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the steps those count that treat the kinds of records in the part."""
+    workspace = Workspace(str(tmp_path))
+    ingested(workspace)
+    workspace.finish("records", "k", 1, "v")
+    (tmp_path / "signatures").write_text("1")
+    code = KINDS["code"]
+
+    def of(*more: Step) -> Kind:
+        return replace(code, measure=lambda on: (*code.measure(on), *more))
+
+    plain = key_of(Recipe(workspace.root))
+    monkeypatch.setitem(KINDS, "code", of(Signed(str(tmp_path / "signatures"))))
+    signed = key_of(Recipe(workspace.root))
+    (tmp_path / "signatures").write_text("2")
+    newer = key_of(Recipe(workspace.root))
+    assert len({plain, signed, newer}) == 3
+    monkeypatch.setitem(KINDS, "code", code)
+    monkeypatch.setitem(KINDS, "issue", of(Signed(str(tmp_path / "signatures"))))
+    assert key_of(Recipe(workspace.root)) == plain, "a part without issues does not depend on their steps"
+    text = replace(Measure().text, first_lines=3)
+    assert key_of(Recipe(workspace.root, measure=Measure(text=text))) != plain
+    other = Recipe(workspace.root, kinds={"issue": Sections(measure=Measure(text=text))})
+    assert key_of(other) == plain, "nor on the values that only issues have"
+    ingested(workspace, kinds=("code",) * 6 + ("issue",))
+    workspace.finish("records", "k", 1, "v")
+    assert key_of(Recipe(workspace.root)) != key_of(other), "this one has an issue"
+    monkeypatch.delitem(KINDS, "issue")
+    with pytest.raises(UsageError, match=r"records has records of kind issue, which starmill .* does not know"):
+        key_of(Recipe(workspace.root))
+
+
+def test_another_threshold_remakes_curate_and_not_measure(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    ingested(workspace)
+    workspace.finish("records", "k", 1, "v")
+    before = Recipe(workspace.root)
+    run_stage("measure", before, Local(), quiet=True)
+    after = replace(before, curate=Curate(quality=replace(Quality(), alpha=Alpha(min_fraction=0.5))))
+    assert key_of(before) == key_of(after) and key_of(before, "curate") != key_of(after, "curate")
+
+
+def test_a_step_from_elsewhere_counts_by_its_distribution() -> None:
+    class Theirs:
+        __module__ = "yaml.reader"
+
+    _, libraries = keys.closure(keys.module_of("measure"), *keys.modules_of([Theirs(), "near"]))
+    assert libraries == sorted({"PyYAML", *keys.closure(keys.module_of("measure"))[1]})
 
 
 def test_a_closure_is_what_a_process_imports() -> None:

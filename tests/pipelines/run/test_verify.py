@@ -32,7 +32,7 @@ def mill(options: Recipe, *names: str) -> None:
 
 def under(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
     """Let today's code be another."""
-    monkeypatch.setattr(keys, "version", lambda stage: version)
+    monkeypatch.setattr(keys, "version", lambda stage, makers=(): version)
 
 
 def files(root: Path) -> dict[str, bytes]:
@@ -41,11 +41,11 @@ def files(root: Path) -> dict[str, bytes]:
 
 def test_equal_bytes_get_todays_key(options: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     under(monkeypatch, "old")
-    mill(options, "ingest", "curate", "dedup")
+    mill(options, "ingest", "measure", "curate", "dedup")
     before = files(tmp_path / "w")
     assert verify("curate", options, LOCAL, 2, quiet=True) == Verified("curate", (), (), 0), "up to date"
     under(monkeypatch, "new")
-    for name in ("ingest", "curate", "dedup"):
+    for name in ("ingest", "measure", "curate", "dedup"):
         found = verify(name, options, LOCAL, 2, quiet=True)
         assert found.is_equal and found.rekeyed == 3 and len(found.parts) == (3 if name == "dedup" else 2)
     manifest = Workspace(options.workspace).manifest("curated")
@@ -53,24 +53,22 @@ def test_equal_bytes_get_todays_key(options: Recipe, tmp_path: Path, monkeypatch
     [evidence] = manifest.verified
     assert (evidence["code"], evidence["equal_to"], len(evidence["parts"]), evidence["of"]) == ("new", "old", 2, 3)
     stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "w").rglob("*.json")}
-    mill(options, "ingest", "curate", "dedup")
+    mill(options, "ingest", "measure", "curate", "dedup")
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "w").rglob("*.json")} == stamps, "nothing is made again"
     assert files(tmp_path / "w") == before
 
 
 def test_other_bytes_are_told_and_nothing_changes(options: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     under(monkeypatch, "old")
-    mill(options, "ingest", "curate")
-    manifest = (tmp_path / "w/curated/manifest.json").read_bytes()
+    mill(options, "ingest", "measure")
+    manifest = (tmp_path / "w/measures/manifest.json").read_bytes()
     from starmill.transforms.measure import text
 
-    monkeypatch.setattr(
-        text.Measure, "__call__", lambda self, block, before=text.Measure.__call__: _one_more(before(self, block))
-    )
+    monkeypatch.setattr(text.Text, "__call__", lambda self, block, before=text.Text.__call__: _one_more(before(self, block)))
     under(monkeypatch, "new")
-    found = verify("curate", options, LOCAL, 2, quiet=True)
+    found = verify("measure", options, LOCAL, 2, quiet=True)
     assert not found.is_equal and len(found.differing) == 2 and found.rekeyed == 0
-    assert (tmp_path / "w/curated/manifest.json").read_bytes() == manifest
+    assert (tmp_path / "w/measures/manifest.json").read_bytes() == manifest
 
 
 def _one_more(block):
@@ -85,8 +83,8 @@ def _one_more(block):
 def test_other_values_are_not_verified(options: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
-    mill(options, "ingest", "curate")
-    other = replace(options, curate=replace(options.curate, keep=replace(options.curate.keep, keep=("permissive",))))
+    mill(options, "ingest", "measure", "curate")
+    other = replace(options, curate=replace(options.curate, licenses=replace(options.curate.licenses, keep=("permissive",))))
     with pytest.raises(UsageError, match="3 of 3 parts of curated/ are of other values"):
         verify("curate", other, LOCAL, 2)
 

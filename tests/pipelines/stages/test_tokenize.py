@@ -17,6 +17,7 @@ from starmill.transforms.render.code import Format, documents, text
 
 ROWS = [
     {
+        "kind": "code",
         "repo_name": f"r{i // 3}",
         "path": f"/{i}.py",
         "content": f"x = {i}\n" * (i + 1),
@@ -44,7 +45,7 @@ def test_a_part(tmp_path: Path) -> None:
     release(workspace, 0, block.slice(0, 4), block.slice(4))
     tokenizer = Tokenizer.load(train([r["content"] for r in ROWS], 320))
     workspace.publish(PATH, tokenizer.data)
-    sidecar = TokenizePart(workspace, Format(), tokenizer.sha256)(PartRef(0, "key"))
+    sidecar = TokenizePart(workspace, {"code": documents}, Format(), tokenizer.sha256)(PartRef(0, "key"))
     assert [o.path.split(".", 1)[1] for o in sidecar.outputs] == ["bin", "idx", "docs.parquet", "parquet"]
     assert sum(c.files for c in sidecar.counts) == len(ROWS)
     oracle = tokenizers.Tokenizer.from_str(tokenizer.data.decode())
@@ -67,7 +68,7 @@ def test_megatron_reads_all_that_is_there_when_a_part_has_no_documents(tmp_path:
         release(workspace, part, block)
     for part, rows in ((0, [block]), (1, [block]), (2, [block]), (1, [])):  # part 1 loses its documents
         release(workspace, part, *rows)
-        sidecar = TokenizePart(workspace, Format(), tokenizer.sha256)(PartRef(part, "key"))
+        sidecar = TokenizePart(workspace, {"code": documents}, Format(), tokenizer.sha256)(PartRef(part, "key"))
     assert [o.path for o in sidecar.outputs] == ["dropped/tokenize/part-00001.parquet"]
     workspace.finish("shards", "key", 3, "v")
     prefixes = sorted(
@@ -83,4 +84,4 @@ def test_a_tokenizer_that_changed_is_refused(tmp_path: Path) -> None:
     workspace.commit(Sidecar("release", "dataset", 0, "k", ()), [])
     workspace.publish(PATH, train(["a"], 300))
     with pytest.raises(ValueError, match="changed under a running stage"):
-        TokenizePart(workspace, Format(), "0" * 64)(PartRef(0, "key"))
+        TokenizePart(workspace, {"code": documents}, Format(), "0" * 64)(PartRef(0, "key"))

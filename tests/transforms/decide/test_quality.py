@@ -15,7 +15,7 @@ from starmill.transforms.decide.quality import (
     TextFiles,
 )
 from starmill.transforms.measure.html import VisibleText
-from starmill.transforms.measure.text import Measure
+from starmill.transforms.measure.text import Text
 from starmill.transforms.step import chain
 
 
@@ -121,7 +121,7 @@ def test_the_filters_run_over_columns_in_the_papers_order() -> None:
             "content": contents,
         }
     )
-    measured = VisibleText()(Measure()(block)).drop_columns(["content"])
+    measured = VisibleText()(Text()(block)).drop_columns(["content"])
     kept, dropped = chain(measured, Quality().steps(), "curate")
     assert kept.column("path").to_pylist() == ["/0.py"]
     assert [r["reason"] for b in dropped for r in b.to_pylist()] == ["line_too_long", "says_generated", "few_letters"]

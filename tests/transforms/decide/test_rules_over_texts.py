@@ -12,7 +12,7 @@ from selectolax.lexbor import LexborHTMLParser
 from starmill.transforms.decide.quality import Quality
 from starmill.transforms.measure.html import VisibleText
 from starmill.transforms.measure.language import DetectLanguage
-from starmill.transforms.measure.text import Measure
+from starmill.transforms.measure.text import Text
 from starmill.transforms.step import Split, Step
 
 BYTES = re2.Options()
@@ -115,7 +115,7 @@ def reasons(step: Step, block: pa.RecordBatch) -> list[str | None]:
 
 
 def test_every_rule_decides_as_over_the_text() -> None:
-    block = VisibleText()(Measure()(DetectLanguage()(sample(300))))
+    block = VisibleText()(Text()(DetectLanguage()(sample(300))))
     assert block.num_rows > 300
     rows = block.select(["language", "is_generated", "content"]).to_pylist()
     expected = {

@@ -1,7 +1,5 @@
 """Licences: which files count, how they spread, and The Stack v2's order of decisions."""
 
-from collections.abc import Iterable, Sequence
-
 import pyarrow as pa
 import pytest
 
@@ -9,7 +7,6 @@ from starmill.core import recipe
 from starmill.core.errors import MachineError
 from starmill.transforms.measure.licenses import (
     Licenses,
-    Memory,
     SpreadLicenses,
     decide,
     permissive_licenses,
@@ -72,16 +69,22 @@ def test_the_list() -> None:
 
 
 def test_a_licence_holds_below_its_folder_and_nowhere_else() -> None:
-    spread = SpreadLicenses(
+    step = SpreadLicenses(
         {("r", ""): frozenset({"MIT"}), ("r", "/a/b"): frozenset({"GPL-2.0-only"}), ("s", "/a"): frozenset({"X"})}
     )
     paths = ["/x.py", "/a/x.py", "/a/b/x.py", "/a/b/c/x.py", "/a/bc/x.py"]
     block = pa.record_batch({"repo_name": ["r"] * 5, "path": paths, "gha_license_id": pa.nulls(5, pa.string())})
-    found = spread(block).column("detected_licenses").to_pylist()
+    found = step(block).column("detected_licenses").to_pylist()
     assert found == [["MIT"], ["MIT"], ["GPL-2.0-only", "MIT"], ["GPL-2.0-only", "MIT"], ["MIT"]]
 
 
-def part(columns: Sequence[str]) -> Iterable[pa.RecordBatch]:
+class Memory(dict[str, list[str]]):
+    """A cache that lasts as long as it is held."""
+
+    put = dict.__setitem__
+
+
+def part() -> pa.RecordBatch:
     spdx = "SPDX-License-Identifier: MIT"
     rows = {
         "repo_name": ["r", "r", "r"],
@@ -89,21 +92,28 @@ def part(columns: Sequence[str]) -> Iterable[pa.RecordBatch]:
         "blob_id": ["1", "2", "3"],
         "content": [spdx, "nothing about terms", spdx],
     }
-    yield pa.record_batch(rows).select(list(columns))
+    return pa.record_batch(rows)
+
+
+def spread(options: Licenses, cache: Memory) -> SpreadLicenses:
+    watch = options.watch(cache)
+    watch.see(part().slice(0, 1))  # a tree's licences come from all of its blocks
+    watch.see(part().slice(1))
+    return watch.step()
 
 
 def test_detection_is_remembered_by_text_and_tier() -> None:
     cache = Memory()
-    assert Licenses().detect(part, cache).folders == {("r", ""): {"MIT"}, ("r", "/docs"): frozenset()}
-    assert list(cache.found.values()) == [["MIT"]], "a readme that mentions nothing is not even asked about"
-    cache.found = {key: ["Zlib"] for key in cache.found}
-    assert Licenses().detect(part, cache).folders["r", ""] == {"Zlib"}
+    assert spread(Licenses(), cache).folders == {("r", ""): {"MIT"}, ("r", "/docs"): frozenset()}
+    assert list(cache.values()) == [["MIT"]], "a readme that mentions nothing is not even asked about"
+    cache.update({key: ["Zlib"] for key in cache})
+    assert spread(Licenses(), cache).folders["r", ""] == {"Zlib"}
 
 
 def test_a_time_out_is_recorded_and_not_remembered() -> None:
     cache = Memory()
-    spread = Licenses(timeout_seconds=0.0).detect(part, cache)
-    assert spread.folders["r", ""] == {"LicenseRef-starmill-timeout"} and not cache.found
+    made = spread(Licenses(timeout_seconds=0.0), cache)
+    assert made.folders["r", ""] == {"LicenseRef-starmill-timeout"} and not cache
 
 
 def test_trouble_of_the_machine_is_no_licence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,8 +121,8 @@ def test_trouble_of_the_machine_is_no_licence(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("SCANCODE_LICENSE_INDEX_CACHE", "/dev/null/none")
     cache = Memory()
     with pytest.raises(MachineError, match="ScanCode does not start"):
-        Licenses().detect(part, cache)
-    assert not cache.found
+        spread(Licenses(), cache)
+    assert not cache
 
 
 def test_options_come_from_a_recipe() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from starmill.transforms.measure import text as module
-from starmill.transforms.measure.text import Measure
+from starmill.transforms.measure.text import Text
 
 
 def naive(text: str) -> tuple[int, int, float, float, float, int]:
@@ -28,7 +28,7 @@ def naive(text: str) -> tuple[int, int, float, float, float, int]:
 @settings(max_examples=400, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("\n\n\r ab1é漢²Ⅷ")))
 def test_against_naive(text: str) -> None:
-    (row,) = Measure()(pa.record_batch({"content": [text]})).to_pylist()
+    (row,) = Text()(pa.record_batch({"content": [text]})).to_pylist()
     *expected, chars = naive(text)
     assert (row["num_lines"], row["max_line_length"], row["num_chars"]) == (*expected[:2], chars)
     assert (row["avg_line_length"], row["alpha_fraction"], row["alphanum_fraction"]) == pytest.approx(expected[2:], rel=1e-6)
@@ -36,15 +36,15 @@ def test_against_naive(text: str) -> None:
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
 def test_a_line_end_is_no_character_of_its_line(end: str) -> None:
-    (row,) = Measure()(pa.record_batch({"content": [("x" * 1000 + end) * 3 + end]})).to_pylist()
+    (row,) = Text()(pa.record_batch({"content": [("x" * 1000 + end) * 3 + end]})).to_pylist()
     assert (row["num_lines"], row["max_line_length"], row["avg_line_length"]) == (4, 1000, 750.0)
 
 
 def test_columns() -> None:
     block = pa.record_batch({"content": ["ab\ncdé1\n", ""], "path": ["/a", "/b"]})
-    found = Measure()(block)
-    assert found.schema.names == [*block.schema.names, *Measure.adds.names]
-    assert [found.schema.field(f.name).type for f in Measure.adds] == Measure.adds.types
+    found = Text()(block)
+    assert found.schema.names == [*block.schema.names, *Text.adds.names]
+    assert [found.schema.field(f.name).type for f in Text.adds] == Text.adds.types
     assert found.to_pylist()[0] == {
         "content": "ab\ncdé1\n",
         "path": "/a",
@@ -59,8 +59,8 @@ def test_columns() -> None:
         "generated_phrases": [],
     }
     assert found.to_pylist()[1]["num_lines"] == 0
-    assert Measure()(block.slice(0, 0)).schema == found.schema
-    assert Measure()(block.slice(1)).to_pylist() == found.to_pylist()[1:], "a slice keeps its parent's buffers"
+    assert Text()(block.slice(0, 0)).schema == found.schema
+    assert Text()(block.slice(1)).to_pylist() == found.to_pylist()[1:], "a slice keeps its parent's buffers"
 
 
 @pytest.mark.parametrize(
@@ -76,22 +76,24 @@ def test_columns() -> None:
     ],
 )
 def test_phrases_of_the_first_lines(text: str, said: list[str]) -> None:
-    (row,) = Measure()(pa.record_batch({"content": [text]})).to_pylist()
+    (row,) = Text()(pa.record_batch({"content": [text]})).to_pylist()
     assert row["generated_phrases"] == said
 
 
 def test_other_phrases_in_other_lines() -> None:
     block = pa.record_batch({"content": ["a\nMade by Foo\n", "a\nb\nMade by Foo\n"]})
-    found = Measure(first_lines=2, phrases=("made by Foo",))(block).column("generated_phrases")
+    found = Text(first_lines=2, phrases=("made by Foo",))(block).column("generated_phrases")
     assert found.to_pylist() == [["made by Foo"], []]
     with pytest.raises(ValueError, match="first_lines=0: give at least 1"):
-        Measure(first_lines=0)
+        Text(first_lines=0)
     with pytest.raises(ValueError, match="an empty phrase is in every file"):
-        Measure(phrases=("",))
+        Text(phrases=("",))
 
 
 def test_the_next_process_does_not_compile_again(tmp_path: Path) -> None:
-    code = "import pyarrow as pa; from starmill.transforms.measure.text import Measure; Measure()(pa.record_batch({'content': ['x']}))"
+    code = (
+        "import pyarrow as pa; from starmill.transforms.measure.text import Text; Text()(pa.record_batch({'content': ['x']}))"
+    )
     env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     saved = []
     for _ in range(2):

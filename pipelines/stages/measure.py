@@ -1,0 +1,142 @@
+"""Measure: licences, language and statistics of every record, as columns. What is asked here once, curate decides by as often as it likes.
+
+The text of a part is read once. What only the whole part tells (licences spread down a tree) is collected on the way, and its columns
+are added at the end.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from starmill.core import schema
+from starmill.core.dataset import ParquetPart, Sidecar, Workspace, part_path
+from starmill.pipelines.stages.ledger import Ledger, lineage
+from starmill.pipelines.stages.stage import Options, Stage, by_kind, of_parts
+from starmill.transforms.beam import PartRef
+from starmill.transforms.chain import check_chain
+from starmill.transforms.step import PartStep, Step, Watch, append, chain
+
+# What a row keeps of its record until its part is read, beside what the steps of the whole part read: what `dropped/` shows.
+IDENTITY = ("kind", "repo_name", "path", "blob_id", "content_id", "language", "length_bytes")
+ROW = "row"
+
+Steps = Mapping[str, tuple[Step | PartStep, ...]]
+
+
+@dataclass(frozen=True)
+class WorkspaceCache:
+    """What a step found, by text, kept in the workspace: a resumed run does not look at a text twice."""
+
+    workspace: Workspace
+    folder: str
+
+    def get(self, key: str) -> list[str] | None:
+        """Return what was found in a text, or None if it was not looked at yet."""
+        try:
+            return self.workspace.read(f"{self.folder}/{key[:2]}/{key}").decode().split()
+        except FileNotFoundError:
+            return None
+
+    def put(self, key: str, found: list[str]) -> None:
+        """Remember what was found in a text."""
+        self.workspace.publish(f"{self.folder}/{key[:2]}/{key}", " ".join(found).encode())
+
+
+@dataclass(frozen=True)
+class MeasurePart:
+    """records/part-k -> measures/part-k, dropped/measure/part-k. `steps`: by kind."""
+
+    workspace: Workspace
+    steps: Steps
+    max_error_rate: float = 1.0
+
+    def __call__(self, ref: PartRef) -> Sidecar:
+        """Measure one part, row group by row group, and publish the columns."""
+        ledger = Ledger(
+            "measure", "measures", ref.part, ref.key, lineage(self.workspace, ref.part, "records"), self.max_error_rate
+        )
+        watches = {kind: self._watches(kind) for kind in self.steps}
+        measured: list[tuple[str, pa.RecordBatch]] = []
+        count = 0
+        for block in self.workspace.blocks(part_path("records", ref.part)):
+            for kind, rows in by_kind(block, self.steps):
+                for watch in watches[kind]:
+                    watch.see(rows)
+                numbered = append(rows, {ROW: pa.array(np.arange(count, count + rows.num_rows), pa.int64())})
+                count += rows.num_rows
+                kept, dropped = chain(numbered, _of_blocks(self.steps[kind]), "measure")
+                ledger.drop(dropped)
+                measured.append((kind, kept.select(self._held(kind, kept.schema.names))))
+        ends = {kind: [watch.step() for watch in watches[kind]] for kind in self.steps}
+        tables = [_columns(pa.array([], pa.int64()), pa.RecordBatch.from_pylist([], schema=schema.ANNOTATIONS))]
+        for kind, rows in measured:
+            kept, dropped = chain(rows, ends[kind], "measure")
+            ledger.drop(dropped)
+            ledger.keep(kept)
+            tables.append(_columns(kept.column(ROW), kept))
+        part = ParquetPart(schema.MEASURES)
+        part.write(_in_order(pa.concat_tables(tables), count))
+        ledger.add(part_path("measures", ref.part), part.close(), part.rows)
+        return ledger.commit(self.workspace)
+
+    def _watches(self, kind: str) -> list[Watch]:
+        steps = [step for step in self.steps[kind] if isinstance(step, PartStep)]
+        return [s.watch(WorkspaceCache(self.workspace, "-".join((f"cache/{s.name}", *_material(s))))) for s in steps]
+
+    def _held(self, kind: str, names: list[str]) -> list[str]:
+        read = {name for step in self.steps[kind] if isinstance(step, PartStep) for name in step.reads}
+        return [n for n in names if n in {ROW, *IDENTITY, *schema.ANNOTATIONS.names, *read} and n != "content"]
+
+
+def _material(step: PartStep) -> tuple[str, ...]:
+    return tuple(getattr(step, "material", tuple)())
+
+
+def _of_blocks(steps: Sequence[Step | PartStep]) -> list[Step]:
+    return [step for step in steps if not isinstance(step, PartStep)]
+
+
+def _columns(rows: pa.Array, block: pa.RecordBatch) -> pa.Table:
+    """Return the annotations of a block, null where no step adds them, behind the numbers of the rows."""
+    known = block.select([name for name in schema.ANNOTATIONS.names if name in block.schema.names])
+    missing = [name for name in schema.ANNOTATIONS.names if name not in known.schema.names]
+    found = schema.conform(known, schema.ANNOTATIONS, nulls=missing)
+    return pa.table({ROW: rows, **{name: found.column(name) for name in found.schema.names}})
+
+
+def _in_order(found: pa.Table, count: int) -> pa.RecordBatch:
+    """Return MEASURES rows 0..count-1 of rows in any order, some of which left."""
+    place = np.full(count, -1, np.int64)
+    place[found.column(ROW).to_numpy()] = np.arange(found.num_rows)
+    rows = found.drop_columns([ROW]).take(pa.array(place, mask=place < 0)).combine_chunks()
+    columns = {name: rows.column(name).combine_chunks() for name in schema.ANNOTATIONS.names}
+    return schema.conform(pa.record_batch({"keep": pa.array(place >= 0), **columns}), schema.MEASURES)
+
+
+def _steps(options: Options) -> Steps:
+    return {name: kind.measure(options.of(name).measure) for name, kind in options.table.items()}
+
+
+def _work(options: Options, workspace: Workspace) -> MeasurePart:
+    return MeasurePart(workspace, _steps(options), options.max_error_rate)
+
+
+def _checked(options: Options, workspace: Workspace) -> tuple[()]:
+    # A chain that cannot work is told here, not by a worker. Steps of the whole part come last.
+    for steps in _steps(options).values():
+        check_chain([*_of_blocks(steps), *(s for s in steps if isinstance(s, PartStep))], schema.RECORDS.names)
+    return ()
+
+
+STAGE = Stage(
+    name="measure",
+    dataset="measures",
+    needs=("records",),
+    reads=lambda options: (),
+    steps=_steps,
+    material=_checked,
+    graph=of_parts(_work),
+    sketch=of_parts(_work),
+)

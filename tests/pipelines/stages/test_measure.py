@@ -1,0 +1,85 @@
+"""Measure one part: a row for each record, in its place; a licence is found beyond its row group; what fails is dropped, and no other."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from ingested_workspace import CODE, ROWS, Picky, ingested
+
+from starmill.core import schema
+from starmill.core.dataset import Workspace
+from starmill.core.errors import InputError
+from starmill.pipelines.stages.measure import MeasurePart, WorkspaceCache
+from starmill.transforms.beam import PartRef
+from starmill.transforms.measure.text import Text
+
+
+class Counting(Workspace):
+    """A workspace that notes which files are read as blocks."""
+
+    def blocks(self, relative: str, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:  # type: ignore[override]
+        with open(f"{self.root}/read", "a") as notes:
+            print(relative, file=notes)
+        return super().blocks(relative, columns)
+
+
+def test_a_part(tmp_path: Path) -> None:
+    workspace = Counting(str(tmp_path))
+    ingested(workspace)
+    sidecar = MeasurePart(workspace, CODE)(PartRef(0, "key"))
+    table = workspace.table("measures/part-00000.parquet")
+    assert table.schema == schema.MEASURES
+    measures = table.to_pylist()
+    assert [(m["keep"], m["language"], m["license_type"], m["num_chars"]) for m in measures] == [
+        (True, "Text", "permissive", 29),
+        (True, "Python", "permissive", 51),
+        (True, "Python", "permissive", 2007),
+        (True, None, "permissive", 26),
+        (True, "Text", "non_permissive", 38),
+        (True, "Python", "non_permissive", 22),
+        (True, "Python", "no_license", 10),
+    ]
+    assert measures[6]["is_vendor"] and measures[1]["detected_licenses"] == ["MIT"]
+    assert sum(c.files for c in sidecar.counts) == len(ROWS) and sidecar.kinds == ("code",)
+    assert list(sidecar.lineage) == ["records/part-00000.parquet"]
+    assert (tmp_path / "read").read_text().split() == ["records/part-00000.parquet"], "a part's text is read once"
+
+
+def test_a_row_that_fails_leaves_its_place_empty(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    ingested(workspace)
+    sidecar = MeasurePart(workspace, {"code": (Picky(), *CODE["code"])})(PartRef(0, "key"))
+    measures = workspace.table("measures/part-00000.parquet").to_pylist()
+    assert [m["keep"] for m in measures] == [True, False, True, True, True, True, True]
+    assert {*measures[1].values()} == {False, None} and measures[2]["num_chars"] == 2007
+    (lost,) = workspace.table("dropped/measure/part-00000.parquet").to_pylist()
+    assert (lost["path"], lost["reason"], lost["kind"]) == ("/a.py", "error:picky:ValueError", "code") and sidecar.errors == 1
+
+
+def test_each_kind_has_its_steps(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    kinds = ("code", "issue", "code", "code", "issue", "issue", "code")
+    ingested(workspace, kinds=kinds)
+    sidecar = MeasurePart(workspace, CODE | {"issue": (Text(),)})(PartRef(0, "key"))
+    measures = workspace.table("measures/part-00000.parquet").to_pylist()
+    assert [m["license_type"] is None for m in measures] == [kind == "issue" for kind in kinds]
+    assert [m["num_chars"] for m in measures] == [29, 51, 2007, 26, 38, 22, 10] and sidecar.kinds == ("code", "issue")
+    with pytest.raises(InputError, match="records of kind 'issue': no such kind; known are code"):
+        MeasurePart(workspace, CODE)(PartRef(0, "key"))
+
+
+def test_a_part_without_records(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    ingested(workspace, rows=())
+    assert MeasurePart(workspace, CODE)(PartRef(0, "key")).counts == ()
+    assert workspace.table("measures/part-00000.parquet").num_rows == 0
+
+
+def test_the_cache_outlives_the_process(tmp_path: Path) -> None:
+    cache = WorkspaceCache(Workspace(str(tmp_path)), "cache/x")
+    assert cache.get("abc-full") is None
+    cache.put("abc-full", ["MIT", "Zlib"])
+    cache.put("def-full", [])
+    again = WorkspaceCache(Workspace(str(tmp_path)), "cache/x")
+    assert again.get("abc-full") == ["MIT", "Zlib"] and again.get("def-full") == []
