@@ -1,5 +1,6 @@
 """What ingest leaves, written by hand: records/ of given rows; the steps that measure code, and one that cannot stand a text."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,14 +21,27 @@ ROWS = (
 )
 
 
-def ingested(workspace: Workspace, rows: tuple[tuple[str, str, str], ...] = ROWS, kinds: tuple[str, ...] = ()) -> None:
-    """Write records/ as ingest leaves it: a row group for each repository, all rows code unless `kinds` names their kinds."""
+def ingested(
+    workspace: Workspace,
+    rows: tuple[tuple[str, str, str], ...] = ROWS,
+    kinds: tuple[str, ...] = (),
+    segments: tuple[list[dict] | None, ...] = (),
+) -> None:
+    """Write records/ as ingest leaves it: a row group for each repository; all rows are code unless `kinds` names their kinds."""
     part = ParquetPart(schema.RECORDS)
     of_row = kinds or ("code",) * len(rows)
     for repository in dict.fromkeys(r for r, _, _ in rows):
         block = [
-            {"kind": of_row[i], "repo_name": r, "path": p, "content": c, "blob_id": f"{i:040x}", "content_id": f"{i:040x}"}
-            | {"length_bytes": len(c)}
+            {
+                "kind": of_row[i],
+                "repo_name": r,
+                "path": p,
+                "blob_id": hashlib.sha1(c.encode()).hexdigest(),
+                "content_id": f"{i:040x}",
+                "length_bytes": len(c),
+                "content": c,
+                "segments": segments[i] if segments else None,
+            }
             for i, (r, p, c) in enumerate(rows)
             if r == repository
         ]

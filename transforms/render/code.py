@@ -15,10 +15,9 @@ import pyarrow as pa
 
 from starmill.core import seeds
 from starmill.core.document import CODE, Document, FileSpan, Piece, Special
+from starmill.transforms.render.pieces import redacted
 
 REPO_NAME, FILE_SEP = Special("<repo_name>"), Special("<file_sep>")
-# Placeholders that are one token; a replaced IP address is ordinary text.
-PLACEHOLDERS = {kind: Special(f"<{kind}>") for kind in ("NAME", "EMAIL", "KEY", "PASSWORD")}
 COLUMNS = ("repo_name", "path", "content", "content_id", "language", "length_bytes", "redactions")
 
 
@@ -51,7 +50,10 @@ def repository(repo_name: str, files: list[dict[str, Any]], options: Format) -> 
         pieces.append(FILE_SEP)
         start = len(pieces)
         path = file["path"].lstrip("/")
-        pieces += _redacted(f"{path}\n" if named else "", file["content"], file["redactions"] or [])
+        text = list(redacted(file["content"], file["redactions"] or []))
+        if named:  # in one piece with what follows
+            text = [f"{path}\n{text[0]}", *text[1:]] if text and isinstance(text[0], str) else [f"{path}\n", *text]
+        pieces += text
         spans.append(FileSpan(path, file["content_id"], file["language"] or "", start, len(pieces)))
     sizes: dict[str, int] = {}
     for file in files:
@@ -63,16 +65,3 @@ def repository(repo_name: str, files: list[dict[str, Any]], options: Format) -> 
 def text(document: Document) -> str:
     """Return a document as a person reads it, sentinels written out."""
     return "".join(p.token if isinstance(p, Special) else p for p in document.pieces)
-
-
-def _redacted(head: str, content: str, redactions: list[dict[str, Any]]) -> Iterator[Piece]:
-    at, before = 0, head
-    for span in redactions:
-        if span["kind"] in PLACEHOLDERS:
-            before += content[at : span["start"]]
-            if before:
-                yield before
-            yield PLACEHOLDERS[span["kind"]]
-            at, before = span["end"], ""
-    if before + content[at:]:
-        yield before + content[at:]

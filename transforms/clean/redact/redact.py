@@ -2,8 +2,10 @@
 
 `redactions` lists the placeholders in characters of the redacted text: only those become special tokens later, never a `<EMAIL>` that a
 person typed. Where two finds overlap, the one that starts first, then the longer, stays. Redacting twice changes nothing more.
+The bounds of a record's segments move with the text. A find over a bound is the first segment's: the bound goes behind its placeholder.
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,10 +20,12 @@ Span = dict[str, Any]
 
 @dataclass(frozen=True)
 class Redact:
-    """Rewrites `content` and `length_bytes`, appends `redactions` (schema.DATASET)."""
+    """Rewrites `content`, `segments` and `length_bytes`, appends `redactions` (schema.DATASET)."""
 
-    reads: ClassVar[tuple[str, ...]] = ("content", "content_id")
-    adds: ClassVar[pa.Schema] = pa.schema([schema.DATASET.field(n) for n in ("content", "length_bytes", "redactions")])
+    reads: ClassVar[tuple[str, ...]] = ("content", "content_id", "segments")
+    adds: ClassVar[pa.Schema] = pa.schema(
+        [schema.DATASET.field(n) for n in ("content", "segments", "length_bytes", "redactions")]
+    )
 
     emails: bool = True  # replace e-mail addresses
     ip_addresses: bool = True  # replace IP addresses
@@ -31,11 +35,16 @@ class Redact:
 
     def redact(self, text: str, file: str) -> tuple[str, list[Span]]:
         """Return the redacted text and its spans. `file` (a content id) keeps replacements apart between files."""
+        return self._edited(text, file)[:2]
+
+    def _edited(self, text: str, file: str) -> tuple[str, list[Span], list[tuple[int, int]]]:
+        """Return the redacted text, its spans, and which spans of the text they replace."""
         finds = [(start, end, "KEY") for start, end in keys.find(text)] if self.keys else []
         finds += [(start, end, "EMAIL") for start, end in emails.find(text)] if self.emails else []
         finds += [(start, end, "IP_ADDRESS") for start, end in addresses.find(text)] if self.ip_addresses else []
         pieces: list[str] = []
         spans: list[Span] = []
+        replaced: list[tuple[int, int]] = []
         read = written = 0
         for start, end, kind in sorted(finds, key=lambda f: (f[0], -f[1], f[2])):
             if start < read:
@@ -45,16 +54,34 @@ class Redact:
             pieces += [text[read:start], new]
             written += start - read
             spans.append({"kind": kind, "start": written, "end": written + len(new)})
+            replaced.append((start, end))
             read, written = end, written + len(new)
-        return ("".join([*pieces, text[read:]]), spans) if spans else (text, [])
+        return "".join([*pieces, text[read:]]), spans, replaced
 
     def __call__(self, block: pa.RecordBatch) -> pa.RecordBatch:
         """Redact each row; a block without finds keeps its content array."""
         texts = block.column("content").to_pylist()
         files = block.column("content_id").to_pylist()
-        done = [self.redact(text, file or "") for text, file in zip(texts, files, strict=True)]
-        columns = {"redactions": pa.array([spans for _, spans in done], pa.list_(schema.REDACTION))}
-        if any(spans for _, spans in done):
-            columns["content"] = pa.array([text for text, _ in done], pa.string())
-            columns["length_bytes"] = pa.array([len(text.encode()) for text, _ in done], pa.int64())
+        done = [self._edited(text, file or "") for text, file in zip(texts, files, strict=True)]
+        columns = {"redactions": pa.array([spans for _, spans, _ in done], pa.list_(schema.REDACTION))}
+        if any(spans for _, spans, _ in done):
+            columns["content"] = pa.array([text for text, _, _ in done], pa.string())
+            columns["length_bytes"] = pa.array([len(text.encode()) for text, _, _ in done], pa.int64())
+            if block.column("segments").null_count < block.num_rows:
+                rows = zip(block.column("segments").to_pylist(), done, strict=True)
+                moved = [segments and _moved(segments, spans, replaced) for segments, (_, spans, replaced) in rows]
+                columns["segments"] = pa.array(moved, pa.list_(schema.SEGMENT))
         return append(block, columns)
+
+
+def _moved(segments: list[Span], spans: list[Span], replaced: list[tuple[int, int]]) -> list[Span]:
+    """Return segments of a text as segments of the redacted one."""
+    ends = [end for _, end in replaced]
+
+    def place(at: int) -> int:
+        after = bisect_left(ends, at)  # the finds that end before `at`; the next may hold it
+        if after < len(ends) and replaced[after][0] < at:
+            return int(spans[after]["end"])
+        return at + (spans[after - 1]["end"] - ends[after - 1] if after else 0)
+
+    return [segment | {bound: place(segment[bound]) for bound in ("start", "end")} for segment in segments]
