@@ -378,7 +378,7 @@ def _json(value: dict[str, Any]) -> bytes:
 
 def _sidecar(values: dict[str, Any]) -> Sidecar:
     outputs, counts = (tuple(Output(**o) for o in values["outputs"]), tuple(Count(**c) for c in values["counts"]))
-    return Sidecar(**{**values, "outputs": outputs, "counts": counts, "kinds": tuple(values["kinds"])})
+    return Sidecar(**{**values, "outputs": outputs, "counts": counts, "kinds": tuple(values.get("kinds", ()))})
 
 
 def _manifest(values: dict[str, Any]) -> Manifest:

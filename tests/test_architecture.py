@@ -9,6 +9,9 @@ from types import ModuleType
 
 import pytest
 
+from starmill.pipelines.run import keys
+from starmill.pipelines.stages import STAGES
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("core", "transforms", "reports", "pipelines", "model", "trainer", "cli")
 # What each package may import of ours, and which libraries it must not.
@@ -114,4 +117,7 @@ def test_stages_know_neither_what_runs_them_nor_where() -> None:
     assert imports["pipelines/stages"] <= {"core", "transforms", "pipelines/sources"}
     assert imports["pipelines/sources"] <= {"core"} and imports["pipelines/runners"] <= {"core"}
     assert imports["pipelines"] <= {"core", "transforms", "pipelines/stages"}
+    for name in STAGES:
+        closure, _ = keys.closure(keys.module_of(name))
+        assert not {keys.source("starmill.pipelines.kinds"), keys.source("starmill.pipelines.recipe")} & {*closure}
     assert "pipelines/costs" not in imports["pipelines/run"]
