@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -37,7 +37,6 @@ def _mill(
         from starmill.pipelines.run.stages import run_stage
         from starmill.pipelines.runners import choose
         from starmill.pipelines.runners.dataflow import describe
-        from starmill.pipelines.stages.dedup import preview
     from starmill.reports import funnel
 
     wanted = recipes.load(recipe, sets or [], inputs or [], workspace)
@@ -55,9 +54,8 @@ def _mill(
         wanted.release.decontaminate()  # a benchmark file that cannot be read is told now, not after three stages
     if dry_run:
         planned = dry.plan(wanted)
-        removed = dry.thresholds(wanted, runner) if stages == ("dedup",) else []
-        lines = [*_lines(planned), *(preview.table(removed) if removed else [])]
-        options.show(as_json, planned | ({"thresholds": [asdict(r) for r in removed]} if removed else {}), lines)
+        found, lines = dry.preview(stages[0], wanted, runner) if len(stages) == 1 else ({}, [])
+        options.show(as_json, planned | found, [*_lines(planned), *lines])
         return
     with options.files():
         place.probe()

@@ -1,5 +1,6 @@
-"""What a run would do, without doing it: its parts, the graph that a runner would get, and what each threshold of dedup would remove."""
+"""What a run would do, without doing it: its parts, the graph that a runner would get, and what rules and thresholds would drop."""
 
+from dataclasses import asdict
 from typing import Any
 
 from apache_beam.portability.api import beam_runner_api_pb2
@@ -7,11 +8,11 @@ from apache_beam.portability.api import beam_runner_api_pb2
 from starmill.core.dataset import Workspace
 from starmill.pipelines import stages
 from starmill.pipelines.recipe import Recipe
-from starmill.pipelines.run import job
+from starmill.pipelines.run import job, rules
 from starmill.pipelines.run.stages import complete
 from starmill.pipelines.runners.runner import Runner
-from starmill.pipelines.stages import ingest
-from starmill.pipelines.stages.dedup import preview
+from starmill.pipelines.stages import curate, dedup, ingest
+from starmill.pipelines.stages.dedup import preview as thresholds
 from starmill.transforms.beam import PartRef
 
 
@@ -41,10 +42,27 @@ def plan(options: Recipe) -> dict[str, Any]:
     return {"workspace": workspace.root, "parts": parts, "stages": states}
 
 
-def thresholds(options: Recipe, runner: Runner) -> list[preview.Removed]:
-    """Return what each threshold of dedup would remove; the first row is of all files. Raises UsageError before curate is complete."""
-    workspace = Workspace(options.workspace)
-    refs = [PartRef(p.part, "") for p in complete(workspace, "curated", "dedup").parts]
-    named = runner.named(workspace.root, "dedup-dry-run")
-    job.run("dry run", refs, lambda pipeline, due: preview.build(pipeline, workspace, due, options.minhash), named, quiet=True)
-    return preview.taken(workspace)
+def preview(name: str, options: Recipe, runner: Runner) -> tuple[dict[str, Any], list[str]]:
+    """Return what each threshold or rule of a stage would drop, as plain data and as lines; nothing for a stage that has none.
+
+    Raises UsageError before the stage whose dataset it looks at is complete.
+    """
+    if name not in (dedup.STAGE.name, curate.STAGE.name):
+        return {}, []
+    workspace, stage = Workspace(options.workspace), stages.load(name)
+    refs = [PartRef(p.part, "") for p in complete(workspace, stage.needs[-1], name).parts]
+    named = runner.named(workspace.root, f"{name}-dry-run")
+    if stage is dedup.STAGE:
+        job.run(
+            "dry run",
+            refs,
+            lambda pipeline, due: thresholds.build(pipeline, workspace, due, options.minhash),
+            named,
+            quiet=True,
+        )
+        removed = thresholds.taken(workspace)
+        return {"thresholds": [asdict(r) for r in removed]}, thresholds.table(removed)
+    of_kinds = curate.rules_of(options)
+    job.run("dry run", refs, lambda pipeline, due: rules.build(pipeline, workspace, due, of_kinds), named, quiet=True)
+    dropped = rules.taken(workspace)
+    return {"rules": [asdict(d) for d in dropped]}, rules.table(dropped)

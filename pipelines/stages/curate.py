@@ -65,12 +65,13 @@ def measured(workspace: Workspace, part: int, columns: list[str] | None = None) 
         yield append(block, annotations).filter(found.column("keep").combine_chunks())
 
 
-def _rules(options: Options) -> dict[str, Rules]:
+def rules_of(options: Options) -> dict[str, Rules]:
+    """Return what decides over the records of each kind."""
     return {name: Rules(kind.decide(options.of(name).curate), kind.dedup) for name, kind in options.table.items()}
 
 
 def _work(options: Options, workspace: Workspace) -> CuratePart:
-    return CuratePart(workspace, _rules(options), options.minhash, options.max_error_rate)
+    return CuratePart(workspace, rules_of(options), options.minhash, options.max_error_rate)
 
 
 def _checked(options: Options, workspace: Workspace) -> tuple[()]:
@@ -86,7 +87,7 @@ STAGE = Stage(
     dataset="curated",
     needs=("records", "measures"),
     reads=lambda options: (options.minhash.signed(),),
-    steps=lambda options: {name: (*rules.steps, rules.dedup) for name, rules in _rules(options).items()},
+    steps=lambda options: {name: (*rules.steps, rules.dedup) for name, rules in rules_of(options).items()},
     material=_checked,
     graph=of_parts(_work),
     sketch=of_parts(_work),
