@@ -38,8 +38,8 @@ def why(
     from starmill.reports import why as report
 
     place = Workspace(options.place_of(workspace, recipe, sets))
-    story = report.tell(place, file, diff_lines)
-    options.show(as_json, {"query": file, "story": story}, story)
+    told = report.tell(place, file, diff_lines)
+    options.show(as_json, told, report.lines(told))
 
 
 def locate(

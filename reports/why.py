@@ -1,176 +1,178 @@
-"""One file's whole story: from the workspace's own records, where it is and why, stage by stage; of a duplicate, the difference."""
+"""One record's whole story: from the workspace's own records, where it is and why, stage by stage; of a duplicate, the difference."""
 
 import difflib
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow.compute as pc
 
-from starmill.core.dataset import Workspace, part_number, part_path
+from starmill.core.dataset import StageName, Workspace, part_number, part_path
 from starmill.core.errors import InputError
+from starmill.core.swhid import swhid
 from starmill.reports.query import Query, exactly, nearest, parse
 
 Row = dict[str, Any]
 
 MAX_DIFF_LINES = 20_000  # of both files together: difflib takes minutes beyond
 MAX_FILES = 10  # of a directory or revision, that are named
+NAMES, IDS = ("repo_name", "path"), ("blob_id", "content_id")
+# What is told of a record that a stage kept, at the first stage whose dataset has the column.
+FACTS = ("src_encoding", "length_bytes", "language", "license_type", "detected_licenses")
 
 
-def tell(workspace: Workspace, text: str, diff_lines: int = 40) -> list[str]:
-    """Return the lines of the story of every file that `text` names: a SWHID, a blob or content id, or a path.
+def tell(workspace: Workspace, text: str, diff_lines: int = 40) -> dict[str, Any]:
+    """Return the story of every record that `text` names, a SWHID, a blob or content id, or a path, as plain data, for JSON.
 
-    A near duplicate is shown as a diff from the kept file, at most `diff_lines` lines.
-    A path may carry its repository (`pypi/numpy:/numpy/random/mtrand.pyi`). Of a directory's or revision's SWHID the files are named.
+    `files`: each record and its `stages`: what each stage of the last run did with it, in the columns' names; of a near duplicate also
+    the diff from the kept file, at most `diff_lines` lines. A path may carry its repository (`pypi/numpy:/numpy/random/mtrand.pyi`).
+    Of a directory's or revision's SWHID `repositories` names the records.
     Raises UsageError for a SWHID that is none, and InputError, with the nearest paths, when nothing matches.
     """
-    query = parse(text)
+    query, stages = parse(text), workspace.plan().stages
     if query.tree is not None:
-        return _files_of(workspace, query)
-    lines: list[str] = []
-    kept = list(_ingested(workspace, query))
-    lost = list(_dropped(workspace, "ingest", query))
-    chosen = {id(row) for row in query.preferred([row for _, row in kept] + lost)}
-    for part, row in kept:
-        if id(row) not in chosen:
-            continue
-        lines += [
-            _title(row),
-            f"  ingest    kept in {part_path('records', part)} ({row['src_encoding']}, {row['length_bytes']} bytes)",
-        ]
-        lines += _curate(workspace, part, row, diff_lines)
-        lines += [""]
-    for row in lost:
+        return {"query": text, "repositories": _files_of(workspace, stages, query)}
+    # The first stage meets every record: it kept or it dropped it.
+    first = {d: c for s in stages[:1] for d, c in ((s.dataset, (*NAMES, *IDS, *FACTS)), (f"dropped/{s.name}", None))}
+    found = [found for dataset, columns in first.items() for found in _found(workspace, dataset, query, columns)]
+    if not found:
+        near = nearest(workspace, query, [part for dataset in first for part in workspace.parts(dataset)])
+        like = f"; the nearest are {', '.join(near)}" if near else "; give swh:1:cnt:<hash>, a path, or repository:path"
+        raise InputError(f"{text}: no such file in {workspace.root}{like}")
+    chosen = {id(row) for row in query.preferred([row for _, row in found])}
+    files = []
+    for part, row in found:
         if id(row) in chosen:
-            lines += [_title(row), _loss("ingest", row), ""]
-    if not lines:
-        raise InputError(_nothing(workspace, query))
-    return lines[:-1]
+            told = [*_stages(workspace, stages, part, row, diff_lines)]
+            files.append({**{name: row[name] for name in NAMES}, "swhid": _swhid(row["content_id"]), "stages": told})
+    return {"query": text, "files": files}
 
 
-def _nothing(workspace: Workspace, query: Query) -> str:
-    near = nearest(workspace, query, [*workspace.parts("records"), *workspace.parts("dropped/ingest")])
-    like = f"; the nearest are {', '.join(near)}" if near else "; give swh:1:cnt:<hash>, a path, or repository:path"
-    return f"{query.text}: no such file in {workspace.root}{like}"
+def lines(told: dict[str, Any]) -> Iterator[str]:
+    """Yield what `tell` returns for a person."""
+    for repository in told.get("repositories", ()):
+        name, paths = repository["repo_name"], repository["paths"]
+        yield f"{name}: {repository['files']:,} files were read; ask for one of them"
+        yield from (f"  starmill why {shlex.quote(f'{name}:{path}')}" for path in paths)
+        if more := repository["files"] - len(paths):
+            yield f"  and {more:,} more, in the rows of {repository['dataset']}/*.parquet with this {repository['column']}"
+    for number, file in enumerate(told.get("files", ())):
+        if number:
+            yield ""
+        yield f"{file['repo_name']}:{file['path']}  {file['swhid'] or 'content not read'}"
+        for stage in file["stages"]:
+            yield from _dropped_lines(stage) if "reason" in stage else [_kept_line(**stage)]
 
 
-def _files_of(workspace: Workspace, query: Query) -> list[str]:
+def _kept_line(stage: str, file: str, **facts: Any) -> str:
+    said = (f"{k}={(', '.join(v) or 'none') if isinstance(v, list) else v}" for k, v in facts.items())
+    return f"  {stage:<9} kept in {file}" + (f" ({', '.join(said)})" if facts else "")
+
+
+def _dropped_lines(loss: Row) -> Iterator[str]:
+    detail = f" ({loss['detail']})" if loss.get("detail") else ""
+    yield f"  {loss['stage']:<9} dropped by {loss['step']}: {loss['reason']}{detail}"
+    if "kept_path" in loss:
+        line = f"            kept instead: {loss['kept_repo_name']}:{loss['kept_path']}  {_swhid(loss['kept_content_id'])}"
+        line += f", Jaccard {loss['jaccard']:.4f}, cluster {loss['cluster_id']}"
+        release = loss.get("kept_release")
+        yield line + (f", in the earlier release {release} (estimated from signatures)" if release else "")
+    if "no_diff" in loss:
+        yield f"            no diff: {loss['no_diff']}"
+    if "diff" in loss:
+        yield from (f"            {line}" for line in loss["diff"])
+        if not loss["diff_lines"]:
+            yield "            no line differs: only line ends or the last one's"
+        if (more := loss["diff_lines"] - len(loss["diff"])) > 0:
+            yield f"            ... {more:,} more lines; see them with --diff-lines {loss['diff_lines']}"
+
+
+def _files_of(workspace: Workspace, stages: Sequence[StageName], query: Query) -> list[Row]:
     """Return the files of a directory, revision or snapshot: how many each repository has, and the first."""
     assert query.tree is not None
     column, _ = query.tree
+    dataset = stages[0].dataset if stages else ""
     found: dict[str, list[str]] = {}
-    for part in _parts(workspace, "records"):
-        for row in _rows(workspace, part_path("records", part), query, ["repo_name", "path", column]):
-            found.setdefault(row["repo_name"], []).append(row["path"])
+    for _, row in _found(workspace, dataset, query, (*NAMES, column)):
+        found.setdefault(row["repo_name"], []).append(row["path"])
     if not found:
         root = " (of directories, a workspace knows the root of each repository only)" if column == "directory_id" else ""
         raise InputError(
             f"{query.text}: no file of it in {workspace.root}{root}; give swh:1:cnt:<hash>, a path, or repository:path"
         )
-    lines = []
-    for repository, paths in sorted(found.items()):
-        lines.append(f"{repository}: {len(paths):,} files were read; ask for one of them")
-        lines += [f"  starmill why {shlex.quote(f'{repository}:{path}')}" for path in sorted(paths)[:MAX_FILES]]
-        if len(paths) > MAX_FILES:
-            lines.append(f"  and {len(paths) - MAX_FILES:,} more, in the rows of records/*.parquet with this {column}")
-    return lines
+    where = {"dataset": dataset, "column": column}
+    return [{"repo_name": r, "files": len(p), "paths": sorted(p)[:MAX_FILES], **where} for r, p in sorted(found.items())]
 
 
-def _curate(workspace: Workspace, part: int, row: Row, diff_lines: int) -> Iterator[str]:
-    one = exactly(row["repo_name"], row["path"])
-    curated = next(_rows(workspace, part_path("curated", part), one, CURATED_COLUMNS), None)
-    if curated is not None:
-        licenses = ", ".join(curated["detected_licenses"] or []) or "none detected"
-        yield f"  curate    kept as {curated['language']}, {curated['license_type']} ({licenses})"
-    for stage in ("curate", "dedup", "release", "tokenize"):
-        for loss in _rows(workspace, part_path(f"dropped/{stage}", part), one, None):
-            yield _loss(stage, loss)
-            if loss["kept_path"] and loss["content_id"] != loss["kept_content_id"] and diff_lines:
-                yield from _difference(workspace, part, loss, diff_lines)
+def _stages(workspace: Workspace, stages: Sequence[StageName], part: int, row: Row, diff_lines: int) -> Iterator[Row]:
+    """Yield what each stage did with a record of this part, up to the one that dropped it; `row` is what the first knows of it."""
+    one, known = exactly(row["repo_name"], row["path"]), set[str]()
+    for stage in stages:
+        if stage is not stages[0]:
+            row = next(_rows(workspace, part_path(f"dropped/{stage.name}", part), one), {})
+        if "reason" in row:
+            near = row["kept_path"] and row["content_id"] != row["kept_content_id"] and diff_lines
+            difference = _difference(workspace, part, row, diff_lines) if near else {}
+            yield {name: value for name, value in row.items() if value is not None and name not in NAMES} | difference
             return
-    for stage, dataset in (("dedup", "verdicts"), ("release", "dataset")):
-        if workspace.exists(part_path(dataset, part)):
-            yield f"  {stage:<9} kept"
-    yield from _shard(workspace, part, row)
+        sidecar = workspace.sidecar(stage.dataset, part)
+        made = [o.path for o in sidecar.outputs if not o.path.startswith("dropped/")] if sidecar is not None else []
+        side_table = part_path(stage.dataset, part, "docs.parquet")
+        if side_table in made:
+            yield from ({"stage": stage.name, "file": made[0], **place} for place in _documents(workspace, side_table, one))
+        elif made:
+            facts = row or next(_rows(workspace, part_path(stage.dataset, part), one, (*NAMES, *FACTS)), {})
+            new = {name: facts[name] for name in FACTS if facts.get(name) is not None and name not in known}
+            known |= {*new}
+            yield {"stage": stage.name, "file": made[0], **new}
 
 
-CURATED_COLUMNS = ["repo_name", "path", "language", "license_type", "detected_licenses"]
-
-
-def _difference(workspace: Workspace, part: int, loss: Row, limit: int) -> Iterator[str]:
-    """Yield the pair of a near duplicate as a unified diff, from the kept file to the removed one."""
+def _difference(workspace: Workspace, part: int, loss: Row, limit: int) -> Row:
+    """Return the pair of a near duplicate as a unified diff, from the kept file to the removed one, or why there is none."""
     gone, kept = exactly(loss["repo_name"], loss["path"]), exactly(loss["kept_repo_name"], loss["kept_path"])
     place = Workspace(loss["kept_release"]) if loss["kept_release"] else workspace
     texts = []
-    for where, one, parts in ((place, kept, _parts(place, "curated")), (workspace, gone, [part])):
-        columns = ["repo_name", "path", "content"]
-        found = (r for p in parts for r in _rows(where, part_path("curated", p), one, columns))
-        row = next(found, None)
-        if row is None:
-            yield f"            no diff: the text of {one.text} is not in {where.root}"
-            return
-        texts.append(row["content"].splitlines())
+    for where, one, parts in ((place, kept, None), (workspace, gone, [part])):
+        text = next((text for stage in where.plan().stages for text in _texts(where, stage.dataset, parts, one)), None)
+        if text is None:
+            return {"no_diff": f"the text of {one.text} is not in {where.root}"}
+        texts.append(text.splitlines())
     if sum(map(len, texts)) > MAX_DIFF_LINES:
-        yield f"            no diff: {len(texts[0]):,} and {len(texts[1]):,} lines are too many"
-        return
-    lines = list(difflib.unified_diff(texts[0], texts[1], kept.text, gone.text, n=1, lineterm=""))
-    yield from (f"            {line}" for line in lines[:limit])
-    if not lines:
-        yield "            no line differs: only line ends or the last one's"
-    if len(lines) > limit:
-        yield f"            ... {len(lines) - limit:,} more lines; see them with --diff-lines {len(lines)}"
+        return {"no_diff": f"{len(texts[0]):,} and {len(texts[1]):,} lines are too many"}
+    found = list(difflib.unified_diff(texts[0], texts[1], kept.text, gone.text, n=1, lineterm=""))
+    return {"diff": found[:limit], "diff_lines": len(found)}
 
 
-def _shard(workspace: Workspace, part: int, row: Row) -> Iterator[str]:
-    side_table = part_path("shards", part, "docs.parquet")
-    if not workspace.exists(side_table):
-        return
-    documents = workspace.table(side_table).filter(pc.field("repo_name") == row["repo_name"]).to_pylist()
-    for document in documents:
+def _texts(workspace: Workspace, dataset: str, parts: list[int] | None, one: Query) -> Iterator[str]:
+    found = _found(workspace, dataset, one, (*NAMES, "content"), parts)
+    return (row["content"] for _, row in found if row.get("content") is not None)
+
+
+def _documents(workspace: Workspace, side_table: str, one: Query) -> Iterator[Row]:
+    [(repository, path)] = one.places
+    for document in workspace.table(side_table).filter(pc.field("repo_name") == repository).to_pylist():
         for file in document["files"]:
-            if file["path"].lstrip("/") == row["path"].lstrip("/"):
+            if file["path"].lstrip("/") == path.lstrip("/"):
                 start = document["token_start"] + file["token_start"]
-                yield (
-                    f"  tokenize  in {part_path('shards', part, 'bin')}, document {document['document']}, "
-                    f"tokens {start}..{start + file['token_count']}"
-                )
+                yield {"document": document["document"], "token_start": start, "token_end": start + file["token_count"]}
 
 
-def _ingested(workspace: Workspace, query: Query) -> Iterator[tuple[int, Row]]:
-    columns = ["repo_name", "path", "blob_id", "content_id", "src_encoding", "length_bytes"]
-    for part in _parts(workspace, "records"):
-        for row in _rows(workspace, part_path("records", part), query, columns):
-            yield part, row
+def _found(
+    workspace: Workspace, dataset: str, query: Query, columns: Sequence[str] | None, parts: list[int] | None = None
+) -> Iterator[tuple[int, Row]]:
+    for part in (part_number(name.rpartition("/")[2]) for name in workspace.parts(dataset)):
+        if part is not None and (parts is None or part in parts):
+            yield from ((part, row) for row in _rows(workspace, part_path(dataset, part), query, columns))
 
 
-def _dropped(workspace: Workspace, stage: str, query: Query) -> Iterator[Row]:
-    for part in _parts(workspace, f"dropped/{stage}"):
-        yield from _rows(workspace, part_path(f"dropped/{stage}", part), query, None)
-
-
-def _parts(workspace: Workspace, dataset: str) -> list[int]:
-    return [part for name in workspace.parts(dataset) if (part := part_number(name.rpartition("/")[2])) is not None]
-
-
-def _rows(workspace: Workspace, relative: str, query: Query, columns: list[str] | None) -> Iterator[Row]:
+def _rows(workspace: Workspace, relative: str, query: Query, columns: Sequence[str] | None = None) -> Iterator[Row]:
+    """Yield the rows of a Parquet file that a query names, with those of the columns that the file has."""
     if not workspace.exists(relative):
         return
     for block in workspace.blocks(relative, columns):
-        yield from block.filter(query.mask(block)).to_pylist()
+        if "path" in block.schema.names:
+            yield from block.filter(query.mask(block)).to_pylist()
 
 
-def _title(row: Row) -> str:
-    identifier = f"swh:1:cnt:{row['content_id']}" if row["content_id"] else "content not read"
-    return f"{row['repo_name']}:{row['path']}  {identifier}"
-
-
-def _loss(stage: str, row: Row) -> str:
-    line = f"  {stage:<9} dropped by {row['step']}: {row['reason']}"
-    if row["detail"]:
-        line += f" ({row['detail']})"
-    if row["kept_path"]:
-        line += f"\n            kept instead: {row['kept_repo_name']}:{row['kept_path']}  swh:1:cnt:{row['kept_content_id']}"
-        line += f", Jaccard {row['jaccard']:.4f}, cluster {row['cluster_id']}"
-        if row["kept_release"]:
-            line += f", in the earlier release {row['kept_release']} (estimated from signatures)"
-    return line
+def _swhid(content_id: str | None) -> str | None:
+    return swhid("cnt", content_id) if content_id else None

@@ -106,7 +106,12 @@ def test_a_literal_sentinel_stays_text(milled: Path) -> None:
     [
         (
             "alpha:/lib/heapq.py",
-            ["kept as Python, permissive (MIT)", "dedup     kept", "release   kept", "tokenize  in shards/"],
+            [
+                "language=Python, license_type=permissive, detected_licenses=MIT",
+                "dedup     kept",
+                "release   kept",
+                "tokenize  kept in shards/",
+            ],
         ),
         ("alpha:/web/app.min.js", ["dropped by"]),
         ("beta.git:/src/wrap.py", ["near_duplicate", "kept instead: alpha:/lib/textwrap.py", "Jaccard 0."]),

@@ -6,10 +6,14 @@ import pyarrow as pa
 import pytest
 
 from starmill.core import schema
-from starmill.core.dataset import ParquetPart, Sidecar, Workspace, output, part_path
+from starmill.core.dataset import ParquetPart, Plan, Sidecar, StageName, Workspace, output, part_path
 from starmill.core.errors import InputError
-from starmill.reports.why import tell
+from starmill.reports import why
 
+# The view knows the stages that a run left in the workspace, whatever their names.
+STAGES = tuple(
+    StageName(*s) for s in (("read", "records"), ("choose", "curated"), ("dedup", "verdicts"), ("publish", "dataset"))
+)
 CONTENT = {"/a.py": "import os\nx = 1\nprint(x)\n" + "same\n" * 9, "/dup.py": "import os\nx = 2\nprint(x)\n" + "same\n" * 9}
 
 
@@ -29,7 +33,7 @@ def workspace(tmp_path: Path) -> Workspace:
         for r, p, b, c, d in (("r", "/a.py", "1", "a", "d"), ("s", "/a.py", "2", "b", "e"), ("s", "/dup.py", "3", "c", "e"))
     ]
     lost = {
-        "stage": "ingest",
+        "stage": "read",
         "step": "decode",
         "reason": "nul_bytes",
         "repo_name": "r",
@@ -60,16 +64,21 @@ def workspace(tmp_path: Path) -> Workspace:
                 for f in files
             ],
         ),
-        "dropped/ingest": (schema.DROPPED, [lost]),
+        "dropped/read": (schema.DROPPED, [lost]),
         "dropped/dedup": (schema.DROPPED, [twin]),
     }
     for name, (kind, rows) in tables.items():
         part = ParquetPart(kind)
         part.write(pa.RecordBatch.from_pylist(rows, schema=kind))
         made.publish(part_path(name, 0), part.close())
-    for stage, dataset in (("ingest", "records"), ("curate", "curated")):
-        made.commit(Sidecar(stage, dataset, 0, "k", (output("x", b""),)), [b""])
+    for stage in STAGES[:2]:
+        made.publish_sidecar(Sidecar(stage.name, stage.dataset, 0, "k", (output(part_path(stage.dataset, 0), b""),)))
+    made.publish_plan(Plan(STAGES, 1))
     return made
+
+
+def tell(workspace: Workspace, query: str, diff_lines: int = 40) -> list[str]:
+    return [*why.lines(why.tell(workspace, query, diff_lines))]
 
 
 @pytest.mark.parametrize(
@@ -93,13 +102,32 @@ def test_what_a_query_finds(workspace: Workspace, query: str, titles: list[str])
 def test_a_duplicates_story(workspace: Workspace) -> None:
     story = "\n".join(tell(workspace, "s:/dup.py"))
     for text in (
-        "kept as Python, permissive (MIT)",
+        "choose    kept in curated/part-00000.parquet (language=Python, license_type=permissive, detected_licenses=MIT)",
         "dropped by near: near_duplicate",
         "kept instead: r:/a.py",
         "Jaccard 0.8125",
     ):
         assert text in story
-    assert "release" not in story
+    assert "publish" not in story
+
+
+def test_json_has_fields_and_no_lines(workspace: Workspace) -> None:
+    [file] = why.tell(workspace, "s:/dup.py")["files"]
+    assert (file["repo_name"], file["path"], file["swhid"]) == ("s", "/dup.py", "swh:1:cnt:" + "c" * 40)
+    read, choose, dedup = file["stages"]
+    assert read == {"stage": "read", "file": "records/part-00000.parquet", "src_encoding": "UTF-8", "length_bytes": 3}
+    assert (choose["language"], choose["detected_licenses"]) == ("Python", ["MIT"]) and "length_bytes" not in choose
+    assert {name: dedup[name] for name in ("stage", "step", "reason", "kept_repo_name", "kept_path", "jaccard")} == {
+        "stage": "dedup",
+        "step": "near",
+        "reason": "near_duplicate",
+        "kept_repo_name": "r",
+        "kept_path": "/a.py",
+        "jaccard": 0.8125,
+    }
+    assert dedup["diff"][0] == "--- r:/a.py" and dedup["diff_lines"] == 7
+    [tree] = why.tell(workspace, "swh:1:dir:" + "E" * 40)["repositories"]
+    assert (tree["repo_name"], tree["files"], tree["paths"]) == ("s", 2, ["/a.py", "/dup.py"])
 
 
 def test_nothing_is_an_error(workspace: Workspace) -> None:
@@ -123,7 +151,7 @@ def test_a_directory_names_its_files(workspace: Workspace) -> None:
 
 def test_a_near_duplicate_is_shown_as_a_diff(workspace: Workspace):
     story = tell(workspace, "/dup.py")
-    place = next(i for i, line in enumerate(story) if "near_duplicate" in line)
+    place = next(i for i, line in enumerate(story) if "kept instead" in line)
     assert f"kept instead: r:/a.py  swh:1:cnt:{'a' * 40}, Jaccard 0.8125, cluster k" in story[place]
     assert [line.strip() for line in story[place + 1 :]] == [
         "--- r:/a.py",
@@ -140,5 +168,5 @@ def test_a_near_duplicate_is_shown_as_a_diff(workspace: Workspace):
 
 
 def test_a_diff_needs_the_text(workspace: Workspace):
-    workspace.remove(part_path("curated", 0))
+    workspace.remove(part_path("curated", 0))  # as the records here, those of another dataset may have no text
     assert "no diff: the text of r:/a.py is not in" in tell(workspace, "/dup.py")[-1]
