@@ -61,4 +61,5 @@ def estimate(
     dump = reckon.Dump(files, size, repositories, duplicates)
     costs = reckon.estimate(found, wanted, dump, workers, latency)
     limits = reckon.limits(found, wanted, costs)
-    options.show(as_json, reckon.data(costs, workers) | {"limits": limits}, (*reckon.table(costs, workers), *limits))
+    lines = (*reckon.table(costs, workers), *reckon.limit_lines(limits))
+    options.show(as_json, reckon.data(costs, workers) | {"limits": limits}, lines)

@@ -14,7 +14,7 @@ import typer
 from starmill.cli import options
 from starmill.core.dataset import Workspace
 from starmill.core.errors import Interrupted, UsageError
-from starmill.pipelines.stages import STAGES
+from starmill.pipelines.stages import STAGES, load
 
 
 def _mill(
@@ -50,8 +50,8 @@ def _mill(
         raise UsageError("--json shows what a --dry-run does; after a run, see `starmill funnel --json`")
     place = Workspace(wanted.workspace)
     wanted = replace(wanted, workspace=place.root if place.is_local else wanted.workspace)  # workers have another cwd
-    if "release" in stages:
-        wanted.release.decontaminate()  # a benchmark file that cannot be read is told now, not after three stages
+    for stage in stages:
+        load(stage).steps(wanted)  # a benchmark file that cannot be read is told now, not after three stages
     if dry_run:
         planned = dry.plan(wanted)
         found, lines = dry.preview(stages[0], wanted, runner) if len(stages) == 1 else ({}, [])

@@ -12,8 +12,6 @@ from starmill.pipelines.stages.vocabulary import TokenizerOptions
 from starmill.transforms.dedup.minhash import MinHash
 from starmill.transforms.render.code import Format
 
-BY_KIND = ("measure", "curate", "release")  # the sections that a kind of record may have values of its own in
-
 
 @dataclass(frozen=True)
 class Recipe:
@@ -59,7 +57,7 @@ def load(path: str, overrides: list[str], inputs: list[str], workspace: str | No
 
 def build(values: Mapping[str, Any], where: str = "recipe") -> Recipe:
     """Return the recipe of these values; what a kind has no value of is as in the recipe. Raises RecipeError."""
-    base = {name: values[name] for name in BY_KIND if name in values}
+    base = {name: values[name] for name in Sections.__dataclass_fields__ if name in values}
     own = values.get("kinds")
     if isinstance(own, dict):
         values = {**values, "kinds": {kind: _merged(base, over) for kind, over in own.items()}}

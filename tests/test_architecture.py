@@ -80,6 +80,26 @@ def test_every_module_has_its_test(path: Path) -> None:
     assert (ROOT / "tests" / relative.parent / name).exists(), f"write tests/{relative.parent}/{name}"
 
 
+# A word that a stage happens to share.
+OTHER_WORDS = {
+    "transforms/dedup/clusters.py": {"release"},  # a column: the earlier release that a file lies in
+    "model/exchange/megatron_ranks.py": {"release"},  # Megatron's own folder of a converted checkpoint
+}
+
+
+def test_no_stage_is_named_outside_its_module() -> None:
+    """A stage is renamed, added or removed in stages/ alone: whoever means one imports it, and whoever means all goes through STAGES."""
+    named: dict[str, set[str]] = {}
+    for path in MODULES:
+        if not path.is_relative_to(ROOT / "pipelines/stages"):
+            texts = [n.value for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Constant)]
+            # Paths are looked into (`dropped/<stage>`), sentences are not: documentation may speak of stages.
+            words = {word for text in texts if isinstance(text, str) and " " not in text for word in text.split("/")}
+            named[str(path.relative_to(ROOT))] = words & {*STAGES}
+    other = {place: words & {*STAGES} for place, words in OTHER_WORDS.items()}
+    assert {place: words for place, words in named.items() if words != other.get(place, set())} == {}
+
+
 def test_no_attic() -> None:
     banned = {"utils.py", "util.py", "helpers.py", "common.py", "misc.py"}
     assert not [p for p in MODULES if p.name in banned]

@@ -35,7 +35,7 @@ from starmill.core import recipe, seeds
 from starmill.core.dataset import Workspace
 from starmill.core.errors import InputError, MachineError
 from starmill.pipelines.costs import estimate, rates
-from starmill.pipelines.costs.rates import Observation, Rates
+from starmill.pipelines.costs.rates import NEAR, STAGE_OF, Observation, Rates
 from starmill.pipelines.costs.traffic import PROTOCOL, Traffic, counting
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.run import interrupt
@@ -168,7 +168,7 @@ def of(observations: Sequence[Observation], options: Recipe, shared: Mapping[str
     """
     second = {o.row: o for o in largest(observations)}
     kept = {s: (_share(second[s], "files"), _share(second[s], "bytes")) for s in STAGES}
-    first, near = second["ingest"].drivers, second["dedup"]
+    first, near = second[STAGES[0]].drivers, second[NEAR]
     shape = {
         "unfilled": first["planned_bytes"] - first["bytes"] / first["parts"],
         "files_a_repository": first["files"] / first["repositories"],
@@ -183,7 +183,7 @@ def of(observations: Sequence[Observation], options: Recipe, shared: Mapping[str
         took, used = (sum(o.costs[c] for o in observations if o.row == row) for c in ("seconds", "cpu"))
         shape[f"pace/{row}"] = took / used if used else 1.0
     for stage, took in shared.items():
-        for o in (o for o in second.values() if estimate.STAGE_OF.get(o.row, o.row) == stage):
+        for o in (o for o in second.values() if STAGE_OF.get(o.row, o.row) == stage):
             at_once = estimate.at_once(o.row, WORKERS, o.drivers["parts"])
             once = fitted[o.row]["cpu"]["one"] * shape[f"pace/{o.row}"]
             took -= estimate.shared_out(o.costs["seconds"], once, at_once)
@@ -234,9 +234,9 @@ def observe(options: Recipe, stage: str) -> list[Observation]:
     local = Workspace(options.workspace)
     counted = replace(options, workspace=f"{PROTOCOL}://{local.root}")
     found: list[tuple[str, dict[str, float]]] = []
-    if stage == "dedup":
+    if stage == NEAR:
         _compile_kernels()  # or only the samples that have candidates would hold them
-    if stage == "tokenize":
+    if stage == STAGE_OF["tokenizer"]:
         _forget_peak()
         clock, used = time.monotonic(), _cpu()
         vocabulary.prepare(Workspace(counted.workspace), options.tokenizer)
@@ -248,7 +248,7 @@ def observe(options: Recipe, stage: str) -> list[Observation]:
     costs = {"seconds": time.monotonic() - clock, "cpu": _cpu() - used, "start": start, "peak": _peaks(os.getpid())}
     peak = sum(map(_peaks, interrupt.descendants(os.getpid())))
     detector().stop()
-    if stage == "measure":  # which waits for ScanCode
+    if stage == STAGE_OF["licenses"]:  # which waits for ScanCode
         cpu = _cpu(resource.RUSAGE_CHILDREN) - children
         costs["seconds"] = max(0.0, costs["seconds"] - cpu)
         less = {"seconds": cpu, "cpu": cpu, "peak": peak}
@@ -256,8 +256,8 @@ def observe(options: Recipe, stage: str) -> list[Observation]:
     costs |= traffic.take(local.root, lambda d: True) | {"shuffled": float(runner.counted[f"{stage}/shuffled/bytes"])}
     into = {f.stage: f for f in funnel.measure(local)}[stage]
     costs |= {"kept_files": float(into.kept.files), "kept_bytes": float(into.kept.bytes)}
-    if stage == "dedup":
-        costs |= {"candidates": float(runner.counted["dedup/candidates"]), "decode": _decode(local)}
+    if stage == NEAR:
+        costs |= {"candidates": float(runner.counted[f"{stage}/candidates"]), "decode": _decode(local)}
     found.append((stage, costs))
     texts = sum(c["PUT"] for row, c in found if row == "licenses")
     drivers = _drivers(options, local, stage, costs.get("candidates", 0.0), texts)
@@ -280,8 +280,8 @@ def _drivers(options: Recipe, workspace: Workspace, stage: str, candidates: floa
         groups=sum(-(-max(1, size) // options.source.block_bytes) for size in read),
         repositories=sum(len(ingest.repositories_of(p)) for p in ingest.plan(options.source)),
         texts=texts,
-        part_bytes=into["ingest"].bytes / len(read),
-        sample=min(options.tokenizer.sample_bytes, into["tokenize"].bytes if stage == "tokenize" else 0),
+        part_bytes=into[STAGES[0]].bytes / len(read),
+        sample=min(options.tokenizer.sample_bytes, into[stage].bytes if stage == STAGE_OF["tokenizer"] else 0),
         partitions=shape.partitions if shape else 1,
         keys=0.0,  # what is measured holds them all
         group=shape.group if shape else 1,

@@ -11,9 +11,9 @@ from itertools import pairwise
 from typing import Any
 
 from starmill.core import recipe
-from starmill.pipelines.costs.rates import REQUESTS, ROWS, Rates
+from starmill.pipelines.costs.rates import NEAR, REQUESTS, ROWS, STAGE_OF, Rates
 from starmill.pipelines.recipe import Recipe
-from starmill.pipelines.stages import STAGES
+from starmill.pipelines.stages import STAGES, curate, release, tokenize
 from starmill.pipelines.stages.dedup import graph as dedup
 from starmill.transforms.dedup.bands import KEY_BITS
 
@@ -23,7 +23,6 @@ JOB_REQUEST = 20 << 20  # Dataflow's limit of a job's JSON: https://cloud.google
 MESSAGE = 2 << 30  # protobuf's limit of one message
 IN_MEMORY = 5  # bytes that the local runner holds per byte shuffled
 LAPTOP = 16 << 30
-STAGE_OF = {"licenses": "measure", "tokenizer": "tokenize"}
 
 
 @dataclass(frozen=True)
@@ -104,28 +103,29 @@ def plan(rates: Rates, options: Recipe, dump: Dump) -> Iterator[tuple[str, Work]
     repositories = dump.repositories or files / rates.shape["files_a_repository"]
     kept = dict(rates.kept)
     if dump.duplicates is not None:
-        kept["dedup"] = (1 - dump.duplicates, 1 - dump.duplicates)
+        kept[NEAR] = (1 - dump.duplicates, 1 - dump.duplicates)
     filled = max(source.part_bytes / 2, source.part_bytes - rates.shape["unfilled"])
     parts = math.ceil(size / filled)
-    text = size * kept["ingest"][1]
+    text = size * kept[STAGES[0]][1]
     groups = parts * math.ceil(text / parts / source.block_bytes)
-    into = {"ingest": (files, size)}
+    into = {STAGES[0]: (files, size)}
     for before, after in pairwise(STAGES):
         into[after] = tuple(x * share for x, share in zip(into[before], kept[before], strict=True))  # type: ignore[assignment]
-    judged = into["dedup"][0]
+    judged = into[NEAR][0]
     partitions = min(1 + int(judged) // dedup.FILES_PER_PARTITION, dedup.MAX_PARTITIONS)
-    compressed = rates.cost("curate", "stored/curated", {"parts": parts, "bytes": into["curate"][1]}) / parts
+    made = curate.STAGE
+    compressed = rates.cost(made.name, f"stored/{made.dataset}", {"parts": parts, "bytes": into[made.name][1]}) / parts
     shape = {
         "parts": parts,
         "groups": groups,
         "repositories": repositories,
         "texts": rates.shape["texts"] * repositories ** rates.shape["texts_exponent"],
         "part_bytes": size / parts,
-        "sample": min(options.tokenizer.sample_bytes, into["tokenize"][1]),
+        "sample": min(options.tokenizer.sample_bytes, into[tokenize.STAGE.name][1]),
         "partitions": partitions,
         "keys": judged * options.minhash.banding[0] / partitions,
         "group": 1 + int(dedup.GROUP_BYTES / (compressed + 1)),
-        "candidates": judged * (1 - kept["dedup"][0]) * rates.shape["candidates_a_duplicate"],
+        "candidates": judged * (1 - kept[NEAR][0]) * rates.shape["candidates_a_duplicate"],
     }
     for row in ROWS:
         if row != "tokenizer" or options.tokenizer.path is None:
@@ -138,10 +138,10 @@ def _cost(rates: Rates, row: str, work: Work, workers: int, latency: float) -> C
     drivers, among = work.drivers(), at_once(row, workers, work.parts)
     cpu, start, fetched = (rates.cost(row, c, drivers) for c in ("cpu", "start", "fetched"))
     once, pace = rates.cost(row, "cpu", dict.fromkeys(drivers, 0.0) | {"one": 1.0}), rates.shape[f"pace/{row}"]
-    if row == "dedup":  # what was measured read each row group once
+    if row == NEAR:  # what was measured read each row group once
         again = max(0.0, work.cells(work.groups) - work.groups) / work.groups
         cpu += again * work.bytes * rates.shape["decode"]
-        fetched += again * rates.cost("release", "fetched", drivers)
+        fetched += again * rates.cost(release.STAGE.name, "fetched", drivers)
     if row == "tokenizer":  # to draw its sample it reads all of the dataset
         cpu += max(0.0, work.bytes - work.sample) * rates.shape["decode"]
     requests = {kind: rates.cost(row, kind, drivers) for kind in REQUESTS}
@@ -178,7 +178,7 @@ def _peak(rates: Rates, row: str, work: Work) -> float:
     """
     drivers = work.drivers()
     peak = rates.cost(row, "peak", drivers)
-    if row != "dedup":
+    if row != NEAR:
         return peak
     held = IN_MEMORY * rates.cost(row, "shuffled", drivers)
     if held > LAPTOP:
@@ -222,35 +222,47 @@ def _cells(c: Cost) -> list[float]:
     return [c.seconds / 3600, c.cpu / 3600, *sizes, c.requests["GET"], c.requests["PUT"], c.peak / 1e6]
 
 
-def limits(rates: Rates, options: Recipe, costs: list[Cost]) -> list[str]:
-    """Return what is told by the size alone: how dedup is cut, and what of this recipe no machine or no runner does."""
+def limits(rates: Rates, options: Recipe, costs: list[Cost]) -> dict[str, Any]:
+    """Return what is told by the size alone, as plain data: how dedup is cut, and what decides which runner can do it."""
     by_row = {c.row: c for c in costs}
-    near = by_row["dedup"]
-    work = near.work
-    groups = math.ceil(work.parts / work.group)
-    chance = (work.keys * work.partitions) ** 2 / 2 ** (KEY_BITS + 1)
+    work = by_row[NEAR].work
+    return {
+        "partitions": work.partitions,
+        "partition_bytes": work.keys * KEY_BYTES,
+        "groups": math.ceil(work.parts / work.group),
+        "group_parts": work.group,
+        "candidates": work.candidates,
+        "met_by_chance": (work.keys * work.partitions) ** 2 / 2 ** (KEY_BITS + 1),
+        "parts_opened": work.cells(work.parts),
+        "row_groups_read": work.cells(work.groups),
+        "edge_bytes": work.candidates * EDGE_BYTES,
+        "other_options": rates.options != options_digest(options),
+        "references": work.parts,
+        "reference_bytes": by_row[curate.STAGE.name].shuffled,  # a job holds what its parts are
+        "local_shuffle_bytes": by_row[NEAR].shuffled * IN_MEMORY,
+    }
+
+
+def limit_lines(told: dict[str, Any]) -> list[str]:
+    """Return the same for a person, with what of this recipe no machine or no runner does."""
     lines = [
-        f"dedup: {work.partitions:,} partitions, {work.keys * KEY_BYTES / 1e6:,.0f} MB of keys each; "
-        f"{groups:,} groups of {work.group:,} parts",
-        f"verification: {work.candidates:,.0f} candidates, and {chance:,.0f} more that meet by chance; a part is opened "
-        f"{work.cells(work.parts):,.0f} times, a row group read {work.cells(work.groups):,.0f} times",
-        f"resolution: edges of at most {work.candidates * EDGE_BYTES / 1e6:,.0f} MB",
+        f"{NEAR}: {told['partitions']:,} partitions, {told['partition_bytes'] / 1e6:,.0f} MB of keys each; "
+        f"{told['groups']:,} groups of {told['group_parts']:,} parts",
+        f"verification: {told['candidates']:,.0f} candidates, and {told['met_by_chance']:,.0f} more that meet by chance; a part is opened "
+        f"{told['parts_opened']:,.0f} times, a row group read {told['row_groups_read']:,.0f} times",
+        f"resolution: edges of at most {told['edge_bytes'] / 1e6:,.0f} MB",
     ]
-    if rates.options != options_digest(options):
+    if told["other_options"]:
         lines.append(
             "the rates were measured with other options of measure, curate, minhash, release, format or vocab_size: run `starmill bench`"
         )
-    references = by_row["curate"].shuffled  # a job holds what its parts are
-    if references > JOB_REQUEST:
+    if (size := told["reference_bytes"]) > JOB_REQUEST:
+        most = ", no runner 2 GB" if size > MESSAGE else ""
         lines.append(
-            f"a job's {work.parts:,} references are {references / 1e6:,.0f} MB, and Dataflow takes 20 MB"
-            + (", no runner 2 GB" if references > MESSAGE else "")
-            + ": raise source.part_bytes"
+            f"a job's {told['references']:,} references are {size / 1e6:,.0f} MB, and Dataflow takes 20 MB{most}: raise source.part_bytes"
         )
-    if near.shuffled * IN_MEMORY > LAPTOP:
-        lines.append(
-            f"dedup: the local runner holds its shuffle in memory, about {near.shuffled * IN_MEMORY / 1e9:,.0f} GB: use a cluster"
-        )
+    if (held := told["local_shuffle_bytes"]) > LAPTOP:
+        lines.append(f"{NEAR}: the local runner holds its shuffle in memory, about {held / 1e9:,.0f} GB: use a cluster")
     return lines
 
 

@@ -12,9 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from starmill.core.errors import InputError, NotThere
+from starmill.pipelines.stages import STAGES, dedup, measure, tokenize
 
-# The stages, and inside measure and tokenize what grows by another law: ScanCode goes by licence texts, a tokenizer is trained once.
-ROWS = ("ingest", "measure", "licenses", "curate", "dedup", "release", "tokenizer", "tokenize")
+NEAR = dedup.STAGE.name
+# What grows inside a stage by another law: ScanCode goes by licence texts, a tokenizer is trained once.
+STAGE_OF = {"licenses": measure.STAGE.name, "tokenizer": tokenize.STAGE.name}
+ROWS = tuple(row for stage in STAGES for row in (*(inner for inner, of in STAGE_OF.items() if of == stage), stage))
 REQUESTS = ("GET", "PUT", "LIST", "DELETE")  # GET stands for HEAD too: the stores price them alike
 FORMAT = 3
 
@@ -88,16 +91,16 @@ def law(row: str, cost: str) -> tuple[str, ...]:
         return ("one", "sample") if cost in ("cpu", "peak") else ("one", "parts", "groups")
     if cost == "start":
         return ("one",)
-    size = "files" if row == "dedup" else "bytes"
+    size = "files" if row == NEAR else "bytes"
     if cost == "peak":
         return ("one", "part_bytes")  # dedup's shuffle is known, and reads whole row groups
     if cost == "shuffled":
-        return ("files", "stays", "blocks") if row == "dedup" else ("parts",)
+        return ("files", "stays", "blocks") if row == NEAR else ("parts",)
     if cost == "fetched":
         return ("parts", "bytes")
     if cost == "cpu":
         return ("one", "parts", size)
-    return ("one", "parts", "cells" if row == "dedup" else "groups")
+    return ("one", "parts", "cells" if row == NEAR else "groups")
 
 
 def _stored(dataset: str) -> tuple[str, ...]:
@@ -111,7 +114,7 @@ def _stored(dataset: str) -> tuple[str, ...]:
         return ("parts", "repositories")
     if dataset == "verdicts":
         return ("parts", "files", "removed")
-    if dataset == "dropped/dedup":
+    if dataset == f"dropped/{NEAR}":
         return ("parts", "dropping")
     if dataset.startswith("dropped/"):
         return ("parts", "removed")
@@ -124,7 +127,7 @@ def fit(observations: Sequence[Observation]) -> dict[str, dict[str, dict[str, fl
     for row in ROWS:
         mine = [o for o in observations if o.row == row]
         for cost in sorted({name for o in mine for name in o.costs}):
-            drivers, known = law(row, cost), {"removed": DROPPED_ROW} if cost == "stored/dropped/dedup" else {}
+            drivers, known = law(row, cost), {"removed": DROPPED_ROW} if cost == f"stored/dropped/{NEAR}" else {}
             table = np.array([[o.drivers[d] for d in drivers] for o in mine])
             rest = [o.costs.get(cost, 0.0) - sum(value * o.drivers[d] for d, value in known.items()) for o in mine]
             values = solve(table, np.array(rest))

@@ -10,7 +10,7 @@ from plain_tree import tree
 from starmill.cli import __main__ as cli
 from starmill.pipelines.costs import bench, estimate
 from starmill.pipelines.costs.estimate import Dump, Work
-from starmill.pipelines.costs.rates import REQUESTS, Rates
+from starmill.pipelines.costs.rates import REQUESTS, STAGE_OF, Rates
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.stages import STAGES
 from starmill.pipelines.stages.dedup import graph as dedup
@@ -96,7 +96,7 @@ def test_workers_apart_cost_what_was_measured(measured: tuple[Recipe, Rates, Pat
     dump, larger = Dump(into["files"], into["bytes"], into["repositories"]), replace(options, source=source)
     one, two, three = ([*estimate.estimate(made, larger, dump, workers)] for workers in (1, 2, 3))
     for stage, took in shared.items():
-        alone, both = (sum(c.seconds for c in some if estimate.STAGE_OF.get(c.row, c.row) == stage) for some in (one, two))
+        alone, both = (sum(c.seconds for c in some if STAGE_OF.get(c.row, c.row) == stage) for some in (one, two))
         assert both == pytest.approx(took, rel=0.05) and alone < 30
     for a, b, c in zip(one, two, three, strict=True):
         if b.row != "tokenizer":  # which the driver trains
@@ -162,19 +162,18 @@ def test_dedup_is_cut_as_the_stage_cuts_it(measured: tuple[Recipe, Rates, Path])
 
 def test_limits_name_what_no_runner_does(measured: tuple[Recipe, Rates, Path]) -> None:
     options, rates, _ = measured
+
+    def told(recipe: Recipe, dump: Dump, workers: int) -> list[str]:
+        found = estimate.limits(rates, recipe, estimate.estimate(rates, recipe, dump, workers))
+        assert not any(isinstance(value, str | list) for value in found.values()), "--json has fields, and no lines"
+        return estimate.limit_lines(found)
+
     cut = replace(options, source=replace(options.source, part_bytes=1_000_000))
-    told = "\n".join(estimate.limits(rates, cut, estimate.estimate(rates, cut, Dump(3e9, 6.75e13), 1000)))
-    assert (
-        "Dataflow takes 20 MB, no runner 2 GB: raise source.part_bytes" in told
-        and "use a cluster" in told
-        and "verification" in told
-    )
-    few = estimate.limits(rates, options, estimate.estimate(rates, options, Dump(1e4, 1e8), 2))
-    assert len(few) == 3
-    other = replace(options, minhash=MinHash(threshold=0.8))
-    assert "measured with other options" in "\n".join(
-        estimate.limits(rates, other, estimate.estimate(rates, other, Dump(1e4, 1e8), 2))
-    )
+    many = "\n".join(told(cut, Dump(3e9, 6.75e13), 1000))
+    for text in ("Dataflow takes 20 MB, no runner 2 GB: raise source.part_bytes", "use a cluster", "verification"):
+        assert text in many
+    assert len(told(options, Dump(1e4, 1e8), 2)) == 3
+    assert "measured with other options" in "\n".join(told(replace(options, minhash=MinHash(threshold=0.8)), Dump(1e4, 1e8), 2))
 
 
 def test_the_command(measured: tuple[Recipe, Rates, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
