@@ -20,7 +20,7 @@ from pathlib import Path
 
 from starmill.pipelines import recipe as recipes
 from starmill.pipelines.costs import bench, estimate
-from starmill.pipelines.costs.estimate import STAGE_OF, Cost, Dump
+from starmill.pipelines.costs.estimate import Cost, Dump
 from starmill.pipelines.costs.rates import REQUESTS, Observation, Rates
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.stages import STAGES

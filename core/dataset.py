@@ -14,6 +14,7 @@ datasets and which stage made each, and no list of stages but the one that a run
 import functools
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -34,6 +35,7 @@ T = TypeVar("T")
 # The layout of sidecars, manifests and `stages.json`; a change of it that older code would misread gets the next number.
 FORMAT = 1
 PLANNED = "stages.json"
+BESIDE = "verify"  # the folder where parts are made again beside those of the workspace (pipelines/run/verify.py)
 
 
 @dataclass(frozen=True)
@@ -337,6 +339,13 @@ class Workspace:
         """Remove workspace files, several at a time; absent ones are fine."""
         for _ in at_once(self.remove, paths):
             pass
+
+    def clear(self, folder: str) -> None:
+        """Remove a workspace folder, which has no dataset of its own, with all that is below it; an absent one is fine."""
+        if self.is_local:
+            shutil.rmtree(self.path(folder), ignore_errors=True)
+        else:
+            self.remove_all(self.storage.below(folder))
 
     def sweep_temporary(self) -> None:
         """Remove files that a killed process was writing. Only local workspaces have them."""

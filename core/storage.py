@@ -135,6 +135,10 @@ class Storage:
             listed.append(Listed(info["name"].rstrip("/").rsplit("/", 1)[-1], int(info["size"] or 0), modified))
         return sorted(listed, key=lambda f: f.name)
 
+    def below(self, folder: str) -> list[str]:
+        """Return the paths of all files below a folder; an absent folder is empty."""
+        return [path.removeprefix(f"{self.root}/") for path in self._call("find", folder, size=None)]
+
     def _ls(self, folder: str, detail: bool) -> list[Any]:
         try:
             return list(self._call("ls", folder, detail=detail, refresh=True, size=None))

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from starmill.core.dataset import Workspace
+from starmill.core.dataset import BESIDE, Workspace
 from starmill.core.errors import StarmillError
 
 
@@ -22,8 +22,12 @@ class WorkspaceBusy(StarmillError, RuntimeError):
 
 @contextmanager
 def exclusive(workspace: Workspace) -> Iterator[None]:
-    """Hold the workspace's lock (local ones only; the kernel frees it when the process dies). Raises WorkspaceBusy."""
+    """Hold the workspace's lock (local ones only; the kernel frees it when the process dies). Raises WorkspaceBusy.
+
+    What a command that was killed left behind is removed.
+    """
     if not workspace.is_local:
+        workspace.clear(BESIDE)
         yield
         return
     Path(workspace.root).mkdir(parents=True, exist_ok=True)
@@ -35,6 +39,7 @@ def exclusive(workspace: Workspace) -> Iterator[None]:
                 f"{workspace.root}: another run is at work here; wait for it, or use another --workspace"
             ) from None
         workspace.sweep_temporary()
+        workspace.clear(BESIDE)
         yield
 
 

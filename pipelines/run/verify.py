@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from starmill.core import seeds
-from starmill.core.dataset import Manifest, Sidecar, Workspace, at_once
+from starmill.core.dataset import BESIDE, Manifest, Sidecar, Workspace, at_once
 from starmill.core.errors import UsageError
 from starmill.pipelines import stages
 from starmill.pipelines.recipe import Recipe
@@ -58,11 +58,13 @@ class Verified:
 def verify(name: str, options: Recipe, runner: Runner, sample: int, quiet: bool = False) -> Verified:
     """Make up to `sample` parts of a complete stage again, drawn by a hash, and give all parts today's key if the bytes are equal.
 
-    Raises UsageError for a sample of no part, and where the parts were made from other values or inputs: there is nothing to compare.
-    Raises StageError.
+    Raises UsageError for a sample of no part, for a runner that does not wait, and where the parts were made from other values or
+    inputs: there is nothing to compare. Raises StageError.
     """
     if sample < 1:
         raise UsageError(f"verify: --sample {sample}: no part would be compared; give 1 or more")
+    if not runner.waits:
+        raise UsageError("verify: nobody waits for a job that is only written down; leave --template_location out")
     stage, workspace = stages.load(name), Workspace(options.workspace)
     manifest, refs = complete(workspace, stage.dataset, "verify"), keyed(stage, options, workspace)
     old = {p.part: p for p in manifest.parts}
@@ -85,13 +87,18 @@ def verify(name: str, options: Recipe, runner: Runner, sample: int, quiet: bool 
 
 def _made(name: str, options: Recipe, drawn: Sequence[PartRef], runner: Runner, quiet: bool) -> dict[int, Sidecar | None]:
     stage, workspace = stages.load(name), Workspace(options.workspace)
+    runner = runner.named(workspace.root, f"verify-{name}")
+    runner.make_room()
     with tempfile.TemporaryDirectory(prefix="starmill-verify-") as folder:
         # Where workers are elsewhere, the other place is a folder of the workspace.
-        into = folder if runner.is_local else f"{workspace.url}/verify"
-        overlay = Overlay(workspace.root if workspace.is_local else workspace.url, into)
-        job.run(f"verify {name}", drawn, stage.graph(options, overlay), runner.named(workspace.root, f"verify-{name}"), quiet)
-        beside = Workspace(into)
-        return {ref.part: beside.sidecar(stage.dataset, ref.part) for ref in drawn}
+        into = folder if runner.is_local else f"{workspace.url}/{BESIDE}"
+        overlay, beside = Overlay(workspace.root if workspace.is_local else workspace.url, into), Workspace(into)
+        try:
+            job.run(f"verify {name}", drawn, stage.graph(options, overlay), runner, quiet)
+            found = {ref: beside.sidecar(stage.dataset, ref.part) for ref in drawn}
+        finally:
+            workspace.clear(BESIDE)
+    return {ref.part: made if made is not None and made.key == ref.key else None for ref, made in found.items()}
 
 
 def _rekey(workspace: Workspace, manifest: Manifest, wanted: dict[int, str], version: str, compared: Sequence[int]) -> None:

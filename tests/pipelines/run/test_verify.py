@@ -1,5 +1,7 @@
 """Parts of older code that has the same bytes get today's key, with the evidence; others are told, and stay."""
 
+import uuid
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ from starmill.core import recipe
 from starmill.core.dataset import Workspace
 from starmill.core.errors import UsageError
 from starmill.pipelines.recipe import Recipe
-from starmill.pipelines.run import keys
+from starmill.pipelines.run import interrupt, job, keys
 from starmill.pipelines.run.stages import run_stage
 from starmill.pipelines.run.verify import Verified, verify
 from starmill.pipelines.runners.local import Local
@@ -81,12 +83,58 @@ def _one_more(block):
 
 
 def test_other_values_are_not_verified(options: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dataclasses import replace
-
     mill(options, "ingest", "measure", "curate")
     other = replace(options, curate=replace(options.curate, licenses=replace(options.curate.licenses, keep=("permissive",))))
     with pytest.raises(UsageError, match="3 of 3 parts of curated/ are of other values"):
         verify("curate", other, LOCAL, 2)
+
+
+@dataclass(frozen=True)
+class Elsewhere(Local):
+    """The local runner in this process, as if its workers were on other machines."""
+
+    is_local = False
+
+
+@dataclass(frozen=True)
+class Templates(Elsewhere):
+    """One whose jobs are written down only."""
+
+    waits = False
+
+
+def test_a_killed_verify_in_a_bucket_leaves_no_evidence_and_is_swept(options: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = replace(options, workspace=f"memory://{uuid.uuid4().hex}")
+    workspace = Workspace(options.workspace)
+    under(monkeypatch, "old")
+    mill(options, "ingest")
+    manifest = workspace.manifest("records")
+    assert manifest is not None
+    left = (
+        "verify/records/part-00000.parquet",
+        "verify/cache/x/ab/abc",
+        *(f"verify/records/part-{k:05d}.json" for k in range(3)),
+    )
+
+    def killed() -> None:
+        for path in left[:2]:
+            workspace.publish(path, b"half")
+        for part in manifest.parts:
+            Workspace(f"{options.workspace}/verify").publish_sidecar(part)
+
+    under(monkeypatch, "new")
+    killed()
+    with monkeypatch.context() as patched:  # a job that makes nothing: what lies there is of the killed one
+        patched.setattr(job, "run", lambda *_: None)
+        assert verify("ingest", options, Elsewhere(), 3, quiet=True).differing == (0, 1, 2)
+    assert workspace.storage.below("verify") == []
+    killed()
+    with pytest.raises(UsageError, match="nobody waits"):
+        verify("ingest", options, Templates(), 3)
+    assert {*workspace.storage.below("verify")} == {*left}
+    with interrupt.exclusive(workspace):  # as the next `starmill run`
+        assert workspace.storage.below("verify") == []
+    assert verify("ingest", options, Elsewhere(), 3, quiet=True).rekeyed == 3 and workspace.storage.below("verify") == []
 
 
 @pytest.mark.parametrize("sample", [0, -1])
