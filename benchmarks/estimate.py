@@ -21,7 +21,7 @@ from pathlib import Path
 from starmill.pipelines import recipe as recipes
 from starmill.pipelines.costs import bench, estimate
 from starmill.pipelines.costs.estimate import Cost, Dump
-from starmill.pipelines.costs.rates import REQUESTS, Observation, Rates
+from starmill.pipelines.costs.rates import REQUESTS, STAGE_OF, Observation, Rates
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.stages import STAGES
 

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -67,18 +68,15 @@ class Tokenizer:
             raise InputError("its special tokens are not StarCoder2's 38 at ids 0 to 37; train one with starmill")
 
     @classmethod
-    def load(cls, source: "bytes | str | PathLike[str]", any_family: bool = False) -> "Tokenizer":
-        """Load from bytes or from a local path. Raises NotThere or InputError, naming the path."""
-        if isinstance(source, bytes):
-            return cls(source, any_family)
+    def load(cls, source: "bytes | str | PathLike[str]", any_family: bool = False, where: str = "") -> "Tokenizer":
+        """Load from a local path, or from the bytes of the file `where`. Raises NotThere or InputError, naming the file."""
+        place = where or ("tokenizer" if isinstance(source, bytes) else source)
         try:
-            with open(source, "rb") as file:
-                data = file.read()
-            return cls(data, any_family)
+            return cls(source if isinstance(source, bytes) else Path(source).read_bytes(), any_family)
         except FileNotFoundError:
-            raise NotThere(f"{source}: no such file; give the tokenizer.json of the model or of the shards") from None
+            raise NotThere(f"{place}: no such file; give the tokenizer.json of the model or of the shards") from None
         except InputError as error:
-            raise InputError(f"{source}: {error}") from None
+            raise InputError(f"{place}: {error}") from None
 
     def __reduce__(self) -> tuple[type["Tokenizer"], tuple[bytes, bool]]:
         """Pickle as bytes."""

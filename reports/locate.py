@@ -95,7 +95,7 @@ class Tokens:
     @functools.cached_property
     def tokenizer(self) -> Tokenizer:
         """The workspace's tokenizer."""
-        return Tokenizer.load(self.workspace.read(TOKENIZER))
+        return Tokenizer.load(self.workspace.read(TOKENIZER), where=self.workspace.path(TOKENIZER))
 
     def place(self, shard: int, token: int, count: int = 1) -> Place:
         """Return what the token at this offset of a shard came from. Raises UsageError if there is none."""

@@ -64,7 +64,7 @@ class TokenizePart:
 
 @functools.lru_cache(maxsize=1)
 def _tokenizer(workspace: Workspace, sha256: str) -> Tokenizer:
-    found = Tokenizer.load(workspace.read(vocabulary.PATH))
+    found = Tokenizer.load(workspace.read(vocabulary.PATH), where=workspace.path(vocabulary.PATH))
     if found.sha256 != sha256:
         raise InputError(f"{workspace.path(vocabulary.PATH)} changed under a running stage; run again")
     return found

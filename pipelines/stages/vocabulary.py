@@ -1,5 +1,6 @@
 """The tokenizer of a workspace: an existing one copied in, or one trained on a sample of the dataset that depends on no worker."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ class TokenizerOptions:
 def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
     """Return the workspace's tokenizer, made first if it is not there for these options and this dataset.
 
-    Raises FileNotFoundError for a missing `path`, ValueError for a file that is no tokenizer.json.
+    Raises FileNotFoundError for a missing `path`, InputError for a file that is no tokenizer.json.
     """
     dataset = workspace.manifest("dataset")
     if dataset is None:
@@ -36,9 +37,9 @@ def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
     if workspace.exists("tokenizer/manifest.json"):
         manifest = json.loads(workspace.read("tokenizer/manifest.json"))
         if manifest["key"] == wanted and workspace.exists(PATH):
-            found = Tokenizer.load(workspace.read(PATH))
-            if found.sha256 == manifest["sha256"]:
-                return found
+            found = workspace.read(PATH)
+            if hashlib.sha256(found).hexdigest() == manifest["sha256"]:
+                return Tokenizer.load(found)
     if options.path:
         try:
             with fsspec.open(options.path, "rb") as file:
@@ -48,7 +49,7 @@ def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
     else:
         total = sum(c.bytes for p in dataset.parts for c in p.counts if not c.reason)
         data = train(sample(workspace, len(dataset.parts), options, total), options.vocab_size)
-    tokenizer = Tokenizer.load(data)
+    tokenizer = Tokenizer.load(data, where=f"tokenizer.path: {options.path}")
     outputs = []
     for name, content in sorted(huggingface_files(data).items()):
         workspace.publish(f"tokenizer/{name}", content)

@@ -17,6 +17,8 @@ from torch.distributed import run as torchrun
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
+from starmill.core.errors import MachineError, UsageError
+
 STOPS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 DAY = 24 * 3600
 # Seconds: nodes of a job may start long after each other, and the name of the first may not resolve before it has.
@@ -24,7 +26,7 @@ PATIENCE = "join_timeout=3600,read_timeout=600"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run this node's ranks to their end; return 0, 128 + the number of the signal that stopped them, or 1."""
+    """Run this node's ranks to their end; return 0, 128 + the number of the signal that stopped them, or what `status` says."""
     for number in STOPS:  # until there are ranks, and as process 1 of a container, where signals have no effect by themselves
         signal.signal(number, _leave)
     options = torchrun.parse_args(argv)
@@ -41,9 +43,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def status(found: set[int]) -> int:
-    """Return the exit status for those of ranks that failed (negative: killed by that signal, before it could be noted)."""
+    """Return the exit status for those of ranks that failed (negative: killed by that signal, before it could be noted).
+
+    Stopped ranks are told apart from failed ones, and of the failed the status that all have: 2 is wrong usage, 3 the machine's trouble.
+    """
     stopped = {128 - code if code < 0 else code for code in found}
-    return max(stopped) if stopped <= {128 + number for number in STOPS} else 1
+    if failed := stopped - {128 + number for number in STOPS}:
+        return max(failed) if len(failed) == 1 and failed <= {UsageError.status, MachineError.status} else 1
+    return max(stopped)
 
 
 def host(environment: Mapping[str, str]) -> str:

@@ -55,7 +55,8 @@ def open_inputs(options: TrainRecipe) -> Inputs:
     workspace = Workspace(options.workspace)
     workspace.probe(write=False)
     shards = open_shards(options.workspace, options.cache)
-    tokenizer = Tokenizer.load(workspace.path(TOKENIZER) if workspace.is_local else workspace.read(TOKENIZER))
+    place = workspace.path(TOKENIZER)
+    tokenizer = Tokenizer.load(place if workspace.is_local else workspace.read(TOKENIZER), where=place)
     manifest = workspace.manifest("shards")
     assert manifest is not None  # open_shards read it
     train, held = split(read_units(shards, options.data.unit_tokens), options.data.held_out, options.seed)

@@ -7,6 +7,7 @@ import pytest
 
 from starmill.core import schema
 from starmill.core.dataset import Count, ParquetPart, Sidecar, Workspace, output, part_path
+from starmill.core.errors import InputError
 from starmill.core.tokenizer import Tokenizer, train
 from starmill.pipelines.stages.vocabulary import PATH, TokenizerOptions, prepare, sample
 
@@ -45,6 +46,8 @@ def test_trained_once(tmp_path: Path) -> None:
     assert prepare(made, options).sha256 == first.sha256 and (tmp_path / PATH).stat().st_mtime_ns == stamp
     (tmp_path / PATH).write_bytes(train(["other"], 300))
     assert prepare(made, options).sha256 == first.sha256, "a changed file is made again"
+    (tmp_path / PATH).write_bytes(b"{}")
+    assert prepare(made, options).sha256 == first.sha256, "and so is one that is no tokenizer"
     assert prepare(made, TokenizerOptions(vocab_size=420, sample_bytes=10**9)).vocab_size <= 420
 
 
@@ -56,5 +59,8 @@ def test_an_existing_one_is_copied_in(tmp_path: Path) -> None:
     assert (tmp_path / "w" / PATH).read_bytes() == data
     with pytest.raises(FileNotFoundError, match=r"none\.json"):
         prepare(made, TokenizerOptions(path=str(tmp_path / "none.json")))
+    (tmp_path / "other.json").write_text("{}")
+    with pytest.raises(InputError, match=r"tokenizer\.path: .*other\.json: not a tokenizer\.json"):
+        prepare(made, TokenizerOptions(path=str(tmp_path / "other.json")))
     with pytest.raises(FileNotFoundError, match="run `starmill release` first"):
         prepare(Workspace(str(tmp_path / "empty")), TokenizerOptions())

@@ -17,7 +17,10 @@ from starmill.trainer.clusters.node import host, status
 
 @pytest.mark.parametrize(
     ("codes", "expected"),
-    [({143}, 143), ({138, 143}, 143), ({-signal.SIGUSR1}, 138), ({130}, 130), ({1}, 1), ({143, 1}, 1), ({-signal.SIGABRT}, 1)],
+    [
+        *(({143}, 143), ({138, 143}, 143), ({-signal.SIGUSR1}, 138), ({130}, 130)),
+        *(({1}, 1), ({143, 1}, 1), ({-signal.SIGABRT}, 1), ({2}, 2), ({2, -signal.SIGTERM}, 2), ({3}, 3), ({2, 3}, 1)),
+    ],
 )
 def test_the_status_says_whether_the_ranks_were_stopped_or_failed(codes: set[int], expected: int) -> None:
     assert status(codes) == expected
