@@ -7,6 +7,7 @@ completion load neither Beam nor torch. What follows `--` is Beam's and is hande
 
 import functools
 import inspect
+import os
 import sys
 import traceback as tracebacks
 from collections.abc import Callable, Iterator, Sequence
@@ -36,8 +37,17 @@ TRY = """Try:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status: 0 done, 1 failed, 2 wrong usage, 3 trouble of the machine, 130 stopped."""
     try:
-        words = _prepared(list(sys.argv[1:] if argv is None else argv))
-        typer.main.get_command(app())(args=words, prog_name="starmill")
+        status = _status(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()  # here, where it can be told: the interpreter's own last flush shows a trace
+    except BrokenPipeError:  # who reads the output has enough of it, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
+
+
+def _status(words: list[str]) -> int:
+    try:
+        typer.main.get_command(app())(args=_prepared(words), prog_name="starmill")
     except SystemExit as done:
         return int(done.code or 0)
     except StarmillError as error:
@@ -45,8 +55,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.status
     except KeyboardInterrupt:
         return Interrupted.status
-    except BrokenPipeError:
-        return 1
     return 0
 
 

@@ -1,7 +1,6 @@
 """Mill a dump of source code into tokenized shards, stage by stage."""
 
 import inspect
-import logging
 import os
 import sys
 import time
@@ -30,7 +29,6 @@ def _mill(
     as_json: options.Json = False,
     beam: options.Beam = None,
 ) -> None:
-    logging.basicConfig(level=logging.ERROR)  # Beam warns on import of optional packages that nobody asked for
     with options.needs("pipelines"):
         from starmill.pipelines import recipe as recipes
         from starmill.pipelines.run import dry, interrupt

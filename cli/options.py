@@ -1,6 +1,7 @@
 """Arguments and options that several commands share, each declared once with its one text; and what all commands do alike."""
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -66,6 +67,7 @@ def place_of(workspace: str | None, recipe: str, sets: Sequence[str] | None) -> 
 @contextmanager
 def needs(extra: str) -> Iterator[None]:
     """In the block the imports of one extra are done: a missing library is told with what to install. Raises MachineError."""
+    logging.basicConfig(level=logging.ERROR)  # Beam warns on import of optional packages that nobody asked for
     try:
         yield
     except ModuleNotFoundError as error:
@@ -81,7 +83,7 @@ def files() -> Iterator[None]:
     """In the block a user's file is read or written: one that cannot be is told as InputError."""
     try:
         yield
-    except StarmillError:
+    except (StarmillError, BrokenPipeError):
         raise
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(

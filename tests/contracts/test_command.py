@@ -1,6 +1,8 @@
 """The contract of a command, held by every one that is found, and by a toy one: a typed function in a module of the command line."""
 
 import inspect
+import os
+import sys
 import types
 from typing import Annotated
 
@@ -30,6 +32,24 @@ def test_a_command_has_help_that_names_its_options(name: str, capsys: pytest.Cap
 def test_an_option_that_is_none_is_wrong_usage(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([name, "--no-such-option-anywhere"]) == 2
     assert "--no-such-option-anywhere" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", [[], ["--version"], ["status", "--workspace", "none"]], ids=" ".join)
+def test_a_reader_who_has_enough_ends_a_command_quietly(
+    line: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with monkeypatch.context() as patched, open(writing, "w") as closed:
+        patched.setattr(sys, "stdout", closed)
+        assert cli.main(line) == 1
+        print("what the interpreter flushes at its end", file=closed)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_reader_who_has_enough_is_not_told_of_a_file() -> None:
+    with pytest.raises(BrokenPipeError), options.files():
+        raise BrokenPipeError
 
 
 @pytest.mark.parametrize("name", [name for name, _ in cli.commands(look)])
