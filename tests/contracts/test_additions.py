@@ -1,0 +1,208 @@
+"""What a new step, stage, runner or command takes: its module, its test, and one line of one table; and then it works.
+
+The toys stand in a copy of the house in which nothing else is changed: a row of ADDITIONS says which files it adds and which it edits.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+WALLS = "tests/test_architecture.py"
+PACKAGES = ("core", "transforms", "reports", "pipelines", "model", "trainer", "cli")
+
+
+@dataclass(frozen=True)
+class Addition:
+    """One new thing: the place and the text of its module, and the edits of the file that names it."""
+
+    module: str
+    text: str
+    table: str
+    edits: tuple[tuple[str, str], ...]
+
+    @property
+    def test(self) -> str:
+        folder, _, name = self.module.rpartition("/")
+        return f"tests/{folder}/test_{name}"
+
+
+STEP = '''"""Drops what is too short."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pyarrow as pa
+
+from starmill.transforms.step import Split, judge_rows
+
+
+@dataclass(frozen=True)
+class Toy:
+    reads: ClassVar[tuple[str, ...]] = ("length_bytes",)
+    name: str = "toy"
+
+    def __call__(self, block: pa.RecordBatch) -> Split:
+        return judge_rows(block, self.reads, lambda size: "too_short" if size < 30 else None)
+'''
+STAGE = '''"""The sizes of the records."""
+
+from dataclasses import dataclass
+
+from starmill.core.dataset import Sidecar, Workspace, part_path
+from starmill.pipelines.stages.ledger import Ledger, lineage
+from starmill.pipelines.stages.stage import Options, Stage, of_parts
+from starmill.transforms.beam import PartRef
+
+
+@dataclass(frozen=True)
+class Part:
+    workspace: Workspace
+
+    def __call__(self, ref: PartRef) -> Sidecar:
+        ledger, sizes = Ledger("toy", "sizes", ref.part, ref.key, lineage(self.workspace, ref.part, "records")), []
+        for block in self.workspace.blocks(part_path("records", ref.part)):
+            ledger.keep(block)
+            sizes += block.column("length_bytes").to_pylist()
+        ledger.add(part_path("sizes", ref.part, "txt"), repr(sizes).encode(), len(sizes))
+        return ledger.commit(self.workspace)
+
+
+def _work(options: Options, workspace: Workspace) -> Part:
+    return Part(workspace)
+
+
+STAGE = Stage("toy", "sizes", ("records",), lambda options: (), of_parts(_work), of_parts(_work))
+'''
+RUNNER = '''"""The local runner, which says that it is asked."""
+
+from starmill.pipelines.runners.local import Local
+from starmill.pipelines.runners.runner import name_of
+
+
+class Toy(Local):
+    def pipeline(self, parts):
+        print("the toy runs")
+        return Local().pipeline(parts)
+
+
+def of(options, workers):
+    return Toy(options, workers) if name_of(options) == "toyrunner" else None
+'''
+COMMAND = '''"""Toys."""
+
+
+def dig(depth: int = 1) -> None:
+    """Dig a hole."""
+    print(f"a hole of {depth} m")
+'''
+# What a new word of the house is: a row here.
+ADDITIONS = {
+    "step": Addition(
+        "transforms/decide/toy.py",
+        STEP,
+        "pipelines/stages/curate.py",
+        (
+            (
+                "\nfrom starmill.transforms.dedup",
+                "\nfrom starmill.transforms.decide.toy import Toy\nfrom starmill.transforms.dedup",
+            ),
+            ("*self.quality.steps())", "*self.quality.steps(), Toy())"),
+        ),
+    ),
+    "stage": Addition(
+        "pipelines/stages/toy.py", STAGE, "pipelines/stages/__init__.py", (('"tokenize")', '"tokenize", "toy")'),)
+    ),
+    "runner": Addition(
+        "pipelines/runners/toy.py", RUNNER, "pipelines/runners/__init__.py", (("RUNNERS = (", 'RUNNERS = ("toy", '),)
+    ),
+    "command": Addition(
+        "cli/toy.py",
+        COMMAND,
+        "cli/__main__.py",
+        (("from starmill.cli import ", "from starmill.cli import toy, "), ("ROOMS = (", "ROOMS = (toy, ")),
+    ),
+}
+
+
+def put(house: Path, place: str, text: str) -> None:
+    """Write a file of the copy, whose folders are links into the project as long as nothing in them is other."""
+    folder = house
+    for name in Path(place).parts[:-1]:
+        folder /= name
+        if folder.is_symlink():
+            whole = folder.resolve()
+            folder.unlink()
+            folder.mkdir()
+            for entry in whole.iterdir():
+                if entry.name != "__pycache__":
+                    (folder / entry.name).symlink_to(entry)
+    (house / place).unlink(missing_ok=True)
+    (house / place).write_text(text)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project with all of ADDITIONS in it."""
+    made = tmp_path_factory.mktemp("house")
+    for name in (*PACKAGES, "tests", "recipes", "docs", "pyproject.toml", "ARCHITECTURE.md", "benchmarks", "infra"):
+        (made / name).symlink_to(ROOT / name)
+    put(made, WALLS, (ROOT / WALLS).read_text())  # which looks around itself
+    for addition in ADDITIONS.values():
+        put(made, addition.module, addition.text)
+        put(made, addition.test, f'"""Of {addition.module}."""\n')
+        table = (made / addition.table).read_text()
+        for old, new in addition.edits:
+            assert table.count(old) == 1, f"{addition.table}: {old}"
+            table = table.replace(old, new)
+        put(made, addition.table, table)
+    (made / "names/starmill").mkdir(parents=True)
+    for name in PACKAGES:
+        (made / "names/starmill" / name).symlink_to(made / name)
+    return made
+
+
+def python(house: Path, *words: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(house / "names")}
+    done = subprocess.run([sys.executable, *words], cwd=house, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_each_of_them_works(house: Path) -> None:
+    texts = {"long.js": "function area(width, height) {\n  return width * height;\n}\n", "short.js": "let short = 1;\n"}
+    (house / "dump/one").mkdir(parents=True)
+    for name, text in texts.items():
+        (house / "dump/one" / name).write_text(text)
+    mill = "run smoke --input dump --workspace w --set tokenizer.vocab_size=300 --no-funnel --quiet -- --runner=ToyRunner"
+    lines = [line.split() for line in (mill, "dig --depth 3", "funnel --workspace w --json")]
+    told = python(house, "-c", f"from starmill.cli.__main__ import main\nfor line in {lines}: print(main(line))")
+    assert "the toy runs" in told and "a hole of 3 m" in told and "Error" not in told
+    stages = {stage["stage"]: stage for stage in json.loads(told[told.index("{") : told.rindex("}") + 1])["stages"]}
+    assert ("toy", "too_short", 1) in [(d["step"], d["reason"], d["files"]) for d in stages["curate"]["dropped"]]
+    assert stages["toy"]["kept"]["files"] == 2 and (house / "w/sizes/part-00000.txt").read_text() == str(
+        [*map(len, texts.values())]
+    )
+
+
+def test_the_walls_stand(house: Path) -> None:
+    told = python(house, "-m", "pytest", "-q", "-p", "no:cacheprovider", WALLS, "-k", "toy")
+    assert f"{4 * len(ADDITIONS)} passed" in told, told
+
+
+@pytest.mark.parametrize("word", ADDITIONS)
+def test_a_new_one_is_two_files_and_one_that_names_it(house: Path, word: str) -> None:
+    """The copy differs from the project in nothing but what the row says: so nothing else had to be changed."""
+    mine, *others = (
+        {addition.module, addition.test, addition.table}
+        for addition in (ADDITIONS[word], *(one for name, one in ADDITIONS.items() if name != word))
+    )
+    written = (Path(base, name) for base, _, names in os.walk(house) for name in names if name.endswith(".py"))
+    changed = {str(path.relative_to(house)) for path in written if not path.is_symlink()}
+    assert changed - (set().union(*others) - mine) - {WALLS} == mine
+    assert [(ROOT / place).exists() for place in (ADDITIONS[word].module, ADDITIONS[word].test)] == [False, False]
