@@ -40,11 +40,15 @@ def tell(workspace: Workspace, text: str, diff_lines: int = 40) -> dict[str, Any
         like = f"; the nearest are {', '.join(near)}" if near else "; give swh:1:cnt:<hash>, a path, or repository:path"
         raise InputError(f"{text}: no such file in {workspace.root}{like}")
     chosen = {id(row) for row in query.preferred([row for _, row in found])}
-    files = []
-    for part, row in found:
-        if id(row) in chosen:
-            told = [*_stages(workspace, stages, part, row, diff_lines)]
-            files.append({**{name: row[name] for name in NAMES}, "swhid": _swhid(row["content_id"]), "stages": told})
+    files = [
+        {
+            **{name: row[name] for name in NAMES},
+            "swhid": swhid("cnt", row["content_id"]) if row["content_id"] else None,
+            "stages": [*_stages(workspace, stages, part, row, diff_lines)],
+        }
+        for part, row in found
+        if id(row) in chosen
+    ]
     return {"query": text, "files": files}
 
 
@@ -73,7 +77,9 @@ def _dropped_lines(loss: Row) -> Iterator[str]:
     detail = f" ({loss['detail']})" if loss.get("detail") else ""
     yield f"  {loss['stage']:<9} dropped by {loss['step']}: {loss['reason']}{detail}"
     if "kept_path" in loss:
-        line = f"            kept instead: {loss['kept_repo_name']}:{loss['kept_path']}  {_swhid(loss['kept_content_id'])}"
+        line = (
+            f"            kept instead: {loss['kept_repo_name']}:{loss['kept_path']}  {swhid('cnt', loss['kept_content_id'])}"
+        )
         line += f", Jaccard {loss['jaccard']:.4f}, cluster {loss['cluster_id']}"
         release = loss.get("kept_release")
         yield line + (f", in the earlier release {release} (estimated from signatures)" if release else "")
@@ -144,8 +150,9 @@ def _difference(workspace: Workspace, part: int, loss: Row, limit: int) -> Row:
 
 
 def _texts(workspace: Workspace, dataset: str, parts: list[int] | None, one: Query) -> Iterator[str]:
-    found = _found(workspace, dataset, one, (*NAMES, "content"), parts)
-    return (row["content"] for _, row in found if row.get("content") is not None)
+    for part, _ in _found(workspace, dataset, one, NAMES, parts):  # by name first: no other part's text is read
+        rows = _rows(workspace, part_path(dataset, part), one, (*NAMES, "content"))
+        yield from (row["content"] for row in rows if row.get("content") is not None)
 
 
 def _documents(workspace: Workspace, side_table: str, one: Query) -> Iterator[Row]:
@@ -172,7 +179,3 @@ def _rows(workspace: Workspace, relative: str, query: Query, columns: Sequence[s
     for block in workspace.blocks(relative, columns):
         if "path" in block.schema.names:
             yield from block.filter(query.mask(block)).to_pylist()
-
-
-def _swhid(content_id: str | None) -> str | None:
-    return swhid("cnt", content_id) if content_id else None
