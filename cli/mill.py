@@ -58,9 +58,8 @@ def _mill(
     with options.files():
         place.probe()
     started = time.monotonic()
-    stopping = interrupt.stopping_cleanly(place) if runner.is_local else interrupt.stopping_by_exception()
     try:
-        with interrupt.exclusive(place), stopping:
+        with interrupt.at_work(place, runner.is_local):
             for stage in stages:
                 if run_stage(stage, wanted, runner, quiet) is None:
                     print(
@@ -129,7 +128,7 @@ def verify(
     wanted = recipes.load(recipe, sets or [], [], workspace)
     runner, place = choose(tuple(beam or ()), _workers(workers)), Workspace(wanted.workspace)
     wanted = replace(wanted, workspace=place.root if place.is_local else wanted.workspace)
-    with interrupt.exclusive(place):
+    with interrupt.at_work(place, runner.is_local):
         found = again.verify(stage, wanted, runner, sample, quiet)
     if not found.parts:
         print(f"{stage}: up to date, nothing to verify")

@@ -43,6 +43,13 @@ def exclusive(workspace: Workspace) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def at_work(workspace: Workspace, is_local: bool) -> Iterator[None]:
+    """Hold the workspace, and stop cleanly where the workers are processes of this machine, by an exception where not."""
+    with exclusive(workspace), stopping_cleanly(workspace) if is_local else stopping_by_exception():
+        yield
+
+
 def stopping_cleanly(workspace: Workspace) -> AbstractContextManager[None]:
     """In the block SIGINT, SIGTERM and SIGHUP end the worker processes, remove temporary files, and say how to go on."""
 

@@ -5,7 +5,6 @@ sample of the parts is made under today's code, beside the workspace. If every o
 stage whose values and inputs are the same get today's key, and the manifest says which code was compared with which, on what parts.
 """
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -89,15 +88,13 @@ def _made(name: str, options: Recipe, drawn: Sequence[PartRef], runner: Runner, 
     stage, workspace = stages.load(name), Workspace(options.workspace)
     runner = runner.named(workspace.root, f"verify-{name}")
     runner.make_room()
-    with tempfile.TemporaryDirectory(prefix="starmill-verify-") as folder:
-        # Where workers are elsewhere, the other place is a folder of the workspace.
-        into = folder if runner.is_local else f"{workspace.url}/{BESIDE}"
-        overlay, beside = Overlay(workspace.root if workspace.is_local else workspace.url, into), Workspace(into)
-        try:
-            job.run(f"verify {name}", drawn, stage.graph(options, overlay), runner, quiet)
-            found = {ref: beside.sidecar(stage.dataset, ref.part) for ref in drawn}
-        finally:
-            workspace.clear(BESIDE)
+    place = workspace.root if workspace.is_local else workspace.url
+    overlay, beside = Overlay(place, f"{place}/{BESIDE}"), Workspace(f"{place}/{BESIDE}")
+    try:
+        job.run(f"verify {name}", drawn, stage.graph(options, overlay), runner, quiet)
+        found = {ref: beside.sidecar(stage.dataset, ref.part) for ref in drawn}
+    finally:
+        workspace.clear(BESIDE)
     return {ref.part: made if made is not None and made.key == ref.key else None for ref, made in found.items()}
 
 
