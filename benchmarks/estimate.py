@@ -21,7 +21,7 @@ from pathlib import Path
 from starmill.pipelines import recipe as recipes
 from starmill.pipelines.costs import bench, estimate
 from starmill.pipelines.costs.estimate import Cost, Dump
-from starmill.pipelines.costs.rates import REQUESTS, STAGE_OF, Observation, Rates
+from starmill.pipelines.costs.rates import NEAR, REQUESTS, STAGE_OF, Observation, Rates
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.stages import STAGES
 
@@ -56,7 +56,7 @@ def times(costs: list[Cost], took: dict[str, float], workers: int) -> Iterator[R
 
 def predicted(rates: Rates, options: Recipe, found: list[Observation], workers: int) -> list[Cost]:
     """Return the costs that are computed for what a run had to do."""
-    into, near = found[0].drivers, next(o.drivers for o in found if o.row == "dedup")
+    into, near = found[0].drivers, next(o.drivers for o in found if o.row == NEAR)
     dump = Dump(into["files"], into["bytes"], into["repositories"], near["removed"] / near["files"])
     return estimate.estimate(rates, options, dump, workers)
 
