@@ -9,6 +9,7 @@ import pytest
 from starmill.core import recipe
 from starmill.core.dataset import Workspace
 from starmill.core.errors import UsageError
+from starmill.core.storage import Storage
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.run import interrupt, job, keys
 from starmill.pipelines.run.stages import run_stage
@@ -127,14 +128,16 @@ def test_a_killed_verify_in_a_bucket_leaves_no_evidence_and_is_swept(options: Re
     with monkeypatch.context() as patched:  # a job that makes nothing: what lies there is of the killed one
         patched.setattr(job, "run", lambda *_: None)
         assert verify("ingest", options, Elsewhere(), 3, quiet=True).differing == (0, 1, 2)
-    assert workspace.storage.below("verify") == []
+    assert Storage(options.workspace).below("verify") == []
     killed()
     with pytest.raises(UsageError, match="nobody waits"):
         verify("ingest", options, Templates(), 3)
-    assert {*workspace.storage.below("verify")} == {*left}
+    assert {*Storage(options.workspace).below("verify")} == {*left}
     with interrupt.exclusive(workspace):  # as the next `starmill run`
-        assert workspace.storage.below("verify") == []
-    assert verify("ingest", options, Elsewhere(), 3, quiet=True).rekeyed == 3 and workspace.storage.below("verify") == []
+        assert Storage(options.workspace).below("verify") == []
+    assert (
+        verify("ingest", options, Elsewhere(), 3, quiet=True).rekeyed == 3 and Storage(options.workspace).below("verify") == []
+    )
 
 
 @pytest.mark.parametrize("sample", [0, -1])
