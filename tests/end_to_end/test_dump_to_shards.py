@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from small_tree import git, starmill
 
+from starmill.cli import __main__ as cli
+
 STAGES = ("ingest", "measure", "curate", "dedup", "release", "tokenize")
 
 
@@ -123,6 +125,29 @@ def test_why_tells_the_whole_story(milled: Path, query: str, told: list[str]) ->
     story = starmill("why", query, "--workspace", "work", cwd=milled).stdout
     for text in told:
         assert text in story, story
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "funnel",
+        "status",
+        "why alpha:/lib/heapq.py",
+        "why beta.git:/src/wrap.py --diff-lines 0",
+        "locate",
+        "locate alpha:/lib/heapq.py",
+    ],
+)
+def test_json_has_fields_and_no_lines_of_text(milled: Path, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def strings(value: object) -> set[str]:
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        return set().union(*map(strings, inner), {value.strip()} if isinstance(value, str) else ())
+
+    words = [*line.split(), "--workspace", str(milled / "work")]
+    assert cli.main(words) == 0
+    lines = {text.strip() for text in capsys.readouterr().out.splitlines()}
+    assert cli.main([*words, "--json"]) == 0
+    assert not strings(json.loads(capsys.readouterr().out)) & (lines - {""})
 
 
 def test_why_by_swhid_and_for_nothing(milled: Path) -> None:
