@@ -106,13 +106,13 @@ ADDITIONS = {
     "step": Addition(
         "transforms/decide/toy.py",
         STEP,
-        "pipelines/stages/curate.py",
+        "pipelines/kinds.py",
         (
             (
-                "\nfrom starmill.transforms.dedup",
-                "\nfrom starmill.transforms.decide.toy import Toy\nfrom starmill.transforms.dedup",
+                "\nfrom starmill.transforms.measure.html",
+                "\nfrom starmill.transforms.decide.toy import Toy\nfrom starmill.transforms.measure.html",
             ),
-            ("*self.quality.steps())", "*self.quality.steps(), Toy())"),
+            ("*on.quality.steps())", "*on.quality.steps(), Toy())"),
         ),
     ),
     "stage": Addition(
