@@ -1,4 +1,4 @@
-"""What a new step, stage, runner or command takes: its module, its test, and one line of one table; and then it works.
+"""What a new step, kind of record, stage, runner or command takes: its module, its test, and one line of one table; and then it works.
 
 The toys stand in a copy of the house in which nothing else is changed: a row of ADDITIONS says which files it adds and which it edits.
 """
@@ -49,6 +49,21 @@ class Toy:
 
     def __call__(self, block: pa.RecordBatch) -> Split:
         return judge_rows(block, self.reads, lambda size: "too_short" if size < 30 else None)
+'''
+KIND = '''"""A note is a document."""
+
+from collections.abc import Iterable, Iterator
+
+import pyarrow as pa
+
+from starmill.core.document import Document, FileSpan
+from starmill.transforms.render.code import Format
+
+
+def documents(blocks: Iterable[pa.RecordBatch], options: Format) -> Iterator[Document]:
+    for row in (row for block in blocks for row in block.to_pylist()):
+        file = FileSpan(row["path"].lstrip("/"), row["content_id"], "", 0, 1)
+        yield Document("note", row["repo_name"], "", (row["content"],), (file,))
 '''
 STAGE = '''"""The sizes of the records."""
 
@@ -115,6 +130,18 @@ ADDITIONS = {
             ("*on.quality.steps())", "*on.quality.steps(), Toy())"),
         ),
     ),
+    "kind": Addition(
+        "transforms/render/toy.py",
+        KIND,
+        "pipelines/kinds.py",
+        (
+            ("from starmill.transforms.render import ", "from starmill.transforms.render import toy, "),
+            (
+                "\nKINDS = {",
+                '\nKINDS = {"note": Kind(lambda on: (on.text,), lambda on: (), lambda on: (on.redact,), toy.documents, "exact"),',
+            ),
+        ),
+    ),
     "stage": Addition(
         "pipelines/stages/toy.py", STAGE, "pipelines/stages/__init__.py", (('"tokenize")', '"tokenize", "toy")'),)
     ),
@@ -128,6 +155,23 @@ ADDITIONS = {
         (("from starmill.cli import ", "from starmill.cli import toy, "), ("ROOMS = (", "ROOMS = (toy, ")),
     ),
 }
+
+
+# Records of another kind than code, as a source would leave them, through the stages behind.
+NOTES = """
+from ingested_workspace import ingested
+from starmill.core.dataset import Workspace
+from starmill.pipelines.recipe import build
+from starmill.pipelines.run.stages import run_stage
+from starmill.pipelines.runners import choose
+from starmill.pipelines.stages import STAGES
+workspace = Workspace("notes")
+ingested(workspace, (("r", "/note", "some words"),), ("note",))
+workspace.finish("records", "k", 1, "v")
+for stage in STAGES[1:]:
+    run_stage(stage, build({"workspace": "notes", "tokenizer": {"vocab_size": 300}}), choose(()), quiet=True)
+print(workspace.table("shards/part-00000.docs.parquet").column("kind").to_pylist())
+"""
 
 
 def put(house: Path, place: str, text: str) -> None:
@@ -168,7 +212,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def python(house: Path, *words: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(house / "names")}
+    environment = {**os.environ, "PYTHONPATH": f"{house / 'names'}:{ROOT / 'tests/end_to_end'}"}
     done = subprocess.run([sys.executable, *words], cwd=house, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -181,8 +225,8 @@ def test_each_of_them_works(house: Path) -> None:
         (house / "dump/one" / name).write_text(text)
     mill = "run smoke --input dump --workspace w --set tokenizer.vocab_size=300 --no-funnel --quiet -- --runner=ToyRunner"
     lines = [line.split() for line in (mill, "dig --depth 3", "funnel --workspace w --json")]
-    told = python(house, "-c", f"from starmill.cli.__main__ import main\nfor line in {lines}: print(main(line))")
-    assert "the toy runs" in told and "a hole of 3 m" in told and "Error" not in told
+    told = python(house, "-c", f"from starmill.cli.__main__ import main\nfor line in {lines}: print(main(line))\n{NOTES}")
+    assert "the toy runs" in told and "a hole of 3 m" in told and "Error" not in told and "\n['note']\n" in told
     stages = {stage["stage"]: stage for stage in json.loads(told[told.index("{") : told.rindex("}") + 1])["stages"]}
     assert ("toy", "too_short", 1) in [(d["step"], d["reason"], d["files"]) for d in stages["curate"]["dropped"]]
     assert stages["toy"]["kept"]["files"] == 2 and (house / "w/sizes/part-00000.txt").read_text() == str(
