@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from starmill.core import schema
 from starmill.core.dataset import Workspace
-from starmill.pipelines.stages.curate import Rules, measured
+from starmill.pipelines.stages.curate import STAGE, Rules, measured
 from starmill.pipelines.stages.stage import by_kind
 from starmill.transforms.beam import PartRef, Reference, references
 from starmill.transforms.step import Step, append, chain
@@ -93,7 +93,7 @@ def _of_rows(kind: str, rows: pa.RecordBatch, steps: Sequence[Step]) -> Iterator
 
 
 def _gone(rows: pa.RecordBatch, step: Step) -> np.ndarray:
-    kept, _ = chain(rows, [step], "curate")
+    kept, _ = chain(rows, [step], STAGE.name)
     return ~np.isin(np.arange(rows.num_rows), kept.column(ROW).to_numpy())
 
 
