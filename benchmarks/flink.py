@@ -20,13 +20,14 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
+import psutil
 from apache_beam.metrics import MetricsFilter
 
 from starmill.core.dataset import Workspace
@@ -35,7 +36,6 @@ from starmill.pipelines import stages
 from starmill.pipelines.costs import bench, estimate, rates
 from starmill.pipelines.costs.estimate import Dump
 from starmill.pipelines.recipe import Recipe
-from starmill.pipelines.run.interrupt import descendants
 from starmill.pipelines.run.stages import run_stage
 from starmill.pipelines.runners.flink import Flink
 from starmill.pipelines.stages import STAGES, ingest
@@ -44,7 +44,6 @@ from starmill.reports import funnel
 ROOT = Path(__file__).resolve().parent.parent
 PORTS = {"rest": 18081, "rpc": 16123, "pool": 15000, "job": 18099}
 TIMES, MANAGERS = (1, 4), (1, 2)
-TICKS = os.sysconf("SC_CLK_TCK")
 # Ways of Flink's to ship a vertex's records that leave a slot.
 SENT = ("Hash Partition", "Rebalance", "Range Partition", "Custom Partition", "Broadcast")
 
@@ -121,7 +120,7 @@ class Cluster:
         )
 
     def _workers(self) -> dict[int, float]:
-        return {pid: _cpu([pid]) for pid in descendants(self.pool)}
+        return {child.pid: _cpu([child.pid]) for child in psutil.Process(self.pool).children(recursive=True)}
 
 
 def exchanges(job: dict[str, Any]) -> tuple[float, float]:
@@ -135,14 +134,11 @@ def exchanges(job: dict[str, Any]) -> tuple[float, float]:
     return sent, written
 
 
-def _cpu(processes: Any) -> float:
+def _cpu(processes: Iterable[int]) -> float:
     seconds = 0.0
     for pid in processes:
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        seconds += sum(map(int, fields[11:15])) / TICKS  # its own, and its ended children's
+        with suppress(psutil.NoSuchProcess):
+            seconds += sum(psutil.Process(pid).cpu_times()[:4])  # its own, and its ended children's
     return seconds
 
 

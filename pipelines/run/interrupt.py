@@ -12,6 +12,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import psutil
+
 from starmill.core.dataset import Workspace
 from starmill.core.errors import StarmillError
 
@@ -42,11 +44,9 @@ def stopping_cleanly(workspace: Workspace) -> AbstractContextManager[None]:
     """In the block SIGINT, SIGTERM and SIGHUP end the worker processes, remove temporary files, and say how to go on."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        for pid in descendants(os.getpid()):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         workspace.sweep_temporary()
         name = signal.Signals(number).name
         with suppress(OSError):  # after SIGHUP there is no terminal
@@ -115,20 +115,3 @@ def held(holds: bool) -> Iterator[Held]:
     finally:
         for number, handler in state.before.items():
             signal.signal(number, handler)
-
-
-def descendants(pid: int) -> list[int]:
-    """Return the processes that a process started, and those that these did."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = entry.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        children.setdefault(int(fields[1]), []).append(int(entry.parent.name))
-    found, queue = [], [pid]
-    while queue:
-        for child in children.get(queue.pop(), []):
-            found.append(child)
-            queue.append(child)
-    return found
