@@ -106,7 +106,6 @@ def speeds(options: argparse.Namespace, table: pa.Table, folder: Path) -> Iterat
     whole = folder / "corpus" / "corpus.parquet"
     runs = [
         ("starmill", "with_starmill.py", "signatures", whole),
-        ("starmill", "with_starmill.py", "numpy", sample),
         ("sketches", "with_sketches.py", "signatures", sample),
         ("datatrove", "with_datatrove.py", "signatures", sample),
     ]
