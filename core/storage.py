@@ -122,7 +122,7 @@ class Storage:
         with suppress(FileNotFoundError):
             self._call("rm_file", relative)
 
-    def names(self, folder: str) -> list[str]:
+    def files(self, folder: str) -> list[str]:
         """Return the names of the files in a folder, sorted; an absent folder is empty."""
         return sorted(e.rstrip("/").rsplit("/", 1)[-1] for e in self._ls(folder, detail=False))
 
@@ -152,7 +152,7 @@ class Storage:
             with pa.PythonFile(_Ranges(self, relative), mode="r") as file:
                 yield file
 
-    def write(self, relative: str, data: bytes | pa.Buffer) -> None:
+    def publish(self, relative: str, data: bytes | pa.Buffer) -> None:
         """Write a file so that it is there whole or not at all. Raises StorageError."""
         if self.is_local:
             place = Path(self.path(relative))

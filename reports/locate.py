@@ -86,7 +86,7 @@ class Tokens:
 
     def read(self, shard: int, start: int, end: int) -> np.ndarray:
         """Return the uint16 ids [start, end) of a shard."""
-        return np.frombuffer(self.workspace.storage.read(part_path("shards", shard, "bin"), 2 * start, 2 * end), "<u2")
+        return np.frombuffer(self.workspace.read(part_path("shards", shard, "bin"), 2 * start, 2 * end), "<u2")
 
     def table(self, shard: int) -> pa.Table:
         """Return the side table of a shard."""

@@ -28,10 +28,6 @@ class Overlay(Workspace):
 
     into: str = ""
 
-    def __getstate__(self) -> dict[str, str]:
-        """Pickle both URLs."""
-        return {"url": self.url, "into": self.into}
-
     def publish(self, relative: str, data: bytes | pa.Buffer) -> None:
         """Write a file into the other place."""
         Workspace(self.into).publish(relative, data)
@@ -88,7 +84,7 @@ def _made(name: str, options: Recipe, drawn: Sequence[PartRef], runner: Runner, 
     with tempfile.TemporaryDirectory(prefix="starmill-verify-") as folder:
         # Where workers are elsewhere, the other place is a folder of the workspace.
         into = folder if runner.is_local else f"{workspace.url}/verify"
-        overlay = Overlay(workspace.root if workspace.is_local else workspace.url, into)
+        overlay = Overlay(workspace.root if workspace.is_local else workspace.url, into=into)
         job.run(f"verify {name}", drawn, stage.graph(options, overlay), runner.named(workspace.root, f"verify-{name}"), quiet)
         beside = Workspace(into)
         return {ref.part: beside.sidecar(stage.dataset, ref.part) for ref in drawn}
