@@ -8,13 +8,14 @@ The minimum is idempotent, so repeated shingles cost nothing and are not removed
 
 import functools
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pyarrow as pa
+from msgspec import Meta
 
 from starmill.core import schema, seeds
-from starmill.core.names import Language
+from starmill.core.names import AtLeast0, AtLeast1, Language
 from starmill.transforms.buffers import text_buffers
 from starmill.transforms.step import append
 
@@ -33,27 +34,22 @@ class MinHash:
     resolution run distributed, before the rest is resolved in one process.
     """
 
-    permutations: int = 256  # minima in a signature
-    shingle_words: int = 5  # words in a row that make a shingle
+    permutations: AtLeast1 = 256  # minima in a signature
+    shingle_words: AtLeast1 = 5  # words in a row that make a shingle
     bits: Literal[32, 61] = 32  # of one minimum
     seed: int = 0  # of the permutations
     near: bool = True  # false: only exact duplicates go
-    threshold: float = 0.7  # Jaccard similarity from which files are near duplicates
-    bands: int | None = 32  # null, with rows: the optimum for the threshold
-    rows: int | None = 8  # minima of a band, which all agree in a candidate pair
+    threshold: Annotated[float, Meta(gt=0, le=1)] = 0.7  # Jaccard similarity from which files are near duplicates
+    bands: AtLeast1 | None = 32  # null, with rows: the optimum for the threshold
+    rows: AtLeast1 | None = 8  # minima of a band, which all agree in a candidate pair
     scope: Literal["all", "language", "split"] = "all"  # what a file is compared within
     splits: dict[str, tuple[Language, ...]] = field(default_factory=dict)  # name of a split to its languages, for scope `split`
     repositories: bool = False  # repositories with identical trees go whole, first
     earlier: tuple[str, ...] = ()  # workspaces of earlier releases, whose kept files outrank
-    rounds: int = 0  # of the resolution that run distributed; the rest runs in one process
+    rounds: AtLeast0 = 0  # of the resolution that run distributed; the rest runs in one process
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a value that cannot work."""
-        for name in ("permutations", "shingle_words", "bands", "rows"):
-            if (value := getattr(self, name)) is not None and value < 1:
-                raise ValueError(f"{name}={value}: give at least 1")
-        if not 0 < self.threshold <= 1:
-            raise ValueError(f"threshold={self.threshold}: give a Jaccard similarity above 0 and at most 1, for example 0.7")
+        """Raise ValueError for values that do not fit each other."""
         if (self.bands is None) != (self.rows is None):
             raise ValueError(f"bands={self.bands}, rows={self.rows}: give both, or neither for the threshold's optimum")
         if self.bands and self.rows and self.bands * self.rows > self.permutations:
@@ -61,18 +57,12 @@ class MinHash:
                 f"bands={self.bands} x rows={self.rows} need {self.bands * self.rows} permutations, there are "
                 f"permutations={self.permutations}; lower bands or rows, or raise permutations"
             )
-        if self.bits not in (32, 61):
-            raise ValueError(f"bits={self.bits}: give 32, or 61 for signatures by the formula of datatrove")
-        if self.scope not in ("all", "language", "split"):
-            raise ValueError(f"scope={self.scope!r}: give 'all', 'language' or 'split'")
         if (self.scope == "split") != bool(self.splits):
             raise ValueError(
                 f"scope={self.scope!r} with splits={self.splits}: scope 'split' needs splits, the others have none"
             )
         if len(listed := [language for split in self.splits.values() for language in split]) > len(set(listed)):
             raise ValueError(f"splits={self.splits}: a language is in two splits")
-        if self.rounds < 0:
-            raise ValueError(f"rounds={self.rounds}: give 0 to resolve in one process, or the number of distributed rounds")
 
     @property
     def banding(self) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from starmill.core import schema, seeds
+from starmill.core import recipe, schema, seeds
 from starmill.transforms.dedup import minhash
 from starmill.transforms.dedup.minhash import MinHash, shingles, signature_rows, signatures
 
@@ -161,22 +161,22 @@ def test_signature_rows_follow_the_block():
     ("wrong", "said"),
     [
         ({"permutations": 128}, "bands=32 x rows=8 need 256 permutations, there are permutations=128"),
-        ({"threshold": 0.0}, "threshold=0.0"),
-        ({"threshold": 1.5}, "threshold=1.5"),
-        ({"shingle_words": 0}, "shingle_words=0"),
-        ({"bands": -1}, "bands=-1"),
-        ({"scope": "repository"}, "scope='repository': give 'all', 'language' or 'split'"),
+        ({"threshold": 0.0}, "threshold: expected float > 0.0, got 0.0"),
+        ({"threshold": 1.5}, "threshold: expected float <= 1.0, got 1.5"),
+        ({"shingle_words": 0}, "shingle_words: expected int >= 1, got 0"),
+        ({"bands": -1}, "bands: expected int >= 1, got -1"),
+        ({"scope": "repository"}, "scope: 'repository' is not one of all, language, split"),
         ({"scope": "split"}, "scope 'split' needs splits"),
         ({"splits": {"docs": ("Markdown",)}}, "scope 'split' needs splits, the others have none"),
         ({"scope": "split", "splits": {"a": ("C",), "b": ("C", "Go")}}, "a language is in two splits"),
-        ({"bits": 64}, "bits=64: give 32, or 61"),
+        ({"bits": 64}, "bits: 64 is not one of 32, 61"),
         ({"bands": None}, "bands=None, rows=8: give both, or neither"),
-        ({"rounds": -1}, "rounds=-1"),
+        ({"rounds": -1}, "rounds: expected int >= 0, got -1"),
     ],
 )
 def test_options_that_cannot_work(wrong, said):
     with pytest.raises(ValueError, match=re.escape(said)):
-        MinHash(**wrong)
+        recipe.build(MinHash, wrong)
 
 
 def test_signatures_of_other_options_are_refused():
