@@ -28,6 +28,7 @@ from typing import Any
 
 import apache_beam as beam
 import psutil
+import report
 from apache_beam.metrics import MetricsFilter
 
 from starmill.core.dataset import Workspace
@@ -167,7 +168,7 @@ def main() -> None:
     parser.add_argument("--megabytes", type=float, default=32, help="of code, once (default: 32)")
     parser.add_argument("--input", nargs="+", default=[], metavar="DIR", help="folders of checkouts (default: packages)")
     parser.add_argument("--rates", help="a rates file of `starmill bench` (default: measure them, after all else)")
-    parser.add_argument("--write", action="store_true", help="append the tables to benchmarks/results/flink.md")
+    report.add_write(parser)
     asked = parser.parse_args()
     recipe = recipes.load("recipes/data/smoke.yaml", [], asked.input, None)
     size, part = int(asked.megabytes * 1e6), int(asked.megabytes * 1e6 / 4)
@@ -192,11 +193,7 @@ def main() -> None:
             mine = replace(recipe, workspace=f"{home}/{times}-1", source=sources[times])
             same(mine.workspace, f"{home}/{times}-2")
             lines += table(times, mine, fitted, found)
-    text = "\n".join([*heading(load), *lines, *efficiency(found), ""])
-    print(text)
-    if asked.write:
-        with open(Path(__file__).parent / "results" / "flink.md", "a") as results:
-            results.write(text + "\n")
+    report.tell("flink", [*heading(load), *lines, *efficiency(found)], asked.write)
 
 
 def same(one: str, other: str) -> None:
