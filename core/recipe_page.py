@@ -41,7 +41,7 @@ def schema(cls: type) -> dict[str, Any]:
     made = msgspec.json.schema(cls)
     made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     lists: dict[str, Any] = {}
-    for section in {kind for _, kind in sections(cls)}:
+    for section in dict.fromkeys(kind for _, kind in sections(cls)):  # in their order, which a set has not
         hints, notes = typing.get_type_hints(section, include_extras=True), comments(section)
         told = made["$defs"][section.__name__]
         told["additionalProperties"] = False
