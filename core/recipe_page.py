@@ -117,15 +117,8 @@ def _words(hint: Any) -> str:
 
 
 def _default(field: Any) -> str:
-    missing = dataclasses.MISSING
-    value = (
-        field.default
-        if field.default is not missing
-        else missing
-        if field.default_factory is missing
-        else field.default_factory()
-    )
-    if value is missing:
+    value = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+    if value is dataclasses.MISSING:
         return "required"
     return "below" if dataclasses.is_dataclass(value) else f"`{json.dumps(value, ensure_ascii=False)}`"
 

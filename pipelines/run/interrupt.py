@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -83,14 +83,12 @@ def _ending() -> list[signal.Signals]:
 class Held:
     """Signals that came in a time when nothing may be interrupted."""
 
-    before: dict[int, Any] = field(default_factory=dict)
+    handlers: ExitStack = field(default_factory=ExitStack)
     came: bool = False
 
     def release(self) -> None:
         """Let signals through again. Raises KeyboardInterrupt if one came."""
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-        self.before = {}
+        self.handlers.close()
         if self.came:
             raise KeyboardInterrupt
 
@@ -107,11 +105,8 @@ def held(holds: bool) -> Iterator[Held]:
         with suppress(OSError):
             print("\nstops as soon as the job is handed in, and cancels it; once more to stop at once", file=sys.stderr)
 
-    if holds and threading.current_thread() is threading.main_thread():
-        ending = [number for number in (signal.SIGINT, *_ending()) if signal.getsignal(number) != signal.SIG_IGN]
-        state.before = {number: signal.signal(number, note) for number in ending}
-    try:
+    with state.handlers:
+        if holds and threading.current_thread() is threading.main_thread():
+            ending = [number for number in (signal.SIGINT, *_ending()) if signal.getsignal(number) != signal.SIG_IGN]
+            state.handlers.enter_context(_handling(note, ending))
         yield state
-    finally:
-        for number, handler in state.before.items():
-            signal.signal(number, handler)
