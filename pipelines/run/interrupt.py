@@ -5,17 +5,17 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import psutil
 
 from starmill.core.dataset import Workspace
 from starmill.core.errors import StarmillError
+from starmill.core.process import handling
 
 
 class WorkspaceBusy(StarmillError, RuntimeError):
@@ -55,23 +55,12 @@ def stopping_cleanly(workspace: Workspace) -> AbstractContextManager[None]:
             )
         os._exit(128 + number)  # Beam's runner blocks the interpreter's own way out
 
-    return _handling(stop, (signal.SIGINT, *_ending()))
+    return handling(stop, (signal.SIGINT, *_ending()))
 
 
 def stopping_by_exception() -> AbstractContextManager[None]:
     """In the block SIGTERM and SIGHUP are what SIGINT is, a KeyboardInterrupt: for a runner elsewhere, whose job must be canceled."""
-    return _handling(signal.default_int_handler, _ending())
-
-
-@contextmanager
-def _handling(handler: Callable[[int, FrameType | None], Any], numbers: Iterable[signal.Signals]) -> Iterator[None]:
-    # Given back at the end: a process that goes on, a caller's, is not to die of our way to stop.
-    before = {number: signal.signal(number, handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
+    return handling(signal.default_int_handler, _ending())
 
 
 def _ending() -> list[signal.Signals]:
@@ -108,5 +97,5 @@ def held(holds: bool) -> Iterator[Held]:
     with state.handlers:
         if holds and threading.current_thread() is threading.main_thread():
             ending = [number for number in (signal.SIGINT, *_ending()) if signal.getsignal(number) != signal.SIG_IGN]
-            state.handlers.enter_context(_handling(note, ending))
+            state.handlers.enter_context(handling(note, ending))
         yield state
