@@ -1,6 +1,7 @@
 """The shape of a training recipe; the values are in recipes/train/*.yaml. Tokens, unless a name says otherwise."""
 
 import json
+import sys
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -14,7 +15,7 @@ from starmill.model.config import ModelConfig
 from starmill.model.presets import PRESETS
 
 Factor = Annotated[float, Meta(ge=0, le=100)]  # times an epoch: a percentage would be above it
-Amount = Annotated[float, Meta(ge=0, le=1e9)]  # finite
+Amount = Annotated[float, Meta(ge=0, le=sys.float_info.max)]  # finite
 
 # A run may go on with other values of these: on other ranks, saved elsewhere. Sums then round otherwise, and where a model has dropout,
 # which is a hash of the data rank and the micro-batch, other elements are dropped; nothing else changes.
