@@ -24,6 +24,7 @@ from pathlib import Path
 import corpus
 import numpy as np
 import pyarrow as pa
+import report
 import tools
 import truth
 import workspaces
@@ -50,29 +51,18 @@ def main() -> None:
     parser.add_argument(
         "--cache", type=Path, default=Path("~/.cache/starmill-bench").expanduser(), help="where peers are installed"
     )
-    parser.add_argument("--write", action="store_true", help="append the tables to benchmarks/results/dedup.md")
+    report.add_write(parser)
     options = parser.parse_args()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    report = []
     with tempfile.TemporaryDirectory(prefix="starmill-bench-") as folder:
         lines = memory(options, Path(folder)) if options.synthetic else compare(options, Path(folder))
-        for line in itertools.chain(heading(), lines):
-            print(line, flush=True)
-            report.append(line)
-    if options.write:
-        results = Path(__file__).parent / "results" / "dedup.md"
-        results.parent.mkdir(exist_ok=True)
-        with open(results, "a") as file:
-            file.write("\n".join(report) + "\n\n")
+        report.tell("dedup", itertools.chain(heading(), lines), options.write)
 
 
 def heading() -> Iterator[str]:
     """Yield the date and the machine."""
-    models = [
-        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")
-    ]
     libraries = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba", "pyarrow", "apache-beam"))
-    yield f"## {datetime.date.today()}, one core of {os.cpu_count()} ({models[0] if models else platform.machine()})"
+    yield f"## {datetime.date.today()}, one core of {os.cpu_count()} ({report.processor()})"
     yield ""
     yield f"Python {platform.python_version()}, {libraries}. Load average at the start: {os.getloadavg()[0]:.1f}."
     yield ""
@@ -106,7 +96,6 @@ def speeds(options: argparse.Namespace, table: pa.Table, folder: Path) -> Iterat
     whole = folder / "corpus" / "corpus.parquet"
     runs = [
         ("starmill", "with_starmill.py", "signatures", whole),
-        ("starmill", "with_starmill.py", "numpy", sample),
         ("sketches", "with_sketches.py", "signatures", sample),
         ("datatrove", "with_datatrove.py", "signatures", sample),
     ]

@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import report
+
 from starmill.pipelines import recipe as recipes
 from starmill.pipelines.costs import bench, estimate
 from starmill.pipelines.costs.estimate import Cost, Dump
@@ -88,7 +90,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="so often, for the median (default: 3)")
     parser.add_argument("--input", nargs="+", default=[], metavar="DIR", help="folders of checkouts (default: packages)")
     parser.add_argument("--workers", type=int, default=2, help="of the second run, whose time is taken (default: 2)")
-    parser.add_argument("--write", action="store_true", help="append the table to benchmarks/results/estimate.md")
+    report.add_write(parser)
     asked = parser.parse_args()
     options = recipes.load("recipes/data/smoke.yaml", [], asked.input, None)
     size, load = int(asked.megabytes * 1e6), os.getloadavg()[0]
@@ -121,11 +123,7 @@ def main() -> None:
         f"Fitted on {size / 1e6:g} and {4 * size / 1e6:g} MB; the largest run has {into['bytes'] / 1e6:,.0f} MB in "
         f"{into['files']:,.0f} files and {into['parts']:,.0f} parts. Medians of {asked.rounds} rounds."
     )
-    text = "\n".join([head, "", told, "", *table([*sources], runs), ""])
-    print(text)
-    if asked.write:
-        with open(Path(__file__).parent / "results" / "estimate.md", "a") as results:
-            results.write(text + "\n")
+    report.tell("estimate", [head, "", told, "", *table([*sources], runs)], asked.write)
 
 
 if __name__ == "__main__":

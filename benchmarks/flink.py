@@ -20,13 +20,15 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
+import psutil
+import report
 from apache_beam.metrics import MetricsFilter
 
 from starmill.core.dataset import Workspace
@@ -35,7 +37,6 @@ from starmill.pipelines import stages
 from starmill.pipelines.costs import bench, estimate, rates
 from starmill.pipelines.costs.estimate import Dump
 from starmill.pipelines.recipe import Recipe
-from starmill.pipelines.run.interrupt import descendants
 from starmill.pipelines.run.stages import run_stage
 from starmill.pipelines.runners.flink import Flink
 from starmill.pipelines.stages import STAGES, ingest
@@ -44,7 +45,6 @@ from starmill.reports import funnel
 ROOT = Path(__file__).resolve().parent.parent
 PORTS = {"rest": 18081, "rpc": 16123, "pool": 15000, "job": 18099}
 TIMES, MANAGERS = (1, 4), (1, 2)
-TICKS = os.sysconf("SC_CLK_TCK")
 # Ways of Flink's to ship a vertex's records that leave a slot.
 SENT = ("Hash Partition", "Rebalance", "Range Partition", "Custom Partition", "Broadcast")
 
@@ -121,7 +121,7 @@ class Cluster:
         )
 
     def _workers(self) -> dict[int, float]:
-        return {pid: _cpu([pid]) for pid in descendants(self.pool)}
+        return {child.pid: _cpu([child.pid]) for child in psutil.Process(self.pool).children(recursive=True)}
 
 
 def exchanges(job: dict[str, Any]) -> tuple[float, float]:
@@ -135,14 +135,11 @@ def exchanges(job: dict[str, Any]) -> tuple[float, float]:
     return sent, written
 
 
-def _cpu(processes: Any) -> float:
+def _cpu(processes: Iterable[int]) -> float:
     seconds = 0.0
     for pid in processes:
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        seconds += sum(map(int, fields[11:15])) / TICKS  # its own, and its ended children's
+        with suppress(psutil.NoSuchProcess):
+            seconds += sum(psutil.Process(pid).cpu_times()[:4])  # its own, and its ended children's
     return seconds
 
 
@@ -171,7 +168,7 @@ def main() -> None:
     parser.add_argument("--megabytes", type=float, default=32, help="of code, once (default: 32)")
     parser.add_argument("--input", nargs="+", default=[], metavar="DIR", help="folders of checkouts (default: packages)")
     parser.add_argument("--rates", help="a rates file of `starmill bench` (default: measure them, after all else)")
-    parser.add_argument("--write", action="store_true", help="append the tables to benchmarks/results/flink.md")
+    report.add_write(parser)
     asked = parser.parse_args()
     recipe = recipes.load("recipes/data/smoke.yaml", [], asked.input, None)
     size, part = int(asked.megabytes * 1e6), int(asked.megabytes * 1e6 / 4)
@@ -196,11 +193,7 @@ def main() -> None:
             mine = replace(recipe, workspace=f"{home}/{times}-1", source=sources[times])
             same(mine.workspace, f"{home}/{times}-2")
             lines += table(times, mine, fitted, found)
-    text = "\n".join([*heading(load), *lines, *efficiency(found), ""])
-    print(text)
-    if asked.write:
-        with open(Path(__file__).parent / "results" / "flink.md", "a") as results:
-            results.write(text + "\n")
+    report.tell("flink", [*heading(load), *lines, *efficiency(found)], asked.write)
 
 
 def same(one: str, other: str) -> None:

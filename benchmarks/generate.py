@@ -15,8 +15,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
+import report
 import torch
 import transformers
 
@@ -68,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--write", action="store_true", help="append the table to benchmarks/results/generate.md")
+    report.add_write(parser)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     transformers.utils.logging.disable_progress_bar()
@@ -88,12 +88,7 @@ def main() -> None:
                 f"| {name} | {parameter_count(config) / 1e6:.0f} M | {rows} | {rows * NEW / ours:.1f} "
                 f"| {rows * NEW / theirs:.1f} | {theirs / ours:.2f} |"
             )
-    print("\n".join(lines))
-    if options.write:
-        results = Path(__file__).parent / "results" / "generate.md"
-        results.parent.mkdir(exist_ok=True)
-        with results.open("a") as file:
-            file.write("\n".join(lines) + "\n\n")
+    report.tell("generate", lines, options.write)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import report
 import torch
 from gpu_case import KINDS, Case
 
@@ -99,7 +100,7 @@ def installed(package: str) -> str:
         return f"no {package}"
 
 
-def report(options: argparse.Namespace) -> list[str]:
+def tables(options: argparse.Namespace) -> list[str]:
     """Run everything; return the results as lines."""
     device = "cpu" if options.smoke else "cuda"
     found = run({"peak": {"device": device, "size": 256 if options.smoke else 8192}})
@@ -142,7 +143,7 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--micro-batch", type=int, default=16, help="windows at a time to try first (power of two)")
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--smoke", action="store_true", help="two layers on a CPU, to see that the script runs")
-    parser.add_argument("--write", action="store_true", help="append the tables to benchmarks/results/gpu_train.md")
+    report.add_write(parser)
     options = parser.parse_args(arguments)
     if options.smoke:
         options.sizes, options.lengths, options.batch_tokens, options.micro_batch, options.steps = ["smoke"], [64], 256, 2, 2
@@ -154,13 +155,7 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     """Measure, print, and with --write append to the results."""
     options = parsed()
-    made = "\n".join(report(options))
-    print(made)
-    if options.write:
-        results = HERE / "results" / "gpu_train.md"
-        results.parent.mkdir(exist_ok=True)
-        with results.open("a") as file:
-            file.write(made + "\n")
+    report.tell("gpu_train", tables(options), options.write)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import report
 import torch
 
 from starmill.model.exchange.huggingface import load
@@ -83,7 +84,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="how many (default: 3)")
     parser.add_argument("--positions", choices=("rope", "learned"), default="rope", help="of the model (default: rope)")
     parser.add_argument("--threads", type=int, default=2, help="for sums (default: 2)")
-    parser.add_argument("--write", action="store_true", help="append the table to benchmarks/results/masking.md")
+    report.add_write(parser)
     asked = parser.parse_args()
     given = [f"model.positions={asked.positions}", f"steps={asked.steps}", f"checkpoint_every={asked.steps}"]
     given = [*SHAPE, *given, f"threads={asked.threads}"]
@@ -98,11 +99,7 @@ def main() -> None:
         f"Held-out loss a token, of 128 windows of 1,024 tokens. {read / 1e6:.1f} M tokens were read in such windows, of "
         f"{units.tokens / 1e6:.1f} M in {len(units):,} files, {units.tokens / len(units):,.0f} tokens each."
     )
-    text = "\n".join([head, "", told, "", *table(runs), ""])
-    print(text)
-    if asked.write:
-        with open(Path(__file__).parent / "results" / "masking.md", "a") as results:
-            results.write(text + "\n")
+    report.tell("masking", [head, "", told, "", *table(runs)], asked.write)
 
 
 if __name__ == "__main__":

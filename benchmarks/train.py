@@ -15,7 +15,6 @@ import argparse
 import datetime
 import json
 import os
-import platform
 import subprocess
 import sys
 import sysconfig
@@ -26,6 +25,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import report
 import torch
 import yaml
 
@@ -154,23 +154,18 @@ def main() -> None:
     parser.add_argument("--precisions", nargs="*", default=["float32", "bfloat16"], choices=["float32", "bfloat16"])
     parser.add_argument("--vocabularies", nargs="*", type=int, default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--allocator", action="store_true", help="peers keep freed memory too, which they do not by themselves")
-    parser.add_argument("--write", action="store_true", help="append the tables to benchmarks/results/train.md")
+    report.add_write(parser)
     options = parser.parse_args()
     torch.set_num_threads(2)
     settings = THREADS | (ALLOCATOR if options.allocator else {})
     lines = [
-        f"## {datetime.date.today()}, {processor()}, 2 threads of {os.cpu_count()} cores, torch {version('torch')}, "
+        f"## {datetime.date.today()}, {report.processor()}, 2 threads of {os.cpu_count()} cores, torch {version('torch')}, "
         f"load {os.getloadavg()[0]:.1f} before",
         "",
     ]
     for vocabulary in options.vocabularies:
         lines += compare(options, vocabulary, settings)
-    print("\n".join(lines))
-    if options.write:
-        results_file = Path(__file__).parent / "results" / "train.md"
-        results_file.parent.mkdir(exist_ok=True)
-        with open(results_file, "a") as results:
-            results.write("\n".join(lines) + "\n\n")
+    report.tell("train", lines, options.write)
 
 
 def compare(options: argparse.Namespace, vocabulary: int, settings: dict[str, str]) -> list[str]:
@@ -230,12 +225,6 @@ def table(rates: dict[str, list[Rates]], precision: str) -> list[str]:
         rounds = ", ".join(f"{r.wall:,.0f}" for r in found)
         rows.append(f"| {name} | {cells[0]} | {rounds} | {cells[1]} | {cells[2]} | {cells[3]} |")
     return [*rows, ""]
-
-
-def processor() -> str:
-    """Return the name of this machine's processor."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":

@@ -15,10 +15,9 @@ def funnel(
     as_json: options.Json = False,
 ) -> None:
     """What each stage kept and dropped, and why."""
-    from starmill.core.dataset import Workspace
     from starmill.reports import funnel as report
 
-    place = Workspace(options.place_of(workspace, recipe, sets))
+    place = options.place_of(workspace, recipe, sets)
     if as_json:
         options.show(True, report.data(place), ())
     else:
@@ -34,10 +33,9 @@ def why(
     as_json: options.Json = False,
 ) -> None:
     """One file's whole story."""
-    from starmill.core.dataset import Workspace
     from starmill.reports import why as report
 
-    place = Workspace(options.place_of(workspace, recipe, sets))
+    place = options.place_of(workspace, recipe, sets)
     told = report.tell(place, file, diff_lines)
     options.show(as_json, told, report.lines(told))
 
@@ -58,10 +56,9 @@ def locate(
     """The file that a training token came from, and the tokens of a file."""
     from dataclasses import asdict
 
-    from starmill.core.dataset import Workspace
     from starmill.reports import locate as report
 
-    place = Workspace(options.place_of(workspace, recipe, sets))
+    place = options.place_of(workspace, recipe, sets)
     if what is not None and not report.is_position(what):
         files = report.of_file(place, what)
         options.show(as_json, [asdict(one) for one in files], report.file_lines(files))
@@ -77,10 +74,9 @@ def status(
     as_json: options.Json = False,
 ) -> None:
     """How far each stage is, and how long the one at work will take."""
-    from starmill.core.dataset import Workspace
     from starmill.reports import status as report
 
-    place = Workspace(options.place_of(workspace, recipe, sets))
+    place = options.place_of(workspace, recipe, sets)
     if as_json:
         options.show(True, report.data(place), ())
     else:

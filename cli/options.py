@@ -2,12 +2,13 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 
+from starmill.core.dataset import Workspace
 from starmill.core.errors import InputError, MachineError, StarmillError, UsageError
 from starmill.core.recipe import SHIPPED, override, read
 
@@ -53,15 +54,12 @@ def show(as_json: bool, data: Any, lines: Iterable[str]) -> None:
             print(line)
 
 
-def place_of(workspace: str | None, recipe: str, sets: Sequence[str] | None) -> str:
+def place_of(workspace: str | None, recipe: str, sets: Sequence[str] | None) -> Workspace:
     """Return the workspace to look into, read from the recipe alone: a view needs neither Beam nor the stages' options."""
-    if workspace:
-        return workspace
-    values: Mapping[str, Any] = override(read(recipe), sets or [])
-    place = values.get("workspace")
+    place = workspace or override(read(recipe), sets or []).get("workspace")
     if not isinstance(place, str) or not place:
         raise UsageError(f"{recipe}: workspace={place!r}: give a folder or URL, here or with --workspace")
-    return place
+    return Workspace(place)
 
 
 @contextmanager

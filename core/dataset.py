@@ -11,17 +11,16 @@ inputs. Nothing here writes a time, a host name or a process id into a file, so 
 datasets and which stage made each, and no list of stages but the one that a run leaves in `stages.json`.
 """
 
-import functools
 import hashlib
 import json
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -115,8 +114,8 @@ class StageName:
 class Plan:
     """What a run left in `stages.json`: its stages, in their order, and how many parts each has. Without stages before the first run."""
 
-    stages: tuple[StageName, ...] = ()
-    parts: int = 0
+    stages: tuple[StageName, ...]
+    parts: int
 
 
 class ParquetPart:
@@ -142,75 +141,22 @@ class ParquetPart:
 
 
 @dataclass(frozen=True)
-class Workspace:
+class Workspace(Storage):
     """A folder or bucket prefix that holds all datasets of one run. Cheap to make, picklable, opens nothing."""
-
-    url: str
-
-    @functools.cached_property
-    def storage(self) -> Storage:
-        """The files of the workspace."""
-        return Storage(self.url)
-
-    @property
-    def root(self) -> str:
-        """The URL without its protocol; absolute for a local folder."""
-        return self.storage.root
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Pickle the URL alone: a file system is not for another process."""
-        return {"url": self.url}
-
-    @property
-    def is_local(self) -> bool:
-        """Whether files can be renamed and memory-mapped."""
-        return self.storage.is_local
-
-    def path(self, relative: str) -> str:
-        """Return the file system path of a workspace file."""
-        return self.storage.path(relative)
-
-    def exists(self, relative: str) -> bool:
-        """Say whether a workspace file exists."""
-        return self.storage.exists(relative)
-
-    def size(self, relative: str) -> int:
-        """Return the bytes of a workspace file. Raises FileNotFoundError."""
-        return self.storage.size(relative)
-
-    def read(self, relative: str) -> bytes:
-        """Return the bytes of a workspace file. Raises FileNotFoundError."""
-        return self.storage.read(relative)
-
-    def open(self, relative: str) -> AbstractContextManager[pa.NativeFile]:
-        """Open a workspace file for reading in any order. Raises FileNotFoundError."""
-        return self.storage.open(relative)
-
-    def publish(self, relative: str, data: bytes | pa.Buffer) -> None:
-        """Write a file so that it is there whole or not at all."""
-        self.storage.write(relative, data)
-
-    def remove(self, relative: str) -> None:
-        """Remove a workspace file; an absent one is fine."""
-        self.storage.remove(relative)
 
     def probe(self, write: bool = True) -> None:
         """Write and remove a file, or in a bucket only look for one, so that a run without access ends now. Raises OSError."""
         if self.is_local:
             if write:
                 self.publish(".probe", b"")
-                self.storage.remove(".probe")
+                self.remove(".probe")
         else:
             bucket = Storage(self.url, patience=10)
             if write:
-                bucket.write(".probe", b"")
+                bucket.publish(".probe", b"")
                 bucket.remove(".probe")
             else:
                 bucket.exists("shards/manifest.json")
-
-    def files(self, folder: str) -> list[str]:
-        """Return the names of the files in a workspace folder, sorted; an absent folder is empty."""
-        return self.storage.names(folder)
 
     def parts(self, dataset: str) -> list[str]:
         """Return the workspace paths of a dataset's Parquet parts, sorted; not what is being written, or was when a worker died."""
@@ -246,7 +192,7 @@ class Workspace:
 
         Raises InputError for one of a newer starmill.
         """
-        return self._load(sidecar_path(dataset, part), _sidecar)
+        return self._load(sidecar_path(dataset, part), Sidecar)
 
     def is_done(self, dataset: str, part: int, key: str) -> bool:
         """Say whether the part was made with this key, without rows that ended as errors, and its outputs are still there, whole."""
@@ -260,7 +206,7 @@ class Workspace:
 
     def published(self, dataset: str) -> dict[int, float | None]:
         """Return the parts of a dataset that have a sidecar, and when it was written, where the store says: in one listing."""
-        found = ((part_number(f.name), f) for f in self.storage.listing(dataset) if f.name.endswith(".json"))
+        found = ((part_number(f.name), f) for f in self.listing(dataset) if f.name.endswith(".json"))
         return {part: file.modified for part, file in found if part is not None}
 
     def torn(self, sidecars: Iterable[Sidecar]) -> Iterator[tuple[Sidecar, Output]]:
@@ -270,7 +216,7 @@ class Workspace:
             for made in sidecar.outputs:
                 folder, _, name = made.path.rpartition("/")
                 if folder not in sizes:
-                    sizes[folder] = {f.name: f.size for f in self.storage.listing(folder)}
+                    sizes[folder] = {f.name: f.size for f in self.listing(folder)}
                 if sizes[folder].get(name) != made.bytes:
                     yield sidecar, made
 
@@ -299,7 +245,7 @@ class Workspace:
 
     def manifest(self, dataset: str) -> Manifest | None:
         """Return the manifest of a complete dataset, or None. Raises InputError for one of a newer starmill."""
-        return self._load(f"{dataset}/manifest.json", _manifest)
+        return self._load(f"{dataset}/manifest.json", Manifest)
 
     def publish_plan(self, plan: Plan) -> None:
         """Leave the stages of a run for whoever looks into the workspace."""
@@ -308,10 +254,10 @@ class Workspace:
 
     def plan(self) -> Plan:
         """Return what the last run here planned. Raises InputError for a plan of a newer starmill."""
-        return self._load(PLANNED, _plan) or Plan()
+        return self._load(PLANNED, Plan) or Plan((), 0)
 
-    def _load(self, relative: str, make: Callable[[dict[str, Any]], T]) -> T | None:
-        """Return what `make` makes of the values in a file of FORMAT; None where there is none, or half of one. Raises InputError."""
+    def _load(self, relative: str, cls: type[T]) -> T | None:
+        """Return what a file of FORMAT holds; None where there is none, or half of one. Raises InputError."""
         try:
             values = json.loads(self.read(relative))
         except (FileNotFoundError, json.JSONDecodeError):
@@ -323,9 +269,9 @@ class Workspace:
             said = "a newer starmill: install that" if found > FORMAT else "an older starmill: use another --workspace"
             raise InputError(f"{self.path(relative)}: has format {found}, this reads {FORMAT}; it was made by {said}")
         try:
-            return make(values)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"{odd} ({type(error).__name__}: {error}); remove it and run again") from None
+            return msgspec.convert(values, cls)
+        except msgspec.ValidationError as error:
+            raise InputError(f"{odd} ({error}); remove it and run again") from None
 
     def sweep(self, dataset: str, parts: int, due: Collection[int]) -> None:
         """Remove what must not be taken for this run's: the manifest, sidecars of `due` parts, and parts beyond the plan."""
@@ -345,7 +291,7 @@ class Workspace:
         if self.is_local:
             shutil.rmtree(self.path(folder), ignore_errors=True)
         else:
-            self.remove_all(self.storage.below(folder))
+            self.remove_all(self.below(folder))
 
     def sweep_temporary(self) -> None:
         """Remove files that a killed process was writing. Only local workspaces have them."""
@@ -383,16 +329,3 @@ def output(relative: str, data: bytes | pa.Buffer, rows: int | None = None) -> O
 
 def _json(value: dict[str, Any]) -> bytes:
     return (json.dumps({"format": FORMAT, **value}, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
-
-
-def _sidecar(values: dict[str, Any]) -> Sidecar:
-    outputs, counts = (tuple(Output(**o) for o in values["outputs"]), tuple(Count(**c) for c in values["counts"]))
-    return Sidecar(**{**values, "outputs": outputs, "counts": counts, "kinds": tuple(values.get("kinds", ()))})
-
-
-def _manifest(values: dict[str, Any]) -> Manifest:
-    return Manifest(**{**values, "parts": tuple(map(_sidecar, values["parts"])), "verified": tuple(values["verified"])})
-
-
-def _plan(values: dict[str, Any]) -> Plan:
-    return Plan(tuple(StageName(**s) for s in values["stages"]), values["parts"])

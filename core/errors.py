@@ -10,22 +10,8 @@ from typing import ClassVar
 
 # What the nature of a file explains: no machine can read it. Any other error of the operating system is the machine's.
 OF_A_FILE = frozenset(
-    (
-        errno.ENOENT,
-        errno.ENOTDIR,
-        errno.EISDIR,
-        errno.EACCES,
-        errno.EPERM,
-        errno.ELOOP,
-        errno.ENAMETOOLONG,
-        errno.EINVAL,
-        errno.EILSEQ,
-        errno.ENXIO,
-        errno.ENODEV,
-        errno.EFBIG,
-        errno.EOVERFLOW,
-        errno.EOPNOTSUPP,
-    )
+    getattr(errno, name)
+    for name in "ENOENT ENOTDIR EISDIR EACCES EPERM ELOOP ENAMETOOLONG EINVAL EILSEQ ENXIO ENODEV EFBIG EOVERFLOW EOPNOTSUPP".split()
 )
 
 

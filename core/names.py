@@ -1,6 +1,7 @@
-"""Names that an option may hold: a type says which, and core/recipe.py refuses any other with the nearest.
+"""Names and ranges that an option may hold: a type says which, and core/recipe.py refuses any other.
 
 keep: tuple[Language, ...] = ()
+rate: Share = 0.5
 """
 
 import difflib
@@ -9,6 +10,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import resources
 from typing import Annotated
+
+import msgspec
+
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+ShareBelow1 = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+AtLeast0 = Annotated[int, msgspec.Meta(ge=0)]
+AtLeast1 = Annotated[int, msgspec.Meta(ge=1)]
 
 
 @dataclass(frozen=True)

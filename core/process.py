@@ -1,8 +1,24 @@
-"""A process that must not outlive the one that started it."""
+"""A process that must not outlive the one that started it, and what it does on a signal."""
 
 import os
+import signal
 import threading
 import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+
+@contextmanager
+def handling(handler: Callable[[int, FrameType | None], Any], numbers: Iterable[int]) -> Iterator[None]:
+    """Have a handler for these signals in the block. The old ones come back: a process that goes on is not to die of our way to stop."""
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
 
 
 def die_with(parent: int) -> None:

@@ -41,7 +41,7 @@ def schema(cls: type) -> dict[str, Any]:
     made = msgspec.json.schema(cls)
     made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     lists: dict[str, Any] = {}
-    for section in {kind for _, kind in sections(cls)}:
+    for section in dict.fromkeys(kind for _, kind in sections(cls)):  # in their order, which a set has not
         hints, notes = typing.get_type_hints(section, include_extras=True), comments(section)
         told = made["$defs"][section.__name__]
         told["additionalProperties"] = False
@@ -117,15 +117,8 @@ def _words(hint: Any) -> str:
 
 
 def _default(field: Any) -> str:
-    missing = dataclasses.MISSING
-    value = (
-        field.default
-        if field.default is not missing
-        else missing
-        if field.default_factory is missing
-        else field.default_factory()
-    )
-    if value is missing:
+    value = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+    if value is dataclasses.MISSING:
         return "required"
     return "below" if dataclasses.is_dataclass(value) else f"`{json.dumps(value, ensure_ascii=False)}`"
 

@@ -5,6 +5,7 @@ The hash is BLAKE2b (RFC 7693), the same on every platform and Python version.
 """
 
 import hashlib
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,13 @@ def uniform(seed: int, purpose: str, *keys: Key) -> float:
 def generator(seed: int, purpose: str, *keys: Key) -> np.random.Generator:
     """Return a numpy generator (Philox, counter-based) for the many draws that belong to one record."""
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest(seed, purpose, *keys, size=16), "little")))
+
+
+def mix(x: Any) -> Any:
+    """Spread every bit of a uint64 over all others, or of each in an array: SplitMix64's finalizer (Steele, Lea, Flood 2014)."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
 
 
 class Permutation:

@@ -107,7 +107,7 @@ def shard_files(workspace: Workspace, parts: Sequence[Sidecar], folder: Path) ->
             path = part_path("shards", part.part, suffix)  # never the manifest's own: it comes from outside
             if path not in outputs:
                 raise CacheError(f"{workspace.url}/shards/manifest.json: part {part.part} has no {path}")
-            files[suffix] = CachedFile(workspace.storage, outputs[path], root / path)
+            files[suffix] = CachedFile(workspace, outputs[path], root / path)
         shards.append(files)
     small = [files[suffix] for files in shards for suffix in SUFFIXES if suffix != "bin"]
     for _ in at_once(CachedFile.fetch, small, requests=16):

@@ -187,17 +187,6 @@ class ShardReader:
         """The side table (schema DOCS)."""
         return pq.read_table(f"{self.prefix}.docs.parquet")
 
-    def locate(self, token: int) -> tuple[int, str | None, str | None]:
-        """Return (document, path, content_id) of the token at this offset in the shard; None between files."""
-        document = int(np.searchsorted(self.starts, token, side="right")) - 1
-        if not 0 <= token < int(self.lengths.sum(dtype=np.int64)):
-            raise IndexError(f"{self.prefix}: no token {token}")
-        inside = token - int(self.starts[document])
-        for file in self.table.column("files")[document].as_py():
-            if file["token_start"] <= inside < file["token_start"] + file["token_count"]:
-                return document, file["path"], file["content_id"]
-        return document, None, None
-
 
 def _check_format(side_table: str) -> None:
     try:

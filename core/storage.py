@@ -7,7 +7,6 @@ Credentials are the business of s3fs and gcsfs: the environment or the usual pro
 """
 
 import functools
-import io
 import itertools
 import json
 import re
@@ -23,6 +22,7 @@ from typing import Any, NamedTuple
 import fsspec
 import pyarrow as pa
 from fsspec.exceptions import FSTimeoutError
+from fsspec.spec import AbstractBufferedFile
 
 from starmill.core import files, seeds
 from starmill.core.errors import MachineError, UsageError
@@ -122,7 +122,7 @@ class Storage:
         with suppress(FileNotFoundError):
             self._call("rm_file", relative)
 
-    def names(self, folder: str) -> list[str]:
+    def files(self, folder: str) -> list[str]:
         """Return the names of the files in a folder, sorted; an absent folder is empty."""
         return sorted(e.rstrip("/").rsplit("/", 1)[-1] for e in self._ls(folder, detail=False))
 
@@ -156,7 +156,7 @@ class Storage:
             with pa.PythonFile(_Ranges(self, relative), mode="r") as file:
                 yield file
 
-    def write(self, relative: str, data: bytes | pa.Buffer) -> None:
+    def publish(self, relative: str, data: bytes | pa.Buffer) -> None:
         """Write a file so that it is there whole or not at all. Raises StorageError."""
         if self.is_local:
             place = Path(self.path(relative))
@@ -219,30 +219,13 @@ def _file_system(url: str, protocol: str) -> fsspec.AbstractFileSystem:
         raise StorageError(f"{url}: no credentials for Google's store: {type(error).__name__}{said}") from None
 
 
-class _Ranges(io.RawIOBase):
-    """A remote file as range requests, each with the storage's patience."""
+class _Ranges(AbstractBufferedFile):
+    """A remote file as range requests, each with the storage's patience; nothing is read ahead."""
 
     def __init__(self, storage: Storage, relative: str) -> None:
+        size = storage.size(relative)
+        super().__init__(storage.fs, storage.path(relative), cache_type="none", size=size)
         self._storage, self._relative = storage, relative
-        self._size, self._at = storage.size(relative), 0
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        return self._at
-
-    def read(self, size: int | None = -1) -> bytes:
-        end = self._size if size is None or size < 0 else min(self._at + size, self._size)
-        if end <= self._at:
-            return b""
-        data = self._storage.read(self._relative, self._at, end)
-        self._at += len(data)
-        return data
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        return self._storage.read(self._relative, start, min(end, self.size))

@@ -57,7 +57,6 @@ class Tokenizer:
             self._slow = tokenizers.Tokenizer.from_str(data.decode())
         except Exception as error:  # the library raises bare Exception
             raise InputError(f"not a tokenizer.json: {error}") from None
-        self._prompts = tokenizers.Tokenizer.from_str(data.decode())
         self._slow.encode_special_tokens = True
         self.vocab_size: int = self._slow.get_vocab_size()
         if self.vocab_size > 65_536:
@@ -108,10 +107,6 @@ class Tokenizer:
         if fast is None:
             return [np.array(e.ids, np.uint16) for e in self._slow.encode_batch_fast(list(texts), add_special_tokens=False)]
         return [self._encode_slowly(t) if LONG_RUN.search(t) else np.array(fast.encode_ordinary(t), np.uint16) for t in texts]
-
-    def encode_special(self, text: str) -> np.ndarray:
-        """Return the ids of a prompt in which sentinels mean sentinels."""
-        return np.array(self._prompts.encode(text, add_special_tokens=False).ids, np.uint16)
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """Return the exact bytes of ids; special tokens as their text. Raises IndexError for an id out of range."""

@@ -15,17 +15,7 @@ from starmill.model.generation import generate
 
 # Where a document or file ends, a completion does: without <file_sep> a model writes the next file. StarCoder has <filename> and
 # <reponame> instead, SantaCoder neither.
-STOPS = (
-    "<|endoftext|>",
-    "<file_sep>",
-    "<repo_name>",
-    "<fim_prefix>",
-    "<fim_middle>",
-    "<fim_suffix>",
-    "<fim_pad>",
-    "<filename>",
-    "<reponame>",
-)
+STOPS = "<|endoftext|> <file_sep> <repo_name> <fim_prefix> <fim_middle> <fim_suffix> <fim_pad> <filename> <reponame>".split()
 
 
 def complete(

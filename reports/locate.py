@@ -86,7 +86,7 @@ class Tokens:
 
     def read(self, shard: int, start: int, end: int) -> np.ndarray:
         """Return the uint16 ids [start, end) of a shard."""
-        return np.frombuffer(self.workspace.storage.read(part_path("shards", shard, "bin"), 2 * start, 2 * end), "<u2")
+        return np.frombuffer(self.workspace.read(part_path("shards", shard, "bin"), 2 * start, 2 * end), "<u2")
 
     def table(self, shard: int) -> pa.Table:
         """Return the side table of a shard."""
@@ -142,14 +142,12 @@ class Tokens:
 
     def nth(self, number: int) -> Place:
         """Return the place of a token that is counted over all shards. Raises UsageError if there are not so many."""
-        if not 0 <= number < self.total:
-            raise UsageError(f"--nth {number}: {self.workspace.root} has the tokens 0 to {self.total - 1:,}")
         left = number
         for shard, size in self.sizes.items():
-            if left < size:
+            if 0 <= left < size:
                 return self.place(shard, left)
             left -= size
-        raise AssertionError("the sizes sum up to the total")
+        raise UsageError(f"--nth {number}: {self.workspace.root} has the tokens 0 to {self.total - 1:,}")
 
     def find(self, text: str) -> Iterator[Place]:
         """Yield where the text stands, first to last, shard by shard; its tokens are those that hold a byte of it."""
@@ -215,8 +213,8 @@ def of_file(workspace: Workspace, text: str) -> list[FileTokens]:
         raise UsageError(f"{text}: shards know contents only; `starmill why` names the files of a directory or revision")
     rows: list[dict[str, Any]] = []
     for shard in tokens.sizes:
-        block = _files(tokens.table(shard))
-        rows += ({"shard": shard, **row} for row in block.filter(query.mask(block)).to_pylist())
+        for block in map(_files, tokens.table(shard).to_batches()):
+            rows += ({"shard": shard, **row} for row in block.filter(query.mask(block)).to_pylist())
     if not rows:
         raise InputError(_nothing(workspace, query))
     return [FileTokens(swhid=swhid.swhid("cnt", row.pop("content_id")), **row) for row in query.preferred(rows)]
@@ -266,23 +264,16 @@ def _numbers(position: str) -> tuple[int, int, int | None]:
     return int(shard), int(first), None if second is None else int(second)
 
 
-def _files(table: pa.Table) -> pa.RecordBatch:
+def _files(documents: pa.RecordBatch) -> pa.RecordBatch:
     """Return one row a file of a side table, with the path as everywhere else, and the token counted in the shard."""
-    documents = table.combine_chunks()
     files, parents = pc.list_flatten(documents.column("files")), pc.list_parent_indices(documents.column("files"))
-    files, parents = (c.combine_chunks() if isinstance(c, pa.ChunkedArray) else c for c in (files, parents))
-
-    def of_document(name: str) -> pa.Array:
-        column = documents.column(name).take(parents)
-        return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-
-    path = pc.binary_join_element_wise("", pc.utf8_ltrim(files.field("path"), "/"), "/")
+    of = documents.select(["document", "token_start", "repo_name"]).take(parents)
     columns = {
-        "token": pc.add(of_document("token_start"), files.field("token_start")),
+        "token": pc.add(of.column("token_start"), files.field("token_start")),
         "count": files.field("token_count"),
-        "document": of_document("document"),
-        "repo_name": of_document("repo_name"),
-        "path": path,
+        "document": of.column("document"),
+        "repo_name": of.column("repo_name"),
+        "path": pc.binary_join_element_wise("", pc.utf8_ltrim(files.field("path"), "/"), "/"),
         "language": files.field("language"),
         "content_id": files.field("content_id"),
     }

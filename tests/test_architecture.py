@@ -1,6 +1,7 @@
 """The walls of the house: who may import whom, how large a file may get, and where its test lies."""
 
 import ast
+import graphlib
 import importlib.util
 import subprocess
 import sys
@@ -58,6 +59,18 @@ def test_imports_run_one_way(path: Path) -> None:
         assert first not in FORBIDDEN[package], f"{path} imports {name}, which {package}/ must not"
         if first == "starmill" and rest:
             assert rest[0] in MAY_IMPORT[package], f"{path} imports {name}, which {package}/ must not"
+
+
+def test_no_module_needs_itself() -> None:
+    files = {".".join(("starmill", *p.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): p for p in MODULES}
+    # Of `from a.b import c` the module is a.b.c or a.b; imports inside functions count too.
+    needs = {
+        name: {n if n in files else n.rpartition(".")[0] for n in imported(path)} & {*files} for name, path in files.items()
+    }
+    try:
+        list(graphlib.TopologicalSorter(needs).static_order())
+    except graphlib.CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
 
 
 def test_beam_is_known_to_one_transform_only() -> None:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import torch
 from torch import nn
 from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
@@ -127,9 +128,7 @@ def whole(folder: Path) -> list[Path]:
 
 def read_meta(path: Path) -> Meta:
     """Return what a whole checkpoint is of."""
-    values = json.loads((path / "meta.json").read_text())
-    positions = tuple(Position(**p) for p in values["positions"])
-    return Meta(**{**values, "positions": positions, "losses": tuple(values["losses"])})
+    return msgspec.convert(json.loads((path / "meta.json").read_text()), Meta)
 
 
 def check(path: Path, meta: Meta, recipe: str, data: str, fix: str) -> None:

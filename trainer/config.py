@@ -1,16 +1,21 @@
 """The shape of a training recipe; the values are in recipes/train/*.yaml. Tokens, unless a name says otherwise."""
 
 import json
-import math
+import sys
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
 
 from starmill.core import recipe
 from starmill.core.document import CODE
 from starmill.core.errors import UsageError
-from starmill.core.names import Language
+from starmill.core.names import AtLeast0, AtLeast1, Language, Positive, Share, ShareBelow1
 from starmill.model.config import ModelConfig
 from starmill.model.presets import PRESETS
+
+Factor = Annotated[float, Meta(ge=0, le=100)]  # times an epoch: a percentage would be above it
+Amount = Annotated[float, Meta(ge=0, le=sys.float_info.max)]  # finite
 
 # A run may go on with other values of these: on other ranks, saved elsewhere. Sums then round otherwise, and where a model has dropout,
 # which is a hash of the data rank and the micro-batch, other elements are dropped; nothing else changes.
@@ -51,16 +56,9 @@ class FimRates:
     `file_rate` null draws each file on its own at `rate`, as in StarCoder, whose documents were files.
     """
 
-    rate: float = 0.5  # share of documents
-    file_rate: float | None = 0.5  # share of their files; null: each file at `rate`
-    spm_rate: float = 0.5  # share of those with the suffix first
-
-    def __post_init__(self) -> None:
-        """Refuse what is no rate."""
-        for name in ("rate", "file_rate", "spm_rate"):
-            value = getattr(self, name)
-            if not 0 <= (0.0 if value is None else value) <= 1:
-                raise ValueError(f"{name}={value}: must be from 0 to 1")
+    rate: Share = 0.5  # share of documents
+    file_rate: Share | None = 0.5  # share of their files; null: each file at `rate`
+    spm_rate: Share = 0.5  # share of those with the suffix first
 
 
 @dataclass(frozen=True)
@@ -77,8 +75,7 @@ class Fim(FimRates):
     kinds: dict[str, FimRates] = field(default_factory=dict)  # rates of other kinds of documents than code
 
     def __post_init__(self) -> None:
-        """Refuse what is no rate, and a second set of rates for code."""
-        super().__post_init__()
+        """Refuse a second set of rates for code."""
         if CODE in self.kinds:
             raise ValueError(
                 f"kinds.{CODE}={self.kinds[CODE]}: the rates of {CODE} are rate, file_rate and spm_rate beside `kinds`; set those"
@@ -96,72 +93,45 @@ class Mixture:
     `caps` are tokens of code in a language that an epoch has at most, as StarCoder2 capped Java and JSON (paper, section 4).
     """
 
-    kinds: dict[str, float] = field(default_factory=dict)  # factor of a kind of document
-    other_kinds: float = 1.0  # factor of a kind that is not named
-    languages: dict[Language, float] = field(default_factory=dict)  # factor of a language of code
-    other_languages: float = 1.0  # factor of a language that is not named
-    caps: dict[Language, float] = field(default_factory=dict)  # tokens of a language in an epoch, at most
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be a factor, or is meant as percent."""
-        factors = {"other_kinds": self.other_kinds, "other_languages": self.other_languages}
-        factors |= {f"{of}.{n}": v for of in ("kinds", "languages") for n, v in getattr(self, of).items()}
-        for name, value in factors.items():
-            if not 0 <= value <= 100:
-                raise ValueError(f"mixture.{name}={value}: must be from 0 to 100 times an epoch")
-        for name, value in self.caps.items():
-            if not value > 0:
-                raise ValueError(f"mixture.caps.{name}={value}: must be above 0 tokens")
+    kinds: dict[str, Factor] = field(default_factory=dict)  # factor of a kind of document
+    other_kinds: Factor = 1.0  # factor of a kind that is not named
+    languages: dict[Language, Factor] = field(default_factory=dict)  # factor of a language of code
+    other_languages: Factor = 1.0  # factor of a language that is not named
+    caps: dict[Language, Positive] = field(default_factory=dict)  # tokens of a language in an epoch, at most
 
 
 @dataclass(frozen=True)
 class Data:
     """A step takes `batch` windows of sequence_length, shared out over the ranks, `micro_batch` of them at a time on each."""
 
-    sequence_length: int  # tokens of a window
-    batch: int  # windows of a step, over all ranks
-    micro_batch: int  # windows that a rank takes at a time
-    unit_tokens: int = 65_536  # repositories are shuffled as runs of whole files of about this size
+    sequence_length: AtLeast1  # tokens of a window
+    batch: AtLeast1  # windows of a step, over all ranks
+    micro_batch: AtLeast1  # windows that a rank takes at a time
+    unit_tokens: AtLeast1 = 65_536  # repositories are shuffled as runs of whole files of about this size
     mask_documents: bool = False  # StarCoder let attention cross documents
-    held_out: float = 0.02  # of repositories, never trained on
-    held_out_windows: int = 64  # at most, that the held-out loss is taken over
-    prefetch: int = 4  # batches made ahead
+    held_out: ShareBelow1 = 0.02  # of repositories, never trained on
+    held_out_windows: AtLeast1 = 64  # at most, that the held-out loss is taken over
+    prefetch: AtLeast1 = 4  # batches made ahead
     mixture: Mixture = field(default_factory=Mixture)
     fim: Fim = field(default_factory=Fim)
-
-    def __post_init__(self) -> None:
-        """Refuse sizes that give no batch."""
-        for name in ("sequence_length", "batch", "micro_batch", "unit_tokens", "held_out_windows", "prefetch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"data.{name}={getattr(self, name)}: must be at least 1")
-        if not 0 <= self.held_out < 1:
-            raise ValueError(f"data.held_out={self.held_out}: must be in [0, 1)")
 
 
 @dataclass(frozen=True)
 class AdamW:
     """StarCoder's optimizer (beta2 0.95, decay 0.1, clip 1.0), linear warm-up, cosine to `min_lr`. `clip` 0 does not clip."""
 
-    lr: float  # highest learning rate
-    min_lr: float  # learning rate of the last step
-    warmup_steps: int  # over which the rate climbs from 0
-    beta1: float = 0.9  # decay of the gradients' mean
-    beta2: float = 0.95  # decay of the squares' mean
-    epsilon: float = 1e-8  # added to the root of the squares' mean
-    weight_decay: float = 0.1  # times the learning rate, off each weight a step
-    clip: float = 1.0  # norm of the gradients, at most; 0: no limit
-    z_loss: float = 0.0  # times the mean square of the logits' log-sum-exp (PaLM, section 5, has 1e-4)
+    lr: Amount  # highest learning rate
+    min_lr: Amount  # learning rate of the last step
+    warmup_steps: AtLeast0  # over which the rate climbs from 0
+    beta1: ShareBelow1 = 0.9  # decay of the gradients' mean
+    beta2: ShareBelow1 = 0.95  # decay of the squares' mean
+    epsilon: Positive = 1e-8  # added to the root of the squares' mean
+    weight_decay: Amount = 0.1  # times the learning rate, off each weight a step
+    clip: Amount = 1.0  # norm of the gradients, at most; 0: no limit
+    z_loss: Amount = 0.0  # times the mean square of the logits' log-sum-exp (PaLM, section 5, has 1e-4)
 
     def __post_init__(self) -> None:
-        """Refuse what climbs, explodes, or never learns."""
-        for name in ("lr", "min_lr", "warmup_steps", "weight_decay", "clip", "z_loss"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"optimizer.{name}={getattr(self, name)}: must be at least 0, and finite")
-        for name in ("beta1", "beta2"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"optimizer.{name}={getattr(self, name)}: must be in [0, 1)")
-        if not self.epsilon > 0:
-            raise ValueError(f"optimizer.epsilon={self.epsilon}: must be above 0")
+        """Refuse a rate that climbs."""
         if self.min_lr > self.lr:
             raise ValueError(
                 f"optimizer.min_lr={self.min_lr} is above optimizer.lr={self.lr}; the rate falls from lr to min_lr"
@@ -175,7 +145,7 @@ class Parallel:
     `precision` is that of matrix products and of the weights that travel; weights, optimizer and losses stay float32.
     """
 
-    tensor: int = 1  # ranks that share each matrix; groups of them share out the batch and the weights (FSDP)
+    tensor: AtLeast1 = 1  # ranks that share each matrix; groups of them share out the batch and the weights (FSDP)
     sequence: bool = False  # those ranks also share out norms, dropout and residuals, by places of the sequence
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 on a GPU
     reductions: Literal["float32", "bfloat16"] = "float32"  # of gradients, over ranks
@@ -184,9 +154,7 @@ class Parallel:
     compile: bool = False  # with torch.compile
 
     def __post_init__(self) -> None:
-        """Refuse no ranks, and sequences shared out among one."""
-        if self.tensor < 1:
-            raise ValueError(f"parallel.tensor={self.tensor}: must be at least 1")
+        """Refuse sequences shared out among one rank, and what would learn something else."""
         if self.sequence and self.tensor == 1:
             raise ValueError("parallel.sequence=true shares out what the tensor ranks hold; set parallel.tensor above 1")
         if self.compile and self.tensor > 1:  # seen with torch 2.15: a step's losses agree, its gradients do not (2 % off)
@@ -203,21 +171,13 @@ class Parallel:
 class Hardware:
     """The devices, for MFU and the plan: what one can do at the precision of the run, what it is expected to do, what it draws."""
 
-    peak_tflops: float  # of one device at the run's precision
-    devices: int = 1  # of the whole run
-    memory_gb: float = 80.0  # of one device
-    mfu: float = 0.4  # expected share of peak_tflops
-    watts: float = 400.0  # of one device at work
+    peak_tflops: Positive  # of one device at the run's precision
+    devices: AtLeast1 = 1  # of the whole run
+    memory_gb: Positive = 80.0  # of one device
+    mfu: Annotated[float, Meta(gt=0, le=1)] = 0.4  # expected share of peak_tflops
+    watts: Positive = 400.0  # of one device at work
     pue: float = 1.0  # what the building draws for each watt of a device
     kg_co2_per_kwh: float = 0.0  # of the electricity
-
-    def __post_init__(self) -> None:
-        """Refuse what nothing can be divided by, and a percentage."""
-        for name in ("peak_tflops", "devices", "memory_gb", "mfu", "watts"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"hardware.{name}={getattr(self, name)}: must be above 0")
-        if self.mfu > 1:
-            raise ValueError(f"hardware.mfu={self.mfu}: must be at most 1, a share of peak_tflops; 40 % is 0.4")
 
 
 @dataclass(frozen=True)
@@ -235,32 +195,23 @@ class TrainRecipe:
     model: Model
     data: Data
     optimizer: AdamW
-    steps: int  # of the optimizer
+    steps: AtLeast1  # of the optimizer
     cache: str | None = None  # folder of a node for shards of a bucket; null: the user's cache
     weights: str | None = None  # folder of a model to start from; null: random weights
     parallel: Parallel = field(default_factory=Parallel)
     hardware: Hardware | None = None  # for MFU and the plan
-    spike: float = 3.0  # a loss this far above the median of the last 50 stops the run, as one that is no number does
-    checkpoint_every: int = 1000  # steps
-    keep_checkpoints: int = 2  # the newest so many
+    spike: Positive = 3.0  # a loss this far above the median of the last 50 stops the run, as one that is no number does
+    checkpoint_every: AtLeast1 = 1000  # steps
+    keep_checkpoints: AtLeast1 = 2  # the newest so many
     asynchronous_checkpoints: bool = False  # written by a thread while training goes on, for a copy of the state in main memory
-    log_every: int = 10  # steps
-    evaluate_every: int = 0  # steps from one held-out loss to the next; 0: before the first step and after the last
+    log_every: AtLeast1 = 10  # steps
+    evaluate_every: AtLeast0 = 0  # steps from one held-out loss to the next; 0: before the first step and after the last
     seed: int = 0  # of weights, order, FIM and dropout
-    threads: int = (
-        2  # on a CPU, sums depend on their number: fixed here, so that a machine with more cores gets the same losses
-    )
+    threads: AtLeast1 = 2  # on a CPU; sums depend on it: fixed here, so that a machine with more cores gets the same losses
     device: str = "auto"  # auto, cpu or cuda
 
     def __post_init__(self) -> None:
-        """Refuse runs of no length, and sequences that the model has no positions for."""
-        for name in ("steps", "checkpoint_every", "keep_checkpoints", "log_every", "threads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
-        if self.evaluate_every < 0:
-            raise ValueError(f"evaluate_every={self.evaluate_every}: must be at least 0, for never in between")
-        if not self.spike > 0:
-            raise ValueError(f"spike={self.spike}: must be above 0; a large one stops no run")
+        """Refuse a warm-up without end, and sequences that the model has no positions for."""
         if self.optimizer.warmup_steps >= self.steps:
             raise ValueError(
                 f"optimizer.warmup_steps={self.optimizer.warmup_steps} must be below steps={self.steps}, or the learning rate only "

@@ -1,17 +1,16 @@
 """The training loop: the same on one process and on many; what differs between ranks is in parallel.py."""
 
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 import torch
 
 from starmill.core import seeds
 from starmill.core.errors import UsageError
+from starmill.core.process import handling
 from starmill.core.tokenizer import huggingface_files
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
@@ -34,7 +33,9 @@ def train(options: TrainRecipe, fresh: bool = False) -> int:
     Raises TrainingStopped for a loss that is not finite or far above those before, CheckpointError for a checkpoint of another run.
     """
     torch.set_num_threads(options.threads)
-    with parallel.joined(options.device, options.parallel.tensor) as ranks, _signals() as signals:
+    signals: list[int] = []
+    noted = handling(lambda number, _: signals.append(number), (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1))
+    with parallel.joined(options.device, options.parallel.tensor) as ranks, noted:
         if ranks.device.type == "cpu":
             keep_freed()
         return _train(options, ranks, signals, fresh)
@@ -118,18 +119,3 @@ def _first_weights(options: TrainRecipe, config: ModelConfig, continues: bool) -
             )
 
     return partial(huggingface.fill, folder=folder)
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    received: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-
-    old = {n: signal.signal(n, note) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
-    try:
-        yield received
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from starmill.core.errors import StarmillError
+from starmill.core.process import die_with
 from starmill.trainer import plan
 from starmill.trainer.config import load
 from starmill.trainer.data.inputs import open_inputs
@@ -22,8 +24,21 @@ def start(
 ) -> int:
     """Run one training; return its exit status: 0, or 128 + the number of a signal that stopped it. Raises StarmillError.
 
-    With several `processes`, outside of torchrun, torchrun takes this process's place.
+    With several `processes`, outside of torchrun, torchrun takes this process's place. An error of one of its ranks names the rank.
     """
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # a killed torchrun leaves no rank behind that writes
+        die_with(os.getppid())
+    try:
+        return _start(recipe, workspace, output, sets, processes, fresh, dry_run)
+    except StarmillError as error:
+        if rank := os.environ.get("RANK"):
+            raise type(error)(f"rank {rank}: {error}") from error
+        raise
+
+
+def _start(
+    recipe: str, workspace: str | None, output: str | None, sets: Sequence[str], processes: int, fresh: bool, dry_run: bool
+) -> int:
     wanted = load(recipe, list(sets), workspace, output)
     if dry_run:
         found = open_inputs(wanted)
@@ -40,4 +55,4 @@ def _torchrun(processes: int, threads: int, arguments: list[str]) -> NoReturn:
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     run = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    os.execv(sys.executable, [sys.executable, *run, "-m", "starmill.trainer", *arguments])
+    os.execv(sys.executable, [sys.executable, *run, "-m", "starmill.cli", "train", *arguments])

@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from starmill.cli.__main__ import main as command
 from starmill.trainer import loop
-from starmill.trainer.__main__ import main as command
 from starmill.trainer.metrics import Metrics
 
 place, precision, compiled = Path(sys.argv[1]), sys.argv[3], sys.argv[4] == "True"
@@ -31,7 +31,14 @@ loop.Metrics = Clock  # type: ignore[misc]
 values = [f"parallel.compile={str(compiled).lower()}", f"parallel.precision={precision}"]
 with contextlib.redirect_stdout(sys.stderr):
     status = command(
-        [str(place / "recipe.yaml"), "--output", str(place / "ours"), "--fresh", *(p for v in values for p in ("--set", v))]
+        [
+            "train",
+            str(place / "recipe.yaml"),
+            "--output",
+            str(place / "ours"),
+            "--fresh",
+            *(p for v in values for p in ("--set", v)),
+        ]
     )
 print(json.dumps({"seconds": seconds, "cpu": cpu, "losses": losses}))
 sys.exit(status)

@@ -1,7 +1,6 @@
 """starmill's deduplication in a process of its own: its signatures alone, the stage alone, or everything from curated/ on.
 
 with_starmill.py signatures SAMPLE.parquet
-with_starmill.py numpy SAMPLE.parquet            # without the compiled kernel
 with_starmill.py run WORKSPACE KEPT.parquet      # curated/ -> signatures/ -> verdicts/ -> the kept texts
 with_starmill.py stage WORKSPACE                 # signatures/ -> verdicts/
 """
@@ -10,9 +9,6 @@ import dataclasses
 import json
 import sys
 import time
-
-if sys.argv[1] == "numpy":
-    sys.modules["numba"] = None  # type: ignore[assignment]  # as where it is not installed
 
 import apache_beam as beam
 import pyarrow as pa
@@ -32,7 +28,7 @@ def variants() -> dict[str, minhash.MinHash]:
     return {"32-bit": minhash.MinHash()} | ({"61-bit": minhash.MinHash(bits=61)} if wide else {})  # type: ignore[call-arg]
 
 
-def signatures(sample: str, suffix: str = "", rounds: int = 3) -> dict[str, float]:
+def signatures(sample: str, rounds: int = 3) -> dict[str, float]:
     """Return MiB/s, the best of some rounds."""
     texts = pq.read_table(sample, columns=["content"]).column("content").combine_chunks()
     size = sum(len(t.as_buffer()) for t in texts) / 2**20
@@ -44,7 +40,7 @@ def signatures(sample: str, suffix: str = "", rounds: int = 3) -> dict[str, floa
             started = time.process_time()
             minhash.signatures(texts, options)
             seconds.append(time.process_time() - started)
-        speeds[f"starmill, {label}{suffix}"] = size / min(seconds)
+        speeds[f"starmill, {label}"] = size / min(seconds)
     return speeds
 
 
@@ -95,8 +91,6 @@ def main() -> None:
     task, place = sys.argv[1:3]
     if task == "signatures":
         print(json.dumps(signatures(place)))
-    elif task == "numpy":
-        print(json.dumps(signatures(place, ", numpy only", rounds=1)))
     elif task == "stage":
         print(json.dumps(stage(Workspace(place))))
     else:

@@ -27,6 +27,7 @@ from typing import Any
 import apache_beam as beam
 import fsspec
 import numpy as np
+import psutil
 from apache_beam.metrics import MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
@@ -38,7 +39,6 @@ from starmill.pipelines.costs import estimate, rates
 from starmill.pipelines.costs.rates import NEAR, STAGE_OF, Observation, Rates
 from starmill.pipelines.costs.traffic import PROTOCOL, Traffic, counting
 from starmill.pipelines.recipe import Recipe
-from starmill.pipelines.run import interrupt
 from starmill.pipelines.run.stages import run_stage
 from starmill.pipelines.runners.local import Local
 from starmill.pipelines.runners.runner import Runner
@@ -246,7 +246,7 @@ def observe(options: Recipe, stage: str) -> list[Observation]:
     clock, used = time.monotonic(), _cpu()
     run_stage(stage, counted, runner, quiet=True)
     costs = {"seconds": time.monotonic() - clock, "cpu": _cpu() - used, "start": start, "peak": _peaks(os.getpid())}
-    peak = sum(map(_peaks, interrupt.descendants(os.getpid())))
+    peak = sum(_peaks(child.pid) for child in psutil.Process().children(recursive=True))
     detector().stop()
     if stage == STAGE_OF["licenses"]:  # which waits for ScanCode
         cpu = _cpu(resource.RUSAGE_CHILDREN) - children

@@ -5,15 +5,17 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
+
+import psutil
 
 from starmill.core.dataset import BESIDE, Workspace
 from starmill.core.errors import StarmillError
+from starmill.core.process import handling
 
 
 class WorkspaceBusy(StarmillError, RuntimeError):
@@ -54,11 +56,9 @@ def stopping_cleanly(workspace: Workspace) -> AbstractContextManager[None]:
     """In the block SIGINT, SIGTERM and SIGHUP end the worker processes, remove temporary files, and say how to go on."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        for pid in descendants(os.getpid()):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         workspace.sweep_temporary()
         name = signal.Signals(number).name
         with suppress(OSError):  # after SIGHUP there is no terminal
@@ -67,23 +67,12 @@ def stopping_cleanly(workspace: Workspace) -> AbstractContextManager[None]:
             )
         os._exit(128 + number)  # Beam's runner blocks the interpreter's own way out
 
-    return _handling(stop, (signal.SIGINT, *_ending()))
+    return handling(stop, (signal.SIGINT, *_ending()))
 
 
 def stopping_by_exception() -> AbstractContextManager[None]:
     """In the block SIGTERM and SIGHUP are what SIGINT is, a KeyboardInterrupt: for a runner elsewhere, whose job must be canceled."""
-    return _handling(signal.default_int_handler, _ending())
-
-
-@contextmanager
-def _handling(handler: Callable[[int, FrameType | None], Any], numbers: Iterable[signal.Signals]) -> Iterator[None]:
-    # Given back at the end: a process that goes on, a caller's, is not to die of our way to stop.
-    before = {number: signal.signal(number, handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
+    return handling(signal.default_int_handler, _ending())
 
 
 def _ending() -> list[signal.Signals]:
@@ -95,14 +84,12 @@ def _ending() -> list[signal.Signals]:
 class Held:
     """Signals that came in a time when nothing may be interrupted."""
 
-    before: dict[int, Any] = field(default_factory=dict)
+    handlers: ExitStack = field(default_factory=ExitStack)
     came: bool = False
 
     def release(self) -> None:
         """Let signals through again. Raises KeyboardInterrupt if one came."""
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-        self.before = {}
+        self.handlers.close()
         if self.came:
             raise KeyboardInterrupt
 
@@ -119,28 +106,8 @@ def held(holds: bool) -> Iterator[Held]:
         with suppress(OSError):
             print("\nstops as soon as the job is handed in, and cancels it; once more to stop at once", file=sys.stderr)
 
-    if holds and threading.current_thread() is threading.main_thread():
-        ending = [number for number in (signal.SIGINT, *_ending()) if signal.getsignal(number) != signal.SIG_IGN]
-        state.before = {number: signal.signal(number, note) for number in ending}
-    try:
+    with state.handlers:
+        if holds and threading.current_thread() is threading.main_thread():
+            ending = [number for number in (signal.SIGINT, *_ending()) if signal.getsignal(number) != signal.SIG_IGN]
+            state.handlers.enter_context(handling(note, ending))
         yield state
-    finally:
-        for number, handler in state.before.items():
-            signal.signal(number, handler)
-
-
-def descendants(pid: int) -> list[int]:
-    """Return the processes that a process started, and those that these did."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = entry.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        children.setdefault(int(fields[1]), []).append(int(entry.parent.name))
-    found, queue = [], [pid]
-    while queue:
-        for child in children.get(queue.pop(), []):
-            found.append(child)
-            queue.append(child)
-    return found

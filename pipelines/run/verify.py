@@ -27,10 +27,6 @@ class Overlay(Workspace):
 
     into: str = ""
 
-    def __getstate__(self) -> dict[str, str]:
-        """Pickle both URLs."""
-        return {"url": self.url, "into": self.into}
-
     def publish(self, relative: str, data: bytes | pa.Buffer) -> None:
         """Write a file into the other place."""
         Workspace(self.into).publish(relative, data)
@@ -89,7 +85,7 @@ def _made(name: str, options: Recipe, drawn: Sequence[PartRef], runner: Runner, 
     runner = runner.named(workspace.root, f"verify-{name}")
     runner.make_room()
     place = workspace.root if workspace.is_local else workspace.url
-    overlay, beside = Overlay(place, f"{place}/{BESIDE}"), Workspace(f"{place}/{BESIDE}")
+    overlay, beside = Overlay(place, into=f"{place}/{BESIDE}"), Workspace(f"{place}/{BESIDE}")
     try:
         job.run(f"verify {name}", drawn, stage.graph(options, overlay), runner, quiet)
         found = {ref: beside.sidecar(stage.dataset, ref.part) for ref in drawn}

@@ -10,7 +10,7 @@ from starmill.cli.__main__ import main
 from starmill.trainer.clusters.launch import KubernetesJob, SlurmJob
 
 
-@pytest.mark.parametrize(("command", "job"), [(launch._slurm, SlurmJob), (launch._kubernetes, KubernetesJob)])
+@pytest.mark.parametrize(("command", "job"), [(launch.Slurm, SlurmJob), (launch.Kubernetes, KubernetesJob)])
 def test_each_option_is_a_field_of_the_job_with_its_default(command: object, job: type) -> None:
     options = inspect.signature(command).parameters  # type: ignore[arg-type]
     fields = {f.name: f for f in dataclasses.fields(job)}

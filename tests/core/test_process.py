@@ -1,4 +1,4 @@
-"""A child ends after its parent is killed, also where the parent was gone before it started. Real processes."""
+"""A child ends after its parent is killed, also where the parent was gone before it started; signals have handlers for a while."""
 
 import signal
 import subprocess
@@ -6,6 +6,8 @@ import sys
 import time
 
 import psutil
+
+from starmill.core.process import handling
 
 CHILD = "import sys, time; from starmill.core.process import die_with; die_with(int(sys.argv[1])); print('up', flush=True); time.sleep(100)"
 PARENT = f"""
@@ -38,3 +40,10 @@ def test_a_child_ends_after_its_parent_is_killed() -> None:
 
 def test_a_child_of_a_parent_that_is_gone_already_ends() -> None:
     assert subprocess.run([sys.executable, "-c", CHILD, "1234567890"], stdout=subprocess.DEVNULL, timeout=60).returncode == 1
+
+
+def test_a_signal_is_handled_in_the_block_and_as_before_after_it() -> None:
+    before, came = signal.getsignal(signal.SIGUSR1), []
+    with handling(lambda number, _: came.append(number), (signal.SIGUSR1,)):
+        signal.raise_signal(signal.SIGUSR1)
+    assert came == [signal.SIGUSR1] and signal.getsignal(signal.SIGUSR1) is before

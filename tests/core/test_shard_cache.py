@@ -121,7 +121,7 @@ def test_processes_of_a_node_fetch_each_file_once(work: Path, tmp_path: Path, se
 def test_shards_made_anew_are_other_files(work: Path, tmp_path: Path) -> None:
     url = "memory://made-anew"
     for path in work.rglob("*.*"):
-        Storage(url).write(str(path.relative_to(work)), path.read_bytes())
+        Storage(url).publish(str(path.relative_to(work)), path.read_bytes())
     before = tokens(url, tmp_path / "cache")
     writer = ShardWriter(eod=0)
     writer.add(np.arange(5, dtype=np.uint16), "code", "r", "C", [])

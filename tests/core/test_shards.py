@@ -47,17 +47,6 @@ def test_it_reads_back(prefix: str) -> None:
     assert [r["token_start"] for r in rows] == reader.starts.tolist()
 
 
-def test_every_token_leads_to_its_file(prefix: str) -> None:
-    reader = ShardReader(prefix)
-    start = int(reader.starts[2])
-    assert reader.locate(start) == (2, None, None)
-    assert reader.locate(start + 1) == (2, "a2.py", "2a")
-    assert reader.locate(start + 500) == (2, "b2.py", "2b")
-    assert reader.locate(start + 1000) == (2, None, None), "the end-of-text token"
-    with pytest.raises(IndexError):
-        reader.locate(10**6)
-
-
 def test_no_documents_make_no_shard() -> None:
     assert ShardWriter(0).finish() == {}
 

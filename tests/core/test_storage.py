@@ -122,7 +122,7 @@ def test_a_listing_of_many_requests_is_a_stall_only_once(monkeypatch: pytest.Mon
             return [f"{path}/x"]
 
     fsspec.register_implementation("many", Many, clobber=True)
-    assert Storage("many://w", stall=0.5).names("d") == ["x"] and asked == ["w/d", "w/d"]
+    assert Storage("many://w", stall=0.5).files("d") == ["x"] and asked == ["w/d", "w/d"]
 
 
 @pytest.mark.parametrize("trouble", ["page utf-8", "page latin-1"])
@@ -189,23 +189,23 @@ def test_a_url_without_credentials_is_not(url: str) -> None:
 def test_two_workers_see_each_others_files(tmp_path: Path) -> None:
     for url in (str(tmp_path), "memory://two-workers"):
         one, two = Storage(url), pickle.loads(pickle.dumps(Storage(url)))
-        assert two == one and one.names("d") == [] and not two.exists("d/x")
-        one.write("d/x", b"1")
-        assert two.names("d") == ["x"] and two.size("d/x") == 1
+        assert two == one and one.files("d") == [] and not two.exists("d/x")
+        one.publish("d/x", b"1")
+        assert two.files("d") == ["x"] and two.size("d/x") == 1
         [listed] = two.listing("d")
         assert listed[:2] == ("x", 1) and listed.modified is not None and abs(listed.modified - time.time()) < 60
         assert two.listing("nowhere") == []
-        one.write("d/x", b"22")
+        one.publish("d/x", b"22")
         assert two.size("d/x") == 2 and two.read("d/x") == b"22"
         two.remove("d/x")
         two.remove("d/x")
-        assert not one.exists("d/x") and one.names("d") == []
+        assert not one.exists("d/x") and one.files("d") == []
 
 
 def test_a_file_opens_anywhere(tmp_path: Path) -> None:
     for url in (str(tmp_path), "memory://ranges"):
         storage = Storage(url)
-        storage.write("x", DATA)
+        storage.publish("x", DATA)
         with storage.open("x") as file:
             file.seek(1000)
             assert file.read(10) == DATA[1000:1010] and file.tell() == 1010
@@ -219,7 +219,7 @@ def test_containers_that_number_their_processes_alike_write_apart(tmp_path: Path
     names = set()
     for _ in range(2):
         with pytest.raises(IsADirectoryError) as refusal:
-            Storage(str(tmp_path)).write("x", b"1")
+            Storage(str(tmp_path)).publish("x", b"1")
         names.add(refusal.value.filename)
     assert len(names) == 2 and [p.name for p in tmp_path.iterdir()] == ["x"]
 

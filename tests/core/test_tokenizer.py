@@ -73,12 +73,6 @@ def test_without_tiktoken_the_ids_are_the_same() -> None:
         assert slow.encode(text).tolist() == TOKENIZER.encode(text).tolist()
 
 
-def test_prompts_may_use_sentinels() -> None:
-    ids = TOKENIZER.encode_special("<fim_prefix>a<fim_suffix>b<fim_middle>").tolist()
-    assert ids[0] == TOKENIZER.special("<fim_prefix>") == 1 and ids[-1] == 2
-    assert TOKENIZER.decode(ids) == "<fim_prefix>a<fim_suffix>b<fim_middle>"
-
-
 def test_special_tokens_are_starcoder2s() -> None:
     assert len(SPECIAL_TOKENS) == 38 and TOKENIZER.eod == 0
     assert [TOKENIZER.special(t) for t in SPECIAL_TOKENS] == list(range(38))

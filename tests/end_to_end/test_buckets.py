@@ -177,12 +177,12 @@ def test_large_files_come_back_whole_through_every_fault(store: Store, tmp_path:
     code = (
         f"data = open({str(tmp_path / 'large')!r}, 'rb').read()\n"
         "for name in ('f/0', 'f/1', 'f/2'):\n"
-        "    storage.write(name, data)\n"
+        "    storage.publish(name, data)\n"
         "    assert storage.read(name) == data and storage.size(name) == len(data)\n"
         "    with storage.open(name) as file:\n"
         "        file.seek(5_000_001); assert file.read(3_000_000) == data[5_000_001:8_000_001]\n"
-        "assert storage.names('f') == ['0', '1', '2']\n"
-        "storage.remove('f/1'); assert not storage.exists('f/1') and storage.names('f') == ['0', '2']\n"
+        "assert storage.files('f') == ['0', '1', '2']\n"
+        "storage.remove('f/1'); assert not storage.exists('f/1') and storage.files('f') == ['0', '2']\n"
     )
     with Faults(store.port, 0.4, seed=3).running() as proxy:
         in_a_worker(code, store.url("large"), store.environment(proxy.port))
@@ -190,11 +190,11 @@ def test_large_files_come_back_whole_through_every_fault(store: Store, tmp_path:
 
 
 def test_half_a_write_is_no_file(store: Store) -> None:
-    code = "try:\n    storage.write('records/part-00000.parquet', bytes(1 << 20))\nexcept StorageError as error:\n    print(error)\n"
+    code = "try:\n    storage.publish('records/part-00000.parquet', bytes(1 << 20))\nexcept StorageError as error:\n    print(error)\n"
     with Faults(store.port, 1.0, ("cut request",)).running() as proxy:
         said = in_a_worker(code, store.url("half"), store.environment(proxy.port), patience=1)
     assert f"{store.url('half')}/records/part-00000.parquet: pipe_file failed" in said
-    assert in_a_worker("print(storage.names('records'))", store.url("half"), store.environment(store.port)) == "[]\n"
+    assert in_a_worker("print(storage.files('records'))", store.url("half"), store.environment(store.port)) == "[]\n"
 
 
 def test_wrong_credentials_end_the_run_at_once_and_stay_secret(milled: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from flink_shell import Shell, running, running_command
 from pages import ROOT
@@ -26,7 +27,6 @@ from small_tree import RECIPE, TASK, starmill
 
 from starmill.core.dataset import Workspace
 from starmill.pipelines import stages
-from starmill.pipelines.run.interrupt import descendants
 from starmill.pipelines.stages import STAGES
 
 pytestmark = [pytest.mark.clusters, pytest.mark.timeout(1800)]
@@ -96,7 +96,7 @@ def test_a_kill(shell: Shell, before: dict[str, Path], stage: str, victim: str, 
         published = len([*(workspace / stages.load(stage).dataset).glob("part-*.json")])
         told = starmill("status", "--recipe", "recipe.yaml", "--workspace", str(workspace), cwd=shell.home).stdout
         assert f"{stage:<9} {published}/{PARTS} parts" in told.splitlines()[[*STAGES].index(stage)], told
-    children = descendants(driver.pid)
+    children = [child.pid for child in psutil.Process(driver.pid).children(recursive=True)]
     kill(shell, driver, victim)
     shell.signal_workers(signal.SIGCONT)
     if victim in ("taskmanager", "jobmanager"):

@@ -151,7 +151,7 @@ def test_an_overlay_can_be_trained_as_it_is(folder: Path) -> None:
     [job] = [o for o in yaml.safe_load_all(kustomize(folder)) if o["kind"] == "Job"]
     [container] = job["spec"]["template"]["spec"]["containers"]
     args = container["args"]
-    own = args[args.index("starmill.trainer") + 1 :]
+    own = args[args.index("starmill.cli") + 2 :]
     options = dict(item[2:].split("=") for item in args if item.startswith(("--nnodes=", "--nproc-per-node=")))
     values = recipe.override(recipe.read(own[0]), [item for item in own[1:] if item != "--set"])
     wanted = fitting(folder.name, values, int(options["nnodes"]), int(options["nproc-per-node"]))

@@ -43,7 +43,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def whole(place: Path) -> Path:
     """The unbroken run: as many ranks, on one machine, without Slurm."""
-    command = [sys.executable, "-m", "starmill.trainer", "recipe.yaml", "--processes", "2"]
+    command = [sys.executable, "-m", "starmill.cli", "train", "recipe.yaml", "--processes", "2"]
     subprocess.run(command, cwd=place, check=True, capture_output=True, timeout=300)
     return place / "whole"
 

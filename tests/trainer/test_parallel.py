@@ -109,7 +109,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command(output: Path, processes: int, *changes: str) -> list[str]:
     sets = [part for change in ("data.micro_batch=1", *changes) for part in ("--set", change)]
     ranks = ["--processes", str(processes), "--output", str(output)]
-    return [sys.executable, "-m", "starmill.trainer", "recipe.yaml", *ranks, *sets]
+    return [sys.executable, "-m", "starmill.cli", "train", "recipe.yaml", *ranks, *sets]
 
 
 def train(place: Path, output: str, processes: int, *changes: str) -> Path:

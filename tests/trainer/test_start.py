@@ -1,4 +1,4 @@
-"""What a command hands to torchrun is what was given; the training itself is tested in test_main.py and test_parallel.py."""
+"""What a command hands to torchrun is what was given; the training itself is tested in test_train.py and test_parallel.py."""
 
 import os
 import sys
@@ -23,4 +23,4 @@ def test_ranks_get_what_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
     program, command = started.value.args
     assert program == command[0] == sys.executable and "--nproc-per-node=2" in command
     given = ["tiny", "--workspace=w", "--output=my model", "--set=seed=1", "--set=data.micro_batch=1", "--fresh"]
-    assert command[command.index("starmill.trainer") + 1 :] == given
+    assert command[command.index("starmill.cli") + 2 :] == given

@@ -8,8 +8,8 @@ from pathlib import Path
 CODE = """
 import numpy as np
 from starmill.transforms.jit import jit
-from starmill.transforms.dedup.hot import join
-kept = jit(join)
+from starmill.core.seeds import mix
+kept = jit(mix)
 print(type(kept._cache).__name__)
 """
 

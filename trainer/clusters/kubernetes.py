@@ -77,7 +77,8 @@ def _patch(training: Training) -> dict[str, Any]:
             f"--rdzv-endpoint={name}-0.{name}:{PORT}",
             f"--rdzv-id={name}",
             "-m",
-            "starmill.trainer",
+            "starmill.cli",
+            "train",
             RECIPE,
         ],
         "env": [{"name": "OUTPUT", "value": training.output.replace("$(", "$$(")}],  # which Kubernetes would expand

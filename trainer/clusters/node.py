@@ -1,6 +1,6 @@
 """One node of a training on several: torchrun, ended by a batch system.
 
-Called like torchrun (`python -m starmill.trainer.clusters.node --nnodes=... -m starmill.trainer recipe.yaml`), with three differences.
+Called like torchrun (`python -m starmill.trainer.clusters.node --nnodes=... -m starmill.cli train recipe.yaml`), with three differences.
 Its ranks get as long as they need to save after a signal, where torchrun kills them after 30 seconds: the batch system has limits of
 its own. Its exit status is theirs, so that 138 (SIGUSR1) and 143 (SIGTERM) mean on every node: saved and stopped, on whichever the
 signal came. And the first node of the job hosts the rendezvous because the batch system says so, not because of what a name resolves

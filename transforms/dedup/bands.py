@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from starmill.core import seeds
-from starmill.transforms.dedup.minhash import MinHash, matrix, mix
+from starmill.transforms.dedup.minhash import MinHash, matrix
 
 # The key's KEY_BITS bits, low and high, and the file. In a block `part` is one number and rows ascend, so compressed a key costs
 # 7 bytes. Where 3 billion files have 100 billion keys, one in twenty meets another by chance: a pair that the estimate drops.
@@ -38,9 +38,9 @@ def band_keys(signatures: pa.Array, scopes: np.ndarray, options: MinHash) -> np.
     """Return uint64[n, bands] for `n` signatures without nulls; `scopes` (uint64[n]) parts files that are never compared."""
     bands, rows = options.banding
     banded = matrix(signatures, options)[:, : bands * rows].reshape(-1, bands, rows).astype(np.uint64, copy=False)
-    key = mix(scopes[:, None] + np.arange(1, bands + 1, dtype=np.uint64)[None, :] * _BASE)
+    key = seeds.mix(scopes[:, None] + np.arange(1, bands + 1, dtype=np.uint64)[None, :] * _BASE)
     for row in range(rows):
-        key = mix(key + banded[:, :, row])
+        key = seeds.mix(key + banded[:, :, row])
     return key >> np.uint64(64 - KEY_BITS)
 
 

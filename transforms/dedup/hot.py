@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from starmill.transforms.dedup.minhash import compiled, mix
+from starmill.core import seeds
 
 # A file of a component of hot buckets; `follows`: it is near a file of the component that ranks above it.
 MEMBER = pa.schema([("component", pa.int64()), ("file", pa.int64()), ("follows", pa.bool_())])
@@ -59,81 +59,20 @@ def neighbors(
     Each set meets all leaders before it whose Jaccard similarity is at least `threshold`. With `rivals`, the first so many sets
     lead, whatever they resemble, and no others. Needs 16 bytes per element.
     """
+    from starmill.transforms.dedup import kernel  # when it is needed: numba takes a second to import
+
     offsets = np.cumsum([0, *map(len, sets)], dtype=np.int64)
     elements = np.concatenate([np.empty(0, np.uint64), *sets])
     bits = max(10, int(len(elements) * 2).bit_length())
-    slots = (mix(elements) >> np.uint64(64 - bits)).astype(np.int64)
+    slots = (seeds.mix(elements) >> np.uint64(64 - bits)).astype(np.int64)
     counts = np.minimum(np.bincount(slots, minlength=1 << bits), (1 << 24) - 1).astype(np.uint64)
     # Rarest first, by a total order over elements: how many have its slot, then the element's own upper bits.
     ordered = (counts[slots] << np.uint64(40)) | (elements >> np.uint64(24))
     del slots, counts
-    kernel = compiled()
-    work = join if kernel is None else kernel.join
-    with np.errstate(over="ignore"):
-        above, below, similar, follows = work(elements, ordered, offsets, threshold, -1 if rivals is None else rivals, bits)
+    above, below, similar, follows = kernel.join(elements, ordered, offsets, threshold, -1 if rivals is None else rivals, bits)
     return np.stack([above, below], axis=1), similar, follows
 
 
 def to_rejoin(component: np.ndarray, follows: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """Return bool[n]: the kept members of components in which a follower is kept."""
     return kept & np.isin(component, component[follows & kept])
-
-
-def join(elements, ordered, offsets, threshold, rivals, bits):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Do the work of `neighbors`; numba compiles it, plain Python runs it."""
-    n = len(offsets) - 1
-    shift = np.uint64(64 - bits)
-    spread = np.uint64(0x9E3779B97F4A7C15)
-    # Lists of (set, next) by slot. A pair's smaller set is found by its short prefix, its larger one by its long prefix.
-    heads = np.full((2, 1 << bits), -1, np.int64)
-    room, used = 1024, 0
-    who, following = np.empty(room, np.int64), np.empty(room, np.int64)
-    space, found = 1024, 0
-    above, below, similar = np.empty(space, np.int64), np.empty(space, np.int64), np.empty(space, np.float64)
-    met = np.full(n, -1, np.int64)
-    follows = np.zeros(n, np.bool_)
-    for i in range(n):
-        start, end = offsets[i], offsets[i + 1]
-        size = end - start
-        rare = ordered[start:end]
-        rare.sort()
-        # The least overlap with a set of at least the threshold's size, and with one that is no smaller than this one.
-        long = size - int(np.ceil(threshold * size - 1e-6)) + 1
-        short = size - int(np.ceil(2 * threshold / (1 + threshold) * size - 1e-6)) + 1
-        for side in range(2 if i >= rivals else 0):
-            for p in range(min(long if side == 0 else short, size)):
-                entry = heads[side, np.int64((rare[p] * spread) >> shift)]
-                while entry >= 0:
-                    j = who[entry]
-                    entry = following[entry]
-                    other = offsets[j + 1] - offsets[j]
-                    if met[j] == i or (other > size) != (side == 1) or min(size, other) < threshold * max(size, other) - 1e-6:
-                        continue
-                    met[j] = i
-                    x, y, common = start, offsets[j], 0
-                    while x < end and y < offsets[j + 1]:
-                        left, right = elements[x], elements[y]
-                        common += left == right
-                        x += left <= right
-                        y += right <= left
-                    if common < threshold * (size + other - common):
-                        continue
-                    if found == space:
-                        space *= 2
-                        above, below = np.append(above, np.empty_like(above)), np.append(below, np.empty_like(below))
-                        similar = np.append(similar, np.empty_like(similar))
-                    above[found], below[found], similar[found] = j, i, common / (size + other - common)
-                    found += 1
-                    follows[i] = True
-        if follows[i] or i >= rivals >= 0:
-            continue
-        for side in range(2):
-            for p in range(min(short if side == 0 else long, size)):
-                if used == room:
-                    room *= 2
-                    who, following = np.append(who, np.empty_like(who)), np.append(following, np.empty_like(following))
-                slot = np.int64((rare[p] * spread) >> shift)
-                who[used], following[used] = i, heads[side, slot]
-                heads[side, slot] = used
-                used += 1
-    return above[:found], below[:found], similar[:found], follows

@@ -2,29 +2,22 @@
 
 All hashes are polynomials modulo 2**64 with a final mix: a word over its bytes, a shingle over its words' hashes, rolling.
 A 32-bit signature is 32-bit throughout: one uint64 among the uint32 of the inner loop makes it several times slower.
-`minhash` holds the numpy twin with identical results; nobody else imports this module.
 """
 
 import numba
 import numpy as np
 from numba import extending
 
-from starmill.transforms.dedup import hot
-from starmill.transforms.dedup.minhash import MERSENNE, MIX_1, MIX_2, SHINGLE_BASE, WORD_BASE
+from starmill.core import seeds
 from starmill.transforms.jit import jit
 
 BLOCK = 512  # shingle hashes that stay in the first-level cache while every permutation passes over them
 
-_WORD_BASE, _SHINGLE_BASE, _MIX_1, _MIX_2 = (np.uint64(v) for v in (WORD_BASE, SHINGLE_BASE, MIX_1, MIX_2))
-_30, _27, _31, _32, _61, _MERSENNE = (np.uint64(v) for v in (30, 27, 31, 32, 61, MERSENNE))
+# Bases of the polynomial hashes, odd, modulo 2**64.
+_WORD_BASE, _SHINGLE_BASE = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
+_32, _61, _MERSENNE = np.uint64(32), np.uint64(61), np.uint64((1 << 61) - 1)
 
-
-@jit
-def mix(x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Spread every bit of a uint64 over all others."""
-    x = (x ^ (x >> _30)) * _MIX_1
-    x = (x ^ (x >> _27)) * _MIX_2
-    return x ^ (x >> _31)
+mix = jit(seeds.mix)
 
 
 @jit
@@ -123,4 +116,62 @@ def jaccards(hashes, offsets, left, right, out):  # type: ignore[no-untyped-def]
         out[k] = common / (total - common) if total > common else 0.0
 
 
-join = jit(hot.join)
+@jit
+def join(elements, ordered, offsets, threshold, rivals, bits):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Do the work of `hot.neighbors`."""
+    n = len(offsets) - 1
+    shift = np.uint64(64 - bits)
+    spread = np.uint64(0x9E3779B97F4A7C15)
+    # Lists of (set, next) by slot. A pair's smaller set is found by its short prefix, its larger one by its long prefix.
+    heads = np.full((2, 1 << bits), -1, np.int64)
+    room, used = 1024, 0
+    who, following = np.empty(room, np.int64), np.empty(room, np.int64)
+    space, found = 1024, 0
+    above, below, similar = np.empty(space, np.int64), np.empty(space, np.int64), np.empty(space, np.float64)
+    met = np.full(n, -1, np.int64)
+    follows = np.zeros(n, np.bool_)
+    for i in range(n):
+        start, end = offsets[i], offsets[i + 1]
+        size = end - start
+        rare = ordered[start:end]
+        rare.sort()
+        # The least overlap with a set of at least the threshold's size, and with one that is no smaller than this one.
+        long = size - int(np.ceil(threshold * size - 1e-6)) + 1
+        short = size - int(np.ceil(2 * threshold / (1 + threshold) * size - 1e-6)) + 1
+        for side in range(2 if i >= rivals else 0):
+            for p in range(min(long if side == 0 else short, size)):
+                entry = heads[side, np.int64((rare[p] * spread) >> shift)]
+                while entry >= 0:
+                    j = who[entry]
+                    entry = following[entry]
+                    other = offsets[j + 1] - offsets[j]
+                    if met[j] == i or (other > size) != (side == 1) or min(size, other) < threshold * max(size, other) - 1e-6:
+                        continue
+                    met[j] = i
+                    x, y, common = start, offsets[j], 0
+                    while x < end and y < offsets[j + 1]:
+                        left, right = elements[x], elements[y]
+                        common += left == right
+                        x += left <= right
+                        y += right <= left
+                    if common < threshold * (size + other - common):
+                        continue
+                    if found == space:
+                        space *= 2
+                        above, below = np.append(above, np.empty_like(above)), np.append(below, np.empty_like(below))
+                        similar = np.append(similar, np.empty_like(similar))
+                    above[found], below[found], similar[found] = j, i, common / (size + other - common)
+                    found += 1
+                    follows[i] = True
+        if follows[i] or i >= rivals >= 0:
+            continue
+        for side in range(2):
+            for p in range(min(short if side == 0 else long, size)):
+                if used == room:
+                    room *= 2
+                    who, following = np.append(who, np.empty_like(who)), np.append(following, np.empty_like(following))
+                slot = np.int64((rare[p] * spread) >> shift)
+                who[used], following[used] = i, heads[side, slot]
+                heads[side, slot] = used
+                used += 1
+    return above[:found], below[:found], similar[:found], follows

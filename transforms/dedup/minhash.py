@@ -8,25 +8,18 @@ The minimum is idempotent, so repeated shingles cost nothing and are not removed
 
 import functools
 from dataclasses import dataclass, field
-from types import ModuleType
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pyarrow as pa
+from msgspec import Meta
 
 from starmill.core import schema, seeds
-from starmill.core.names import Language
+from starmill.core.names import AtLeast0, AtLeast1, Language
 from starmill.transforms.buffers import text_buffers
 from starmill.transforms.step import append
 
 WORD_BYTES = np.array([chr(i).isalnum() or chr(i) == "_" or i >= 0x80 for i in range(256)])
-
-# Bases of the polynomial hashes, odd, modulo 2**64; then SplitMix64's finalizer (Steele, Lea, Flood 2014).
-WORD_BASE = 0x9E3779B97F4A7C15
-SHINGLE_BASE = 0xD6E8FEB86659FD93
-MERSENNE = (1 << 61) - 1
-MIX_1 = 0xBF58476D1CE4E5B9
-MIX_2 = 0x94D049BB133111EB
 
 
 @dataclass(frozen=True)
@@ -41,27 +34,22 @@ class MinHash:
     resolution run distributed, before the rest is resolved in one process.
     """
 
-    permutations: int = 256  # minima in a signature
-    shingle_words: int = 5  # words in a row that make a shingle
+    permutations: AtLeast1 = 256  # minima in a signature
+    shingle_words: AtLeast1 = 5  # words in a row that make a shingle
     bits: Literal[32, 61] = 32  # of one minimum
     seed: int = 0  # of the permutations
     near: bool = True  # false: only exact duplicates go
-    threshold: float = 0.7  # Jaccard similarity from which files are near duplicates
-    bands: int | None = 32  # null, with rows: the optimum for the threshold
-    rows: int | None = 8  # minima of a band, which all agree in a candidate pair
+    threshold: Annotated[float, Meta(gt=0, le=1)] = 0.7  # Jaccard similarity from which files are near duplicates
+    bands: AtLeast1 | None = 32  # null, with rows: the optimum for the threshold
+    rows: AtLeast1 | None = 8  # minima of a band, which all agree in a candidate pair
     scope: Literal["all", "language", "split"] = "all"  # what a file is compared within
     splits: dict[str, tuple[Language, ...]] = field(default_factory=dict)  # name of a split to its languages, for scope `split`
     repositories: bool = False  # repositories with identical trees go whole, first
     earlier: tuple[str, ...] = ()  # workspaces of earlier releases, whose kept files outrank
-    rounds: int = 0  # of the resolution that run distributed; the rest runs in one process
+    rounds: AtLeast0 = 0  # of the resolution that run distributed; the rest runs in one process
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a value that cannot work."""
-        for name in ("permutations", "shingle_words", "bands", "rows"):
-            if (value := getattr(self, name)) is not None and value < 1:
-                raise ValueError(f"{name}={value}: give at least 1")
-        if not 0 < self.threshold <= 1:
-            raise ValueError(f"threshold={self.threshold}: give a Jaccard similarity above 0 and at most 1, for example 0.7")
+        """Raise ValueError for values that do not fit each other."""
         if (self.bands is None) != (self.rows is None):
             raise ValueError(f"bands={self.bands}, rows={self.rows}: give both, or neither for the threshold's optimum")
         if self.bands and self.rows and self.bands * self.rows > self.permutations:
@@ -69,18 +57,12 @@ class MinHash:
                 f"bands={self.bands} x rows={self.rows} need {self.bands * self.rows} permutations, there are "
                 f"permutations={self.permutations}; lower bands or rows, or raise permutations"
             )
-        if self.bits not in (32, 61):
-            raise ValueError(f"bits={self.bits}: give 32, or 61 for signatures by the formula of datatrove")
-        if self.scope not in ("all", "language", "split"):
-            raise ValueError(f"scope={self.scope!r}: give 'all', 'language' or 'split'")
         if (self.scope == "split") != bool(self.splits):
             raise ValueError(
                 f"scope={self.scope!r} with splits={self.splits}: scope 'split' needs splits, the others have none"
             )
         if len(listed := [language for split in self.splits.values() for language in split]) > len(set(listed)):
             raise ValueError(f"splits={self.splits}: a language is in two splits")
-        if self.rounds < 0:
-            raise ValueError(f"rounds={self.rounds}: give 0 to resolve in one process, or the number of distributed rounds")
 
     @property
     def banding(self) -> tuple[int, int]:
@@ -116,25 +98,21 @@ def optimum(threshold: float, permutations: int) -> tuple[int, int]:
 
 def signatures(texts: pa.Array, options: MinHash) -> pa.Array:
     """Return one signature per text: `options.dtype`[permutations] as binary; null under `shingle_words` words."""
+    from starmill.transforms.dedup import kernel  # when it is needed: numba takes a second to import
+
     data, offsets = text_buffers(texts)
     multipliers, addends = _permutations(options.permutations, options.bits, options.seed)
     minima = np.full((len(texts), options.permutations), np.iinfo(options.dtype).max, options.dtype)
     counts = np.empty(len(texts), np.int64)
-    if (kernel := compiled()) is not None:
-        kernel.signatures(data, offsets, WORD_BYTES, options.shingle_words, multipliers, addends, minima, counts)
-    else:
-        for i in range(len(texts)):
-            hashes = _hash_shingles(data[offsets[i] : offsets[i + 1]], options.shingle_words)
-            counts[i] = len(hashes)
-            _fold(hashes, multipliers, addends, minima[i])
+    kernel.signatures(data, offsets, WORD_BYTES, options.shingle_words, multipliers, addends, minima, counts)
     return _binary(minima, counts > 0)
 
 
 def shingles(text: bytes | pa.Buffer, words: int) -> np.ndarray:
     """Return the set of shingle hashes of a text: uint64[n], ascending, distinct; empty under `words` words."""
+    from starmill.transforms.dedup import kernel
+
     data = np.frombuffer(text, np.uint8)
-    if (kernel := compiled()) is None:
-        return np.unique(_hash_shingles(data, words))
     out = np.empty(len(data) // 2 + 1, np.uint64)
     found = out[: kernel.hash_shingles(data, 0, len(data), WORD_BYTES, words, np.empty(words, np.uint64), out)]
     found.sort()  # faster than np.unique, which hashes first
@@ -161,28 +139,12 @@ def matrix(column: pa.Array, options: MinHash) -> np.ndarray:
     return np.frombuffer(joined, options.dtype).reshape(-1, options.permutations)
 
 
-@functools.lru_cache(maxsize=1)
-def compiled() -> ModuleType | None:
-    """Return the compiled kernel, or None where numba is not installed: everything then runs on numpy, 10 times slower."""
-    try:
-        from starmill.transforms.dedup import kernel
-    except ImportError:
-        return None
-    return kernel
-
-
-def mix(x: np.ndarray) -> np.ndarray:
-    """Spread every bit of each uint64 over all others (SplitMix64's finalizer)."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(MIX_1)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(MIX_2)
-    return x ^ (x >> np.uint64(31))
-
-
 @functools.lru_cache(maxsize=4)
 def _permutations(count: int, bits: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     draw = seeds.generator(seed, "minhash")
     if bits == 61:
-        return draw.integers(1, MERSENNE, count, np.uint64), draw.integers(0, MERSENNE, count, np.uint64)
+        prime = (1 << 61) - 1
+        return draw.integers(1, prime, count, np.uint64), draw.integers(0, prime, count, np.uint64)
     # x -> a * x + b modulo 2**32 is a permutation of the uint32 for every odd a.
     drawn = draw.integers(0, 1 << 32, (2, count), np.uint32)
     return drawn[0] | np.uint32(1), drawn[1]
@@ -195,31 +157,3 @@ def _binary(minima: np.ndarray, valid: np.ndarray) -> pa.Array:
     data = minima[valid].tobytes()
     buffers = [pa.py_buffer(bits), pa.py_buffer(offsets.tobytes()), pa.py_buffer(data)]
     return pa.Array.from_buffers(pa.binary(), len(valid), buffers)
-
-
-# The numpy twin of the kernel.
-
-
-def _hash_shingles(data: np.ndarray, words: int) -> np.ndarray:
-    inside = np.concatenate([[False], WORD_BYTES[data], [False]])
-    edges = np.flatnonzero(inside[1:] != inside[:-1])
-    starts, ends = edges[::2], edges[1::2]
-    if len(starts) < words:
-        return np.empty(0, np.uint64)
-    # A polynomial over [s, e) from prefix sums: base^(e-1) * sum(byte_i * base^-i); an odd base has an inverse modulo 2**64.
-    inverse = np.cumprod(np.full(len(data), pow(WORD_BASE, -1, 1 << 64), np.uint64)) * np.uint64(WORD_BASE)
-    prefix = np.concatenate([np.zeros(1, np.uint64), np.cumsum(data * inverse)])
-    powers = np.cumprod(np.full(len(data), WORD_BASE, np.uint64))
-    word = mix((prefix[ends] - prefix[starts]) * powers[ends - 1] * np.uint64(pow(WORD_BASE, -1, 1 << 64)))
-    count = len(word) - words + 1
-    shingle = np.zeros(count, np.uint64)
-    for i in range(words):
-        shingle = shingle * np.uint64(SHINGLE_BASE) + word[i : i + count]
-    return mix(shingle)
-
-
-def _fold(hashes: np.ndarray, multipliers: np.ndarray, addends: np.ndarray, row: np.ndarray) -> None:
-    x = (hashes >> np.uint64(32)).astype(np.uint32) if row.itemsize == 4 else hashes
-    for first in range(0, len(x), 512):
-        value = x[None, first : first + 512] * multipliers[:, None] + addends[:, None]
-        np.minimum(row, (value if row.itemsize == 4 else value % np.uint64(MERSENNE)).min(axis=1), out=row)

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
+from starmill.core import seeds
 from starmill.transforms.dedup.bands import Partitioned, partition
 from starmill.transforms.dedup.clusters import GONE
-from starmill.transforms.dedup.minhash import mix
 
 # An edge between undecided files, `a` above `b`; `kept`: whether `a` is known to be kept.
 LINK = pa.schema([("a", pa.int64()), ("b", pa.int64()), ("kept", pa.bool_())])
@@ -21,7 +21,7 @@ LINK = pa.schema([("a", pa.int64()), ("b", pa.int64()), ("kept", pa.bool_())])
 
 def partition_of(files: np.ndarray, partitions: int) -> np.ndarray:
     """Return the hash partition of each file."""
-    return (mix(files.astype(np.uint64)) % np.uint64(partitions)).astype(np.int64)
+    return (seeds.mix(files.astype(np.uint64)) % np.uint64(partitions)).astype(np.int64)
 
 
 def send(a: np.ndarray, b: np.ndarray, kept: np.ndarray, partitions: int) -> Partitioned:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
-from starmill.transforms.dedup.minhash import compiled, shingles
+from starmill.transforms.dedup.minhash import shingles
 
 LOSS = 1e-9  # probability that the estimate drops a pair at the threshold
 
@@ -49,22 +49,13 @@ def jaccards(pairs: np.ndarray, left: dict[int, np.ndarray], right: dict[int, np
 
     Pairs sorted by their first file are the cheapest: a chunk of them needs few sets.
     """
+    from starmill.transforms.dedup import kernel  # when it is needed: numba takes a second to import
+
     out = np.empty(len(pairs), np.float64)
-    kernel = compiled()
     for first in range(0, len(pairs), chunk):
         some, result = pairs[first : first + chunk], out[first : first + chunk]
-        if kernel is None:
-            result[:] = [jaccard(left[a], right[b]) for a, b in some.tolist()]
-            continue
         (a_files, a), (b_files, b) = (np.unique(some[:, side], return_inverse=True) for side in (0, 1))
         sets = [left[f] for f in a_files.tolist()] + [right[f] for f in b_files.tolist()]
         offsets = np.cumsum([0, *map(len, sets)], dtype=np.int64)
         kernel.jaccards(np.concatenate(sets), offsets, a, b + len(a_files), result)
     return out
-
-
-def jaccard(left: np.ndarray, right: np.ndarray) -> float:
-    """Return |A & B| / |A | B| of two shingle sets (ascending, distinct); 0 for two empty ones."""
-    common = len(np.intersect1d(left, right, assume_unique=True))
-    union = len(left) + len(right) - common
-    return common / union if union else 0.0

@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from starmill.core import seeds
 from starmill.core.dataset import Workspace, part_path
 from starmill.core.errors import InputError
 from starmill.transforms.dedup import bands, clusters, hot, verify
-from starmill.transforms.dedup.minhash import MinHash, matrix, mix
+from starmill.transforms.dedup.minhash import MinHash, matrix
 
 RELEASE = 1 << 24
 
@@ -173,7 +174,7 @@ class Candidates:
     def _estimated(self, minima: np.ndarray, earlier: int) -> tuple[np.ndarray, np.ndarray]:
         """Join rows of signatures as sets of (position, minimum): the first `earlier` above, the others below."""
         position = np.arange(minima.shape[1], dtype=np.uint64)[None, :] << np.uint64(40)
-        sets = [np.unique(row) for row in mix(position + mix(minima.astype(np.uint64)))]
+        sets = [np.unique(row) for row in seeds.mix(position + seeds.mix(minima.astype(np.uint64)))]
         # A share s of equal minima is s / (2 - s) of the union of two such sets.
         share = self.options.threshold
         found, similar, _ = hot.neighbors(sets, share / (2 - share), rivals=earlier)

@@ -49,7 +49,7 @@ def test_a_signal_to_one_node_saves_and_stops_all(tmp_path: Path) -> None:
             "--nproc-per-node=1",
             "--rdzv-backend=c10d",
         ]
-        command += [f"--rdzv-endpoint=localhost:{port}", "--rdzv-id=test", "-m", "starmill.trainer", "recipe.yaml"]
+        command += [f"--rdzv-endpoint=localhost:{port}", "--rdzv-id=test", "-m", "starmill.cli", "train", "recipe.yaml"]
         environment = {**os.environ, "JOB_COMPLETION_INDEX": number, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
         nodes.append(subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True))
     metrics = tmp_path / "model/metrics.jsonl"

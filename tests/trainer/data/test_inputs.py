@@ -27,7 +27,7 @@ def test_a_workspace(tmp_path: Path) -> None:
 def test_a_workspace_in_a_bucket_gives_the_same_batches(tmp_path: Path) -> None:
     url, place = "memory://inputs", build(tmp_path / "work")
     for path in place.rglob("*.*"):
-        Storage(url).write(str(path.relative_to(place)), path.read_bytes())
+        Storage(url).publish(str(path.relative_to(place)), path.read_bytes())
     local, remote = (
         recipe.build(TrainRecipe, {**RECIPE, "workspace": where, "output": "o", "cache": str(tmp_path / "cache")})
         for where in (str(place), url)

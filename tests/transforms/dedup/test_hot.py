@@ -1,15 +1,14 @@
 """Hot buckets against brute force: the same leaders, every edge to a leader, and a hundred thousand files without n * n."""
 
 import random
-import sys
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import starmill.transforms.dedup as package
-from starmill.transforms.dedup import hot, minhash
+from starmill.core import seeds
+from starmill.transforms.dedup import hot
 
 DRAW = np.random.default_rng(20)
 
@@ -44,7 +43,7 @@ def families(seed: int, count: int) -> list[np.ndarray]:
         center = centers[draw.integers(0, 4)]
         kept = center[draw.random(len(center)) < draw.choice([0.6, 0.85, 0.97, 1.0])]
         added = draw.integers(0, 500, draw.integers(0, 1 + len(kept) // 3))
-        sets.append(np.unique(minhash.mix(np.concatenate([kept, added, [draw.integers(0, 9)]]).astype(np.uint64))))
+        sets.append(np.unique(seeds.mix(np.concatenate([kept, added, [draw.integers(0, 9)]]).astype(np.uint64))))
     return sets
 
 
@@ -60,18 +59,6 @@ def test_neighbors_are_those_of_brute_force(seed, threshold, rivals):
     edges, following = expected(sets, threshold, rivals)
     assert dict(zip(map(tuple, pairs.tolist()), similar.tolist(), strict=True)) == edges
     assert follows.tolist() == following
-
-
-def test_the_same_without_numba(monkeypatch):
-    sets = families(1, 70)
-    compiled = hot.neighbors(sets, 0.7)
-    monkeypatch.delattr(package, "kernel", raising=False)
-    monkeypatch.setitem(sys.modules, "starmill.transforms.dedup.kernel", None)
-    minhash.compiled.cache_clear()
-    plain = hot.neighbors(sets, 0.7)
-    minhash.compiled.cache_clear()
-    assert len(plain[0]) > 10
-    assert all((a == b).all() for a, b in zip(compiled, plain, strict=True))
 
 
 @pytest.mark.parametrize("share", [0.5, 0.7, 0.8])

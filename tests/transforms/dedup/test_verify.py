@@ -104,7 +104,5 @@ def test_agreements_count_equal_minima():
 
 def test_jaccard_of_sets():
     a, b = shingles(b"one two three four five six", 5), shingles(b"zero one two three four five", 5)
-    assert verify.jaccard(a, b) == 1 / 3
-    assert verify.jaccard(a, a) == 1.0
-    assert verify.jaccard(a[:0], a[:0]) == 0.0
     assert verify.jaccards(np.array([[7, 1], [7, 2]]), {7: a}, {1: b, 2: a}, chunk=1).tolist() == [1 / 3, 1.0]
+    assert verify.jaccards(np.array([[7, 1]]), {7: a[:0]}, {1: a[:0]}).tolist() == [0.0]

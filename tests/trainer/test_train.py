@@ -24,7 +24,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "starmill.trainer", "recipe.yaml", *arguments]
+    return [sys.executable, "-m", "starmill.cli", "train", "recipe.yaml", *arguments]
 
 
 def run(place: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
