@@ -4,13 +4,9 @@ Nothing here schedules: sbatch gets infra/slurm/train.sbatch with its arguments,
 Both are called with lists of arguments, no shell in between, and what a user names is checked before it becomes one of them.
 """
 
-import re
 import shlex
 import shutil
 import subprocess
-import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,83 +14,10 @@ from starmill.core import recipe
 from starmill.core.errors import MachineError, UsageError
 from starmill.trainer import config, plan
 from starmill.trainer.clusters import kubernetes
+from starmill.trainer.clusters.job import Job, KubernetesJob, LaunchError, SlurmJob
 from starmill.trainer.config import TrainRecipe
 
 SCRIPT = Path(__file__).resolve().parents[2] / "infra" / "slurm" / "train.sbatch"
-# What each value may look like. sbatch and kubectl take them as they are, so this is for early, clear errors.
-SHAPES = {
-    "name": (r"[a-z]([-a-z0-9]{0,40}[a-z0-9])?", "lower-case letters, digits and dashes, 42 at most"),
-    "image": (r"[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?", "an image, such as registry.example.org/starmill-trainer:0.1.0"),
-    "namespace": (r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", "lower-case letters, digits and dashes"),
-    "claim": (r"[a-z0-9]([-.a-z0-9]{0,200}[a-z0-9])?", "the name of a volume claim"),
-    "time": (r"(\d+-)?\d+(:\d+){0,2}", "Slurm's minutes, hours:minutes:seconds or days-hours"),
-    "partition": (r"[\w.-]+(,[\w.-]+)*", "names, with commas between them"),
-    "account": (r"[\w.-]+", "a name"),
-    "qos": (r"[\w.-]+", "a name"),
-    "array": (r"\d+(-\d+)?(,\d+(-\d+)?)*(%\d+)?", "Slurm's numbers and ranges, such as 0-3 or 1,5,7%2"),
-    "sbatch": (r"--[a-z][a-z-]*(=[^\s]+)?", "one option of sbatch's as --option=value"),
-}
-
-
-class LaunchError(UsageError):
-    """What cannot be submitted; the message names the value and the fix."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What every batch system is told: the training, and what of the machines it gets. `sets` are its --set."""
-
-    recipe: str
-    workspace: str | None = None
-    output: str | None = None
-    sets: Sequence[str] = ()
-    nodes: int = 1
-    gpus_per_node: int = 0
-    processes_per_node: int = 1
-    name: str = "starmill-train"
-    dry_run: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse what sbatch or kubectl would not take. Raises LaunchError."""
-        for name, (shape, meaning) in SHAPES.items():
-            given = getattr(self, name, None)
-            for value in given if isinstance(given, list | tuple) else [given]:
-                if value is not None and not re.fullmatch(shape, value, re.ASCII):
-                    raise LaunchError(f"--{name} {value!r}: expected {meaning}")
-        if min(self.nodes, self.ranks) < 1 or self.gpus_per_node < 0:
-            raise LaunchError("--nodes and --processes-per-node must be at least 1, --gpus-per-node at least 0")
-
-    @property
-    def ranks(self) -> int:
-        """Ranks of a node."""
-        return self.gpus_per_node or self.processes_per_node
-
-
-@dataclass(frozen=True)
-class SlurmJob(Job):
-    """What Slurm is told besides."""
-
-    cpus_per_node: int | None = None
-    time: str | None = None
-    save_seconds: int = 300
-    partition: str | None = None
-    account: str | None = None
-    qos: str | None = None
-    array: str | None = None
-    logs: str = "runs/logs"
-    python: str = sys.executable
-    sbatch: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class KubernetesJob(Job):
-    """What Kubernetes is told besides."""
-
-    image: str = "starmill-trainer:0.1.0"
-    overlay: str | None = None
-    namespace: str | None = None
-    claim: str = "starmill-data"
-    folder: str | None = None
 
 
 def fitting(where: str, values: dict[str, Any], nodes: int, ranks: int) -> TrainRecipe:
@@ -159,7 +82,7 @@ def slurm_command(options: SlurmJob, ranks: int, threads: int) -> list[str]:
     command += [f"--{k}={getattr(options, k)}" for k in ("time", "partition", "account", "qos", "array") if getattr(options, k)]
     file = Path(options.recipe)
     command += [
-        *options.sbatch,
+        *(options.sbatch or []),
         str(SCRIPT),
         options.python,
         str(ranks),
