@@ -11,7 +11,7 @@ then the step is broken, and not the data.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -122,6 +122,17 @@ def judge_rows(block: pa.RecordBatch, columns: Sequence[str], judge: Callable[..
     """Lift `judge(value, ...) -> reason | None` over the rows of `block`."""
     values = [block.column(c).to_pylist() for c in columns]
     return split(block, [judge(*row) for row in zip(*values, strict=True)])
+
+
+class Rule:
+    """A step that decides over each row by itself: `judge` takes the columns that the step `reads` and returns a reason, or None."""
+
+    reads: ClassVar[tuple[str, ...]]
+    judge: Callable[..., str | None]
+
+    def __call__(self, block: pa.RecordBatch) -> Split:
+        """Divide a block by what `judge` says of each row."""
+        return judge_rows(block, self.reads, self.judge)
 
 
 def append(block: pa.RecordBatch, columns: dict[str, pa.Array]) -> pa.RecordBatch:

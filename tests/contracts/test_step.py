@@ -46,7 +46,7 @@ def classes() -> Iterator[type]:
         for found in pkgutil.walk_packages(folder.__path__, f"{folder.__name__}."):
             for _, value in inspect.getmembers(importlib.import_module(found.name), inspect.isclass):
                 own = value.__module__ == found.name and not getattr(value, "_is_protocol", False)
-                if own and ({"__call__", "watch"} & {*vars(value)}):
+                if own and ({"__call__", "judge", "watch"} & {*vars(value)}):
                     yield value
 
 

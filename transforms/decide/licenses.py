@@ -3,15 +3,14 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import pyarrow as pa
-
-from starmill.transforms.step import Split, judge_rows
+from starmill.transforms.step import Rule
 
 
 @dataclass(frozen=True)
-class KeepLicensed:
+class KeepLicensed(Rule):
     """Drops files whose licence type is not among `keep`: copyleft and commercial code is not trained on.
 
+    >>> import pyarrow as pa
     >>> block = pa.record_batch({"license_type": ["permissive", "non_permissive"]})
     >>> KeepLicensed()(block).reasons
     ('non_permissive',)
@@ -22,6 +21,6 @@ class KeepLicensed:
     keep: tuple[Literal["permissive", "no_license", "non_permissive"], ...] = ("permissive", "no_license")
     name: str = "license_type"  # in `dropped/`; leave it
 
-    def __call__(self, block: pa.RecordBatch) -> Split:
-        """Decide by the column license_type."""
-        return judge_rows(block, self.reads, lambda kind: None if kind in self.keep else str(kind))
+    def judge(self, kind: str | None) -> str | None:
+        """Return the licence type, or None where it is kept."""
+        return None if kind in self.keep else str(kind)
