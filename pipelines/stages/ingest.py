@@ -13,12 +13,11 @@ from starmill.core import recipe, schema, swhid
 from starmill.core.dataset import Manifest, ParquetPart, Sidecar, Workspace, at_once, part_number, part_path
 from starmill.core.document import CODE
 from starmill.core.errors import InputError, MachineError, StarmillError, is_of_the_machine, one_line, printable
-from starmill.pipelines.sources import folders, git, packages
+from starmill.pipelines.sources import encoding, folders, git, packages
 from starmill.pipelines.sources.source import Entry, Repository, Snapshot
 from starmill.pipelines.stages.ledger import Ledger
 from starmill.pipelines.stages.stage import Build, Options, Stage
 from starmill.transforms.beam import PartRef, ProcessParts, references
-from starmill.transforms.measure import encoding
 from starmill.transforms.step import raise_if_broken
 
 Row = dict[str, Any]

@@ -15,12 +15,11 @@ import pytest
 from starmill.core import schema, swhid
 from starmill.core.dataset import Sidecar, Workspace
 from starmill.core.errors import MachineError
-from starmill.pipelines.sources import folders
+from starmill.pipelines.sources import encoding, folders
 from starmill.pipelines.sources.source import Entry, Repository, Snapshot
 from starmill.pipelines.stages import ingest
 from starmill.pipelines.stages.ingest import IngestPart, Planned, Source
 from starmill.transforms.beam import PartRef
-from starmill.transforms.measure import encoding
 
 GERMAN = "# Die Größe der Fläche in Quadratmetern, für jede Straße überprüft und geändert.\n" * 5
 
