@@ -4,6 +4,7 @@ The toy is what a new source is: one module, its row in the table. Recipes, runs
 """
 
 import errno
+import json
 import os
 import shutil
 import sys
@@ -27,7 +28,6 @@ from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.packages import Packages
 from starmill.pipelines.sources.source import Entry, Options, Repository, Snapshot, Source, label, state_of
 from starmill.pipelines.stages import ingest
-from starmill.transforms.beam import PartRef
 
 LIMIT = 100_000
 # What one tree holds: the reason why a file is not read, or None.
@@ -69,7 +69,10 @@ class Tars(Options):
 
 
 def segments(end: int) -> list[dict]:
-    return [{"role": "title", "name": "username_0", "start": 0, "end": 5}, {"role": "comment", "name": None, "start": 5, "end": end}]
+    return [
+        {"role": "title", "name": "username_0", "start": 0, "end": 5},
+        {"role": "comment", "name": None, "start": 5, "end": end},
+    ]
 
 
 def tree(folder: Path) -> Path:
@@ -82,39 +85,199 @@ def tree(folder: Path) -> Path:
     return folder
 
 
-def plain(place: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
-    if not place.exists():
-        tree(place / "toy")
-    return Folders(roots=(str(place),))
+def plain(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
+    return Folders(roots=(str(root),)), root
 
 
-def committed(place: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
-    monkeypatch.setenv("HOME", str(place))
-    made = porcelain.init(str(tree(place / "toy"))) if not place.exists() else porcelain.open_repo(str(place / "toy"))
+def committed(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
+    monkeypatch.setenv("HOME", str(root))
+    made = porcelain.open_repo(str(root / "toy")) if (root / "toy/.git").exists() else porcelain.init(str(root / "toy"))
     made.get_worktree().stage([name[1:] for name in TREE])  # what is not committed is not read
     made.get_worktree().commit(b"a commit", committer=b"a <a@b.c>", author=b"a <a@b.c>")
     made.close()
-    return Folders(roots=(str(place),))
+    return Folders(roots=(str(root),)), root
 
 
-def installed(place: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
-    metadata = place / "toy/toy-1.dist-info"
-    if not place.exists():
-        tree(place / "toy")
-        metadata.mkdir()
+def installed(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
+    metadata = root / "toy/toy-1.dist-info"
+    metadata.mkdir(exist_ok=True)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1\n")
     (metadata / "RECORD").write_text("".join(f"{name[1:]},,\n" for name in TREE))
-    monkeypatch.setattr(sys, "path", [str(place / "toy"), sysconfig.get_path("stdlib")])
-    return Packages()
+    monkeypatch.setattr(sys, "path", [str(root / "toy"), sysconfig.get_path("stdlib")])
+    return Packages(), root
 
 
-def archived(place: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
-    if not place.exists():
-        tree(place.parent / "toy")
-        place.mkdir()
-    elif (place / "toy").exists():  # what the test has changed
-        shutil.move(place / "toy/a.py", place.parent / "toy/a.py")
-        (place / "toy").rmdir()
-    with tarfile.open(place / "toy.tar", "w") as archive:
-        archive.add(place.parent / "toy", ".", filter=lambda m: m.replace(name=m.name.removeprefix("./")))
-    return Tars(folder=str(place))
+def archived(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
+    (root.parent / "tars").mkdir(exist_ok=True)
+    for folder in root.iterdir():
+        with tarfile.open(root.parent / f"tars/{folder.name}.tar", "w") as archive:
+            for path in folder.rglob("*"):
+                archive.add(path, str(path.relative_to(folder)), recursive=False)
+    return Tars(folder=str(root.parent / "tars")), root.parent / "tars"
+
+
+# How one tree becomes the input of a source: a new source says it here.
+INPUTS = (plain, committed, installed, archived)
+Made = Callable[[], tuple[Source, Path]]
+
+
+@pytest.fixture(params=INPUTS, ids=lambda make: make.__name__)
+def made(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
+    """Make a source of the tree, and where its input lies; again, after a change of the tree."""
+    tree(tmp_path / "dump/toy")
+    return lambda: request.param(tmp_path / "dump", monkeypatch)
+
+
+def toy(source: Source) -> Repository:
+    [found] = [r for r in source.plan() if r.name.endswith("toy")]
+    return found
+
+
+def entries(source: Source, repository: Repository) -> list[Entry]:
+    snapshot, found = source.read(repository, LIMIT)
+    assert isinstance(snapshot, Snapshot)
+    return list(found)
+
+
+def test_every_source_is_held_to_this(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for make in INPUTS:
+        tree(tmp_path / make.__name__ / "dump/toy")
+    held = {type(make(tmp_path / make.__name__ / "dump", monkeypatch)[0]) for make in INPUTS}
+    assert held == {*sources.SOURCES, Tars}, "say in INPUTS how a tree becomes its input"
+    assert len({cls.kind for cls in sources.SOURCES}) == len(sources.SOURCES)
+
+
+def test_a_plan_is_sorted_and_the_same_again(made: Made) -> None:
+    source, _ = made()
+    planned = source.plan()
+    assert planned == source.plan() and planned == sorted(planned, key=lambda r: r.name)
+    assert len({r.name for r in planned}) == len(planned) and all(r.name.isprintable() and r.fingerprint for r in planned)
+    assert json.loads(json.dumps([r.place for r in planned])) == [r.place for r in planned], "a plan is a file"
+
+
+def test_a_fingerprint_changes_with_a_file(made: Made, tmp_path: Path) -> None:
+    before = toy(made()[0])
+    (tmp_path / "dump/toy/a.py").write_text("x = 22\n")
+    after = toy(made()[0])
+    assert (after.name, after.place) == (before.name, before.place) and after.fingerprint != before.fingerprint
+
+
+def test_every_file_is_an_entry_read_or_with_a_reason(made: Made) -> None:
+    source, _ = made()
+    found = entries(source, toy(source))
+    assert {label(e.path)[0]: e.reason for e in found if b"dist-info" not in e.path} == TREE
+    assert [e.path for e in found] == sorted(e.path for e in found), "in the order of their paths"
+    for entry in found:
+        assert (entry.data is None) == (entry.reason is not None) and entry.kind in source.gives
+        assert entry.data is None or len(entry.data) < LIMIT
+    assert entries(source, toy(source)) == found
+
+
+def test_what_has_gone_since_the_plan_is_an_entry_with_a_reason(made: Made) -> None:
+    source, place = made()
+    planned = toy(source)
+    shutil.rmtree(place)
+    found = entries(source, planned)
+    assert found and all(e.data is None and e.reason for e in found)
+
+
+def test_damage_is_an_entry_with_a_reason(made: Made) -> None:
+    """Every file of the input is cut in two, one after the other, its name kept; nothing raises, and nothing is silent."""
+    source, place = made()
+    planned = toy(source)
+    for base, _, names in os.walk(place):
+        for path in (Path(base, name) for name in names):
+            if path.is_symlink() or not (whole := path.read_bytes()):
+                continue
+            path.chmod(0o644)  # git's objects are read-only
+            path.write_bytes(whole[: len(whole) // 2])
+            assert all((e.data is None) == (e.reason is not None) for e in entries(source, planned)), path
+            path.write_bytes(whole)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given(Options):
+    """A source that gives what a test says."""
+
+    kind: Literal["given"] = "given"
+    found: list
+    gives: ClassVar[tuple[str, ...]] = ("code", "issue")
+
+    def plan(self) -> list[Repository]:
+        if isinstance(self.found, Exception):
+            raise self.found
+        return [Repository("r", {}, 1, "fingerprint")]
+
+    def read(self, repository: Repository, max_file_bytes: int) -> tuple[Snapshot, Iterator[Entry]]:
+        def entries() -> Iterator[Entry]:
+            for entry in self.found:
+                if isinstance(entry, Exception):
+                    raise entry
+                yield entry
+
+        return Snapshot(), entries()
+
+
+def ingested(tmp_path: Path, *found: Entry | Exception) -> tuple[Sidecar, list[dict], list[dict]]:
+    options = Recipe(str(tmp_path / "w"), {"given": Given(found=list(found))})
+    workspace = Workspace(options.workspace)
+    work = ingest.IngestPart(workspace, options.sources, options.ingest)
+    [ref] = work.publish(ingest.STAGE.parts(options, workspace, ()))
+    return work(ref), *(workspace.table(f"{d}/part-00000.parquet").to_pylist() for d in ("records", "dropped/ingest"))
+
+
+HOSTILE = {
+    "path": (Entry(b"a\xff\n", b"x = 1\n"), r"/a\xff\n", "hostile_path"),
+    "parents": (Entry(b"../../etc/passwd", b"x = 1\n"), "/../../etc/passwd", "hostile_path"),
+    "size": (Entry(b"a", None, "too_large", size=2**80), "/a", "too_large"),
+    "below 0": (Entry(b"a", None, "too_large", size=-(2**80)), "/a", "too_large"),
+    "detail": (Entry(b"a", None, "symlink", "\udcff"), "/a", "symlink"),
+    "too much": (Entry(b"a", b"x" * (10 << 20)), "/a", "too_large"),
+    "outside": (Entry(b"a", b"text", kind="issue", segments=segments(9)), "/a", "error:ingest:ValueError"),
+    "no text": (Entry(b"a", b"t\xff", kind="issue", segments=segments(2)), "/a", "error:ingest:UnicodeDecodeError"),
+    "kind": (Entry(b"a", b"text", kind="undeclared"), "/", "error:ingest:SchemaError"),
+    "error": (PermissionError(errno.EACCES, "Permission denied"), "/", "error:ingest:PermissionError"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_what_is_hostile_is_a_row(tmp_path: Path, case: str) -> None:
+    entry, path, reason = HOSTILE[case]
+    sidecar, kept, lost = ingested(tmp_path, Entry(b"good.py", b"x = 1\n"), entry)
+    assert [r["path"] for r in kept] == ["/good.py"] and [(r["path"], r["reason"]) for r in lost] == [(path, reason)]
+    assert sum(c.files for c in sidecar.counts) == 2 and all(r["length_bytes"] >= 0 for r in lost)
+
+
+def test_trouble_of_the_machine_is_no_row(tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match=r"^ingest: r/: OSError: \[Errno 5\]"):
+        ingested(tmp_path, Entry(b"good.py", b"x = 1\n"), OSError(errno.EIO, "Input/output error"))
+
+
+@pytest.mark.parametrize(("number", "error"), [(errno.EACCES, InputError), (errno.EIO, MachineError)])
+def test_a_plan_that_fails_names_its_source(tmp_path: Path, number: int, error: type[Exception]) -> None:
+    options = Recipe(str(tmp_path / "w"), {"mirrors": Given(found=OSError(number, os.strerror(number), "/mirrors"))})  # type: ignore[arg-type]
+    with pytest.raises(error, match=r"^source mirrors: \w+: .*/mirrors.*; "):
+        ingest.plan(options)
+
+
+def test_a_new_source_runs_to_its_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "SOURCES", (*sources.SOURCES, Tars))
+    for name in ("one", "two"):
+        (tmp_path / f"dump/{name}/issues").mkdir(parents=True)
+        (tmp_path / f"dump/{name}/LICENSE").write_text("MIT License\n")
+        (tmp_path / f"dump/{name}/issues/1").write_text(f"title of the issue in {name}, and what a person says of it")
+        code = "".join(f"def {name}_{i}(width, height):\n    return width * height + {i}\n\n\n" for i in range(20))
+        (tmp_path / f"dump/{name}/a.py").write_text(code)
+    archived(tmp_path / "dump", monkeypatch)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        f"workspace: {tmp_path / 'w'}\nsources: {{archives: {{kind: tars, folder: {tmp_path / 'tars'}, include: [o*]}}}}\n"
+        "tokenizer: {vocab_size: 300, sample_bytes: 10000}\n"
+    )
+    assert cli.main(["run", str(recipe), "--workers", "1", "--quiet"]) == 0
+    rows = {r["path"]: r for r in pq.read_table(tmp_path / "w/records/part-00000.parquet").to_pylist()}
+    issue = rows.pop("/issues/1")
+    assert issue["kind"] == "issue" and issue["segments"] == segments(issue["length_bytes"])
+    assert {(r["kind"], r["repo_name"], r["branch_name"]) for r in rows.values()} == {("code", "one", "toy")}
+    documents = pq.read_table(tmp_path / "w/shards/part-00000.docs.parquet").to_pylist()
+    assert any(d["repo_name"] == "one" for d in documents)
