@@ -265,19 +265,22 @@ def test_a_new_source_runs_to_its_shards(tmp_path: Path, monkeypatch: pytest.Mon
     for name in ("one", "two"):
         (tmp_path / f"dump/{name}/issues").mkdir(parents=True)
         (tmp_path / f"dump/{name}/LICENSE").write_text("MIT License\n")
-        (tmp_path / f"dump/{name}/issues/1").write_text(f"title of the issue in {name}, and what a person says of it")
         code = "".join(f"def {name}_{i}(width, height):\n    return width * height + {i}\n\n\n" for i in range(20))
         (tmp_path / f"dump/{name}/a.py").write_text(code)
+    (tmp_path / "dump/two/issues/1").write_text("title and what a person says")
     archived(tmp_path / "dump", monkeypatch)
-    recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(
-        f"workspace: {tmp_path / 'w'}\nsources: {{archives: {{kind: tars, folder: {tmp_path / 'tars'}, include: [o*]}}}}\n"
-        "tokenizer: {vocab_size: 300, sample_bytes: 10000}\n"
-    )
-    assert cli.main(["run", str(recipe), "--workers", "1", "--quiet"]) == 0
-    rows = {r["path"]: r for r in pq.read_table(tmp_path / "w/records/part-00000.parquet").to_pylist()}
-    issue = rows.pop("/issues/1")
-    assert issue["kind"] == "issue" and issue["segments"] == segments(issue["length_bytes"])
-    assert {(r["kind"], r["repo_name"], r["branch_name"]) for r in rows.values()} == {("code", "one", "toy")}
-    documents = pq.read_table(tmp_path / "w/shards/part-00000.docs.parquet").to_pylist()
-    assert any(d["repo_name"] == "one" for d in documents)
+
+    def starmill(command: str, include: str) -> tuple[Path, list[dict]]:
+        work = tmp_path / command
+        (tmp_path / "recipe.yaml").write_text(
+            f"workspace: {work}\nsources: {{archives: {{kind: tars, folder: {tmp_path / 'tars'}, include: [{include}]}}}}\n"
+            "tokenizer: {vocab_size: 300, sample_bytes: 10000}\n"
+        )
+        assert cli.main([command, str(tmp_path / "recipe.yaml"), "--workers", "1", "--quiet"]) == 0
+        return work, pq.read_table(work / "records/part-00000.parquet").to_pylist()
+
+    work, rows = starmill("run", "o*")
+    assert {(r["kind"], r["repo_name"], r["branch_name"]) for r in rows} == {("code", "one", "toy")}
+    assert "one" in pq.read_table(work / "shards/part-00000.docs.parquet").column("repo_name").to_pylist()
+    [issue] = [r for r in starmill("ingest", "t*")[1] if r["kind"] == "issue"]
+    assert issue["path"] == "/issues/1" and issue["segments"] == segments(len("title and what a person says"))
