@@ -94,24 +94,24 @@ def main() -> None:
     asked = parser.parse_args()
     options = recipes.load("recipes/data/smoke.yaml", [], asked.input, None)
     size, load = int(asked.megabytes * 1e6), os.getloadavg()[0]
-    samples = bench.samples_of(options.source, asked.megabytes)
-    sources = {f"{n * size / 1e6:g} MB": bench.sample(options.source, size * n, size // 2, size // 2, size // 8) for n in TIMES}
+    samples = bench.samples_of(options, asked.megabytes)
+    sampled = {f"{n * size / 1e6:g} MB": bench.sample(options, size * n, size // 2, size // 2, size // 8) for n in TIMES}
     fits, shares = [], []
-    found: dict[str, list[list[Observation]]] = {name: [] for name in sources}
-    took: dict[str, list[dict[str, float]]] = {name: [] for name in sources}
+    found: dict[str, list[list[Observation]]] = {name: [] for name in sampled}
+    took: dict[str, list[dict[str, float]]] = {name: [] for name in sampled}
     for _ in range(asked.rounds):
-        observed, shared = bench.measure(options, samples, print)
+        observed, shared = bench.measure(samples, print)
         fits.append(observed)
         shares.append(shared)
-        for name, source in sources.items():
+        for name, drawn in sampled.items():
             with tempfile.TemporaryDirectory(prefix="starmill-estimate-") as folder:
-                larger = replace(options, workspace=f"{folder}/one", source=source)
+                larger = replace(drawn, workspace=f"{folder}/one")
                 found[name].append(bench.run(larger, print))
                 took[name].append(bench.seconds(replace(larger, workspace=f"{folder}/many"), asked.workers))
     rates = bench.of(bench.median(fits), options, bench.middle(shares))
     runs, observed = [], [*rates.observations]
-    for name, source in sources.items():
-        real, larger = bench.median(found[name]), replace(options, source=source)
+    for name, larger in sampled.items():
+        real = bench.median(found[name])
         costs = predicted(rates, larger, real, asked.workers)
         runs.append([*compare(rates, larger, real), *times(costs, bench.middle(took[name]), asked.workers)])
         observed += real
@@ -123,7 +123,7 @@ def main() -> None:
         f"Fitted on {size / 1e6:g} and {4 * size / 1e6:g} MB; the largest run has {into['bytes'] / 1e6:,.0f} MB in "
         f"{into['files']:,.0f} files and {into['parts']:,.0f} parts. Medians of {asked.rounds} rounds."
     )
-    report.tell("estimate", [head, "", told, "", *table([*sources], runs)], asked.write)
+    report.tell("estimate", [head, "", told, "", *table([*sampled], runs)], asked.write)
 
 
 if __name__ == "__main__":

@@ -172,25 +172,23 @@ def main() -> None:
     asked = parser.parse_args()
     recipe = recipes.load("recipes/data/smoke.yaml", [], asked.input, None)
     size, part = int(asked.megabytes * 1e6), int(asked.megabytes * 1e6 / 4)
-    sources = {
-        times: bench.sample(recipe.source, size * times, part, part) for times in TIMES
-    }  # refused before anything is measured
+    samples = {times: bench.sample(recipe, size * times, part, part) for times in TIMES}  # refused before anything is measured
     load = os.getloadavg()[0]
     found: dict[tuple[int, str, int], Measured] = {}
     with tempfile.TemporaryDirectory(prefix="starmill-flink-") as home:
         for managers in MANAGERS:
             with cluster(Path(home) / f"cluster-{managers}", managers) as up:
-                warm = replace(recipe, workspace=f"{home}/warm-{managers}", source=sources[1])
+                warm = replace(samples[1], workspace=f"{home}/warm-{managers}")
                 up.measure(warm, "ingest")  # the first job loads Flink's and Beam's classes
                 for times in TIMES:
-                    mine = replace(recipe, workspace=f"{home}/{times}-{managers}", source=sources[times])
+                    mine = replace(samples[times], workspace=f"{home}/{times}-{managers}")
                     for stage in STAGES:
                         found[times, stage, managers] = seen = up.measure(mine, stage)
                         print(f"{times}x, TaskManagers: {managers}, {stage:<9} {seen}", flush=True)
         fitted = rates.load(asked.rates) if asked.rates else bench.bench(recipe, asked.megabytes / 4, print)
         lines = []
         for times in TIMES:
-            mine = replace(recipe, workspace=f"{home}/{times}-1", source=sources[times])
+            mine = replace(samples[times], workspace=f"{home}/{times}-1")
             same(mine.workspace, f"{home}/{times}-2")
             lines += table(times, mine, fitted, found)
     report.tell("flink", [*heading(load), *lines, *efficiency(found)], asked.write)
@@ -212,8 +210,8 @@ def heading(load: float) -> list[str]:
 def table(times: int, recipe: Recipe, fitted: rates.Rates, found: dict[tuple[int, str, int], Measured]) -> list[str]:
     """Return what was measured of one size, beside what the estimate says of its shuffle."""
     into = {f.stage: f for f in funnel.measure(Workspace(recipe.workspace))}["ingest"].into
-    plans = ingest.plan(recipe.source)
-    repositories = sum(len(ingest.repositories_of(p)) for p in plans)
+    plans = ingest.plan(recipe)
+    repositories = sum(len(planned.repositories) for planned in plans)
     costs = estimate.estimate(fitted, recipe, Dump(into.files, into.bytes, repositories), max(MANAGERS))
     predicted = {cost.row: cost.shuffled for cost in costs}
     lines = [

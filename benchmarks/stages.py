@@ -28,9 +28,10 @@ def main() -> None:
     options = parser.parse_args()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     recipe = recipes.load("recipes/data/smoke.yaml", [], options.input, None)
-    source = bench.sample(recipe.source, int(options.megabytes * 1e6), 16 << 20, 32 << 20)
+    sampled = bench.sample(recipe, int(options.megabytes * 1e6), 16 << 20, 32 << 20)
     with tempfile.TemporaryDirectory(prefix="starmill-bench-") as folder:
-        found = bench.run(replace(recipe, workspace=f"{folder}/work", source=replace(source, block_bytes=8 << 20)), print)
+        cut = replace(sampled.ingest, block_bytes=8 << 20)
+        found = bench.run(replace(sampled, workspace=f"{folder}/work", ingest=cut), print)
     head = f"## {datetime.date.today()}, {platform.machine()}, one core of {os.cpu_count()}, Python {platform.python_version()}"
     report.tell("stages", [head, "", *bench.table(found)], options.write)
 

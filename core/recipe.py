@@ -127,16 +127,30 @@ def _refuse_credentials(value: Any, where: str) -> None:
 
 def _convert(value: Any, hint: Any, path: str) -> Any:
     """Return `value` as msgspec converts it; its parts come first, so that an error names the innermost that is wrong."""
+    hint = _class_of(value, hint, path)
     for name, inside, kind in _parts(value, hint, path):
         _convert(inside, kind, name)
     try:
-        converted = msgspec.convert(value, hint)
+        converted = msgspec.convert(value, hint, dec_hook=lambda several, section: _convert(section, several, path))
     except msgspec.ValidationError as error:
         raise RecipeError(_said(error, value, hint, path)) from None
     for mark in (mark for kind in _kinds(hint) for mark in getattr(kind, "__metadata__", ())):
         if isinstance(mark, OneOf) and isinstance(value, str) and value not in mark.names():
             raise RecipeError(f"{path}: '{value}' is no {mark.noun}{did_you_mean(value, mark.names())}")
     return converted
+
+
+def _class_of(value: Any, hint: Any, path: str) -> Any:
+    """Return the class that a section's `kind` names, where `hint` stands for several: it has `kinds()`, and is none of them."""
+    if dataclasses.is_dataclass(hint) or not hasattr(hint, "kinds"):
+        return hint
+    if not isinstance(value, Mapping):
+        raise RecipeError(f"{path}: expected {WORDS['object']}, got {value!r:.200}")
+    kinds, kind = {cls.kind: cls for cls in hint.kinds()}, str(value.get("kind", ""))
+    if kind not in kinds:
+        said = f"'{kind:.200}' is not" if kind else "give"
+        raise RecipeError(f"{path}.kind: {said} one of {', '.join(kinds)}{did_you_mean(kind, kinds)}")
+    return kinds[kind]
 
 
 def _kinds(hint: Any) -> tuple[Any, ...]:

@@ -38,10 +38,11 @@ def page(cls: type) -> str:
 
 def schema(cls: type) -> dict[str, Any]:
     """Return the JSON schema of the dataclass `cls`: msgspec's, with unknown keys refused, meanings, and names from their lists."""
-    made = msgspec.json.schema(cls)
-    made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    classes = dict.fromkeys(kind for _, kind in sections(cls))
+    (made, *_), defs = msgspec.json.schema_components(classes, schema_hook=_any_of, ref_template="#/$defs/{name}")
+    made |= {"$defs": defs, "$schema": "https://json-schema.org/draft/2020-12/schema"}
     lists: dict[str, Any] = {}
-    for section in dict.fromkeys(kind for _, kind in sections(cls)):  # in their order, which a set has not
+    for section in classes:
         hints, notes = typing.get_type_hints(section, include_extras=True), comments(section)
         told = made["$defs"][section.__name__]
         told["additionalProperties"] = False
@@ -60,6 +61,11 @@ def sections(cls: Any, path: str = "") -> Iterator[tuple[str, type]]:
     for field in dataclasses.fields(cls):
         for kind, below in _inside(hints[field.name], f"{path}.{field.name}" if path else field.name):
             yield from sections(kind, below)
+
+
+def _any_of(several: Any) -> dict[str, Any]:
+    """Return the schema of a section whose `kind` says which class it is (core/recipe.py)."""
+    return {"anyOf": [{"$ref": f"#/$defs/{kind.__name__}", "required": ["kind"]} for kind in several.kinds()]}
 
 
 def comments(cls: type) -> dict[str, str]:
@@ -90,6 +96,8 @@ def _text(section: type) -> str:
 def _inside(hint: Any, path: str) -> Iterator[tuple[type, str]]:
     if dataclasses.is_dataclass(hint):
         yield typing.cast(type, hint), path
+    elif hasattr(hint, "kinds"):
+        yield from ((kind, f"{path} of kind {kind.kind}") for kind in hint.kinds())
     is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     for kind in typing.get_args(hint):
         yield from _inside(kind, path if is_union else f"{path}.*")

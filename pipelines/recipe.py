@@ -1,13 +1,15 @@
 """A data recipe: where the data lies, and the options of every stage. The values of the recipes that ship are in recipes/data/."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from starmill.core import recipe
 from starmill.pipelines.kinds import KINDS, Curate, Kind, KindName, Measure, Release, Sections
-from starmill.pipelines.stages.ingest import Source
+from starmill.pipelines.sources.source import Source
+from starmill.pipelines.stages.ingest import Ingest
 from starmill.pipelines.stages.vocabulary import TokenizerOptions
 from starmill.transforms.dedup.minhash import MinHash
 from starmill.transforms.render.code import Format
@@ -18,7 +20,8 @@ class Recipe:
     """A data recipe: where the data lies, and the options of every stage."""
 
     workspace: str  # the folder or fsspec URL of all datasets
-    source: Source = field(default_factory=Source)
+    sources: dict[str, Source] = field(default_factory=dict)  # what is milled: named sources, each of a kind
+    ingest: Ingest = field(default_factory=Ingest)
     measure: Measure = field(default_factory=Measure)
     curate: Curate = field(default_factory=Curate)
     minhash: MinHash = field(default_factory=MinHash)
@@ -43,13 +46,16 @@ class Recipe:
 
 
 def load(path: str, overrides: list[str], inputs: list[str], workspace: str | None) -> Recipe:
-    """Read a data recipe; `inputs` (folders of checkouts) replace its source, `workspace` its place. Raises RecipeError."""
+    """Read a data recipe; `inputs` (folders of checkouts) replace its sources, `workspace` its place. Raises RecipeError."""
     values = recipe.override(recipe.read(path), overrides)
+    if "source" in values:
+        raise recipe.RecipeError(f"{path}: {_renamed(values['source'])}")
     if inputs:
         missing = [i for i in inputs if not Path(i).is_dir()]
         if missing:
             raise recipe.RecipeError(f"--input {missing[0]}: no such folder")
-        values["source"] = {**values.get("source", {}), "kind": "folders", "roots": inputs}
+        given = (values.get("sources") or {}).get("input") or {}  # what --set sources.input says of them
+        values["sources"] = {"input": {**given, "kind": "folders", "roots": inputs}}
     if workspace:
         values["workspace"] = workspace
     return build(values, where=path)
@@ -68,3 +74,11 @@ def _merged(base: Any, over: Any) -> Any:
     if not isinstance(base, dict) or not isinstance(over, dict):
         return over
     return base | {key: _merged(base.get(key), value) for key, value in over.items()}
+
+
+def _renamed(old: object) -> str:
+    """Return what to write for the section `source` of earlier recipes."""
+    values = {"kind": "packages", **old} if isinstance(old, dict) else {"kind": "folders", "roots": ["DIR"]}
+    ingest = {f.name: values.pop(f.name) for f in fields(Ingest) if f.name in values}
+    now = {"sources": {values["kind"]: values}} | ({"ingest": ingest} if ingest else {})
+    return f"'source' is now a mapping of named sources; write {json.dumps(now)} (JSON is YAML)"

@@ -35,6 +35,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from starmill.core import recipe, seeds
 from starmill.core.dataset import Workspace
 from starmill.core.errors import InputError, MachineError
+from starmill.pipelines import recipe as recipes
 from starmill.pipelines.costs import estimate, rates
 from starmill.pipelines.costs.rates import NEAR, STAGE_OF, Observation, Rates
 from starmill.pipelines.costs.traffic import PROTOCOL, Traffic, counting
@@ -42,9 +43,9 @@ from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.run.stages import run_stage
 from starmill.pipelines.runners.local import Local
 from starmill.pipelines.runners.runner import Runner
+from starmill.pipelines.sources.packages import Packages
 from starmill.pipelines.stages import STAGES, ingest, vocabulary
 from starmill.pipelines.stages.dedup import graph as dedup
-from starmill.pipelines.stages.ingest import Source
 from starmill.reports import funnel
 from starmill.transforms.dedup import hot, verify
 from starmill.transforms.measure.scancode import detector
@@ -82,27 +83,25 @@ class _Counting(FnApiRunner):
 
 
 def bench(options: Recipe, megabytes: float, say: Callable[[str], None], rounds: int = 1) -> Rates:
-    """Measure the recipe's stages on samples of its source, `megabytes` (10**6 bytes) the first, `rounds` times. Raises TooLittle."""
-    samples = samples_of(options.source, megabytes)
-    measured = [measure(options, samples, say) for _ in range(rounds)]
+    """Measure the recipe's stages on samples of its sources, `megabytes` (10**6 bytes) the first, `rounds` times. Raises TooLittle."""
+    samples = samples_of(options, megabytes)
+    measured = [measure(samples, say) for _ in range(rounds)]
     return of(median([found for found, _ in measured]), options, middle([shared for _, shared in measured]))
 
 
-def samples_of(source: Source, megabytes: float) -> dict[str, Source]:
-    """Return the samples of RUNS, `megabytes` (10**6 bytes) the first. Raises TooLittle."""
+def samples_of(options: Recipe, megabytes: float) -> dict[str, Recipe]:
+    """Return the recipe over the samples of RUNS, `megabytes` (10**6 bytes) the first. Raises TooLittle."""
     half = max(1, int(megabytes * 5e5))
-    return {name: sample(source, 2 * half * times, half, half * larger, half // 4) for name, times, larger in RUNS}
+    return {name: sample(options, 2 * half * times, half, half * larger, half // 4) for name, times, larger in RUNS}
 
 
-def measure(
-    options: Recipe, samples: Mapping[str, Source], say: Callable[[str], None]
-) -> tuple[list[Observation], dict[str, float]]:
+def measure(samples: Mapping[str, Recipe], say: Callable[[str], None]) -> tuple[list[Observation], dict[str, float]]:
     """Return what was observed of each run, and how long each stage of the second takes WORKERS workers."""
     with tempfile.TemporaryDirectory(prefix="starmill-bench-") as folder:
-        seconds(replace(options, workspace=f"{folder}/warm", source=samples["small"]), 1)  # compiles bytecode and kernels
-        runs = (replace(options, workspace=f"{folder}/{name}", source=source) for name, source in samples.items())
+        seconds(replace(samples["small"], workspace=f"{folder}/warm"), 1)  # compiles bytecode and kernels
+        runs = (replace(sampled, workspace=f"{folder}/{name}") for name, sampled in samples.items())
         found = [o for larger in runs for o in run(larger, say)]
-        return found, seconds(replace(options, workspace=f"{folder}/shared", source=samples["large"]), WORKERS)
+        return found, seconds(replace(samples["large"], workspace=f"{folder}/shared"), WORKERS)
 
 
 def median(rounds: Sequence[Sequence[Observation]]) -> list[Observation]:
@@ -116,24 +115,26 @@ def middle(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: statistics.median(values.get(name, 0.0) for values in rounds) for name in names}
 
 
-def sample(source: Source, size: int, block: int, part: int, largest: int | None = None) -> Source:
-    """Return a source of repositories drawn from `source`, about `size` bytes, in row groups of `block` and parts of `part` bytes.
+def sample(options: Recipe, size: int, block: int, part: int, largest: int | None = None) -> Recipe:
+    """Return the recipe over repositories drawn from its sources, about `size` bytes, in row groups of `block` and parts of `part` bytes.
 
     None is above `largest` bytes (a few say little of others), or else a row group; large samples hold the small. Raises TooLittle.
     """
-    everything, most = [r for planned in ingest.plan(source) for r in ingest.repositories_of(planned)], largest or block
-    some = [r for r in everything if 0 < r.size_bytes <= most]
-    chosen, held = [], 0
-    for repository in sorted(some, key=lambda r: (seeds.uint64(0, "bench", r.name), r.name)):
+    everything, most = [(p.source, r) for p in ingest.plan(options) for r in p.repositories], largest or block
+    some = [(source, r) for source, r in everything if 0 < r.size_bytes <= most]
+    chosen: dict[str, list[str]] = {}
+    held = 0
+    for source, repository in sorted(some, key=lambda pair: (seeds.uint64(0, "bench", pair[1].name), pair[1].name)):
         if held < size:
-            chosen.append(repository.name)
+            chosen.setdefault(source, []).append(glob.escape(repository.name))
             held += repository.size_bytes
     if held < size:
         raise TooLittle(
-            f"bench: {held / 1e6:.1f} MB in {len(chosen)} of {len(everything)} repositories, those of at most {most / 1e6:.1f} MB, and "
-            f"{size / 1e6:.1f} MB are wanted; give more with --input, or lower --megabytes"
+            f"bench: {held / 1e6:.1f} MB in {sum(map(len, chosen.values()))} of {len(everything)} repositories, those of at most "
+            f"{most / 1e6:.1f} MB, and {size / 1e6:.1f} MB are wanted; give more with --input, or lower --megabytes"
         )
-    return replace(source, include=tuple(map(glob.escape, chosen)), exclude=(), part_bytes=part, block_bytes=block)
+    drawn = {name: replace(options.sources[name], include=tuple(names), exclude=()) for name, names in chosen.items()}  # type: ignore[type-var]
+    return replace(options, sources=drawn, ingest=replace(options.ingest, part_bytes=part, block_bytes=block))
 
 
 def run(options: Recipe, say: Callable[[str], None]) -> list[Observation]:
@@ -193,10 +194,9 @@ def of(observations: Sequence[Observation], options: Recipe, shared: Mapping[str
 
 def packages_unless(given: Sequence[str], options: Recipe) -> Recipe:
     """Return the recipe with this machine's packages as its source, unless folders are given or it reads packages anyway."""
-    if given or options.source.kind == "packages":
+    if given or {*map(type, options.sources.values())} == {Packages}:
         return options
-    smoke = recipe.build(Source, recipe.read("smoke")["source"])
-    return replace(options, source=replace(options.source, kind="packages", roots=(), exclude=smoke.exclude))
+    return replace(options, sources=recipes.load("smoke", [], [], None).sources)
 
 
 def table(observed: Sequence[Observation]) -> list[str]:
@@ -277,8 +277,8 @@ def _drivers(options: Recipe, workspace: Workspace, stage: str, candidates: floa
         bytes=into[stage].bytes,
         removed=into[stage].files - funnels[stage].kept.files,
         parts=len(read),
-        groups=sum(-(-max(1, size) // options.source.block_bytes) for size in read),
-        repositories=sum(len(ingest.repositories_of(p)) for p in ingest.plan(options.source)),
+        groups=sum(-(-max(1, size) // options.ingest.block_bytes) for size in read),
+        repositories=sum(len(p.repositories) for p in ingest.plan(options)),
         texts=texts,
         part_bytes=into[STAGES[0]].bytes / len(read),
         sample=min(options.tokenizer.sample_bytes, into[stage].bytes if stage == STAGE_OF["tokenizer"] else 0),
@@ -287,7 +287,7 @@ def _drivers(options: Recipe, workspace: Workspace, stage: str, candidates: floa
         group=shape.group if shape else 1,
         candidates=candidates,
     )
-    return work.drivers() | {"planned_bytes": float(options.source.part_bytes)}
+    return work.drivers() | {"planned_bytes": float(options.ingest.part_bytes)}
 
 
 def _texts(less: dict[str, float], more: dict[str, float]) -> dict[str, float]:

@@ -99,15 +99,15 @@ def estimate(rates: Rates, options: Recipe, dump: Dump, workers: int, latency: f
 
 def plan(rates: Rates, options: Recipe, dump: Dump) -> Iterator[tuple[str, Work]]:
     """Yield the work of every row."""
-    source, files, size = options.source, dump.files, dump.bytes
+    cut, files, size = options.ingest, dump.files, dump.bytes
     repositories = dump.repositories or files / rates.shape["files_a_repository"]
     kept = dict(rates.kept)
     if dump.duplicates is not None:
         kept[NEAR] = (1 - dump.duplicates, 1 - dump.duplicates)
-    filled = max(source.part_bytes / 2, source.part_bytes - rates.shape["unfilled"])
+    filled = max(cut.part_bytes / 2, cut.part_bytes - rates.shape["unfilled"])
     parts = math.ceil(size / filled)
     text = size * kept[STAGES[0]][1]
-    groups = parts * math.ceil(text / parts / source.block_bytes)
+    groups = parts * math.ceil(text / parts / cut.block_bytes)
     into = {STAGES[0]: (files, size)}
     for before, after in pairwise(STAGES):
         into[after] = tuple(x * share for x, share in zip(into[before], kept[before], strict=True))  # type: ignore[assignment]
@@ -259,7 +259,7 @@ def limit_lines(told: dict[str, Any]) -> list[str]:
     if (size := told["reference_bytes"]) > JOB_REQUEST:
         most = ", no runner 2 GB" if size > MESSAGE else ""
         lines.append(
-            f"a job's {told['references']:,} references are {size / 1e6:,.0f} MB, and Dataflow takes 20 MB{most}: raise source.part_bytes"
+            f"a job's {told['references']:,} references are {size / 1e6:,.0f} MB, and Dataflow takes 20 MB{most}: raise ingest.part_bytes"
         )
     if (held := told["local_shuffle_bytes"]) > LAPTOP:
         lines.append(f"{NEAR}: the local runner holds its shuffle in memory, about {held / 1e9:,.0f} GB: use a cluster")

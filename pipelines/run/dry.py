@@ -24,10 +24,10 @@ def translate(name: str, options: Recipe, runner: Runner) -> beam_runner_api_pb2
 
 
 def plan(options: Recipe) -> dict[str, Any]:
-    """Return what a run of the recipe would do, as plain data: the parts of its source, and which stages are complete already."""
+    """Return what a run of the recipe would do, as plain data: the parts of its sources, and which stages are complete already."""
     workspace, parts = Workspace(options.workspace), []
-    for part, planned in enumerate(ingest.plan(options.source)):
-        repositories = ingest.repositories_of(planned)
+    for part, planned in enumerate(ingest.plan(options)):
+        repositories = planned.repositories
         size = sum(r.size_bytes for r in repositories)
         ends = {"first": repositories[0].name, "last": repositories[-1].name}
         parts.append({"part": part, "repositories": len(repositories), "bytes": size, **ends})

@@ -7,40 +7,45 @@ a plain one, read from the disk: links are never followed, and only regular file
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar, Literal
 
-from starmill.core.errors import NotThere, of_a_file
+from starmill.core.errors import of_a_file
 from starmill.pipelines.sources import git
-from starmill.pipelines.sources.source import Entry, Repository, Snapshot, label, state_of
+from starmill.pipelines.sources.source import Entry, Options, Repository, Snapshot, label, state_of
 
-BARE = frozenset((b"HEAD", b"objects", b"refs"))
+BARE = frozenset((b"HEAD", b"objects", b"refs"))  # what is in every bare repository
 
 
-def plan(roots: Sequence[str]) -> list[Repository]:
-    """Return every repository below the roots, sorted by its unique name: the path below its root.
+@dataclass(frozen=True, kw_only=True)
+class Folders(Options):
+    """Folders of checkouts, bare repositories and plain trees. A repository's name is its path below its root."""
 
-    Raises NotThere for a root that is no folder.
-    """
-    found: dict[str, Repository] = {}
-    for root in map(Path, roots):
-        if not root.is_dir():
-            raise NotThere(f"{root}: no such folder of repositories")
-        for repository in _discover(root.resolve()):
+    kind: Literal["folders"] = "folders"  # always given
+    roots: tuple[str, ...]  # of checkouts, bare repositories or plain trees
+    reads_this_machine: ClassVar[bool] = True
+
+    def plan(self) -> list[Repository]:
+        """Return every repository below the roots; of equal names all but the first get a number. Raises OSError for a root."""
+        found: dict[str, Repository] = {}
+        for repository in (r for root in self.roots for r in _discover(Path(root).resolve())):
             name, n = repository.name, 2
-            while name in found:  # two roots may hold repositories of one name
+            while name in found:
                 name, n = f"{repository.name}~{n}", n + 1
             found[name] = replace(repository, name=name)
-    return sorted(found.values(), key=lambda r: r.name)
+        return sorted(found.values(), key=lambda r: r.name)
+
+    def read(self, repository: Repository, max_file_bytes: int) -> tuple[Snapshot, Iterator[Entry]]:
+        """Return a commit's files, or a plain tree's."""
+        root, path = repository.place["root"], repository.place["path"]
+        if repository.place["form"] == "git":
+            return git.read(Path(root, path), Path(root), max_file_bytes)
+        return Snapshot(), _entries(os.fsencode(root), os.fsencode(path), max_file_bytes)
 
 
-def read(repository: Repository, max_file_bytes: int) -> tuple[Snapshot, Iterator[Entry]]:
-    """Return a plain folder's files in the order of their paths."""
-    return Snapshot(), _entries(repository, max_file_bytes)
-
-
-def read_file(shown: str, path: bytes, max_file_bytes: int) -> Entry:
+def read_file(shown: bytes, path: bytes, max_file_bytes: int) -> Entry:
     """Return the entry of one path on the disk, with a reason where it is not a readable regular file of allowed size.
 
     Raises MachineError where that is no property of the file.
@@ -48,52 +53,46 @@ def read_file(shown: str, path: bytes, max_file_bytes: int) -> Entry:
     try:
         info = os.lstat(path)
         if stat.S_ISLNK(info.st_mode):
-            return Entry(shown, None, 0, "symlink", os.readlink(path).decode("utf-8", "backslashreplace"))
+            return Entry(shown, None, "symlink", os.readlink(path).decode("utf-8", "backslashreplace"))
         if not stat.S_ISREG(info.st_mode):
-            return Entry(shown, None, 0, "not_a_regular_file")
+            return Entry(shown, None, "not_a_regular_file")
         if info.st_size >= max_file_bytes:
-            return Entry(shown, None, info.st_size, "too_large")
+            return Entry(shown, None, "too_large", size=info.st_size)
         # Should another process put a link or a pipe in its place just now, this neither follows nor waits.
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            data = file.read(max_file_bytes)
-        return Entry(shown, data, len(data))
+            return Entry(shown, file.read(max_file_bytes))
     except FileNotFoundError:
-        return Entry(shown, None, 0, "missing_file")
+        return Entry(shown, None, "missing_file")
     except OSError as error:
-        return Entry(shown, None, 0, "unreadable", of_a_file(error, path))
+        return Entry(shown, None, "unreadable", of_a_file(error, path))
 
 
 def _discover(root: Path) -> Iterator[Repository]:
-    def checkout(path: bytes, name: bytes) -> Repository:
-        return git.plan(root / os.fsdecode(path), _name(name), root)
-
-    top = os.fsencode(root)
-    if git.is_repository(root):
-        yield from (checkout(path, path or os.fsencode(root.name)) for path in _survey(top, b"")[0])
-        return
-    for child in sorted(os.listdir(top)):
-        if stat.S_ISDIR(os.lstat(os.path.join(top, child)).st_mode):
-            repositories, files = _survey(top, child)
-            yield from (checkout(path, path) for path in repositories)
-            if files:
-                yield _plain(top, child, files)
-    if loose := _survey(top, b"", loose=True)[1]:
-        yield _plain(top, b"", loose)
+    with os.scandir(root) as found:
+        children = sorted(os.fsencode(e.name) for e in found if e.is_dir(follow_symlinks=False))
+    own, loose = _survey(os.fsencode(root), b"", loose=True)
+    for child in [b""] if own else children:
+        checkouts, files = _survey(os.fsencode(root), child)
+        yield from (_repository(root, path, "git", *git.look(root / os.fsdecode(path), root)) for path in checkouts)
+        if files:
+            yield _plain(root, child, files)
+    if loose:
+        yield _plain(root, b"", loose)
 
 
-def _plain(root: bytes, child: bytes, files: list[tuple[bytes, str | None]]) -> Repository:
+def _plain(root: Path, child: bytes, files: list[tuple[bytes, str | None]]) -> Repository:
     # An empty child stands for the loose files of the root itself.
     facts, total = hashlib.sha256(), 0
     for path, unreadable in files:
-        state, size = state_of(os.path.join(root, path))
+        state, size = state_of(os.path.join(os.fsencode(root), path))
         facts.update(repr((path, unreadable, state)).encode())
         total += size
-    name = _name(child or os.path.basename(root))
-    return Repository("folder", name, os.fsdecode(root), total, facts.hexdigest(), os.fsdecode(child))
+    return _repository(root, child, "plain", total, facts.hexdigest())
 
 
-def _name(path: bytes) -> str:
-    return label(path)[0][1:] or "root"
+def _repository(root: Path, path: bytes, form: str, size: int, fingerprint: str, state: str = "") -> Repository:
+    name = label(path or os.fsencode(root.name))[0][1:] or "root"
+    return Repository(name, {"root": str(root), "path": os.fsdecode(path), "form": form}, size, fingerprint, state)
 
 
 def _survey(root: bytes, child: bytes, loose: bool = False) -> tuple[list[bytes], list[tuple[bytes, str | None]]]:
@@ -130,13 +129,8 @@ def _survey(root: bytes, child: bytes, loose: bool = False) -> tuple[list[bytes]
     return sorted(repositories), sorted(files)
 
 
-def _entries(repository: Repository, max_file_bytes: int) -> Iterator[Entry]:
-    root, child = os.fsencode(repository.location), os.fsencode(repository.detail)
+def _entries(root: bytes, child: bytes, max_file_bytes: int) -> Iterator[Entry]:
     for path, unreadable in _survey(root, child, loose=not child)[1]:
-        shown, hostile = label(path[len(child) + 1 :] if child else path)
-        if unreadable:
-            yield Entry(shown, None, 0, "unreadable", unreadable)
-        elif hostile:
-            yield Entry(shown, None, 0, hostile)
-        else:
-            yield read_file(shown, os.path.join(root, path), max_file_bytes)
+        shown = path[len(child) + 1 :] if child else path
+        lost = Entry(shown, None, "unreadable", unreadable) if unreadable else None
+        yield lost or read_file(shown, os.path.join(root, path), max_file_bytes)

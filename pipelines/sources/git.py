@@ -15,7 +15,7 @@ from pathlib import Path
 
 from starmill.core.errors import of_a_file
 from starmill.pipelines.sources.gitobjects import CorruptObject, MissingObject, ObjectStore, ObjectTooLarge
-from starmill.pipelines.sources.source import Entry, Repository, Snapshot, label, state_of, timestamp
+from starmill.pipelines.sources.source import Entry, Snapshot, state_of, timestamp
 
 MAX_DEPTH = 64  # Software Heritage's own limit
 MAX_ENTRIES = 2_000_000  # of one repository: ten trees of ten references each are a bomb of ten billion files
@@ -49,11 +49,6 @@ class Leaf:
     detail: str | None = None
 
 
-def is_repository(folder: Path) -> bool:
-    """Say whether a folder is a bare repository or a checkout."""
-    return os.path.lexists(folder / ".git") or all(os.path.lexists(folder / n) for n in ("HEAD", "objects", "refs"))
-
-
 def git_directory(folder: Path, root: Path) -> tuple[Path, Path]:
     """Return the folder of HEAD, and that of objects and branches: another one for a linked work tree.
 
@@ -71,49 +66,44 @@ def git_directory(folder: Path, root: Path) -> tuple[Path, Path]:
     return directory, _within(directory / common, root) if common else directory
 
 
-def plan(folder: Path, name: str, root: Path) -> Repository:
-    """Describe one repository; its size is what its own objects take on the disk.
+def look(folder: Path, root: Path) -> tuple[int, str, str]:
+    """Return what a repository's own objects take on the disk in bytes, its fingerprint, and the state of all its objects' files.
 
-    HEAD's commit and branch are its fingerprint, and how many objects are stored: some may have been missing (a partial clone's)
-    and have come since. `git gc` changes neither. Raises MachineError where what is no property of a file keeps it from a look.
+    HEAD's commit and branch are the fingerprint, and how many objects are stored: some may have been missing (a partial clone's)
+    and have come since. `git gc` changes neither, only the state. Raises MachineError.
     """
-    size = 0
+    size, state = 0, ""
     try:
         directory, common = git_directory(folder, root)
         stored = [_stored(objects) for objects in object_folders(common / "objects", root)]
-        facts, size = repr((head(directory, common, root), sum(count for count, _ in stored))), stored[0][1] if stored else 0
+        facts = repr((head(directory, common, root), sum(count for count, _, _ in stored)))
+        size, state = stored[0][1] if stored else 0, _digest(repr([files for _, _, files in stored]))
     except Unreadable as error:
         facts = f"unreadable: {error.reason}, {error.detail}"
     except OSError as error:
         facts = f"unreadable: {of_a_file(error, folder)}"
-    return Repository(
-        "git", name, str(folder), size, hashlib.sha256(facts.encode("utf-8", "backslashreplace")).hexdigest(), str(root)
-    )
+    return size, _digest(facts), state
 
 
-def _stored(objects: Path) -> tuple[int, int]:
-    """Return how many objects lie below a folder, loose or in packs, and how many bytes."""
+def _digest(facts: str) -> str:
+    return hashlib.sha256(facts.encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def _stored(objects: Path) -> tuple[int, int, str]:
+    """Return how many objects lie below a folder, loose or in packs, how many bytes, and the digest of their files' states."""
     count = size = 0
-    due = [str(objects)]
-    while due:
-        folder = due.pop()
-        try:
-            with os.scandir(folder) as found:
-                entries = {e.name: e.is_dir(follow_symlinks=False) for e in found}
-        except OSError as error:
-            of_a_file(error, folder)
-            continue
-        for name, is_folder in entries.items():
+    states: list[tuple[str, object]] = []
+    for folder, _, names in os.walk(objects, onerror=lambda error: of_a_file(error, error.filename)):
+        for name in names:
             path = os.path.join(folder, name)
-            if is_folder:
-                due.append(path)
-                continue
-            size += state_of(path)[1]
+            state, taken = state_of(path)
+            states.append((os.path.relpath(path, objects), state))
+            size += taken
             if HEX.fullmatch(os.path.basename(folder) + name):
                 count += 1
-            elif name.endswith(".idx") and f"{name.removesuffix('.idx')}.pack" in entries:
+            elif name.endswith(".idx") and f"{name.removesuffix('.idx')}.pack" in names:
                 count += _indexed(path)
-    return count, size
+    return count, size, _digest(repr(sorted(states, key=lambda pair: pair[0])))
 
 
 def _indexed(path: str) -> int:
@@ -128,22 +118,21 @@ def _indexed(path: str) -> int:
     return int.from_bytes(table[1020:1024], "big")
 
 
-def read(repository: Repository, max_file_bytes: int) -> tuple[Snapshot, Iterator[Entry]]:
+def read(folder: Path, root: Path, max_file_bytes: int) -> tuple[Snapshot, Iterator[Entry]]:
     """Return what is known of the repository, and its files at HEAD in the order of their paths."""
     try:
-        root = Path(repository.detail)
-        directory, common = git_directory(Path(repository.location), root)
+        directory, common = git_directory(folder, root)
         commit, branch = head(directory, common, root)
         objects = object_folders(common / "objects", root)
         with ObjectStore(objects) as store:
             fields = _fields(store.read(commit, "commit", MAX_META_BYTES))
             leaves = sorted(_walk(store, fields["tree"]), key=lambda leaf: leaf.path)
     except Unreadable as error:
-        return Snapshot(), iter([Entry("/", None, 0, error.reason, error.detail)])
+        return Snapshot(), iter([Entry(b"", None, error.reason, error.detail)])
     except (MissingObject, CorruptObject, ObjectTooLarge, OSError) as error:
         if isinstance(error, OSError):
-            of_a_file(error, repository.location)
-        return Snapshot(), iter([Entry("/", None, 0, "unreadable_repository", f"{type(error).__name__}: {error}")])
+            of_a_file(error, folder)
+        return Snapshot(), iter([Entry(b"", None, "unreadable_repository", f"{type(error).__name__}: {error}")])
     shown = branch and branch.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     dates = _date(fields.get("author", "")), _date(fields.get("committer", ""))
     return Snapshot(fields["tree"], commit, shown, *dates), _entries(objects, leaves, max_file_bytes)
@@ -276,18 +265,16 @@ def _tree(data: bytes) -> Iterator[tuple[int, bytes, str]]:
 def _entries(objects: list[Path], leaves: list[Leaf], max_file_bytes: int) -> Iterator[Entry]:
     with ObjectStore(objects) as store:
         for leaf in leaves:
-            path, hostile = label(leaf.path.rstrip(b"/"))
-            reason = leaf.reason or ODD.get(stat.S_IFMT(leaf.mode)) or hostile
-            if reason:
+            path, blob = leaf.path.rstrip(b"/"), f"blob {leaf.hex_id}"
+            if reason := leaf.reason or ODD.get(stat.S_IFMT(leaf.mode)):
                 commit = f"commit {leaf.hex_id}" if reason == "submodule" else None
-                yield Entry(path, None, 0, reason, leaf.detail or commit)
+                yield Entry(path, None, reason, leaf.detail or commit)
                 continue
             try:
-                data = store.read(leaf.hex_id, "blob", max_file_bytes - 1)
-                yield Entry(path, data, len(data))
+                yield Entry(path, store.read(leaf.hex_id, "blob", max_file_bytes - 1))
             except MissingObject:
-                yield Entry(path, None, 0, "missing_object", f"blob {leaf.hex_id}")
+                yield Entry(path, None, "missing_object", blob)
             except ObjectTooLarge as error:
-                yield Entry(path, None, error.size, "too_large", f"blob {leaf.hex_id}: {error}")
+                yield Entry(path, None, "too_large", f"{blob}: {error}", error.size)
             except CorruptObject as error:
-                yield Entry(path, None, 0, "corrupt_object", f"blob {leaf.hex_id}: {error}")
+                yield Entry(path, None, "corrupt_object", f"{blob}: {error}")

@@ -12,25 +12,32 @@ import os
 import re
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from starmill.pipelines.sources.folders import read_file
-from starmill.pipelines.sources.source import Entry, Repository, Snapshot, label, state_of
+from starmill.pipelines.sources.source import Entry, Options, Repository, Snapshot, state_of
 
 LICENSE_FILE = re.compile(r"(?:.*/)?[^/]*\.dist-info/(?:licenses/.*|(?:licen[cs]e|copying|notice)[^/]*)", re.IGNORECASE)
 # What lies in the library's folder and is not it. The interpreter's own tests are full of files broken on purpose.
 NOT_THE_LIBRARY = ("site-packages", "dist-packages", "__pycache__", "test", "config-*")
 
 
-def plan() -> list[Repository]:
-    """Return the repositories `pypi/<name>` and `cpython/<package>` of this interpreter, sorted by name."""
-    return sorted((*_distributions(), *_standard_library()), key=lambda r: r.name)
+@dataclass(frozen=True, kw_only=True)
+class Packages(Options):
+    """The packages of this interpreter, `pypi/<name>`, and its standard library, `cpython/<package>`."""
 
+    kind: Literal["packages"] = "packages"  # always given
 
-def read(repository: Repository, max_file_bytes: int) -> tuple[Snapshot, Iterator[Entry]]:
-    """Return the package's files in the order of their paths."""
-    return Snapshot(), _files(repository, max_file_bytes)
+    def plan(self) -> list[Repository]:
+        """Return one repository a package."""
+        return sorted((*_distributions(), *_standard_library()), key=lambda r: r.name)
+
+    def read(self, repository: Repository, max_file_bytes: int) -> tuple[Snapshot, Iterator[Entry]]:
+        """Return a package's files."""
+        return Snapshot(), _files(repository.place, max_file_bytes)
 
 
 def _distributions() -> Iterator[Repository]:
@@ -46,7 +53,7 @@ def _distributions() -> Iterator[Repository]:
         # RECORD has digests of what was installed, and does not know of an edit since.
         states = [(path, state_of(file)[0]) for path, file in _recorded(record, Path(metadata))]
         fingerprint = hashlib.sha256(f"{found.version}\0{record}\0{states}".encode("utf-8", "backslashreplace")).hexdigest()
-        yield Repository("packages", name, metadata, size, fingerprint)
+        yield Repository(name, {"metadata": metadata}, size, fingerprint)
 
 
 def _standard_library() -> Iterator[Repository]:
@@ -62,7 +69,7 @@ def _standard_library() -> Iterator[Repository]:
     for name, files in folders.items():
         states = [(str(f.relative_to(root)), *state_of(f)) for f in files]
         fingerprint = hashlib.sha256(f"{sys.version}\0{states}".encode("utf-8", "backslashreplace")).hexdigest()
-        yield Repository("packages", f"cpython/{name}", str(root), sum(size for *_, size in states), fingerprint, name)
+        yield Repository(f"cpython/{name}", {"library": name}, sum(size for *_, size in states), fingerprint)
 
 
 def _below(folder: Path) -> Iterator[Path]:
@@ -72,18 +79,16 @@ def _below(folder: Path) -> Iterator[Path]:
         yield from (Path(base, f) for f in (*files, *links) if not f.endswith(".pyc"))
 
 
-def _files(repository: Repository, max_file_bytes: int) -> Iterator[Entry]:
-    pairs = _library_files(repository) if repository.detail else _record_files(Path(repository.location))
+def _files(place: Mapping[str, str], max_file_bytes: int) -> Iterator[Entry]:
+    pairs = _library_files(place["library"]) if "library" in place else _record_files(Path(place["metadata"]))
     if pairs is None:
-        yield Entry("/", None, 0, "no_record", "the distribution has no RECORD of its files")
+        yield Entry(b"", None, "no_record", "the distribution has no RECORD of its files")
         return
     taken = {path for path, _ in pairs}
     for path, file in sorted(_with_licenses_on_top(pairs, taken)):
-        shown, hostile = label(path.encode("utf-8", "surrogateescape"))
+        shown = path.encode("utf-8", "surrogateescape")
         if ".." in PurePosixPath(path).parts or os.path.isabs(path):
-            yield Entry(shown, None, 0, "outside_package")
-        elif hostile:
-            yield Entry(shown, None, 0, hostile)
+            yield Entry(shown, None, "outside_package")
         else:
             yield read_file(shown, os.fsencode(file), max_file_bytes)
 
@@ -98,13 +103,13 @@ def _recorded(record: str, metadata: Path) -> list[tuple[str, Path]]:
     return [(p, metadata.parent / p) for p in paths if not p.endswith(".pyc") and "__pycache__" not in p.split("/")]
 
 
-def _library_files(repository: Repository) -> list[tuple[str, Path]]:
-    root = Path(repository.location)
-    if repository.detail == "modules":
+def _library_files(name: str) -> list[tuple[str, Path]]:
+    root = Path(sysconfig.get_path("stdlib"))
+    if name == "modules":
         names = [e for e in root.iterdir() if not any(fnmatch.fnmatch(e.name, n) for n in NOT_THE_LIBRARY)]
         pairs = [(e.name, e) for e in names if not e.is_dir() or e.is_symlink()]
     else:
-        pairs = [(f.relative_to(root / repository.detail).as_posix(), f) for f in _below(root / repository.detail)]
+        pairs = [(f.relative_to(root / name).as_posix(), f) for f in _below(root / name)]
     # Python's licence holds for each package of its library; Debian keeps it elsewhere.
     debian = Path(f"/usr/share/doc/python{sys.version_info[0]}.{sys.version_info[1]}/copyright")
     text = next((p for p in (root / "LICENSE.txt", debian) if p.is_file()), None)

@@ -1,38 +1,53 @@
-"""What every source speaks in: repositories to plan with, and entries, one for each file found, readable or not."""
+"""What a source is: options that plan the repositories of a dump, and read one of them: records, or what was lost and why."""
 
+import fnmatch
 import os
 import stat
 import unicodedata
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
+from starmill.core.document import CODE
 from starmill.core.errors import of_a_file
 
 DIRECTION_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Damage that may be mended where it lies, so that a repository that lost records to it is watched (Repository.state).
+DAMAGE = frozenset(("corrupt_object", "unreadable_repository"))
 
 
 @dataclass(frozen=True)
 class Repository:
-    """One repository of a plan. `fingerprint` changes when its content does; `size_bytes` is what parts are packed by."""
+    """One repository of a plan: `place` is what its source finds it by, `size_bytes` what parts are packed by.
 
-    kind: str
+    `fingerprint` changes when what reading gives does, and not with the place. Where damage may be mended without a change of it,
+    `state` changes too: a repository that lost records to DAMAGE is read again once it did.
+    """
+
     name: str
-    location: str
+    place: Mapping[str, str]
     size_bytes: int
     fingerprint: str
-    detail: str = ""
+    state: str = ""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One file. `data` is its bytes, or None with the `reason` why it was not read."""
+    """One record, or one that was lost: `data` is its bytes, or None with the `reason` why, and the `size` that it has.
 
-    path: str
+    `path` is the dump's own, relative, and may be hostile; it is empty for the repository as a whole. Of `segments`, each a value of
+    schema.SEGMENT, the bounds are in characters of the data, which then is UTF-8.
+    """
+
+    path: bytes
     data: bytes | None
-    size: int
     reason: str | None = None
     detail: str | None = None
+    size: int = 0
+    kind: str = CODE
+    segments: list[dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +63,53 @@ class Snapshot:
     def columns(self) -> dict[str, Any]:
         """Return the repository's columns of schema.RECORDS."""
         return dict(vars(self))
+
+
+class Source(ABC):
+    """What every source is. One is a frozen dataclass of `Options`: its fields are what a recipe may say, `kind` its name there.
+
+    What a repository or a file is like never raises: it is an entry with a reason. Trouble of the machine does.
+    """
+
+    kind: str
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    max_repositories: int | None
+    gives: ClassVar[tuple[str, ...]] = (CODE,)  # the kinds of its records; the first is that of a repository as a whole
+    reads_this_machine: ClassVar[bool] = False  # whether its input lies on the disk of the machine that starts the run
+
+    @staticmethod
+    def kinds() -> "tuple[type[Source], ...]":
+        """Return the classes that `kind` chooses from, for core/recipe.py."""
+        from starmill.pipelines import sources
+
+        return sources.SOURCES
+
+    @abstractmethod
+    def plan(self) -> list[Repository]:
+        """Return the repositories, sorted by their unique names; the same each time. Raises OSError for a dump that cannot be read."""
+
+    @abstractmethod
+    def read(self, repository: Repository, max_file_bytes: int) -> tuple[Snapshot, Iterator[Entry]]:
+        """Return what is known of a repository, and an entry for each thing in it, in the order of the paths."""
+
+    def chosen(self) -> list[Repository]:
+        """Return the repositories that the options let in."""
+        return [r for r in self.plan() if self._takes(r.name)][: self.max_repositories]
+
+    def _takes(self, name: str) -> bool:
+        wanted = not self.include or any(fnmatch.fnmatchcase(name, p) for p in self.include)
+        return wanted and not any(fnmatch.fnmatchcase(name, p) for p in self.exclude)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Source):
+    """The options of every source."""
+
+    kind: str  # what is read
+    include: tuple[str, ...] = ()  # patterns of repository names (fnmatch); none: all
+    exclude: tuple[str, ...] = ()  # and of those that are left out
+    max_repositories: int | None = None  # the first so many by name
 
 
 def label(path: bytes) -> tuple[str, str | None]:

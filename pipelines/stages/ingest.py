@@ -1,38 +1,33 @@
 """Ingest: plan the parts of a dump and read one. A repository is never split over parts, so what concerns one is local to a part."""
 
-import fnmatch
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Any
 
+import msgspec
 import pyarrow as pa
 
 from starmill.core import recipe, schema, swhid
 from starmill.core.dataset import Manifest, ParquetPart, Sidecar, Workspace, at_once, part_number, part_path
-from starmill.core.document import CODE
-from starmill.core.errors import InputError, MachineError, StarmillError, is_of_the_machine, one_line, printable
-from starmill.pipelines.sources import folders, git, packages
-from starmill.pipelines.sources.source import Entry, Repository, Snapshot
+from starmill.core.errors import InputError, MachineError, StarmillError, is_of_the_machine, of_a_file, one_line, printable
+from starmill.pipelines.sources import encoding
+from starmill.pipelines.sources.source import DAMAGE, Entry, Repository, Snapshot, Source, label
 from starmill.pipelines.stages.ledger import Ledger
-from starmill.pipelines.stages.stage import Build, Options, Stage
+from starmill.pipelines.stages.stage import Build, Options, Stage, of_parts
 from starmill.transforms.beam import PartRef, ProcessParts, references
-from starmill.transforms.measure import encoding
 from starmill.transforms.step import raise_if_broken
 
 Row = dict[str, Any]
+LARGEST = 2**63 - 1  # a dump may state any size, a column holds this much
 
 
 @dataclass(frozen=True)
-class Source:
-    """Which repositories, and how they become parts. `packages`: this interpreter's; `folders`: those below `roots`."""
+class Ingest:
+    """How repositories become parts, and what is too large to be read."""
 
-    kind: Literal["packages", "folders"] = "packages"  # where repositories are from
-    roots: tuple[str, ...] = ()  # folders of checkouts or bare repositories, for `folders`
-    include: tuple[str, ...] = ()  # patterns of repository names (fnmatch); none: all
-    exclude: tuple[str, ...] = ()  # and of those that are left out
-    max_repositories: int | None = None  # the first so many by name
     max_repository_bytes: int | None = None  # by the source's own estimate; a larger one is not read, and is dropped whole
     max_file_bytes: int = 10 << 20  # The Stack v2: 10 MiB, uncompressed
     part_bytes: int = 256 << 20  # of content, by the source's own estimate
@@ -44,134 +39,78 @@ class Source:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
 
-    def takes(self, name: str) -> bool:
-        """Say whether the patterns let a repository in."""
-        wanted = not self.include or any(fnmatch.fnmatchcase(name, p) for p in self.include)
-        return wanted and not any(fnmatch.fnmatchcase(name, p) for p in self.exclude)
-
     def leaves_out(self, repository: Repository) -> bool:
         """Say whether a repository is too large to be read."""
         return self.max_repository_bytes is not None and repository.size_bytes > self.max_repository_bytes
 
 
-def plan(source: Source) -> list[str]:
-    """Return the parts: each the JSON of its repositories, sorted by name and packed in order to about `part_bytes`."""
-    found = packages.plan() if source.kind == "packages" else folders.plan(source.roots)
-    chosen = [r for r in found if source.takes(r.name)]
+@dataclass(frozen=True)
+class Planned:
+    """What a part is made of: repositories of one source of the recipe, sorted by name."""
+
+    source: str
+    repositories: tuple[Repository, ...]
+
+    def material(self, kind: str, damaged: Mapping[str, str]) -> str:
+        """Return what identifies a part's input: names and fingerprints, not places, and the kind of what reads them.
+
+        `damaged`: the state of each repository when a part lost records of it to damage. Another state now is another input.
+        """
+        states = ((r, r.state if damaged.get(r.name, r.state) != r.state else "") for r in self.repositories)
+        return json.dumps([kind, *((r.name, r.fingerprint, state) for r, state in states)])
+
+
+def plan(options: Options) -> list[Planned]:
+    """Return the parts, source after source by name, each of one source's repositories in order, packed to about `part_bytes`.
+
+    Raises InputError where records of two sources would have one identity.
+    """
+    sources: Mapping[str, Source] = options.sources
+    found = {name: _chosen(name, sources[name]) for name in sorted(sources)}
+    for one, other in combinations(found, 2):
+        if {*sources[one].gives}.isdisjoint(sources[other].gives):
+            continue
+        if same := sorted({r.name for r in found[one]} & {r.name for r in found[other]}):
+            raise InputError(
+                f"sources {one} and {other} both have the repository {same[0]} ({len(same)} of one name in all), whose records could not "
+                f"be told apart: leave it out of one, with `sources.{other}.exclude: [{same[0]}]`"
+            )
+    return [Planned(name, tuple(part)) for name, all_ in found.items() for part in _packed(all_, options.ingest)]
+
+
+def _chosen(name: str, source: Source) -> list[Repository]:
+    try:
+        return source.chosen()
+    except OSError as error:
+        of_a_file(error, f"source {name}")
+        raise InputError(f"source {name}: {one_line(error)}; let this user read it, or name another place") from error
+
+
+def _packed(repositories: Sequence[Repository], options: Ingest) -> list[list[Repository]]:
     parts: list[list[Repository]] = []
     filled = 0
-    for repository in chosen[: source.max_repositories]:
-        size = 0 if source.leaves_out(repository) else repository.size_bytes
-        if not parts or filled + size > source.part_bytes:
+    for repository in repositories:
+        size = 0 if options.leaves_out(repository) else repository.size_bytes
+        if not parts or filled + size > options.part_bytes:
             parts.append([])
             filled = 0
         parts[-1].append(repository)
         filled += size
-    return [json.dumps([asdict(r) for r in part]) for part in parts]
-
-
-def repositories_of(plan: str) -> list[Repository]:
-    """Return the repositories of a part's plan."""
-    return [Repository(**r) for r in json.loads(plan)]
-
-
-def part_key_material(plan: str) -> str:
-    """Return what identifies a part's input: names and fingerprints, not places."""
-    return json.dumps([(r.name, r.fingerprint) for r in repositories_of(plan)])
+    return parts
 
 
 @dataclass(frozen=True)
 class IngestPart:
-    """A part's repositories -> records/part-k, dropped/ingest/part-k."""
+    """A part's repositories -> records/part-k, dropped/ingest/part-k.
 
-    workspace: Workspace
-    source: Source
-    max_error_rate: float = 1.0
-
-    def __call__(self, ref: PartRef) -> Sidecar:
-        """Read every file of the part's repositories and publish them, one file in memory at a time."""
-        ledger = Ledger("ingest", "records", ref.part, ref.key, {}, self.max_error_rate)
-        files = ParquetPart(schema.RECORDS)
-        kept: list[Row] = []
-        lost: list[Row] = []
-        held = 0
-        for row in (row for repository in repositories_of(ref.plan) for row in self._rows(repository)):
-            if "reason" in row:
-                lost.append(row)
-            else:
-                kept.append(row)
-                held += row["length_bytes"]
-            if held >= self.source.block_bytes or len(lost) >= 10_000:
-                _flush(ledger, files, kept, lost)
-                kept, lost, held = [], [], 0
-        _flush(ledger, files, kept, lost)
-        ledger.add(part_path("records", ref.part), files.close(), files.rows)
-        return ledger.commit(self.workspace)
-
-    def _rows(self, repository: Repository) -> Iterator[Row]:
-        if self.source.leaves_out(repository):
-            said = f"more than max_repository_bytes={self.source.max_repository_bytes}"
-            yield _lost(repository.name, "/", "read", "repository_too_large", said, repository.size_bytes)
-            return
-        reader = {"packages": packages.read, "folder": folders.read, "git": git.read}[repository.kind]
-        seen: dict[str, int] = {}
-        failed, judged, kinds, first = 0, 0, set[str](), ""
-        try:
-            snapshot, entries = reader(repository, self.source.max_file_bytes)
-            for entry in entries:
-                path = _unique(entry.path, seen)
-                judged += entry.data is not None
-                try:
-                    row = self._row(repository.name, path, snapshot, entry)
-                except Exception as error:
-                    row = _error(repository.name, path, error)
-                    failed, first = failed + 1, first or f"{one_line(error)}, on {repository.name}{path}"
-                    kinds.add(type(error).__name__)
-                yield row
-        except Exception as error:  # one repository's trouble is not the part's
-            yield _error(repository.name, _unique("/", seen), error)
-        if failed == judged:
-            raise_if_broken("ingest: decoding", failed, kinds, first)
-
-    def _row(self, repo_name: str, path: str, snapshot: Snapshot, entry: Entry) -> Row:
-        if entry.data is None:
-            return _lost(repo_name, path, "read", str(entry.reason), entry.detail, entry.size)
-        ids = {"blob_id": swhid.blob_id(entry.data), "content_id": swhid.content_id(entry.data)}
-        reason = encoding.judge(entry.data, self.source.max_file_bytes)
-        decoded = None if reason else encoding.decode(entry.data)
-        if decoded is None:
-            return _lost(repo_name, path, "decode", reason or "undecodable", None, entry.size) | ids
-        text, src_encoding = decoded
-        return {
-            "kind": CODE,
-            "repo_name": repo_name,
-            "path": path,
-            **ids,
-            **snapshot.columns(),
-            "star_events_count": 0,
-            "fork_events_count": 0,
-            "src_encoding": src_encoding,
-            "extension": PurePosixPath(path).suffix[1:] or None,
-            "length_bytes": len(text.encode()),
-            "content": text,
-            "segments": None,
-        }
-
-
-@dataclass(frozen=True)
-class Planned:
-    """Reads the plan that a reference names, and does the work with it.
-
-    A plan takes some 250 bytes per repository, and what the references of a stage hold is part of the job that a runner is handed.
-    The digest in a plan's name keeps it from being read by a job that a killed run left behind: that one has another key.
+    A plan takes some 250 bytes per repository, and what the references of a stage hold is part of the job that a runner is handed. So
+    a plan is a file, which its reference names. The digest in its name keeps it from being read by a job that a killed run left behind.
     """
 
     workspace: Workspace
-    work: IngestPart
-
-    def __call__(self, ref: PartRef) -> Sidecar:
-        """Ingest one part."""
-        return self.work(ref._replace(plan=self.workspace.read(ref.plan).decode()))
+    sources: Mapping[str, Source]
+    options: Ingest
+    max_error_rate: float = 1.0
 
     def publish(self, refs: Sequence[PartRef]) -> list[PartRef]:
         """Write the plans of references into the workspace, and return references that name them; earlier plans of the parts go."""
@@ -185,6 +124,84 @@ class Planned:
         self.workspace.remove_all([path for path, part in found.items() if part in parts and path not in wanted])
         return named
 
+    def __call__(self, ref: PartRef) -> Sidecar:
+        """Read every file of the part's repositories and publish them, one file in memory at a time."""
+        planned = msgspec.convert(json.loads(self.workspace.read(ref.plan)), Planned)
+        damaged: dict[str, str] = {}
+        ledger = Ledger("ingest", "records", ref.part, ref.key, damaged, self.max_error_rate)
+        files = ParquetPart(schema.RECORDS)
+        kept: list[Row] = []
+        lost: list[Row] = []
+        held = 0
+        for repository, row in ((r, row) for r in planned.repositories for row in self._rows(self.sources[planned.source], r)):
+            if "reason" in row:
+                lost.append(row)
+                if row["reason"] in DAMAGE and repository.state:
+                    damaged[repository.name] = repository.state
+            else:
+                kept.append(row)
+                held += row["length_bytes"]
+            if held >= self.options.block_bytes or len(lost) >= 10_000:
+                _flush(ledger, files, kept, lost)
+                kept, lost, held = [], [], 0
+        _flush(ledger, files, kept, lost)
+        ledger.add(part_path("records", ref.part), files.close(), files.rows)
+        return ledger.commit(self.workspace)
+
+    def _rows(self, source: Source, repository: Repository) -> Iterator[Row]:
+        whole = {"kind": source.gives[0], "repo_name": repository.name, "path": "/"}
+        if self.options.leaves_out(repository):
+            said = f"more than max_repository_bytes={self.options.max_repository_bytes}"
+            yield _lost(whole, "read", "repository_too_large", said, repository.size_bytes)
+            return
+        seen: dict[str, int] = {}
+        failed, judged, kinds, first = 0, 0, set[str](), ""
+        try:
+            snapshot, entries = source.read(repository, self.options.max_file_bytes)
+            for entry in entries:
+                if entry.kind not in source.gives:
+                    raise schema.SchemaError(f"a record of kind {entry.kind!r}, which the source does not say that it gives")
+                path, hostile = label(entry.path)
+                of = {**whole, "kind": entry.kind, "path": _unique(path, seen)}
+                judged += entry.data is not None
+                try:
+                    row = self._row(of, snapshot, entry, entry.reason or hostile)
+                except Exception as error:
+                    row = _error(of, error)
+                    failed, first = failed + 1, first or f"{one_line(error)}, on {repository.name}{of['path']}"
+                    kinds.add(type(error).__name__)
+                yield row
+        except Exception as error:  # one repository's trouble is not the part's
+            yield _error({**whole, "path": _unique("/", seen)}, error)
+        if failed == judged:
+            raise_if_broken("ingest: decoding", failed, kinds, first)
+
+    def _row(self, of: Row, snapshot: Snapshot, entry: Entry, reason: str | None) -> Row:
+        if entry.data is None or reason:
+            return _lost(of, "read", str(reason), entry.detail, entry.size if entry.data is None else len(entry.data))
+        ids = {"blob_id": swhid.blob_id(entry.data), "content_id": swhid.content_id(entry.data)}
+        reason = encoding.judge(entry.data, self.options.max_file_bytes)
+        # What bounds are counted in is not guessed.
+        decode = encoding.decode if entry.segments is None else lambda data: (data.decode(), "UTF-8")
+        decoded = None if reason else decode(entry.data)
+        if decoded is None:
+            return _lost(of, "decode", reason or "undecodable", None, len(entry.data)) | ids
+        text, src_encoding = decoded
+        if not all(0 <= s["start"] <= s["end"] <= len(text) for s in entry.segments or ()):
+            raise ValueError(f"a segment lies outside of the {len(text)} characters")
+        return {
+            **of,
+            **ids,
+            **snapshot.columns(),
+            "star_events_count": 0,
+            "fork_events_count": 0,
+            "src_encoding": src_encoding,
+            "extension": PurePosixPath(of["path"]).suffix[1:] or None,
+            "length_bytes": len(text.encode()),
+            "content": text,
+            "segments": entry.segments,
+        }
+
 
 def _unique(path: str, seen: dict[str, int]) -> str:
     # Two hostile names may look alike once they are printable, and a tree made by hand may hold one name twice.
@@ -196,18 +213,18 @@ def _unique(path: str, seen: dict[str, int]) -> str:
     return unique
 
 
-def _error(repo_name: str, path: str, error: Exception) -> Row:
+def _error(of: Row, error: Exception) -> Row:
     """Return the row of an error that a file or repository explains. Raises MachineError for any other."""
     if isinstance(error, StarmillError):
         raise error
     if is_of_the_machine(error):
-        raise MachineError(f"ingest: {repo_name}{path}: {one_line(error)}") from error
-    return _lost(repo_name, path, "read", f"error:ingest:{type(error).__name__}", printable(error))
+        raise MachineError(f"ingest: {of['repo_name']}{of['path']}: {one_line(error)}") from error
+    return _lost(of, "read", f"error:ingest:{type(error).__name__}", printable(error), 0)
 
 
-def _lost(repo_name: str, path: str, step: str, reason: str, detail: str | None, size: int = 0) -> Row:
-    said = {"stage": "ingest", "step": step, "reason": reason, "detail": detail, "kind": CODE}
-    return {**said, "repo_name": repo_name, "path": path, "length_bytes": size}
+def _lost(of: Row, step: str, reason: str, detail: str | None, size: int) -> Row:
+    said = detail and detail.encode("utf-8", "backslashreplace").decode()  # the name of a file may be in it
+    return {**of, "stage": "ingest", "step": step, "reason": reason, "detail": said, "length_bytes": min(max(0, size), LARGEST)}
 
 
 def _flush(ledger: Ledger, files: ParquetPart, kept: list[Row], lost: list[Row]) -> None:
@@ -222,31 +239,31 @@ def _flush(ledger: Ledger, files: ParquetPart, kept: list[Row], lost: list[Row])
 
 
 def _parts(options: Options, workspace: Workspace, inputs: Sequence[Manifest]) -> list[PartRef]:
-    plans = plan(options.source)
+    plans, before = plan(options), workspace.manifest("records")
     if not plans:
-        raise InputError(
-            f"ingest: no repositories found in {options.source}; give --input DIR with git repositories or folders"
-        )
-    return [PartRef(part, part_key_material(planned), planned) for part, planned in enumerate(plans)]
+        said = f"in {options.sources}" if options.sources else "without `sources` in the recipe"
+        raise InputError(f"ingest: no repositories found {said}; give --input DIR with git repositories or folders")
+    damaged = {name: state for part in (before.parts if before else ()) for name, state in part.lineage.items()}
+    kinds = [options.sources[p.source].kind for p in plans]
+    return [PartRef(k, p.material(kinds[k], damaged), json.dumps(asdict(p))) for k, p in enumerate(plans)]
+
+
+def _work(options: Options, workspace: Workspace) -> IngestPart:
+    return IngestPart(workspace, options.sources, options.ingest, options.max_error_rate)
 
 
 def _graph(options: Options, workspace: Workspace) -> Build:
-    work = Planned(workspace, IngestPart(workspace, options.source, options.max_error_rate))
+    work = _work(options, workspace)
     return lambda pipeline, due: pipeline | references(work.publish(due)) | ProcessParts(work)
-
-
-def _sketch(options: Options, workspace: Workspace) -> Build:
-    work = Planned(workspace, IngestPart(workspace, options.source))
-    return lambda pipeline, due: pipeline | references(due) | ProcessParts(work)
 
 
 STAGE = Stage(
     name="ingest",
     dataset="records",
     needs=(),
-    reads=lambda options: (options.source,),
+    reads=lambda options: (options.ingest.max_repository_bytes, options.ingest.max_file_bytes, options.ingest.block_bytes),
     parts=_parts,
     graph=_graph,
-    sketch=_sketch,
-    reads_this_machine=lambda options: options.source.kind == "folders",
+    sketch=of_parts(_work),
+    reads_this_machine=lambda options: any(source.reads_this_machine for source in options.sources.values()),
 )

@@ -10,7 +10,9 @@ from starmill.cli.__main__ import main
 
 @pytest.mark.parametrize("command", ["funnel", "status"])
 def test_the_recipe_names_the_workspace(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "r.yaml").write_text(f"workspace: {tmp_path / 'one'}\nsource: {{kind: folders, roots: [{tmp_path}]}}\n")
+    (tmp_path / "r.yaml").write_text(
+        f"workspace: {tmp_path / 'one'}\nsources: {{code: {{kind: folders, roots: [{tmp_path}]}}}}\n"
+    )
     for more, named in (([], "one"), (["--set", f"workspace={tmp_path / 'two'}"], "two")):
         assert main([command, "--recipe", str(tmp_path / "r.yaml"), *more, "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["workspace"] == str(tmp_path / named)

@@ -20,8 +20,8 @@ def test_parameters_become_a_command_line() -> None:
     given = ["--stage=dedup", "--workspace=gs://my-bucket/work", "--recipe=stack-v2"]
     ours = ["dedup", "stack-v2", "--workspace", "gs://my-bucket/work"]
     assert command([*FROM_LAUNCHER[:1], *given, *FROM_LAUNCHER[1:]]) == [*ours, "--no-funnel", "--", *FROM_LAUNCHER]
-    changed = command([*given, "--settings=minhash.threshold=0.8;source.exclude=[a, b]"])
-    assert changed == [*ours, "--set", "minhash.threshold=0.8", "--set", "source.exclude=[a, b]", "--no-funnel", "--"]
+    changed = command([*given, "--settings=minhash.threshold=0.8;sources.input.exclude=[a, b]"])
+    assert changed == [*ours, "--set", "minhash.threshold=0.8", "--set", "sources.input.exclude=[a, b]", "--no-funnel", "--"]
     assert command(given[:2])[1] == "smoke"
 
 
@@ -35,7 +35,7 @@ def test_a_job_of_a_template_ends_its_stage_by_itself(tmp_path: Path) -> None:
     for k in range(3):
         (tmp_path / "tree" / f"repository{k}").mkdir(parents=True)
         (tmp_path / "tree" / f"repository{k}" / "a.py").write_text(f"value = {k}\n" * 50)
-    settings = f"source={{kind: folders, roots: [{tmp_path / 'tree'}], part_bytes: 600}}"
+    settings = f"sources.python={{kind: folders, roots: [{tmp_path / 'tree'}]}};ingest.part_bytes=600"
     program = [sys.executable, str(PROGRAM), "--stage=ingest", f"--settings={settings}"]
     templated = [*program, f"--workspace={tmp_path / 'templated'}", f"--template_location={tmp_path / 'job.json'}"]
     subprocess.run(templated, check=True, timeout=100, capture_output=True)

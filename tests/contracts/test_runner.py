@@ -15,7 +15,7 @@ from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.run.stages import run_stage
 from starmill.pipelines.runners import choose
 from starmill.pipelines.runners.runner import Runner
-from starmill.pipelines.stages.ingest import Source
+from starmill.pipelines.sources.folders import Folders
 
 # What a person writes after `--`; together they reach every runner, which a test checks.
 LINES = (
@@ -106,7 +106,7 @@ def test_a_new_runner_is_chosen_and_runs_a_stage(tmp_path: Path) -> None:
     assert {module_of(choose(options)) for options in LINES} == {*runners.RUNNERS} - {"toy"}, "and nobody else is"
     runner = choose(("--runner=ToyRunner",))
     manifest = run_stage(
-        "ingest", Recipe(str(tmp_path / "w"), Source("folders", (str(tmp_path / "dump"),))), runner, quiet=True
+        "ingest", Recipe(str(tmp_path / "w"), {"input": Folders(roots=(str(tmp_path / "dump"),))}), runner, quiet=True
     )
     assert vars(runner)["asked"] == [1] and manifest is not None
     assert Workspace(str(tmp_path / "w")).table("records/part-00000.parquet", ["path"]).to_pylist() == [{"path": "/a.py"}]

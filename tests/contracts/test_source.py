@@ -1,27 +1,78 @@
-"""The contract of a source, held by every module of sources/ that plans and reads: one entry for every file, with a reason if unread."""
+"""The contract of a source, held by every one of SOURCES, and by a toy one that runs from a recipe to its shards.
 
-import importlib
+The toy is what a new source is: one module, its row in the table. Recipes, runs, keys, views and the command are not told.
+"""
+
+import errno
+import json
 import os
-import pkgutil
 import shutil
 import sys
 import sysconfig
-from collections.abc import Callable
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from typing import ClassVar, Literal
 
+import pyarrow.parquet as pq
 import pytest
 from dulwich import porcelain
 
+from starmill.cli import __main__ as cli
+from starmill.core.dataset import Sidecar, Workspace
+from starmill.core.errors import InputError, MachineError, one_line
 from starmill.pipelines import sources
-from starmill.pipelines.sources import folders, git, packages
-from starmill.pipelines.sources.source import Entry, Repository, Snapshot
+from starmill.pipelines.recipe import Recipe
+from starmill.pipelines.sources.folders import Folders
+from starmill.pipelines.sources.packages import Packages
+from starmill.pipelines.sources.source import Entry, Options, Repository, Snapshot, Source, label, state_of
+from starmill.pipelines.stages import ingest
 
-FOUND = [importlib.import_module(f"{sources.__name__}.{m.name}") for m in pkgutil.iter_modules(sources.__path__)]
-SOURCES = [module for module in FOUND if hasattr(module, "plan") and hasattr(module, "read")]
 LIMIT = 100_000
 # What one tree holds: the reason why a file is not read, or None.
 TREE = {"/a.py": None, "/empty": None, "/big.bin": "too_large", "/link": "symlink", "/sub/b.txt": None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tars(Options):
+    """Tar archives, each a repository: the toy. What an archive says of its issue 1 is a record of another kind."""
+
+    kind: Literal["tars"] = "tars"
+    folder: str
+    gives: ClassVar[tuple[str, ...]] = ("code", "issue")
+    reads_this_machine: ClassVar[bool] = True
+
+    def plan(self) -> list[Repository]:
+        found = [(p, *state_of(p)) for p in sorted(Path(self.folder).iterdir())]
+        return [Repository(p.stem, {"file": str(p)}, size, repr(state)) for p, state, size in found]
+
+    def read(self, repository: Repository, max_file_bytes: int) -> tuple[Snapshot, Iterator[Entry]]:
+        return Snapshot(branch_name="toy"), self._entries(repository.place["file"], max_file_bytes)
+
+    def _entries(self, file: str, max_file_bytes: int) -> Iterator[Entry]:
+        try:
+            with tarfile.open(file, errors="surrogateescape") as archive:
+                for member in sorted(archive.getmembers(), key=lambda m: os.fsencode(m.name)):
+                    path, size = os.fsencode(member.name), member.size
+                    if member.issym():
+                        yield Entry(path, None, "symlink", member.linkname)
+                    elif member.isfile() and size >= max_file_bytes:
+                        yield Entry(path, None, "too_large", size=size)
+                    elif member.isfile():
+                        opened = archive.extractfile(member)
+                        assert opened is not None
+                        issue = {"kind": "issue", "segments": segments(size)} if path == b"issues/1" else {}
+                        yield Entry(path, opened.read(), **issue)  # type: ignore[arg-type]
+        except (tarfile.TarError, OSError) as error:
+            yield Entry(b"", None, "unreadable_archive", one_line(error))
+
+
+def segments(end: int) -> list[dict]:
+    return [
+        {"role": "title", "name": "username_0", "start": 0, "end": 5},
+        {"role": "comment", "name": None, "start": 5, "end": end},
+    ]
 
 
 def tree(folder: Path) -> Path:
@@ -34,95 +85,202 @@ def tree(folder: Path) -> Path:
     return folder
 
 
-def plain(place: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Repository]]:
-    tree(place / "toy")
-    return lambda: folders.plan([str(place)])
+def plain(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
+    return Folders(roots=(str(root),)), root
 
 
-def committed(place: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Repository]]:
-    monkeypatch.setenv("HOME", str(place))
-    made = porcelain.init(str(tree(place / "toy")))
-    made.get_worktree().stage([name[1:] for name in TREE])
+def committed(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
+    monkeypatch.setenv("HOME", str(root))
+    made = porcelain.open_repo(str(root / "toy")) if (root / "toy/.git").exists() else porcelain.init(str(root / "toy"))
+    made.get_worktree().stage([name[1:] for name in TREE])  # what is not committed is not read
     made.get_worktree().commit(b"a commit", committer=b"a <a@b.c>", author=b"a <a@b.c>")
     made.close()
-    return lambda: [git.plan(place / "toy", "toy", place)]
+    return Folders(roots=(str(root),)), root
 
 
-def installed(place: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Repository]]:
-    metadata = tree(place / "toy") / "toy-1.dist-info"
-    metadata.mkdir()
+def installed(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
+    metadata = root / "toy/toy-1.dist-info"
+    metadata.mkdir(exist_ok=True)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1\n")
     (metadata / "RECORD").write_text("".join(f"{name[1:]},,\n" for name in TREE))
-    monkeypatch.setattr(sys, "path", [str(place / "toy"), sysconfig.get_path("stdlib")])
-    return packages.plan
+    monkeypatch.setattr(sys, "path", [str(root / "toy"), sysconfig.get_path("stdlib")])
+    return Packages(), root
+
+
+def archived(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
+    (root.parent / "tars").mkdir(exist_ok=True)
+    for folder in root.iterdir():
+        with tarfile.open(root.parent / f"tars/{folder.name}.tar", "w") as archive:
+            for path in folder.rglob("*"):
+                archive.add(path, str(path.relative_to(folder)), recursive=False)
+    return Tars(folder=str(root.parent / "tars")), root.parent / "tars"
 
 
 # How one tree becomes the input of a source: a new source says it here.
-INPUTS = {"folders": plain, "git": committed, "packages": installed}
+INPUTS = (plain, committed, installed, archived)
+Made = Callable[[], tuple[Source, Path]]
 
 
-@pytest.fixture(params=SOURCES, ids=lambda m: m.__name__.rpartition(".")[2])
-def source(request: pytest.FixtureRequest) -> ModuleType:
-    return request.param
+@pytest.fixture(params=INPUTS, ids=lambda make: make.__name__)
+def made(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
+    """Make a source of the tree, and where its input lies; again, after a change of the tree."""
+    tree(tmp_path / "dump/toy")
+    return lambda: request.param(tmp_path / "dump", monkeypatch)
 
 
-@pytest.fixture
-def plan(source: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Repository]]:
-    return INPUTS[source.__name__.rpartition(".")[2]](tmp_path / "dump", monkeypatch)
+def toy(source: Source) -> Repository:
+    [found] = [r for r in source.plan() if r.name.endswith("toy")]
+    return found
 
 
-def entries(source: ModuleType, repository: Repository) -> list[Entry]:
+def entries(source: Source, repository: Repository) -> list[Entry]:
     snapshot, found = source.read(repository, LIMIT)
     assert isinstance(snapshot, Snapshot)
     return list(found)
 
 
-def test_a_plan_is_sorted_and_the_same_again(plan: Callable[[], list[Repository]]) -> None:
-    planned = plan()
-    assert planned == plan() and planned == sorted(planned, key=lambda r: r.name)
-    assert len({r.name for r in planned}) == len(planned) and all(r.name and r.fingerprint for r in planned)
+def test_every_source_is_held_to_this(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for make in INPUTS:
+        tree(tmp_path / make.__name__ / "dump/toy")
+    held = {type(make(tmp_path / make.__name__ / "dump", monkeypatch)[0]) for make in INPUTS}
+    assert held == {*sources.SOURCES, Tars}, "say in INPUTS how a tree becomes its input"
+    assert len({cls.kind for cls in sources.SOURCES}) == len(sources.SOURCES)
 
 
-def test_a_fingerprint_changes_with_a_file(
-    source: ModuleType, plan: Callable[[], list[Repository]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    [before] = [r for r in plan() if r.name.endswith("toy")]
+def test_a_plan_is_sorted_and_the_same_again(made: Made) -> None:
+    source, _ = made()
+    planned = source.plan()
+    assert planned == source.plan() and planned == sorted(planned, key=lambda r: r.name)
+    assert len({r.name for r in planned}) == len(planned) and all(r.name.isprintable() and r.fingerprint for r in planned)
+    assert json.loads(json.dumps([r.place for r in planned])) == [r.place for r in planned], "a plan is a file"
+
+
+def test_a_fingerprint_changes_with_a_file(made: Made, tmp_path: Path) -> None:
+    before = toy(made()[0])
     (tmp_path / "dump/toy/a.py").write_text("x = 22\n")
-    if source is git:  # what is not committed is not read
-        porcelain.add(str(tmp_path / "dump/toy"), [str(tmp_path / "dump/toy/a.py")])
-        porcelain.commit(str(tmp_path / "dump/toy"), b"another", author=b"a <a@b.c>", committer=b"a <a@b.c>")
-    [after] = [r for r in plan() if r.name.endswith("toy")]
-    assert (after.name, after.location) == (before.name, before.location) and after.fingerprint != before.fingerprint
+    after = toy(made()[0])
+    assert (after.name, after.place) == (before.name, before.place) and after.fingerprint != before.fingerprint
 
 
-def test_every_file_is_an_entry_read_or_with_a_reason(source: ModuleType, plan: Callable[[], list[Repository]]) -> None:
-    [toy] = [r for r in plan() if r.name.endswith("toy")]
-    found = entries(source, toy)
-    assert {e.path: e.reason for e in found if "dist-info" not in e.path} == TREE
+def test_every_file_is_an_entry_read_or_with_a_reason(made: Made) -> None:
+    source, _ = made()
+    found = entries(source, toy(source))
+    assert {label(e.path)[0]: e.reason for e in found if b"dist-info" not in e.path} == TREE
     assert [e.path for e in found] == sorted(e.path for e in found), "in the order of their paths"
     for entry in found:
-        assert (entry.data is None) == (entry.reason is not None)
-        assert entry.data is None or (len(entry.data) == entry.size < LIMIT)
-    assert entries(source, toy) == found
+        assert (entry.data is None) == (entry.reason is not None) and entry.kind in source.gives
+        assert entry.data is None or len(entry.data) < LIMIT
+    assert entries(source, toy(source)) == found
 
 
-def test_what_has_gone_since_the_plan_is_an_entry_with_a_reason(
-    source: ModuleType, plan: Callable[[], list[Repository]], tmp_path: Path
-) -> None:
-    [toy] = [r for r in plan() if r.name.endswith("toy")]
-    shutil.rmtree(tmp_path / "dump")
-    found = entries(source, toy)
+def test_what_has_gone_since_the_plan_is_an_entry_with_a_reason(made: Made) -> None:
+    source, place = made()
+    planned = toy(source)
+    shutil.rmtree(place)
+    found = entries(source, planned)
     assert found and all(e.data is None and e.reason for e in found)
 
 
-def test_damage_is_an_entry_with_a_reason(source: ModuleType, plan: Callable[[], list[Repository]], tmp_path: Path) -> None:
+def test_damage_is_an_entry_with_a_reason(made: Made) -> None:
     """Every file of the input is cut in two, one after the other, its name kept; nothing raises, and nothing is silent."""
-    [toy] = [r for r in plan() if r.name.endswith("toy")]
-    for base, _, names in os.walk(tmp_path / "dump"):
+    source, place = made()
+    planned = toy(source)
+    for base, _, names in os.walk(place):
         for path in (Path(base, name) for name in names):
             if path.is_symlink() or not (whole := path.read_bytes()):
                 continue
             path.chmod(0o644)  # git's objects are read-only
             path.write_bytes(whole[: len(whole) // 2])
-            assert all((e.data is None) == (e.reason is not None) for e in entries(source, toy)), path
+            assert all((e.data is None) == (e.reason is not None) for e in entries(source, planned)), path
             path.write_bytes(whole)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given(Options):
+    """A source that gives what a test says."""
+
+    kind: Literal["given"] = "given"
+    found: list
+    gives: ClassVar[tuple[str, ...]] = ("code", "issue")
+
+    def plan(self) -> list[Repository]:
+        if isinstance(self.found, Exception):
+            raise self.found
+        return [Repository("r", {}, 1, "fingerprint")]
+
+    def read(self, repository: Repository, max_file_bytes: int) -> tuple[Snapshot, Iterator[Entry]]:
+        def entries() -> Iterator[Entry]:
+            for entry in self.found:
+                if isinstance(entry, Exception):
+                    raise entry
+                yield entry
+
+        return Snapshot(), entries()
+
+
+def ingested(tmp_path: Path, *found: Entry | Exception) -> tuple[Sidecar, list[dict], list[dict]]:
+    options = Recipe(str(tmp_path / "w"), {"given": Given(found=list(found))})
+    workspace = Workspace(options.workspace)
+    work = ingest.IngestPart(workspace, options.sources, options.ingest)
+    [ref] = work.publish(ingest.STAGE.parts(options, workspace, ()))
+    return work(ref), *(workspace.table(f"{d}/part-00000.parquet").to_pylist() for d in ("records", "dropped/ingest"))
+
+
+HOSTILE = {
+    "path": (Entry(b"a\xff\n", b"x = 1\n"), r"/a\xff\n", "hostile_path"),
+    "parents": (Entry(b"../../etc/passwd", b"x = 1\n"), "/../../etc/passwd", "hostile_path"),
+    "size": (Entry(b"a", None, "too_large", size=2**80), "/a", "too_large"),
+    "below 0": (Entry(b"a", None, "too_large", size=-(2**80)), "/a", "too_large"),
+    "detail": (Entry(b"a", None, "symlink", "\udcff"), "/a", "symlink"),
+    "too much": (Entry(b"a", b"x" * (10 << 20)), "/a", "too_large"),
+    "outside": (Entry(b"a", b"text", kind="issue", segments=segments(9)), "/a", "error:ingest:ValueError"),
+    "no text": (Entry(b"a", b"t\xff", kind="issue", segments=segments(2)), "/a", "error:ingest:UnicodeDecodeError"),
+    "kind": (Entry(b"a", b"text", kind="undeclared"), "/", "error:ingest:SchemaError"),
+    "error": (PermissionError(errno.EACCES, "Permission denied"), "/", "error:ingest:PermissionError"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_what_is_hostile_is_a_row(tmp_path: Path, case: str) -> None:
+    entry, path, reason = HOSTILE[case]
+    sidecar, kept, lost = ingested(tmp_path, Entry(b"good.py", b"x = 1\n"), entry)
+    assert [r["path"] for r in kept] == ["/good.py"] and [(r["path"], r["reason"]) for r in lost] == [(path, reason)]
+    assert sum(c.files for c in sidecar.counts) == 2 and all(r["length_bytes"] >= 0 for r in lost)
+
+
+def test_trouble_of_the_machine_is_no_row(tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match=r"^ingest: r/: OSError: \[Errno 5\]"):
+        ingested(tmp_path, Entry(b"good.py", b"x = 1\n"), OSError(errno.EIO, "Input/output error"))
+
+
+@pytest.mark.parametrize(("number", "error"), [(errno.EACCES, InputError), (errno.EIO, MachineError)])
+def test_a_plan_that_fails_names_its_source(tmp_path: Path, number: int, error: type[Exception]) -> None:
+    options = Recipe(str(tmp_path / "w"), {"mirrors": Given(found=OSError(number, os.strerror(number), "/mirrors"))})  # type: ignore[arg-type]
+    with pytest.raises(error, match=r"^source mirrors: \w+: .*/mirrors.*; "):
+        ingest.plan(options)
+
+
+def test_a_new_source_runs_to_its_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "SOURCES", (*sources.SOURCES, Tars))
+    for name in ("one", "two"):
+        (tmp_path / f"dump/{name}/issues").mkdir(parents=True)
+        (tmp_path / f"dump/{name}/LICENSE").write_text("MIT License\n")
+        code = "".join(f"def {name}_{i}(width, height):\n    return width * height + {i}\n\n\n" for i in range(20))
+        (tmp_path / f"dump/{name}/a.py").write_text(code)
+    (tmp_path / "dump/two/issues/1").write_text("title and what a person says")
+    archived(tmp_path / "dump", monkeypatch)
+
+    def starmill(command: str, include: str) -> tuple[Path, list[dict]]:
+        work = tmp_path / command
+        (tmp_path / "recipe.yaml").write_text(
+            f"workspace: {work}\nsources: {{archives: {{kind: tars, folder: {tmp_path / 'tars'}, include: [{include}]}}}}\n"
+            "tokenizer: {vocab_size: 300, sample_bytes: 10000}\n"
+        )
+        assert cli.main([command, str(tmp_path / "recipe.yaml"), "--workers", "1", "--quiet"]) == 0
+        return work, pq.read_table(work / "records/part-00000.parquet").to_pylist()
+
+    work, rows = starmill("run", "o*")
+    assert {(r["kind"], r["repo_name"], r["branch_name"]) for r in rows} == {("code", "one", "toy")}
+    assert "one" in pq.read_table(work / "shards/part-00000.docs.parquet").column("repo_name").to_pylist()
+    [issue] = [r for r in starmill("ingest", "t*")[1] if r["kind"] == "issue"]
+    assert issue["path"] == "/issues/1" and issue["segments"] == segments(len("title and what a person says"))

@@ -21,7 +21,8 @@ from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.run import keys
 from starmill.pipelines.run.stages import run_stage
 from starmill.pipelines.runners import choose
-from starmill.pipelines.stages.ingest import Source
+from starmill.pipelines.sources.folders import Folders
+from starmill.pipelines.stages.ingest import Ingest
 from starmill.pipelines.stages.stage import Stage
 from starmill.reports import funnel, status
 
@@ -95,8 +96,8 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WithWor
     monkeypatch.setattr(stages, "__path__", [*stages.__path__, str(tmp_path / "rooms")])
     monkeypatch.setattr(stages, "STAGES", ("ingest", "toy"))
     importlib.invalidate_caches()
-    source = Source("folders", (str(tmp_path / "dump"),), part_bytes=1)  # a part a repository
-    yield WithWord(str(tmp_path / "w"), source)
+    sources = {"input": Folders(roots=(str(tmp_path / "dump"),))}
+    yield WithWord(str(tmp_path / "w"), sources, Ingest(part_bytes=1))  # a part a repository
     sys.modules.pop(keys.module_of("toy"), None)
 
 

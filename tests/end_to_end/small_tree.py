@@ -93,7 +93,8 @@ def build_tree(root: Path) -> Path:
 
 RECIPE = """
 workspace: {workspace}
-source: {{kind: folders, roots: [{tree}], part_bytes: 60000}}
+sources: {{input: {{kind: folders, roots: [{tree}]}}}}
+ingest: {{part_bytes: 60000}}
 release: {{benchmarks: [{benchmark}]}}
 tokenizer: {{vocab_size: 512, sample_bytes: 200000}}
 """

@@ -84,7 +84,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "a.py").write_text("print(1)\n")
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(f"workspace: {tmp_path / 'work'}\nsource: {{kind: folders, roots: [{tmp_path / 'code'}]}}\n")
+    recipe.write_text(f"workspace: {tmp_path / 'work'}\nsources: {{code: {{kind: folders, roots: [{tmp_path / 'code'}]}}}}\n")
     assert cli.main(["status", "--recipe", str(recipe)]) == 0
     assert "no run has begun here" in capsys.readouterr().out
     planned(Workspace(str(tmp_path / "work")), 1)

@@ -13,22 +13,23 @@ from starmill.pipelines.costs.bench import TooLittle
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.run.stages import run_stage
 from starmill.pipelines.runners.local import Local
+from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.stages import STAGES, ingest
-from starmill.pipelines.stages.ingest import Source
+from starmill.pipelines.stages.ingest import Ingest
 from starmill.pipelines.stages.vocabulary import TokenizerOptions
 
 
 def test_samples_are_nested_and_have_their_size(tmp_path: Path) -> None:
-    source = tree(tmp_path / "dump", 40, 1)
-    small, large = (bench.sample(source, size, 30_000, 60_000) for size in (50_000, 200_000))
-    assert set(small.include) < set(large.include)
+    options = Recipe("w", tree(tmp_path / "dump", 40, 1))
+    small, large = (bench.sample(options, size, 30_000, 60_000) for size in (50_000, 200_000))
+    assert set(small.sources["input"].include) < set(large.sources["input"].include)
     for sampled, size in ((small, 50_000), (large, 200_000)):
-        held = sum(r.size_bytes for p in ingest.plan(sampled) for r in ingest.repositories_of(p))
+        held = sum(r.size_bytes for p in ingest.plan(sampled) for r in p.repositories)
         assert size <= held <= size + 30_000
-        assert max(r.size_bytes for p in ingest.plan(sampled) for r in ingest.repositories_of(p)) <= 30_000
-    assert bench.sample(source, 50_000, 30_000, 60_000) == small
+        assert max(r.size_bytes for p in ingest.plan(sampled) for r in p.repositories) <= 30_000
+    assert bench.sample(options, 50_000, 30_000, 60_000) == small
     with pytest.raises(TooLittle, match="--megabytes"):
-        bench.sample(source, 10_000_000, 30_000, 60_000)
+        bench.sample(options, 10_000_000, 30_000, 60_000)
 
 
 def test_a_burst_of_other_work_in_one_round_of_three_is_not_seen() -> None:
@@ -47,15 +48,18 @@ def test_a_burst_of_other_work_in_one_round_of_three_is_not_seen() -> None:
 
 
 def test_a_recipe_of_folders_is_measured_on_packages_unless_folders_are_given() -> None:
-    folders = Recipe("w", Source(kind="folders", roots=("dump",), max_file_bytes=7))
-    found = bench.packages_unless([], folders).source
-    assert (found.kind, found.roots, found.max_file_bytes) == ("packages", (), 7) and "pypi/torch" in found.exclude
+    folders = Recipe("w", {"dump": Folders(roots=("dump",))}, Ingest(max_file_bytes=7))
+    found = bench.packages_unless([], folders)
+    [source] = found.sources.values()
+    assert source.kind == "packages" and "pypi/torch" in source.exclude and found.ingest.max_file_bytes == 7
+    assert bench.packages_unless([], found) == found
     assert bench.packages_unless(["dump"], folders) == folders
 
 
 def test_what_is_observed_is_what_the_stages_did(tmp_path: Path) -> None:
-    source = bench.sample(tree(tmp_path / "dump", 12, 2), 200_000, 80_000, 80_000)
-    options = Recipe(str(tmp_path / "w"), source, tokenizer=TokenizerOptions(vocab_size=300, sample_bytes=50_000))
+    tokenizer = TokenizerOptions(vocab_size=300, sample_bytes=50_000)
+    whole = Recipe(str(tmp_path / "w"), tree(tmp_path / "dump", 12, 2), tokenizer=tokenizer)
+    options = bench.sample(whole, 200_000, 80_000, 80_000)
     found = {o.row: o for stage in STAGES for o in bench.observe(options, stage)}
     assert set(found) == set(rates.ROWS)
     workspace = Workspace(options.workspace)
@@ -70,7 +74,7 @@ def test_what_is_observed_is_what_the_stages_did(tmp_path: Path) -> None:
         on_disk = (Path(workspace.root) / stages.load(stage).dataset / "manifest.json").stat().st_size
         assert seen.costs["stored/manifest"] >= on_disk
         assert seen.drivers["files"] == sum(c.files for p in manifest.parts for c in p.counts)
-        assert seen.drivers["parts"] == len(manifest.parts) == len(ingest.plan(source)) > 2
+        assert seen.drivers["parts"] == len(manifest.parts) == len(ingest.plan(options)) > 2
         assert seen.costs["shuffled"] > 0 and seen.costs["cpu"] > 0
         assert seen.costs["PUT"] >= len([o for part in manifest.parts for o in part.outputs]) + len(manifest.parts)
     assert found["licenses"].costs["PUT"] == 0  # there is none here

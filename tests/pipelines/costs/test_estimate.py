@@ -14,7 +14,6 @@ from starmill.pipelines.costs.rates import REQUESTS, STAGE_OF, Rates
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.stages import STAGES
 from starmill.pipelines.stages.dedup import graph as dedup
-from starmill.pipelines.stages.ingest import Source
 from starmill.pipelines.stages.vocabulary import TokenizerOptions
 from starmill.transforms.dedup.minhash import MinHash
 
@@ -39,8 +38,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Recipe, Rates, P
 
 
 def observe(options: Recipe, place: Path, size: int, part: int) -> list[bench.Observation]:
-    source = bench.sample(options.source, size, SMALL // 2, part)
-    sampled = replace(options, workspace=str(place), source=source)
+    sampled = replace(bench.sample(options, size, SMALL // 2, part), workspace=str(place))
     return [o for stage in STAGES for o in bench.observe(sampled, stage)]
 
 
@@ -48,7 +46,7 @@ def test_four_times_the_size_costs_what_was_predicted(measured: tuple[Recipe, Ra
     options, rates, place = measured
     real = {o.row: o for o in observe(options, place / "real", 16 * SMALL, SMALL // 2)}
     into = real["ingest"].drivers
-    larger = replace(options, source=replace(options.source, part_bytes=SMALL // 2, block_bytes=SMALL // 2))
+    larger = replace(options, ingest=replace(options.ingest, part_bytes=SMALL // 2, block_bytes=SMALL // 2))
     costs = {c.row: c for c in estimate.estimate(rates, larger, Dump(into["files"], into["bytes"]), workers=2)}
     assert costs["ingest"].work.parts == pytest.approx(into["parts"], rel=0.25)
     for row, cost in costs.items():
@@ -81,7 +79,7 @@ def test_workers_share_all_but_the_training_of_the_tokenizer(measured: tuple[Rec
             assert (shared.seconds < alone.seconds / 4) == (alone.row != "tokenizer")
     capped = estimate.estimate(rates, options, Dump(1e6, 1e10), workers=10**9)
     assert capped[0].seconds == estimate.estimate(rates, options, Dump(1e6, 1e10), workers=capped[0].work.parts)[0].seconds
-    given = Recipe("w", options.source, tokenizer=TokenizerOptions(path="tokenizer.json"))
+    given = Recipe("w", options.sources, tokenizer=TokenizerOptions(path="tokenizer.json"))
     assert "tokenizer" not in {c.row for c in estimate.estimate(rates, given, Dump(1e6, 1e10), 1)}
 
 
@@ -92,8 +90,8 @@ def test_workers_apart_cost_what_was_measured(measured: tuple[Recipe, Rates, Pat
     shared = {stage: 30.0 + i for i, stage in enumerate(STAGES)}
     made = bench.of(rates.observations, options, shared)
     assert made.coefficients == rates.coefficients
-    into, source = second["ingest"].drivers, replace(options.source, part_bytes=SMALL // 2, block_bytes=SMALL // 2)
-    dump, larger = Dump(into["files"], into["bytes"], into["repositories"]), replace(options, source=source)
+    into, cut = second["ingest"].drivers, replace(options.ingest, part_bytes=SMALL // 2, block_bytes=SMALL // 2)
+    dump, larger = Dump(into["files"], into["bytes"], into["repositories"]), replace(options, ingest=cut)
     one, two, three = ([*estimate.estimate(made, larger, dump, workers)] for workers in (1, 2, 3))
     for stage, took in shared.items():
         alone, both = (sum(c.seconds for c in some if STAGE_OF.get(c.row, c.row) == stage) for some in (one, two))
@@ -157,7 +155,7 @@ def test_dedup_is_cut_as_the_stage_cuts_it(measured: tuple[Recipe, Rates, Path])
     peaks = [c.peak for c in estimate.estimate(rates, options, Dump(3e9, 6e13), 1) if c.row == "dedup"]
     assert large.keys * estimate.KEY_BYTES < peaks[0] < 100e9  # a worker of a cluster, not all of it
     assert small.group == large.group > 1  # a part is as large in both
-    assert large.parts == pytest.approx(20_000 * 3e9 / options.source.part_bytes, rel=0.01)
+    assert large.parts == pytest.approx(20_000 * 3e9 / options.ingest.part_bytes, rel=0.01)
 
 
 def test_limits_name_what_no_runner_does(measured: tuple[Recipe, Rates, Path]) -> None:
@@ -168,9 +166,9 @@ def test_limits_name_what_no_runner_does(measured: tuple[Recipe, Rates, Path]) -
         assert not any(isinstance(value, str | list) for value in found.values()), "--json has fields, and no lines"
         return estimate.limit_lines(found)
 
-    cut = replace(options, source=replace(options.source, part_bytes=1_000_000))
+    cut = replace(options, ingest=replace(options.ingest, part_bytes=1_000_000))
     many = "\n".join(told(cut, Dump(3e9, 6.75e13), 1000))
-    for text in ("Dataflow takes 20 MB, no runner 2 GB: raise source.part_bytes", "use a cluster", "verification"):
+    for text in ("Dataflow takes 20 MB, no runner 2 GB: raise ingest.part_bytes", "use a cluster", "verification"):
         assert text in many
     assert len(told(options, Dump(1e4, 1e8), 2)) == 3
     assert "measured with other options" in "\n".join(told(replace(options, minhash=MinHash(threshold=0.8)), Dump(1e4, 1e8), 2))
@@ -183,7 +181,7 @@ def test_the_command(measured: tuple[Recipe, Rates, Path], tmp_path: Path, capsy
     assert cli.main(["estimate", "stack-v2", *sizes, "--rates", str(tmp_path / "rates.json")]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[2:11]] == [
-        c.row for c in estimate.estimate(rates, Recipe("w", Source()), Dump(1, 1), 1)
+        c.row for c in estimate.estimate(rates, Recipe("w"), Dump(1, 1), 1)
     ] + ["together"]
     assert cli.main(["estimate", "stack-v2", *sizes, "--rates", str(tmp_path / "absent.json")]) == 1
     assert "run `starmill bench" in capsys.readouterr().err

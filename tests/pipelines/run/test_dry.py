@@ -27,7 +27,8 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> recipes.Recipe:
         (place / f"in/r{i}/a.py").write_text(CODE.format(i) + f"room_{i} = {i}\n" * 9 * (i + 1))
     values = {
         "workspace": str(place / "w"),
-        "source": {"kind": "folders", "roots": [str(place / "in")], "part_bytes": 1},
+        "sources": {"input": {"kind": "folders", "roots": [str(place / "in")]}},
+        "ingest": {"part_bytes": 1},
         "tokenizer": {"vocab_size": 300},
     }
     made = recipe.build(recipes.Recipe, values)

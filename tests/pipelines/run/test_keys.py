@@ -69,7 +69,8 @@ def test_a_filter_remakes_its_stage_and_no_earlier_one(tree: Path) -> None:
 
 def test_a_table_beside_a_module_counts(tree: Path) -> None:
     table = tree / "transforms/measure/data/permissive.txt"
-    assert "measure" in remade(lambda: table.write_text(table.read_text() + "Some-1.0\n"))
+    made = remade(lambda: table.write_text(table.read_text() + "Some-1.0\n"))
+    assert "measure" in made and "ingest" not in made, "ingest reads bytes and knows no licence"
     go = tree / "transforms/measure/enry/main.go"
     assert "measure" in remade(lambda: go.write_text(go.read_text() + "\n"))
 

@@ -24,8 +24,8 @@ def options(tmp_path: Path) -> Recipe:
     for i in range(3):
         (tmp_path / f"in/r{i}").mkdir(parents=True)
         (tmp_path / f"in/r{i}/a.py").write_text(f"def area(width, height):\n    return width * height * {i}\n" * 5)
-    source = {"kind": "folders", "roots": [str(tmp_path / "in")], "part_bytes": 1}
-    return recipe.build(Recipe, {"workspace": str(tmp_path / "w"), "source": source})
+    sources = {"input": {"kind": "folders", "roots": [str(tmp_path / "in")]}}
+    return recipe.build(Recipe, {"workspace": str(tmp_path / "w"), "sources": sources, "ingest": {"part_bytes": 1}})
 
 
 def mill(options: Recipe, *names: str) -> None:

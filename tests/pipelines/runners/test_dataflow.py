@@ -204,7 +204,7 @@ sys.exit(main(sys.argv[1:]))
 
 def test_a_dry_run_touches_no_network_and_no_input(tmp_path: Path) -> None:
     (tmp_path / "unread-input").mkdir()
-    given = ["run", "stack-v2", "--set", "source.roots=[unread-input]", "--workspace", WORKSPACE]
+    given = ["run", "stack-v2", "--set", "sources.input.roots=[unread-input]", "--workspace", WORKSPACE]
     command = [sys.executable, "-c", NO_NETWORK, *given, "--", *DRY]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and done.stderr == "", done.stderr

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from starmill.core.errors import MachineError
-from starmill.pipelines.sources import folders, git
-from starmill.pipelines.sources.source import Entry, Repository
+from starmill.pipelines.sources import folders
+from starmill.pipelines.sources.folders import Folders
+from starmill.pipelines.sources.source import Entry, Repository, label
 
 LIMIT = 1 << 20
 
@@ -24,20 +25,29 @@ def checkout(folder: Path, bare: bool = False) -> Path:
     return folder
 
 
+def planned(*roots: Path) -> list[Repository]:
+    return Folders(roots=tuple(map(str, roots))).plan()
+
+
 def names(*roots: Path) -> list[tuple[str, str]]:
-    return [(r.kind, r.name) for r in folders.plan([str(root) for root in roots])]
+    return [(r.place["form"], r.name) for r in planned(*roots)]
 
 
 def only(root: Path, name: str) -> Repository:
-    return next(r for r in folders.plan([str(root)]) if r.name == name)
+    return next(r for r in planned(root) if r.name == name)
+
+
+def read(repository: Repository) -> list[Entry]:
+    return list(Folders(roots=()).read(repository, LIMIT)[1])
 
 
 def entries(root: Path, name: str) -> list[Entry]:
-    return list(folders.read(only(root, name), LIMIT)[1])
+    return read(only(root, name))
 
 
 def told(found: list[Entry]) -> dict[str, str | None]:
-    return {e.path: e.reason for e in found}
+    shown = ((*label(e.path), e.reason) for e in found)
+    return {path: reason or hostile for path, hostile, reason in shown}
 
 
 @contextmanager
@@ -64,11 +74,11 @@ def test_repositories_are_found_wherever_they_are(tmp_path: Path) -> None:
     (root / "nothing/at/all").mkdir(parents=True)
     (root / "linked").symlink_to(root / "plain")
     assert names(root) == [
-        ("folder", "dump"),
-        ("folder", "github"),
+        ("plain", "dump"),
+        ("plain", "github"),
         ("git", "github/alice/tool"),
         ("git", "github/bob/lib.git"),
-        ("folder", "plain"),
+        ("plain", "plain"),
     ]
     assert told(entries(root, "dump")) == {"/linked": "symlink", "/loose.py": None}
     assert told(entries(root, "github")) == {"/NOTES": None}
@@ -89,7 +99,7 @@ def test_equal_names_of_two_roots_are_told_apart(tmp_path: Path) -> None:
     for root in ("a", "b"):
         checkout(tmp_path / root / "tool")
     assert names(tmp_path / "a", tmp_path / "b") == [("git", "tool"), ("git", "tool~2")]
-    with pytest.raises(FileNotFoundError, match="absent: no such folder"):
+    with pytest.raises(FileNotFoundError, match="absent"):
         names(tmp_path / "absent")
 
 
@@ -136,10 +146,10 @@ def test_every_file_of_a_plain_folder_is_told(tmp_path: Path) -> None:
         "/sub/deep/inner.c": None,
         "/sub/loop": "symlink",
     }
-    details = {e.path: e.detail for e in found}
+    details = {label(e.path)[0]: e.detail for e in found}
     assert details["/secret.py"] == details["/closed"] == "EACCES"
     assert details["/passwd"] == "/etc/passwd" and details["/sub/loop"] == ".."
-    assert [e.path for e in found if e.path.isascii()] == sorted(e.path for e in found)
+    assert [e.path for e in found] == sorted(e.path for e in found)
     on_disk = {p for p in (tmp_path / "dump/broken").rglob("*") if not p.is_dir() or p.is_symlink()} - {
         tmp_path / "dump/broken/closed/unseen.py"
     }
@@ -153,20 +163,27 @@ def test_the_order_of_the_disk_does_not_matter(tmp_path: Path, monkeypatch: pyte
     checkout(tmp_path / "dump/a/b")
 
     def all_of_it() -> tuple[list[Repository], list[list[Entry]]]:
-        plan = folders.plan([str(tmp_path / "dump")])
-        return plan, [list((git if r.kind == "git" else folders).read(r, LIMIT)[1]) for r in plan]
+        plan = planned(tmp_path / "dump")
+        return plan, [read(r) for r in plan]
 
     before, scandir = all_of_it(), os.scandir
 
     class Backwards:
         def __init__(self, path: bytes) -> None:
-            self.entries = scandir(path)
+            with scandir(path) as found:
+                self.entries = iter(sorted(found, key=lambda e: e.name, reverse=True))
 
-        def __enter__(self) -> list[os.DirEntry[bytes]]:
-            return sorted(self.entries, key=lambda e: e.name, reverse=True)
+        def __enter__(self) -> "Backwards":
+            return self
+
+        def __next__(self) -> os.DirEntry[bytes]:
+            return next(self.entries)
+
+        def __iter__(self) -> "Backwards":
+            return self
 
         def __exit__(self, *_: object) -> None:
-            self.entries.close()
+            pass
 
     monkeypatch.setattr(os, "scandir", Backwards)
     assert all_of_it() == before
@@ -219,23 +236,23 @@ def test_folders_deeper_than_any_path_may_be(tmp_path: Path) -> None:
 
 def test_a_file_that_becomes_a_link_or_goes_is_no_accident(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/etc/passwd")
-    assert folders.read_file("/x", os.fsencode(tmp_path / "link"), LIMIT).reason == "symlink"
-    assert folders.read_file("/x", os.fsencode(tmp_path / "gone"), LIMIT).reason == "missing_file"
-    assert folders.read_file("/x", b"/dev/zero", LIMIT).reason == "not_a_regular_file"
+    assert folders.read_file(b"x", os.fsencode(tmp_path / "link"), LIMIT).reason == "symlink"
+    assert folders.read_file(b"x", os.fsencode(tmp_path / "gone"), LIMIT).reason == "missing_file"
+    assert folders.read_file(b"x", b"/dev/zero", LIMIT).reason == "not_a_regular_file"
 
 
 def test_trouble_of_the_machine_is_no_property_of_a_file(tmp_path: Path) -> None:
     with pytest.raises(
         MachineError, match=r"/proc/self/mem: OSError: \[Errno 5\] Input/output error; this is trouble of the machine"
     ):
-        folders.read_file("/x", b"/proc/self/mem", LIMIT)
+        folders.read_file(b"x", b"/proc/self/mem", LIMIT)
     (tmp_path / "dump/p").mkdir(parents=True)
     (tmp_path / "dump/p/a.py").write_text("x = 1\n")
     repository = only(tmp_path / "dump", "p")
     with no_more_files(), pytest.raises(MachineError, match="Too many open files"):
-        list(folders.read(repository, LIMIT)[1])
+        read(repository)
     with no_more_files(), pytest.raises(MachineError, match="Too many open files"):
-        folders.read_file("/a.py", os.fsencode(tmp_path / "dump/p/a.py"), LIMIT)
+        folders.read_file(b"a.py", os.fsencode(tmp_path / "dump/p/a.py"), LIMIT)
 
 
 @contextmanager

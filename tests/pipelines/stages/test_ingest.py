@@ -5,22 +5,27 @@ import json
 import os
 import resource
 import subprocess
+import zlib
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pyarrow.parquet as pq
 import pytest
 
 from starmill.core import schema, swhid
 from starmill.core.dataset import Sidecar, Workspace
-from starmill.core.errors import MachineError
-from starmill.pipelines.sources import folders
+from starmill.core.errors import InputError, MachineError
+from starmill.pipelines.recipe import Recipe
+from starmill.pipelines.run.stages import run_stage
+from starmill.pipelines.runners.local import Local
+from starmill.pipelines.sources import encoding
+from starmill.pipelines.sources.folders import Folders
+from starmill.pipelines.sources.packages import Packages
 from starmill.pipelines.sources.source import Entry, Repository, Snapshot
 from starmill.pipelines.stages import ingest
-from starmill.pipelines.stages.ingest import IngestPart, Planned, Source
-from starmill.transforms.beam import PartRef
-from starmill.transforms.measure import encoding
+from starmill.pipelines.stages.ingest import Ingest, IngestPart, Planned
 
 GERMAN = "# Die Größe der Fläche in Quadratmetern, für jede Straße überprüft und geändert.\n" * 5
 
@@ -64,10 +69,18 @@ def dump(tmp_path: Path) -> Path:
     return root
 
 
-def run(dump: Path, work: Path, **options: object) -> list[Sidecar]:
-    source = Source(kind="folders", roots=(str(dump),), **options)  # type: ignore[arg-type]
-    part = IngestPart(Workspace(str(work)), source)
-    return [part(PartRef(k, f"key {k}", plan)) for k, plan in enumerate(ingest.plan(source))]
+def recipe(dump: Path, work: Path, exclude: tuple[str, ...] = (), **options: int) -> Recipe:
+    return Recipe(str(work), {"input": Folders(roots=(str(dump),), exclude=exclude)}, Ingest(**options))
+
+
+def made(options: Recipe) -> list[Sidecar]:
+    work = IngestPart(Workspace(options.workspace), options.sources, options.ingest)
+    refs = ingest.STAGE.parts(options, work.workspace, ())
+    return [work(ref._replace(key=f"key {ref.part}")) for ref in work.publish(refs)]
+
+
+def run(dump: Path, work: Path, exclude: tuple[str, ...] = (), **options: int) -> list[Sidecar]:
+    return made(recipe(dump, work, exclude, **options))
 
 
 def rows(work: Path, folder: str) -> list[dict]:
@@ -140,41 +153,66 @@ def test_row_groups_are_about_the_size_of_a_block(dump: Path, tmp_path: Path) ->
     assert all(s >= 5_000 for s in sizes[:-1]) and sum(s > 8_000 for s in sizes) == 1, "the megabyte of spaces alone is more"
 
 
-def names(plans: list[str]) -> list[list[str]]:
-    return [[r.name for r in ingest.repositories_of(p)] for p in plans]
+def names(options: Recipe) -> list[list[str]]:
+    return [[r.name for r in p.repositories] for p in ingest.plan(options)]
+
+
+def materials(options: Recipe) -> list[str]:
+    return [ref.key for ref in ingest.STAGE.parts(options, Workspace(options.workspace), ())]
 
 
 def test_parts_are_filled_in_order_and_no_repository_is_split(tmp_path: Path) -> None:
     for name, size in {"a": 40, "b": 70, "c": 500, "d": 10, "e": 10, "f": 90}.items():
         (tmp_path / "dump" / name).mkdir(parents=True)
         (tmp_path / "dump" / name / "x.py").write_bytes(b"x" * size)
-    source = Source(kind="folders", roots=(str(tmp_path / "dump"),), part_bytes=100)
-    plans = ingest.plan(source)
-    assert names(plans) == [["a"], ["b"], ["c"], ["d", "e"], ["f"]] and ingest.plan(source) == plans
-    keys = [ingest.part_key_material(p) for p in plans]
+    options = recipe(tmp_path / "dump", tmp_path / "w", part_bytes=100)
+    assert names(options) == [["a"], ["b"], ["c"], ["d", "e"], ["f"]] and ingest.plan(options) == ingest.plan(options)
+    keys = materials(options)
     assert len(set(keys)) == 5 and str(tmp_path) not in "".join(keys)
     (tmp_path / "dump/d/x.py").write_text("another text")
-    assert [a == b for a, b in zip(keys, map(ingest.part_key_material, ingest.plan(source)), strict=True)] == [True] * 3 + [
-        False,
-        True,
-    ]
-    some = Source(kind="folders", roots=source.roots, exclude=("[ab]", "f*"), max_repositories=2, part_bytes=1000)
-    assert names(ingest.plan(some)) == [["c", "d"]]
-    few = Source(kind="folders", roots=source.roots, include=("a", "[de]"), exclude=("e",))
-    assert names(ingest.plan(few)) == [["a", "d"]]
+    assert [a == b for a, b in zip(keys, materials(options), strict=True)] == [True, True, True, False, True]
+    roots = (str(tmp_path / "dump"),)
+    some = Folders(roots=roots, exclude=("[ab]", "f*"), max_repositories=2)
+    assert names(Recipe("w", {"some": some}, Ingest(part_bytes=1000))) == [["c", "d"]]
+    few = Folders(roots=roots, include=("a", "[de]"), exclude=("e",))
+    assert names(Recipe("w", {"few": few})) == [["a", "d"]]
+
+
+def test_a_part_is_of_one_source_and_sources_go_by_name(tmp_path: Path) -> None:
+    for name in ("one/a", "one/b", "two/c"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "x.py").write_text("x = 1\n")
+    one, two = (Folders(roots=(str(tmp_path / name),)) for name in ("one", "two"))
+    alone, both = Recipe("w", {"one": one}), Recipe("w", {"two": two, "one": one})
+    assert names(alone) == [["a", "b"]] and names(both) == [["a", "b"], ["c"]]
+    assert materials(both)[0] == materials(alone)[0], "a source that comes later remakes nothing"
+    with pytest.raises(
+        InputError, match=r"sources again and one both have the repository a \(2 of .*`sources.one.exclude: \[a\]`"
+    ):
+        ingest.plan(Recipe("w", {"one": one, "again": one}))
+    assert names(Recipe("w", {"one": one, "again": replace(one, exclude=("*",))})) == [["a", "b"]]
+
+
+def test_no_source_and_no_repository_are_told(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for sources in ({}, {"input": Folders(roots=(str(tmp_path / "empty"),))}):
+        with pytest.raises(InputError, match=r"no repositories found .*give --input DIR"):
+            materials(Recipe(str(tmp_path / "w"), sources))
+    with pytest.raises(
+        InputError, match=r"^source input: FileNotFoundError: .*absent.*; let this user read it, or name another"
+    ):
+        materials(recipe(tmp_path / "absent", tmp_path / "w"))
 
 
 def test_patterns_see_the_whole_name(dump: Path) -> None:
-    source = Source(kind="folders", roots=(str(dump.parent),), exclude=("dump/*",))
-    assert names(ingest.plan(source)) == [["dump"]]
+    assert names(recipe(dump.parent, dump.parent / "w", ("dump/*",))) == [["dump"]]
 
 
 def test_packages_go_through_the_same_door(tmp_path: Path) -> None:
-    source = Source(exclude=("pypi/[!p]*", "pypi/p[!l]*", "cpython/[!j]*"))
-    [plan] = ingest.plan(source)
-    assert {"pypi/pluggy", "cpython/json"} <= {r.name for r in ingest.repositories_of(plan)}
-    sidecars = [IngestPart(Workspace(str(tmp_path / w)), source)(PartRef(0, "k", plan)) for w in ("a", "b")]
-    assert sidecars[0] == sidecars[1] and [plan] == ingest.plan(source)
+    source = Packages(exclude=("pypi/[!p]*", "pypi/p[!l]*", "cpython/[!j]*"))
+    a, b = (Recipe(str(tmp_path / w), {"python": source}) for w in ("a", "b"))
+    assert {"pypi/pluggy", "cpython/json"} <= {*names(a)[0]} and ingest.plan(a) == ingest.plan(a)
+    assert made(a) == made(b)
     paths = {r["path"] for r in rows(tmp_path / "a", "records") if r["repo_name"] == "pypi/pluggy"}
     assert {"/LICENSE", "/pluggy/_hooks.py"} <= paths
 
@@ -194,15 +232,17 @@ def test_trouble_with_one_file_or_repository_stays_there(dump: Path, tmp_path: P
             raise RuntimeError("a guess that fails on \udcff")
         return real(data)
 
-    def read(repository: Repository, max_file_bytes: int) -> tuple[Snapshot, object]:
+    real_read = Folders.read
+
+    def read(self: Folders, repository: Repository, max_file_bytes: int) -> tuple[Snapshot, object]:
         def entries():
-            yield Entry("/first.py", b"x = 1\n", 6)
+            yield Entry(b"first.py", b"x = 1\n")
             raise PermissionError(errno.EACCES, "Permission denied")
 
-        return Snapshot(), entries()
+        return real_read(self, repository, max_file_bytes) if repository.name != "plain" else (Snapshot(), entries())
 
     monkeypatch.setattr(encoding, "decode", decode)
-    monkeypatch.setattr(folders, "read", read)
+    monkeypatch.setattr(Folders, "read", read)
     run(dump, tmp_path / "w")
     errors = [r for r in rows(tmp_path / "w", "dropped/ingest") if r["reason"].startswith("error:")]
     assert [(r["repo_name"], r["path"], r["reason"]) for r in errors] == [
@@ -215,18 +255,18 @@ def test_trouble_with_one_file_or_repository_stays_there(dump: Path, tmp_path: P
 
 @pytest.mark.parametrize("kept_out", [("checkout", "unborn"), ("plain", "unborn"), ("plain", "checkout")])
 def test_trouble_of_the_machine_fails_the_part(dump: Path, tmp_path: Path, kept_out: tuple[str, ...]) -> None:
-    source = Source(kind="folders", roots=(str(dump),), exclude=kept_out)
-    [plan] = ingest.plan(source)
-    workspace = Workspace(str(tmp_path / "w"))
+    options, workspace = recipe(dump, tmp_path / "w", kept_out), Workspace(str(tmp_path / "w"))
+    work = IngestPart(workspace, options.sources, options.ingest)
+    [ref] = work.publish(ingest.STAGE.parts(options, workspace, ()))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
     try:
         with pytest.raises(MachineError, match="Too many open files"):
-            IngestPart(workspace, source)(PartRef(0, "key", plan))
+            work(ref)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert workspace.sidecar("ingest", 0) is None
-    assert IngestPart(workspace, source)(PartRef(0, "key", plan)).counts
+    assert work(ref).counts
 
 
 @pytest.mark.parametrize("trouble", [ImportError("no codec"), MemoryError(), OSError(errno.ENOSPC, "No space left on device")])
@@ -251,11 +291,11 @@ def test_a_decoder_that_fails_on_every_file_is_broken(dump: Path, tmp_path: Path
 
 
 def test_paths_made_alike_stay_apart_in_linear_time(dump: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def read(repository: Repository, max_file_bytes: int) -> tuple[Snapshot, object]:
-        return Snapshot(), (Entry("/same", None, 0, "hostile_path") for _ in range(30_000))
+    def read(self: Folders, repository: Repository, max_file_bytes: int) -> tuple[Snapshot, object]:
+        return Snapshot(), (Entry(b"same", None, "hostile_path") for _ in range(30_000))
 
-    monkeypatch.setattr(folders, "read", read)
-    run(dump, tmp_path / "w", exclude=("checkout", "unborn"))
+    monkeypatch.setattr(Folders, "read", read)
+    run(dump, tmp_path / "w", ("checkout", "unborn"))
     paths = [r["path"] for r in rows(tmp_path / "w", "dropped/ingest")]
     assert len(set(paths)) == 30_000 and paths[:3] == ["/same", "/same~2", "/same~3"]
 
@@ -263,7 +303,7 @@ def test_paths_made_alike_stay_apart_in_linear_time(dump: Path, tmp_path: Path, 
 @pytest.mark.parametrize("option", ["max_file_bytes", "part_bytes", "block_bytes"])
 def test_sizes_that_no_part_could_have(option: str) -> None:
     with pytest.raises(ValueError, match=f"{option}=0: must be at least 1"):
-        Source(**{option: 0})
+        Ingest(**{option: 0})
 
 
 def test_a_plan_is_json_that_survives_odd_names(tmp_path: Path) -> None:
@@ -273,31 +313,31 @@ def test_a_plan_is_json_that_survives_odd_names(tmp_path: Path) -> None:
     git_folder = os.fsencode(tmp_path) + b"/dump/\xfe"
     os.makedirs(git_folder)
     git(Path(os.fsdecode(git_folder)), "init", "-q")
-    [plan] = ingest.plan(Source(kind="folders", roots=(str(tmp_path / "dump"),)))
-    assert plan.isascii() and len(json.loads(plan)) == 2
+    options = recipe(tmp_path / "dump", tmp_path / "w")
+    [ref] = ingest.STAGE.parts(options, Workspace(options.workspace), ())
+    assert ref.plan.isascii() and len(json.loads(ref.plan)["repositories"]) == 2
     run(tmp_path / "dump", tmp_path / "w")
     assert {(r["repo_name"], r["path"]) for r in rows(tmp_path / "w", "records")} == {(r"\xff\n", "/a.py")}
     assert {(r["repo_name"], r["reason"]) for r in rows(tmp_path / "w", "dropped/ingest")} == {(r"\xfe", "no_revision")}
 
 
 def test_a_reference_names_its_plan(dump: Path, tmp_path: Path) -> None:
-    source = Source(kind="folders", roots=(str(dump.parent),), part_bytes=1)
-    refs = [PartRef(k, "key", plan) for k, plan in enumerate(ingest.plan(source))]
-    direct, planned = Workspace(str(tmp_path / "direct")), Workspace(str(tmp_path / "planned"))
-    work = Planned(planned, IngestPart(planned, source))
+    options, workspace = recipe(dump.parent, tmp_path / "w", part_bytes=1), Workspace(str(tmp_path / "w"))
+    planned, refs = ingest.plan(options), ingest.STAGE.parts(options, workspace, ())
+    work = IngestPart(workspace, options.sources, options.ingest)
     named = work.publish(refs)
     assert len(named) > 1 and max(len(r.plan) for r in named) < 40  # whatever a part holds
-    for ref, name in zip(refs, named, strict=True):
-        assert (name.part, name.key) == (ref.part, ref.key)
-        assert work(name) == IngestPart(direct, source)(ref)
+    assert [(r.part, r.key) for r in named] == [(r.part, r.key) for r in refs]
+    plans = [msgspec.convert(json.loads(workspace.read(r.plan)), Planned) for r in named]
+    assert plans == planned, "what is read is what was planned"
 
 
 def test_a_job_that_was_left_behind_does_not_read_the_plan_of_the_next_run(dump: Path, tmp_path: Path) -> None:
-    source, workspace = Source(kind="folders", roots=(str(dump),), part_bytes=1), Workspace(str(tmp_path / "w"))
-    before = [PartRef(k, f"old-{k}", plan) for k, plan in enumerate(ingest.plan(source))]
-    work = Planned(workspace, IngestPart(workspace, source))
+    options, workspace = recipe(dump, tmp_path / "w", part_bytes=1), Workspace(str(tmp_path / "w"))
+    work = IngestPart(workspace, options.sources, options.ingest)
+    before = ingest.STAGE.parts(options, workspace, ())
     left_behind = work.publish(before)
-    now = [PartRef(k, f"new-{k}", plan) for k, plan in enumerate(ingest.plan(replace(source, exclude=("checkout",))))]
+    now = ingest.STAGE.parts(recipe(dump, tmp_path / "w", ("checkout",), part_bytes=1), workspace, ())
     named = work.publish(now)
     assert len(now) > 1 and before[0].plan != now[0].plan and before[1].plan != now[1].plan
     with pytest.raises(FileNotFoundError):
@@ -305,3 +345,39 @@ def test_a_job_that_was_left_behind_does_not_read_the_plan_of_the_next_run(dump:
     assert workspace.sidecar("records", 0) is None
     assert [workspace.read(r.plan).decode() for r in named] == [r.plan for r in now]
     assert work.publish(now[1:]) == named[1:] and workspace.exists(named[0].plan), "what is not due stays"
+
+
+def test_a_damaged_repository_is_read_again_once_it_is_mended_where_it_lies(dump: Path, tmp_path: Path) -> None:
+    options = recipe(dump, tmp_path / "w", ("plain", "unborn"))
+    blob = git(dump / "checkout", "rev-parse", "HEAD:f07.py").strip()
+    place = dump / f"checkout/.git/objects/{blob[:2]}/{blob[2:]}"
+    whole = place.read_bytes()
+    place.chmod(0o644)
+
+    def milled() -> tuple[int, float]:
+        assert run_stage("ingest", options, Local(), quiet=True)
+        written = Workspace(options.workspace).published("records")[0]
+        assert written
+        return len(rows(tmp_path / "w", "records")), written
+
+    place.write_bytes(whole[:-6])  # from the start: no sidecar knows of a sound one
+    damaged = milled()
+    assert damaged[0] == 19 and milled() == damaged, "damage that stays is not read again"
+    place.write_bytes(whole)
+    mended = milled()
+    assert mended[0] == 20 and mended[1] > damaged[1]
+    again = milled()
+    assert again[0] == 20 and milled() == again
+    git(dump / "checkout", "gc", "-q")
+    assert milled() == again, "nor is a sound repository whose objects are packed"
+
+
+@pytest.mark.parametrize("size", [b"99999999999999999999", b"-1", b"9" * 40])
+def test_a_size_that_an_object_lies_about_is_a_row(dump: Path, tmp_path: Path, size: bytes) -> None:
+    blob = git(dump / "checkout", "rev-parse", "HEAD:f07.py").strip()
+    place = dump / f"checkout/.git/objects/{blob[:2]}/{blob[2:]}"
+    place.chmod(0o644)
+    place.write_bytes(zlib.compress(b"blob " + size + b"\0x"))
+    run(dump, tmp_path / "w", ("plain", "unborn"))
+    [lost] = rows(tmp_path / "w", "dropped/ingest")
+    assert lost["path"] == "/f07.py" and lost["reason"] in {"too_large", "corrupt_object"} and lost["length_bytes"] >= 0

@@ -5,7 +5,7 @@ import random
 import pyarrow as pa
 import pytest
 
-from starmill.transforms.measure.encoding import decode, judge
+from starmill.pipelines.sources.encoding import decode, judge
 
 PROSE = {
     "cp1251": "// Эта функция вычисляет расстояние между двумя точками на плоскости.\nint main() { return 0; }\n",
