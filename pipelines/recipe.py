@@ -1,18 +1,22 @@
 """A data recipe: where the data lies, and the options of every stage. The values of the recipes that ship are in recipes/data/."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from starmill.core import recipe
 from starmill.pipelines.kinds import KINDS, Curate, Kind, KindName, Measure, Release, Sections
+from starmill.pipelines.sources.folders import Folders
+from starmill.pipelines.sources.packages import Packages
 from starmill.pipelines.sources.source import Source
 from starmill.pipelines.stages.ingest import Ingest
 from starmill.pipelines.stages.vocabulary import TokenizerOptions
 from starmill.transforms.dedup.minhash import MinHash
 from starmill.transforms.render.code import Format
+
+# The only list of the sources. It is here, because no stage and no source may depend on all of them: a part's key counts its own.
+SOURCES: tuple[type[Source], ...] = (Packages, Folders)
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,9 @@ def load(path: str, overrides: list[str], inputs: list[str], workspace: str | No
     """Read a data recipe; `inputs` (folders of checkouts) replace its sources, `workspace` its place. Raises RecipeError."""
     values = recipe.override(recipe.read(path), overrides)
     if "source" in values:
-        raise recipe.RecipeError(f"{path}: {_renamed(values['source'])}")
+        raise recipe.RecipeError(
+            f"{path}: `source` is now `sources`, a mapping of named sources, each with its `kind`; see docs/recipes.md"
+        )
     if inputs:
         missing = [i for i in inputs if not Path(i).is_dir()]
         if missing:
@@ -74,11 +80,3 @@ def _merged(base: Any, over: Any) -> Any:
     if not isinstance(base, dict) or not isinstance(over, dict):
         return over
     return base | {key: _merged(base.get(key), value) for key, value in over.items()}
-
-
-def _renamed(old: object) -> str:
-    """Return what to write for the section `source` of earlier recipes."""
-    values = {"kind": "packages", **old} if isinstance(old, dict) else {"kind": "folders", "roots": ["DIR"]}
-    ingest = {f.name: values.pop(f.name) for f in fields(Ingest) if f.name in values}
-    now = {"sources": {values["kind"]: values}} | ({"ingest": ingest} if ingest else {})
-    return f"'source' is now a mapping of named sources; write {json.dumps(now)} (JSON is YAML)"

@@ -41,7 +41,7 @@ def said(maker: object) -> object:
     if isinstance(maker, str):
         return maker
     named = f"{modules_of([maker])[0]}.{getattr(maker, '__qualname__', type(maker).__qualname__)}"
-    options = recipe.canonical(maker) if dataclasses.is_dataclass(maker) else None
+    options = recipe.canonical(maker) if dataclasses.is_dataclass(maker) and not isinstance(maker, type) else None
     return [named, options, *getattr(maker, "material", tuple)()]
 
 

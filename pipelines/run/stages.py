@@ -42,9 +42,8 @@ def keyed(stage: Stage, options: Recipe, workspace: Workspace) -> list[PartRef]:
     """Return the parts of a stage with their keys. Raises UsageError where a stage before is not complete."""
     inputs = [complete(workspace, dataset, stage.name) for dataset in stage.needs]
     reads, steps = (*stage.reads(options), *stage.material(options, workspace)), stage.steps(options)
-    kinds = {p.part: p.kinds for p in inputs[0].parts} if steps else {}
-    whole = tuple(m.digest for m in inputs) if stage.whole else ()
-
+    refs, whole = stage.parts(options, workspace, inputs), tuple(m.digest for m in inputs) if stage.whole else ()
+    kinds = stage.holds(refs, inputs) if steps else {}
     if unknown := sorted({kind for here in kinds.values() for kind in here} - {*steps}):
         raise UsageError(
             f"{stage.name}: {workspace.path(stage.needs[0])} has records of kind {', '.join(unknown)}, which starmill {__version__} "
@@ -57,7 +56,7 @@ def keyed(stage: Stage, options: Recipe, workspace: Workspace) -> list[PartRef]:
         version = keys.version(stage, (maker for kind in here for maker in steps[kind]))
         return keys.key(version, *reads, *(said[kind] for kind in here), *(whole or (ref.key,)))
 
-    return [ref._replace(key=key(ref)) for ref in stage.parts(options, workspace, inputs)]
+    return [ref._replace(key=key(ref)) for ref in refs]
 
 
 def version_of(stage: Stage, options: Recipe) -> str:

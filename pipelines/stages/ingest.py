@@ -257,12 +257,18 @@ def _graph(options: Options, workspace: Workspace) -> Build:
     return lambda pipeline, due: pipeline | references(work.publish(due)) | ProcessParts(work)
 
 
+def _readers(options: Options) -> dict[str, tuple[object, ...]]:
+    return {name: (type(source),) for name, source in options.sources.items()}
+
+
 STAGE = Stage(
     name="ingest",
     dataset="records",
     needs=(),
     reads=lambda options: (options.ingest.max_repository_bytes, options.ingest.max_file_bytes, options.ingest.block_bytes),
     parts=_parts,
+    steps=_readers,  # a part's key counts the reader of its own source
+    holds=lambda refs, inputs: {ref.part: (json.loads(ref.plan)["source"],) for ref in refs},
     graph=_graph,
     sketch=of_parts(_work),
     reads_this_machine=lambda options: any(source.reads_this_machine for source in options.sources.values()),

@@ -40,6 +40,11 @@ def no_kinds(options: Options) -> dict[str, tuple[object, ...]]:
     return {}
 
 
+def kinds_in(refs: Sequence[PartRef], inputs: Sequence[Manifest]) -> dict[int, tuple[str, ...]]:
+    """Return the kinds of the records in each part of the first input."""
+    return {part.part: part.kinds for part in inputs[0].parts}
+
+
 def by_kind(block: pa.RecordBatch, known: Collection[str]) -> Iterator[tuple[str, pa.RecordBatch]]:
     """Yield each run of rows of one kind with the kind. Raises InputError for a kind that is not known.
 
@@ -63,10 +68,10 @@ class Stage:
     `reads(options)`: the values of the recipe that its parts depend on. `material(options, workspace)`: what else decides bytes and
     is made or checked before the parts (a tokenizer, an earlier release). `steps(options)`: by kind of record, the steps, functions
     and names that make the rows of that kind; the key of a part counts those of its own kinds, with their modules and material.
-    `parts(options, workspace, inputs)`: its parts, whose `key` is the material of that part alone. `graph(options, workspace)`: the
-    Beam graph over the parts that are due; `sketch`: the same without a look into the workspace, for a dry run. `whole`: every part
-    depends on all of every input. `reads_this_machine(options)`: whether its input lies on the disk of the machine that starts the
-    run.
+    `holds(refs, inputs)`: the kinds in each part. `parts(options, workspace, inputs)`: its parts, whose `key` is the material of
+    that part alone. `graph(options, workspace)`: the Beam graph over the parts that are due; `sketch`: the same without a look into
+    the workspace, for a dry run. `whole`: every part depends on all of every input. `reads_this_machine(options)`: whether its
+    input lies on the disk of the machine that starts the run.
     """
 
     name: str
@@ -78,6 +83,7 @@ class Stage:
     parts: Callable[[Options, Workspace, Sequence[Manifest]], list[PartRef]] = follow
     material: Callable[[Options, Workspace], tuple[object, ...]] = nothing
     steps: Callable[[Options], Mapping[str, tuple[object, ...]]] = no_kinds
+    holds: Callable[[Sequence[PartRef], Sequence[Manifest]], Mapping[int, tuple[str, ...]]] = kinds_in
     whole: bool = False
     reads_this_machine: Callable[[Options], bool] = lambda options: False
 

@@ -1,4 +1,4 @@
-"""What a new step, kind of record, stage, runner or command takes: its module, its test, and one line of one table; and then it works.
+"""What a new step, kind, source, stage, runner or command takes: its module, its test, and one line of one table; and then it works.
 
 The toys stand in a copy of the house in which nothing else is changed: a row of ADDITIONS says which files it adds and which it edits.
 """
@@ -64,6 +64,26 @@ def documents(blocks: Iterable[pa.RecordBatch], options: Format) -> Iterator[Doc
     for row in (row for block in blocks for row in block.to_pylist()):
         file = FileSpan(row["path"].lstrip("/"), row["content_id"], "", 0, 1)
         yield Document("note", row["repo_name"], "", (row["content"],), (file,))
+'''
+SOURCE = '''"""A repository that says what its recipe says."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from starmill.pipelines.sources.source import Entry, Options, Repository, Snapshot
+
+
+@dataclass(frozen=True, kw_only=True)
+class Toy(Options):
+    kind: Literal["toy"] = "toy"
+    says: str = ""
+
+    def plan(self) -> list[Repository]:
+        return [Repository("toy", {}, len(self.says), self.says)]
+
+    def read(self, repository: Repository, max_file_bytes: int) -> tuple[Snapshot, Iterator[Entry]]:
+        return Snapshot(), iter([Entry(b"toy.js", self.says.encode())])
 '''
 STAGE = '''"""The sizes of the records."""
 
@@ -140,6 +160,18 @@ ADDITIONS = {
                 "\nKINDS = {",
                 '\nKINDS = {"note": Kind(lambda on: (on.text,), lambda on: (), lambda on: (on.redact,), toy.documents, "exact"),',
             ),
+        ),
+    ),
+    "source": Addition(
+        "pipelines/sources/toy.py",
+        SOURCE,
+        "pipelines/recipe.py",
+        (
+            (
+                "\nfrom starmill.pipelines.sources.source",
+                "\nfrom starmill.pipelines.sources.toy import Toy\nfrom starmill.pipelines.sources.source",
+            ),
+            ("= (Packages, Folders)", "= (Packages, Folders, Toy)"),
         ),
     ),
     "stage": Addition(
@@ -223,15 +255,17 @@ def test_each_of_them_works(house: Path) -> None:
     (house / "dump/one").mkdir(parents=True)
     for name, text in texts.items():
         (house / "dump/one" / name).write_text(text)
-    mill = "run smoke --input dump --workspace w --set tokenizer.vocab_size=300 --no-funnel --quiet -- --runner=ToyRunner"
+    said = "function sum(left, right) {\n  return left + right;\n}\n"
+    sources = {"here": {"kind": "folders", "roots": ["dump"]}, "mine": {"kind": "toy", "says": said}}
+    (house / "toys.yaml").write_text(json.dumps({"workspace": "w", "sources": sources}))
+    mill = "run toys.yaml --set tokenizer.vocab_size=300 --no-funnel --quiet -- --runner=ToyRunner"
     lines = [line.split() for line in (mill, "dig --depth 3", "funnel --workspace w --json")]
     told = python(house, "-c", f"from starmill.cli.__main__ import main\nfor line in {lines}: print(main(line))\n{NOTES}")
     assert "the toy runs" in told and "a hole of 3 m" in told and "Error" not in told and "\n['note']\n" in told
     stages = {stage["stage"]: stage for stage in json.loads(told[told.index("{") : told.rindex("}") + 1])["stages"]}
     assert ("toy", "too_short", 1) in [(d["step"], d["reason"], d["files"]) for d in stages["curate"]["dropped"]]
-    assert stages["toy"]["kept"]["files"] == 2 and (house / "w/sizes/part-00000.txt").read_text() == str(
-        [*map(len, texts.values())]
-    )
+    sizes = [(house / f"w/sizes/part-0000{part}.txt").read_text() for part in range(2)]
+    assert stages["toy"]["kept"]["files"] == 3 and sizes == [str([*map(len, texts.values())]), str([len(said)])]
 
 
 def test_the_walls_stand(house: Path) -> None:

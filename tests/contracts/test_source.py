@@ -22,7 +22,7 @@ from dulwich import porcelain
 from starmill.cli import __main__ as cli
 from starmill.core.dataset import Sidecar, Workspace
 from starmill.core.errors import InputError, MachineError, one_line
-from starmill.pipelines import sources
+from starmill.pipelines import recipe as recipes
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.packages import Packages
@@ -143,8 +143,8 @@ def test_every_source_is_held_to_this(tmp_path: Path, monkeypatch: pytest.Monkey
     for make in INPUTS:
         tree(tmp_path / make.__name__ / "dump/toy")
     held = {type(make(tmp_path / make.__name__ / "dump", monkeypatch)[0]) for make in INPUTS}
-    assert held == {*sources.SOURCES, Tars}, "say in INPUTS how a tree becomes its input"
-    assert len({cls.kind for cls in sources.SOURCES}) == len(sources.SOURCES)
+    assert held == {*recipes.SOURCES, Tars}, "say in INPUTS how a tree becomes its input"
+    assert len({cls.kind for cls in recipes.SOURCES}) == len(recipes.SOURCES)
 
 
 def test_a_plan_is_sorted_and_the_same_again(made: Made) -> None:
@@ -261,7 +261,7 @@ def test_a_plan_that_fails_names_its_source(tmp_path: Path, number: int, error: 
 
 
 def test_a_new_source_runs_to_its_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "SOURCES", (*sources.SOURCES, Tars))
+    monkeypatch.setattr(recipes, "SOURCES", (*recipes.SOURCES, Tars))
     for name in ("one", "two"):
         (tmp_path / f"dump/{name}/issues").mkdir(parents=True)
         (tmp_path / f"dump/{name}/LICENSE").write_text("MIT License\n")

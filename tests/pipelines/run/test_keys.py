@@ -19,11 +19,13 @@ from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.run import keys
 from starmill.pipelines.run.stages import keyed, run_stage, version_of
 from starmill.pipelines.runners.local import Local
+from starmill.pipelines.sources.folders import Folders
+from starmill.pipelines.sources.packages import Packages
 from starmill.pipelines.stages import STAGES, load
 from starmill.transforms.decide.quality import Alpha, Quality
 from starmill.transforms.step import Step
 
-RECIPE = Recipe("w")
+RECIPE = Recipe("w", {"here": Folders(kind="folders", roots=()), "python": Packages(kind="packages")})
 FOLDERS = ("core", "transforms", "pipelines", "reports")
 
 
@@ -65,6 +67,26 @@ def test_a_filter_remakes_its_stage_and_no_earlier_one(tree: Path) -> None:
     assert remade(edit(tree / "transforms/clean/redact/emails.py", "re.", "re. ")) == set(), "white space is no code"
     assert remade(edit(tree / "transforms/render/code.py", '"metadata"', '"other"')) == {"tokenize"}
     assert remade(edit(tree / "pipelines/sources/git.py", "MAX_DEPTH = 64", "MAX_DEPTH = 65")) == {"ingest"}
+
+
+def test_a_source_remakes_only_its_own_parts(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "dump/r").mkdir(parents=True)
+    (tmp_path / "dump/r/a.py").write_text("x = 1\n")
+    here = Folders(kind="folders", roots=(str(tmp_path / "dump"),))
+    sources = {"here": here, "python": Packages(kind="packages", include=("pypi/pluggy",))}
+    recipe = Recipe(str(tmp_path / "w"), sources)
+
+    def both() -> list[str]:
+        keys._version.cache_clear()
+        return [ref.key for ref in keyed(load("ingest"), recipe, Workspace(recipe.workspace))]
+
+    before = both()
+    edit(tree / "pipelines/sources/git.py", "MAX_DEPTH = 64", "MAX_DEPTH = 65")()
+    edit(tree / "pipelines/recipe.py", "(Packages, Folders)", "(Packages, Folders, Packages)")()
+    assert [a == b for a, b in zip(before, both(), strict=True)] == [False, True]
+    edit(tree / "pipelines/sources/encoding.py", "return", "return  0 or")()
+    assert not {*before} & {*both()}
+    keys._version.cache_clear()
 
 
 def test_a_table_beside_a_module_counts(tree: Path) -> None:
