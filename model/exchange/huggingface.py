@@ -1,6 +1,6 @@
-"""Exchange with Hugging Face, equal logits both ways: folders of config.json and safetensors, read and written a tensor at a time.
+"""Exchange with Hugging Face, equal logits both ways: folders of config.json and safetensors, read and written one tensor at a time.
 
-A model of 15 billion parameters loads in its own memory and one tensor's; weights are never unpickled.
+Loading takes the memory of the model and of one more tensor; weights are never unpickled.
 """
 
 import json
@@ -44,8 +44,8 @@ def write(
 ) -> None:
     """Write config.json, generation_config.json, safetensors and the tokenizer's files, each whole or not at all.
 
-    `parameters` are under the decoder's names, asked for when they are written: a mapping that makes them on demand costs
-    one file of memory. Raises ExchangeError for a shape that neither family has.
+    `parameters` maps the decoder's names to tensors and is read as they are written: a lazy mapping costs the memory of one
+    file. Raises ExchangeError for a shape that neither family has.
     """
     place = Path(folder)
     dtype = parameters["tokens.weight"].dtype
@@ -75,7 +75,7 @@ def write(
 def load(folder: str | os.PathLike[str], dtype: torch.dtype | None = None, device: str | torch.device = "cpu") -> Decoder:
     """Read a folder of either family, one file of weights or several, onto a device.
 
-    `dtype` None keeps the type that the files have (that of the embeddings, for all). Raises ExchangeError naming what is wrong.
+    `dtype` None keeps the files' type (that of the embeddings, for all weights). Raises ExchangeError naming what is wrong.
     """
     place = Path(folder)
     config = shape(place)
@@ -90,7 +90,7 @@ def load(folder: str | os.PathLike[str], dtype: torch.dtype | None = None, devic
 
 @torch.no_grad()
 def fill(decoder: Decoder, folder: str | os.PathLike[str]) -> None:
-    """Copy the weights of a folder into a decoder of their shape, a tensor at a time. Raises ExchangeError naming what is wrong."""
+    """Copy the weights of a folder into a decoder of their shape, one tensor at a time. Raises ExchangeError naming what is wrong."""
     place, config = Path(folder), decoder.config
     where = _where(place, config)
     parameters, shapes = dict(decoder.named_parameters()), decoder.shapes()
@@ -134,7 +134,7 @@ def _entries(config: ModelConfig) -> list[Entry]:
 
 
 def _where(place: Path, config: ModelConfig) -> dict[str, tuple[Path, str]]:
-    """Return, for each tensor by its full name, the file and its name there; all of them are there, and no others."""
+    """Return each tensor's file and its name in that file, by full name. Raises ExchangeError for missing or unknown tensors."""
     prefix = family(config).layout.prefix
     where: dict[str, tuple[Path, str]] = {}
     for file in _weight_files(place):
@@ -173,7 +173,7 @@ def _account(place: Path, where: Mapping[str, object], wanted: set[str], config:
         raise ExchangeError(f"{place}: {len(missing)} tensors are missing, first {missing[0]}; fetch or export it again")
     tied = {"lm_head.weight"} if config.tie_embeddings else set()
     unknown = sorted(n for n in where.keys() - wanted - tied if not n.endswith(NOT_WEIGHTS))
-    if unknown:  # more layers than config.json says, or another architecture: logits would be wrong without a word
+    if unknown:  # more layers than config.json says, or another architecture: logits would be silently wrong
         raise ExchangeError(f"{place}: {len(unknown)} tensors that config.json does not account for, first {unknown[0]}")
 
 

@@ -16,9 +16,9 @@ from starmill.model.config import ModelConfig
 
 @dataclass(frozen=True)
 class Layout:
-    """A family's names: `prefix` is before all but the head's, `block` maps our modules inside a block to theirs.
+    """A family's tensor names: `prefix` precedes all but the head's, `block` maps our modules inside a block to the family's.
 
-    `places` is None for a family without a table of positions, `fused` for one that has queries, keys and values apart.
+    `places` is None for a family without a position table, `fused` for one with separate queries, keys and values.
     """
 
     prefix: str
@@ -67,13 +67,13 @@ GPT_BIGCODE = Layout(
 
 @dataclass(frozen=True)
 class Entry:
-    """One tensor of a file and the parameters of ours that it holds: one, or queries, keys and values."""
+    """One tensor of a file, and our parameters that the tensor holds: one, or queries, keys and values."""
 
     name: str
     parameters: tuple[str, ...]
 
     def shape(self, shapes: Mapping[str, torch.Size]) -> tuple[int, ...]:
-        """Return its shape, given those of our parameters: fused tensors add up rows."""
+        """Return the tensor's shape, given those of our parameters: a fused tensor has the rows of all."""
         parts = [shapes[p] for p in self.parameters]
         return (sum(s[0] for s in parts), *parts[0][1:])
 
