@@ -40,7 +40,7 @@ def generate(
     if not all(prompts):
         raise UsageError("a prompt has no tokens; start it with <|endoftext|> or <file_sep>")
     if max(map(len, prompts), default=0) >= room:
-        raise UsageError(f"a prompt of {max(map(len, prompts))} tokens leaves none of max_positions={room} for new tokens; shorten it")
+        raise UsageError(f"a prompt of {max(map(len, prompts))} tokens leaves no room in max_positions={room}; shorten it")
     if temperature < 0 or not 0 < top_p <= 1 or top_k < 0:
         raise UsageError(f"temperature={temperature}, top_p={top_p}, top_k={top_k}: need >= 0, in (0, 1], >= 0")
     keys = range(len(prompts)) if names is None else names

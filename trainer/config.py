@@ -88,9 +88,9 @@ class Fim(FimRates):
 
 @dataclass(frozen=True)
 class Mixture:
-    """How often an epoch has a unit: its kind's factor, and for code its language's too. 0.4: another 40 % each epoch; 2: twice.
+    """How often an epoch has a unit: the factor of the unit's kind, for code times that of its language. 0.4: another 40 % each epoch.
 
-    `caps` are tokens of code in a language that an epoch has at most, as StarCoder2 capped Java and JSON (paper, section 4).
+    `caps` limit an epoch's tokens of code in a language, as StarCoder2 capped Java and JSON (paper, section 4).
     """
 
     kinds: dict[str, Factor] = field(default_factory=dict)  # factor of a kind of document
@@ -102,7 +102,7 @@ class Mixture:
 
 @dataclass(frozen=True)
 class Data:
-    """A step takes `batch` windows of sequence_length, shared out over the ranks, `micro_batch` of them at a time on each."""
+    """A step takes `batch` windows of sequence_length, shared out over the ranks, `micro_batch` windows at a time on each."""
 
     sequence_length: AtLeast1  # tokens of a window
     batch: AtLeast1  # windows of a step, over all ranks
@@ -118,7 +118,7 @@ class Data:
 
 @dataclass(frozen=True)
 class AdamW:
-    """StarCoder's optimizer (beta2 0.95, decay 0.1, clip 1.0), linear warm-up, cosine to `min_lr`. `clip` 0 does not clip."""
+    """StarCoder's optimizer (beta2 0.95, decay 0.1, clip 1.0), linear warm-up, cosine to `min_lr`. `clip` 0: no clipping."""
 
     lr: Amount  # highest learning rate
     min_lr: Amount  # learning rate of the last step
@@ -140,18 +140,18 @@ class AdamW:
 
 @dataclass(frozen=True)
 class Parallel:
-    """How ranks share the work, and where each trades speed for memory. How many ranks there are is torchrun's word.
+    """How ranks share the work and trade speed for memory; torchrun sets the number of ranks.
 
-    `precision` is that of matrix products and of the weights that travel; weights, optimizer and losses stay float32.
+    `precision` is the type of matrix products and gathered weights; stored weights, optimizer and losses stay float32.
     """
 
     tensor: AtLeast1 = 1  # ranks that share each matrix; groups of them share out the batch and the weights (FSDP)
     sequence: bool = False  # those ranks also share out norms, dropout and residuals, by places of the sequence
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 on a GPU
-    reductions: Literal["float32", "bfloat16"] = "float32"  # of gradients, over ranks
-    reduce_once: bool = True  # a step, for whole gradients on each rank meanwhile; false: after every micro-batch
-    recompute: bool = False  # a block's activations a second time, in its backward pass, instead of keeping them
-    compile: bool = False  # with torch.compile
+    reductions: Literal["float32", "bfloat16"] = "float32"  # type of gradients that ranks sum
+    reduce_once: bool = True  # sum gradients once per step, whole on each rank until then; false: per micro-batch
+    recompute: bool = False  # compute a block's activations again in its backward pass, instead of keeping them
+    compile: bool = False  # use torch.compile
 
     def __post_init__(self) -> None:
         """Refuse sequences shared out among one rank, and what would learn something else."""
@@ -169,7 +169,7 @@ class Parallel:
 
 @dataclass(frozen=True)
 class Hardware:
-    """The devices, for MFU and the plan: what one can do at the precision of the run, what it is expected to do, what it draws."""
+    """The devices, for MFU and the plan: peak speed, expected utilization, memory and power."""
 
     peak_tflops: Positive  # of one device at the run's precision
     devices: AtLeast1 = 1  # of the whole run
@@ -186,8 +186,8 @@ class TrainRecipe:
 
     `cache` is the folder of each node for shards that lie in a bucket (default: starmill/shards in the user's cache folder).
 
-    `weights` is a folder of either family that the run starts from (the phase before): weights only, as the papers did. Rotations,
-    the window, dropout and, with RoPE, the number of positions may be others than its own.
+    `weights` is a model folder that the run starts from (the phase before): weights only, as the papers did. rope_theta,
+    sliding_window, dropout and, with RoPE, max_positions may differ from that model's.
     """
 
     workspace: str  # folder or URL with the shards
@@ -237,7 +237,7 @@ class TrainRecipe:
         return self.data.sequence_length * self.data.batch
 
     def accumulation(self, data_ranks: int) -> int:
-        """Return how many micro-batches each of `data_ranks` takes a step. Raises UsageError if they do not come out even."""
+        """Return how many micro-batches each of `data_ranks` takes per step. Raises UsageError if the batch does not divide evenly."""
         if self.data.batch % (data_ranks * self.data.micro_batch):
             raise UsageError(
                 f"data.batch={self.data.batch} is no multiple of data.micro_batch={self.data.micro_batch} times {data_ranks} data "
@@ -246,7 +246,7 @@ class TrainRecipe:
         return self.data.batch // (data_ranks * self.data.micro_batch)
 
     def identity(self) -> str:
-        """Return a digest of all that changes what is learned: not where things lie, nor how the work is shared out."""
+        """Return a digest of the fields that change the trained weights, without folders and the layout over ranks."""
         values = json.loads(recipe.canonical(self))
         for key in UNLEARNED:
             section, _, name = key.rpartition(".")
@@ -255,7 +255,7 @@ class TrainRecipe:
 
 
 def load(path: str, overrides: list[str], workspace: str | None = None, output: str | None = None) -> TrainRecipe:
-    """Read a training recipe as a command names it: `overrides` are its --set, and the places replace the recipe's.
+    """Read a training recipe: `overrides` are the command's --set; `workspace` and `output` replace the recipe's.
 
     `model` is a mapping of ModelConfig's fields, the name of one of model/presets.py, or such a name with fields that replace the
     preset's: `{preset: starcoder2-3b, rope_theta: 1.0e+6}`. Raises RecipeError.
@@ -264,7 +264,7 @@ def load(path: str, overrides: list[str], workspace: str | None = None, output: 
 
 
 def values(path: str, overrides: list[str], workspace: str | None = None, output: str | None = None) -> dict[str, Any]:
-    """Return what `load` builds a recipe from, as it can be written to a file: a preset is written out."""
+    """Return the values that `load` builds a recipe from, with its preset written out."""
     places = {name: place for name, place in (("workspace", workspace), ("output", output)) if place}
     found = recipe.read(path)
     if isinstance(found.get("model"), str):  # a section, so that --set can replace fields of it
@@ -279,7 +279,7 @@ def with_preset(section: Any, where: str = "recipe") -> Any:
     >>> with_preset({"preset": "starcoder2-3b", "max_positions": 4096})["max_positions"]
     4096
 
-    Raises RecipeError for a preset that there is not.
+    Raises RecipeError for an unknown preset.
     """
     changes = {"preset": section} if isinstance(section, str) else section
     if not isinstance(changes, dict) or "preset" not in changes:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from starmill.model.kernels.linear import multiply
 
-ROWS = {"cpu": 512, "cuda": 4096}  # at a time: few enough that their logits stay in a processor's cache, or enough to fill a GPU
+ROWS = {"cpu": 512, "cuda": 4096}  # at a time: their logits stay in a processor's cache, or fill a GPU
 
 
 def next_token_loss(

@@ -1,4 +1,4 @@
-"""One node of a training on several: torchrun, ended by a batch system.
+"""One node of a training on several: torchrun under a batch system.
 
 Called like torchrun (`python -m starmill.trainer.clusters.node --nnodes=... -m starmill.cli train recipe.yaml`), with three differences.
 Its ranks get as long as they need to save after a signal, where torchrun kills them after 30 seconds: the batch system has limits of
@@ -54,7 +54,7 @@ def status(found: set[int]) -> int:
 
 
 def host(environment: Mapping[str, str]) -> str:
-    """Return what torchrun is to know of who hosts the rendezvous: the node that Slurm, or an Indexed Job of Kubernetes, counts as 0."""
+    """Return torchrun's `is_host`: true on the node that Slurm, or an Indexed Job of Kubernetes, numbers 0; empty without either."""
     for name in ("SLURM_NODEID", "JOB_COMPLETION_INDEX"):
         if name in environment:
             return f"is_host={environment[name] == '0'}"
