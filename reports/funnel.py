@@ -1,4 +1,4 @@
-"""The funnel: what each stage took in, kept and dropped, by reason and by language, read from the manifests alone."""
+"""The funnel: files into each stage, kept and dropped, by reason and by language, read from the manifests alone."""
 
 import json
 from collections import defaultdict
@@ -27,7 +27,7 @@ class Tally:
 
 @dataclass
 class StageFunnel:
-    """One stage: what came in, what stayed, and what went by (step, reason)."""
+    """One stage: files in, kept, and dropped by (step, reason)."""
 
     stage: str
     dataset: str
@@ -80,7 +80,7 @@ def show(workspace: Workspace, languages: int = 12) -> None:
     """Print the funnel by stage and reason, and the `languages` largest languages through curate."""
     console = Console()
     if not console.is_terminal:
-        console = Console(width=120, soft_wrap=True)  # a log is not cut to a terminal's width
+        console = Console(width=120, soft_wrap=True)  # a log is not wrapped to a terminal's width
     funnels = measure(workspace)
     if not funnels:
         console.print(f"{workspace.root}: no stage is complete here yet")

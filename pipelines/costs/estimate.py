@@ -1,7 +1,7 @@
-"""`starmill estimate`: what a recipe would cost for so many files and bytes, from the rates that `starmill bench` measured.
+"""`starmill estimate`: the costs of a recipe for a dump of given size, from the rates that `starmill bench` measured.
 
-What is linear is computed with the fitted coefficients. What is not follows from how dedup works: partitions of keys, and the row
-groups that verification reads, which with many parts is the larger part of it.
+Linear costs are computed with the fitted coefficients. Dedup has costs that are not linear: partitions of keys, and the row groups
+that verification reads, which cost most where there are many parts.
 """
 
 import math
@@ -27,7 +27,7 @@ LAPTOP = 16 << 30
 
 @dataclass(frozen=True)
 class Work:
-    """What one stage has to do: all that costs depend on."""
+    """The work of one stage: the values that its costs depend on."""
 
     files: float
     bytes: float
@@ -39,8 +39,8 @@ class Work:
     part_bytes: float
     sample: float  # bytes that a tokenizer is trained on
     partitions: int
-    keys: float  # in one of these
-    group: int  # parts that one worker verifies
+    keys: float  # in one partition
+    group: int  # parts that one worker verifies together
     candidates: float
 
     def drivers(self) -> dict[str, float]:
@@ -53,7 +53,7 @@ class Work:
             "stays": stays,
             "blocks": float(self.parts * self.partitions),
             "cells": self.cells(self.groups),
-            "dropping": _hit(self.groups, self.removed),  # row groups that files leave
+            "dropping": _hit(self.groups, self.removed),  # row groups with removed files
         }
 
     def cells(self, pieces: float) -> float:
@@ -93,7 +93,7 @@ class Dump:
 
 
 def estimate(rates: Rates, options: Recipe, dump: Dump, workers: int, latency: float = 0.0) -> list[Cost]:
-    """Return the costs of milling a dump with so many workers, row by row; `latency`: seconds that a worker waits for a request."""
+    """Return the costs of milling a dump with `workers` workers, row by row; `latency`: seconds that a worker waits per request."""
     return [_cost(rates, row, work, workers, latency) for row, work in plan(rates, options, dump)]
 
 
@@ -146,7 +146,7 @@ def _cost(rates: Rates, row: str, work: Work, workers: int, latency: float) -> C
         cpu += max(0.0, work.bytes - work.sample) * rates.shape["decode"]
     requests = {kind: rates.cost(row, kind, drivers) for kind in REQUESTS}
     seconds = shared_out(cpu * pace + latency * sum(requests.values()), once * pace, among)
-    apart = among if among > 1 else 0  # workers in processes of their own, beside the driver's
+    apart = among if among > 1 else 0  # 1 where workers run in processes beside the driver's
     return Cost(
         row,
         work,
@@ -161,12 +161,12 @@ def _cost(rates: Rates, row: str, work: Work, workers: int, latency: float) -> C
 
 
 def at_once(row: str, workers: int, parts: float) -> int:
-    """Return how many of the workers have something to do."""
+    """Return how many workers have work at once."""
     return 1 if row == "tokenizer" else max(1, min(workers, int(parts)))
 
 
 def shared_out(seconds: float, once: float, among: int) -> float:
-    """Return how long work takes that takes one worker `seconds`, of which `once` is done by each."""
+    """Return the seconds of `among` workers for the work that one does in `seconds`, of which each repeats `once`."""
     return once + max(0.0, seconds - once) / among
 
 
@@ -205,7 +205,7 @@ def data(costs: list[Cost], workers: int) -> dict[str, Any]:
 
 
 def table(costs: list[Cost], workers: int) -> list[str]:
-    """Return the same for a person."""
+    """Return the costs for people."""
     plain = data(costs, workers)
     lines = [
         f"{plain['parts']:,} parts of {plain['part_bytes'] / 1e6:,.1f} MB, {workers:,} workers",
@@ -267,7 +267,7 @@ def limit_lines(told: dict[str, Any]) -> list[str]:
 
 
 def options_digest(options: Recipe) -> str:
-    """Return the digest of the options that rates hold for: another source or part size needs no new ones."""
+    """Return the digest of the options that rates hold for: another source or part size needs no new rates."""
     return recipe.digest(
         options.measure, options.curate, options.minhash, options.release, options.format, options.tokenizer.vocab_size
     )

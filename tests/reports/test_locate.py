@@ -145,7 +145,7 @@ def test_a_drawn_token(workspace: Workspace) -> None:
         ("7:0:0", "7: no shard of"),
         ("0:99999999", "shard 0 has the tokens 0 to "),
         ("0:5:0", "0:5:0: shard 0 has 2 documents"),
-        ("0:0:99999999", "must be one of its own"),
+        ("0:0:99999999", "must be in one of them"),
         ("x", "x: not a position"),
     ],
 )
