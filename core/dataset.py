@@ -111,8 +111,8 @@ class StageName:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a run left in `stages.json`: its stages, in their order, and how many parts each has. Without stages before the first run."""
+class LastRun:
+    """`stages.json`: the last run's stages, in order, and their number of parts. Without stages before the first run."""
 
     stages: tuple[StageName, ...]
     parts: int
@@ -247,10 +247,10 @@ class Workspace(Storage):
         """Return the manifest of a complete dataset, or None. Raises InputError for one of a newer starmill."""
         return self._load(f"{dataset}/manifest.json", Manifest)
 
-    def publish_plan(self, plan: Plan) -> None:
+    def publish_last_run(self, run: LastRun) -> None:
         """Leave the stages of a run for whoever looks into the workspace."""
-        if self.plan() != plan:
-            self.publish(PLANNED, _json(asdict(plan)))
+        if self.last_run() != run:
+            self.publish(LAST_RUN, _json(asdict(run)))
 
     def plan(self) -> Plan:
         """Return what the last run here planned. Raises InputError for a plan of a newer starmill."""
@@ -274,7 +274,7 @@ class Workspace(Storage):
             raise InputError(f"{odd} ({error}); remove it and run again") from None
 
     def sweep(self, dataset: str, parts: int, due: Collection[int]) -> None:
-        """Remove what must not be taken for this run's: the manifest, sidecars of `due` parts, and parts beyond the plan."""
+        """Remove what must not be taken for this run's: the manifest, sidecars of `due` parts, and parts beyond `parts`."""
         self.remove(f"{dataset}/manifest.json")  # first: it may not outlive a part that it lists
         published = self.published(dataset)
         beyond = at_once(lambda k: self.sidecar(dataset, k), [k for k in published if k >= parts])

@@ -45,7 +45,7 @@ def measure(workspace: Workspace) -> list[StageFunnel]:
     """Read the funnel of every complete stage, in order."""
     times = timings(workspace)
     funnels = []
-    for stage in workspace.plan().stages:
+    for stage in workspace.last_run().stages:
         manifest = workspace.manifest(stage.dataset)
         if manifest is None:
             continue

@@ -20,12 +20,12 @@ class StageStatus:
 
 
 def measure(workspace: Workspace) -> Iterator[StageStatus]:
-    """Yield the status of every stage that the last run planned, in order; none before the first run."""
-    plan = workspace.plan()
-    for stage in plan.stages:
-        published, left = look(workspace, stage.dataset, plan.parts)
+    """Yield the status of every stage of the last run, in order; none before the first run."""
+    last = workspace.last_run()
+    for stage in last.stages:
+        published, left = look(workspace, stage.dataset, last.parts)
         is_complete = workspace.manifest(stage.dataset) is not None
-        yield StageStatus(stage.name, published, plan.parts, is_complete, None if is_complete else left)
+        yield StageStatus(stage.name, published, last.parts, is_complete, None if is_complete else left)
 
 
 def look(workspace: Workspace, dataset: str, parts: int) -> tuple[int, float | None]:

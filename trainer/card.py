@@ -103,7 +103,7 @@ def _infilled(rates: FimRates) -> str:
 
 def _data(options: TrainRecipe, found: Inputs) -> str:
     workspace, lines = Workspace(options.workspace), ["## Data"]
-    for stage in workspace.plan().stages:
+    for stage in workspace.last_run().stages:
         manifest = workspace.manifest(stage.dataset)
         if manifest is not None:
             counts = [c for p in manifest.parts for c in p.counts]

@@ -24,7 +24,7 @@ from starmill.trainer.parallel import Ranks
 TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
 
-class Weights(Mapping[str, torch.Tensor]):
+class CheckpointWeights(Mapping[str, torch.Tensor]):
     """A checkpoint's parameters, cast to `dtype`; read in the decoder's order, one block of them is in memory."""
 
     def __init__(self, path: Path, config: ModelConfig, dtype: torch.dtype) -> None:
@@ -71,11 +71,11 @@ def export(
     newest = paths[-1]
     text = card.write(options, found, metas[newest].step, dtype, license)
     notices = {"README.md": text.encode()} | ({"NOTICE": card.NOTICE.encode()} if license == card.OPENRAIL else {})
-    huggingface.write(found.config, Weights(newest, found.config, dtype), folder, {**files, **notices})
+    huggingface.write(found.config, CheckpointWeights(newest, found.config, dtype), folder, {**files, **notices})
     told = [f"{folder}: step {metas[newest].step:,} of {options.steps:,}, {str(dtype).removeprefix('torch.')}, with model card"]
     for path in paths if every else ():
         there = folder / "checkpoints" / path.name
-        huggingface.write(found.config, Weights(path, found.config, dtype), there, files)
+        huggingface.write(found.config, CheckpointWeights(path, found.config, dtype), there, files)
         told.append(f"{there}: step {metas[path].step:,}")
     return told
 

@@ -33,7 +33,7 @@ FUSED = [f"self_attention.{part}.{kind}" for part in ("query", "key_value", "que
 KNOWN = frozenset([*ELSEWHERE.split(), *FUSED, *(theirs for theirs, _ in LAYER.values())])
 
 
-class Weights(Mapping[str, torch.Tensor]):
+class MegatronWeights(Mapping[str, torch.Tensor]):
     """A checkpoint's weights under the decoder's names, joined when they are read; the files are memory-mapped."""
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -135,7 +135,7 @@ class Weights(Mapping[str, torch.Tensor]):
 
 def load(folder: str | os.PathLike[str], dtype: torch.dtype | None = None, device: str | torch.device = "cpu") -> Decoder:
     """Return the model of a checkpoint, in its own type or `dtype`. Raises MegatronError."""
-    weights = Weights(folder)
+    weights = MegatronWeights(folder)
     decoder = Decoder.empty(weights.config, device, dtype or weights["tokens.weight"].dtype)
     with torch.no_grad():
         for name, parameter in decoder.named_parameters():
@@ -147,5 +147,5 @@ def convert(
     folder: str | os.PathLike[str], out: str | os.PathLike[str], tokenizer_files: dict[str, bytes] | None = None
 ) -> None:
     """Write a checkpoint as a folder that transformers loads, with the memory of one output file. Raises MegatronError."""
-    weights = Weights(folder)
+    weights = MegatronWeights(folder)
     huggingface.write(weights.config, weights, out, tokenizer_files)

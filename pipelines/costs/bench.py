@@ -172,8 +172,8 @@ def of(observations: Sequence[Observation], options: Recipe, shared: Mapping[str
     first, near = second[STAGES[0]].drivers, second[NEAR]
     shape = {
         "unfilled": first["planned_bytes"] - first["bytes"] / first["parts"],
-        "files_a_repository": first["files"] / first["repositories"],
-        "candidates_a_duplicate": near.costs["candidates"] / max(1.0, near.drivers["removed"]),
+        "files_per_repository": first["files"] / first["repositories"],
+        "candidates_per_duplicate": near.costs["candidates"] / max(1.0, near.drivers["removed"]),
         "decode": near.costs["decode"],
     }
     less = next(o.drivers for o in observations if o.row == "licenses")

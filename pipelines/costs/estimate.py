@@ -68,7 +68,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Cost:
+class RowCost:
     """The costs of one row: seconds, CPU seconds, bytes, requests by kind; `peak` is the memory of one process."""
 
     row: str
@@ -92,9 +92,9 @@ class Dump:
     duplicates: float | None = None  # the share of the files that dedup removes
 
 
-def estimate(rates: Rates, options: Recipe, dump: Dump, workers: int, latency: float = 0.0) -> list[Cost]:
+def estimate(rates: Rates, options: Recipe, dump: Dump, workers: int, latency: float = 0.0) -> list[RowCost]:
     """Return the costs of milling a dump with `workers` workers, row by row; `latency`: seconds that a worker waits per request."""
-    return [_cost(rates, row, work, workers, latency) for row, work in plan(rates, options, dump)]
+    return [_cost(rates, row, work, workers, latency) for row, work in work_by_row(rates, options, dump)]
 
 
 def plan(rates: Rates, options: Recipe, dump: Dump) -> Iterator[tuple[str, Work]]:
@@ -134,7 +134,7 @@ def plan(rates: Rates, options: Recipe, dump: Dump) -> Iterator[tuple[str, Work]
             yield row, Work(files=files_in, bytes=bytes_in, removed=files_in * (1 - kept[stage][0]), **shape)
 
 
-def _cost(rates: Rates, row: str, work: Work, workers: int, latency: float) -> Cost:
+def _cost(rates: Rates, row: str, work: Work, workers: int, latency: float) -> RowCost:
     drivers, among = work.drivers(), at_once(row, workers, work.parts)
     cpu, start, fetched = (rates.cost(row, c, drivers) for c in ("cpu", "start", "fetched"))
     once, pace = rates.cost(row, "cpu", dict.fromkeys(drivers, 0.0) | {"one": 1.0}), rates.shape[f"pace/{row}"]
@@ -147,7 +147,7 @@ def _cost(rates: Rates, row: str, work: Work, workers: int, latency: float) -> C
     requests = {kind: rates.cost(row, kind, drivers) for kind in REQUESTS}
     seconds = shared_out(cpu * pace + latency * sum(requests.values()), once * pace, among)
     apart = among if among > 1 else 0  # 1 where workers run in processes beside the driver's
-    return Cost(
+    return RowCost(
         row,
         work,
         seconds + (rates.shape.get(f"apart/{row}", 0.0) if apart else 0.0),
@@ -190,7 +190,7 @@ def _peak(rates: Rates, row: str, work: Work) -> float:
 NAMES = ("hours", "CPU hours", "shuffle GB", "stored GB", "read GB", "GET", "PUT", "peak MB")
 
 
-def data(costs: list[Cost], workers: int) -> dict[str, Any]:
+def data(costs: list[RowCost], workers: int) -> dict[str, Any]:
     """Return the costs as plain data, for JSON: a row of NAMES each, their sum, and of `peak` the largest."""
     cells = [_cells(c) for c in costs]
     together = [*(sum(column) for column in list(zip(*cells, strict=True))[:-1]), max(c.peak for c in costs) / 1e6]
@@ -204,7 +204,7 @@ def data(costs: list[Cost], workers: int) -> dict[str, Any]:
     }
 
 
-def table(costs: list[Cost], workers: int) -> list[str]:
+def table(costs: list[RowCost], workers: int) -> list[str]:
     """Return the costs for people."""
     plain = data(costs, workers)
     lines = [
@@ -217,7 +217,7 @@ def table(costs: list[Cost], workers: int) -> list[str]:
     return lines
 
 
-def _cells(c: Cost) -> list[float]:
+def _cells(c: RowCost) -> list[float]:
     sizes = [c.shuffled / 1e9, c.stored / 1e9, c.fetched / 1e9]
     return [c.seconds / 3600, c.cpu / 3600, *sizes, c.requests["GET"], c.requests["PUT"], c.peak / 1e6]
 

@@ -19,7 +19,7 @@ NEAR = dedup.STAGE.name
 STAGE_OF = {"licenses": measure.STAGE.name, "tokenizer": tokenize.STAGE.name}
 ROWS = tuple(row for stage in STAGES for row in (*(inner for inner, of in STAGE_OF.items() if of == stage), stage))
 REQUESTS = ("GET", "PUT", "LIST", "DELETE")  # GET stands for HEAD too: the stores price them alike
-FORMAT = 3
+FORMAT = 4
 
 # Bytes of a dropped row, of which a sample has too few to fit: hashes and paths of the dropped and of the kept file. Measured on parts
 # with 15 to 150 dropped rows; each row group that has some takes 4 kB more.

@@ -1,6 +1,6 @@
 """Shards to batches: units in an order shuffled by the seed, FIM, packing, and a position that a checkpoint saves exactly.
 
-The units of an epoch, each as often as its weight says, are permuted, rewritten by FIM and laid end to end on `batch` lanes; a
+The units of an epoch, each as often as its factor says, are permuted, rewritten by FIM and laid end to end on `batch` lanes; a
 window takes sequence_length + 1 tokens and shares its last one with the next window. The order is a function of the seed alone,
 computed place by place: an epoch takes no memory, and the number of workers and ranks does not change the order.
 """
@@ -65,31 +65,31 @@ class Corpus:
     seed: int
 
     @cached_property
-    def _weights(self) -> np.ndarray:
-        return self.units.weights(self.options.mixture)
+    def _factors(self) -> np.ndarray:
+        return self.units.factors(self.options.mixture)
 
     @cached_property
     def _copies(self) -> int:
-        # An epoch has this many places for each unit; a unit of less weight leaves some of its places empty.
+        # An epoch has this many places for each unit; a unit of a lower factor leaves some of its places empty.
         if self.is_empty:
             raise InputError("there are no documents to read; check data.held_out, data.mixture and the shards")
-        return math.ceil(self._weights.max())
+        return math.ceil(self._factors.max())
 
     @property
     def is_empty(self) -> bool:
-        """Say whether there are no units, or none with a weight."""
-        return not len(self.units) or not self._weights.max() > 0
+        """Say whether there are no units, or all have the factor 0."""
+        return not len(self.units) or not self._factors.max() > 0
 
     def epoch_tokens(self) -> float:
         """Return how many tokens an epoch has, before FIM's sentinels."""
         places = self.units.places
-        return float(((places["end"] - places["start"]) * self._weights).sum())
+        return float(((places["end"] - places["start"]) * self._factors).sum())
 
     def at(self, epoch: int, place: int) -> tuple[int, int] | None:
         """Return (unit, copy) at a place of an epoch, or None for an empty place."""
         order = seeds.Permutation(len(self.units) * self._copies, self.seed, "unit_order", epoch)
         unit, copy = divmod(order[place], self._copies)
-        whole, rest = divmod(float(self._weights[unit]), 1.0)
+        whole, rest = divmod(float(self._factors[unit]), 1.0)
         if copy < whole or (copy == whole and seeds.uniform(self.seed, "unit_share", epoch, unit) < rest):
             return unit, copy
         return None

@@ -98,8 +98,8 @@ class Units:
         files = [row["files"][i] for i, _, _ in self.spans(unit)[0]]
         return [f"{row['repo_name']}:{f['path']} swh:1:cnt:{f['content_id']}" for f in files]
 
-    def weights(self, mixture: Mixture) -> np.ndarray:
-        """Return how often each unit is seen in an epoch, by `mixture`."""
+    def factors(self, mixture: Mixture) -> np.ndarray:
+        """Return how often an epoch has each unit, by `mixture`."""
         kinds = np.array([mixture.kinds.get(name, mixture.other_kinds) for name in self.names])
         languages = np.array([mixture.languages.get(name, mixture.other_languages) for name in self.names])
         for name, cap in mixture.caps.items():
