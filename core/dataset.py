@@ -248,7 +248,7 @@ class Workspace(Storage):
         return self._load(f"{dataset}/manifest.json", Manifest)
 
     def publish_last_run(self, run: LastRun) -> None:
-        """Leave the stages of a run for whoever looks into the workspace."""
+        """Publish the stages and the number of parts of a run, for the views."""
         if self.last_run() != run:
             self.publish(LAST_RUN, _json(asdict(run)))
 

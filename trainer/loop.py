@@ -67,7 +67,7 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
             for line in (*plan.lines(options, found.config), *plan.data_lines(options, found)):
                 metrics.say(line)
             if found.held_out.is_empty and len(found.held_out.units):
-                metrics.say("no held-out loss: data.mixture gives no weight to any held-out document")
+                metrics.say("no held-out loss: data.mixture has factor 0 for every held-out document")
         if step == options.steps:
             metrics.say(f"all {step} steps are done; writing the model again")
         # A kill may have come between a checkpoint and its held-out loss.
