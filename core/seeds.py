@@ -49,6 +49,10 @@ class Permutation:
 
     A Feistel network of four keyed rounds on the next even number of bits, walked until it lands in range (Black and Rogaway 2002,
     section 4), on average in fewer than four turns.
+
+    >>> order = Permutation(5, 0, "example")
+    >>> sorted(order[index] for index in range(5))
+    [0, 1, 2, 3, 4]
     """
 
     def __init__(self, size: int, seed: int, purpose: str, *keys: Key) -> None:

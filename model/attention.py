@@ -25,7 +25,12 @@ Extend = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor
 
 
 class Attention(nn.Module):
-    """Self-attention with biases on every projection."""
+    """Self-attention with biases on every projection.
+
+    >>> attention = Attention(ModelConfig(10, 1, 8, 2, 1, 16, "learned", 32))
+    >>> attention(torch.zeros(1, 3, 8), rotation=None, mask=None).shape
+    torch.Size([1, 3, 8])
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         """Make the projections; a key head serves heads / kv_heads query heads."""

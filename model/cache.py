@@ -9,7 +9,13 @@ from starmill.model.config import ModelConfig
 
 
 class Cache:
-    """Keys and values of the tokens so far, and the order of every key (negative: padding)."""
+    """Keys and values of the tokens so far, and the order of every key (negative: padding).
+
+    >>> cache = Cache(ModelConfig(10, 1, 8, 2, 1, 16, "rope", 32), capacity=4)
+    >>> k_B1TD = torch.zeros(1, 1, 3, 4)
+    >>> cache.order(torch.arange(3)[None]), cache.extend(0, k_B1TD, k_B1TD)[0].shape
+    (tensor([[0, 1, 2]]), torch.Size([1, 1, 3, 4]))
+    """
 
     def __init__(self, config: ModelConfig, capacity: int) -> None:
         """Make an empty cache for `capacity` tokens per row; the first token allocates the buffers."""

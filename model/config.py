@@ -12,7 +12,12 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes in elements, positions in tokens. `mlp_size` is four times `hidden_size` in every published model."""
+    """Sizes in elements, positions in tokens. `mlp_size` is four times `hidden_size` in every published model.
+
+    >>> config = ModelConfig(49_152, layers=2, hidden_size=64, heads=4, kv_heads=2, mlp_size=256, positions="rope", max_positions=1024)
+    >>> config.head_size, parameter_count(config)
+    (16, 3237504)
+    """
 
     vocab_size: int  # tokens
     layers: int  # blocks

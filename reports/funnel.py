@@ -14,7 +14,13 @@ from starmill.core.dataset import Count, Workspace
 
 @dataclass
 class Tally:
-    """Files and bytes."""
+    """Files and bytes.
+
+    >>> tally = Tally()
+    >>> tally.add(Count("", "", "Python", 2, 300))
+    >>> (tally.files, tally.bytes)
+    (2, 300)
+    """
 
     files: int = 0
     bytes: int = 0

@@ -54,6 +54,10 @@ class FimRates:
     """Fill in the middle: `rate` of documents, `file_rate` of their files (StarCoder2, section 5.1), `spm_rate` of those as SPM.
 
     `file_rate` null draws each file on its own at `rate`, as in StarCoder, whose documents were files.
+
+    >>> FimRates(rate=50)
+    Traceback (most recent call last):
+    ValueError: rate=50: must be from 0 to 1
     """
 
     rate: Share = 0.5  # share of documents
@@ -91,6 +95,9 @@ class Mixture:
     """How often an epoch has a unit: the factor of the unit's kind, for code times that of its language. 0.4: another 40 % each epoch.
 
     `caps` limit an epoch's tokens of code in a language, as StarCoder2 capped Java and JSON (paper, section 4).
+
+    >>> Mixture(languages={"Python": 2}, other_languages=0.5, caps={"Java": 1e9}).other_kinds
+    1.0
     """
 
     kinds: dict[str, Factor] = field(default_factory=dict)  # factor of a kind of document
@@ -102,7 +109,11 @@ class Mixture:
 
 @dataclass(frozen=True)
 class Data:
-    """A step takes `batch` windows of sequence_length, shared out over the ranks, `micro_batch` windows at a time on each."""
+    """A step takes `batch` windows of sequence_length, shared out over the ranks, `micro_batch` windows at a time on each.
+
+    >>> Data(sequence_length=4096, batch=512, micro_batch=2).mask_documents
+    False
+    """
 
     sequence_length: AtLeast1  # tokens of a window
     batch: AtLeast1  # windows of a step, over all ranks
@@ -118,7 +129,11 @@ class Data:
 
 @dataclass(frozen=True)
 class AdamW:
-    """StarCoder's optimizer (beta2 0.95, decay 0.1, clip 1.0), linear warm-up, cosine to `min_lr`. `clip` 0: no clipping."""
+    """StarCoder's optimizer (beta2 0.95, decay 0.1, clip 1.0), linear warm-up, cosine to `min_lr`. `clip` 0: no clipping.
+
+    >>> AdamW(lr=3e-4, min_lr=3e-5, warmup_steps=1000).beta2
+    0.95
+    """
 
     lr: Amount  # highest learning rate
     min_lr: Amount  # learning rate of the last step
@@ -143,6 +158,9 @@ class Parallel:
     """How ranks share the work and trade speed for memory; torchrun sets the number of ranks.
 
     `precision` is the type of matrix products and gathered weights; stored weights, optimizer and losses stay float32.
+
+    >>> Parallel().precision_on("cuda"), Parallel().precision_on("cpu")
+    ('bfloat16', 'float32')
     """
 
     tensor: AtLeast1 = 1  # ranks that share each matrix; groups of them share out the batch and the weights (FSDP)
@@ -169,7 +187,12 @@ class Parallel:
 
 @dataclass(frozen=True)
 class Hardware:
-    """The devices, for MFU and the plan: peak speed, expected utilization, memory and power."""
+    """The devices, for MFU and the plan: peak speed, expected utilization, memory and power.
+
+    >>> Hardware(peak_tflops=312, devices=512, mfu=40)
+    Traceback (most recent call last):
+    ValueError: hardware.mfu=40: must be at most 1, a share of peak_tflops; 40 % is 0.4
+    """
 
     peak_tflops: Positive  # of one device at the run's precision
     devices: AtLeast1 = 1  # of the whole run

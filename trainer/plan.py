@@ -25,7 +25,11 @@ def flops_per_token(config: ModelConfig, sequence_length: int) -> float:
 
 @dataclass(frozen=True)
 class Cost:
-    """The cost of a whole run: device hours, days on all devices, kWh with the building's overhead (PUE), kg of CO2."""
+    """The cost of a whole run: device hours, days on all devices, kWh with the building's overhead (PUE), kg of CO2.
+
+    >>> round(cost(1e21, Hardware(peak_tflops=312, devices=8, mfu=0.5, watts=400)).days, 2)
+    9.27
+    """
 
     hours: float
     days: float

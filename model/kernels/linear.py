@@ -17,7 +17,11 @@ BOTH = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available(
 
 
 class Linear(nn.Linear):
-    """torch.nn.Linear with the same weights, on the faster of the two libraries."""
+    """torch.nn.Linear with the same weights, on the faster of the two libraries.
+
+    >>> Linear(4, 2)(torch.zeros(3, 4)).shape
+    torch.Size([3, 2])
+    """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return x @ weight.T + bias."""

@@ -42,7 +42,12 @@ class Observation:
 
 @dataclass(frozen=True)
 class Rates:
-    """Coefficients by row, cost and driver; the shares of files and bytes that each stage keeps; the shape of the measured input."""
+    """Coefficients by row, cost and driver; the shares of files and bytes that each stage keeps; the shape of the measured input.
+
+    >>> rates = Rates({"ingest": {"cpu": {"one": 2.0, "bytes": 1e-6}}}, kept={}, shape={}, options="")
+    >>> rates.cost("ingest", "cpu", {"one": 1, "bytes": 5e6})
+    7.0
+    """
 
     coefficients: dict[str, dict[str, dict[str, float]]]
     kept: dict[str, tuple[float, float]]

@@ -18,7 +18,13 @@ PROTOCOL = "counted"
 
 @dataclass
 class Traffic:
-    """Requests since the last `take`, by kind and path; several threads may count."""
+    """Requests since the last `take`, by kind and path; several threads may count.
+
+    >>> traffic = Traffic()
+    >>> traffic.add("PUT", "work/shards/part-00000.bin", 100)
+    >>> traffic.take("work", lambda dataset: dataset == "shards")["stored/shards"]
+    100.0
+    """
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     lock: Any = field(default_factory=threading.Lock)

@@ -16,6 +16,9 @@ class Runner:
     """Runs graphs as Beam's options say. `options` are Beam's, as given after `--`.
 
     `is_local`: workers are children of this process, and end with it. `sees_this_machine`: workers read this machine's disk.
+
+    >>> Runner(("--runner=SparkRunner",)).named("work", "ingest").waits
+    True
     """
 
     options: tuple[str, ...] = ()
