@@ -22,7 +22,7 @@ import report
 
 from starmill.pipelines import recipe as recipes
 from starmill.pipelines.costs import bench, estimate
-from starmill.pipelines.costs.estimate import Cost, Dump
+from starmill.pipelines.costs.estimate import Dump, RowCost
 from starmill.pipelines.costs.rates import NEAR, REQUESTS, STAGE_OF, Observation, Rates
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.stages import STAGES

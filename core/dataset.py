@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 # The layout of sidecars, manifests and `stages.json`; a change of it that older code would misread gets the next number.
 FORMAT = 1
-PLANNED = "stages.json"
+LAST_RUN = "stages.json"
 BESIDE = "verify"  # the folder where parts are made again beside those of the workspace (pipelines/run/verify.py)
 
 
@@ -252,9 +252,9 @@ class Workspace(Storage):
         if self.last_run() != run:
             self.publish(LAST_RUN, _json(asdict(run)))
 
-    def plan(self) -> Plan:
-        """Return what the last run here planned. Raises InputError for a plan of a newer starmill."""
-        return self._load(PLANNED, Plan) or Plan((), 0)
+    def last_run(self) -> LastRun:
+        """Return the last run's stages and number of parts. Raises InputError for a file of a newer starmill."""
+        return self._load(LAST_RUN, LastRun) or LastRun((), 0)
 
     def _load(self, relative: str, cls: type[T]) -> T | None:
         """Return what a file of FORMAT holds; None where there is none, or half of one. Raises InputError."""

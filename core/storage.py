@@ -71,7 +71,7 @@ class Storage:
     A request is cut off after `stall` seconds, plus one second per `slowest` bytes that it carries.
 
     >>> storage = Storage("memory://example")
-    >>> storage.write("a/b.txt", b"text")
+    >>> storage.publish("a/b.txt", b"text")
     >>> storage.names("a"), storage.read("a/b.txt", start=1)
     (['b.txt'], b'ext')
     """

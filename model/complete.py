@@ -13,8 +13,8 @@ from starmill.model.decoder import Decoder
 from starmill.model.exchange.huggingface import load
 from starmill.model.generation import generate
 
-# Where a document or file ends, a completion does: without <file_sep> a model writes the next file. StarCoder has <filename> and
-# <reponame> instead, SantaCoder neither.
+# A completion ends with its document or file: without the stop <file_sep> a model goes on to the next file. StarCoder has <filename>
+# and <reponame> instead, SantaCoder neither.
 STOPS = "<|endoftext|> <file_sep> <repo_name> <fim_prefix> <fim_middle> <fim_suffix> <fim_pad> <filename> <reponame>".split()
 
 

@@ -51,8 +51,7 @@ class Block(nn.Module):
 class Decoder(nn.Module):
     """Token ids to logits. `kernel` computes attention over documents or windows; auto: flex where CUDA can compile it, else sdpa.
 
-    >>> decoder = Decoder(ModelConfig(10, 1, 8, 2, 1, 16, "rope", 32))
-    >>> decoder(torch.tensor([[1, 2, 3]])).shape
+    >>> Decoder(ModelConfig(10, 1, 8, 2, 1, 16, "rope", 32))(torch.tensor([[1, 2, 3]])).shape
     torch.Size([1, 3, 10])
     """
 

@@ -141,7 +141,7 @@ class Tokens:
         )
 
     def nth(self, number: int) -> Place:
-        """Return the place of a token that is counted over all shards. Raises UsageError if there are not so many."""
+        """Return the place of token `number` over all shards. Raises UsageError for a number outside them."""
         left = number
         for shard, size in self.sizes.items():
             if 0 <= left < size:
@@ -265,7 +265,7 @@ def _numbers(position: str) -> tuple[int, int, int | None]:
 
 
 def _files(documents: pa.RecordBatch) -> pa.RecordBatch:
-    """Return one row a file of a side table, with the path as everywhere else, and the token counted in the shard."""
+    """Return a side table's rows, one per file, with the path as in other datasets and the token counted in the shard."""
     files, parents = pc.list_flatten(documents.column("files")), pc.list_parent_indices(documents.column("files"))
     of = documents.select(["document", "token_start", "repo_name"]).take(parents)
     columns = {

@@ -235,7 +235,7 @@ def observe(options: Recipe, stage: str) -> list[Observation]:
     counted = replace(options, workspace=f"{PROTOCOL}://{local.root}")
     found: list[tuple[str, dict[str, float]]] = []
     if stage == NEAR:
-        _compile_kernels()  # or only the samples that have candidates would hold them
+        _compile_kernels()  # otherwise only samples that have candidates would count the compilation
     if stage == STAGE_OF["tokenizer"]:
         _forget_peak()
         clock, used = time.monotonic(), _cpu()
@@ -248,7 +248,7 @@ def observe(options: Recipe, stage: str) -> list[Observation]:
     costs = {"seconds": time.monotonic() - clock, "cpu": _cpu() - used, "start": start, "peak": _peaks(os.getpid())}
     peak = sum(_peaks(child.pid) for child in psutil.Process().children(recursive=True))
     detector().stop()
-    if stage == STAGE_OF["licenses"]:  # which waits for ScanCode
+    if stage == STAGE_OF["licenses"]:  # the stage waits for ScanCode
         cpu = _cpu(resource.RUSAGE_CHILDREN) - children
         costs["seconds"] = max(0.0, costs["seconds"] - cpu)
         less = {"seconds": cpu, "cpu": cpu, "peak": peak}

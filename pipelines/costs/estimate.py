@@ -138,11 +138,11 @@ def _cost(rates: Rates, row: str, work: Work, workers: int, latency: float) -> R
     drivers, among = work.drivers(), at_once(row, workers, work.parts)
     cpu, start, fetched = (rates.cost(row, c, drivers) for c in ("cpu", "start", "fetched"))
     once, pace = rates.cost(row, "cpu", dict.fromkeys(drivers, 0.0) | {"one": 1.0}), rates.shape[f"pace/{row}"]
-    if row == NEAR:  # what was measured read each row group once
+    if row == NEAR:  # the measured stage read each row group once
         again = max(0.0, work.cells(work.groups) - work.groups) / work.groups
         cpu += again * work.bytes * rates.shape["decode"]
         fetched += again * rates.cost(release.STAGE.name, "fetched", drivers)
-    if row == "tokenizer":  # to draw its sample it reads all of the dataset
+    if row == "tokenizer":  # the tokenizer's sample is drawn from the whole dataset
         cpu += max(0.0, work.bytes - work.sample) * rates.shape["decode"]
     requests = {kind: rates.cost(row, kind, drivers) for kind in REQUESTS}
     seconds = shared_out(cpu * pace + latency * sum(requests.values()), once * pace, among)
@@ -222,8 +222,8 @@ def _cells(c: RowCost) -> list[float]:
     return [c.seconds / 3600, c.cpu / 3600, *sizes, c.requests["GET"], c.requests["PUT"], c.peak / 1e6]
 
 
-def limits(rates: Rates, options: Recipe, costs: list[Cost]) -> dict[str, Any]:
-    """Return what is told by the size alone, as plain data: how dedup is cut, and what decides which runner can do it."""
+def limits(rates: Rates, options: Recipe, costs: list[RowCost]) -> dict[str, Any]:
+    """Return, as plain data, what follows from the size: dedup's partitions and groups, and what decides which runner can run it."""
     by_row = {c.row: c for c in costs}
     work = by_row[NEAR].work
     return {
@@ -238,7 +238,7 @@ def limits(rates: Rates, options: Recipe, costs: list[Cost]) -> dict[str, Any]:
         "edge_bytes": work.candidates * EDGE_BYTES,
         "other_options": rates.options != options_digest(options),
         "references": work.parts,
-        "reference_bytes": by_row[curate.STAGE.name].shuffled,  # a job holds what its parts are
+        "reference_bytes": by_row[curate.STAGE.name].shuffled,  # bytes of a job's references to its parts
         "local_shuffle_bytes": by_row[NEAR].shuffled * IN_MEMORY,
     }
 

@@ -71,7 +71,7 @@ def stopping_cleanly(workspace: Workspace) -> AbstractContextManager[None]:
 
 
 def stopping_by_exception() -> AbstractContextManager[None]:
-    """In the block SIGTERM and SIGHUP are what SIGINT is, a KeyboardInterrupt: for a runner elsewhere, whose job must be canceled."""
+    """In the block SIGTERM and SIGHUP raise KeyboardInterrupt, as SIGINT does, so that a job on a cluster is canceled."""
     return handling(signal.default_int_handler, _ending())
 
 
@@ -88,7 +88,7 @@ class Held:
     came: bool = False
 
     def release(self) -> None:
-        """Let signals through again. Raises KeyboardInterrupt if one came."""
+        """Restore the handlers. Raises KeyboardInterrupt if a signal arrived."""
         self.handlers.close()
         if self.came:
             raise KeyboardInterrupt
