@@ -72,7 +72,7 @@ class Storage:
 
     >>> storage = Storage("memory://example")
     >>> storage.publish("a/b.txt", b"text")
-    >>> storage.names("a"), storage.read("a/b.txt", start=1)
+    >>> storage.files("a"), storage.read("a/b.txt", start=1)
     (['b.txt'], b'ext')
     """
 

@@ -8,7 +8,7 @@ import torch
 
 from starmill.core.errors import InputError, UsageError
 from starmill.core.tokenizer import Tokenizer
-from starmill.model.blocks import block_end, without_blank_end
+from starmill.model.code_blocks import block_end, without_blank_end
 from starmill.model.decoder import Decoder
 from starmill.model.exchange.huggingface import load
 from starmill.model.generation import generate
@@ -33,7 +33,7 @@ def complete(
 ) -> list[str]:
     """Return the completion of each prompt, or the middle of each (prefix, suffix), up to the first of `stops` or the file's end.
 
-    `stop_at_block` also ends a completion with its block, such as the body of a function (model/blocks.py).
+    `stop_at_block` also ends a completion with its block, such as the body of a function (model/code_blocks.py).
     `file_start` begins a prompt with <file_sep>, as StarCoder2's files begin in training. Raises UsageError as `generate` does and for
     an empty stop string, InputError for a tokenizer with more ids than the model.
     """

@@ -45,7 +45,7 @@ class Piece:
 class Batch:
     """`tokens` int64 [windows, sequence_length + 1]; `documents` numbers the unit of each token, `positions` counts within it.
 
-    `units` are the numbers of all units in it, `following` is where each lane goes on after it.
+    `units` are the numbers of all units in it, `following` are the next positions of the lanes.
     """
 
     tokens: np.ndarray

@@ -2,7 +2,7 @@
 
 import pytest
 
-from starmill.model.blocks import block_end, without_blank_end
+from starmill.model.code_blocks import block_end, without_blank_end
 
 # Where each prompt is cut, what belongs to the block, and what a model wrote after it.
 CASES = {
