@@ -142,7 +142,13 @@ class ParquetPart:
 
 @dataclass(frozen=True)
 class Workspace(Storage):
-    """A folder or bucket prefix that holds all datasets of one run. Cheap to make, picklable, opens nothing."""
+    """A folder or bucket prefix that holds all datasets of one run. Cheap to make, picklable, opens nothing.
+
+    >>> workspace = Workspace("memory://example")
+    >>> workspace.publish_last_run(LastRun((StageName("ingest", "records"),), parts=3))
+    >>> workspace.last_run().parts, workspace.manifest("records")
+    (3, None)
+    """
 
     def probe(self, write: bool = True) -> None:
         """Write and remove a file, or in a bucket only look for one, so that a run without access ends now. Raises OSError."""

@@ -67,7 +67,11 @@ GPT_BIGCODE = Layout(
 
 @dataclass(frozen=True)
 class FileTensor:
-    """One tensor of a file, and our parameters that the tensor holds: one, or queries, keys and values."""
+    """One tensor of a file, and our parameters that the tensor holds: one, or queries, keys and values.
+
+    >>> FileTensor("c_attn.weight", ("query", "key")).shape({"query": torch.Size([8, 8]), "key": torch.Size([2, 8])})
+    (10, 8)
+    """
 
     name: str
     parameters: tuple[str, ...]
