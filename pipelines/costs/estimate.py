@@ -125,7 +125,7 @@ def plan(rates: Rates, options: Recipe, dump: Dump) -> Iterator[tuple[str, Work]
         "partitions": partitions,
         "keys": judged * options.minhash.banding[0] / partitions,
         "group": 1 + int(dedup.GROUP_BYTES / (compressed + 1)),
-        "candidates": judged * (1 - kept[NEAR][0]) * rates.shape["candidates_a_duplicate"],
+        "candidates": judged * (1 - kept[NEAR][0]) * rates.shape["candidates_per_duplicate"],
     }
     for row in ROWS:
         if row != "tokenizer" or options.tokenizer.path is None:
