@@ -97,10 +97,10 @@ def estimate(rates: Rates, options: Recipe, dump: Dump, workers: int, latency: f
     return [_cost(rates, row, work, workers, latency) for row, work in work_by_row(rates, options, dump)]
 
 
-def plan(rates: Rates, options: Recipe, dump: Dump) -> Iterator[tuple[str, Work]]:
-    """Yield the work of every row."""
+def work_by_row(rates: Rates, options: Recipe, dump: Dump) -> Iterator[tuple[str, Work]]:
+    """Yield each row with its work."""
     cut, files, size = options.ingest, dump.files, dump.bytes
-    repositories = dump.repositories or files / rates.shape["files_a_repository"]
+    repositories = dump.repositories or files / rates.shape["files_per_repository"]
     kept = dict(rates.kept)
     if dump.duplicates is not None:
         kept[NEAR] = (1 - dump.duplicates, 1 - dump.duplicates)

@@ -23,7 +23,7 @@ def translate(name: str, options: Recipe, runner: Runner) -> beam_runner_api_pb2
     return pipeline.run().job.proto_pipeline
 
 
-def plan(options: Recipe) -> dict[str, Any]:
+def overview(options: Recipe) -> dict[str, Any]:
     """Return what a run of the recipe would do, as plain data: the parts of its sources, and which stages are complete already."""
     workspace, parts = Workspace(options.workspace), []
     for part, planned in enumerate(ingest.plan(options)):
