@@ -95,7 +95,7 @@ def samples_of(options: Recipe, megabytes: float) -> dict[str, Recipe]:
 
 
 def measure(samples: Mapping[str, Recipe], say: Callable[[str], None]) -> tuple[list[Observation], dict[str, float]]:
-    """Return what was observed of each run, and how long each stage of the second takes WORKERS workers."""
+    """Return the observations of each run, and the seconds of each stage of the second run with WORKERS workers."""
     with tempfile.TemporaryDirectory(prefix="starmill-bench-") as folder:
         seconds(replace(samples["small"], workspace=f"{folder}/warm"), 1)  # compiles bytecode and kernels
         runs = (replace(sampled, workspace=f"{folder}/{name}") for name, sampled in samples.items())
