@@ -11,10 +11,10 @@ RECIPE ?= recipes/data/smoke.yaml
 # Another place or other ports of the Flink cluster: FLINK='--folder runs/second --rest-port 8082 ...', for all four commands
 FLINK ?=
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
-# Test files run on so many processes, each with one thread for its sums: two that took all cores would wait for each other.
+# Processes that run test files, each with one thread: processes that used all cores would wait for each other.
 TESTERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -lt 4 ] && echo $$n || echo 4)
-# A trainer that a test starts may have more threads: they sleep while they wait, and leave the core to the others.
-# A process of tests that dies ends the run: without its file's other tests, pytest-xdist would wait for ever. Each run names its slowest tests.
+# A trainer that a test starts may have more threads, which sleep while they wait.
+# A test process that dies ends the run: pytest-xdist would wait for ever for the other tests of its file. Each run names its slowest tests.
 PYTEST = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest -q -n $(TESTERS) --dist loadfile --max-worker-restart 0 --durations=20
 # The fastest installer, itself pinned.
 UV := 0.13.8
@@ -26,10 +26,10 @@ help:            ## this list
 run: setup       ## mill real code, show the funnel, train on the shards, complete code, locate a training token
 	$(BIN)/starmill run recipes/data/smoke.yaml --workers $(WORKERS) $(if $(INPUT),--input $(INPUT))
 	$(BIN)/starmill train recipes/train/tiny.yaml
-	@echo; echo '--- The model writes a function, and fills a hole in one:'
+	@echo; echo '--- The model writes a function, and fills in the middle of one:'
 	$(BIN)/starmill complete runs/smoke-model/model --prompt 'def read_lines(path):' --temperature 0.5 --top-p 0.9 --stop-at-block
 	$(BIN)/starmill complete runs/smoke-model/model --prefix 'def total(numbers):' --suffix '    return result' --temperature 0.5 --max-new-tokens 32
-	@echo; echo '--- A token that it was trained on, and where that came from:'
+	@echo; echo '--- A training token, and the file that it came from:'
 	$(BIN)/starmill locate
 	@printf '%s\n' '' '--- Next:' '  $(BIN)/starmill why os.py                     # why a file is in the data, or not' \
 	  '  $(BIN)/starmill funnel --languages 30         # what each stage kept and dropped' \
@@ -44,7 +44,7 @@ test-slow: setup ## the tests that take minutes: ranks of processes, a fresh clo
 test-flink: setup ## the main job on a real Flink of two TaskManagers: bytes as in the local run (Java, Maven; the first time builds jars, minutes)
 	$(BIN)/pytest -q -m flink
 
-test-clusters: setup ## the tests on a real Flink that is killed, MinIO, GCS server, Slurm, Kubernetes and a bare Debian: some are built for minutes once (CONTRIBUTING.md)
+test-clusters: setup ## the tests on a real Flink that is killed, MinIO, a GCS server, Slurm, Kubernetes and a bare Debian: built once, in minutes (CONTRIBUTING.md)
 	$(BIN)/pytest -q -m clusters
 
 check: setup     ## ruff and mypy
@@ -70,19 +70,19 @@ bench-gpu: setup  ## tokens/s, MFU and memory of 1B and 3B on this machine's GPU
 bench-flink: setup  ## a real Flink with one and two TaskManagers, once and four times the data: time, CPU, shuffle (ten minutes)
 	$(BIN)/python benchmarks/flink.py --write
 
-flink-jars: setup ## download and build what the four below need (minutes, once)
+flink-jars: setup ## download Flink and build its jars for the four commands below (minutes, once)
 	$(BIN)/python infra/flink/cluster.py jars
 
 flink-up: setup  ## a real Flink session cluster on this machine: TASKMANAGERS=2
 	$(BIN)/python infra/flink/cluster.py $(FLINK) --taskmanagers $(TASKMANAGERS) up
 
-flink-run: setup ## mill on it: RECIPE=recipes/data/smoke.yaml INPUT='~/checkouts'
+flink-run: setup ## mill on that cluster: RECIPE=recipes/data/smoke.yaml INPUT='~/checkouts'
 	$(BIN)/python infra/flink/cluster.py $(FLINK) run $(RECIPE) $(if $(INPUT),--input $(INPUT))
 
-flink-status:    ## its processes and jobs
+flink-status:    ## processes and jobs of the cluster
 	$(BIN)/python infra/flink/cluster.py $(FLINK) status
 
-flink-down:      ## end it
+flink-down:      ## end the cluster
 	$(BIN)/python infra/flink/cluster.py $(FLINK) down
 
 constraints:     ## resolve all versions anew
@@ -96,12 +96,12 @@ $(VENV)/ready: pyproject.toml setup.py constraints.txt $(wildcard transforms/mea
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV)
 	echo '$(TORCH)' > $(VENV)/override.txt
-	@# With bytecode, as pip does it: where PYTHONDONTWRITEBYTECODE is set, every start would compile torch and Beam again, for seconds.
+	@# With bytecode, as pip installs: where PYTHONDONTWRITEBYTECODE is set, every start would compile torch and Beam again, for seconds.
 	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python $(if $(TORCH),--override $(VENV)/override.txt) -c constraints.txt -e '.[pipelines,trainer,cloud,dataflow,dev]'
 	mkdir -p .types/starmill && for folder in core transforms reports pipelines model trainer cli; do ln -sfn ../../$$folder .types/starmill/$$folder; done
 	$(BIN)/python -m starmill.transforms.measure.enry.build --check || $(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[toolchain]'
 	$(BIN)/python -m starmill.transforms.measure.enry.build
 	touch $@
 
-clean:           ## remove the environment and everything made
+clean:           ## remove the environment, builds and runs
 	rm -rf $(VENV) .types build dist runs *.egg-info

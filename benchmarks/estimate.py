@@ -22,7 +22,7 @@ import report
 
 from starmill.pipelines import recipe as recipes
 from starmill.pipelines.costs import bench, estimate
-from starmill.pipelines.costs.estimate import Cost, Dump
+from starmill.pipelines.costs.estimate import Dump, RowCost
 from starmill.pipelines.costs.rates import NEAR, REQUESTS, STAGE_OF, Observation, Rates
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.stages import STAGES
@@ -49,14 +49,14 @@ def compare(rates: Rates, options: Recipe, found: list[Observation]) -> Iterator
     yield from times(costs, took, 1)
 
 
-def times(costs: list[Cost], took: dict[str, float], workers: int) -> Iterator[Row]:
+def times(costs: list[RowCost], took: dict[str, float], workers: int) -> Iterator[Row]:
     """Yield the time of each stage, and of all."""
     guess = {stage: sum(c.seconds for c in costs if STAGE_OF.get(c.row, c.row) == stage) for stage in STAGES}
     for name, some in (*((stage, [stage]) for stage in STAGES), ("together", list(STAGES))):
         yield name, f"s, {workers} workers", sum(guess[s] for s in some), sum(took[s] for s in some)
 
 
-def predicted(rates: Rates, options: Recipe, found: list[Observation], workers: int) -> list[Cost]:
+def predicted(rates: Rates, options: Recipe, found: list[Observation], workers: int) -> list[RowCost]:
     """Return the costs that are computed for what a run had to do."""
     into, near = found[0].drivers, next(o.drivers for o in found if o.row == NEAR)
     dump = Dump(into["files"], into["bytes"], into["repositories"], near["removed"] / near["files"])

@@ -1,6 +1,6 @@
 """One case of benchmarks/gpu_train.py in a process of its own: one side, one size, one length; prints one JSON line.
 
-Every side: bfloat16 products over float32 weights and moments, fused AdamW, clipping, the same random tokens a step, synchronized
+Every side: bfloat16 products over float32 weights and moments, fused AdamW, clipping, the same random tokens per step, synchronized
 before and after. starmill's step is the trainer's own (trainer/step.py); peers get a loop of the same operations.
 """
 
@@ -168,7 +168,7 @@ def tokens(case: Case, config: ModelConfig) -> np.ndarray:
 
 
 def measure(case: Case) -> dict[str, Any]:
-    """Run a case; return tokens a second, MFLOPs a token, peak memory, and for ours where a step's time went."""
+    """Run a case; return tokens per second, MFLOPs per token, peak memory, and for ours the parts of a step's time."""
     step = ours(case) if case.side == "starmill" else theirs(case)
     started = time.perf_counter()
     losses = [step() for _ in range(WARM_UP)]

@@ -112,7 +112,7 @@ def tables(options: argparse.Namespace) -> list[str]:
     lines = [
         f"## {datetime.date.today()}, {named}, torch {version('torch')}, {installed('transformers')}, {installed('litgpt')}",
         "",
-        f"bfloat16 products over float32 weights, fused AdamW, clipping, {options.batch_tokens:,} tokens a step, fastest of "
+        f"bfloat16 products over float32 weights, fused AdamW, clipping, {options.batch_tokens:,} tokens per step, fastest of "
         f"{options.steps} steps. A product of matrices does {peak / 1e12:,.1f} TFLOP/s here"
         + (f"; the maker says {maker:,.0f}." if maker else "."),
         "",

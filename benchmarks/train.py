@@ -136,7 +136,7 @@ def train_once(
 
 
 def loader(options: TrainRecipe, tokens: int) -> float:
-    """Return the tokens a second that one thread makes with StarCoder2's FIM rates."""
+    """Return the tokens per second that one thread makes with StarCoder2's FIM rates."""
     with_fim = recipe.override(json.loads(recipe.canonical(options)), ["data.fim.rate=0.5"])
     batches = open_inputs(recipe.build(TrainRecipe, with_fim)).train.batches()
     started, made = time.perf_counter(), 0

@@ -51,7 +51,7 @@ def _mill(
     for stage in stages:
         load(stage).steps(wanted)  # a benchmark file that cannot be read is told now, not after three stages
     if dry_run:
-        planned = dry.plan(wanted)
+        planned = dry.overview(wanted)
         found, lines = dry.preview(stages[0], wanted, runner) if len(stages) == 1 else ({}, [])
         options.show(as_json, planned | found, [*_lines(planned), *lines])
         return

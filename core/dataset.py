@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 # The layout of sidecars, manifests and `stages.json`; a change of it that older code would misread gets the next number.
 FORMAT = 1
-PLANNED = "stages.json"
+LAST_RUN = "stages.json"
 BESIDE = "verify"  # the folder where parts are made again beside those of the workspace (pipelines/run/verify.py)
 
 
@@ -111,8 +111,8 @@ class StageName:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a run left in `stages.json`: its stages, in their order, and how many parts each has. Without stages before the first run."""
+class LastRun:
+    """`stages.json`: the last run's stages, in order, and their number of parts. Without stages before the first run."""
 
     stages: tuple[StageName, ...]
     parts: int
@@ -142,7 +142,13 @@ class ParquetPart:
 
 @dataclass(frozen=True)
 class Workspace(Storage):
-    """A folder or bucket prefix that holds all datasets of one run. Cheap to make, picklable, opens nothing."""
+    """A folder or bucket prefix that holds all datasets of one run. Cheap to make, picklable, opens nothing.
+
+    >>> workspace = Workspace("memory://example")
+    >>> workspace.publish_last_run(LastRun((StageName("ingest", "records"),), parts=3))
+    >>> workspace.last_run().parts, workspace.manifest("records")
+    (3, None)
+    """
 
     def probe(self, write: bool = True) -> None:
         """Write and remove a file, or in a bucket only look for one, so that a run without access ends now. Raises OSError."""
@@ -247,14 +253,14 @@ class Workspace(Storage):
         """Return the manifest of a complete dataset, or None. Raises InputError for one of a newer starmill."""
         return self._load(f"{dataset}/manifest.json", Manifest)
 
-    def publish_plan(self, plan: Plan) -> None:
-        """Leave the stages of a run for whoever looks into the workspace."""
-        if self.plan() != plan:
-            self.publish(PLANNED, _json(asdict(plan)))
+    def publish_last_run(self, run: LastRun) -> None:
+        """Publish the stages and the number of parts of a run, for the views."""
+        if self.last_run() != run:
+            self.publish(LAST_RUN, _json(asdict(run)))
 
-    def plan(self) -> Plan:
-        """Return what the last run here planned. Raises InputError for a plan of a newer starmill."""
-        return self._load(PLANNED, Plan) or Plan((), 0)
+    def last_run(self) -> LastRun:
+        """Return the last run's stages and number of parts. Raises InputError for a file of a newer starmill."""
+        return self._load(LAST_RUN, LastRun) or LastRun((), 0)
 
     def _load(self, relative: str, cls: type[T]) -> T | None:
         """Return what a file of FORMAT holds; None where there is none, or half of one. Raises InputError."""
@@ -274,7 +280,7 @@ class Workspace(Storage):
             raise InputError(f"{odd} ({error}); remove it and run again") from None
 
     def sweep(self, dataset: str, parts: int, due: Collection[int]) -> None:
-        """Remove what must not be taken for this run's: the manifest, sidecars of `due` parts, and parts beyond the plan."""
+        """Remove what must not be taken for this run's: the manifest, sidecars of `due` parts, and parts beyond `parts`."""
         self.remove(f"{dataset}/manifest.json")  # first: it may not outlive a part that it lists
         published = self.published(dataset)
         beyond = at_once(lambda k: self.sidecar(dataset, k), [k for k in published if k >= parts])

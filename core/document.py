@@ -32,7 +32,13 @@ class FileSpan:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document: what ends with `<|endoftext|>` (which is not among the pieces). Its `kind` is CODE for repositories."""
+    """One document: what ends with `<|endoftext|>` (which is not among the pieces). Its `kind` is CODE for repositories.
+
+    >>> file = FileSpan("/a.py", "00" * 20, "Python", 1, 3)
+    >>> document = Document(CODE, "me/project", "Python", (Special("<file_sep>"), "a.py", "x = 1"), (file,))
+    >>> document.pieces[file.start : file.end]
+    ('a.py', 'x = 1')
+    """
 
     kind: str
     repo_name: str

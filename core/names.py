@@ -22,7 +22,11 @@ AtLeast1 = Annotated[int, msgspec.Meta(ge=1)]
 
 @dataclass(frozen=True)
 class OneOf:
-    """Marks a text as a name out of a list: `Annotated[str, OneOf("language", languages)]`."""
+    """Marks a text as a name out of a list: `Annotated[str, OneOf("language", languages)]`.
+
+    >>> OneOf("language", languages).names()[:2]
+    ('1C Enterprise', '2-Dimensional Array')
+    """
 
     noun: str
     names: Callable[[], tuple[str, ...]]

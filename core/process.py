@@ -12,7 +12,7 @@ from typing import Any
 
 @contextmanager
 def handling(handler: Callable[[int, FrameType | None], Any], numbers: Iterable[int]) -> Iterator[None]:
-    """Have a handler for these signals in the block. The old ones come back: a process that goes on is not to die of our way to stop."""
+    """Install a handler for these signals in the block, and restore the old ones after it: the caller's process may go on."""
     before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield

@@ -45,7 +45,7 @@ def schema(cls: type) -> dict[str, Any]:
     for section in classes:
         hints, notes = typing.get_type_hints(section, include_extras=True), comments(section)
         told = made["$defs"][section.__name__]
-        told["additionalProperties"] = False
+        told |= {"additionalProperties": False, "description": _text(section)}
         for key, value in told["properties"].items():
             _name(value, hints[key], lists)
             if notes[key]:
@@ -132,7 +132,7 @@ def _default(field: Any) -> str:
 
 
 def _name(told: dict[str, Any], hint: Any, lists: dict[str, Any]) -> None:
-    """Put into the schema of a text that it is one of a list of names, which is told once."""
+    """Refer the schema of a name to the list of its names, which is in `lists` once."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     for mark in _marks(hint):
         lists[mark.noun] = {"enum": list(mark.names())}

@@ -2,8 +2,8 @@
 
   <cache>/<digest of the workspace and its shards>/shards/part-00000.bin
 
-A file comes in ranges under another name, is held against the size and the sha256 in the manifest, and is renamed: what is there is
-whole. A lock beside it lets one process fetch while the others wait; it goes with its process, however that ends.
+A file is fetched in ranges under a temporary name, compared with the size and sha256 in the manifest, and renamed: a file under its own
+name is whole. A lock file lets one process fetch while the others wait; the kernel frees the lock when that process ends.
 """
 
 import errno
@@ -27,7 +27,7 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class CacheError(InputError):
-    """A file that cannot be had on this node; the message names it and says what to do."""
+    """A file that cannot be fetched to this node; the message names the file and the fix."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class CachedFile:
             if error.errno not in NO_ROOM:
                 raise
             raise CacheError(
-                f"{self.place.parent}: no room for {self.output.path} of {whole:,} bytes ({error.strerror}); make some, or name a "
+                f"{self.place.parent}: no room for {self.output.path} of {whole:,} bytes ({error.strerror}); make room, or name a "
                 "larger disk as the recipe's `cache`"
             ) from None
 
@@ -96,7 +96,7 @@ def shard_files(workspace: Workspace, parts: Sequence[Sidecar], folder: Path) ->
 
     A part without documents has no shard: its only output is its dropped rows.
     """
-    # By the digests, so that shards which were made anew are other files; by the workspace, so that none vouches for another's.
+    # The name digests the shards, since shards that are made again are other files, and the workspace, which vouches for its own only.
     root = folder / recipe.digest(workspace.root, [p.digest() for p in parts])[:32]
     shards = []
     for part in parts:

@@ -75,7 +75,13 @@ class ShardError(InputError):
 
 
 class ShardWriter:
-    """Collects documents in memory; `finish` returns the three files. Needs two bytes per token."""
+    """Collects documents in memory; `finish` returns the three files. Needs two bytes per token.
+
+    >>> writer = ShardWriter(eod=0)
+    >>> writer.add(np.array([5, 6], np.uint16), "code", "me/project", "Python", [TokenSpan("/a.py", "00" * 20, "Python", 0, 2)])
+    >>> sorted(writer.finish())
+    ['bin', 'docs.parquet', 'idx']
+    """
 
     def __init__(self, eod: int) -> None:
         """Start an empty shard whose documents end with the id `eod`."""

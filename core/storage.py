@@ -1,9 +1,9 @@
-"""Whole files on any fsspec URL: written so that they are there whole or not at all, and with patience where a network is between.
+"""Files on any fsspec URL, read and written whole: a write appears completely or not at all, and remote operations are retried.
 
-An object store has no rename and needs none: one PUT of the final name is atomic by itself. Each operation on one is bounded in
-time and tried again, with back-off, until `patience` is over: requests fail with 500 and 503, stall, or are cut in the middle
-as a matter of course. Every operation here may be repeated without harm, also one that was done while its answer got lost.
-Credentials are the business of s3fs and gcsfs: the environment or the usual profile files, never a URL.
+An object store has no rename and needs none: one PUT of the final name is atomic. Each remote operation has a time limit and is
+retried, with back-off, until `patience` is over: requests to a store often fail with 500 and 503, stall, or are cut off. Every
+operation here may be repeated without harm, even one that succeeded while its answer was lost.
+s3fs and gcsfs take credentials from the environment or the usual profile files, never from a URL.
 """
 
 import functools
@@ -27,7 +27,7 @@ from fsspec.spec import AbstractBufferedFile
 from starmill.core import files, seeds
 from starmill.core.errors import MachineError, UsageError
 
-# No second try changes these, but for GARBLED ones. FileNotFoundError is an answer, not a failure.
+# A retry does not change these, except GARBLED ones. FileNotFoundError is an answer, not a failure.
 DEFINITE = (
     FileNotFoundError,
     PermissionError,
@@ -40,20 +40,20 @@ DEFINITE = (
 )
 # One PUT, up to S3's own limit of 5 GB: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 ONE_PUT = 5 << 30
-# A page of a proxy's, with status 200, where the library expected JSON.
+# A proxy's error page, with status 200, where the library expected JSON.
 GARBLED = (json.JSONDecodeError, UnicodeDecodeError)
-SMALL = 8 << 20  # bytes; what is read whole is smaller, nearly always
-LONG = 1 << 30  # what a listing carries at most: 2,000,000 files, a request for each thousand
+SMALL = 8 << 20  # bytes; nearly every file that is read whole is smaller
+LONG = 1 << 30  # bytes of the longest listing: 2,000,000 files, one request per thousand
 
 
-# What may stand between `://` and the path: a bucket; elsewhere a host, with a port.
+# What `://` may be followed by: a bucket's name; elsewhere a host, with a port.
 AUTHORITY = re.compile(r"([\w.+-]*)://([^/\s\"',]*)")
 BUCKETS = ("s3", "s3a", "gs", "gcs")
 HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^@:\[\]]*)(:\d*)?")
 
 
 class Listed(NamedTuple):
-    """What a listing tells of one file; `modified`: seconds since 1970, where the store says."""
+    """One file of a listing; `modified`: seconds since 1970, None where the store does not say."""
 
     name: str
     size: int
@@ -61,14 +61,19 @@ class Listed(NamedTuple):
 
 
 class StorageError(MachineError, OSError):
-    """A store that did not do what was asked for in all the time it was given; the message names the file and the cause."""
+    """An operation that failed until `patience` was over; the message names the file and the cause."""
 
 
 @dataclass(frozen=True)
 class Storage:
     """The files below one URL. `patience`: seconds of failures before giving up.
 
-    A request is cut off after `stall` seconds, and one more for each `slowest` bytes that it is to carry.
+    A request is cut off after `stall` seconds, plus one second per `slowest` bytes that it carries.
+
+    >>> storage = Storage("memory://example")
+    >>> storage.publish("a/b.txt", b"text")
+    >>> storage.files("a"), storage.read("a/b.txt", start=1)
+    (['b.txt'], b'ext')
     """
 
     url: str
@@ -77,12 +82,12 @@ class Storage:
     slowest: float = 1 << 20
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle the values alone: a file system is not for another process."""
+        """Pickle the values alone: a file system cannot move to another process."""
         return asdict(self)
 
     @functools.cached_property
     def fs(self) -> fsspec.AbstractFileSystem:
-        """The file system behind the URL. Raises UsageError where the URL carries credentials, StorageError where it cannot be had."""
+        """The file system behind the URL. Raises UsageError where the URL carries credentials, StorageError where it cannot be opened."""
         refuse_credentials(self.url)
         protocol = fsspec.utils.get_protocol(self.url)
         try:
@@ -102,7 +107,7 @@ class Storage:
         return "file" in (self.fs.protocol if isinstance(self.fs.protocol, tuple) else (self.fs.protocol,))
 
     def path(self, relative: str) -> str:
-        """Return the file system's path of a file."""
+        """Return a file's path in the file system."""
         return f"{self.root}/{relative}"
 
     def exists(self, relative: str) -> bool:
@@ -127,7 +132,7 @@ class Storage:
         return sorted(e.rstrip("/").rsplit("/", 1)[-1] for e in self._ls(folder, detail=False))
 
     def listing(self, folder: str) -> list[Listed]:
-        """Return the files in a folder, sorted by name, with what the store tells of each; an absent folder is empty."""
+        """Return the files in a folder, sorted by name, with size and time of each; an absent folder is empty."""
         listed = []
         for info in self._ls(folder, detail=True):
             when = next((info[name] for name in ("mtime", "LastModified", "created") if info.get(name)), None)
@@ -171,7 +176,7 @@ class Storage:
             raise StorageError(f"{self.url}: {error}; make the bucket first") from None
 
     def _call(self, method: str, relative: str, *arguments: Any, size: int | None = 0, **options: Any) -> Any:
-        """Call a method of the file system, until it answers or patience is over. `size`: the bytes it carries; None: a whole file's."""
+        """Call a method of the file system until it answers or `patience` is over. `size`: bytes of the request; None: a whole file's."""
         path, failing_since, carried = self.path(relative), 0.0, SMALL if size is None else size
         for attempt in itertools.count():
             try:
@@ -188,15 +193,15 @@ class Storage:
                     raise StorageError(
                         f"{self.url}/{relative}: {method} failed {tried}: {type(error).__name__}: {error}"
                     ) from error
-                if size is None and isinstance(error, FSTimeoutError):  # a stall, or a large file or folder after all
+                if size is None and isinstance(error, FSTimeoutError):  # a stall, or a file or folder that is large after all
                     size = carried = LONG if method == "ls" else self.size(relative)
-            # Spread by the file's name: workers that failed together do not come back together.
+            # Spread by the file's name: workers that failed together do not retry together.
             time.sleep(min(0.2 * 2**attempt, 15) * (0.5 + seeds.uniform(attempt, "back_off", path)))
         raise AssertionError("unreachable")
 
 
 def refuse_credentials(text: str) -> None:
-    """Raise UsageError, which quotes nothing, for a URL with a user or password in it. A secret key may hold slashes."""
+    """Raise UsageError, without quoting the URL, for a URL with a user or password in it. A secret key may hold slashes."""
     for protocol, authority in AUTHORITY.findall(text):
         if not HOST.fullmatch(authority) or (":" in authority and protocol.lower() in BUCKETS):
             raise UsageError(
@@ -205,16 +210,16 @@ def refuse_credentials(text: str) -> None:
 
 
 def _file_system(url: str, protocol: str) -> fsspec.AbstractFileSystem:
-    # A listing that a process remembers is wrong as soon as another worker has published.
+    # A cached listing is wrong as soon as another worker publishes.
     if protocol not in ("gs", "gcs"):
         return fsspec.core.url_to_fs(url, **({} if protocol == "file" else {"use_listings_cache": False}))[0]
-    # Not gcsfs' default class: it leaves files of some buckets open for appending, and without an account it waits for ever.
+    # Not gcsfs' default class: it leaves files of some buckets open for appending, and waits for ever without an account.
     from gcsfs.core import GCSFileSystem
 
     try:
         return GCSFileSystem(use_listings_cache=False)
-    except Exception as error:  # google-auth's, and whatever a token of another kind than expected makes
-        # An error of the network quotes the request, and a token with it.
+    except Exception as error:  # google-auth's errors, and those of a token of an unexpected kind
+        # A network error quotes the request, and with it a token.
         said = "" if isinstance(error, OSError) else f": {error}"
         raise StorageError(f"{url}: no credentials for Google's store: {type(error).__name__}{said}") from None
 

@@ -2,7 +2,7 @@
 
 Scaled dot-product attention (Vaswani et al. 2017, section 3.2.1) with shared keys (Shazeer 2019; Ainslie et al. 2023). Kernels:
 FlexAttention for a block mask, `model/kernels/grouped.py` for shared keys on a CPU, PyTorch's fused ones for everything else.
-Shapes: B batch, T queries, S keys, H heads, K key heads, G = H / K heads of a group, D head size, E hidden size.
+Shapes: B batch, T queries, S keys, H heads, K key heads, G = H / K query heads per key head, D head size, E hidden size.
 """
 
 import functools
@@ -20,12 +20,17 @@ from starmill.model.kernels.linear import Linear
 from starmill.model.positions import rotate
 
 Mask = torch.Tensor | BlockMask | None
-# Takes new keys and values [B, K, T, D], returns all that the queries may look at.
+# Takes new keys and values [B, K, T, D]; returns all keys and values that the queries may see.
 Extend = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 
 class Attention(nn.Module):
-    """Self-attention with biases on every projection."""
+    """Self-attention with biases on every projection.
+
+    >>> attention = Attention(ModelConfig(10, 1, 8, 2, 1, 16, "learned", 32))
+    >>> attention(torch.zeros(1, 3, 8), rotation=None, mask=None).shape
+    torch.Size([1, 3, 8])
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         """Make the projections; a key head serves heads / kv_heads query heads."""
@@ -61,9 +66,9 @@ class Attention(nn.Module):
 def attend(
     q_BHTD: torch.Tensor, k_BKSD: torch.Tensor, v_BKSD: torch.Tensor, mask: Mask = None, dropout: float = 0.0
 ) -> torch.Tensor:
-    """Return [B, H, T, D]. A dense mask is true where a query may look; without one it sees all keys up to its own.
+    """Return [B, H, T, D]. A dense mask is true where a query sees a key; without a mask a query sees the keys up to its own.
 
-    A single query sees all keys: without a mask the keys end at its own. Raises ValueError for a block mask with dropout.
+    A single query without a mask sees all keys, which end at its own. Raises ValueError for a block mask with dropout.
     """
     (B, H, T, D), K = q_BHTD.shape, k_BKSD.shape[1]
     if isinstance(mask, BlockMask):
@@ -72,14 +77,14 @@ def attend(
         flex: Any = _compiled() if q_BHTD.is_cuda else flex_attention
         return flex(q_BHTD, k_BKSD, v_BKSD, block_mask=mask, enable_gqa=K != H)
     if T == 1:
-        # The heads of a group are as many queries of one key head: no key is copied, where enable_gqa copies them all.
+        # The query heads of a key head become its queries: no key is copied, where enable_gqa copies all of them.
         grouped_BKGD = q_BHTD.reshape(B, K, H // K, D)
         return F.scaled_dot_product_attention(grouped_BKGD, k_BKSD, v_BKSD, mask, dropout).reshape(B, H, 1, D)
     if is_grouped_better(q_BHTD, k_BKSD, dropout):
         return attend_grouped(q_BHTD, k_BKSD, v_BKSD, mask)
     if mask is None:
         return F.scaled_dot_product_attention(q_BHTD, k_BKSD, v_BKSD, None, dropout, is_causal=True, enable_gqa=K != H)
-    # With a mask only kernels without enable_gqa are fused: repeat the keys (H S D), or every score would be held (H T S).
+    # With a mask only kernels without enable_gqa are fused: repeated keys take H S D elements, unfused scores H T S.
     k_BHSD, v_BHSD = (t.repeat_interleave(H // K, dim=1) for t in (k_BKSD, v_BKSD))
     return F.scaled_dot_product_attention(q_BHTD, k_BHSD, v_BHSD, mask, dropout)
 

@@ -1,4 +1,4 @@
-"""The key-value cache of generation: buffers of a fixed size, and under a sliding window a ring that holds the window and no more.
+"""The key-value cache of generation: buffers of a fixed size; under a sliding window, ring buffers of the window's size.
 
 Slot = order of the token modulo the size. Shapes: B batch, T new tokens, S slots, K key heads, D head size.
 """
@@ -9,10 +9,16 @@ from starmill.model.config import ModelConfig
 
 
 class Cache:
-    """Keys and values of the tokens so far, and the order of every key (negative: padding)."""
+    """Keys and values of the tokens so far, and the order of every key (negative: padding).
+
+    >>> cache = Cache(ModelConfig(10, 1, 8, 2, 1, 16, "rope", 32), capacity=4)
+    >>> k_B1TD = torch.zeros(1, 1, 3, 4)
+    >>> cache.order(torch.arange(3)[None]), cache.extend(0, k_B1TD, k_B1TD)[0].shape
+    (tensor([[0, 1, 2]]), torch.Size([1, 1, 3, 4]))
+    """
 
     def __init__(self, config: ModelConfig, capacity: int) -> None:
-        """Make an empty cache for `capacity` tokens a row; memory is taken with the first of them."""
+        """Make an empty cache for `capacity` tokens per row; the first token allocates the buffers."""
         self.size = capacity if config.sliding_window is None else min(capacity, config.sliding_window)
         self.rolling = config.sliding_window is not None and self.size == config.sliding_window
         self.seen = 0
@@ -21,7 +27,7 @@ class Cache:
         self._order_BS: torch.Tensor | None = None
 
     def order(self, order_BT: torch.Tensor) -> torch.Tensor:
-        """Note the order of new tokens, before their keys, and return that of all keys that `extend` will give.
+        """Store the order of new tokens, before their keys; return the order of all keys that `extend` will return.
 
         Raises ValueError for more tokens than the cache was made for.
         """
@@ -32,7 +38,7 @@ class Cache:
         return self._put(self._order_BS[:, None, :, None], order_BT[:, None, :, None])[:, 0, :, 0]
 
     def extend(self, layer: int, k_BKTD: torch.Tensor, v_BKTD: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Store new keys and values of a layer; return them after those of earlier tokens (one token: in the ring's order)."""
+        """Store a layer's new keys and values; return those of earlier tokens, then the new (one new token: in the ring's order)."""
         held = self._layers[layer]
         if held is None:
             shape = (*k_BKTD.shape[:2], self.size, k_BKTD.shape[-1])
@@ -53,7 +59,7 @@ class Cache:
         if T == 1:
             held_BKSD[:, :, self.seen % self.size] = new_BKTD[:, :, 0]
             return held_BKSD[:, :, : min(self.seen + 1, self.size)]
-        # The first of many new tokens still see what the last will push out of the ring.
+        # The first of many new tokens still see keys that the last ones overwrite.
         past_BKSD = held_BKSD[:, :, : min(self.seen, self.size)]
         everything = new_BKTD if self.seen == 0 else torch.cat([past_BKSD, new_BKTD], dim=2)
         last = min(T, self.size)

@@ -1,4 +1,4 @@
-"""Code from a trained model, text in and text out: left to right or into the middle; `starmill complete` on the command line."""
+"""Code completion by a trained model, left to right or fill-in-the-middle; `starmill complete` on the command line."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,13 +8,13 @@ import torch
 
 from starmill.core.errors import InputError, UsageError
 from starmill.core.tokenizer import Tokenizer
-from starmill.model.blocks import block_end, without_blank_end
+from starmill.model.code_blocks import block_end, without_blank_end
 from starmill.model.decoder import Decoder
 from starmill.model.exchange.huggingface import load
 from starmill.model.generation import generate
 
-# Where a document or file ends, a completion does: without <file_sep> a model writes the next file. StarCoder has <filename> and
-# <reponame> instead, SantaCoder neither.
+# A completion ends with its document or file: without the stop <file_sep> a model goes on to the next file. StarCoder has <filename>
+# and <reponame> instead, SantaCoder neither.
 STOPS = "<|endoftext|> <file_sep> <repo_name> <fim_prefix> <fim_middle> <fim_suffix> <fim_pad> <filename> <reponame>".split()
 
 
@@ -31,11 +31,11 @@ def complete(
     file_start: bool = True,
     stop_at_block: bool = False,
 ) -> list[str]:
-    """Return what follows each prompt, or stands between its (prefix, suffix), up to the first of `stops` and the end of the file.
+    """Return the completion of each prompt, or the middle of each (prefix, suffix), up to the first of `stops` or the file's end.
 
-    `stop_at_block` also ends it with the block that it is in, such as the body of a function (model/blocks.py).
-    `file_start` begins a prompt with <file_sep>, as files of StarCoder2 do in training. Raises UsageError as `generate` does, for an
-    empty stop string, and for a tokenizer that the model has too few ids for.
+    `stop_at_block` also ends a completion with its block, such as the body of a function (model/code_blocks.py).
+    `file_start` begins a prompt with <file_sep>, as StarCoder2's files begin in training. Raises UsageError as `generate` does and for
+    an empty stop string, InputError for a tokenizer with more ids than the model.
     """
     if decoder.config.vocab_size < tokenizer.vocab_size:
         raise InputError(
@@ -51,7 +51,7 @@ def complete(
     longest = max(map(len, ends), default=0)
 
     def written(new: Sequence[int]) -> bytes:
-        return tokenizer.decode_bytes(i for i in new if i < tokenizer.vocab_size)  # a padded vocabulary has ids without text
+        return tokenizer.decode_bytes(i for i in new if i < tokenizer.vocab_size)  # the ids that pad a vocabulary have no text
 
     above = [prompt if isinstance(prompt, str) else prompt[0] for prompt in prompts]
 
@@ -62,7 +62,7 @@ def complete(
         tail = written(new[-longest:])  # a token is at least a byte
         if any(end in tail for end in ends):
             return True
-        # A line that a block ends with counts once it is whole.
+        # The last line of a block counts once that line is whole.
         return stop_at_block and b"\n" in written(new[-1:]) and block_end(above[row], text_of(new)) is not None
 
     stop_ids = list(special.values())
@@ -92,9 +92,10 @@ def complete_one(
     device: str | None = None,
     **settings: Any,
 ) -> str:
-    """Return what the model in `folder` (config.json, model.safetensors, tokenizer.json) makes of one prompt or (prefix, suffix).
+    """Return the completion of one prompt or (prefix, suffix) by the model in `folder`, without blank lines at its end.
 
-    Without the blank lines at its end. `settings` are `complete`'s. Raises InputError, which names the folder.
+    The folder holds config.json, model.safetensors and tokenizer.json; `settings` are the options of `complete`. Raises InputError or
+    UsageError, which name the folder.
     """
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
     decoder = load(folder, None if dtype == "stored" else getattr(torch, dtype), where)

@@ -12,13 +12,18 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes in elements, positions in tokens. `mlp_size` is four times `hidden_size` in every published model."""
+    """Sizes in elements, positions in tokens. `mlp_size` is four times `hidden_size` in every published model.
+
+    >>> config = ModelConfig(49_152, layers=2, hidden_size=64, heads=4, kv_heads=2, mlp_size=256, positions="rope", max_positions=1024)
+    >>> config.head_size, parameter_count(config)
+    (16, 3237504)
+    """
 
     vocab_size: int  # tokens
     layers: int  # blocks
     hidden_size: int  # elements of a token's state
-    heads: int  # of attention, for queries
-    kv_heads: int  # for keys and values; 1: MQA, as many as heads: MHA
+    heads: int  # query heads of attention
+    kv_heads: int  # heads of keys and values; 1: MQA, as many as `heads`: MHA
     mlp_size: int  # elements inside a block's MLP
     positions: Literal["rope", "learned"]  # rotations (StarCoder2) or learned vectors (StarCoder)
     max_positions: int  # tokens of the longest sequence
@@ -26,8 +31,8 @@ class ModelConfig:
     sliding_window: int | None = None  # keys that a query sees, itself included; null: all
     norm_epsilon: float = 1e-5  # added to the variance in LayerNorm
     activation: Literal["gelu_tanh", "gelu"] = "gelu_tanh"  # of the MLP
-    init_std: float = 0.02  # standard deviation of the first weights
-    dropout: float = 0.0  # share of elements that are dropped in training
+    init_std: float = 0.02  # standard deviation of the initial weights
+    dropout: float = 0.0  # share of elements that training drops
     tie_embeddings: bool = True  # input and output share one matrix
     bos_id: int = 0  # the token before a document: the end of text, which is 49,152 in SantaCoder
     eos_id: int = 0  # the token after a document
@@ -59,7 +64,7 @@ class ModelConfig:
 
     @property
     def has_position_table(self) -> bool:
-        """Whether each position has weights of its own, so that the number of positions is a shape of the weights."""
+        """Whether each position has weights of its own, so that a weight's shape holds the number of positions."""
         return self.positions == "learned"
 
 

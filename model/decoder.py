@@ -49,7 +49,11 @@ class Block(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Token ids to logits. `kernel` is what attention with documents or windows runs on: flex where CUDA can compile it, or sdpa."""
+    """Token ids to logits. `kernel` computes attention over documents or windows; auto: flex where CUDA can compile it, else sdpa.
+
+    >>> Decoder(ModelConfig(10, 1, 8, 2, 1, 16, "rope", 32))(torch.tensor([[1, 2, 3]])).shape
+    torch.Size([1, 3, 10])
+    """
 
     def __init__(self, config: ModelConfig, kernel: Literal["auto", "flex", "sdpa"] = "auto") -> None:
         """Make the modules; call `init_weights` for weights that a seed decides."""
@@ -65,7 +69,7 @@ class Decoder(nn.Module):
 
     @classmethod
     def empty(cls, config: ModelConfig, device: str | torch.device = "meta", dtype: torch.dtype = torch.float32) -> "Decoder":
-        """Return a decoder whose weights are yet to be filled in: memory as it was found, or on `meta` shapes alone.
+        """Return a decoder with uninitialized weights; on `meta`, with shapes alone.
 
         >>> decoder = Decoder.empty(ModelConfig(10, 1, 8, 2, 1, 16, "rope", 32))
         >>> decoder.tokens.weight.is_meta, decoder.tokens.weight.shape
@@ -79,17 +83,17 @@ class Decoder(nn.Module):
         return decoder
 
     def tie(self) -> None:
-        """Make the head's weights the embedding's where the model has one for both: moved or replaced parameters are untied."""
+        """Make the head share the embedding's weights if the model ties them: moving or replacing parameters unties them."""
         if self.config.tie_embeddings:
             self.head.weight = self.tokens.weight
 
     def shapes(self) -> dict[str, torch.Size]:
-        """Return the shape of each parameter by its name; a tied head is none."""
+        """Return the shape of each parameter by name; a tied head is no parameter of its own."""
         return {name: parameter.shape for name, parameter in self.named_parameters()}
 
     @torch.no_grad()
     def init_weights(self, generator: torch.Generator) -> None:
-        """Normal(0, init_std); projections into the residual stream by 1/sqrt(2 * layers) less (GPT-2, section 2.3)."""
+        """Draw weights from Normal(0, init_std), projections into the residual stream 1/sqrt(2 * layers) of it (GPT-2, section 2.3)."""
         residual = self.config.init_std / math.sqrt(2 * self.config.layers)
         for name, parameter in self.named_parameters():
             if name.endswith("bias"):
@@ -119,7 +123,7 @@ class Decoder(nn.Module):
         positions_BT: torch.Tensor | None = None,
         document_BT: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what to minimize, as `model/kernels/loss.py` has it, and the cross-entropy of each target, [B, T]."""
+        """Return the loss to minimize (model/kernels/loss.py) and the cross-entropy of each target, [B, T]."""
         x_BTE = self.hidden(tokens_BT, positions_BT, document_BT)
         total, losses_N = next_token_loss(self.head, x_BTE.flatten(0, 1), targets_BT.flatten(), z_loss)
         return total, losses_N.view(targets_BT.shape)
@@ -132,11 +136,11 @@ class Decoder(nn.Module):
         cache: Cache | None = None,
         padding_BT: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Return what the head reads, [B, T, E], for those who need few of the logits: they are the largest tensor of all.
+        """Return the states that the head reads, [B, T, E]: few callers need all logits, the largest tensor of all.
 
         `positions` default to 0, 1, ...; `document` numbers keep attention within one document; `padding` is true for tokens that
-        nobody may look at. Raises ValueError for a sequence that runs past max_positions (a learned table has none there, and RoPE was
-        never trained), for documents with a cache, and for a cache that is full.
+        no query sees. Raises ValueError for a sequence that runs past max_positions (a learned table ends there, and RoPE was not trained
+        on longer ones), for documents with a cache, and for a full cache.
         """
         if cache is not None and document_BT is not None:
             raise ValueError("a cache holds no document numbers; pass documents without a cache")
@@ -190,6 +194,6 @@ class Decoder(nn.Module):
     def _flexible(self, device: torch.device) -> bool:
         if self.kernel != "auto":
             return self.kernel == "flex"
-        # FlexAttention has no dropout, and its kernels no heads below 16.
+        # FlexAttention has no dropout, and no kernel for heads of fewer than 16 elements.
         fits = self.config.head_size >= 16 and not (self.training and self.config.dropout > 0)
         return device.type == "cuda" and fits and importlib.util.find_spec("triton") is not None

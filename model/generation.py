@@ -1,6 +1,6 @@
 """Generation with a key-value cache: batches of unequal prompts (padded on the left), greedy or sampled, determined by a seed.
 
-A random number belongs to (seed, name of the row, place): a row's sample depends neither on its companions nor on when they end.
+A random number is a hash of (seed, name of the row, position): a row's sample does not depend on the other rows.
 Shapes: B rows still open, T tokens, V vocabulary.
 """
 
@@ -13,7 +13,7 @@ from starmill.core.errors import UsageError
 from starmill.model.cache import Cache
 from starmill.model.decoder import Decoder
 
-PIECE = 2048  # tokens of a prompt that are read at once: bounds the memory of masks and activations
+PIECE = 2048  # tokens of a prompt that are read at once, to bound the memory of masks and activations
 
 
 @torch.inference_mode()
@@ -30,9 +30,9 @@ def generate(
     names: Sequence[str | int] | None = None,
     stopped: Callable[[int, list[int]], bool] | None = None,
 ) -> list[list[int]]:
-    """Return the new ids after each prompt, without the stop id; they end where max_positions does.
+    """Return the new ids after each prompt, without the stop id, up to max_positions in all.
 
-    Temperature 0 is greedy; top_k 0 and top_p 1 keep all tokens. `names` tell rows apart for the seed, their numbers by default;
+    Temperature 0 is greedy; top_k 0 and top_p 1 keep all tokens. `names` identify rows for the seed (default: row numbers);
     `stopped(row, new ids)` may end a row after any token. Raises UsageError for values out of range, and for a prompt without tokens
     or as long as max_positions.
     """
@@ -40,7 +40,7 @@ def generate(
     if not all(prompts):
         raise UsageError("a prompt has no tokens; start it with <|endoftext|> or <file_sep>")
     if max(map(len, prompts), default=0) >= room:
-        raise UsageError(f"a prompt of {max(map(len, prompts))} tokens leaves no place of max_positions={room}; shorten it")
+        raise UsageError(f"a prompt of {max(map(len, prompts))} tokens leaves no room in max_positions={room}; shorten it")
     if temperature < 0 or not 0 < top_p <= 1 or top_k < 0:
         raise UsageError(f"temperature={temperature}, top_p={top_p}, top_k={top_k}: need >= 0, in (0, 1], >= 0")
     keys = range(len(prompts)) if names is None else names
@@ -78,7 +78,7 @@ def generate(
 
 
 def _read(decoder: Decoder, prompts: Sequence[Sequence[int]], more: int) -> tuple[torch.Tensor, Cache, torch.Tensor]:
-    """Return what the head reads after the last token of each prompt, the cache, and those tokens' positions."""
+    """Return the state of the last token of each prompt, which the head reads, the cache, and those tokens' positions."""
     device, longest = decoder.tokens.weight.device, max(map(len, prompts))
     tokens_BT = torch.tensor([[0] * (longest - len(p)) + list(p) for p in prompts], device=device)
     padding_BT = torch.tensor([[True] * (longest - len(p)) + [False] * len(p) for p in prompts], device=device)
@@ -88,15 +88,15 @@ def _read(decoder: Decoder, prompts: Sequence[Sequence[int]], more: int) -> tupl
     for start in range(0, longest, PIECE):
         piece = slice(start, start + PIECE)
         padding = padding_BT[:, piece] if unequal else None
-        # Only the last place is asked: logits of a whole prompt would be 200 KB a token.
+        # Only the last position needs logits: those of a whole prompt would take 200 KB per token.
         hidden_BTE = decoder.hidden(tokens_BT[:, piece], positions_BT[:, piece], cache=cache, padding_BT=padding)
     return hidden_BTE[:, -1], cache, positions_BT[:, -1:]
 
 
 def choose(logits_BV: torch.Tensor, temperature: float, top_p: float, top_k: int, uniform: Sequence[float]) -> list[int]:
-    """Return a token for each row: the likeliest, or the one at its uniform number of the distribution that is left.
+    """Return a token for each row: the likeliest, or the one that the row's uniform number draws from the truncated distribution.
 
-    top_k keeps the k likeliest and their equals, then top_p the fewest that have its mass together (Holtzman et al. 2020).
+    top_k keeps the k likeliest and their ties, then top_p the fewest with that probability together (Holtzman et al. 2020).
     """
     if temperature == 0:
         return logits_BV.argmax(-1).tolist()
@@ -109,7 +109,7 @@ def choose(logits_BV: torch.Tensor, temperature: float, top_p: float, top_k: int
         weights_BV = sorted_BV.softmax(-1)
         beyond_BV = weights_BV.cumsum(-1) - weights_BV >= top_p  # the token that crosses top_p stays
         logits_BV = logits_BV.scatter(1, order_BV, sorted_BV.masked_fill(beyond_BV, -torch.inf))
-    # Inverse of the cumulated distribution, in float64: 50,000 float32 would lose the rare tokens.
+    # Inverse of the cumulative distribution, in float64: a float32 sum of 50,000 terms would lose the rare tokens.
     sums_BV = logits_BV.double().softmax(-1).cumsum(-1)
     total_B1 = sums_BV[:, -1:]
     at_B1 = torch.tensor(uniform, dtype=torch.float64, device=sums_BV.device)[:, None] * total_B1

@@ -24,12 +24,12 @@ def dense(
         allowed_BTS &= distance_BTS < window
     if document_BT is not None:
         allowed_BTS &= document_BT[:, :, None] == document_BT[:, None, :]
-    # A padding query sees nothing; let it see itself, or softmax gives NaN.
+    # A padding query sees no key; let it see its own, or softmax gives NaN.
     return (allowed_BTS | ((distance_BTS == 0) & (queries_BT < 0)[:, :, None]))[:, None]
 
 
 def blocks(shape: torch.Size, device: torch.device, window: int | None, document_BT: torch.Tensor | None) -> BlockMask:
-    """Return the block mask of whole sequences of `shape` [B, T]: blocks that nobody sees are never computed."""
+    """Return the block mask of whole sequences of `shape` [B, T]: blocks that no query sees are never computed."""
     B, T = shape
 
     def allowed(b: torch.Tensor, _: torch.Tensor, q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
@@ -46,5 +46,5 @@ def blocks(shape: torch.Size, device: torch.device, window: int | None, document
 
 @functools.cache
 def _compiled() -> Callable[..., BlockMask]:
-    # Uncompiled it holds the mask of every pair of positions before it makes blocks of them.
+    # Uncompiled, create_block_mask holds the mask of every pair of positions at once.
     return torch.compile(create_block_mask)

@@ -24,7 +24,7 @@ def rotate(x_BHTD: torch.Tensor, cos_B1TD: torch.Tensor, sin_B1TD: torch.Tensor)
 
 
 class _Rotate(torch.autograd.Function):
-    # Turning back is the gradient of turning: nothing but the angles is kept.
+    # The gradient of a rotation is the rotation back: only the angles are kept.
     @staticmethod
     def forward(ctx: Any, x_BHTD: torch.Tensor, cos_B1TC: torch.Tensor, sin_B1TC: torch.Tensor) -> torch.Tensor:
         ctx.save_for_backward(cos_B1TC, sin_B1TC)

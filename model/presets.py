@@ -1,7 +1,7 @@
-"""The published sizes (StarCoder: its training scripts; StarCoder2: released configurations, and of its first phase the paper, by memory).
+"""The published sizes (StarCoder: its training scripts; StarCoder2: released configurations, its first phase from memory of the paper).
 
-StarCoder2 was trained twice: on 4,096 tokens, then on 16,384 with a sliding window of 4,096 and slower rotations. `-4k` is the first.
-The weights of the two have the same shapes, so that a run of the second starts from those of the first.
+StarCoder2 was trained twice: on 4,096 tokens, then on 16,384 with a sliding window of 4,096 and a larger rope_theta. `-4k` is the
+first phase. The weights of both have the same shapes, so that the second phase starts from those of the first.
 """
 
 import dataclasses
@@ -43,12 +43,12 @@ def _starcoder2(layers: int, hidden_size: int, heads: int, kv_heads: int, theta:
 
 
 def _tiny(kv_heads: int, positions: Literal["rope", "learned"], window: int | None) -> ModelConfig:
-    # For first runs on a laptop: the shapes of their families, small.
+    # For first runs on a laptop: the families' shapes, small.
     return ModelConfig(4096, 4, 128, 4, kv_heads, 512, positions, max_positions=1024, sliding_window=window)
 
 
 def _first_phase(config: ModelConfig, theta: float) -> ModelConfig:
-    # A window as long as the sequence would hide nothing.
+    # A window as long as the sequence would mask nothing.
     return dataclasses.replace(config, max_positions=4096, rope_theta=theta, sliding_window=None)
 
 

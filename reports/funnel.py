@@ -1,4 +1,4 @@
-"""The funnel: what each stage took in, kept and dropped, by reason and by language, read from the manifests alone."""
+"""The funnel: files into each stage, kept and dropped, by reason and by language, read from the manifests alone."""
 
 import json
 from collections import defaultdict
@@ -14,7 +14,13 @@ from starmill.core.dataset import Count, Workspace
 
 @dataclass
 class Tally:
-    """Files and bytes."""
+    """Files and bytes.
+
+    >>> tally = Tally()
+    >>> tally.add(Count("", "", "Python", 2, 300))
+    >>> (tally.files, tally.bytes)
+    (2, 300)
+    """
 
     files: int = 0
     bytes: int = 0
@@ -27,7 +33,7 @@ class Tally:
 
 @dataclass
 class StageFunnel:
-    """One stage: what came in, what stayed, and what went by (step, reason)."""
+    """One stage: files in, kept, and dropped by (step, reason)."""
 
     stage: str
     dataset: str
@@ -45,7 +51,7 @@ def measure(workspace: Workspace) -> list[StageFunnel]:
     """Read the funnel of every complete stage, in order."""
     times = timings(workspace)
     funnels = []
-    for stage in workspace.plan().stages:
+    for stage in workspace.last_run().stages:
         manifest = workspace.manifest(stage.dataset)
         if manifest is None:
             continue
@@ -80,7 +86,7 @@ def show(workspace: Workspace, languages: int = 12) -> None:
     """Print the funnel by stage and reason, and the `languages` largest languages through curate."""
     console = Console()
     if not console.is_terminal:
-        console = Console(width=120, soft_wrap=True)  # a log is not cut to a terminal's width
+        console = Console(width=120, soft_wrap=True)  # a log is not wrapped to a terminal's width
     funnels = measure(workspace)
     if not funnels:
         console.print(f"{workspace.root}: no stage is complete here yet")

@@ -1,7 +1,7 @@
 """From a training token to the file that it came from, and from a file to its tokens: `starmill locate`.
 
-Reads the manifest of the shards, the side table of the one shard in question and the tokens of the one file, as ranges of bytes: also
-of a workspace in a bucket. Tokens are counted from 0: in a shard, in a document, or over all shards in the manifest's order.
+Reads the shards' manifest, one shard's side table and one file's tokens, as ranges of bytes: also from a workspace in a bucket.
+ Tokens are counted from 0: in a shard, in a document, or over all shards in the manifest's order.
 """
 
 import functools
@@ -24,7 +24,7 @@ TOKENIZER = "tokenizer/tokenizer.json"
 POSITION = re.compile(r"(\d+):(\d+)(?::(\d+))?")
 AROUND = 300  # tokens on each side where a token is in no file, or in a line without end
 LINES = 4  # shown on each side of the token
-WIDTH = 100  # characters of a line; the rest is cut around the token
+WIDTH = 100  # characters of a line around the token; the rest is cut off
 MARKS = ("⟦", "⟧")
 
 
@@ -32,8 +32,8 @@ MARKS = ("⟦", "⟧")
 class Place:
     """`count` tokens of one document, from `token` of shard `shard` on, and the file that they came from (None between files).
 
-    `nth` counts over all shards; `document_token` in the document; `file_token` is where the file's tokens start in the shard, and
-    `file_tokens` how many there are. `line` is the line of the file in the shard, from 1; None in the line with its path.
+    `nth` counts over all shards, `document_token` in the document. The file has `file_tokens` tokens from `file_token` of the shard on.
+    `line` is the line of the file in the shard, from 1; None in the line with its path.
     """
 
     shard: int
@@ -58,7 +58,7 @@ class Place:
 
 @dataclass(frozen=True)
 class FileTokens:
-    """The tokens [token, token + count) of shard `shard` that a file became."""
+    """A file's tokens: [token, token + count) of shard `shard`."""
 
     shard: int
     token: int
@@ -98,7 +98,7 @@ class Tokens:
         return Tokenizer.load(self.workspace.read(TOKENIZER), where=self.workspace.path(TOKENIZER))
 
     def place(self, shard: int, token: int, count: int = 1) -> Place:
-        """Return what the token at this offset of a shard came from. Raises UsageError if there is none."""
+        """Return the place of the token at offset `token` of a shard. Raises UsageError for an offset outside the shard."""
         if shard not in self.sizes:
             raise UsageError(f"{shard}: no shard of {self.workspace.root}; it has {_span(list(self.sizes))}")
         if not 0 <= token < self.sizes[shard]:
@@ -116,7 +116,7 @@ class Tokens:
         decode, ids = self.tokenizer.decode, self.read(shard, first, last).tolist()
         before, line = decode(ids[: token - first]), None
         if file is not None:
-            # The first line of a file is its path where the document has its repository's name.
+            # A file's first line is its path where the document begins with its repository's name.
             named = self.read(shard, start, start + 1)[0] == self.tokenizer.special("<repo_name>")
             line = before.count("\n") + 1 - int(named) or None
         return Place(
@@ -141,7 +141,7 @@ class Tokens:
         )
 
     def nth(self, number: int) -> Place:
-        """Return the place of a token that is counted over all shards. Raises UsageError if there are not so many."""
+        """Return the place of token `number` over all shards. Raises UsageError for a number outside them."""
         left = number
         for shard, size in self.sizes.items():
             if 0 <= left < size:
@@ -150,7 +150,7 @@ class Tokens:
         raise UsageError(f"--nth {number}: {self.workspace.root} has the tokens 0 to {self.total - 1:,}")
 
     def find(self, text: str) -> Iterator[Place]:
-        """Yield where the text stands, first to last, shard by shard; its tokens are those that hold a byte of it."""
+        """Yield the places of a text in order, shard by shard; the text's tokens are those with a byte of the text."""
         wanted = text.encode()
         if not wanted:
             raise UsageError("--text: give the text to look for")
@@ -168,7 +168,7 @@ def locate(
 ) -> Place:
     """Return the token at `position` (`shard:token` or `shard:document:token`), the `nth` of all, or the first ones that hold `text`.
 
-    With none of these a token is drawn by `seed`, each as likely as any other. Raises UsageError for a token that is not there, and
+    Without any of these a token is drawn by `seed`, all equally likely. Raises UsageError for a token that is not there, and
     InputError where no shard has the text.
     """
     tokens = Tokens(workspace)
@@ -177,11 +177,11 @@ def locate(
         if second is None:
             return tokens.place(shard, first)
         if shard not in tokens.sizes:
-            return tokens.place(shard, 0)  # which says so
+            return tokens.place(shard, 0)  # raises that error
         table = tokens.table(shard)
         if first >= table.num_rows or second >= table.column("token_count")[first].as_py():
             raise UsageError(
-                f"{position}: shard {shard} has {table.num_rows:,} documents, and the token must be one of its own"
+                f"{position}: shard {shard} has {table.num_rows:,} documents, and the token must be in one of them"
             )
         return tokens.place(shard, table.column("token_start")[first].as_py() + second)
     if text is not None:
@@ -195,7 +195,7 @@ def locate(
 
 
 def is_position(text: str) -> bool:
-    """Say whether a person means a token by this, and not a file.
+    """Say whether a text is a token's position, and not a file's name.
 
     >>> [is_position(text) for text in ("3:1200", "3:0:17", "r:/a.py", "/3:1200")]
     [True, True, False, False]
@@ -233,7 +233,7 @@ def lines(place: Place) -> list[str]:
         f"  repository  {place.repo_name}",
     ]
     if place.path is None:
-        shown.append("  file        none: it stands between the files of its document")
+        shown.append("  file        none: the token is between the files of its document")
     else:
         line = "the line with its path" if place.line is None else f"line {place.line:,}"
         shown += [
@@ -265,7 +265,7 @@ def _numbers(position: str) -> tuple[int, int, int | None]:
 
 
 def _files(documents: pa.RecordBatch) -> pa.RecordBatch:
-    """Return one row a file of a side table, with the path as everywhere else, and the token counted in the shard."""
+    """Return a side table's rows, one per file, with the path as in other datasets and the token counted in the shard."""
     files, parents = pc.list_flatten(documents.column("files")), pc.list_parent_indices(documents.column("files"))
     of = documents.select(["document", "token_start", "repo_name"]).take(parents)
     columns = {
@@ -309,5 +309,5 @@ def _text(place: Place) -> list[str]:
 
 
 def _printable(line: str) -> str:
-    # A file may hold what steers a terminal.
+    # A file may hold control sequences of a terminal.
     return "".join(c if c.isprintable() else "    " if c == "\t" else "\ufffd" for c in line)

@@ -1,4 +1,4 @@
-"""What a person calls a file by: a SWHID, the hash of a content or blob, a path, or `repository:path`; for all views alike.
+"""Names of files that a person gives to a view: a SWHID, the hash of a content or blob, a path, or `repository:path`.
 
 A SWHID may have qualifiers (ISO/IEC 18670, section 6): `path` and `origin` tell apart the files of one content.
 """
@@ -18,9 +18,9 @@ from starmill.core.errors import UsageError
 
 HASH = re.compile(r"[0-9a-fA-F]{40}")
 SWHID = re.compile(r"swh:1:(cnt|dir|rev|rel|snp):([0-9a-f]{40})")
-# The columns of a file that hold the other objects' ids; a release has none.
+# The columns of a file with the ids of other objects; releases have none.
 TREES = {"dir": "directory_id", "rev": "revision_id", "snp": "snapshot_id"}
-ROWS_COMPARED = 100_000  # whose names are compared where nothing matched: a second or two
+ROWS_COMPARED = 100_000  # to compare names where nothing matched: a second or two
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Query:
     preferred_origin: str | None = None
 
     def mask(self, block: pa.RecordBatch) -> pa.BooleanArray:
-        """Return which rows it names: of the columns repo_name and path, or content_id and blob_id (where there), or the tree's."""
+        """Return which rows the query names: of the columns repo_name and path, or content_id and blob_id (where there), or the tree's."""
         if self.tree is not None:
             column, wanted = self.tree
             return pc.fill_null(pc.equal(block.column(column), wanted), False)
@@ -58,7 +58,7 @@ class Query:
         return mask
 
     def preferred(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the rows that the qualifiers name; all of them where the qualifiers name none, for they are of another place."""
+        """Return the rows that the qualifiers name; all rows where the qualifiers name none."""
         origin = (self.preferred_origin or "").removesuffix(".git")
         for wanted, given in (
             (self.preferred_path, lambda row: row["path"] == self.preferred_path),
@@ -75,7 +75,7 @@ def exactly(repository: str, path: str) -> Query:
 
 
 def parse(text: str) -> Query:
-    """Read what a person typed. Raises UsageError for a SWHID that is none, or that no workspace knows."""
+    """Return the query of a text. Raises UsageError for an ill-formed SWHID, or one of an object that no workspace has."""
     if text[:4].lower() == "swh:":
         core, *qualifiers = text.split(";")
         matched = SWHID.fullmatch(core.lower())
@@ -93,7 +93,7 @@ def parse(text: str) -> Query:
         return Query(text, None, (TREES[kind], digest), (), *preferred)
     if HASH.fullmatch(text):
         return Query(text, text.lower())
-    # A colon may stand in a path, or in a repository's name (a URL's): all ways to read it are asked.
+    # A path or a repository's name (a URL) may hold a colon: all readings are places.
     cuts = [at for at, letter in enumerate(text) if letter == ":" and text[:at] and text[at + 1 :].strip("/")]
     return Query(text, places=((None, _absolute(text)), *((text[:at], _absolute(text[at + 1 :])) for at in cuts)))
 

@@ -1,4 +1,4 @@
-"""How far a workspace is, from what is published in it: so it can be asked from anywhere, of a run on any runner."""
+"""The progress of a workspace, read from its published sidecars: on any machine, for a run on any runner."""
 
 import statistics
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from starmill.core.dataset import Workspace
 
 @dataclass(frozen=True)
 class StageStatus:
-    """One stage: `published` of `parts` sidecars are there; `seconds_left` is None where nothing tells."""
+    """One stage: `published` of `parts` sidecars are there; `seconds_left` is None where it cannot be told yet."""
 
     stage: str
     published: int
@@ -20,25 +20,25 @@ class StageStatus:
 
 
 def measure(workspace: Workspace) -> Iterator[StageStatus]:
-    """Yield the status of every stage that the last run planned, in order; none before the first run."""
-    plan = workspace.plan()
-    for stage in plan.stages:
-        published, left = look(workspace, stage.dataset, plan.parts)
+    """Yield the status of every stage of the last run, in order; none before the first run."""
+    last = workspace.last_run()
+    for stage in last.stages:
+        published, left = look(workspace, stage.dataset, last.parts)
         is_complete = workspace.manifest(stage.dataset) is not None
-        yield StageStatus(stage.name, published, plan.parts, is_complete, None if is_complete else left)
+        yield StageStatus(stage.name, published, last.parts, is_complete, None if is_complete else left)
 
 
 def look(workspace: Workspace, dataset: str, parts: int) -> tuple[int, float | None]:
-    """Return how many of a dataset's `parts` are published, and the seconds that the others take at their pace: from one listing."""
+    """Return, from one listing, how many of a dataset's `parts` are published, and the seconds that the others will take."""
     times = [when for part, when in workspace.published(dataset).items() if part < parts]
     return len(times), seconds_left([when for when in times if when is not None], parts - len(times))
 
 
 def seconds_left(times: Sequence[float], missing: int) -> float | None:
-    """Return what the `missing` parts take at the pace of those published at `times`; None where fewer than two are.
+    """Return the seconds of the `missing` parts at the pace of those published at `times`; None for fewer than two.
 
-    The pace is a median, so that a night in which nothing ran does not count. Of the newer half of the parts, for the workers may be
-    others by now; and of the time that an eighth of these took together, for many workers publish in bursts.
+    The pace is a median, so that an interruption does not count; of the newer half of the parts, since workers may have changed; and of
+    the time of an eighth of these together, since many workers publish in bursts.
     """
     newer = sorted(times)[-max(16, len(times) // 2) :]
     if len(newer) < 2:
@@ -49,7 +49,7 @@ def seconds_left(times: Sequence[float], missing: int) -> float | None:
 
 
 def to_go(seconds: float) -> str:
-    """Return the time left for a person."""
+    """Return the time left, for people."""
     if seconds < 120:
         return f"about {seconds:.0f} s to go"
     return f"about {seconds / 60:.0f} min to go" if seconds < 7200 else f"about {seconds / 3600:,.1f} h to go"
@@ -61,7 +61,7 @@ def data(workspace: Workspace) -> dict[str, Any]:
 
 
 def lines(workspace: Workspace) -> list[str]:
-    """Return the status for a person."""
+    """Return the status for people."""
     told = []
     for status in measure(workspace):
         line = f"{status.stage:<9} {status.published}/{status.parts} parts"

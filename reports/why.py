@@ -1,4 +1,4 @@
-"""One record's whole story: from the workspace's own records, where it is and why, stage by stage; of a duplicate, the difference."""
+"""`starmill why`: one record's story, stage by stage, from the workspace's datasets; for a duplicate, the difference."""
 
 import difflib
 import shlex
@@ -15,21 +15,21 @@ from starmill.reports.query import Query, exactly, nearest, parse
 Row = dict[str, Any]
 
 MAX_DIFF_LINES = 20_000  # of both files together: difflib takes minutes beyond
-MAX_FILES = 10  # of a directory or revision, that are named
+MAX_FILES = 10  # that are listed of a directory or revision
 NAMES, IDS = ("repo_name", "path"), ("blob_id", "content_id")
-# What is told of a record that a stage kept, at the first stage whose dataset has the column.
+# Facts on a kept record, shown at the first stage whose dataset has the column.
 FACTS = ("src_encoding", "length_bytes", "language", "license_type", "detected_licenses")
 
 
 def tell(workspace: Workspace, text: str, diff_lines: int = 40) -> dict[str, Any]:
     """Return the story of every record that `text` names, a SWHID, a blob or content id, or a path, as plain data, for JSON.
 
-    `files`: each record and its `stages`: what each stage of the last run did with it, in the columns' names; of a near duplicate also
+    `files`: each record and its `stages`: what each stage of the last run did with the record, by column; for a near duplicate also
     the diff from the kept file, at most `diff_lines` lines. A path may carry its repository (`pypi/numpy:/numpy/random/mtrand.pyi`).
-    Of a directory's or revision's SWHID `repositories` names the records.
-    Raises UsageError for a SWHID that is none, and InputError, with the nearest paths, when nothing matches.
+    For the SWHID of a directory or revision `repositories` lists the records.
+    Raises UsageError for an ill-formed SWHID, and InputError, with the nearest paths, when nothing matches.
     """
-    query, stages = parse(text), workspace.plan().stages
+    query, stages = parse(text), workspace.last_run().stages
     if query.tree is not None:
         return {"query": text, "repositories": _files_of(workspace, stages, query)}
     # The first stage meets every record: it kept or it dropped it.
@@ -94,7 +94,7 @@ def _dropped_lines(loss: Row) -> Iterator[str]:
 
 
 def _files_of(workspace: Workspace, stages: Sequence[StageName], query: Query) -> list[Row]:
-    """Return the files of a directory, revision or snapshot: how many each repository has, and the first."""
+    """Return the files of a directory, revision or snapshot: their number per repository, and the first ones."""
     assert query.tree is not None
     column, _ = query.tree
     dataset = stages[0].dataset if stages else ""
@@ -139,7 +139,7 @@ def _difference(workspace: Workspace, part: int, loss: Row, limit: int) -> Row:
     place = Workspace(loss["kept_release"]) if loss["kept_release"] else workspace
     texts = []
     for where, one, parts in ((place, kept, None), (workspace, gone, [part])):
-        text = next((text for stage in where.plan().stages for text in _texts(where, stage.dataset, parts, one)), None)
+        text = next((text for stage in where.last_run().stages for text in _texts(where, stage.dataset, parts, one)), None)
         if text is None:
             return {"no_diff": f"the text of {one.text} is not in {where.root}"}
         texts.append(text.splitlines())

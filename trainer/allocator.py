@@ -1,7 +1,7 @@
-"""Main memory of a run on a CPU: what is freed stays with the process, to be used again by the next step.
+"""Main memory of a run on a CPU: freed memory stays with the process, for the next step.
 
-A step makes and frees the same large tensors as the one before. glibc gives blocks of megabytes back to the kernel each time, and takes
-them back a zeroed page at a time: 60,000 page faults in a step of 2,048 tokens through 20 M parameters, a twentieth of its time.
+A step makes and frees the same large tensors as the one before. glibc returns blocks of megabytes to the kernel each time, and gets
+them back one zeroed page at a time: 60,000 page faults in a step of 2,048 tokens through 20 M parameters, a twentieth of its time.
 """
 
 import ctypes

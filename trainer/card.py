@@ -77,7 +77,7 @@ def _training(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype
         else f"RoPE, theta {config.rope_theta:g}",
         "sequence, sliding window": f"{options.data.sequence_length:,}, {config.sliding_window or 'none'}",
         "vocabulary": f"{config.vocab_size:,}",
-        "tokens a step": f"{options.tokens_per_step:,}",
+        "tokens per step": f"{options.tokens_per_step:,}",
         "learning rate": f"{optimizer.lr:g} to {optimizer.min_lr:g}, cosine after {optimizer.warmup_steps:,} steps of warm-up",
         "AdamW": f"betas {optimizer.beta1:g} and {optimizer.beta2:g}, epsilon {optimizer.epsilon:g}, "
         f"weight decay {optimizer.weight_decay:g}, gradients {clipped}",
@@ -103,7 +103,7 @@ def _infilled(rates: FimRates) -> str:
 
 def _data(options: TrainRecipe, found: Inputs) -> str:
     workspace, lines = Workspace(options.workspace), ["## Data"]
-    for stage in workspace.plan().stages:
+    for stage in workspace.last_run().stages:
         manifest = workspace.manifest(stage.dataset)
         if manifest is not None:
             counts = [c for p in manifest.parts for c in p.counts]
@@ -133,7 +133,7 @@ def _loss(options: TrainRecipe, step: int) -> str:
         return ""
     rows = "".join(f"| {name} | {loss:.4f} |\n" for name, loss in last["held_out_loss_by_language"].items())
     return (
-        f"## Held-out loss\nOn repositories that were never trained on, without infilling, after {last['step']:,} steps (nats a token).\n\n"
+        f"## Held-out loss\nNats per token on repositories that were never trained on, without infilling, after {last['step']:,} steps.\n\n"
         f"| | |\n|---|---|\n| all | {last['held_out_loss']:.4f} |\n{rows}"
     )
 

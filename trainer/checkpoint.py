@@ -1,7 +1,7 @@
-"""Checkpoints: all that a continued run needs to equal an unbroken one. Each rank writes its pieces; whole, or not at all.
+"""Checkpoints: the state from which a continued run equals an unbroken one. Ranks write their pieces; a checkpoint is published whole.
 
 `torch.distributed.checkpoint` lays out the pieces as safetensors with their places in the whole, so that any number of ranks reads
-them, and nothing in them is executed. Dropout is a hash of the step (loop.py) and Adam's step is the step: tensors are all there is.
+them, and nothing in them is executed. The step seeds dropout (step.py) and is Adam's count of steps, so that no other state is needed.
 """
 
 import json
@@ -27,38 +27,38 @@ from starmill.core.errors import InputError
 from starmill.trainer.data.corpus import Position
 from starmill.trainer.parallel import Ranks
 
-ROOM = "make room, and run the same command to go on from the one before"
+ROOM = "make room, and run the same command to continue from the checkpoint before"
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 class CheckpointError(InputError):
-    """A checkpoint that does not belong to this run, or is damaged; the message names what, and the way out."""
+    """A checkpoint of another run, or a damaged one; the message names the checkpoint and the fix."""
 
 
 @dataclass(frozen=True)
 class Meta:
-    """Which run a checkpoint is of, and where in it: a position for every lane of the batch, whoever had it."""
+    """The run and the step of a checkpoint, and the position of every lane of the batch, of all ranks."""
 
     step: int
     positions: tuple[Position, ...]
     recipe: str
     data: str
-    losses: tuple[float, ...] = ()  # the last ones, by which a spike is told
+    losses: tuple[float, ...] = ()  # of the last steps, with which a spike is compared
 
 
 class Checkpoints:
-    """The checkpoints of one run, `folder/step-N`; the newest `keep` stay. All ranks call the same methods in the same order.
+    """The checkpoints of one run, `folder/step-N`; the newest `keep` are kept. All ranks call the same methods in the same order.
 
-    `asynchronous` copies the tensors and writes them in a thread while training goes on; `finish` waits for it.
+    `asynchronous` copies the tensors and writes them in a thread while training goes on; `finish` waits for that thread.
     """
 
     def __init__(self, folder: Path, ranks: Ranks, keep: int, asynchronous: bool = False) -> None:
-        """Name the place; nothing is touched."""
+        """Name the folder; no file is touched."""
         self._folder, self._ranks, self._keep, self._asynchronous = folder, ranks, keep, asynchronous
         self._writing: tuple[Meta, Future[Any]] | None = None
 
     def save(self, meta: Meta, state: dict[str, torch.Tensor]) -> None:
-        """Write a checkpoint, after the one before is whole."""
+        """Write a checkpoint, after the previous one is published."""
         self.finish()
         temporary = self._temporary(meta)
         if self._ranks.rank == 0:
@@ -76,12 +76,12 @@ class Checkpoints:
             self._publish(meta)
 
     def poll(self) -> None:
-        """Publish what the thread has written by now. Rank 0's part ends last: it hears from all others first."""
+        """Publish the checkpoint that the thread has written, if any. Rank 0's thread ends last: it waits for all others."""
         if self._writing is not None and self._writing[1].done() and self._ranks.rank == 0:
             self.finish()
 
     def finish(self) -> None:
-        """Wait for what is being written, and publish it."""
+        """Wait for the thread, and publish its checkpoint."""
         if self._writing is not None:
             meta, future = self._writing
             self._writing = None
@@ -90,9 +90,9 @@ class Checkpoints:
             self._publish(meta)
 
     def newest(self) -> tuple[Path, Meta] | None:
-        """Return the newest whole checkpoint that rank 0 sees; what a killed run was writing is removed.
+        """Return, on all ranks, the newest whole checkpoint that rank 0 sees; remove the unfinished ones of a killed run.
 
-        It tells the others: on a network file system each node may have a list of its own, from before the run ended.
+        On a network file system other nodes may still see an older listing.
         """
         found = None
         if self._ranks.rank == 0:
@@ -103,7 +103,7 @@ class Checkpoints:
         return self._ranks.gathered(found)[0]
 
     def clear(self) -> None:
-        """Remove all checkpoints: those of a run that starts again would be in its way."""
+        """Remove all checkpoints, before a run starts anew."""
         if self._ranks.rank == 0:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -122,7 +122,7 @@ class Checkpoints:
 
 
 def whole(folder: Path) -> list[Path]:
-    """Return the checkpoints of a run that are whole, oldest first; nothing is touched."""
+    """Return the checkpoints of a run that are whole, oldest first; no file is touched."""
     return sorted(p for p in folder.glob("step-*") if (p / "meta.json").exists())
 
 
@@ -139,7 +139,7 @@ def check(path: Path, meta: Meta, recipe: str, data: str, fix: str) -> None:
 
 
 def state(decoder: nn.Module, adam: torch.optim.AdamW, step: int) -> dict[str, torch.Tensor]:
-    """Return weights and moments by name, as the run's own tensors. Moments that are not there yet are made, after `step` steps."""
+    """Return the run's own weights and moments by name. Missing moments are created, as of step `step`."""
     found = {}
     for name, parameter in decoder.named_parameters():
         if not adam.state[parameter]:
@@ -153,15 +153,15 @@ def state(decoder: nn.Module, adam: torch.optim.AdamW, step: int) -> dict[str, t
 def load(path: Path, into: dict[str, torch.Tensor], ranks: Ranks) -> None:
     """Fill the tensors of `state`, each rank its pieces. Raises CheckpointError for files that are damaged or missing."""
     reader = HuggingFaceStorageReader(str(path))
-    with _failures(path, "read", "remove it to go on from the one before"):
+    with _failures(path, "read", "remove it to continue from the checkpoint before"):
         state_dict_loader.load(into, storage_reader=reader, process_group=ranks.writers, no_dist=ranks.world == 1)
 
 
 @contextmanager
 def _failures(path: Path, what: str, fix: str) -> Iterator[None]:
-    # The library raises a BaseException that holds what each rank met, traces and all.
+    # The library raises a BaseException that holds each rank's error and trace.
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # one process is meant
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # one process is intended
         try:
             yield
         except CheckpointException as error:

@@ -14,11 +14,11 @@ from starmill.core.names import AtLeast0, AtLeast1, Language, Positive, Share, S
 from starmill.model.config import ModelConfig
 from starmill.model.presets import PRESETS
 
-Factor = Annotated[float, Meta(ge=0, le=100)]  # times an epoch: a percentage would be above it
+Factor = Annotated[float, Meta(ge=0, le=100)]  # times per epoch: a percentage would be above 100
 Amount = Annotated[float, Meta(ge=0, le=sys.float_info.max)]  # finite
 
-# A run may go on with other values of these: on other ranks, saved elsewhere. Sums then round otherwise, and where a model has dropout,
-# which is a hash of the data rank and the micro-batch, other elements are dropped; nothing else changes.
+# A run may continue with other values of these. Sums then round differently, and where a model has dropout, whose seed holds the data
+# rank and the micro-batch, other elements are dropped; nothing else changes.
 UNLEARNED = (
     "workspace output cache hardware device threads log_every checkpoint_every keep_checkpoints asynchronous_checkpoints spike "
     "evaluate_every data.micro_batch data.prefetch parallel.tensor parallel.sequence parallel.reduce_once parallel.recompute "
@@ -54,11 +54,14 @@ class FimRates:
     """Fill in the middle: `rate` of documents, `file_rate` of their files (StarCoder2, section 5.1), `spm_rate` of those as SPM.
 
     `file_rate` null draws each file on its own at `rate`, as in StarCoder, whose documents were files.
+
+    >>> FimRates(rate=0.9, file_rate=None).spm_rate
+    0.5
     """
 
     rate: Share = 0.5  # share of documents
-    file_rate: Share | None = 0.5  # share of their files; null: each file at `rate`
-    spm_rate: Share = 0.5  # share of those with the suffix first
+    file_rate: Share | None = 0.5  # share of those documents' files; null: each file at `rate`
+    spm_rate: Share = 0.5  # share of rewritten files with the suffix first
 
 
 @dataclass(frozen=True)
@@ -88,29 +91,36 @@ class Fim(FimRates):
 
 @dataclass(frozen=True)
 class Mixture:
-    """How often an epoch has a unit: its kind's factor, and for code its language's too. 0.4: another 40 % each epoch; 2: twice.
+    """How often an epoch has a unit: the factor of the unit's kind, for code times that of its language. 0.4: another 40 % each epoch.
 
-    `caps` are tokens of code in a language that an epoch has at most, as StarCoder2 capped Java and JSON (paper, section 4).
+    `caps` limit an epoch's tokens of code in a language, as StarCoder2 capped Java and JSON (paper, section 4).
+
+    >>> Mixture(languages={"Python": 2}, other_languages=0.5, caps={"Java": 1e9}).other_kinds
+    1.0
     """
 
     kinds: dict[str, Factor] = field(default_factory=dict)  # factor of a kind of document
-    other_kinds: Factor = 1.0  # factor of a kind that is not named
+    other_kinds: Factor = 1.0  # factor of a kind that `kinds` does not name
     languages: dict[Language, Factor] = field(default_factory=dict)  # factor of a language of code
-    other_languages: Factor = 1.0  # factor of a language that is not named
+    other_languages: Factor = 1.0  # factor of a language that `languages` does not name
     caps: dict[Language, Positive] = field(default_factory=dict)  # tokens of a language in an epoch, at most
 
 
 @dataclass(frozen=True)
 class Data:
-    """A step takes `batch` windows of sequence_length, shared out over the ranks, `micro_batch` of them at a time on each."""
+    """A step takes `batch` windows of sequence_length, shared out over the ranks, `micro_batch` windows at a time on each.
+
+    >>> Data(sequence_length=4096, batch=512, micro_batch=2).mask_documents
+    False
+    """
 
     sequence_length: AtLeast1  # tokens of a window
     batch: AtLeast1  # windows of a step, over all ranks
     micro_batch: AtLeast1  # windows that a rank takes at a time
     unit_tokens: AtLeast1 = 65_536  # repositories are shuffled as runs of whole files of about this size
     mask_documents: bool = False  # StarCoder let attention cross documents
-    held_out: ShareBelow1 = 0.02  # of repositories, never trained on
-    held_out_windows: AtLeast1 = 64  # at most, that the held-out loss is taken over
+    held_out: ShareBelow1 = 0.02  # share of repositories that are never trained on
+    held_out_windows: AtLeast1 = 64  # windows of the held-out loss, at most
     prefetch: AtLeast1 = 4  # batches made ahead
     mixture: Mixture = field(default_factory=Mixture)
     fim: Fim = field(default_factory=Fim)
@@ -118,7 +128,11 @@ class Data:
 
 @dataclass(frozen=True)
 class AdamW:
-    """StarCoder's optimizer (beta2 0.95, decay 0.1, clip 1.0), linear warm-up, cosine to `min_lr`. `clip` 0 does not clip."""
+    """StarCoder's optimizer (beta2 0.95, decay 0.1, clip 1.0), linear warm-up, cosine to `min_lr`. `clip` 0: no clipping.
+
+    >>> AdamW(lr=3e-4, min_lr=3e-5, warmup_steps=1000).beta2
+    0.95
+    """
 
     lr: Amount  # highest learning rate
     min_lr: Amount  # learning rate of the last step
@@ -126,12 +140,12 @@ class AdamW:
     beta1: ShareBelow1 = 0.9  # decay of the gradients' mean
     beta2: ShareBelow1 = 0.95  # decay of the squares' mean
     epsilon: Positive = 1e-8  # added to the root of the squares' mean
-    weight_decay: Amount = 0.1  # times the learning rate, off each weight a step
-    clip: Amount = 1.0  # norm of the gradients, at most; 0: no limit
-    z_loss: Amount = 0.0  # times the mean square of the logits' log-sum-exp (PaLM, section 5, has 1e-4)
+    weight_decay: Amount = 0.1  # times the learning rate: the share of a weight that a step subtracts
+    clip: Amount = 1.0  # highest norm of the gradients; 0: no limit
+    z_loss: Amount = 0.0  # factor of the mean square of the logits' log-sum-exp (PaLM, section 5: 1e-4)
 
     def __post_init__(self) -> None:
-        """Refuse a rate that climbs."""
+        """Refuse a learning rate that would rise."""
         if self.min_lr > self.lr:
             raise ValueError(
                 f"optimizer.min_lr={self.min_lr} is above optimizer.lr={self.lr}; the rate falls from lr to min_lr"
@@ -140,21 +154,24 @@ class AdamW:
 
 @dataclass(frozen=True)
 class Parallel:
-    """How ranks share the work, and where each trades speed for memory. How many ranks there are is torchrun's word.
+    """How ranks share the work and trade speed for memory; torchrun sets the number of ranks.
 
-    `precision` is that of matrix products and of the weights that travel; weights, optimizer and losses stay float32.
+    `precision` is the type of matrix products and gathered weights; stored weights, optimizer and losses stay float32.
+
+    >>> Parallel().precision_on("cuda"), Parallel().precision_on("cpu")
+    ('bfloat16', 'float32')
     """
 
     tensor: AtLeast1 = 1  # ranks that share each matrix; groups of them share out the batch and the weights (FSDP)
-    sequence: bool = False  # those ranks also share out norms, dropout and residuals, by places of the sequence
+    sequence: bool = False  # tensor ranks also share out norms, dropout and residuals, by positions
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 on a GPU
-    reductions: Literal["float32", "bfloat16"] = "float32"  # of gradients, over ranks
-    reduce_once: bool = True  # a step, for whole gradients on each rank meanwhile; false: after every micro-batch
-    recompute: bool = False  # a block's activations a second time, in its backward pass, instead of keeping them
-    compile: bool = False  # with torch.compile
+    reductions: Literal["float32", "bfloat16"] = "float32"  # type of gradients that ranks sum
+    reduce_once: bool = True  # sum gradients once per step, whole on each rank until then; false: per micro-batch
+    recompute: bool = False  # compute a block's activations again in its backward pass, instead of keeping them
+    compile: bool = False  # use torch.compile
 
     def __post_init__(self) -> None:
-        """Refuse sequences shared out among one rank, and what would learn something else."""
+        """Refuse sequences shared out among one rank, and compiled tensor ranks."""
         if self.sequence and self.tensor == 1:
             raise ValueError("parallel.sequence=true shares out what the tensor ranks hold; set parallel.tensor above 1")
         if self.compile and self.tensor > 1:  # seen with torch 2.15: a step's losses agree, its gradients do not (2 % off)
@@ -169,14 +186,18 @@ class Parallel:
 
 @dataclass(frozen=True)
 class Hardware:
-    """The devices, for MFU and the plan: what one can do at the precision of the run, what it is expected to do, what it draws."""
+    """The devices, for MFU and the plan: peak speed, expected utilization, memory and power.
+
+    >>> Hardware(peak_tflops=312, devices=512).mfu
+    0.4
+    """
 
     peak_tflops: Positive  # of one device at the run's precision
     devices: AtLeast1 = 1  # of the whole run
     memory_gb: Positive = 80.0  # of one device
-    mfu: Annotated[float, Meta(gt=0, le=1)] = 0.4  # expected share of peak_tflops
+    mfu: Annotated[float, Meta(gt=0, le=1)] = 0.4  # model FLOPs utilization: expected share of peak_tflops
     watts: Positive = 400.0  # of one device at work
-    pue: float = 1.0  # what the building draws for each watt of a device
+    pue: float = 1.0  # power usage effectiveness: watts of the building per watt of its devices
     kg_co2_per_kwh: float = 0.0  # of the electricity
 
 
@@ -186,8 +207,8 @@ class TrainRecipe:
 
     `cache` is the folder of each node for shards that lie in a bucket (default: starmill/shards in the user's cache folder).
 
-    `weights` is a folder of either family that the run starts from (the phase before): weights only, as the papers did. Rotations,
-    the window, dropout and, with RoPE, the number of positions may be others than its own.
+    `weights` is a model folder that the run starts from (the phase before): weights only, as the papers did. rope_theta,
+    sliding_window, dropout and, with RoPE, max_positions may differ from that model's.
     """
 
     workspace: str  # folder or URL with the shards
@@ -200,18 +221,18 @@ class TrainRecipe:
     weights: str | None = None  # folder of a model to start from; null: random weights
     parallel: Parallel = field(default_factory=Parallel)
     hardware: Hardware | None = None  # for MFU and the plan
-    spike: Positive = 3.0  # a loss this far above the median of the last 50 stops the run, as one that is no number does
+    spike: Positive = 3.0  # a loss this many nats above the median of the last 50 stops the run, as one that is not finite does
     checkpoint_every: AtLeast1 = 1000  # steps
-    keep_checkpoints: AtLeast1 = 2  # the newest so many
-    asynchronous_checkpoints: bool = False  # written by a thread while training goes on, for a copy of the state in main memory
+    keep_checkpoints: AtLeast1 = 2  # number of newest checkpoints to keep
+    asynchronous_checkpoints: bool = False  # written by a thread during training; needs a copy of the state in main memory
     log_every: AtLeast1 = 10  # steps
     evaluate_every: AtLeast0 = 0  # steps from one held-out loss to the next; 0: before the first step and after the last
     seed: int = 0  # of weights, order, FIM and dropout
-    threads: AtLeast1 = 2  # on a CPU; sums depend on it: fixed here, so that a machine with more cores gets the same losses
+    threads: AtLeast1 = 2  # on a CPU: sums depend on the number of threads; a fixed number gives all machines equal losses
     device: str = "auto"  # auto, cpu or cuda
 
     def __post_init__(self) -> None:
-        """Refuse a warm-up without end, and sequences that the model has no positions for."""
+        """Refuse a warm-up longer than the run, and sequences longer than the model's positions."""
         if self.optimizer.warmup_steps >= self.steps:
             raise ValueError(
                 f"optimizer.warmup_steps={self.optimizer.warmup_steps} must be below steps={self.steps}, or the learning rate only "
@@ -237,7 +258,7 @@ class TrainRecipe:
         return self.data.sequence_length * self.data.batch
 
     def accumulation(self, data_ranks: int) -> int:
-        """Return how many micro-batches each of `data_ranks` takes a step. Raises UsageError if they do not come out even."""
+        """Return how many micro-batches each of `data_ranks` takes per step. Raises UsageError if the batch does not divide evenly."""
         if self.data.batch % (data_ranks * self.data.micro_batch):
             raise UsageError(
                 f"data.batch={self.data.batch} is no multiple of data.micro_batch={self.data.micro_batch} times {data_ranks} data "
@@ -246,7 +267,7 @@ class TrainRecipe:
         return self.data.batch // (data_ranks * self.data.micro_batch)
 
     def identity(self) -> str:
-        """Return a digest of all that changes what is learned: not where things lie, nor how the work is shared out."""
+        """Return a digest of the fields that change the trained weights, without folders and the layout over ranks."""
         values = json.loads(recipe.canonical(self))
         for key in UNLEARNED:
             section, _, name = key.rpartition(".")
@@ -255,7 +276,7 @@ class TrainRecipe:
 
 
 def load(path: str, overrides: list[str], workspace: str | None = None, output: str | None = None) -> TrainRecipe:
-    """Read a training recipe as a command names it: `overrides` are its --set, and the places replace the recipe's.
+    """Read a training recipe: `overrides` are the command's --set; `workspace` and `output` replace the recipe's.
 
     `model` is a mapping of ModelConfig's fields, the name of one of model/presets.py, or such a name with fields that replace the
     preset's: `{preset: starcoder2-3b, rope_theta: 1.0e+6}`. Raises RecipeError.
@@ -264,7 +285,7 @@ def load(path: str, overrides: list[str], workspace: str | None = None, output: 
 
 
 def values(path: str, overrides: list[str], workspace: str | None = None, output: str | None = None) -> dict[str, Any]:
-    """Return what `load` builds a recipe from, as it can be written to a file: a preset is written out."""
+    """Return the values that `load` builds a recipe from, with its preset written out."""
     places = {name: place for name, place in (("workspace", workspace), ("output", output)) if place}
     found = recipe.read(path)
     if isinstance(found.get("model"), str):  # a section, so that --set can replace fields of it
@@ -279,7 +300,7 @@ def with_preset(section: Any, where: str = "recipe") -> Any:
     >>> with_preset({"preset": "starcoder2-3b", "max_positions": 4096})["max_positions"]
     4096
 
-    Raises RecipeError for a preset that there is not.
+    Raises RecipeError for an unknown preset.
     """
     changes = {"preset": section} if isinstance(section, str) else section
     if not isinstance(changes, dict) or "preset" not in changes:

@@ -1,7 +1,7 @@
-"""`starmill export`: what one publishes of a training: weights, tokenizer, a card written from manifests, checkpoints, notices.
+"""`starmill export` writes what a training publishes: weights, tokenizer, a model card from the manifests, checkpoints, notices.
 
-Weights come from the run's checkpoints, a block at a time, so that a machine that could not train the model can publish it, and one
-may export while the training goes on. The folder is what transformers loads; `checkpoints/step-N` are others like it.
+Weights are read from checkpoints one block at a time, so that a machine too small to train the model can export it, also while the
+training goes on. transformers loads the folder and each `checkpoints/step-N` in it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,11 +24,11 @@ from starmill.trainer.parallel import Ranks
 TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
 
-class Weights(Mapping[str, torch.Tensor]):
-    """The decoder's parameters in a checkpoint, in another type; asked for in turn, one block of them is in memory."""
+class CheckpointWeights(Mapping[str, torch.Tensor]):
+    """A checkpoint's parameters, cast to `dtype`; read in the decoder's order, one block of them is in memory."""
 
     def __init__(self, path: Path, config: ModelConfig, dtype: torch.dtype) -> None:
-        """Name the place; nothing is read."""
+        """Name the checkpoint; no tensor is read."""
         self._shapes = Decoder.empty(config).shapes()
         self._path, self._dtype = path, dtype
         self._read: dict[str, torch.Tensor] = {}
@@ -54,7 +54,7 @@ class Weights(Mapping[str, torch.Tensor]):
 def export(
     options: TrainRecipe, folder: Path, dtype: torch.dtype, license: str = card.OPENRAIL, every: bool = False
 ) -> list[str]:
-    """Write the newest checkpoint of a run, or `every` one beside it, to `folder`; return what to tell.
+    """Write a run's newest checkpoint to `folder`, with `every` the others too; return lines for people.
 
     Raises CheckpointError if there is none, or the newest is of another recipe or other data; OSError if it cannot be written.
     """
@@ -71,11 +71,11 @@ def export(
     newest = paths[-1]
     text = card.write(options, found, metas[newest].step, dtype, license)
     notices = {"README.md": text.encode()} | ({"NOTICE": card.NOTICE.encode()} if license == card.OPENRAIL else {})
-    huggingface.write(found.config, Weights(newest, found.config, dtype), folder, {**files, **notices})
+    huggingface.write(found.config, CheckpointWeights(newest, found.config, dtype), folder, {**files, **notices})
     told = [f"{folder}: step {metas[newest].step:,} of {options.steps:,}, {str(dtype).removeprefix('torch.')}, with model card"]
     for path in paths if every else ():
         there = folder / "checkpoints" / path.name
-        huggingface.write(found.config, Weights(path, found.config, dtype), there, files)
+        huggingface.write(found.config, CheckpointWeights(path, found.config, dtype), there, files)
         told.append(f"{there}: step {metas[path].step:,}")
     return told
 
@@ -86,7 +86,7 @@ def push(folder: Path, repository: str, public: bool) -> list[str]:
     The token is huggingface_hub's (HF_TOKEN, or `hf auth login`). Raises MachineError with what that library says.
     """
     try:
-        from huggingface_hub import HfApi  # of this command alone
+        from huggingface_hub import HfApi  # only --push needs it
 
         return _pushed(HfApi(), folder, repository, public)
     except ModuleNotFoundError as error:

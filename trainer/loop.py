@@ -28,7 +28,7 @@ from starmill.trainer.step import Run, TrainingStopped
 
 
 def train(options: TrainRecipe, fresh: bool = False) -> int:
-    """Train, or continue, to the end; return the exit status (128 + the number of a signal that stopped it).
+    """Train, or continue, to the end; return the exit status: 0, or 128 + the number of the signal that stopped it.
 
     Raises TrainingStopped for a loss that is not finite or far above those before, CheckpointError for a checkpoint of another run.
     """
@@ -67,10 +67,10 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
             for line in (*plan.lines(options, found.config), *plan.data_lines(options, found)):
                 metrics.say(line)
             if found.held_out.is_empty and len(found.held_out.units):
-                metrics.say("no held-out loss: data.mixture gives no weight to any held-out document")
+                metrics.say("no held-out loss: data.mixture has factor 0 for every held-out document")
         if step == options.steps:
             metrics.say(f"all {step} steps are done; writing the model again")
-        # A kill may have come between a checkpoint and the loss that belongs to it.
+        # A kill may have come between a checkpoint and its held-out loss.
         if options.is_evaluated(step) and ranks.gathered(not metrics.has_held_out(step))[0]:
             metrics.held_out(step, run.evaluate(found.held_out))
         batches = prefetched(found.train.batches(positions, ranks.data, ranks.data_ranks), options.data.prefetch)
@@ -79,7 +79,7 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
             try:
                 taken = run.step(batches, step, bool(signals))
             except TrainingStopped:
-                checkpoints.finish()  # what a thread is writing is of before: all ranks are here to publish it
+                checkpoints.finish()  # the checkpoint that a thread is writing is good: publish it while all ranks are here
                 raise
             metrics.step(step, taken.loss, learning_rate(step, options.steps, options.optimizer), taken.norm, taken.wait)
             checkpoints.poll()
@@ -104,8 +104,8 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
 
 
 def _first_weights(options: TrainRecipe, config: ModelConfig, continues: bool) -> Callable[[Decoder], None]:
-    """Return what gives a whole decoder its first weights; UsageError for a folder of another shape, before any rank starts."""
-    if options.weights is None or continues:  # a checkpoint replaces them, and the folder may be gone by then
+    """Return a function that initializes a whole decoder. Raises UsageError for `weights` of another shape."""
+    if options.weights is None or continues:  # a checkpoint replaces them, and their folder may be gone
         generator = torch.Generator().manual_seed(seeds.uint64(options.seed, "weights") >> 1)
         return partial(Decoder.init_weights, generator=generator)
     folder = options.weights

@@ -1,6 +1,6 @@
-"""What a run says: a JSON line a step, lines or a bar for people, and TensorBoard's events where it is installed.
+"""Metrics of a run: one JSON line per step, lines or a bar for people, and TensorBoard's events where TensorBoard is installed.
 
-Only metrics.jsonl is meant for programs. One rank speaks; its memory and waiting stand for all.
+Only metrics.jsonl is meant for programs. Rank 0 writes them all; memory and wait for data are rank 0's.
 """
 
 import json
@@ -25,15 +25,15 @@ from starmill.trainer.parallel import Ranks
 from starmill.trainer.plan import flops_per_token
 from starmill.trainer.step import HeldOut
 
-RECENT = 20  # steps that the rate is taken over
+RECENT = 20  # steps over which tokens/s is averaged
 STARCODERBASE_TOKENS = 1e12  # StarCoder (arXiv 2305.06161), abstract
 
 
 class Metrics:
-    """Writes output/metrics.jsonl from `step` on, and shows every `log_every`th step. Ranks other than the first say nothing."""
+    """Writes output/metrics.jsonl from `step` on, and shows every `log_every`th step. Ranks other than the first write nothing."""
 
     def __init__(self, output: Path, step: int, options: TrainRecipe, config: ModelConfig, ranks: Ranks) -> None:
-        """Name the place; nothing is touched."""
+        """Name the folder; no file is touched."""
         self._output, self._first, self._options, self._ranks = output, step, options, ranks
         self._flops_per_token = flops_per_token(config, options.data.sequence_length)
         self._open = ExitStack()
@@ -43,7 +43,7 @@ class Metrics:
         self._held_out: dict[int, float] = {}  # loss by step
 
     def __enter__(self) -> "Metrics":
-        """Drop what an interrupted run wrote after its checkpoint, for those steps come again, and start the clock."""
+        """Drop the lines of steps after the checkpoint, which are repeated, and start the clock."""
         self._times.append(time.monotonic())
         if self._ranks.rank != 0:
             return self
@@ -94,7 +94,7 @@ class Metrics:
         return step in self._held_out
 
     def held_out(self, step: int, found: HeldOut | None) -> None:
-        """Record the loss on repositories that are never trained on; None if there are none. The clock of the rate starts anew."""
+        """Record the held-out loss; None if nothing is held out. Restart the clock of tokens/s."""
         self._times.clear()
         self._times.append(time.monotonic())
         if found is not None and self._ranks.rank == 0:
@@ -104,12 +104,12 @@ class Metrics:
             self.say(f"held-out loss {found.loss:.4f} after {step} steps: {languages}")
 
     def conclude(self, steps: int) -> None:
-        """Say in plain words what the training did: the held-out loss before and after, and the tokens beside StarCoder's."""
+        """Print held-out loss and perplexity before and after training, and the tokens beside StarCoderBase's."""
         if 0 in self._held_out and steps in self._held_out:
             before, after = self._held_out[0], self._held_out[steps]
             self.say(
-                f"held-out loss {before:.2f} before training, {after:.2f} after: the model is as unsure of the next token as of one among "
-                f"{math.exp(before):,.0f} before, and among {math.exp(after):,.0f} now"
+                f"held-out loss {before:.2f} before training, {after:.2f} after: a perplexity of {math.exp(before):,.0f} "
+                f"before and {math.exp(after):,.0f} now, as if the model chose the next token among that many"
             )
         tokens = steps * self._options.tokens_per_step
         more = STARCODERBASE_TOKENS / tokens

@@ -9,7 +9,7 @@ from starmill.trainer.config import AdamW
 
 
 def optimizer(model: nn.Module, options: AdamW) -> torch.optim.AdamW:
-    """Return AdamW with two groups: biases, norms and other vectors do not decay. Fused: one pass over the state instead of a dozen."""
+    """Return fused AdamW (one pass over the state) with two groups: biases, norms and other vectors do not decay."""
     matrices = [p for p in model.parameters() if p.requires_grad and p.dim() >= 2]
     vectors = [p for p in model.parameters() if p.requires_grad and p.dim() < 2]
     groups = [{"params": matrices, "weight_decay": options.weight_decay}, {"params": vectors, "weight_decay": 0.0}]

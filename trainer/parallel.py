@@ -1,6 +1,6 @@
 """The only file that knows meshes: FSDP2 over the ranks that share out a batch, tensor parallelism over those that share a matrix.
 
-Ranks come from `torchrun`; without it there is one of everything. The mesh is (data, tensor), tensor innermost, so that it stays
+`torchrun` starts the ranks; without torchrun there is one. The mesh is (data, tensor), tensor innermost, so that it stays
 within a node. Tensor parallelism is Megatron-LM's (Shoeybi et al. 2019, section 3): queries, keys, values and the MLP's first
 matrix by columns, the projections back by rows, embedding and head by vocabulary. The one key head of MQA is on every rank.
 Sequence parallelism (Korthikanti et al. 2022, section 4.2.2) shares out what lies between the matrices, norms, dropout and residuals,
@@ -35,7 +35,7 @@ TIMEOUT = timedelta(minutes=30)  # a rank that opens a large corpus, or writes a
 
 @dataclass(frozen=True)
 class Ranks:
-    """Where this process stands: share `data` of `data_ranks` of each batch, piece `rank % tensor_ranks` of each matrix."""
+    """This process among all: share `data` of `data_ranks` of each batch, piece `rank % tensor_ranks` of each matrix."""
 
     device: torch.device
     rank: int = 0
@@ -44,8 +44,8 @@ class Ranks:
     data_ranks: int = 1
     tensor_ranks: int = 1
     mesh: DeviceMesh | None = None
-    messages: Any = None  # a gloo group for what is said beside the tensors
-    writers: Any = None  # another for checkpoints, which a thread may be writing meanwhile
+    messages: Any = None  # a gloo group for all messages but tensors
+    writers: Any = None  # another for checkpoints, which a thread may write at the same time
 
     def sums(self, *values: float) -> list[float]:
         """Return each value summed over the data ranks, in float64 (tensor ranks hold equal values)."""
@@ -64,7 +64,7 @@ class Ranks:
         return found[:: self.tensor_ranks]
 
     def wait(self) -> None:
-        """Return when all ranks are here."""
+        """Wait until all ranks call this."""
         if self.world > 1:
             dist.barrier(group=self.messages)
 
@@ -172,13 +172,13 @@ def clip(parameters: list[nn.Parameter], limit: float, ranks: Ranks) -> float:
         dist.all_reduce(total)
     norm = total.sqrt()
     before = norm.item()
-    if before > limit:  # else a pass over all gradients would change nothing
+    if before > limit:  # otherwise scaling would change nothing
         torch._foreach_mul_(pieces, limit / (norm + 1e-6))
     return before
 
 
 def reduces(decoder: Decoder, now: bool) -> None:
-    """Let the next backward pass sum gradients over the data ranks, or keep them whole on each for a later one to sum."""
+    """Let the next backward pass sum gradients over the data ranks, or keep whole gradients on each for a later pass to sum."""
     if isinstance(decoder, FSDPModule):
         decoder.set_requires_gradient_sync(now)
 
@@ -209,7 +209,7 @@ def _distribute(decoder: Decoder, options: Parallel, ranks: Ranks) -> None:
 def _save_memory(decoder: Decoder, options: Parallel) -> None:
     for block in decoder.blocks:
         forward = block.forward
-        if options.compile:  # inside of the checkpoint: the order whose gradients were held against those of plain blocks
+        if options.compile:  # inside the checkpoint: in this order the gradients were compared with those of plain blocks
             forward = torch.compile(forward)
         if options.recompute:
             forward = partial(checkpoint, forward, use_reentrant=False)
@@ -227,8 +227,8 @@ def _share_matrices(decoder: Decoder, mesh: DeviceMesh, sequence: bool) -> None:
             "one; take fewer tensor ranks"
         )
     keys: ParallelStyle = ColwiseParallel() if config.kv_heads > 1 else Replicated(gradient=Partial())
-    between = Shard(1) if sequence else Replicate()  # how the residual stream [B, T, E] lies on the tensor ranks
-    # A norm gathers what it gives: once for all that read it, and whole, so that the windows of a batch may be flattened.
+    between = Shard(1) if sequence else Replicate()  # placement of the residual stream [B, T, E] on the tensor ranks
+    # A norm's output is gathered once for all its readers, and whole, so that the windows of a batch may be flattened.
     norm = Replicated(takes=between, gradient=None if sequence else Replicate())
     plan: dict[str, ParallelStyle] = {
         "tokens": RowwiseParallel(input_layouts=Replicate(), output_layouts=between),
@@ -257,9 +257,9 @@ def _share_matrices(decoder: Decoder, mesh: DeviceMesh, sequence: bool) -> None:
 
 @dataclass
 class Replicated(ParallelStyle):
-    """A module whole on every tensor rank: how its input and its output lie on them, and the gradient that a rank has of the output.
+    """A module whole on every tensor rank: the placements of its input (`takes`), output (`gives`) and output gradient.
 
-    Without one the output stays a DTensor, so that what reads it sums up the gradient only as far as the input needs it.
+    Without `gradient` the output stays a DTensor, so that its readers sum the gradient only as far as the input needs.
     """
 
     takes: Placement = Replicate()
@@ -276,7 +276,7 @@ class Replicated(ParallelStyle):
 
         def leave(module: nn.Module, output: DTensor, mesh: DeviceMesh) -> torch.Tensor:
             if self.takes != self.gives and torch.is_autocast_enabled(mesh.device_type):
-                output = output.to(torch.get_autocast_dtype(mesh.device_type))  # type: ignore[assignment]  # before it travels
+                output = output.to(torch.get_autocast_dtype(mesh.device_type))  # type: ignore[assignment]  # before communication
             output = output.redistribute(placements=[self.gives])
             return output if self.gradient is None else output.to_local(grad_placements=[self.gradient])
 

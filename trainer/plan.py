@@ -1,10 +1,10 @@
-"""`starmill plan`: what a training recipe costs before it runs: parameters, FLOPs, memory of each layout, GPU-hours and energy.
+"""`starmill plan`: the cost of a training recipe before it runs: parameters, FLOPs, memory of each layout, GPU-hours and energy.
 
-FLOPs of the model, recomputation not counted: 6 a parameter and token (Kaplan et al. 2020, section 2.1) and 12 a layer, hidden element
-and key seen for attention. As in the papers, the 6 counts every parameter, also a table of positions and, where the head has weights of
-its own, of tokens, which multiply nothing (0.3 % of StarCoderBase, 1.9 % of StarCoder2-15B). Activations are those of blocks that run
-as written, counted as in Korthikanti et al. 2022, section 4.1, without the attention matrix, which fused kernels never store. What the
-plan does not know is how well the machine will be used: `hardware.mfu` says it.
+FLOPs of the model, recomputation not counted: 6 per parameter and token (Kaplan et al. 2020, section 2.1), and for attention 12 per layer,
+hidden element and key that a query sees. As in the papers, the 6 counts every parameter, also the position table and, with an untied
+head, the token table, which multiply nothing (0.3 % of StarCoderBase, 1.9 % of StarCoder2-15B). Activations are those of uncompiled
+blocks, counted as in Korthikanti et al. 2022, section 4.1, without the attention matrix, which fused kernels never store. The plan
+takes the utilization of the devices from `hardware.mfu`.
 """
 
 from dataclasses import asdict, dataclass
@@ -25,7 +25,11 @@ def flops_per_token(config: ModelConfig, sequence_length: int) -> float:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a whole run: device hours, days on all devices, kWh with the building's overhead, and kg of CO2."""
+    """The cost of a whole run: device hours, days on all devices, kWh with the building's overhead (PUE), kg of CO2.
+
+    >>> round(cost(1e21, Hardware(peak_tflops=312, devices=8, mfu=0.5, watts=400)).days, 2)
+    9.27
+    """
 
     hours: float
     days: float
@@ -42,7 +46,7 @@ def cost(flops: float, hardware: Hardware) -> Cost:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes on one rank: weights, gradients and moments in float32; weights as they are used; activations; logits."""
+    """Bytes on one rank: weights, gradients and moments in float32; gathered weights at the run's precision; activations; logits."""
 
     state: float
     gathered: float
@@ -51,7 +55,7 @@ class Memory:
 
     @property
     def total(self) -> float:
-        """All of it."""
+        """Bytes of all four."""
         return self.state + self.gathered + self.activations + self.logits
 
 
@@ -61,20 +65,20 @@ def memory(config: ModelConfig, options: TrainRecipe, data_ranks: int, tensor_ra
     everything = parameter_count(config)
     embeddings = config.vocab_size * config.hidden_size * (1 if config.tie_embeddings else 2)
     block = (everything - embeddings) / config.layers
-    # FSDP gathers one block while the next is on its way, and keeps embedding and head; one data rank has only its copy in `width`.
+    # FSDP prefetches one block, and keeps embedding and head; a single data rank has only its copy at `width` bytes per element.
     gathered = 2 * block + embeddings if data_ranks > 1 else everything * (width == 2)
-    whole = 4 * everything / tensor_ranks  # gradients, where a step's micro-batches are reduced over the ranks at once
+    whole = 4 * everything / tensor_ranks  # gradients, where a step reduces them over the ranks once
     once = options.parallel.reduce_once and options.data.batch > data_ranks * options.data.micro_batch
     tokens = options.data.sequence_length * options.data.micro_batch
-    between = tensor_ranks if options.parallel.sequence else 1  # ranks that share out what lies between the matrices
-    # Bytes a token and hidden element. Norms keep their inputs in float32, which FSDP's residual stream is not, and dropout its mask.
+    between = tensor_ranks if options.parallel.sequence else 1  # ranks that share norms, dropout and residuals
+    # Bytes per token and hidden element. Norms keep their inputs in float32, which FSDP's residual stream is not, and dropout its mask.
     shared = (8 + 2 * (config.dropout > 0)) / between
-    read = 2 * width  # what queries, keys, values and the MLP read is gathered
+    read = 2 * width  # the inputs of queries, keys, values and the MLP are gathered
     inside = (2 + 2 * config.mlp_size / config.hidden_size) * width / tensor_ranks
     keys = 2 * width * config.kv_heads / config.heads / min(config.kv_heads, tensor_ranks)
     layer = tokens * config.hidden_size * (shared + read + inside + keys)
     kept = tokens * config.hidden_size * (4 if data_ranks == 1 else width) / between
-    # Rows of logits at a time, and the gradient of the head; tensor ranks hold all rows (model/kernels/loss.py).
+    # The rows of logits that are held at a time, and the head's gradient; tensor ranks hold all rows (model/kernels/loss.py).
     rows, summed = (tokens, 0) if tensor_ranks > 1 else (min(tokens, 4096), 4 * config.vocab_size * config.hidden_size)
     return Memory(
         state=16 * everything / (data_ranks * tensor_ranks) + whole * (data_ranks > 1 and once),
@@ -104,7 +108,7 @@ def lines(options: TrainRecipe, config: ModelConfig) -> list[str]:
     shown = [
         f"model      {parameter_count(config):,} parameters, vocabulary {config.vocab_size:,}",
         f"steps      {options.steps:,} of {options.tokens_per_step:,} tokens = {tokens:,} tokens",
-        f"compute    {tokens * per_token:.3e} FLOPs, {per_token:.3e} a token",
+        f"compute    {tokens * per_token:.3e} FLOPs, {per_token:.3e} per token",
     ]
     hardware = options.hardware
     if hardware is not None:
@@ -116,7 +120,7 @@ def lines(options: TrainRecipe, config: ModelConfig) -> list[str]:
             + (f", {spent.kg_co2:,.0f} kg CO2" if spent.kg_co2 else ""),
         ]
     devices = hardware.devices if hardware is not None else 1
-    shown.append(f"memory     GB a rank on {devices:,} devices, micro-batches of {options.data.micro_batch}:")
+    shown.append(f"memory     GB per rank on {devices:,} devices, micro-batches of {options.data.micro_batch}:")
     shown.append("           data x tensor    state  gathered  activations  logits    total")
     found = layouts(config, options, devices)
     for data_ranks, tensor_ranks, need in found:
@@ -127,13 +131,13 @@ def lines(options: TrainRecipe, config: ModelConfig) -> list[str]:
         shown.append(f"           {data_ranks:4} x {tensor_ranks:<6}{fields}{'  too large' if over else ''}{chosen}")
     if options.parallel.tensor not in [tensor_ranks for _, tensor_ranks, _ in found]:
         shown.append(
-            f"           this recipe does not come out even: parallel.tensor={options.parallel.tensor}, data.batch={options.data.batch}"
+            f"           this recipe does not divide evenly: parallel.tensor={options.parallel.tensor}, data.batch={options.data.batch}"
         )
     return shown
 
 
 def data_lines(options: TrainRecipe, found: Inputs) -> list[str]:
-    """Return what the shards hold, and how often the run will see it."""
+    """Return, for people, the size of the shards in units and tokens, and the epochs of the run."""
     units, epoch = found.train.units, found.train.epoch_tokens()
     epochs = options.steps * options.tokens_per_step / max(1.0, epoch)
     shown = [
@@ -160,7 +164,7 @@ def look(options: TrainRecipe) -> tuple[ModelConfig, Inputs | None]:
 
 
 def data(options: TrainRecipe, config: ModelConfig, found: Inputs | None = None) -> dict[str, Any]:
-    """Return the plan of a recipe as plain data, for JSON. `memory`: bytes a rank, of each layout."""
+    """Return the plan of a recipe as plain data, for JSON. `layouts`: bytes per rank."""
     tokens, per_token = options.steps * options.tokens_per_step, flops_per_token(config, options.data.sequence_length)
     hardware = options.hardware
     found_layouts = layouts(config, options, hardware.devices if hardware is not None else 1)

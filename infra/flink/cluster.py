@@ -1,8 +1,8 @@
 """A real Flink session cluster on this machine's loopback, for Beam's Python jobs: jars, up, run, status, down.
 
-Flink's PyPI distribution has no configuration and no start scripts, so its main classes are started here, with the memory that the
-shell scripts would have computed. The runner's jar lies in Flink's class path with parent-first loading: only then may a Python
-worker outlive the phase of a job that it was started for. docs/flink.md has the measurements.
+Flink's PyPI distribution has no configuration and no start scripts, so its main classes are started here, with the memory settings that the
+shell scripts would compute. The runner's jar lies in Flink's class path with parent-first loading: only then does a Python
+worker outlive the phase of the job that started it. docs/flink.md has the measurements.
 """
 
 import argparse
@@ -81,7 +81,7 @@ appender.console.layout.pattern = %d{HH:mm:ss,SSS} %-5p %c{1} - %m%n
 
 @dataclass(frozen=True)
 class Process:
-    """A process of the cluster: after a restart of the machine its id is another's, whose start is another too."""
+    """A process of the cluster, told by id and start: after a restart of the machine another process may have its id."""
 
     pid: int
     started: int  # in clock ticks since the machine's start
@@ -93,7 +93,7 @@ class Process:
         return cls(pid, int(fields[19]) if fields else 0)
 
     def is_alive(self) -> bool:
-        """Say whether it runs. One that was killed loses its memory, and so its command line, a while before it is gone."""
+        """Say whether the process runs. A killed process loses its memory, and so its command line, before its id is free."""
         try:
             line, fields = Path(f"/proc/{self.pid}/cmdline").read_bytes(), _stat(self.pid)
         except OSError:
@@ -103,7 +103,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the cluster listens, all of it on loopback."""
+    """The cluster's ports, all on loopback."""
 
     rest: int
     rpc: int
@@ -115,13 +115,13 @@ def main() -> int:
     """Run one command; return its exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=["check", "jars", "up", "run", "options", "status", "down"])
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of run: what `starmill run` takes")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of run: the arguments of `starmill run`")
     parser.add_argument("--folder", type=Path, default=Path("runs/flink"), help="configuration, logs and process ids")
     parser.add_argument("--taskmanagers", type=int, default=2)
     parser.add_argument("--rest-port", type=int, default=8081)
     parser.add_argument("--rpc-port", type=int, default=6123)
     parser.add_argument("--pool-port", type=int, default=50000)
-    parser.add_argument("--job-port", type=int, default=8099, help="of the job server; it also takes the two ports below")
+    parser.add_argument("--job-port", type=int, default=8099, help="of the job server, which also takes the two lower ports")
     options = parser.parse_args()
     folder = options.folder.resolve()
     try:
@@ -147,9 +147,9 @@ def main() -> int:
 
 
 def up(folder: Path, taskmanagers: int, ports: Ports) -> None:
-    """Start what does not run of the cluster, its worker pool and Beam's job server, and wait until all of it answers.
+    """Start the processes that do not run: cluster, worker pool and Beam's job server; wait until all answer.
 
-    Raises RuntimeError. After a crash it starts what crashed: the rest stays, and a waiting job goes on.
+    After a crash only the crashed ones are started, and a waiting job continues. Raises RuntimeError.
     """
     running = {name: process for name, process in _processes(folder).items() if process.is_alive()}
     if running:
@@ -184,7 +184,7 @@ def up(folder: Path, taskmanagers: int, ports: Ports) -> None:
             if name not in processes:
                 with _uninterrupted():
                     processes[name] = _start(command, folder / "log" / f"{name}.log")
-                    _record(folder, ports, taskmanagers, processes)  # at once: `down` must find it, whatever happens here
+                    _record(folder, ports, taskmanagers, processes)  # at once: `down` must find the process
         _wait_until_up(folder, ports, taskmanagers, processes)
         _run([sys.executable, "-m", "starmill.cli", "pool", "--check", "--address", f"127.0.0.1:{ports.pool}"], "pool")
     except BaseException:  # Ctrl-C too
@@ -203,7 +203,7 @@ def beam_options(folder: Path) -> list[str]:
     return [
         "--runner=FlinkRunner",
         f"--flink_master=127.0.0.1:{ports['rest']}",
-        f"--job_endpoint=127.0.0.1:{ports['job']}",  # else each stage would start a job server of its own
+        f"--job_endpoint=127.0.0.1:{ports['job']}",  # otherwise each stage would start a job server
         "--environment_type=EXTERNAL",
         f"--environment_config=127.0.0.1:{ports['pool']}",
         f"--parallelism={state['taskmanagers']}",
@@ -245,7 +245,7 @@ def _end(processes: Iterable[Process]) -> int:
 
 
 def check() -> None:
-    """Raise RuntimeError where a program is missing that this machine's cluster needs."""
+    """Raise RuntimeError for a missing program that the cluster needs."""
     _java()
     if not (_jars() / RUNNER).exists():
         _maven()
@@ -321,7 +321,7 @@ def _run(command: list[str], what: str) -> None:
 
 
 def _start(command: list[str], log: Path) -> Process:
-    # The venv's folder first: whatever looks for `python` finds this one.
+    # The venv's folder comes first, so that `python` is this one.
     path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
     with open(log, "ab") as file:
         streams = {"stdin": subprocess.DEVNULL, "stdout": file, "stderr": file}
@@ -330,7 +330,7 @@ def _start(command: list[str], log: Path) -> Process:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C wait for the end of the block: nothing may be started and not noted down."""
+    """Let Ctrl-C wait for the end of the block: every started process must be recorded."""
     came: list[int] = []
     before = signal.getsignal(signal.SIGINT)
     if before != signal.SIG_IGN:
@@ -352,7 +352,7 @@ def _wait_until_up(folder: Path, ports: Ports, taskmanagers: int, processes: dic
                 raise RuntimeError(f"{name} ended at once; the end of {log}:\n{log.read_text(errors='replace')[-1500:]}")
         try:
             socket.create_connection(("127.0.0.1", ports.job), timeout=5).close()
-            # One more while Flink has not noticed yet that one is gone.
+            # One more while Flink has not noticed a lost one.
             if _get(ports.rest, "overview")["taskmanagers"] >= taskmanagers:
                 return
         except OSError:
@@ -387,7 +387,7 @@ def _processes(folder: Path) -> dict[str, Process]:
 
 
 def _stat(pid: int) -> list[str]:
-    """Return the fields of /proc/<pid>/stat after the name, the state first; none of a process that is gone."""
+    """Return the fields of /proc/<pid>/stat after the name, the state first; none for a process that ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

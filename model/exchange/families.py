@@ -1,8 +1,9 @@
 """The two families of files, `gpt_bigcode` for learned positions and `starcoder2` for RoPE: config.json to and from our configuration.
 
-A family is a value of FAMILIES; what else differs between the two asks `family` for it, and never the positions.
+A family is a value of FAMILIES; other code asks `family`, never `positions`, how the two differ.
 
-What would change the logits and is not ours is refused, never guessed: class defaults of transformers differ from the published models.
+A setting that would change the logits and that our decoder lacks is refused, never guessed: the class defaults of transformers differ
+from the published models.
 """
 
 from collections.abc import Mapping
@@ -13,20 +14,20 @@ from starmill.core.errors import InputError
 from starmill.model.config import ModelConfig
 from starmill.model.exchange.layouts import GPT_BIGCODE, STARCODER2, Layout
 
-# All of transformers' names of the two formulas: Hendrycks and Gimpel 2016, with erf and with its tanh approximation.
+# All names that transformers has for the two formulas: Hendrycks and Gimpel 2016, with erf and with its tanh approximation.
 TANH = ("gelu_pytorch_tanh", "gelu_new", "gelu_fast", "gelu_accurate")
 EXACT = ("gelu", "gelu_python")
 
 
 class ExchangeError(InputError):
-    """A model that the other side cannot represent, or a folder that holds none; the message names what and where."""
+    """A model that the other library cannot represent, or a folder without a model; the message names the value or the folder."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """A family as transformers has it. `keys` are our fields' names in its config.json, `constants` what it has the same for all.
+    """A family of transformers: `keys` are our fields' names in its config.json, `constants` the values that all its models share.
 
-    `activation`, `norm_epsilon` and `dropouts` are the keys of fields that files may leave out; all `dropouts` have our one value.
+    `activation`, `norm_epsilon` and `dropouts` are keys that config.json may lack; all `dropouts` have our one value.
     """
 
     title: str
@@ -123,7 +124,7 @@ def config_values(config: ModelConfig, dtype: str = "float32") -> dict[str, Any]
 
 
 def read_config(values: dict[str, Any]) -> ModelConfig:
-    """Return our configuration of a config.json. Raises ExchangeError for another family or an unknown activation."""
+    """Return the ModelConfig of a config.json. Raises ExchangeError for another family or an unknown activation."""
     positions = next((key for key, each in FAMILIES.items() if each.model_type == values.get("model_type")), None)
     activation = values.get(FAMILIES[positions].activation, TANH[0]) if positions else None
     if positions is None or activation not in TANH + EXACT:

@@ -1,6 +1,6 @@
-"""Exchange with Hugging Face, equal logits both ways: folders of config.json and safetensors, read and written a tensor at a time.
+"""Exchange with Hugging Face, equal logits both ways: folders of config.json and safetensors, read and written one tensor at a time.
 
-A model of 15 billion parameters loads in its own memory and one tensor's; weights are never unpickled.
+Loading takes the memory of the model and of one more tensor; weights are never unpickled.
 """
 
 import json
@@ -18,7 +18,7 @@ from starmill.core.files import write as write_whole
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
 from starmill.model.exchange.families import ExchangeError, config_values, family, read_config
-from starmill.model.exchange.layouts import Entry, entries, fuse, split
+from starmill.model.exchange.layouts import FileTensor, file_tensors, fuse, split
 
 # Masks and tables that older files carry.
 NOT_WEIGHTS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")
@@ -44,8 +44,8 @@ def write(
 ) -> None:
     """Write config.json, generation_config.json, safetensors and the tokenizer's files, each whole or not at all.
 
-    `parameters` are under the decoder's names, asked for when they are written: a mapping that makes them on demand costs
-    one file of memory. Raises ExchangeError for a shape that neither family has.
+    `parameters` maps the decoder's names to tensors and is read as they are written: a lazy mapping costs the memory of one
+    file. Raises ExchangeError for a shape that neither family has.
     """
     place = Path(folder)
     dtype = parameters["tokens.weight"].dtype
@@ -54,7 +54,7 @@ def write(
     ends = {key: values[key] for key in ("bos_token_id", "eos_token_id")}
     files = {**(tokenizer_files or {}), "config.json": _json(values), "generation_config.json": _json(ends)}
     shapes = Decoder.empty(config).shapes()
-    sizes = {entry: dtype.itemsize * torch.Size(entry.shape(shapes)).numel() for entry in _entries(config)}
+    sizes = {stored: dtype.itemsize * torch.Size(stored.shape(shapes)).numel() for stored in _file_tensors(config)}
     shards = _shards(sizes, max_shard_bytes)
     names = (
         [WEIGHTS] if len(shards) == 1 else [f"model-{i:05}-of-{len(shards):05}.safetensors" for i in range(1, len(shards) + 1)]
@@ -75,12 +75,12 @@ def write(
 def load(folder: str | os.PathLike[str], dtype: torch.dtype | None = None, device: str | torch.device = "cpu") -> Decoder:
     """Read a folder of either family, one file of weights or several, onto a device.
 
-    `dtype` None keeps the type that the files have (that of the embeddings, for all). Raises ExchangeError naming what is wrong.
+    `dtype` None keeps the files' type (that of the embeddings, for all weights). Raises ExchangeError naming what is wrong.
     """
     place = Path(folder)
     config = shape(place)
     if dtype is None:
-        file, name = _where(place, config)[_entries(config)[0].name]
+        file, name = _where(place, config)[_file_tensors(config)[0].name]
         with _opened(file) as tensors:
             dtype = tensors.get_tensor(name).dtype
     decoder = Decoder.empty(config, device, dtype)
@@ -90,20 +90,20 @@ def load(folder: str | os.PathLike[str], dtype: torch.dtype | None = None, devic
 
 @torch.no_grad()
 def fill(decoder: Decoder, folder: str | os.PathLike[str]) -> None:
-    """Copy the weights of a folder into a decoder of their shape, a tensor at a time. Raises ExchangeError naming what is wrong."""
+    """Copy the weights of a folder into a decoder of their shape, one tensor at a time. Raises ExchangeError naming what is wrong."""
     place, config = Path(folder), decoder.config
     where = _where(place, config)
     parameters, shapes = dict(decoder.named_parameters()), decoder.shapes()
-    for entry in _entries(config):
-        file, name = where[entry.name]
+    for stored in _file_tensors(config):
+        file, name = where[stored.name]
         with _opened(file) as tensors:
             found = tensors.get_tensor(name)
-            if found.shape != entry.shape(shapes):
+            if found.shape != stored.shape(shapes):
                 raise ExchangeError(
-                    f"{place}: tensor {entry.name} has shape {tuple(found.shape)}, expected {entry.shape(shapes)}"
+                    f"{place}: tensor {stored.name} has shape {tuple(found.shape)}, expected {stored.shape(shapes)}"
                 )
-            parts = split(found, config) if len(entry.parameters) > 1 else (found,)
-            for own, part in zip(entry.parameters, parts, strict=True):
+            parts = split(found, config) if len(stored.parameters) > 1 else (found,)
+            for own, part in zip(stored.parameters, parts, strict=True):
                 parameters[own].copy_(part)
     if config.tie_embeddings and "lm_head.weight" in where:
         file, name = where["lm_head.weight"]
@@ -129,19 +129,19 @@ def shape(folder: str | os.PathLike[str]) -> ModelConfig:
         raise ExchangeError(f"{place}: {error}") from None
 
 
-def _entries(config: ModelConfig) -> list[Entry]:
-    return entries(config, family(config).layout)
+def _file_tensors(config: ModelConfig) -> list[FileTensor]:
+    return file_tensors(config, family(config).layout)
 
 
 def _where(place: Path, config: ModelConfig) -> dict[str, tuple[Path, str]]:
-    """Return, for each tensor by its full name, the file and its name there; all of them are there, and no others."""
+    """Return each tensor's file and its name in that file, by full name. Raises ExchangeError for missing or unknown tensors."""
     prefix = family(config).layout.prefix
     where: dict[str, tuple[Path, str]] = {}
     for file in _weight_files(place):
         with _opened(file) as tensors:
             for name in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
                 where[name if name.startswith((prefix, "lm_head.")) else prefix + name] = (file, name)
-    _account(place, where, {entry.name for entry in _entries(config)}, config)
+    _account(place, where, {stored.name for stored in _file_tensors(config)}, config)
     return where
 
 
@@ -173,24 +173,24 @@ def _account(place: Path, where: Mapping[str, object], wanted: set[str], config:
         raise ExchangeError(f"{place}: {len(missing)} tensors are missing, first {missing[0]}; fetch or export it again")
     tied = {"lm_head.weight"} if config.tie_embeddings else set()
     unknown = sorted(n for n in where.keys() - wanted - tied if not n.endswith(NOT_WEIGHTS))
-    if unknown:  # more layers than config.json says, or another architecture: logits would be wrong without a word
+    if unknown:  # more layers than config.json says, or another architecture: logits would be silently wrong
         raise ExchangeError(f"{place}: {len(unknown)} tensors that config.json does not account for, first {unknown[0]}")
 
 
-def _shards(sizes: Mapping[Entry, int], limit: int) -> list[list[Entry]]:
-    shards: list[list[Entry]] = [[]]
+def _shards(sizes: Mapping[FileTensor, int], limit: int) -> list[list[FileTensor]]:
+    shards: list[list[FileTensor]] = [[]]
     room = limit
-    for entry, size in sizes.items():
+    for stored, size in sizes.items():
         if shards[-1] and size > room:
             shards.append([])
             room = limit
-        shards[-1].append(entry)
+        shards[-1].append(stored)
         room -= size
     return shards
 
 
-def _theirs(entry: Entry, parameters: Mapping[str, torch.Tensor], config: ModelConfig) -> torch.Tensor:
-    parts = [parameters[name].detach().cpu() for name in entry.parameters]
+def _theirs(stored: FileTensor, parameters: Mapping[str, torch.Tensor], config: ModelConfig) -> torch.Tensor:
+    parts = [parameters[name].detach().cpu() for name in stored.parameters]
     return (fuse(parts, config) if len(parts) > 1 else parts[0]).contiguous()
 
 

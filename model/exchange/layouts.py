@@ -16,9 +16,9 @@ from starmill.model.config import ModelConfig
 
 @dataclass(frozen=True)
 class Layout:
-    """A family's names: `prefix` is before all but the head's, `block` maps our modules inside a block to theirs.
+    """A family's tensor names: `prefix` precedes all but the head's, `block` maps our modules inside a block to the family's.
 
-    `places` is None for a family without a table of positions, `fused` for one that has queries, keys and values apart.
+    `places` is None for a family without a position table, `fused` for one with separate queries, keys and values.
     """
 
     prefix: str
@@ -66,32 +66,36 @@ GPT_BIGCODE = Layout(
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One tensor of a file and the parameters of ours that it holds: one, or queries, keys and values."""
+class FileTensor:
+    """One tensor of a file, and our parameters that the tensor holds: one, or queries, keys and values.
+
+    >>> FileTensor("c_attn.weight", ("query", "key")).shape({"query": torch.Size([8, 8]), "key": torch.Size([2, 8])})
+    (10, 8)
+    """
 
     name: str
     parameters: tuple[str, ...]
 
     def shape(self, shapes: Mapping[str, torch.Size]) -> tuple[int, ...]:
-        """Return its shape, given those of our parameters: fused tensors add up rows."""
+        """Return the tensor's shape, given those of our parameters: a fused tensor has the rows of all."""
         parts = [shapes[p] for p in self.parameters]
         return (sum(s[0] for s in parts), *parts[0][1:])
 
 
-def entries(config: ModelConfig, layout: Layout) -> list[Entry]:
+def file_tensors(config: ModelConfig, layout: Layout) -> list[FileTensor]:
     """Return every tensor that the family's files have for this shape; a tied head is left out, as the published files do."""
-    found = [Entry(f"{layout.prefix}{layout.tokens}.weight", ("tokens.weight",))]
+    found = [FileTensor(f"{layout.prefix}{layout.tokens}.weight", ("tokens.weight",))]
     if layout.places is not None:
-        found.append(Entry(f"{layout.prefix}{layout.places}.weight", ("places.weight",)))
+        found.append(FileTensor(f"{layout.prefix}{layout.places}.weight", ("places.weight",)))
     for i in range(config.layers):
         there = f"{layout.prefix}{layout.blocks}.{i}"
         for kind in ("weight", "bias"):
             if layout.fused is not None:
                 parts = tuple(f"blocks.{i}.attention.{part}.{kind}" for part in ("query", "key", "value"))
-                found.append(Entry(f"{there}.{layout.fused}.{kind}", parts))
-            found += [Entry(f"{there}.{name}.{kind}", (f"blocks.{i}.{own}.{kind}",)) for own, name in layout.block.items()]
-    found += [Entry(f"{layout.prefix}{layout.norm}.{kind}", (f"norm.{kind}",)) for kind in ("weight", "bias")]
-    return found if config.tie_embeddings else [*found, Entry("lm_head.weight", ("head.weight",))]
+                found.append(FileTensor(f"{there}.{layout.fused}.{kind}", parts))
+            found += [FileTensor(f"{there}.{name}.{kind}", (f"blocks.{i}.{own}.{kind}",)) for own, name in layout.block.items()]
+    found += [FileTensor(f"{layout.prefix}{layout.norm}.{kind}", (f"norm.{kind}",)) for kind in ("weight", "bias")]
+    return found if config.tie_embeddings else [*found, FileTensor("lm_head.weight", ("head.weight",))]
 
 
 def fuse(parts: Sequence[torch.Tensor], config: ModelConfig) -> torch.Tensor:

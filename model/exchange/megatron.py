@@ -33,8 +33,8 @@ FUSED = [f"self_attention.{part}.{kind}" for part in ("query", "key_value", "que
 KNOWN = frozenset([*ELSEWHERE.split(), *FUSED, *(theirs for theirs, _ in LAYER.values())])
 
 
-class Weights(Mapping[str, torch.Tensor]):
-    """A checkpoint's weights under the decoder's names, put together when asked for; the files stay on disk, mapped."""
+class MegatronWeights(Mapping[str, torch.Tensor]):
+    """A checkpoint's weights under the decoder's names, joined when they are read; the files are memory-mapped."""
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         """Open `iter_...` or the folder above it. Raises MegatronError naming what is missing or not of this kind."""
@@ -46,14 +46,14 @@ class Weights(Mapping[str, torch.Tensor]):
         ]
         names = {name for stage in self._ranks.stages for rank in stage for name in rank}
         unknown = sorted(n for n in names if re.sub(r"^layers\.\d+\.", "", n) not in KNOWN)
-        if unknown:  # another architecture: logits would be wrong without a word
-            raise MegatronError(f"{self._ranks.place}: {len(unknown)} tensors that a StarCoder has not, first {unknown[0]}")
+        if unknown:  # another architecture: logits would be silently wrong
+            raise MegatronError(f"{self._ranks.place}: {len(unknown)} tensors that no StarCoder has, first {unknown[0]}")
         self.multi_query = "layers.0.self_attention.key_value.weight" in self._ranks.stages[0][0]
         self.config = self._config()
         self.shapes = Decoder.empty(self.config).shapes()
 
     def __getitem__(self, name: str) -> torch.Tensor:
-        """Return one weight. Raises KeyError for a name that the decoder has not, MegatronError for one that the files have not."""
+        """Return one weight. Raises KeyError for a name that the decoder lacks, MegatronError for one that the files lack."""
         if name not in self.shapes:
             raise KeyError(name)
         tensor = self._find(name)
@@ -98,7 +98,7 @@ class Weights(Mapping[str, torch.Tensor]):
         return self._ranks.joined(stage, f"{attention}.key_value.{kind}", None).chunk(2)[part - 1]
 
     def _heads(self, rows: torch.Tensor, part: int) -> torch.Tensor:
-        """Return queries, keys or values of one rank's fused rows; what is inside what changed with the version."""
+        """Return queries, keys or values of one rank's fused rows; the order of the dimensions depends on the version."""
         size = self.config.head_size
         if self._ranks.version >= 2:
             return rows.unflatten(0, (-1, 3, size))[:, part].flatten(0, 1)
@@ -134,8 +134,8 @@ class Weights(Mapping[str, torch.Tensor]):
 
 
 def load(folder: str | os.PathLike[str], dtype: torch.dtype | None = None, device: str | torch.device = "cpu") -> Decoder:
-    """Return the model of a checkpoint, in its own type or a chosen one. Raises MegatronError."""
-    weights = Weights(folder)
+    """Return the model of a checkpoint, in its own type or `dtype`. Raises MegatronError."""
+    weights = MegatronWeights(folder)
     decoder = Decoder.empty(weights.config, device, dtype or weights["tokens.weight"].dtype)
     with torch.no_grad():
         for name, parameter in decoder.named_parameters():
@@ -146,6 +146,6 @@ def load(folder: str | os.PathLike[str], dtype: torch.dtype | None = None, devic
 def convert(
     folder: str | os.PathLike[str], out: str | os.PathLike[str], tokenizer_files: dict[str, bytes] | None = None
 ) -> None:
-    """Write a checkpoint as a folder that transformers loads, in the memory of one of its files. Raises MegatronError."""
-    weights = Weights(folder)
+    """Write a checkpoint as a folder that transformers loads, with the memory of one output file. Raises MegatronError."""
+    weights = MegatronWeights(folder)
     huggingface.write(weights.config, weights, out, tokenizer_files)

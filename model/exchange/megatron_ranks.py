@@ -1,6 +1,6 @@
-"""The files of a Megatron-LM checkpoint: one pickle for each tensor rank of each pipeline stage, read without running anything.
+"""The files of a Megatron-LM checkpoint: one pickle for each tensor rank of each pipeline stage, read without running their code.
 
-Only tensors and plain values are made of the pickles; every other class becomes an inert stand-in.
+Only tensors and plain values are unpickled; every other class becomes an inert stand-in.
 """
 
 import argparse
@@ -19,7 +19,7 @@ RANK = re.compile(r"mp_rank_(\d+)(?:_(\d+))?$")
 
 
 class MegatronError(InputError):
-    """A checkpoint that is none, or of another model; the message names the file and what is wrong."""
+    """A folder that is no checkpoint, or one of another model; the message names the file and what is wrong."""
 
 
 class Inert:
@@ -34,7 +34,7 @@ class Inert:
 
 @dataclass(frozen=True)
 class Ranks:
-    """`stages[pipeline rank][tensor rank]` are tensors by name, without the folders around them; `arguments` the training's."""
+    """`stages[pipeline rank][tensor rank]` are tensors by name, without those of outer modules; `arguments` are the training's."""
 
     place: Path
     version: float
@@ -42,21 +42,21 @@ class Ranks:
     stages: list[list[dict[str, torch.Tensor]]]
 
     def part(self, stage: int, rank: int, name: str) -> torch.Tensor:
-        """Return what one rank has. Raises MegatronError naming what it has not."""
+        """Return one rank's tensor. Raises MegatronError naming a tensor that the rank lacks."""
         found = self.stages[stage][rank].get(name)
         if found is None:
             raise MegatronError(f"{self.place}: pipeline stage {stage % len(self.stages)}, tensor rank {rank} has no {name}")
         return found
 
     def joined(self, stage: int, name: str, cut: int | None) -> torch.Tensor:
-        """Return a tensor put together along the dimension that ranks cut; None: whole on each of them."""
+        """Return a tensor joined along the dimension `cut`; None: every rank holds the whole tensor."""
         if cut is None:
             return self.part(stage, 0, name)
         return torch.cat([self.part(stage, rank, name) for rank in range(len(self.stages[stage]))], dim=cut)
 
 
 def read_ranks(folder: str | os.PathLike[str]) -> Ranks:
-    """Open `iter_...` or the folder above it; tensors stay on disk, mapped. Raises MegatronError naming what is wrong."""
+    """Open `iter_...` or the folder above it; tensors are memory-mapped. Raises MegatronError naming what is wrong."""
     place = _iteration(Path(folder))
     found = {m: p for p in sorted(place.iterdir()) if (m := RANK.match(p.name))}
     by_rank = {(int(m[2] or 0), int(m[1])): _read(_file(p)) for m, p in found.items()}
@@ -100,7 +100,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _parts(place: Path, rank: dict[str, Any]) -> dict[str, torch.Tensor]:
-    """Return the language model's tensors with the folders between them taken out, under the names of the fork."""
+    """Return the language model's tensors under the fork's names, without the modules around them."""
     model = rank["model"].get("language_model")
     if not isinstance(model, dict):
         raise MegatronError(f"{place}: model has no language_model; not a Megatron-LM checkpoint of a GPT")

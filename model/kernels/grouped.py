@@ -1,10 +1,10 @@
-"""Attention on a CPU for heads that share keys: the queries of a group's heads, some places at a time, are the rows of one product.
+"""Attention on a CPU for heads that share keys: the queries of a group's heads at some positions are the rows of one product.
 
-PyTorch's own kernel goes head by head in products of 32 by 512 and takes a third of a training step. Here a place's keys are read once
-for its whole group, all rows of a batch go in one batched product, and keys that lie after all of a block's queries are not read at
-all. Forwards and backwards as in FlashAttention (Dao et al. 2022, section 3.1): scores are made again, never kept.
-Shapes: B batch, T queries, S keys, H heads, K key heads, D head size, G = H / K heads of a group; of a block of N places: Z = B * K
-groups, R = G * N rows, S its keys.
+PyTorch's own kernel goes head by head in products of 32 by 512 and takes a third of a training step. Here keys are read once for a
+whole group, all rows of a batch go into one batched product, and keys that lie after all of a block's queries are not read at
+all. Forward and backward are FlashAttention's (Dao et al. 2022, section 3.1): scores are computed again, never kept.
+Shapes: B batch, T queries, S keys, H heads, K key heads, D head size, G = H / K query heads per key head; of a block of N positions:
+Z = B * K groups, R = G * N rows, S its keys.
 """
 
 import math
@@ -13,12 +13,12 @@ from typing import Any
 
 import torch
 
-ROWS = 256  # of a product, about: enough for its speed, few enough that the scores of all stay in the cache
-FEWEST_QUERIES = 512  # below, PyTorch is as fast
+ROWS = 256  # of a product, about: enough for speed, few enough that their scores stay in the cache
+FEWEST_QUERIES = 512  # with fewer, PyTorch is as fast
 
 
 def is_grouped_better(q_BHTD: torch.Tensor, k_BKSD: torch.Tensor, dropout: float) -> bool:
-    """Say whether these go to `attend_grouped`: float32 or bfloat16 on a CPU, more than one head a group, more than a few queries."""
+    """Say whether `attend_grouped` is faster: float32 or bfloat16 on a CPU, several heads per group, many queries, no dropout."""
     shared, many = q_BHTD.shape[1] > k_BKSD.shape[1], q_BHTD.shape[2] >= FEWEST_QUERIES
     known = q_BHTD.device.type == "cpu" and q_BHTD.dtype in (torch.float32, torch.bfloat16)
     return shared and many and known and not dropout
@@ -29,7 +29,7 @@ def attend_grouped(
 ) -> torch.Tensor:
     """Return attention [B, H, T, D]. Without a mask a query sees the keys up to its own, and T = S.
 
-    Products are of the inputs' type, sums and softmax of float32, as in PyTorch's kernel.
+    Products have the inputs' type, sums and softmax float32, as in PyTorch's kernel.
     """
     return _forward(q_BHTD, k_BKSD, v_BKSD, mask_B1TS).transpose(1, 2)
 
@@ -67,7 +67,7 @@ def _backward(
 
 
 def _blocks(q: torch.Tensor, k: torch.Tensor, mask: torch.Tensor | None) -> Iterator[tuple[slice, slice, torch.Tensor]]:
-    """Yield places, their keys, and which of the last of those they do not see, [1 or B, 1, 1, N, some keys]."""
+    """Yield positions, their keys, and a mask of the last keys that they do not see, [1 or B, 1, 1, N, some keys]."""
     (_, H, T, _), K, S = q.shape, k.shape[1], k.shape[2]
     size = max(16, 2 ** int(math.log2(max(1, ROWS * K // H))))
     future_NN = torch.ones(size, size, dtype=torch.bool).triu_(1)[None, None, None]

@@ -1,8 +1,8 @@
 """Linear layers whose float32 products run on oneDNN where PyTorch would take MKL, in training and in generation.
 
-MKL gives processors of other makers than Intel kernels for old vectors: on a Zen 5 it does 115 GFLOP/s a core where oneDNN, which asks
-the processor what it can do, does 250 (benchmarks/results/train.md). Whatever oneDNN is not for takes PyTorch's way: other types,
-GPUs, tensors in pieces, and few rows, where weights are only read.
+MKL gives processors of other makers than Intel kernels for old vectors: on a Zen 5 it does 115 GFLOP/s per core, oneDNN 250
+(benchmarks/results/train.md). PyTorch computes all other products: other types, GPUs, sharded tensors, and few rows, where reading the
+weights takes the time.
 Shapes: N rows, I inputs, O outputs.
 """
 
@@ -13,11 +13,15 @@ from torch import nn
 from torch.nn import functional as F
 
 FEWEST_ROWS = 16
-BOTH = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()  # asked here: the compiler cannot
+BOTH = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()  # read at import: compiled code cannot
 
 
 class Linear(nn.Linear):
-    """torch.nn.Linear with the same weights, on the faster of two libraries."""
+    """torch.nn.Linear with the same weights, on the faster of the two libraries.
+
+    >>> Linear(4, 2)(torch.zeros(3, 4)).shape
+    torch.Size([3, 2])
+    """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return x @ weight.T + bias."""
@@ -29,7 +33,7 @@ class Linear(nn.Linear):
 
 def is_onednn_better(x: torch.Tensor, weight: torch.Tensor) -> bool:
     """Say whether a product of these goes to oneDNN."""
-    plain = type(weight) in (torch.Tensor, nn.Parameter) and x.device.type == "cpu"  # a tensor in pieces has another type
+    plain = type(weight) in (torch.Tensor, nn.Parameter) and x.device.type == "cpu"  # a sharded tensor has another type
     many = x.numel() >= FEWEST_ROWS * x.shape[-1]
     exact = x.dtype == weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
     return BOTH and plain and many and exact
@@ -51,7 +55,7 @@ def _onednn(x_NI: torch.Tensor, weight_OI: torch.Tensor, bias_O: torch.Tensor | 
 
 
 def _dense(matrix: torch.Tensor) -> torch.Tensor:
-    # Rows, or columns, that follow each other without a gap: for others oneDNN has a loop a thousand times slower.
+    # Rows or columns without gaps between them: with gaps oneDNN takes a thousand times as long.
     return matrix if matrix.is_contiguous() or matrix.t().is_contiguous() else matrix.contiguous()
 
 
@@ -66,7 +70,7 @@ def _(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch
 
 
 def multiply(a_NI: torch.Tensor, b_OI: torch.Tensor) -> torch.Tensor:
-    """Return a @ b.T on the library that is faster for them. No gradients."""
+    """Return a @ b.T on the faster library. No gradients."""
     return product(a_NI, b_OI) if is_onednn_better(a_NI, b_OI) else a_NI @ b_OI.t()
 
 

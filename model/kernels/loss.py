@@ -1,8 +1,8 @@
-"""The loss of next tokens without their logits: head and cross-entropy together, some rows at a time, gradients on the way.
+"""The next-token loss without holding all logits: head, cross-entropy and gradients together, some rows at a time.
 
 Logits are the largest tensor of a training step (16,384 tokens of StarCoder2's vocabulary: 3 GB in float32), and every pass over them costs
-memory traffic. A row's loss needs only its own logits, and the gradient of a mean is known with it, so both are taken while the
-rows are at hand (Hsu et al. 2024, Liger Kernel, section 3.2) and the logits are gone before the backward pass begins.
+memory traffic. A row's loss and gradient need only the row's logits, so both are computed together, some rows at a time
+(Hsu et al. 2024, Liger Kernel, section 3.2), and no logits are left when the backward pass begins.
 Shapes: N tokens, C of them at a time, E hidden size, V vocabulary.
 """
 
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from starmill.model.kernels.linear import multiply
 
-ROWS = {"cpu": 512, "cuda": 4096}  # at a time: their logits should stay in a processor's cache, or fill a GPU
+ROWS = {"cpu": 512, "cuda": 4096}  # at a time: their logits stay in a processor's cache, or fill a GPU
 
 
 def next_token_loss(
@@ -22,8 +22,8 @@ def next_token_loss(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the mean cross-entropy, with z-loss, and the cross-entropy of each token, both float32; only the first has gradients.
 
-    `z_loss` times the mean square of the logits' log-sum-exp is PaLM's (section 5). A head that lies in pieces on several ranks is
-    asked for its logits.
+    `z_loss` times the mean square of the logits' log-sum-exp is PaLM's (section 5). A sharded head computes
+    all its logits.
     """
     if type(head.weight) is nn.Parameter:
         learning = torch.is_grad_enabled() and (x_NE.requires_grad or head.weight.requires_grad)
@@ -54,9 +54,9 @@ class _HeadLoss(torch.autograd.Function):
                 x_CE, targets_C1 = x_NE[rows], targets_N[rows, None]
                 logits_CV = multiply(x_CE, cast_VE).float()
                 chosen_C1, largest_C1 = logits_CV.gather(1, targets_C1), logits_CV.amax(-1, keepdim=True)
-                # Where the logits were: each row is read before it is written, and 50 or 100 MB less go through the caches.
+                # In place: softmax reads each row before it writes the row, and 50 to 100 MB less go through the caches.
                 p_CV = torch.softmax(logits_CV, -1, out=logits_CV if device == "cpu" else None)
-                # The largest probability is at least 1 / V: its logarithm is exact where that of the target's may be none.
+                # The largest probability is at least 1 / V, so its logarithm is exact; the target's probability may be 0.
                 lse_C1 = largest_C1 - p_CV.amax(-1, keepdim=True).log()
                 losses_N[rows] = (lse_C1 - chosen_C1)[:, 0]
                 if z_loss:
@@ -81,5 +81,5 @@ class _HeadLoss(torch.autograd.Function):
         dx_NE, dweight_EV = ctx.saved_tensors
         scale = upstream / ctx.count
         dx_NE, dweight_EV = (t.mul(scale).to(dtype) for t, dtype in zip((dx_NE, dweight_EV), ctx.dtypes, strict=True))
-        # Turned once, here: else once for the sum with a tied embedding's gradient and once for the parameter's.
+        # Transposed once, here; otherwise once for the sum with a tied embedding's gradient and once for the parameter's.
         return dx_NE, dweight_EV.t().contiguous(), None, None, None

@@ -1,11 +1,10 @@
-"""`starmill bench`: what each stage costs on this machine, measured on samples of real code; `starmill estimate` computes with it.
+"""`starmill bench`: the costs of each stage on this machine, measured on samples of real code, as rates for `starmill estimate`.
 
-Three small workspaces are milled, after one for the machine to warm up: a sample, four times as much, and that once more in
-parts of four times the size. So the costs per run, per part, per row group and per byte can be told apart. Each stage runs as a process of
-its own with one worker, on a file system that counts what a bucket would be asked for. CPU seconds are those of the stage, and
-apart from them what it took until the stage began; memory is the process's own peak, whatever the one that started it had. A fourth
-workspace is milled by two workers: what that takes longer than half of the time is what it costs to have workers apart. On a machine
-whose speed is not its own all of that is done in several rounds, of which each figure is the median.
+After a warm-up, three small workspaces are milled: a sample, four times as much, and that once more in parts of four times the size.
+So costs per run, part, row group and byte can be fitted apart. Each stage runs in a process of its own with one worker, on a file
+system that counts a bucket's requests. CPU seconds are those of the stage, and separately those before the stage began; memory is the
+process's own peak, not its parent's. A fourth workspace is milled by two workers: the time above half of one worker's is the cost of
+workers in processes of their own. On a shared machine all runs are repeated in rounds, and each figure is the median of the rounds.
 """
 
 import glob
@@ -57,12 +56,12 @@ WORKERS = 2
 
 
 class TooLittle(InputError):
-    """Not enough code to measure on; the message says how much there is."""
+    """Too little code to measure; the message says how many bytes there are."""
 
 
 @dataclass(frozen=True)
 class _Counted(Runner):
-    """The local runner in this process, which leaves its counters behind."""
+    """The local runner in this process, which keeps its counters."""
 
     counted: Counter[str] = field(default_factory=Counter)
 
@@ -96,7 +95,7 @@ def samples_of(options: Recipe, megabytes: float) -> dict[str, Recipe]:
 
 
 def measure(samples: Mapping[str, Recipe], say: Callable[[str], None]) -> tuple[list[Observation], dict[str, float]]:
-    """Return what was observed of each run, and how long each stage of the second takes WORKERS workers."""
+    """Return the observations of each run, and the seconds of each stage of the second run with WORKERS workers."""
     with tempfile.TemporaryDirectory(prefix="starmill-bench-") as folder:
         seconds(replace(samples["small"], workspace=f"{folder}/warm"), 1)  # compiles bytecode and kernels
         runs = (replace(sampled, workspace=f"{folder}/{name}") for name, sampled in samples.items())
@@ -105,7 +104,7 @@ def measure(samples: Mapping[str, Recipe], say: Callable[[str], None]) -> tuple[
 
 
 def median(rounds: Sequence[Sequence[Observation]]) -> list[Observation]:
-    """Return one observation for each that all rounds have, its costs the medians of theirs."""
+    """Return each observation with the medians of its costs over the rounds."""
     return [replace(same[0], costs=middle([o.costs for o in same])) for same in zip(*rounds, strict=True)]
 
 
@@ -118,7 +117,8 @@ def middle(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
 def sample(options: Recipe, size: int, block: int, part: int, largest: int | None = None) -> Recipe:
     """Return the recipe over repositories drawn from its sources, about `size` bytes, in row groups of `block` and parts of `part` bytes.
 
-    None is above `largest` bytes (a few say little of others), or else a row group; large samples hold the small. Raises TooLittle.
+    Repositories have at most `largest` bytes, by default a row group's, since a few large ones say little of others; large samples
+    hold the small. Raises TooLittle.
     """
     everything, most = [(p.source, r) for p in ingest.plan(options) for r in p.repositories], largest or block
     some = [(source, r) for source, r in everything if 0 < r.size_bytes <= most]
@@ -138,7 +138,7 @@ def sample(options: Recipe, size: int, block: int, part: int, largest: int | Non
 
 
 def run(options: Recipe, say: Callable[[str], None]) -> list[Observation]:
-    """Mill one workspace, each stage in a process of its own, and return what was observed. Raises MachineError."""
+    """Mill one workspace, each stage in a process of its own, and return the observations. Raises MachineError."""
     found: list[Observation] = []
     for stage in STAGES:
         found += [Observation(**o) for o in _apart(options, stage)]
@@ -147,12 +147,12 @@ def run(options: Recipe, say: Callable[[str], None]) -> list[Observation]:
 
 
 def seconds(options: Recipe, workers: int) -> dict[str, float]:
-    """Mill one workspace as `starmill run` does, and return how long each stage took. Raises MachineError."""
+    """Mill one workspace as `starmill run` does, and return the seconds of each stage. Raises MachineError."""
     return dict(_apart(options, str(workers)))
 
 
 def _apart(options: Recipe, what: str) -> Any:
-    """Return what `main` says in a process of its own. Raises MachineError."""
+    """Return what `main` prints in a process of its own. Raises MachineError."""
     kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}  # as on any machine
     command = [sys.executable, "-m", "starmill.pipelines.costs.bench", what]
     done = subprocess.run(command, input=recipe.canonical(options), capture_output=True, text=True, env=kept)
@@ -165,22 +165,22 @@ def _apart(options: Recipe, what: str) -> Any:
 def of(observations: Sequence[Observation], options: Recipe, shared: Mapping[str, float]) -> Rates:
     """Fit the rates to the observations of RUNS; shares and shape are those of the second run.
 
-    `shared`: how long each stage of the second run takes WORKERS workers.
+    `shared`: the seconds of each stage of the second run with WORKERS workers.
     """
     second = {o.row: o for o in largest(observations)}
     kept = {s: (_share(second[s], "files"), _share(second[s], "bytes")) for s in STAGES}
     first, near = second[STAGES[0]].drivers, second[NEAR]
     shape = {
         "unfilled": first["planned_bytes"] - first["bytes"] / first["parts"],
-        "files_a_repository": first["files"] / first["repositories"],
-        "candidates_a_duplicate": near.costs["candidates"] / max(1.0, near.drivers["removed"]),
+        "files_per_repository": first["files"] / first["repositories"],
+        "candidates_per_duplicate": near.costs["candidates"] / max(1.0, near.drivers["removed"]),
         "decode": near.costs["decode"],
     }
     less = next(o.drivers for o in observations if o.row == "licenses")
     shape |= _texts(less, second["licenses"].drivers)
     asked = [replace(o, costs={k: v for k, v in o.costs.items() if k not in NOT_COSTS}) for o in observations]
     fitted = rates.fit(asked)
-    for row in rates.ROWS:  # how long a CPU second takes: time alone is too uneven to be fitted
+    for row in rates.ROWS:  # seconds per CPU second: seconds alone are too uneven to fit
         took, used = (sum(o.costs[c] for o in observations if o.row == row) for c in ("seconds", "cpu"))
         shape[f"pace/{row}"] = took / used if used else 1.0
     for stage, took in shared.items():
@@ -222,7 +222,7 @@ def table(observed: Sequence[Observation]) -> list[str]:
 
 
 def largest(observations: Sequence[Observation]) -> list[Observation]:
-    """Return what was observed of the large sample in small parts."""
+    """Return the observations of the large sample in small parts."""
     return [[o for o in observations if o.row == row][1] for row in rates.ROWS]
 
 
@@ -235,7 +235,7 @@ def observe(options: Recipe, stage: str) -> list[Observation]:
     counted = replace(options, workspace=f"{PROTOCOL}://{local.root}")
     found: list[tuple[str, dict[str, float]]] = []
     if stage == NEAR:
-        _compile_kernels()  # or only the samples that have candidates would hold them
+        _compile_kernels()  # otherwise only samples that have candidates would count the compilation
     if stage == STAGE_OF["tokenizer"]:
         _forget_peak()
         clock, used = time.monotonic(), _cpu()
@@ -248,7 +248,7 @@ def observe(options: Recipe, stage: str) -> list[Observation]:
     costs = {"seconds": time.monotonic() - clock, "cpu": _cpu() - used, "start": start, "peak": _peaks(os.getpid())}
     peak = sum(_peaks(child.pid) for child in psutil.Process().children(recursive=True))
     detector().stop()
-    if stage == STAGE_OF["licenses"]:  # which waits for ScanCode
+    if stage == STAGE_OF["licenses"]:  # the stage waits for ScanCode
         cpu = _cpu(resource.RUSAGE_CHILDREN) - children
         costs["seconds"] = max(0.0, costs["seconds"] - cpu)
         less = {"seconds": cpu, "cpu": cpu, "peak": peak}
@@ -265,7 +265,7 @@ def observe(options: Recipe, stage: str) -> list[Observation]:
 
 
 def _drivers(options: Recipe, workspace: Workspace, stage: str, candidates: float, texts: float) -> dict[str, float]:
-    """Return what the costs of a stage that ran are set against."""
+    """Return the drivers of the stage that ran."""
     ingested = workspace.manifest("records")
     assert ingested is not None
     read = [sum(c.bytes for c in part.counts if not c.reason) for part in ingested.parts]
@@ -283,7 +283,7 @@ def _drivers(options: Recipe, workspace: Workspace, stage: str, candidates: floa
         part_bytes=into[STAGES[0]].bytes / len(read),
         sample=min(options.tokenizer.sample_bytes, into[stage].bytes if stage == STAGE_OF["tokenizer"] else 0),
         partitions=shape.partitions if shape else 1,
-        keys=0.0,  # what is measured holds them all
+        keys=0.0,  # the measured costs include all keys
         group=shape.group if shape else 1,
         candidates=candidates,
     )
@@ -316,7 +316,7 @@ def _cpu(who: int = resource.RUSAGE_SELF) -> float:
 
 
 def _peaks(pid: int) -> float:
-    """Return the most memory that a process held since it was started or its peak was forgotten: its own, not its parent's."""
+    """Return a process's peak memory since its start or since `_forget_peak`: its own, not its parent's."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024.0
@@ -328,7 +328,7 @@ def _forget_peak() -> None:
 
 
 def _decode(workspace: Workspace) -> float:
-    """Return the CPU seconds that a byte of curated text costs to read from a row group."""
+    """Return the CPU seconds per byte of reading curated text from a row group."""
     started, size = time.process_time(), 0
     for path in workspace.parts("curated"):
         size += sum(block.nbytes for block in workspace.blocks(path, ["content"]))
@@ -336,7 +336,7 @@ def _decode(workspace: Workspace) -> float:
 
 
 def main() -> None:
-    """Observe the stage that is named, or time all with so many workers: a recipe as JSON from stdin, one line of JSON to stdout."""
+    """Observe the named stage, or time all stages with the given number of workers: JSON recipe from stdin, one JSON line to stdout."""
     options, what = recipe.build(Recipe, json.load(sys.stdin)), sys.argv[1]
     if what in STAGES:
         print(json.dumps([asdict(o) for o in observe(options, what)]))

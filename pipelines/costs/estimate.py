@@ -1,7 +1,7 @@
-"""`starmill estimate`: what a recipe would cost for so many files and bytes, from the rates that `starmill bench` measured.
+"""`starmill estimate`: the costs of a recipe for a dump of given size, from the rates that `starmill bench` measured.
 
-What is linear is computed with the fitted coefficients. What is not follows from how dedup works: partitions of keys, and the row
-groups that verification reads, which with many parts is the larger part of it.
+Linear costs are computed with the fitted coefficients. Dedup has costs that are not linear: partitions of keys, and the row groups
+that verification reads, which cost most where there are many parts.
 """
 
 import math
@@ -27,7 +27,7 @@ LAPTOP = 16 << 30
 
 @dataclass(frozen=True)
 class Work:
-    """What one stage has to do: all that costs depend on."""
+    """The work of one stage: the values that its costs depend on."""
 
     files: float
     bytes: float
@@ -39,8 +39,8 @@ class Work:
     part_bytes: float
     sample: float  # bytes that a tokenizer is trained on
     partitions: int
-    keys: float  # in one of these
-    group: int  # parts that one worker verifies
+    keys: float  # in one partition
+    group: int  # parts that one worker verifies together
     candidates: float
 
     def drivers(self) -> dict[str, float]:
@@ -53,7 +53,7 @@ class Work:
             "stays": stays,
             "blocks": float(self.parts * self.partitions),
             "cells": self.cells(self.groups),
-            "dropping": _hit(self.groups, self.removed),  # row groups that files leave
+            "dropping": _hit(self.groups, self.removed),  # row groups with removed files
         }
 
     def cells(self, pieces: float) -> float:
@@ -68,7 +68,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Cost:
+class RowCost:
     """The costs of one row: seconds, CPU seconds, bytes, requests by kind; `peak` is the memory of one process."""
 
     row: str
@@ -92,15 +92,15 @@ class Dump:
     duplicates: float | None = None  # the share of the files that dedup removes
 
 
-def estimate(rates: Rates, options: Recipe, dump: Dump, workers: int, latency: float = 0.0) -> list[Cost]:
-    """Return the costs of milling a dump with so many workers, row by row; `latency`: seconds that a worker waits for a request."""
-    return [_cost(rates, row, work, workers, latency) for row, work in plan(rates, options, dump)]
+def estimate(rates: Rates, options: Recipe, dump: Dump, workers: int, latency: float = 0.0) -> list[RowCost]:
+    """Return the costs of milling a dump with `workers` workers, row by row; `latency`: seconds that a worker waits per request."""
+    return [_cost(rates, row, work, workers, latency) for row, work in work_by_row(rates, options, dump)]
 
 
-def plan(rates: Rates, options: Recipe, dump: Dump) -> Iterator[tuple[str, Work]]:
-    """Yield the work of every row."""
+def work_by_row(rates: Rates, options: Recipe, dump: Dump) -> Iterator[tuple[str, Work]]:
+    """Yield each row with its work."""
     cut, files, size = options.ingest, dump.files, dump.bytes
-    repositories = dump.repositories or files / rates.shape["files_a_repository"]
+    repositories = dump.repositories or files / rates.shape["files_per_repository"]
     kept = dict(rates.kept)
     if dump.duplicates is not None:
         kept[NEAR] = (1 - dump.duplicates, 1 - dump.duplicates)
@@ -125,7 +125,7 @@ def plan(rates: Rates, options: Recipe, dump: Dump) -> Iterator[tuple[str, Work]
         "partitions": partitions,
         "keys": judged * options.minhash.banding[0] / partitions,
         "group": 1 + int(dedup.GROUP_BYTES / (compressed + 1)),
-        "candidates": judged * (1 - kept[NEAR][0]) * rates.shape["candidates_a_duplicate"],
+        "candidates": judged * (1 - kept[NEAR][0]) * rates.shape["candidates_per_duplicate"],
     }
     for row in ROWS:
         if row != "tokenizer" or options.tokenizer.path is None:
@@ -134,20 +134,20 @@ def plan(rates: Rates, options: Recipe, dump: Dump) -> Iterator[tuple[str, Work]
             yield row, Work(files=files_in, bytes=bytes_in, removed=files_in * (1 - kept[stage][0]), **shape)
 
 
-def _cost(rates: Rates, row: str, work: Work, workers: int, latency: float) -> Cost:
+def _cost(rates: Rates, row: str, work: Work, workers: int, latency: float) -> RowCost:
     drivers, among = work.drivers(), at_once(row, workers, work.parts)
     cpu, start, fetched = (rates.cost(row, c, drivers) for c in ("cpu", "start", "fetched"))
     once, pace = rates.cost(row, "cpu", dict.fromkeys(drivers, 0.0) | {"one": 1.0}), rates.shape[f"pace/{row}"]
-    if row == NEAR:  # what was measured read each row group once
+    if row == NEAR:  # the measured stage read each row group once
         again = max(0.0, work.cells(work.groups) - work.groups) / work.groups
         cpu += again * work.bytes * rates.shape["decode"]
         fetched += again * rates.cost(release.STAGE.name, "fetched", drivers)
-    if row == "tokenizer":  # to draw its sample it reads all of the dataset
+    if row == "tokenizer":  # the tokenizer's sample is drawn from the whole dataset
         cpu += max(0.0, work.bytes - work.sample) * rates.shape["decode"]
     requests = {kind: rates.cost(row, kind, drivers) for kind in REQUESTS}
     seconds = shared_out(cpu * pace + latency * sum(requests.values()), once * pace, among)
-    apart = among if among > 1 else 0  # workers in processes of their own, beside the driver's
-    return Cost(
+    apart = among if among > 1 else 0  # 1 where workers run in processes beside the driver's
+    return RowCost(
         row,
         work,
         seconds + (rates.shape.get(f"apart/{row}", 0.0) if apart else 0.0),
@@ -161,12 +161,12 @@ def _cost(rates: Rates, row: str, work: Work, workers: int, latency: float) -> C
 
 
 def at_once(row: str, workers: int, parts: float) -> int:
-    """Return how many of the workers have something to do."""
+    """Return how many workers have work at once."""
     return 1 if row == "tokenizer" else max(1, min(workers, int(parts)))
 
 
 def shared_out(seconds: float, once: float, among: int) -> float:
-    """Return how long work takes that takes one worker `seconds`, of which `once` is done by each."""
+    """Return the seconds of `among` workers for the work that one does in `seconds`, of which each repeats `once`."""
     return once + max(0.0, seconds - once) / among
 
 
@@ -190,7 +190,7 @@ def _peak(rates: Rates, row: str, work: Work) -> float:
 NAMES = ("hours", "CPU hours", "shuffle GB", "stored GB", "read GB", "GET", "PUT", "peak MB")
 
 
-def data(costs: list[Cost], workers: int) -> dict[str, Any]:
+def data(costs: list[RowCost], workers: int) -> dict[str, Any]:
     """Return the costs as plain data, for JSON: a row of NAMES each, their sum, and of `peak` the largest."""
     cells = [_cells(c) for c in costs]
     together = [*(sum(column) for column in list(zip(*cells, strict=True))[:-1]), max(c.peak for c in costs) / 1e6]
@@ -204,8 +204,8 @@ def data(costs: list[Cost], workers: int) -> dict[str, Any]:
     }
 
 
-def table(costs: list[Cost], workers: int) -> list[str]:
-    """Return the same for a person."""
+def table(costs: list[RowCost], workers: int) -> list[str]:
+    """Return the costs for people."""
     plain = data(costs, workers)
     lines = [
         f"{plain['parts']:,} parts of {plain['part_bytes'] / 1e6:,.1f} MB, {workers:,} workers",
@@ -217,13 +217,13 @@ def table(costs: list[Cost], workers: int) -> list[str]:
     return lines
 
 
-def _cells(c: Cost) -> list[float]:
+def _cells(c: RowCost) -> list[float]:
     sizes = [c.shuffled / 1e9, c.stored / 1e9, c.fetched / 1e9]
     return [c.seconds / 3600, c.cpu / 3600, *sizes, c.requests["GET"], c.requests["PUT"], c.peak / 1e6]
 
 
-def limits(rates: Rates, options: Recipe, costs: list[Cost]) -> dict[str, Any]:
-    """Return what is told by the size alone, as plain data: how dedup is cut, and what decides which runner can do it."""
+def limits(rates: Rates, options: Recipe, costs: list[RowCost]) -> dict[str, Any]:
+    """Return, as plain data, what follows from the size: dedup's partitions and groups, and what decides which runner can run it."""
     by_row = {c.row: c for c in costs}
     work = by_row[NEAR].work
     return {
@@ -238,7 +238,7 @@ def limits(rates: Rates, options: Recipe, costs: list[Cost]) -> dict[str, Any]:
         "edge_bytes": work.candidates * EDGE_BYTES,
         "other_options": rates.options != options_digest(options),
         "references": work.parts,
-        "reference_bytes": by_row[curate.STAGE.name].shuffled,  # a job holds what its parts are
+        "reference_bytes": by_row[curate.STAGE.name].shuffled,  # bytes of a job's references to its parts
         "local_shuffle_bytes": by_row[NEAR].shuffled * IN_MEMORY,
     }
 
@@ -267,7 +267,7 @@ def limit_lines(told: dict[str, Any]) -> list[str]:
 
 
 def options_digest(options: Recipe) -> str:
-    """Return the digest of the options that rates hold for: another source or part size needs no new ones."""
+    """Return the digest of the options that rates hold for: another source or part size needs no new rates."""
     return recipe.digest(
         options.measure, options.curate, options.minhash, options.release, options.format, options.tokenizer.vocab_size
     )

@@ -1,7 +1,7 @@
-"""Rates: what a stage costs, by what makes it cost that; fitted to observations of small runs, kept as one JSON file.
+"""Rates: the costs of each stage by their drivers; fitted to observations of small runs, kept as one JSON file.
 
-A cost is a sum of coefficients times drivers: a constant ("one"), and so much per part, row group, file, byte and repository.
-Which drivers a cost has is known from how the stage works (`law`); only the coefficients are fitted, none below zero.
+A cost is a sum of coefficients times drivers: a constant ("one"), and amounts per part, row group, file, byte and repository.
+`law` states the drivers of each cost, from how the stage works; only the coefficients are fitted, none below zero.
 """
 
 import json
@@ -19,20 +19,20 @@ NEAR = dedup.STAGE.name
 STAGE_OF = {"licenses": measure.STAGE.name, "tokenizer": tokenize.STAGE.name}
 ROWS = tuple(row for stage in STAGES for row in (*(inner for inner, of in STAGE_OF.items() if of == stage), stage))
 REQUESTS = ("GET", "PUT", "LIST", "DELETE")  # GET stands for HEAD too: the stores price them alike
-FORMAT = 3
+FORMAT = 4
 
-# Bytes of a dropped row, which too few are in a sample to fit: hashes and paths of it and of the file that is kept. Measured on parts
-# with 15 to 150 of them; each row group that has some takes 4 kB more.
+# Bytes of a dropped row, of which a sample has too few to fit: hashes and paths of the dropped and of the kept file. Measured on parts
+# with 15 to 150 dropped rows; each row group that has some takes 4 kB more.
 DROPPED_ROW = 150.0
 
-# What a dataset's size follows: text, or the number of files.
+# Datasets whose size grows with bytes of text, not with the number of files.
 _BY_BYTES = frozenset(("records", "curated", "dataset", "shards"))
 
 
 @dataclass(frozen=True)
 class Observation:
-    """One row of one run. Costs: `seconds`, `cpu` seconds and those before it (`start`), bytes of `peak`, `shuffled`, `fetched` and
-    `stored/<dataset>`, and requests by kind.
+    """One row of one run. Costs: `seconds`, `cpu` seconds, those before the stage began (`start`), bytes of `peak`, `shuffled`,
+    `fetched` and `stored/<dataset>`, and requests by kind.
     """
 
     row: str
@@ -42,7 +42,12 @@ class Observation:
 
 @dataclass(frozen=True)
 class Rates:
-    """Coefficients by row, cost and driver; what each stage keeps of files and bytes; the shape of the input that was measured."""
+    """Coefficients by row, cost and driver; the shares of files and bytes that each stage keeps; the shape of the measured input.
+
+    >>> rates = Rates({"ingest": {"cpu": {"one": 2.0, "bytes": 1e-6}}}, kept={}, shape={}, options="")
+    >>> rates.cost("ingest", "cpu", {"one": 1, "bytes": 5e6})
+    7.0
+    """
 
     coefficients: dict[str, dict[str, dict[str, float]]]
     kept: dict[str, tuple[float, float]]
@@ -85,7 +90,7 @@ def law(row: str, cost: str) -> tuple[str, ...]:
     """Return the drivers of a cost."""
     if cost.startswith("stored/"):
         return _stored(cost.removeprefix("stored/"))
-    if row == "licenses":  # a repository asks for its texts, and those that nobody asked for before are looked at
+    if row == "licenses":  # each repository looks its texts up, and ScanCode reads the new ones
         return {"cpu": ("one", "texts"), "peak": ("one",), "PUT": ("texts",)}.get(cost, ("repositories",))
     if row == "tokenizer":
         return ("one", "sample") if cost in ("cpu", "peak") else ("one", "parts", "groups")
@@ -93,7 +98,7 @@ def law(row: str, cost: str) -> tuple[str, ...]:
         return ("one",)
     size = "files" if row == NEAR else "bytes"
     if cost == "peak":
-        return ("one", "part_bytes")  # dedup's shuffle is known, and reads whole row groups
+        return ("one", "part_bytes")  # estimate.py computes dedup's shuffle; verification reads whole row groups
     if cost == "shuffled":
         return ("files", "stays", "blocks") if row == NEAR else ("parts",)
     if cost == "fetched":
@@ -138,7 +143,7 @@ def fit(observations: Sequence[Observation]) -> dict[str, dict[str, dict[str, fl
 def solve(table: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Return coefficients >= 0 of the columns of `table` that come nearest to `values`, relative to each value.
 
-    Of all choices of columns the best one whose solution is nowhere negative: there are at most three.
+    Tries all subsets of the columns, at most three, and takes the best solution without negative coefficients.
     """
     columns = table.shape[1]
     weights = 1 / np.maximum(values, max(values.max(initial=0) / 1000, 1e-9))

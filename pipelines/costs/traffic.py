@@ -1,4 +1,4 @@
-"""A file system of local files that is used like a bucket and counts what one would be asked for: requests, by kind, and bytes."""
+"""A file system of local files that is used like a bucket, and counts requests by kind and bytes."""
 
 import os
 import threading
@@ -18,7 +18,13 @@ PROTOCOL = "counted"
 
 @dataclass
 class Traffic:
-    """What was asked of the storage since the last look, by kind and place; several threads may ask."""
+    """Requests since the last `take`, by kind and path; several threads may count.
+
+    >>> traffic = Traffic()
+    >>> traffic.add("PUT", "work/shards/part-00000.bin", 100)
+    >>> traffic.take("work", lambda dataset: dataset == "shards")["stored/shards"]
+    100.0
+    """
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     lock: Any = field(default_factory=threading.Lock)
@@ -54,7 +60,7 @@ def counting(traffic: Traffic) -> type[LocalFileSystem]:
         protocol = (PROTOCOL,)
 
         def cat_file(self, path: str, start: int | None = None, end: int | None = None, **options: Any) -> bytes:
-            traffic.add("GET", path)  # an absent file answers too
+            traffic.add("GET", path)  # an absent file is a request too
             data: bytes = super().cat_file(path, start, end)
             traffic.counts["GET bytes", path] += len(data)
             return data
@@ -85,7 +91,7 @@ def counting(traffic: Traffic) -> type[LocalFileSystem]:
 
 
 def _dataset(relative: str) -> str:
-    """Return what a file of the workspace counts to: its dataset, `sidecars`, `manifest`, or a name of its own."""
+    """Return the dataset that a file of the workspace belongs to, `sidecars`, `manifest`, or a name of its own."""
     folder, _, name = relative.rpartition("/")
     if name == "manifest.json" or not folder:
         return "manifest"

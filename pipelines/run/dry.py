@@ -1,4 +1,4 @@
-"""What a run would do, without doing it: its parts, the graph that a runner would get, and what rules and thresholds would drop."""
+"""Dry runs: the parts of a run, the graph that a runner would get, and what each rule or threshold would drop."""
 
 from dataclasses import asdict
 from typing import Any
@@ -17,13 +17,13 @@ from starmill.transforms.beam import PartRef
 
 
 def translate(name: str, options: Recipe, runner: Runner) -> beam_runner_api_pb2.Pipeline:
-    """Return a stage's graph as a runner elsewhere would get it, over two parts that need not be. Sends and reads nothing."""
+    """Return a stage's graph as a cluster would get it, over two parts that need not exist. Sends and reads nothing."""
     pipeline = runner.pipeline(2)
     stages.load(name).sketch(options, Workspace(options.workspace))(pipeline, [PartRef(part, "") for part in range(2)])
     return pipeline.run().job.proto_pipeline
 
 
-def plan(options: Recipe) -> dict[str, Any]:
+def overview(options: Recipe) -> dict[str, Any]:
     """Return what a run of the recipe would do, as plain data: the parts of its sources, and which stages are complete already."""
     workspace, parts = Workspace(options.workspace), []
     for part, planned in enumerate(ingest.plan(options)):
@@ -45,7 +45,7 @@ def plan(options: Recipe) -> dict[str, Any]:
 def preview(name: str, options: Recipe, runner: Runner) -> tuple[dict[str, Any], list[str]]:
     """Return what each threshold or rule of a stage would drop, as plain data and as lines; nothing for a stage that has none.
 
-    Raises UsageError before the stage whose dataset it looks at is complete.
+    Raises UsageError before the stage that made the dataset is complete.
     """
     if name not in (dedup.STAGE.name, curate.STAGE.name):
         return {}, []

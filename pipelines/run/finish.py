@@ -1,4 +1,4 @@
-"""The end of a stage: its manifest, unless parts are not this run's, or too many of its files ended as errors."""
+"""The end of a stage: its manifest is written unless parts have other keys, or too many files ended as errors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from starmill.pipelines.run.job import StageError
 from starmill.pipelines.stages.stage import Build
 from starmill.transforms.beam import PartRef
 
-# Digits of a part's key that tell it from another's at the end of a stage: in a job that ends itself, the whole ones would be most of it.
+# Digits of a part's key that identify the key at the end of a stage: whole keys would be most of a job that writes its manifest itself.
 MARK = 16
 OTHER_JOB = (
     "another job is writing this workspace. End it (on a cluster: cancel what a killed run left there), or use another --workspace; "
@@ -20,27 +20,27 @@ OTHER_JOB = (
 
 @dataclass(frozen=True)
 class Finish:
-    """Writes the manifest of a stage's parts, once all are published. Picklable: it may be the end of the graph itself."""
+    """Writes the manifest of a stage's published parts. Picklable, so that a graph can end with it."""
 
     workspace: Workspace
     stage: str
     dataset: str
     key: str
-    marks: tuple[str, ...]  # how the keys of the parts begin
+    marks: tuple[str, ...]  # the first MARK digits of each part's key
     version: str
     max_error_rate: float
 
     def __call__(self) -> Manifest:
         """Write the manifest. Raises StageError."""
-        # A cluster goes on by itself when a worker dies, and what that one was writing still lies there.
+        # A cluster replaces a dead worker, whose temporary files remain.
         self.workspace.sweep_temporary()
         try:
             return self.workspace.finish(self.dataset, self.key, len(self.marks), self.version, self._check)
         except FileNotFoundError as error:
-            raise StageError(f"stage {self.stage}: {error}, though it was made: {OTHER_JOB}") from None
+            raise StageError(f"stage {self.stage}: {error}, though the part was made: {OTHER_JOB}") from None
 
     def after(self, build: Build) -> Build:
-        """Return the graph of `build` with the end of the stage in it, once all parts are published."""
+        """Return the graph of `build` followed by this end of the stage."""
 
         def whole(pipeline: beam.Pipeline, due: Sequence[PartRef]) -> beam.PCollection:
             numbers = build(pipeline, due) | "To one key" >> beam.Map(lambda part: (0, part)).with_output_types(tuple[int, int])
@@ -53,12 +53,12 @@ class Finish:
             if not part.key.startswith(mark):
                 place, key = self.workspace.path(sidecar_path(self.dataset, part.part)), part.key[:MARK]
                 raise StageError(
-                    f"stage {self.stage}: part {part.part} ({place}) has the key {key}.., wanted is {mark}..: {OTHER_JOB}"
+                    f"stage {self.stage}: part {part.part} ({place}) has the key {key}.. instead of {mark}..: {OTHER_JOB}"
                 )
         for part, output in self.workspace.torn(manifest.parts):
             raise StageError(
-                f"stage {self.stage}: part {part.part}: {self.workspace.path(output.path)} has not the {output.bytes} bytes that its "
-                f"sidecar tells: {OTHER_JOB}"
+                f"stage {self.stage}: part {part.part}: {self.workspace.path(output.path)} does not have the {output.bytes} bytes "
+                f"that its sidecar says: {OTHER_JOB}"
             )
         self._check_errors(manifest)
 

@@ -19,7 +19,7 @@ from starmill.core.process import handling
 
 
 class WorkspaceBusy(StarmillError, RuntimeError):
-    """Another run holds the workspace."""
+    """The workspace is locked by another run."""
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def exclusive(workspace: Workspace) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise WorkspaceBusy(
-                f"{workspace.root}: another run is at work here; wait for it, or use another --workspace"
+                f"{workspace.root}: another run is at work here; wait for its end, or use another --workspace"
             ) from None
         workspace.sweep_temporary()
         workspace.clear(BESIDE)
@@ -53,7 +53,7 @@ def at_work(workspace: Workspace, is_local: bool) -> Iterator[None]:
 
 
 def stopping_cleanly(workspace: Workspace) -> AbstractContextManager[None]:
-    """In the block SIGINT, SIGTERM and SIGHUP end the worker processes, remove temporary files, and say how to go on."""
+    """In the block SIGINT, SIGTERM and SIGHUP end the worker processes, remove temporary files and print how to continue."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         for process in psutil.Process().children(recursive=True):
@@ -65,30 +65,30 @@ def stopping_cleanly(workspace: Workspace) -> AbstractContextManager[None]:
             print(
                 f"\nstopped by {name}; finished parts are kept: run the same command to continue", file=sys.stderr, flush=True
             )
-        os._exit(128 + number)  # Beam's runner blocks the interpreter's own way out
+        os._exit(128 + number)  # Beam's runner blocks a normal exit
 
     return handling(stop, (signal.SIGINT, *_ending()))
 
 
 def stopping_by_exception() -> AbstractContextManager[None]:
-    """In the block SIGTERM and SIGHUP are what SIGINT is, a KeyboardInterrupt: for a runner elsewhere, whose job must be canceled."""
+    """In the block SIGTERM and SIGHUP raise KeyboardInterrupt, as SIGINT does, so that a job on a cluster is canceled."""
     return handling(signal.default_int_handler, _ending())
 
 
 def _ending() -> list[signal.Signals]:
-    hangup = [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else []  # nohup's work is to ignore it
+    hangup = [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else []  # nohup ignores SIGHUP
     return [signal.SIGTERM, *hangup]
 
 
 @dataclass
 class Held:
-    """Signals that came in a time when nothing may be interrupted."""
+    """Signals that arrived while no interruption is allowed."""
 
     handlers: ExitStack = field(default_factory=ExitStack)
     came: bool = False
 
     def release(self) -> None:
-        """Let signals through again. Raises KeyboardInterrupt if one came."""
+        """Restore the handlers. Raises KeyboardInterrupt if a signal arrived."""
         self.handlers.close()
         if self.came:
             raise KeyboardInterrupt
@@ -96,7 +96,7 @@ class Held:
 
 @contextmanager
 def held(holds: bool) -> Iterator[Held]:
-    """Hold the signals that end a run until `release` is called or the block is left; a second one gets through."""
+    """Hold the signals that end a run until `release` or the end of the block; a second signal is not held."""
     state = Held()
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -104,7 +104,7 @@ def held(holds: bool) -> Iterator[Held]:
             raise KeyboardInterrupt
         state.came = True
         with suppress(OSError):
-            print("\nstops as soon as the job is handed in, and cancels it; once more to stop at once", file=sys.stderr)
+            print("\nstops once the job is submitted, and cancels the job; once more to stop at once", file=sys.stderr)
 
     with state.handlers:
         if holds and threading.current_thread() is threading.main_thread():

@@ -1,4 +1,4 @@
-"""One Beam job: handed in, waited for, canceled when the run is told to stop, and what it counted of itself."""
+"""One Beam job: submitted, waited for, canceled when a signal stops the run; then its counters are printed."""
 
 import logging
 from collections import Counter
@@ -16,16 +16,16 @@ from starmill.transforms.beam import PartRef
 
 
 class StageError(MachineError):
-    """A stage that cannot start or did not finish; the message says what to do."""
+    """A stage that cannot start or did not finish; the message names the stage and the fix."""
 
 
 def run(name: str, due: Sequence[PartRef], build: Build, runner: Runner, quiet: bool) -> None:
-    """Run a graph over the parts that are due, and wait for it where the runner does. Raises StageError."""
+    """Run a graph over the due parts, and wait for the job if the runner waits. Raises StageError."""
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
     pipeline = runner.pipeline(len(due))
     build(pipeline, due)
     try:
-        with interrupt.held(not runner.is_local) as signals:  # a job that is half handed in cannot be canceled
+        with interrupt.held(not runner.is_local) as signals:  # a half-submitted job cannot be canceled
             result = pipeline.run()
             if not runner.waits:
                 return
@@ -50,7 +50,7 @@ def _wait(name: str, result: PipelineResult, runner: Runner, signals: interrupt.
 
 
 def _cancel(name: str, result: PipelineResult, runner: Runner) -> None:
-    # A cluster would go on alone, and publish parts of this run among those of the next.
+    # Otherwise the cluster would go on, and publish parts of this run among those of the next.
     try:
         runner.cancel(lambda: PipelineState.is_terminal(result.state))
         result.cancel()
@@ -61,10 +61,10 @@ def _cancel(name: str, result: PipelineResult, runner: Runner) -> None:
 
 
 def _tell(name: str, result: PipelineResult, quiet: bool) -> None:
-    """Say what a stage counted of itself: what it shuffled, and in how many rounds it resolved."""
+    """Print a stage's counters: bytes shuffled, and rounds of resolution."""
     found = result.metrics().query(MetricsFilter().with_namespace("starmill"))
     counted: Counter[str] = Counter()
-    for metric in found["counters"]:  # one of a name for each step that counts
+    for metric in found["counters"]:  # each step that counts has a metric of the same name
         counted[metric.key.metric.name] += metric.result
     shuffled, files = counted[f"{name}/shuffled/bytes"], counted[f"{name}/files"]
     if not files:

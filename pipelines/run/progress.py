@@ -1,7 +1,7 @@
-"""Progress of a stage, drawn from its workspace: published sidecars out of planned parts, whatever runs the stage.
+"""Progress of a stage on any runner, read from its workspace: published sidecars out of the stage's parts.
 
-A terminal gets a bar, anything else plain lines. Looking is listing a folder, which takes a bucket of many parts a minute: so the
-looks get rarer the longer one takes, and the end of a stage waits for none.
+A terminal gets a bar, anything else plain lines. The sidecars are counted by listing a folder, which takes a minute in a bucket of many
+parts: the longer a listing takes, the rarer listings get, and the end of a stage waits for none.
 """
 
 import sys
@@ -16,16 +16,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from starmill.core.dataset import StageName, Workspace
 from starmill.reports import status
 
-# Shows how many parts are published, and the seconds that the others take.
+# Shows the number of published parts, and the seconds that the others will take.
 Draw = Callable[[int, float | None], None]
 
-SHARE = 0.05  # of the time may go into listings
-AFTER_TROUBLE = 60.0  # seconds to the next look when the store did not answer
+SHARE = 0.05  # of the time that listings may take
+AFTER_TROUBLE = 60.0  # seconds to the next listing after a failed one
 
 
 @contextmanager
 def watching(workspace: Workspace, stage: StageName, total: int, quiet: bool) -> Iterator[None]:
-    """Show how many of the stage's `total` parts are published, for as long as the block runs."""
+    """Show how many of the stage's `total` parts are published, while the block runs."""
     if quiet:
         yield
         return
@@ -39,7 +39,7 @@ def watching(workspace: Workspace, stage: StageName, total: int, quiet: bool) ->
                 started = time.monotonic()
                 try:
                     published, left = status.look(workspace, stage.dataset, total)
-                except OSError:  # the stage itself says what is wrong with the store
+                except OSError:  # the stage itself raises the store's error
                     wait = AFTER_TROUBLE
                     continue
                 wait = max(least, pause(time.monotonic() - started))
@@ -54,12 +54,12 @@ def watching(workspace: Workspace, stage: StageName, total: int, quiet: bool) ->
         finally:
             with drawing:
                 stop.set()
-            thread.join(1)  # in the middle of a listing it may take minutes more, and draws nothing then
+            thread.join(1)  # a listing may take minutes more, and draws nothing then
         draw(total, None)
 
 
 def pause(cost: float) -> float:
-    """Return the seconds to wait after a look that took `cost` seconds."""
+    """Return the seconds to wait after a listing that took `cost` seconds."""
     return cost * (1 - SHARE) / SHARE
 
 

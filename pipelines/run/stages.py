@@ -1,6 +1,6 @@
 """Runs one stage: which of its parts are due, the job over them, progress from what gets published, the manifest last.
 
-Progress is read from the workspace (published sidecars out of planned parts), so it is the same on every runner.
+Progress is read from the workspace (published sidecars out of the run's parts), so that progress is the same on every runner.
 """
 
 import json
@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 
 from starmill.core import __version__
-from starmill.core.dataset import Manifest, Plan, StageName, Workspace, at_once
+from starmill.core.dataset import LastRun, Manifest, StageName, Workspace, at_once
 from starmill.core.errors import UsageError
 from starmill.pipelines import stages
 from starmill.pipelines.recipe import Recipe
@@ -29,7 +29,7 @@ def run_stage(name: str, options: Recipe, runner: Runner, quiet: bool = False) -
     stage, workspace = stages.load(name), Workspace(options.workspace)
     version = version_of(stage, options)
     refs = keyed(stage, options, workspace)
-    plan(workspace, len(refs))
+    publish_stages(workspace, len(refs))
     if stage.reads_this_machine(options) and not runner.sees_this_machine and due(workspace, stage, refs):
         raise UsageError(
             f"{name}: the runner's workers do not see the folders of this machine; run `starmill {name}` without a runner here, into "
@@ -108,10 +108,10 @@ def run(
     return manifest
 
 
-def plan(workspace: Workspace, parts: int) -> None:
-    """Leave the stages of every run in the workspace, for the views."""
+def publish_stages(workspace: Workspace, parts: int) -> None:
+    """Publish the list of stages and the number of parts, for the views."""
     named = (stages.load(name) for name in stages.STAGES)
-    workspace.publish_plan(Plan(tuple(StageName(s.name, s.dataset) for s in named), parts))
+    workspace.publish_last_run(LastRun(tuple(StageName(s.name, s.dataset) for s in named), parts))
 
 
 def complete(workspace: Workspace, dataset: str, wanted_by: str) -> Manifest:

@@ -1,7 +1,7 @@
-"""Verify: does today's code make the parts that are there? Where it does, they get today's key and need not be made again.
+"""Verify: where today's code makes equal parts, the published parts get today's key and need not be made again.
 
 A change of code that changes no byte (a refactoring, a comment in a table, a library's patch release) would remake every part. So a
-sample of the parts is made under today's code, beside the workspace. If every output has the bytes that it had, all parts of the
+sample of the parts is made under today's code, beside the workspace. If every output has the same bytes as before, all parts of the
 stage whose values and inputs are the same get today's key, and the manifest says which code was compared with which, on what parts.
 """
 
@@ -23,12 +23,12 @@ from starmill.transforms.beam import PartRef
 
 @dataclass(frozen=True)
 class Overlay(Workspace):
-    """A workspace that is read as it is, and written into another place: the original stays untouched."""
+    """A workspace that is read in place and written into another folder: the original stays untouched."""
 
     into: str = ""
 
     def publish(self, relative: str, data: bytes | pa.Buffer) -> None:
-        """Write a file into the other place."""
+        """Write a file into the other folder."""
         Workspace(self.into).publish(relative, data)
 
     def remove(self, relative: str) -> None:
@@ -37,7 +37,7 @@ class Overlay(Workspace):
 
 @dataclass(frozen=True)
 class Verified:
-    """What was found of a stage: the parts that were made again, those whose bytes differ, and how many got today's key."""
+    """Result for a stage: the parts that were made again, those whose bytes differ, and how many parts got today's key."""
 
     stage: str
     parts: tuple[int, ...]

@@ -1,7 +1,7 @@
-"""Dataflow: what a job there needs, asked before anything is submitted, and its graph as Dataflow would get it, without an account.
+"""Dataflow: the options of a job are checked before anything is submitted; a dry run shows the job's graph, without an account.
 
-`--dry_run=True` has Beam translate a pipeline for Dataflow and stop before any client is made. Beam checks its options only while
-it makes a pipeline, where an ill-formed bucket sends it looking for a default one in the cloud: here they are checked before.
+With `--dry_run=True` Beam translates a pipeline for Dataflow and stops before it makes a client. Beam checks options only while it makes a
+pipeline, and looks in the cloud for a default bucket where the given one is ill-formed: here options are checked before.
 """
 
 import importlib.util
@@ -32,7 +32,7 @@ IMAGE = re.compile(r"[a-z0-9][^\s@]*(:(?!latest$)[\w][\w.-]{0,127}|@sha256:[0-9a
 
 
 class DataflowError(UsageError):
-    """An option that a job on Dataflow cannot do without; the message says which, and what it looks like."""
+    """A missing or ill-formed option of a job on Dataflow; the message names the option and its form."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class Dataflow(Runner):
 
     @property
     def is_dry_run(self) -> bool:
-        """Whether a graph is only to be translated for Dataflow."""
+        """Whether graphs are translated for Dataflow and not run."""
         return bool(self.parsed.view_as(TestOptions).dry_run)
 
     def check(self, workspace: str) -> None:
-        """See that a job has all it needs. Asks nobody.
+        """Check the options of a job, without any request.
 
-        Raises DataflowError, and UsageError, which quotes nothing, for a URL with credentials.
+        Raises DataflowError, and UsageError, without quoting the URL, for a URL with credentials.
         """
         for value in (workspace, *self.options):
             refuse_credentials(value)
@@ -82,8 +82,8 @@ class Dataflow(Runner):
             )
 
     def pipeline(self, parts: int) -> beam.Pipeline:
-        """Return an empty pipeline with the defaults that a job on Dataflow has."""
-        # Beam would pickle what lies in __main__, which is this command line, and have each worker load it.
+        """Return an empty pipeline with our defaults for a job on Dataflow."""
+        # Beam would pickle __main__, which is this command line, and load it on each worker.
         return beam.Pipeline(options=PipelineOptions(["--no_save_main_session", *self.options]))
 
 
@@ -93,7 +93,7 @@ def of(options: tuple[str, ...], workers: int) -> Runner | None:
 
 
 def describe(proto: beam_runner_api_pb2.Pipeline) -> str:
-    """Return a line on a translated pipeline."""
+    """Return one line about a translated pipeline: steps, shuffles, bytes, images."""
     leaves = [t for t in proto.components.transforms.values() if not t.subtransforms]
     urns = Counter(t.spec.urn for t in leaves)
     payloads = [e.payload for e in proto.components.environments.values() if e.urn == common_urns.environments.DOCKER.urn]

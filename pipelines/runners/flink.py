@@ -1,7 +1,7 @@
-"""A stage's job on Flink: what is checked before it goes there, what it is called, and how it is ended.
+"""A stage's job on Flink: checks before the job is submitted, the job's name, and how the job is canceled.
 
-What is missing there does not fail a job, it makes it wait for ever: Beam's Flink runner asks a pool of workers for each worker it
-needs, and waits, without an end, for the worker to connect. And a driver that dies leaves its job at work.
+A job on an incomplete cluster does not fail but waits for ever: Beam's Flink runner requests each worker from a pool, and waits without
+a limit for the worker to connect. And a job goes on when its driver dies.
 """
 
 import hashlib
@@ -36,20 +36,20 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class NoAnswer(MachineError, TimeoutError):
-    """A Flink that does not do in time what was asked for."""
+    """A Flink that did not do in time what was requested."""
 
 
 class ClusterError(MachineError):
-    """A cluster that could not run the job; the message says what is missing and how to get it."""
+    """A cluster that could not run the job; the message names the missing part and the fix."""
 
 
 @dataclass(frozen=True)
 class Flink(Runner):
-    """Runs graphs on a Flink cluster, through Beam's job server; each job has a name that only its workspace and stage have."""
+    """Runs graphs on a Flink cluster, through Beam's job server; a job's name is unique to its workspace and stage."""
 
     @property
     def url(self) -> str | None:
-        """Where the cluster's REST interface is; None where Beam's options name no cluster."""
+        """The URL of the cluster's REST interface; None where Beam's options name no cluster."""
         master = self.parsed.view_as(FlinkRunnerOptions).flink_master or ""
         if ":" not in master:
             return None
@@ -62,23 +62,23 @@ class Flink(Runner):
 
     @property
     def slots(self) -> int:
-        """The slots that a job asks for."""
+        """The number of slots that a job requests."""
         return self.parsed.view_as(FlinkRunnerOptions).parallelism or 1
 
     def check(self, workspace: str, seconds: float = 60) -> None:
-        """Ask the cluster and the worker pool that Beam's options name, if they name any. Raises ClusterError."""
+        """Check the cluster and the worker pool that Beam's options name, if any. Raises ClusterError."""
         portable = self.parsed.view_as(PortableOptions)
         host = _check_master(self.url, self.slots) if self.url else None
         if portable.environment_type == "EXTERNAL":
             pool = _pool_address(portable.environment_config)
-            # A pool at a loopback address is one beside each TaskManager: to be seen from here only where they are.
+            # A pool at a loopback address runs beside each TaskManager, and can be reached only from there.
             if host is None or host in LOOPBACK or pool.rpartition(":")[0] not in LOOPBACK:
                 check_pool(pool, seconds, starts=pool.rpartition(":")[0] in LOOPBACK)
 
     def named(self, workspace: str, stage: str) -> "Flink":
         """Return the runner whose job has the name of a stage of a workspace.
 
-        Workers know a workspace by its path alone, so two drivers with one path mean one workspace.
+        Workers know a workspace by its path alone, so that equal paths mean one workspace.
         """
         if self.url is None:
             return self
@@ -86,9 +86,9 @@ class Flink(Runner):
         return replace(self, options=(*self.options, f"--job_name={name}"))
 
     def make_room(self, seconds: float = 5) -> str | None:
-        """Cancel what is left of an earlier driver's job of this name; return a line on who else has the slots, if they do.
+        """Cancel an earlier driver's job of this name; where slots are still missing, return a line naming the jobs that hold them.
 
-        Raises OSError. To be called with the workspace's lock held.
+        The caller must hold the workspace's lock. Raises OSError.
         """
         url = self.url
         if url is None:
@@ -97,15 +97,15 @@ class Flink(Runner):
         deadline = time.monotonic() + seconds
         while (free := _get(f"{url}/overview")["slots-available"]) < self.slots:
             if time.monotonic() > deadline:
-                others = ", ".join(sorted(job["name"] for job in _unfinished(url))) or "no job that it names"
-                return f"waits: {free} of the {self.slots} slots it asks for are free at {url}; at work there: {others}"
-            time.sleep(0.2)  # those of a job that is just over
+                others = ", ".join(sorted(job["name"] for job in _unfinished(url))) or "no job with a name"
+                return f"waits: {free} of the {self.slots} requested slots are free at {url}; running there: {others}"
+            time.sleep(0.2)  # slots of a job that has just ended
         return None
 
     def cancel(self, is_over: Callable[[], bool], seconds: float = 60) -> None:
-        """Cancel the job of this name, which was handed in but may not be there yet. Raises OSError.
+        """Cancel the job of this name, which was submitted but may not run yet. Raises OSError.
 
-        Beam's own cancel ends the job server's waiting for the job, and leaves the job at work.
+        Beam's own cancel ends the job server's wait for the job, but not the job.
         """
         url = self.url
         if url is None:
@@ -118,7 +118,7 @@ class Flink(Runner):
 
 
 def of(options: tuple[str, ...], workers: int) -> Runner | None:
-    """Return the runner, if Beam's options name Flink's, or the portable one that a Flink may be behind."""
+    """Return the runner if Beam's options name Flink's, or the portable runner, which may submit to Flink."""
     return Flink(options) if name_of(options) in ("flinkrunner", "portablerunner") else None
 
 
@@ -126,7 +126,7 @@ def _cancel_named(url: str, name: str, seconds: float = 60) -> int:
     """Cancel the jobs of exactly this name and wait until they are over; return how many there were."""
     found = [job["jid"] for job in _unfinished(url) if job["name"] == name]
     for job in found:
-        with suppress(HTTPError):  # it may be over meanwhile
+        with suppress(HTTPError):  # the job may have ended meanwhile
             urllib.request.urlopen(urllib.request.Request(f"{url}/jobs/{job}?mode=cancel", method="PATCH"), timeout=20).close()
     deadline = time.monotonic() + seconds
     while left := {job["jid"] for job in _unfinished(url)} & {*found}:
@@ -154,9 +154,7 @@ def _check_master(url: str, parallelism: int) -> str:
             f"no Flink answers at {url} ({error}); start a cluster (`make flink-up`), or name another with --flink_master"
         ) from None
     if not overview.get("slots-total"):
-        raise ClusterError(
-            f"the Flink at {url} has no TaskManager; start one, or look into the logs of those that should be there"
-        )
+        raise ClusterError(f"the Flink at {url} has no TaskManager; start one, or read the logs of those that should run")
     if overview["slots-total"] < parallelism:
         raise ClusterError(
             f"the Flink at {url} has slots for {overview['slots-total']} and the job wants --parallelism={parallelism}: it would wait for "
@@ -175,7 +173,7 @@ def _pool_address(config: str | None) -> str:
 
 
 def check_pool(address: str, seconds: float, starts: bool) -> None:
-    """See that a pool answers, and where `starts`, that a worker of it comes up and connects. Raises ClusterError."""
+    """Check that a pool answers, and if `starts`, that its worker starts and connects. Raises ClusterError."""
     workers = _Workers()
     server = grpc.server(ThreadPoolExecutor(4))
     beam_fn_api_pb2_grpc.add_BeamFnControlServicer_to_server(workers, server)
@@ -207,7 +205,7 @@ def check_pool(address: str, seconds: float, starts: bool) -> None:
 
 
 class _Workers(beam_fn_api_pb2_grpc.BeamFnControlServicer):
-    """Notices the first worker that connects, and sends it home."""
+    """Notes the first worker that connects, and ends that worker."""
 
     def __init__(self) -> None:
         self.connected = threading.Event()

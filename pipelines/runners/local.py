@@ -1,6 +1,6 @@
 """The local runner: Beam's FnApiRunner in this process, or with workers in processes of their own.
 
-It is named: Beam's bare default tries a download. Workers are spawned, not forked, since the Go library of the language classifier
+The runner is named, since Beam's default tries a download. Workers are spawned, not forked, since the Go library of the language classifier
 hangs after a fork.
 """
 
@@ -27,11 +27,11 @@ class Local(Runner):
     is_local = True
 
     def pipeline(self, parts: int) -> beam.Pipeline:
-        """Return an empty pipeline whose work is done by no more processes than there are parts."""
+        """Return an empty pipeline that runs on no more processes than there are parts."""
         workers = min(self.workers, parts)
         if workers == 1:
             return beam.Pipeline(FnApiRunner(), PipelineOptions(list(self.options)))
-        # Not --direct_running_mode=multi_processing: it would put Beam's own worker command in the place of ours.
+        # Not --direct_running_mode=multi_processing, which would replace our worker command by Beam's.
         local = [f"--direct_num_workers={workers}"]
         environment = SubprocessSDKEnvironment.from_command_string(worker.command())
         return beam.Pipeline(FnApiRunner(default_environment=environment), PipelineOptions([*local, *self.options]))

@@ -1,8 +1,8 @@
 """A pool of Beam workers for the TaskManagers of one machine: `starmill pool` (Beam's ExternalEnvironment).
 
-Unlike Beam's own pool it starts the interpreter that it runs in, not whatever `python` is on the PATH; its workers end with it; and
-several TaskManagers may share it: they number their workers alike, so a request to stop one by number could hit another's. A
-worker ends when its TaskManager closes the channel.
+Unlike Beam's own pool, this pool starts workers with its own interpreter, not with the `python` on the PATH, and workers end with the pool.
+Several TaskManagers may share a pool: they number their workers alike, so that a request to stop a number is ignored, and a worker
+ends when its TaskManager closes the channel.
 """
 
 import os
@@ -45,12 +45,12 @@ class Pool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
     def StopWorker(
         self, request: beam_fn_api_pb2.StopWorkerRequest, context: grpc.ServicerContext
     ) -> beam_fn_api_pb2.StopWorkerResponse:
-        """Agree: the worker ends by itself."""
+        """Answer only: the worker ends by itself."""
         return beam_fn_api_pb2.StopWorkerResponse()
 
 
 class PortTaken(MachineError, OSError):
-    """Another process listens at the address of a pool."""
+    """A pool's address at which another process listens."""
 
 
 def start(address: str) -> tuple[grpc.Server, int]:

@@ -1,7 +1,6 @@
 """Where a stage's graph runs, chosen once from Beam's own options: this machine, Flink, Dataflow, or whatever else Beam knows.
 
-`Runner` is what a run asks of the place where it runs. As it stands it hands Beam's options through and knows no more: a runner of
-Beam's that needs nothing checked needs no module here.
+`Runner` is the protocol, and passes Beam's options on: one of Beam's runners that needs no checks needs no module here.
 """
 
 import functools
@@ -16,7 +15,10 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOpt
 class Runner:
     """Runs graphs as Beam's options say. `options` are Beam's, as given after `--`.
 
-    `is_local`: its workers are processes that this one starts, and end with it. `sees_this_machine`: they read this machine's disk.
+    `is_local`: workers are children of this process, and end with it. `sees_this_machine`: workers read this machine's disk.
+
+    >>> Runner(("--runner=SparkRunner",)).named("work", "ingest").waits
+    True
     """
 
     options: tuple[str, ...] = ()
@@ -30,36 +32,36 @@ class Runner:
 
     @property
     def waits(self) -> bool:
-        """Whether somebody waits for the job; nobody does for one that is only written down, as a flex template's launcher has it."""
+        """Whether the run waits for the job; false where a flex template's launcher only writes the job to a file."""
         return self.parsed.view_as(GoogleCloudOptions).template_location is None
 
     @property
     def is_dry_run(self) -> bool:
-        """Whether a graph is only to be translated."""
+        """Whether graphs are translated and not run."""
         return False
 
     def check(self, workspace: str) -> None:
-        """See that a job would find what it needs, before anything is started. Raises UsageError or MachineError."""
+        """Check, before anything starts, that a job will find what it needs. Raises UsageError or MachineError."""
 
     def pipeline(self, parts: int) -> beam.Pipeline:
-        """Return an empty pipeline for work on so many parts."""
+        """Return an empty pipeline for a graph over `parts` parts."""
         return beam.Pipeline(options=PipelineOptions(list(self.options)))
 
     def named(self, workspace: str, stage: str) -> "Runner":
-        """Return the runner whose job has a name that no other workspace's or stage's has, where jobs have names."""
+        """Return this runner with a job name that is unique to the workspace and stage, where jobs have names."""
         return self
 
     def make_room(self) -> str | None:
-        """End what is left of an earlier driver's job of this name; return a line on who else is in the way. Raises MachineError."""
+        """End an earlier driver's job of this name; return a line on other jobs that this one must wait for. Raises MachineError."""
         return None
 
     def cancel(self, is_over: Callable[[], bool]) -> None:
-        """End the job of this name, which was handed in, unless it is over. Raises OSError."""
+        """End the submitted job of this name, unless `is_over`. Raises OSError."""
 
 
 def name_of(options: tuple[str, ...]) -> str:
     """Return the runner that Beam's options name, in lower case: `flinkrunner`; empty where they name none."""
-    # A flag without its value would end the parser, and the process with it.
+    # A flag without its value would make the parser exit.
     given = [o for o in options if o != "--dry_run"]
     runner = PipelineOptions(given).view_as(StandardOptions).runner if is_named(options) else None
     return str(runner or "").rpartition(".")[2].lower()
@@ -71,5 +73,5 @@ def is_named(options: tuple[str, ...]) -> bool:
 
 
 def of(options: tuple[str, ...], workers: int) -> Runner:
-    """Return the runner that knows nothing but Beam's options: the last to be asked."""
+    """Return the runner that passes Beam's options on; it comes last in RUNNERS."""
     return Runner(options)

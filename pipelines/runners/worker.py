@@ -1,8 +1,8 @@
-"""A worker process of Beam's, which dies with whoever gives it work and keeps its logs to itself.
+"""A Beam worker process that ends with its driver or TaskManager, and does not log to the terminal.
 
-A killed driver, or TaskManager, must leave no worker behind that writes into the workspace of the next run. One whose TaskManager died
-before it connected would wait a minute for a channel, so each looks whether anybody listens at its control endpoint.
-What a worker logs goes to the driver over Beam's logging channel; its standard error is the user's terminal.
+A killed driver or TaskManager must leave no worker that writes into the workspace of the next run. A worker whose TaskManager died
+before the worker connected would wait a minute for a channel, so each worker checks that a server listens at its control endpoint.
+Logs go to the driver over Beam's logging channel: a worker's standard error is the user's terminal.
 """
 
 import logging
@@ -16,7 +16,7 @@ import time
 
 from starmill.core.process import die_with
 
-REFUSALS = 4  # by the control endpoint, a second apart, before it counts as gone
+REFUSALS = 4  # by the control endpoint, a second apart, after which the server counts as gone
 
 
 def command() -> str:
@@ -42,7 +42,7 @@ def _die_without(host: str, port: int) -> None:
         try:
             socket.create_connection((host, port), timeout=10).close()
             refusals = 0
-        except ConnectionRefusedError:  # nobody listens any more; whatever else goes wrong may pass
+        except ConnectionRefusedError:  # no server listens; other errors may pass
             refusals += 1
         except OSError:
             refusals = 0

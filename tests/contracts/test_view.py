@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from starmill.core.dataset import Plan, StageName, Workspace
+from starmill.core.dataset import LastRun, StageName, Workspace
 
 # In a process of its own: this one may have Beam and torch loaded.
 LOOK = """
@@ -62,7 +62,7 @@ def test_views_of_a_workspace_that_is_empty(tmp_path: Path) -> None:
 
 
 def test_views_of_a_run_that_has_just_begun(tmp_path: Path) -> None:
-    Workspace(str(tmp_path)).publish_plan(Plan((StageName("dig", "holes"),), 3))
+    Workspace(str(tmp_path)).publish_last_run(LastRun((StageName("dig", "holes"),), 3))
     told = look(tmp_path)
     assert told["status.lines"] == ["dig       0/3 parts"], "whatever the stages are: the views have no list of their own"
     assert told["funnel.data"] == {"workspace": str(tmp_path), "stages": []}

@@ -199,7 +199,7 @@ def test_a_file_that_is_no_such_file_is_named(workspace: Workspace, text: str, m
     for path, read in (
         ("records/part-00000.json", lambda: workspace.sidecar("records", 0)),
         ("records/manifest.json", lambda: workspace.manifest("records")),
-        ("stages.json", workspace.plan),
+        ("stages.json", workspace.last_run),
     ):
         workspace.publish(path, text.encode())
         with pytest.raises(InputError, match=f"{path}: .*{message}"):

@@ -1,12 +1,6 @@
 """The list of languages, and the nearest name."""
 
-import doctest
-
 from starmill.core import names
-
-
-def test_examples() -> None:
-    assert doctest.testmod(names).failed == 0
 
 
 def test_languages_are_sorted_and_there_once() -> None:

@@ -1,7 +1,5 @@
 """Schemas: the published names of The Stack v2, and blocks that conform."""
 
-import doctest
-
 import pyarrow as pa
 import pytest
 
@@ -69,7 +67,3 @@ def test_conform_orders_casts_and_fills_what_is_said_to_be_unknown() -> None:
 def test_a_block_of_other_columns_is_refused(block: pa.RecordBatch, nulls: list[str], said: str) -> None:
     with pytest.raises(schema.SchemaError, match=said):
         schema.conform(block, WANTED, nulls=nulls)
-
-
-def test_the_example_is_true() -> None:
-    assert doctest.testmod(schema).failed == 0

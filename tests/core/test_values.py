@@ -1,7 +1,5 @@
 """YAML's traps: double keys, alias bombs, knots, tags, dates and numbers."""
 
-import doctest
-
 import pytest
 
 from starmill.core import values
@@ -52,7 +50,3 @@ def test_aliases_and_merges_work() -> None:
         "b": {"x": 1, "y": 3},
         "c": {"x": 1, "y": 2},
     }
-
-
-def test_examples() -> None:
-    assert doctest.testmod(values).failed == 0

@@ -65,7 +65,7 @@ def test_texts_in_and_out(folder: Path) -> None:
             assert complete(decoder, tokenizer, prompts[:2], stops=stops) == expected
     with pytest.raises(ValueError, match="stop string is empty"):
         complete(decoder, tokenizer, ["x"], stops=["a", ""])
-    with pytest.raises(ValueError, match="leaves no place of max_positions=256"):
+    with pytest.raises(ValueError, match="leaves no room in max_positions=256"):
         complete(decoder, tokenizer, ["x " * 300])
 
 

@@ -1,13 +1,11 @@
 """The decoder: documents are apart, weights follow the seed, and a tiny model learns a sequence by heart."""
 
 import dataclasses
-import doctest
 
 import pytest
 import torch
 from torch.nn import functional as F
 
-import starmill.model.decoder
 from starmill.model.cache import Cache
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
@@ -31,10 +29,6 @@ def test_a_document_mask_is_separate_passes(config: ModelConfig) -> None:
         assert (together[:, :12] - model(tokens[:, :12])).abs().max() < 1e-5
         assert (together[:, 12:] - model(tokens[:, 12:])).abs().max() < 1e-5
         assert (model(tokens)[:, 12:] - together[:, 12:]).abs().max() > 1e-3, "without the mask they do mix"
-
-
-def test_examples() -> None:
-    assert doctest.testmod(starmill.model.decoder).failed == 0
 
 
 @pytest.mark.parametrize("tied", [True, False])

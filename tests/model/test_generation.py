@@ -102,7 +102,7 @@ def test_the_last_position_ends_it(decoder: Decoder) -> None:
     longest = list(range(40, 290))  # of 256 positions
     new = generate(decoder, [longest[:250], [7]], 10)
     assert [len(n) for n in new] == [6, 10]
-    with pytest.raises(ValueError, match="a prompt of 256 tokens leaves no place of max_positions=256"):
+    with pytest.raises(ValueError, match="a prompt of 256 tokens leaves no room in max_positions=256"):
         generate(decoder, [(longest * 2)[:256]], 1)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from starmill.core.dataset import Count, Plan, Sidecar, StageName, Workspace
+from starmill.core.dataset import Count, LastRun, Sidecar, StageName, Workspace
 from starmill.reports.funnel import measure, show
 
 
@@ -22,7 +22,7 @@ def workspace(tmp_path: Path) -> Workspace:
     for i, counts in enumerate(parts):
         made.commit(Sidecar("curate", "curated", i, "k", (), counts), [])
     made.finish("curated", "k", 2, "v")
-    made.publish_plan(Plan((StageName("ingest", "records"), StageName("curate", "curated")), 2))
+    made.publish_last_run(LastRun((StageName("ingest", "records"), StageName("curate", "curated")), 2))
     return made
 
 

@@ -1,6 +1,5 @@
 """All ways to name a file, against rows whose repositories and paths have colons and slashes of their own."""
 
-import doctest
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +86,3 @@ def test_nearest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_one_file_exactly() -> None:
     assert BLOCK.filter(exactly("https://h:80/s", "/x:y.py").mask(BLOCK)).to_pylist() == [BLOCK.to_pylist()[4]]
-
-
-def test_examples() -> None:
-    assert doctest.testmod(query).failed == 0

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from starmill.cli import __main__ as cli
-from starmill.core.dataset import Plan, Sidecar, StageName, Workspace
+from starmill.core.dataset import LastRun, Sidecar, StageName, Workspace
 from starmill.reports import status
 
 STAGES = {"ingest": "records", "curate": "curated", "dedup": "verdicts"}
 
 
 def planned(workspace: Workspace, parts: int) -> None:
-    workspace.publish_plan(Plan(tuple(StageName(*item) for item in STAGES.items()), parts))
+    workspace.publish_last_run(LastRun(tuple(StageName(*item) for item in STAGES.items()), parts))
 
 
 def publish(workspace: Workspace, stage: str, *parts: int) -> None:

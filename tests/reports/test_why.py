@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from starmill.core import schema
-from starmill.core.dataset import ParquetPart, Plan, Sidecar, StageName, Workspace, output, part_path
+from starmill.core.dataset import LastRun, ParquetPart, Sidecar, StageName, Workspace, output, part_path
 from starmill.core.errors import InputError
 from starmill.reports import why
 
@@ -73,7 +73,7 @@ def workspace(tmp_path: Path) -> Workspace:
         made.publish(part_path(name, 0), part.close())
     for stage in STAGES[:2]:
         made.publish_sidecar(Sidecar(stage.name, stage.dataset, 0, "k", (output(part_path(stage.dataset, 0), b""),)))
-    made.publish_plan(Plan(STAGES, 1))
+    made.publish_last_run(LastRun(STAGES, 1))
     return made
 
 

@@ -5,7 +5,7 @@ import torch
 from small_workspace import RECIPE, build
 
 from starmill.core import recipe
-from starmill.core.dataset import Count, Plan, Sidecar, StageName, Workspace, output
+from starmill.core.dataset import Count, LastRun, Sidecar, StageName, Workspace, output
 from starmill.trainer import card
 from starmill.trainer.config import TrainRecipe
 from starmill.trainer.data.inputs import open_inputs
@@ -21,7 +21,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     )
     place.commit(Sidecar("curate", "curated", 0, "k", (output("curated/part-00000.parquet", b"x"),), counts), [b"x"])
     place.finish("curated", "k", 1, "v")
-    place.publish_plan(Plan((StageName("curate", "curated"),), 1))
+    place.publish_last_run(LastRun((StageName("curate", "curated"),), 1))
     return place
 
 

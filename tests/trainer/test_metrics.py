@@ -59,7 +59,7 @@ def test_the_end_is_told_in_plain_words(tmp_path: Path, capfd: pytest.CaptureFix
         metrics.held_out(6, HeldOut(5.0, {}))
         metrics.conclude(6)
     shown = capfd.readouterr().err
-    assert "held-out loss 8.00 before training, 5.00 after" in shown and "among 2,981 before, and among 148 now" in shown
+    assert "held-out loss 8.00 before training, 5.00 after" in shown and "a perplexity of 2,981 before and 148 now" in shown
     assert f"the model saw {6 * OPTIONS.tokens_per_step:,} tokens; StarCoderBase saw a trillion" in shown
 
 

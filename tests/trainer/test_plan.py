@@ -236,7 +236,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "15,517,456,384 parameters" in shown and "128 x 4" in shown and "<- this recipe" in shown
     assert main(["plan", "starcoder2-3b", "--set", "hardware.devices=320"]) == 0
     shown = capsys.readouterr().out
-    assert "160 x 2" in shown and "does not come out even: parallel.tensor=1, data.batch=640" in shown
+    assert "160 x 2" in shown and "does not divide evenly: parallel.tensor=1, data.batch=640" in shown
     build(tmp_path / "w")
     values = {**RECIPE, "workspace": str(tmp_path / "w"), "output": "o", "hardware": {"peak_tflops": 1e-9, "memory_gb": 1e-9}}
     values["data"] = {**values["data"], "mixture": {"kinds": {"isue": 1.0}, "languages": {"Ada": 1.0}, "caps": {"Java": 5}}}

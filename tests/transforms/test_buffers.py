@@ -1,12 +1,10 @@
 """The bytes and offsets of a text column, whatever slice or type it is."""
 
-import doctest
 from itertools import pairwise
 
 import pyarrow as pa
 import pytest
 
-from starmill.transforms import buffers
 from starmill.transforms.buffers import text_buffers
 
 TEXTS = ["", "ab", None, "é", "xyz"]
@@ -24,7 +22,3 @@ def test_each_value_is_where_the_offsets_say(kind: pa.DataType, part: slice) -> 
 def test_chunks_are_joined() -> None:
     data, offsets = text_buffers(pa.chunked_array([["a"], ["b", "c"]]))
     assert (bytes(data), offsets.tolist()) == (b"abc", [0, 1, 2, 3])
-
-
-def test_the_example_runs() -> None:
-    assert doctest.testmod(buffers).failed == 0 and doctest.testmod(buffers).attempted

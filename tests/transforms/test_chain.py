@@ -1,11 +1,8 @@
 """A chain that reads what nothing gives is refused, and the message says how to mend it."""
 
-import doctest
-
 import pytest
 
 from starmill.core.errors import UsageError
-from starmill.transforms import chain
 from starmill.transforms.chain import annotated, check_chain
 from starmill.transforms.decide.quality import Alpha, DataLines
 from starmill.transforms.measure.html import VisibleText
@@ -37,8 +34,3 @@ def test_fields_are_those_of_the_schema() -> None:
     assert annotated("num_lines", "language").names == ["num_lines", "language"]
     with pytest.raises(KeyError):
         annotated("num_line")
-
-
-def test_its_example_runs() -> None:
-    found = doctest.testmod(chain)
-    assert found.attempted and not found.failed

@@ -26,8 +26,8 @@ class Training:
     namespace: str | None
     claim: str
     nodes: int
-    ranks: int  # a node
-    gpus: int  # a node
+    ranks: int  # per node
+    gpus: int  # per node
     output: str
 
 
@@ -111,12 +111,12 @@ def write(files: Mapping[str, str], folder: Path) -> None:
 
 
 def render(files: Mapping[str, str], folder: Path) -> str | None:
-    """Return what kubectl makes of the kustomization, None where there is no kubectl. Raises MachineError with what it said."""
+    """Return the manifests that kubectl renders, None without kubectl. Raises MachineError with kubectl's message."""
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         return None
     with tempfile.TemporaryDirectory() as place:
-        # Beside the real place as far as relative paths go: the overlay is named anew from here.
+        # The overlay's relative path is another from this folder.
         values = yaml.safe_load(files["kustomization.yaml"])
         resource = (folder.resolve() / values["resources"][0]).resolve()
         values["resources"] = [os.path.relpath(resource, Path(place).resolve())]

@@ -21,7 +21,7 @@ SCRIPT = Path(__file__).resolve().parents[2] / "infra" / "slurm" / "train.sbatch
 
 
 def fitting(where: str, values: dict[str, Any], nodes: int, ranks: int) -> TrainRecipe:
-    """Return the recipe, if it can be trained on so many nodes with so many ranks each. Raises LaunchError saying what does not fit."""
+    """Return the recipe, if it fits `nodes` nodes of `ranks` ranks. Raises LaunchError saying what does not fit."""
     wanted, world = recipe.build(TrainRecipe, values, where=where), nodes * ranks
     tensor = wanted.parallel.tensor
     if world % tensor:
@@ -69,14 +69,14 @@ def slurm(options: SlurmJob) -> int:
 
 
 def slurm_command(options: SlurmJob, ranks: int, threads: int) -> list[str]:
-    """Return the call of sbatch. A node is one task, and a task gets one CPU where nothing is said: so `threads` a rank are."""
+    """Return the call of sbatch. A node is one task, which would get one CPU: so `threads` per rank are asked for."""
     log = "%x-%A_%a.log" if options.array else "%x-%j.log"
     command = ["sbatch", f"--job-name={options.name}", f"--nodes={options.nodes}", f"--output={Path(options.logs, log)}"]
     command += [f"--signal=B:USR1@{options.save_seconds}"]
     if options.gpus_per_node:
         command.append(f"--gpus-per-node={options.gpus_per_node}")
     if options.gpus_per_node and options.cpus_per_node is None:
-        command += ["--exclusive", "--mem=0"]  # all of the node's
+        command += ["--exclusive", "--mem=0"]  # all memory of the node
     else:
         command.append(f"--cpus-per-task={options.cpus_per_node or ranks * threads}")
     command += [f"--{k}={getattr(options, k)}" for k in ("time", "partition", "account", "qos", "array") if getattr(options, k)]
@@ -129,7 +129,7 @@ def pods(options: KubernetesJob) -> int:
         print("\n".join(f"# {folder / name}\n{text}" for name, text in files.items()) + f"\n# {shlex.join(command)}")
         rendered = kubernetes.render(files, folder)
         print(
-            f"# which is:\n{rendered}" if rendered else "# kubectl is not on PATH: what it would make of this is not shown",
+            f"# which is:\n{rendered}" if rendered else "# kubectl is not on PATH: the rendered manifests are not shown",
             end="",
         )
         return 0

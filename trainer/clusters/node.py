@@ -1,10 +1,9 @@
-"""One node of a training on several: torchrun, ended by a batch system.
+"""One node of a training on several: torchrun under a batch system.
 
 Called like torchrun (`python -m starmill.trainer.clusters.node --nnodes=... -m starmill.cli train recipe.yaml`), with three differences.
-Its ranks get as long as they need to save after a signal, where torchrun kills them after 30 seconds: the batch system has limits of
-its own. Its exit status is theirs, so that 138 (SIGUSR1) and 143 (SIGTERM) mean on every node: saved and stopped, on whichever the
-signal came. And the first node of the job hosts the rendezvous because the batch system says so, not because of what a name resolves
-to at that moment.
+After a signal, ranks save for as long as they need, where torchrun kills ranks after 30 seconds: the batch system has limits of its
+own. The exit status is the ranks', so that 138 (SIGUSR1) and 143 (SIGTERM) mean "saved and stopped" on every node, whichever node the
+signal reached. And the job's first node hosts the rendezvous because the batch system numbers it 0, whatever a host name resolves to.
 """
 
 import os
@@ -27,7 +26,7 @@ PATIENCE = "join_timeout=3600,read_timeout=600"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run this node's ranks to their end; return 0, 128 + the number of the signal that stopped them, or what `status` says."""
-    for number in STOPS:  # until there are ranks, and as process 1 of a container, where signals have no effect by themselves
+    for number in STOPS:  # until there are ranks; process 1 of a container ignores signals without a handler
         signal.signal(number, _leave)
     options = torchrun.parse_args(argv)
     options.signals_to_handle = ",".join(number.name for number in STOPS)
@@ -43,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def status(found: set[int]) -> int:
-    """Return the exit status for those of ranks that failed (negative: killed by that signal, before it could be noted).
+    """Return the node's exit status from the failed ranks' (negative: killed by that signal, before the rank handled signals).
 
     Stopped ranks are told apart from failed ones, and of the failed the status that all have: 2 is wrong usage, 3 the machine's trouble.
     """
@@ -54,7 +53,7 @@ def status(found: set[int]) -> int:
 
 
 def host(environment: Mapping[str, str]) -> str:
-    """Return what torchrun is to know of who hosts the rendezvous: the node that Slurm, or an Indexed Job of Kubernetes, counts as 0."""
+    """Return torchrun's `is_host`: true on the node that Slurm, or an Indexed Job of Kubernetes, numbers 0; empty without either."""
     for name in ("SLURM_NODEID", "JOB_COMPLETION_INDEX"):
         if name in environment:
             return f"is_host={environment[name] == '0'}"

@@ -1,8 +1,8 @@
 """Shards to batches: units in an order shuffled by the seed, FIM, packing, and a position that a checkpoint saves exactly.
 
-The units of an epoch, each as often as its weight says, are permuted, rewritten by FIM and laid end to end on `batch` lanes; a
+The units of an epoch, each as often as its factor says, are permuted, rewritten by FIM and laid end to end on `batch` lanes; a
 window takes sequence_length + 1 tokens and shares its last one with the next window. The order is a function of the seed alone,
-computed place by place: an epoch takes no memory, and workers and ranks can only share it out.
+computed place by place: an epoch takes no memory, and the number of workers and ranks does not change the order.
 """
 
 import math
@@ -45,7 +45,7 @@ class Piece:
 class Batch:
     """`tokens` int64 [windows, sequence_length + 1]; `documents` numbers the unit of each token, `positions` counts within it.
 
-    `units` are the numbers of all units in it, `following` is where each lane goes on after it.
+    `units` are the numbers of all units in it, `following` are the next positions of the lanes.
     """
 
     tokens: np.ndarray
@@ -57,7 +57,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Corpus:
-    """All that is read in training, or held out from it."""
+    """The units that are trained on, or those that are held out."""
 
     units: Units
     tokenizer: Tokenizer
@@ -65,48 +65,48 @@ class Corpus:
     seed: int
 
     @cached_property
-    def _weights(self) -> np.ndarray:
-        return self.units.weights(self.options.mixture)
+    def _factors(self) -> np.ndarray:
+        return self.units.factors(self.options.mixture)
 
     @cached_property
     def _copies(self) -> int:
-        # An epoch has this many places for each unit; a unit of less weight leaves some of its places empty.
+        # An epoch has this many places for each unit; a unit of a lower factor leaves some of its places empty.
         if self.is_empty:
             raise InputError("there are no documents to read; check data.held_out, data.mixture and the shards")
-        return math.ceil(self._weights.max())
+        return math.ceil(self._factors.max())
 
     @property
     def is_empty(self) -> bool:
-        """Say that there is nothing to read: no units, or none with a weight."""
-        return not len(self.units) or not self._weights.max() > 0
+        """Say whether there are no units, or all have the factor 0."""
+        return not len(self.units) or not self._factors.max() > 0
 
     def epoch_tokens(self) -> float:
         """Return how many tokens an epoch has, before FIM's sentinels."""
         places = self.units.places
-        return float(((places["end"] - places["start"]) * self._weights).sum())
+        return float(((places["end"] - places["start"]) * self._factors).sum())
 
     def at(self, epoch: int, place: int) -> tuple[int, int] | None:
-        """Return (unit, copy) at a place of an epoch, or None where nothing stands."""
+        """Return (unit, copy) at a place of an epoch, or None for an empty place."""
         order = seeds.Permutation(len(self.units) * self._copies, self.seed, "unit_order", epoch)
         unit, copy = divmod(order[place], self._copies)
-        whole, rest = divmod(float(self._weights[unit]), 1.0)
+        whole, rest = divmod(float(self._factors[unit]), 1.0)
         if copy < whole or (copy == whole and seeds.uniform(self.seed, "unit_share", epoch, unit) < rest):
             return unit, copy
         return None
 
     def place(self, lane: int, epoch: int, index: int) -> tuple[int, int]:
-        """Return the (epoch, place) that a lane comes to at an index of its own epoch.
+        """Return the (epoch, place) of a lane at an index of its own epoch.
 
-        More lanes than places go through as many epochs at once, or several would read the same.
+        More lanes than places go through as many epochs at once, or several lanes would read the same units.
         """
         lanes, places = self.options.batch, len(self.units) * self._copies
         return (epoch, lane + index * lanes) if lanes <= places else divmod(lane + epoch * lanes, places)
 
     def ids(self, number: int, epoch: int, copy: int = 0) -> np.ndarray:
-        """Return the uint16 ids of a unit, with FIM where the seed wants it; each copy in an epoch is cut elsewhere."""
+        """Return the uint16 ids of a unit, with FIM where the seed chooses it; each copy in an epoch is cut elsewhere."""
         unit = self.units[number]
         rates = self.options.fim.of(unit.kind)
-        tokens = np.asarray(self.units.shards[unit.shard].tokens(unit.document))  # a piece of a memmap costs ten of an array
+        tokens = np.asarray(self.units.shards[unit.shard].tokens(unit.document))  # slicing a memmap costs ten times as much
         if rates is None:
             return tokens[unit.start : unit.end]
         pieces, at, name, turn = [], unit.start, f"{unit.shard}:{unit.document}", epoch * self._copies + copy
@@ -119,7 +119,7 @@ class Corpus:
         return np.concatenate([*pieces, tokens[at : unit.end]]) if pieces else tokens[unit.start : unit.end]
 
     def windows(self, lane: int, position: Position) -> Iterator[tuple[list[Piece], Position]]:
-        """Yield for ever, from `position` on: the pieces of a window, and where the next one starts."""
+        """Yield endlessly, from `position` on: the pieces of a window, and the position of the next window."""
         lanes, places = self.options.batch, len(self.units) * self._copies
         share = max(1, -(-(places - lane) // lanes))
         at, key, ids = position, (-1, -1), np.zeros(0, np.uint16)
@@ -144,7 +144,7 @@ class Corpus:
             at = last  # the window's last token is the next one's first
 
     def shards_ahead(self, positions: Sequence[Position], tokens: int, rank: int = 0, ranks: int = 1) -> Iterator[int]:
-        """Yield each shard once, in the order in which a share of the lanes, `tokens` long each, comes to it from `positions` on.
+        """Yield each shard once, in the order in which a share of the lanes, `tokens` long each, reads the shards from `positions` on.
 
         Of many shards, a few that come last may be left out.
         """
@@ -165,9 +165,9 @@ class Corpus:
                         yield shard
 
     def batches(self, positions: Sequence[Position] = (), rank: int = 0, ranks: int = 1) -> Iterator[Batch]:
-        """Yield for ever the micro-batches of one of `ranks` equal shares of the lanes.
+        """Yield endlessly the micro-batches of one of `ranks` equal shares of the lanes.
 
-        `positions` is where all lanes go on (the start, if none are given); `following` of a batch is that of this share's lanes.
+        `positions` are those of all lanes (none: the start); a batch's `following` are the next positions of this share's lanes.
         """
         share = self.options.batch // ranks
         following = list(positions or [Position()] * self.options.batch)[rank * share : (rank + 1) * share]
@@ -204,7 +204,7 @@ class Corpus:
 
 
 def prefetched(batches: Iterator[Batch], ahead: int) -> Iterator[Batch]:
-    """Yield the same batches, made `ahead` in a thread: FIM's tokenization overlaps the step. Errors are raised here."""
+    """Yield the same batches, made `ahead` in a thread: FIM's tokenization overlaps the step. The thread's errors are raised here."""
     ready: queue.Queue[Batch | BaseException] = queue.Queue(ahead)
     stop = threading.Event()
 

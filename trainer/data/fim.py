@@ -3,9 +3,9 @@
     PSM  <fim_prefix> pre <fim_suffix> suf <fim_middle> mid
     SPM  <fim_prefix> <fim_suffix> suf <fim_middle> pre mid        (variant 2)
 
-Applied before packing, so no window edge is ever re-tokenized, and to a file's own tokens only: `<file_sep>` and the repository's name
-stay. Special tokens inside a file (redaction placeholders) count as one character and survive. Every choice is a hash of where
-the file lies, so it depends on no order.
+FIM is applied before packing, so that no window edge is tokenized again, and to a file's own tokens only: `<file_sep>` and the repository's
+name stay. Special tokens inside a file (redaction placeholders) count as one character and survive. Every choice is a hash of seed, epoch,
+document and file, so that no choice depends on an order.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""What a run reads: the workspace's tokenizer and shards, opened once on every rank; those of a bucket come as they are needed."""
+"""Inputs of a run: the workspace's tokenizer and shards, opened once on every rank; shards of a bucket are fetched when needed."""
 
 import threading
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ class Inputs:
     digest: str
 
     def fetch_ahead(self, positions: Sequence[Position], tokens: int, rank: int, ranks: int, threads: int = 4) -> None:
-        """Have the shards of a bucket come in the background, in the order in which this rank will read `tokens` of each lane.
+        """Fetch the shards of a bucket in the background, in the order in which this rank will read `tokens` of each lane.
 
-        The ranks of a node leave a shard to the one that is at it. An error is not told here: who reads the shard meets it.
+        Ranks of a node skip a shard that another rank is fetching. An error ends the thread: reading the shard raises it again.
         """
         shards = self.train.units.shards
         if all(shard.is_here for shard in shards):

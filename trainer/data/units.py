@@ -1,7 +1,7 @@
-"""The index of what is in the shards: units in columns, about 20 bytes a unit and 10 a file, whatever their names are.
+"""The index of what is in the shards: units in columns, about 20 bytes per unit and 10 per file, however long their names are.
 
 A unit is a run of whole files of one repository, of about `unit_tokens`, so that one large repository does not fill the first
-thousand batches. Names stay in the side tables until somebody asks for them.
+thousand batches. Names are read from the side tables when they are needed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ PLACE = np.dtype([(n, np.int32) for n in ("shard", "document", "start", "end")] 
 
 @dataclass(frozen=True)
 class Files:
-    """Where the files of one shard's documents lie: those of document d are [first[d], first[d + 1]) of the other columns."""
+    """The files of one shard's documents, in columns: those of document d are [first[d], first[d + 1]) of the other columns."""
 
     first: np.ndarray
     start: np.ndarray  # tokens, in the document
@@ -77,7 +77,7 @@ class Units:
         files = self.files[unit.shard]
         first, last = int(files.first[unit.document]), int(files.first[unit.document + 1])
         starts = files.start[first:last]
-        # A file is where the sentinel before it is: an empty one between two units is in one of them.
+        # A file belongs to the unit that has the sentinel before it, so that an empty file between two units is in one of them.
         low = int(np.searchsorted(starts, unit.start, side="right")) if unit.start else 0
         high = int(np.searchsorted(starts, unit.end, side="right"))
         return [(i, int(starts[i]), int(files.end[first + i])) for i in range(low, high)], last - first
@@ -86,7 +86,7 @@ class Units:
         """Return the language of `count` tokens from `start` of an unchanged unit, as indexes into `names`."""
         files = self.files[unit.shard]
         of = slice(int(files.first[unit.document]), int(files.first[unit.document + 1]))
-        # What stands between two files (a sentinel) belongs to the next one.
+        # A sentinel between two files belongs to the second.
         at = np.searchsorted(files.end[of], np.arange(start, start + count) + unit.start, side="right")
         known = np.append(files.language[of], self.names.index(unit.language))
         return known[np.minimum(at, max(0, len(known) - 2))]
@@ -98,8 +98,8 @@ class Units:
         files = [row["files"][i] for i, _, _ in self.spans(unit)[0]]
         return [f"{row['repo_name']}:{f['path']} swh:1:cnt:{f['content_id']}" for f in files]
 
-    def weights(self, mixture: Mixture) -> np.ndarray:
-        """Return how often each unit is seen in an epoch, by `mixture`."""
+    def factors(self, mixture: Mixture) -> np.ndarray:
+        """Return how often an epoch has each unit, by `mixture`."""
         kinds = np.array([mixture.kinds.get(name, mixture.other_kinds) for name in self.names])
         languages = np.array([mixture.languages.get(name, mixture.other_languages) for name in self.names])
         for name, cap in mixture.caps.items():

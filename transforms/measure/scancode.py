@@ -1,6 +1,6 @@
 """ScanCode in a child process: its deadline is soft (a 1.3 MB text ran twenty times past it), so only a kill is a limit.
 
-The child answers one JSON line a request and ends at the end of its input, so none outlives a parent that was killed.
+The child answers each request with one JSON line, and ends at the end of its input, so none outlives a parent that was killed.
 ScanCode makes a temporary folder at each start and leaves it: the child gets a folder to make it in, which the parent removes
 once the child is stopped or dead, and the child at the end of its input.
 """

@@ -38,7 +38,7 @@ def redacted(content: str, redactions: Sequence[Mapping[str, Any]], start: int =
 
 
 def segments(row: Mapping[str, Any]) -> Iterator[Segment]:
-    """Yield the segments of a DATASET row, in order, each with its text; a mark has no pieces.
+    r"""Yield the segments of a DATASET row, in order, each with its text; a mark has no pieces.
 
     >>> row = {"content": "Crash\nby <EMAIL>", "redactions": [{"kind": "EMAIL", "start": 9, "end": 16}]}
     >>> row["segments"] = [{"role": "title", "name": None, "start": 0, "end": 5}, {"role": "comment", "name": "a", "start": 6, "end": 16}]

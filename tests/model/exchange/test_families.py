@@ -1,7 +1,6 @@
 """config.json of both families: published shapes survive the round trip, transformers reads ours, what is not ours is refused."""
 
 import dataclasses
-import doctest
 
 import pytest
 import torch
@@ -9,7 +8,6 @@ from transformers import AutoConfig
 from transformers.activations import ACT2FN
 
 from starmill.model.config import ModelConfig
-from starmill.model.exchange import families
 from starmill.model.exchange.families import EXACT, TANH, ExchangeError, config_values, read_config
 from starmill.model.presets import PRESETS
 
@@ -51,10 +49,6 @@ def test_activations_mean_what_transformers_means(config: ModelConfig, name: str
 def test_what_would_change_the_logits_is_refused(config: ModelConfig, change: dict, message: str) -> None:
     with pytest.raises(ExchangeError, match=message):
         read_config(config_values(config) | change)
-
-
-def test_examples() -> None:
-    assert doctest.testmod(families).failed == 0
 
 
 @pytest.mark.parametrize("change", [{"kv_heads": 2}, {"sliding_window": 8}])

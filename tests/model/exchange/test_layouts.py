@@ -8,7 +8,7 @@ import torch
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
 from starmill.model.exchange.families import family
-from starmill.model.exchange.layouts import entries, fuse, split
+from starmill.model.exchange.layouts import file_tensors, fuse, split
 
 MQA = ModelConfig(10, 2, 12, 3, 1, 24, "learned", 8)
 
@@ -34,8 +34,8 @@ def test_rows_of_c_attn(kv_heads: int) -> None:
 @pytest.mark.parametrize("tied", [True, False])
 def test_every_parameter_is_in_one_tensor(positions: str, tied: bool) -> None:
     config = dataclasses.replace(MQA, positions=positions, tie_embeddings=tied)
-    found = entries(config, family(config).layout)
+    found = file_tensors(config, family(config).layout)
     shapes = {n: p.shape for n, p in Decoder(config).named_parameters()}
-    assert sorted(p for entry in found for p in entry.parameters) == sorted(shapes)
-    assert sum(torch.Size(entry.shape(shapes)).numel() for entry in found) == sum(s.numel() for s in shapes.values())
-    assert len({entry.name for entry in found}) == len(found)
+    assert sorted(p for stored in found for p in stored.parameters) == sorted(shapes)
+    assert sum(torch.Size(stored.shape(shapes)).numel() for stored in found) == sum(s.numel() for s in shapes.values())
+    assert len({stored.name for stored in found}) == len(found)

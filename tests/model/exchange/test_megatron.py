@@ -157,5 +157,5 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
             load(tmp_path)
     layers |= {name: whole, "layers.0.inter_attention.query.weight": whole}
     torch.save(saved, file)
-    with pytest.raises(MegatronError, match=r"1 tensors that a StarCoder has not, first layers\.0\.inter_attention"):
+    with pytest.raises(MegatronError, match=r"1 tensors that no StarCoder has, first layers\.0\.inter_attention"):
         load(tmp_path)

@@ -149,7 +149,7 @@ def test_verification_is_quadratic_in_parts_once_candidates_are_everywhere() -> 
 
 def test_dedup_is_cut_as_the_stage_cuts_it(measured: tuple[Recipe, Rates, Path]) -> None:
     options, rates, _ = measured
-    small, large = (dict(estimate.plan(rates, options, Dump(files, 20_000 * files)))["dedup"] for files in (1e5, 3e9))
+    small, large = (dict(estimate.work_by_row(rates, options, Dump(files, 20_000 * files)))["dedup"] for files in (1e5, 3e9))
     assert small.partitions == 1 + int(small.files) // dedup.FILES_PER_PARTITION and large.partitions == dedup.MAX_PARTITIONS
     assert large.keys == pytest.approx(large.files * 32 / dedup.MAX_PARTITIONS)
     peaks = [c.peak for c in estimate.estimate(rates, options, Dump(3e9, 6e13), 1) if c.row == "dedup"]

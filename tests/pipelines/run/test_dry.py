@@ -79,7 +79,7 @@ def test_a_stage_needs_the_one_before(tmp_path: Path, options: recipes.Recipe) -
 
 
 def test_the_plan_names_parts_and_stages(options: recipes.Recipe) -> None:
-    planned = dry.plan(options)
+    planned = dry.overview(options)
     assert [part["part"] for part in planned["parts"]] == [0, 1, 2]
     assert [stage["complete"] for stage in planned["stages"]] == [True] * len(STAGES)
 

@@ -141,8 +141,8 @@ def test_a_stage_with_too_many_errors_never_looks_complete(tmp_path: Path, engin
 @pytest.mark.parametrize(
     ("intruder", "message"),
     [
-        ("a part", r"part 0 \(.*/records/part-00000.json\) has the key another\.\., wanted is "),
-        ("an output", r"part 0: .*/records/part-00000.parquet has not the \d+ bytes"),
+        ("a part", r"part 0 \(.*/records/part-00000.json\) has the key another\.\. instead of "),
+        ("an output", r"part 0: .*/records/part-00000.parquet does not have the \d+ bytes"),
         ("a sweep", "part 0 of 3 of records/ has no sidecar"),
     ],
 )

@@ -108,7 +108,7 @@ def test_who_has_the_slots_is_said(jobmanager: tuple[type[JobManager], str]) -> 
     handler.free = 1
     handler.jobs.append(job("1", "someone-elses"))
     said = Flink((f"--flink_master={address}", "--parallelism=2")).named("/a", "ingest").make_room(seconds=0)
-    assert said and "1 of the 2 slots" in said and said.endswith("someone-elses") and handler.patched == []
+    assert said and "1 of the 2 requested slots" in said and said.endswith("someone-elses") and handler.patched == []
 
 
 def test_a_job_that_is_not_there_yet_is_waited_for(jobmanager: tuple[type[JobManager], str]) -> None:

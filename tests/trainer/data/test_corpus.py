@@ -103,13 +103,13 @@ def test_an_epoch_takes_no_memory(shards: list[ShardReader]) -> None:
 def test_an_epoch_has_each_unit_as_often_as_its_weight_says(shards: list[ShardReader]) -> None:
     made = corpus(shards, mixture=Mixture(languages={"Python": 2.4, "C": 0.0}))
     epochs = [[unit for unit, _ in order(made, epoch)] for epoch in range(60)]
-    weights = made.units.weights(made.options.mixture)
-    assert set(weights) == {2.4, 0.0}
+    factors = made.units.factors(made.options.mixture)
+    assert set(factors) == {2.4, 0.0}
     counts = np.array([np.bincount(epoch, minlength=len(made.units)) for epoch in epochs])
-    assert set(np.unique(counts[:, weights > 0])) == {2, 3} and not counts[:, weights == 0].any()
-    assert abs(counts[:, weights > 0].mean() - 2.4) < 0.03, "another share of the units each epoch"
-    assert counts[:, weights > 0].mean(0).min() > 2.15 and counts[:, weights > 0].mean(0).max() < 2.65
-    chosen = np.flatnonzero(weights > 0)[0]
+    assert set(np.unique(counts[:, factors > 0])) == {2, 3} and not counts[:, factors == 0].any()
+    assert abs(counts[:, factors > 0].mean() - 2.4) < 0.03, "another share of the units each epoch"
+    assert counts[:, factors > 0].mean(0).min() > 2.15 and counts[:, factors > 0].mean(0).max() < 2.65
+    chosen = np.flatnonzero(factors > 0)[0]
     twice = [made.ids(int(chosen), 0, copy).tolist() for copy in range(8)]
     assert len({tuple(t) for t in twice}) > 1, "each copy is cut elsewhere"
     plain = corpus(shards, OFF)

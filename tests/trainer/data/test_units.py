@@ -79,30 +79,30 @@ def test_a_unit_has_the_language_of_most_of_it_and_sizes_add_up(shards: list[Sha
     assert found.sizes("kind")["issues"] == 62
 
 
-def test_weights(shards: list[ShardReader]) -> None:
+def test_factors(shards: list[ShardReader]) -> None:
     found = read_units(shards, 30)
 
-    def weights(**mixture: object) -> dict[tuple[str, str], float]:
-        made = found.weights(Mixture(**mixture))  # type: ignore[arg-type]
+    def factors(**mixture: object) -> dict[tuple[str, str], float]:
+        made = found.factors(Mixture(**mixture))  # type: ignore[arg-type]
         by_kind = {(found[i].kind, found[i].language): float(w) for i, w in enumerate(made)}
         assert [by_kind[found[i].kind, found[i].language] for i in range(len(found))] == made.tolist()
         return by_kind
 
-    assert set(weights().values()) == {1.0}
-    assert weights(kinds={"issues": 2.0, "code": 0.5}, languages={"Go": 3.0}) == {
+    assert set(factors().values()) == {1.0}
+    assert factors(kinds={"issues": 2.0, "code": 0.5}, languages={"Go": 3.0}) == {
         ("code", "C"): 0.5,
         ("code", "Go"): 1.5,
         ("code", "Lua"): 0.5,
         ("issues", ""): 2.0,
     }
-    assert weights(languages={"C": 1.0}, other_languages=0.0) == {
+    assert factors(languages={"C": 1.0}, other_languages=0.0) == {
         ("code", "C"): 1.0,
         ("code", "Go"): 0.0,
         ("code", "Lua"): 0.0,
         ("issues", ""): 1.0,
     }
     size = found.sizes("language")["Go"]
-    assert weights(caps={"Go": size / 4, "Lua": 1e12, "Ada": 5.0})["code", "Go"] == 0.25
+    assert factors(caps={"Go": size / 4, "Lua": 1e12, "Ada": 5.0})["code", "Go"] == 0.25
 
 
 def kept(found: Units) -> set[tuple[int, int]]:

@@ -1,10 +1,7 @@
 """Which licence types stay."""
 
-import doctest
-
 import pyarrow as pa
 
-from starmill.transforms.decide import licenses
 from starmill.transforms.decide.licenses import KeepLicensed
 
 BLOCK = pa.record_batch({"path": ["/a", "/b", "/c"], "license_type": ["permissive", "non_permissive", "no_license"]})
@@ -18,8 +15,3 @@ def test_copyleft_goes_and_says_so() -> None:
 def test_the_types_to_keep_are_an_option() -> None:
     found = KeepLicensed(keep=("permissive",))(BLOCK)
     assert found.kept.column("path").to_pylist() == ["/a"] and found.reasons == ("non_permissive", "no_license")
-
-
-def test_its_example_runs() -> None:
-    found = doctest.testmod(licenses, extraglobs={"pa": pa})
-    assert found.attempted and not found.failed

@@ -1,11 +1,8 @@
 """What a reader sees of a page."""
 
-import doctest
-
 import pyarrow as pa
 import pytest
 
-from starmill.transforms.measure import html
 from starmill.transforms.measure.html import VisibleText, visible_chars
 
 
@@ -31,8 +28,3 @@ def test_only_html_has_visible_text() -> None:
     assert found.column("visible_text_chars").to_pylist() == [1, None, None, 0]
     assert found.schema.field("visible_text_chars") == VisibleText.adds.field(0)
     assert VisibleText()(block.slice(0, 0)).schema == found.schema
-
-
-def test_its_example_runs() -> None:
-    found = doctest.testmod(html)
-    assert found.attempted and not found.failed

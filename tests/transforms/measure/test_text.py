@@ -1,6 +1,5 @@
 """Measures against the plainest Python, on any text."""
 
-import doctest
 import os
 import re
 import subprocess
@@ -12,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from starmill.transforms.measure import text as module
 from starmill.transforms.measure.text import Text
 
 
@@ -100,8 +98,3 @@ def test_the_next_process_does_not_compile_again(tmp_path: Path) -> None:
         subprocess.run([sys.executable, "-c", code], check=True, env=env)
         saved.append({p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.nb*")})
     assert saved[0] and saved[0] == saved[1]
-
-
-def test_its_example_runs() -> None:
-    found = doctest.testmod(module)
-    assert found.attempted and not found.failed

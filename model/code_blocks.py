@@ -1,8 +1,8 @@
-"""Where the block ends that a completion was to write: a rule over indentation, for Python and for languages with brackets.
+"""Where a completion's block of code ends: a rule over indentation, for Python and for languages with brackets.
 
-A block belongs to a definition: the line above it, which opens it. The block has begun with the first line that is indented deeper, and
-ends before the first line after that which is indented no deeper; a line that closes a bracket, or says `end`, is its last one. Text
-inside a triple-quoted string ends nothing. Where code is not indented, the rule never ends it.
+A block follows its definition, the line above it. The block begins with the first line that is indented deeper than the definition, and
+ends before the next line that is not; a line that closes a bracket, or says `end`, is the block's last one. Text inside a triple-quoted
+string ends no block, and code without indentation has none.
 """
 
 import re
@@ -13,9 +13,9 @@ BLANKS = re.compile(r"\n(?:[ \t\r\f]*\n)+([ \t]*)$")
 
 
 def block_end(prompt: str, text: str, finished: bool = False) -> int | None:
-    r"""Return how many characters of `text`, which follows `prompt`, are of the block; None if it goes on.
+    r"""Return how many characters of `text`, which follows `prompt`, belong to the block; None if the block goes on.
 
-    A line counts once its line end is there, or once nothing more comes (`finished`).
+    A line counts once its line end is there, or once `text` is `finished`.
 
     >>> text = "\n    return len(numbers)\n\nprint(1)\n"
     >>> text[:block_end("def count(numbers):", text)]
@@ -25,7 +25,7 @@ def block_end(prompt: str, text: str, finished: bool = False) -> int | None:
     """
     above, below = prompt.rstrip(), prompt[len(prompt.rstrip()) :] + text
     base, begun = _definition(above)
-    before = len(below) - len(text)  # of the line ends and the indentation that the prompt ends with
+    before = len(below) - len(text)  # characters of line ends and indentation at the prompt's end
     first, *lines = below.split("\n")
     start, quotes = len(first) + 1, _quotes(above) + _quotes(first)
     for number, line in enumerate(lines, 1):

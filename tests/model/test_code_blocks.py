@@ -1,11 +1,8 @@
 """The end of a block in Python, C, JavaScript, Ruby and Go; one line more is never given away, at whatever token it comes."""
 
-import doctest
-
 import pytest
 
-from starmill.model import blocks
-from starmill.model.blocks import block_end, without_blank_end
+from starmill.model.code_blocks import block_end, without_blank_end
 
 # Where each prompt is cut, what belongs to the block, and what a model wrote after it.
 CASES = {
@@ -54,7 +51,3 @@ def test_a_last_line_without_its_end() -> None:
 def test_blank_lines_at_the_end() -> None:
     for text, kept in (("a\n\n\n", "a\n"), ("a\n", "a\n"), ("a", "a"), ("\n\n\n\n", "\n"), ("a\n\nb\n \n\t\n  ", "a\n\nb\n  ")):
         assert without_blank_end(text) == kept
-
-
-def test_examples() -> None:
-    assert doctest.testmod(blocks).failed == 0
