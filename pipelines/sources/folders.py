@@ -6,7 +6,6 @@ a plain one, read from the disk: links are never followed, and only regular file
 
 import hashlib
 import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import ClassVar, Literal
 
 from starmill.core.errors import of_a_file
 from starmill.pipelines.sources import git
-from starmill.pipelines.sources.source import Entry, Options, Repository, Snapshot, label, state_of
+from starmill.pipelines.sources.source import Entry, Options, Repository, Snapshot, label, read_file, state_of
 
 BARE = frozenset((b"HEAD", b"objects", b"refs"))  # what is in every bare repository
 
@@ -43,28 +42,6 @@ class Folders(Options):
         if repository.place["form"] == "git":
             return git.read(Path(root, path), Path(root), max_file_bytes)
         return Snapshot(), _entries(os.fsencode(root), os.fsencode(path), max_file_bytes)
-
-
-def read_file(shown: bytes, path: bytes, max_file_bytes: int) -> Entry:
-    """Return the entry of one path on the disk, with a reason where it is not a readable regular file of allowed size.
-
-    Raises MachineError where that is no property of the file.
-    """
-    try:
-        info = os.lstat(path)
-        if stat.S_ISLNK(info.st_mode):
-            return Entry(shown, None, "symlink", os.readlink(path).decode("utf-8", "backslashreplace"))
-        if not stat.S_ISREG(info.st_mode):
-            return Entry(shown, None, "not_a_regular_file")
-        if info.st_size >= max_file_bytes:
-            return Entry(shown, None, "too_large", size=info.st_size)
-        # Should another process put a link or a pipe in its place just now, this neither follows nor waits.
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            return Entry(shown, file.read(max_file_bytes))
-    except FileNotFoundError:
-        return Entry(shown, None, "missing_file")
-    except OSError as error:
-        return Entry(shown, None, "unreadable", of_a_file(error, path))
 
 
 def _discover(root: Path) -> Iterator[Repository]:

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from starmill.pipelines.sources.folders import read_file
-from starmill.pipelines.sources.source import Entry, Options, Repository, Snapshot, state_of
+from starmill.pipelines.sources.source import Entry, Options, Repository, Snapshot, read_file, state_of
 
 LICENSE_FILE = re.compile(r"(?:.*/)?[^/]*\.dist-info/(?:licenses/.*|(?:licen[cs]e|copying|notice)[^/]*)", re.IGNORECASE)
 # What lies in the library's folder and is not it. The interpreter's own tests are full of files broken on purpose.

@@ -145,6 +145,28 @@ def state_of(path: str | bytes | os.PathLike[str]) -> tuple[object, int]:
     return (info.st_size, info.st_mtime_ns, info.st_ctime_ns), info.st_size if stat.S_ISREG(info.st_mode) else 0
 
 
+def read_file(shown: bytes, path: bytes, max_file_bytes: int) -> Entry:
+    """Return the entry of one path on the disk, with a reason where it is not a readable regular file of allowed size.
+
+    Raises MachineError where that is no property of the file.
+    """
+    try:
+        info = os.lstat(path)
+        if stat.S_ISLNK(info.st_mode):
+            return Entry(shown, None, "symlink", os.readlink(path).decode("utf-8", "backslashreplace"))
+        if not stat.S_ISREG(info.st_mode):
+            return Entry(shown, None, "not_a_regular_file")
+        if info.st_size >= max_file_bytes:
+            return Entry(shown, None, "too_large", size=info.st_size)
+        # Should another process put a link or a pipe in its place just now, this neither follows nor waits.
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            return Entry(shown, file.read(max_file_bytes))
+    except FileNotFoundError:
+        return Entry(shown, None, "missing_file")
+    except OSError as error:
+        return Entry(shown, None, "unreadable", of_a_file(error, path))
+
+
 def timestamp(seconds: int) -> datetime | None:
     """Return the moment, or None where a 64-bit count of nanoseconds cannot hold it."""
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None) if abs(seconds) < 9_000_000_000 else None

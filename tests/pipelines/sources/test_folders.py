@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from starmill.core.errors import MachineError
-from starmill.pipelines.sources import folders
 from starmill.pipelines.sources.folders import Folders
-from starmill.pipelines.sources.source import Entry, Repository, label
+from starmill.pipelines.sources.source import Entry, Repository, label, read_file
 
 LIMIT = 1 << 20
 
@@ -236,23 +235,23 @@ def test_folders_deeper_than_any_path_may_be(tmp_path: Path) -> None:
 
 def test_a_file_that_becomes_a_link_or_goes_is_no_accident(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/etc/passwd")
-    assert folders.read_file(b"x", os.fsencode(tmp_path / "link"), LIMIT).reason == "symlink"
-    assert folders.read_file(b"x", os.fsencode(tmp_path / "gone"), LIMIT).reason == "missing_file"
-    assert folders.read_file(b"x", b"/dev/zero", LIMIT).reason == "not_a_regular_file"
+    assert read_file(b"x", os.fsencode(tmp_path / "link"), LIMIT).reason == "symlink"
+    assert read_file(b"x", os.fsencode(tmp_path / "gone"), LIMIT).reason == "missing_file"
+    assert read_file(b"x", b"/dev/zero", LIMIT).reason == "not_a_regular_file"
 
 
 def test_trouble_of_the_machine_is_no_property_of_a_file(tmp_path: Path) -> None:
     with pytest.raises(
         MachineError, match=r"/proc/self/mem: OSError: \[Errno 5\] Input/output error; this is trouble of the machine"
     ):
-        folders.read_file(b"x", b"/proc/self/mem", LIMIT)
+        read_file(b"x", b"/proc/self/mem", LIMIT)
     (tmp_path / "dump/p").mkdir(parents=True)
     (tmp_path / "dump/p/a.py").write_text("x = 1\n")
     repository = only(tmp_path / "dump", "p")
     with no_more_files(), pytest.raises(MachineError, match="Too many open files"):
         read(repository)
     with no_more_files(), pytest.raises(MachineError, match="Too many open files"):
-        folders.read_file(b"a.py", os.fsencode(tmp_path / "dump/p/a.py"), LIMIT)
+        read_file(b"a.py", os.fsencode(tmp_path / "dump/p/a.py"), LIMIT)
 
 
 @contextmanager
