@@ -65,7 +65,8 @@ class Count:
 
 @dataclass(frozen=True)
 class Sidecar:
-    """One finished part: the stage that made it, and its `dataset`. `lineage` maps each input's path to its sha256.
+    """One finished part: the stage that made it, and its `dataset`. `lineage` maps each input's path to its sha256, ingest's each damaged
+    repository to the state that it had.
 
     `kinds`: of the records in it, sorted; a next stage's key counts what treats these kinds.
     """

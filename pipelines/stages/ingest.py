@@ -81,6 +81,8 @@ def plan(options: Options) -> list[Planned]:
 def _chosen(name: str, source: Source) -> list[Repository]:
     try:
         return source.chosen()
+    except StarmillError:
+        raise
     except OSError as error:
         of_a_file(error, f"source {name}")
         raise InputError(f"source {name}: {one_line(error)}; let this user read it, or name another place") from error

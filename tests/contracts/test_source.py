@@ -21,7 +21,7 @@ from dulwich import porcelain
 
 from starmill.cli import __main__ as cli
 from starmill.core.dataset import Sidecar, Workspace
-from starmill.core.errors import InputError, MachineError, one_line
+from starmill.core.errors import InputError, MachineError, NotThere, one_line
 from starmill.pipelines import recipe as recipes
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.sources.folders import Folders
@@ -253,10 +253,27 @@ def test_trouble_of_the_machine_is_no_row(tmp_path: Path) -> None:
         ingested(tmp_path, Entry(b"good.py", b"x = 1\n"), OSError(errno.EIO, "Input/output error"))
 
 
-@pytest.mark.parametrize(("number", "error"), [(errno.EACCES, InputError), (errno.EIO, MachineError)])
-def test_a_plan_that_fails_names_its_source(tmp_path: Path, number: int, error: type[Exception]) -> None:
-    options = Recipe(str(tmp_path / "w"), {"mirrors": Given(found=OSError(number, os.strerror(number), "/mirrors"))})  # type: ignore[arg-type]
-    with pytest.raises(error, match=r"^source mirrors: \w+: .*/mirrors.*; "):
+@pytest.mark.parametrize(
+    ("trouble", "error", "said"),
+    [
+        (
+            OSError(errno.EACCES, "Permission denied", "/mirrors"),
+            InputError,
+            r"^source mirrors: PermissionError: .*/mirrors.*; let",
+        ),
+        (
+            OSError(errno.EIO, "Input/output error", "/mirrors"),
+            MachineError,
+            r"^source mirrors: OSError: .*/mirrors.*; this is trouble",
+        ),
+        (NotThere("/mirrors: no list of mirrors; fetch it"), NotThere, r"^/mirrors: no list of mirrors; fetch it$"),
+    ],
+)
+def test_a_plan_that_fails_names_the_place_and_the_fix(
+    tmp_path: Path, trouble: Exception, error: type[Exception], said: str
+) -> None:
+    options = Recipe(str(tmp_path / "w"), {"mirrors": Given(found=trouble)})  # type: ignore[arg-type]
+    with pytest.raises(error, match=said):
         ingest.plan(options)
 
 
