@@ -66,7 +66,7 @@ def test_most_edits_leave_a_near_duplicate(table):
     edited = [corpus.edit(texts, i % len(texts), np.random.default_rng(i)) for i in range(100)]
     pairs = [brute([texts[i % len(texts)].encode(), text.encode()]).get((0, 1), 0.0) for i, text in enumerate(edited)]
     assert np.mean(np.array(pairs) >= 0.7) > 0.7
-    assert sum(text == texts[i % len(texts)] for i, text in enumerate(edited)) < 20
+    assert sum(text == texts[i % len(texts)] for i, text in enumerate(edited)) < 30
 
 
 def test_truth_is_brute_force(table):

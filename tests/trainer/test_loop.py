@@ -79,7 +79,7 @@ def test_held_out_documents_without_weight_are_none(tmp_path: Path, capsys: pyte
     mixture = {"other_languages": 0, "languages": {"Python": 1}}
     values = {**RECIPE, "steps": 3, "data": {**RECIPE["data"], "mixture": mixture}}
     assert train(recipe.build(TrainRecipe, {**values, "workspace": str(place), "output": str(tmp_path / "model")})) == 0
-    assert "no held-out loss: data.mixture gives no weight" in capsys.readouterr().err
+    assert "no held-out loss: data.mixture has factor 0" in capsys.readouterr().err
     assert [json.loads(line)["step"] for line in (tmp_path / "model/metrics.jsonl").read_text().splitlines()] == [1, 2, 3]
 
 
