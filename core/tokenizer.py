@@ -9,7 +9,8 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,12 @@ END_OF_TEXT = SPECIAL_TOKENS[0]
 
 # What `Sequence[Digits(individual), ByteLevel(use_regex)]` splits into, as one pattern.
 PATTERN = r"\p{N}|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?=\p{N})|\s+(?!\S)|\s+"
-# tiktoken's regex engine overflows its stack on about a megabyte of one kind of character, and panics: texts with such a run
-# go to `tokenizers` instead.
-LONG_RUN = re.compile(r"\s{20000}|\w{50000}|[^\w\s]{50000}")
+# tiktoken merges a piece in time quadratic in its length, and panics on a megabyte of one kind of character; `tokenizers` needs n log n.
+# A longer piece of PATTERN holds such a run, whatever version of Unicode says what a letter is: no piece goes over a digit, or from
+# white space to anything else, but that one space may lead it.
+LONG_RUN = re.compile(r"[^ \t\n\r\d]{256}|\s{256}")
+# Between these a text can be cut: no piece goes from another character into white space, and none that ends in it looks further.
+LINE = re.compile(r"(?<=\S)(?=[\r\n])")
 
 
 class NoSuchToken(InputError, KeyError):
@@ -106,7 +110,7 @@ class Tokenizer:
         fast = self._fast
         if fast is None:
             return [np.array(e.ids, np.uint16) for e in self._slow.encode_batch_fast(list(texts), add_special_tokens=False)]
-        return [self._encode_slowly(t) if LONG_RUN.search(t) else np.array(fast.encode_ordinary(t), np.uint16) for t in texts]
+        return [self._encode_lines(t) if LONG_RUN.search(t) else np.array(fast.encode_ordinary(t), np.uint16) for t in texts]
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """Return the exact bytes of ids; special tokens as their text. Raises IndexError for an id out of range."""
@@ -117,8 +121,16 @@ class Tokenizer:
         """Return the text of ids, with U+FFFD where the bytes are not UTF-8 (a cut character)."""
         return self.decode_bytes(ids).decode("utf-8", "replace")
 
-    def _encode_slowly(self, text: str) -> np.ndarray:
-        return np.array(self._slow.encode(text, add_special_tokens=False).ids, np.uint16)
+    def _encode_lines(self, text: str) -> np.ndarray:
+        # Lines with a long run one way, those between them the other.
+        ids: list[list[int]] = []
+        for long, lines in groupby(LINE.split(text), lambda line: LONG_RUN.search(line) is not None):
+            some = "".join(lines)
+            ids.append(self._encode_slowly(some) if long else self._fast.encode_ordinary(some))
+        return np.concatenate([np.array(some, np.uint16) for some in ids])
+
+    def _encode_slowly(self, text: str) -> list[int]:
+        return list(self._slow.encode_batch_fast([text], add_special_tokens=False)[0].ids)
 
     @functools.cached_property
     def _bytes(self) -> list[bytes]:
@@ -174,7 +186,8 @@ def _untrained() -> tokenizers.Tokenizer:
 def train(texts: Iterable[str], vocab_size: int) -> bytes:
     """Train a byte-level BPE on texts and return its tokenizer.json; the same texts in the same order give the same bytes.
 
-    `vocab_size` includes the 38 special tokens and the 256 bytes. Raises UsageError below that, or above uint16.
+    `vocab_size` includes the 38 special tokens and the 256 bytes. Raises UsageError below that, or above uint16. A run of 256
+    characters without a digit or white space, or of white space, is cut: the trainer sees no longer words.
     """
     if not len(SPECIAL_TOKENS) + 256 <= vocab_size <= 65_536:
         raise UsageError(f"vocab_size={vocab_size}: must be from {len(SPECIAL_TOKENS) + 256} to 65536")
@@ -185,8 +198,17 @@ def train(texts: Iterable[str], vocab_size: int) -> bytes:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator((piece for text in texts for piece in _cut(text)), trainer)
     return str(tokenizer.to_str(pretty=True)).encode()
+
+
+def _cut(text: str) -> Iterator[str]:
+    """Yield a text cut behind every long run: the trainer's time is quadratic in the length of a word."""
+    start = 0
+    for run in LONG_RUN.finditer(text):
+        yield text[start : run.end()]
+        start = run.end()
+    yield text[start:]
 
 
 def huggingface_files(data: bytes) -> dict[str, bytes]:

@@ -3,6 +3,7 @@
 Replaced by one of The Stack's fixed private addresses, the same for the same value within a file.
 """
 
+import functools
 import ipaddress
 import re
 from collections.abc import Iterator
@@ -23,10 +24,10 @@ DNS_SERVERS = frozenset(
     "8.20.247.20 94.140.14.14 94.140.15.15".split()
 )
 QUAD = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)")
-COLONS = re.compile(
-    r"(?<![\w:.])(?:[0-9A-Fa-f]{1,4}:){2,7}(?::?[0-9A-Fa-f]{1,4}){0,6}(?![\w:.])|(?<![\w:.])(?:[0-9A-Fa-f]{1,4}:){1,7}:(?:[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){0,5})?(?![\w:.])"
-)
-PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")  # all that is assigned so far (IANA)
+# A whole run of hexadecimal digits and colons: no address ends inside one. 2000::/3 is all that is assigned so far (IANA), and `a::b`
+# is an address too, and C++.
+COLONS = re.compile(r"(?<![\w:.])[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]++(?![\w:.])")
+LONGEST = 39  # characters of an address: eight groups of four digits
 VERSION = re.compile(r"(?<![A-Za-z])(?:v|ver|version|release|build|rev|revision|section|chapter|oid)\W{0,4}$", re.IGNORECASE)
 NETWORK_WORD = re.compile(r"(?:dns|server|host|addr|address|ip|ping|http|ssh|proxy|gateway|network)\W{0,4}$", re.IGNORECASE)
 
@@ -46,17 +47,22 @@ def replacement(value: str, seed: int, file: str) -> str:
 
 def _is_public(text: str, match: re.Match[str]) -> bool:
     value = match.group()
-    try:
-        address = ipaddress.ip_address(value)
-    except ValueError:
-        return False
-    if not address.is_global or address.is_multicast or value in DNS_SERVERS:
+    if len(value) > LONGEST or not _is_global(value) or value in DNS_SERVERS:
         return False
     if ":" in value:
-        return address in PUBLIC_IPV6  # `a::b` is an address too, and C++
+        return True
     # Only what stands right before it counts: a window of text would move when something else in it is redacted.
     before = text[max(0, match.start() - 20) : match.start()]
     if VERSION.search(before):
         return False
     # 1.2.3.4 is a version or a section number more often than a host.
     return len(value) > 7 or NETWORK_WORD.search(before) is not None
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_global(value: str) -> bool:
+    try:
+        address = ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return address.is_global and not address.is_multicast

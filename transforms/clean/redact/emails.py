@@ -18,7 +18,7 @@ RESERVED = ("example.com", "example.org", "example.net", "localhost.localdomain"
 
 def find(text: str) -> Iterator[tuple[int, int]]:
     """Yield the (start, end) of each email address, in order."""
-    at, before = text.find("@"), 0  # the end of the address before: no other begins in it
+    at, before = text.find("@"), 0  # behind the @ or the address before: no other begins there
     while at != -1:
         local = LOCAL.search(text, max(before, at - 64), at)
         domain = DOMAIN.match(text, at + 1) if local else None
@@ -27,7 +27,8 @@ def find(text: str) -> Iterator[tuple[int, int]]:
             before = domain.end()
             at = text.find("@", before)
         else:
-            at = text.find("@", at + 1)
+            before = at + 1
+            at = text.find("@", before)
 
 
 def _is_address(text: str, start: int, domain: str) -> bool:

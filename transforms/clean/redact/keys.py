@@ -29,18 +29,21 @@ SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("SK", r"\bSK[0-9a-f]{32}\b"),
         ("npm_", r"\bnpm_[A-Za-z0-9]{36}\b"),
         ("pypi-", r"\bpypi-AgEIcHlwaS5vcmc[A-Za-z0-9_-]{50,1000}"),
-        ("eyJ", r"\beyJ[A-Za-z0-9_-]{10,2000}\.eyJ[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{10,1000}\b"),
+        ("eyJ", r"\beyJ[A-Za-z0-9_-]{10,2000}+\.eyJ[A-Za-z0-9_-]{10,4000}+\.[A-Za-z0-9_-]{10,1000}\b"),
         ("AccountKey=", r"AccountKey=([A-Za-z0-9+/]{86}==)"),
         ("key-", r"\bkey-[0-9a-f]{32}\b"),
-        ("PRIVATE KEY", r"-----BEGIN (?:[A-Z]+ ){0,2}PRIVATE KEY(?: BLOCK)?-----[A-Za-z0-9+/=\s:,.\\n-]{64,20000}?-----END"),
     )
 )
+PRIVATE_KEY = re.compile(r"-----BEGIN (?:[A-Z]+ ){0,2}PRIVATE KEY(?: BLOCK)?-----")
+NOT_IN_A_KEY = re.compile(r"[^A-Za-z0-9+/=\s:,.\\n-]")
+KEY_CHARS = range(64, 20_001)  # between the two lines
 ASSIGNMENT = re.compile(
     r"(?i)(?:api|access|auth|client|secret|private|encryption|account)[_-]?(?:key|token|secret|id)?['\"]?\s{0,3}(?:=|:|:=|=>)\s{0,3}"
     r"['\"]([A-Za-z0-9+/_=-]{16,128})['\"]"
 )
 ASSIGNED_WORDS = ("key", "Key", "KEY", "token", "Token", "TOKEN", "secret", "Secret", "SECRET")
 HASH_WORDS = re.compile(r"sha\d*|md5|hash|digest|checksum|fingerprint|integrity|commit", re.IGNORECASE)
+HASH_CHARS = len("fingerprint")  # the longest of these
 UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 MIN_ENTROPY = 3.5  # bits per character; English words in camelCase stay below
 
@@ -51,13 +54,38 @@ def find(text: str) -> Iterator[tuple[int, int]]:
         if literal in text:
             for match in pattern.finditer(text):
                 group = 1 if pattern.groups else 0
-                if _is_random(match.group(group)) or "PRIVATE KEY" in literal:
+                if _is_random(match.group(group)):
                     yield match.span(group)
+    yield from _private_keys(text)
     if any(word in text for word in ASSIGNED_WORDS):
+        line, read, hashes = 0, 0, False  # where the line of the last match begins, how far it was read, whether it speaks of hashes
         for match in ASSIGNMENT.finditer(text):
-            line = text[text.rfind("\n", 0, match.start()) + 1 : match.end()]
-            if not HASH_WORDS.search(line) and _is_assigned_secret(match.group(1)):
+            newline = text.rfind("\n", read, match.start()) + 1
+            if newline:
+                line, read, hashes = newline, newline, False
+            hashes = hashes or HASH_WORDS.search(text, max(line, read - HASH_CHARS), match.end()) is not None
+            read = match.end()
+            if not hashes and _is_assigned_secret(match.group(1)):
                 yield match.span(1)
+
+
+def _private_keys(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the (start, end) of each private key in PEM. Each search goes on where the last one ended: time is linear in the text."""
+    end = foreign = 0  # the next -----END, and the next character that no key has
+    begin = PRIVATE_KEY.search(text)
+    while begin:
+        first = begin.end()
+        if end < first + KEY_CHARS[0]:
+            end = text.find("-----END", first + KEY_CHARS[0])
+            if end == -1:
+                return
+        if foreign < first:
+            found = NOT_IN_A_KEY.search(text, first)
+            foreign = found.start() if found else len(text)
+        is_key = end - first in KEY_CHARS and foreign >= end
+        if is_key:
+            yield begin.start(), end + len("-----END")
+        begin = PRIVATE_KEY.search(text, end + len("-----END") if is_key else begin.start() + 1)
 
 
 def entropy(value: str) -> float:
