@@ -19,6 +19,7 @@ import numpy as np
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
+from starmill.core import seeds
 from starmill.core.errors import InputError, NotThere, UsageError
 
 # StarCoder2's special tokens, ids 0..37 in this order (paper, table 5, and the published special_tokens_map).
@@ -121,6 +122,49 @@ class Tokenizer:
         """Return the text of ids, with U+FFFD where the bytes are not UTF-8 (a cut character)."""
         return self.decode_bytes(ids).decode("utf-8", "replace")
 
+    def check_lossless(self) -> None:
+        """Raise InputError, naming the field, unless every text comes back from its ids: what the fields say, then by trying."""
+        found = json.loads(self.data)
+        model, added = found["model"], found["added_tokens"]
+        plain = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False) | {"special": True}
+        taken: dict[int, str] = {}
+        wrong = [(f, found[f], "null") for f in ("normalizer", "truncation", "padding") if found.get(f) is not None]
+        wrong += [("model.type", model["type"], "BPE")] * (model["type"] != "BPE")
+        wrong += [
+            (f"model.{f}", model[f], "null")
+            for f in ("dropout", "continuing_subword_prefix", "end_of_word_suffix")
+            if model.get(f)
+        ]
+        wrong += [
+            (
+                f"added_tokens: {token['content']}",
+                token,
+                f"one of StarCoder2's {self.specials} special tokens, which strip nothing",
+            )
+            for token in added
+            if token["content"] not in SPECIAL_TOKENS or plain != {flag: token[flag] for flag in plain}
+        ]
+        for token, number in [*model["vocab"].items(), *((t["content"], t["id"]) for t in added)]:
+            if taken.setdefault(number, token) != token:
+                wrong.append((f"model.vocab: {token}", number, f"an id of its own; {taken[number]} has it"))
+            if number >= self.vocab_size:
+                wrong.append(
+                    (f"model.vocab: {token}", number, f"an id below {self.vocab_size}, which is how many tokens there are")
+                )
+            if token not in SPECIAL_TOKENS and not BYTES.keys() >= {*token}:
+                wrong.append((f"model.vocab: {token}", number, "of the characters that stand for bytes"))
+        wrong += [
+            (f"model.vocab: {c}", None, f"there: it is byte {byte}") for c, byte in BYTES.items() if c not in model["vocab"]
+        ]
+        if wrong:
+            field, value, wanted = wrong[0]
+            raise InputError(f"{field}: {json.dumps(value)[:200]} changes text; it must be {wanted}")
+        for text in (*PROBES, *_random_texts(1000)):
+            if self.decode_bytes(self.encode(text).tolist()) != text.encode():
+                raise InputError(
+                    f"pre_tokenizer or model: {text!r} does not come back from its ids; use a byte-level BPE as starmill trains"
+                )
+
     def _encode_lines(self, text: str) -> np.ndarray:
         # Lines with a long run one way, those between them the other.
         ids: list[list[int]] = []
@@ -161,6 +205,14 @@ PROBES = (
     "naïve 漢字 ½ ²x ٣ e\u0301 \u200d \x00\x7f",
     "<fim_prefix>'ll 'LL _a__b--> \u00a0 1",
 )
+
+
+def _random_texts(count: int) -> Iterator[str]:
+    # Half of the characters are ASCII, the others anything that UTF-8 writes, in equal shares of its lengths.
+    draw = seeds.generator(0, "tokenizer_check")
+    for size in draw.integers(1, 40, count):
+        ends = draw.choice([0x80, 0x80, 0x80, 0x800, 0xD800, 0x110000], size)
+        yield "".join(chr(c) for c in draw.integers(0, ends) if not 0xD800 <= c < 0xE000)
 
 
 def _byte_alphabet() -> dict[str, int]:

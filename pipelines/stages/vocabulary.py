@@ -9,7 +9,7 @@ import fsspec
 
 from starmill.core import recipe, seeds
 from starmill.core.dataset import Workspace, output, part_path
-from starmill.core.errors import NotThere
+from starmill.core.errors import InputError, NotThere
 from starmill.core.tokenizer import Tokenizer, huggingface_files, train
 
 PATH = "tokenizer/tokenizer.json"
@@ -28,7 +28,8 @@ class TokenizerOptions:
 def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
     """Return the workspace's tokenizer, made first if it is not there for these options and this dataset.
 
-    Raises FileNotFoundError for a missing `path`, InputError for a file that is no tokenizer.json.
+    Raises FileNotFoundError for a missing `path`, InputError for a file that is no tokenizer.json, or
+    whose tokenizer changes text.
     """
     dataset = workspace.manifest("dataset")
     if dataset is None:
@@ -49,7 +50,12 @@ def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
     else:
         total = sum(c.bytes for p in dataset.parts for c in p.counts if not c.reason)
         data = train(sample(workspace, len(dataset.parts), options, total), options.vocab_size)
-    tokenizer = Tokenizer.load(data, where=f"tokenizer.path: {options.path}")
+    where = f"tokenizer.path: {options.path}"
+    tokenizer = Tokenizer.load(data, where=where)
+    try:
+        tokenizer.check_lossless()
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
     outputs = []
     for name, content in sorted(huggingface_files(data).items()):
         workspace.publish(f"tokenizer/{name}", content)

@@ -58,7 +58,11 @@ def find(text: str) -> Iterator[tuple[int, int]]:
                     yield match.span(group)
     yield from _private_keys(text)
     if any(word in text for word in ASSIGNED_WORDS):
-        line, read, hashes = 0, 0, False  # where the line of the last match begins, how far it was read, whether it speaks of hashes
+        line, read, hashes = (
+            0,
+            0,
+            False,
+        )  # where the line of the last match begins, how far it was read, whether it speaks of hashes
         for match in ASSIGNMENT.finditer(text):
             newline = text.rfind("\n", read, match.start()) + 1
             if newline:
