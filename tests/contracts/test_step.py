@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 import pytest
+from tedious_texts import superlinear
 
 from starmill.core import schema
 from starmill.transforms import clean, decide, measure
@@ -172,6 +173,28 @@ def test_a_row_s_answer_depends_on_no_other_row(kind: type) -> None:
     whole, _ = chain(block, [step], "curate")
     alone = [chain(block.slice(k, 1), [step], "curate")[0] for k in range(block.num_rows)]
     assert pa.Table.from_batches(alone).to_pylist() == whole.to_pylist()
+
+
+# Linguist's rules for what these endings may mean look into the text.
+ENDINGS = ("h", "m", "pl", "inc", "sql", "ts", "v", "cls")
+
+
+@every_step
+def test_time_is_linear_in_the_bytes_of_a_text(kind: type) -> None:
+    if "content" not in kind.reads:  # type: ignore[attr-defined]
+        return
+    step, page = made(kind, rows()), rows().slice(4, 1).to_pylist()[0]
+
+    def run(text: str) -> None:
+        row = page | {
+            "content": text,
+            "length_bytes": len(text.encode()),
+            "path": f"/lib/f.{ENDINGS[ord(text[0]) % len(ENDINGS)]}",
+        }
+        step(pa.RecordBatch.from_pylist([row], schema=schema.CURATED))
+
+    run("warm")
+    assert superlinear(run) == []
 
 
 @dataclass(frozen=True)
