@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 import pytest
-from tedious_texts import superlinear
+from tedious_texts import tedious
 
 from starmill.core import schema
 from starmill.transforms import clean, decide, measure
@@ -193,8 +193,7 @@ def test_time_is_linear_in_the_bytes_of_a_text(kind: type) -> None:
         }
         step(pa.RecordBatch.from_pylist([row], schema=schema.CURATED))
 
-    run("warm")
-    assert superlinear(run) == []
+    assert tedious(run) == []
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,27 @@
 """Ids are those of Hugging Face's tokenizer, on code, on adversarial text and on random text; sentinels in text stay text."""
 
+import json
 import os
 import pickle
+import random
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import regex
+import tedious_texts
 import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tedious_texts import tedious
 
-from starmill.core.tokenizer import SPECIAL_TOKENS, Tokenizer, huggingface_files, train
+from starmill.core.errors import InputError
+from starmill.core.tokenizer import PATTERN, SPECIAL_TOKENS, Tokenizer, _cut, huggingface_files, train
 
 FILES = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
 TEXTS = [p.read_text(errors="ignore") for p in FILES[:60]]
@@ -66,6 +74,51 @@ def test_random_text_has_the_same_ids(text: str) -> None:
     assert TOKENIZER.encode(text).tolist() == oracle(text)
 
 
+LONG = st.builds(
+    lambda unit, times: unit * times,
+    st.sampled_from([*" \t\nx_-\u00e9\u6f22\u0301\x1c", "\r\n", "-_", "a\u0301", "'s"]),
+    st.integers(100, 400),
+)
+SHORT = st.text(st.sampled_from(" \n\r\t09'<>_a\u00e9\u6f22\u0301\u00bd\u0663\x1c\x85\u3000"), max_size=9)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(LONG | SHORT).map("".join))
+def test_lines_with_long_runs_are_merged_elsewhere_and_have_the_same_ids(text: str) -> None:
+    assert TOKENIZER.encode(text).tolist() == oracle(text)
+
+
+class Recorder:
+    """An encoder that keeps what it was given."""
+
+    def __init__(self, encoder: Any) -> None:
+        self.encoder, self.given = encoder, list[str]()
+
+    def encode_ordinary(self, text: str) -> list[int]:
+        self.given.append(text)
+        return list(self.encoder.encode_ordinary(text))
+
+
+def pieces(texts: Iterable[str]) -> list[int]:
+    """The lengths of the pieces that are merged."""
+    return [len(piece) for text in texts for piece in regex.findall(PATTERN, text)]
+
+
+def test_no_encoder_and_no_trainer_sees_a_piece_that_takes_it_time_quadratic_in_the_text() -> None:
+    recording = Tokenizer.load(DATA)
+    recording.__dict__["_fast"] = recorder = Recorder(TOKENIZER._fast)
+    for name, text in tedious_texts.texts(20_000):
+        assert recording.encode(text).tolist() == oracle(text), name
+        cut = [*_cut(text)]
+        assert "".join(cut) == text and max(pieces(cut)) <= 512, name
+    assert len(recorder.given) > 30 and max(pieces(recorder.given)) <= 256
+
+
+def test_encoding_and_training_do_not_dwell_on_any_text() -> None:
+    assert tedious(TOKENIZER.encode) == []
+    train(["ab" * 500_000, "".join(random.Random(1).choices("abcdefgh", k=1_000_000))], 400)  # hours, if time were quadratic
+
+
 def test_without_tiktoken_the_ids_are_the_same() -> None:
     slow = Tokenizer.load(DATA)
     slow.__dict__["_fast"] = None
@@ -113,6 +166,46 @@ def test_bad_input_is_named(tmp_path: Path) -> None:
         Tokenizer.load(tmp_path / "t.json")
     with pytest.raises(ValueError, match="vocab_size=100"):
         train(["a"], 100)
+
+
+def broken(change: Callable[[dict[str, Any]], object]) -> Tokenizer:
+    found = json.loads(DATA)
+    change(found)
+    return Tokenizer.load(json.dumps(found).encode())
+
+
+PLAIN = {
+    "id": 2000,
+    "content": "return",
+    "single_word": False,
+    "lstrip": False,
+    "rstrip": False,
+    "normalized": False,
+    "special": True,
+}
+CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
+    r"normalizer: .*must be null": lambda t: t.update(normalizer={"type": "Lowercase"}),
+    r"normalizer: .*Strip": lambda t: t.update(normalizer={"type": "Strip", "strip_left": True, "strip_right": True}),
+    r"truncation: ": lambda t: t.update(
+        truncation={"direction": "Right", "max_length": 3, "strategy": "LongestFirst", "stride": 0}
+    ),
+    r"model\.dropout: 0\.1": lambda t: t["model"].update(dropout=0.1),
+    r"model\.vocab: zzzz: 100 .*an id of its own; \S+ has it": lambda t: t["model"]["vocab"].update(zzzz=100),
+    r"model\.vocab: zzzz: 4000000000 .*an id below 2001": lambda t: t["model"]["vocab"].update(zzzz=4_000_000_000),
+    r"model\.vocab: \u6f22: 2000": lambda t: t["model"]["vocab"].update({"\u6f22": 2000}),
+    r"added_tokens: return: ": lambda t: t["added_tokens"].append(PLAIN),
+    r"added_tokens: <fim_suffix>: .*strip nothing": lambda t: t["added_tokens"][3].update(lstrip=True),
+    r"pre_tokenizer or model: .def f.* does not come back": lambda t: t["pre_tokenizer"]["pretokenizers"][1].update(
+        add_prefix_space=True
+    ),
+}
+
+
+@pytest.mark.parametrize("message", CHANGES)
+def test_a_tokenizer_that_changes_text_is_refused_by_its_field(message: str) -> None:
+    TOKENIZER.check_lossless()
+    with pytest.raises(InputError, match=message):
+        broken(CHANGES[message]).check_lossless()
 
 
 def test_it_travels_as_its_bytes() -> None:

@@ -1,5 +1,6 @@
 """A workspace's tokenizer: trained once for a dataset and its options, on a sample that no part border changes; or copied in."""
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -62,5 +63,9 @@ def test_an_existing_one_is_copied_in(tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text("{}")
     with pytest.raises(InputError, match=r"tokenizer\.path: .*other\.json: not a tokenizer\.json"):
         prepare(made, TokenizerOptions(path=str(tmp_path / "other.json")))
+    lower = json.loads(data) | {"normalizer": {"type": "Lowercase"}}
+    (tmp_path / "lower.json").write_text(json.dumps(lower))
+    with pytest.raises(InputError, match=r"tokenizer\.path: .*lower\.json: normalizer: "):
+        prepare(made, TokenizerOptions(path=str(tmp_path / "lower.json")))
     with pytest.raises(FileNotFoundError, match="run `starmill release` first"):
         prepare(Workspace(str(tmp_path / "empty")), TokenizerOptions())

@@ -1,9 +1,12 @@
 """Secrets by shape and by assignment; hashes, identifiers and templates stay. Every key here is put together at run time."""
 
 import random
+import re
 import string
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from starmill.transforms.clean.redact.keys import entropy, find
 
@@ -69,3 +72,34 @@ def test_what_stays(text: str) -> None:
 def test_entropy() -> None:
     assert entropy("") == 0 and entropy("aaaa") == 0
     assert entropy("abcd") == 2
+
+
+# The pattern of a whole private key, which takes too long over many beginnings; and what a line of assignments is judged by.
+PEM = re.compile(r"-----BEGIN (?:[A-Z]+ ){0,2}PRIVATE KEY(?: BLOCK)?-----[A-Za-z0-9+/=\s:,.\\n-]{64,20000}?-----END")
+BOUNDS = (
+    "-----BEGIN PRIVATE KEY-----",
+    "-----BEGIN RSA PRIVATE KEY-----",
+    "BEGIN A PRIVATE KEY BLOCK-----",
+    "-----END",
+    "-----",
+)
+PARTS = st.sampled_from([*BOUNDS, *"\n; \u00e9", "\\n", "Ab1/" * 16, "Ab1/" * 5, "Ab1/" * 2500])
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(PARTS, max_size=14).map("".join))
+def test_private_keys_are_those_of_one_pattern(text: str) -> None:
+    assert [*find(text)] == [m.span() for m in PEM.finditer(text)]
+
+
+def test_a_line_speaks_of_hashes_up_to_each_assignment() -> None:
+    secret = "Aq1Zx9Lm3Po7" + "Vb2Nk"
+    key = f"api_key = '{secret}' "
+    for text, kept in {
+        key * 3: 3,
+        f"{key}sha {key}{key}": 1,
+        f"sha\n{key}": 1,
+        f"{key}sha\n{key}": 2,
+        f"sha {key}\n{key}": 1,
+    }.items():
+        assert [text[a:b] for a, b in find(text)] == [secret] * kept, text
