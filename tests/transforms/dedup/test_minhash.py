@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tedious_texts import tedious
 
 from starmill.core import recipe, schema, seeds
 from starmill.transforms.dedup import minhash
@@ -226,3 +227,7 @@ def test_a_worker_finds_the_compiled_kernel(tmp_path):
         for _ in range(2)
     )
     assert (first, second) == (["0", "1"], ["1", "0"])
+
+
+def test_no_text_takes_signatures_long() -> None:
+    assert tedious(lambda text: signatures(pa.array([text]), MinHash())) == []
