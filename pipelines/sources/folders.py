@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 
 from starmill.core.errors import of_a_file
 from starmill.pipelines.sources import git
-from starmill.pipelines.sources.source import Entry, Options, Repository, Snapshot, label, read_file, state_of
+from starmill.pipelines.sources.source import Entry, Limits, Options, Repository, Snapshot, label, read_file, state_of
 
 BARE = frozenset((b"HEAD", b"objects", b"refs"))  # what is in every bare repository
 
@@ -36,12 +36,12 @@ class Folders(Options):
             found[name] = replace(repository, name=name)
         return sorted(found.values(), key=lambda r: r.name)
 
-    def read(self, repository: Repository, max_file_bytes: int) -> tuple[Snapshot, Iterator[Entry]]:
+    def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
         """Return a commit's files, or a plain tree's."""
         root, path = repository.place["root"], repository.place["path"]
         if repository.place["form"] == "git":
-            return git.read(Path(root, path), Path(root), max_file_bytes)
-        return Snapshot(), _entries(os.fsencode(root), os.fsencode(path), max_file_bytes)
+            return git.read(Path(root, path), Path(root), limits)
+        return Snapshot(), _entries(os.fsencode(root), os.fsencode(path), limits.max_file_bytes)
 
 
 def _discover(root: Path) -> Iterator[Repository]:

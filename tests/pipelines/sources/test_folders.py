@@ -12,7 +12,7 @@ import pytest
 
 from starmill.core.errors import MachineError
 from starmill.pipelines.sources.folders import Folders
-from starmill.pipelines.sources.source import Entry, Repository, label, read_file
+from starmill.pipelines.sources.source import Entry, Limits, Repository, label, read_file
 
 LIMIT = 1 << 20
 
@@ -37,7 +37,7 @@ def only(root: Path, name: str) -> Repository:
 
 
 def read(repository: Repository) -> list[Entry]:
-    return list(Folders(roots=()).read(repository, LIMIT)[1])
+    return list(Folders(roots=()).read(repository, Limits(max_file_bytes=LIMIT))[1])
 
 
 def entries(root: Path, name: str) -> list[Entry]:

@@ -3,16 +3,17 @@
 import errno
 import json
 import os
+import random
 import resource
-import subprocess
 import zlib
 from collections import Counter
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import msgspec
 import pyarrow.parquet as pq
 import pytest
+from repositories import git
 
 from starmill.core import schema, swhid
 from starmill.core.dataset import Sidecar, Workspace
@@ -23,17 +24,11 @@ from starmill.pipelines.runners.local import Local
 from starmill.pipelines.sources import encoding
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.packages import Packages
-from starmill.pipelines.sources.source import Entry, Repository, Snapshot
+from starmill.pipelines.sources.source import Entry, Limits, Repository, Snapshot
 from starmill.pipelines.stages import ingest
 from starmill.pipelines.stages.ingest import Ingest, IngestPart, Planned
 
 GERMAN = "# Die Größe der Fläche in Quadratmetern, für jede Straße überprüft und geändert.\n" * 5
-
-
-def git(folder: Path, *arguments: str) -> str:
-    who = {f"GIT_{r}_{w}": v for r in ("AUTHOR", "COMMITTER") for w, v in (("NAME", "a"), ("EMAIL", "a@b.c"))}
-    clean = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1", **who}
-    return subprocess.run(["git", *arguments], cwd=folder, env=clean, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture
@@ -234,12 +229,12 @@ def test_trouble_with_one_file_or_repository_stays_there(dump: Path, tmp_path: P
 
     real_read = Folders.read
 
-    def read(self: Folders, repository: Repository, max_file_bytes: int) -> tuple[Snapshot, object]:
+    def read(self: Folders, repository: Repository, limits: Limits) -> tuple[Snapshot, object]:
         def entries():
             yield Entry(b"first.py", b"x = 1\n")
             raise PermissionError(errno.EACCES, "Permission denied")
 
-        return real_read(self, repository, max_file_bytes) if repository.name != "plain" else (Snapshot(), entries())
+        return real_read(self, repository, limits) if repository.name != "plain" else (Snapshot(), entries())
 
     monkeypatch.setattr(encoding, "decode", decode)
     monkeypatch.setattr(Folders, "read", read)
@@ -291,7 +286,7 @@ def test_a_decoder_that_fails_on_every_file_is_broken(dump: Path, tmp_path: Path
 
 
 def test_paths_made_alike_stay_apart_in_linear_time(dump: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def read(self: Folders, repository: Repository, max_file_bytes: int) -> tuple[Snapshot, object]:
+    def read(self: Folders, repository: Repository, limits: Limits) -> tuple[Snapshot, object]:
         return Snapshot(), (Entry(b"same", None, "hostile_path") for _ in range(30_000))
 
     monkeypatch.setattr(Folders, "read", read)
@@ -300,7 +295,28 @@ def test_paths_made_alike_stay_apart_in_linear_time(dump: Path, tmp_path: Path, 
     assert len(set(paths)) == 30_000 and paths[:3] == ["/same", "/same~2", "/same~3"]
 
 
-@pytest.mark.parametrize("option", ["max_file_bytes", "part_bytes", "block_bytes"])
+def test_a_part_that_is_full_is_closed_whatever_was_planned(tmp_path: Path) -> None:
+    for name in [f"{repository}/{i:02d}.txt" for repository in "abc" for i in range(20)]:
+        (tmp_path / "dump" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "dump" / name).write_text(random.Random(name).randbytes(5_000).hex())
+    [sidecar] = run(tmp_path / "dump", tmp_path / "w", max_part_bytes=180_000, block_bytes=20_000)
+    kept, lost = rows(tmp_path / "w", "records"), rows(tmp_path / "w", "dropped/ingest")
+    assert 180_000 <= sidecar.outputs[0].bytes < 300_000 and {r["reason"] for r in lost} == {"part_is_full"}
+    assert sum(r["repo_name"] == "b" for r in kept) and sum(r["repo_name"] == "b" for r in kept + lost) == 20
+    assert [(r["path"], r["length_bytes"]) for r in lost if r["repo_name"] == "c"] == [("/", 200_000)]
+    run(tmp_path / "dump", tmp_path / "apart", max_part_bytes=180_000, part_bytes=1)
+    assert len(rows(tmp_path / "apart", "records")) == 60
+
+
+def test_names_fill_a_row_group_as_content_does(tmp_path: Path) -> None:
+    (tmp_path / "dump/p").mkdir(parents=True)
+    for i in range(100):
+        (tmp_path / f"dump/p/{i:03d}{'n' * 200}").write_text("x")
+    run(tmp_path / "dump", tmp_path / "w", block_bytes=5_000)
+    assert pq.ParquetFile(tmp_path / "w/records/part-00000.parquet").num_row_groups == 4
+
+
+@pytest.mark.parametrize("option", [f.name for f in fields(Ingest)])
 def test_sizes_that_no_part_could_have(option: str) -> None:
     with pytest.raises(ValueError, match=f"{option}=0: must be at least 1"):
         Ingest(**{option: 0})
