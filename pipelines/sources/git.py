@@ -60,6 +60,19 @@ class Leaf:
     detail: str | None = None
 
 
+def is_checkout(own: Path, is_folder: bool, root: Path) -> bool:
+    """Say whether a folder's `.git` makes it a checkout: it has a HEAD, or is a file that names where HEAD is.
+
+    An empty file or folder of that name hides nothing: what lies beside it is a plain tree. Raises MachineError.
+    """
+    if is_folder:
+        return os.path.lexists(own / "HEAD")
+    try:
+        return _line(own, root).startswith("gitdir:")
+    except Unreadable:
+        return not own.is_symlink()  # a file that this user may not read
+
+
 def git_directory(folder: Path, root: Path) -> tuple[Path, Path]:
     """Return the folder of HEAD, and that of objects and branches: another one for a linked work tree.
 
