@@ -47,6 +47,13 @@ class Folders(Options):
             return snapshot, entries
         return Snapshot(), _entries(os.fsencode(root), os.fsencode(path), limits.max_file_bytes)
 
+    def fingerprint(self, repository: Repository) -> str:
+        """Return the fingerprint that the repository has now: it differs from the plan's once anything was changed since, and put back."""
+        root, path = Path(repository.place["root"]), os.fsencode(repository.place["path"])
+        if repository.place["form"] == "git":
+            return _checkout(root, path).fingerprint
+        return _plain(root, path, _survey(os.fsencode(root), path, loose=not path)[1]).fingerprint
+
 
 def _discover(root: Path) -> Iterator[Repository]:
     with os.scandir(root) as found:

@@ -22,6 +22,7 @@ from starmill.core.swhid import object_id
 KINDS = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
 OFFSET_DELTA, REFERENCE_DELTA = 6, 7
 MAX_CHAIN = 4096  # git itself stops at 4095
+MAX_PACKS = 400  # each takes two handles of files, and a process has some thousand; git itself gathers packs at 50
 MIN_BASE_BYTES = 64 << 20  # what the base of a delta, and all deltas of a chain, may always take
 
 
@@ -74,12 +75,12 @@ class ObjectStore:
     """
 
     def __init__(self, folders: Sequence[Path], root: Path, budget: Budget | None = None) -> None:
-        """Map the packs; one that cannot be opened is left out, so that its objects are missing."""
+        """Map the packs; one that cannot be opened, or is beyond MAX_PACKS, is left out: its objects are missing."""
         self._folders, self._root, self._budget = folders, Path(os.path.realpath(root)), budget or Budget()
         self._fans: dict[tuple[Path, str], Path | None] = {}
         self._packs: list[tuple[PackIndex, mmap.mmap]] = []
         listed = [pack for folder in folders if (pack := inside(folder / "pack", root))]
-        for found in (p for folder in listed for p in sorted(folder.glob("*.idx"))):
+        for found in [p for folder in listed for p in sorted(folder.glob("*.idx"))][:MAX_PACKS]:
             path, pack = inside(found, root), inside(found.with_suffix(".pack"), root)
             if not (path and pack and path.is_file() and pack.is_file()):
                 continue

@@ -16,7 +16,7 @@ from starmill.core.errors import of_a_file
 
 DIRECTION_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # Damage that may be mended where it lies, so that a repository that lost records to it is watched (Repository.state).
-DAMAGE = frozenset(("corrupt_object", "unreadable_repository"))
+DAMAGE = frozenset(("corrupt_object", "missing_object", "unreadable_repository"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +104,10 @@ class Source(ABC):
     @abstractmethod
     def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
         """Return what is known of a repository, and an entry for each thing in it, in the order of the paths."""
+
+    def fingerprint(self, repository: Repository) -> str:
+        """Return the fingerprint that the repository has now; this one is of a source whose input does not change while it is read."""
+        return repository.fingerprint
 
     def chosen(self) -> list[Repository]:
         """Return the repositories that the options let in."""

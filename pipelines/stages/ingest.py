@@ -185,6 +185,9 @@ class IngestPart:
                     failed, first = failed + 1, first or f"{one_line(error)}, on {repository.name}{of['path']}"
                     kinds.add(type(error).__name__)
                 yield row
+            if source.fingerprint(repository) != repository.fingerprint:
+                said = "its files changed after they were planned, so that what was read may be of two moments; the next run reads it again"
+                yield _lost({**whole, "path": _unique("/", seen)}, "read", "error:ingest:Changed", said, 0)
         except Exception as error:  # one repository's trouble is not the part's
             yield _error({**whole, "path": _unique("/", seen)}, error)
         if failed == judged:

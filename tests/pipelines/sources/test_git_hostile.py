@@ -182,3 +182,11 @@ def test_a_folder_that_lies_too_deep_says_how_its_files_are_listed(sample: Path)
         tree = raw_tree(sample, [(b"40000", b"d", tree)])
     [entry] = read(by_hand(sample, tree))[1]
     assert (entry.reason, entry.detail) == ("too_deep", f"tree {below}: git ls-tree -r lists what is below it")
+
+
+def test_a_thousand_packs_do_not_take_all_handles_of_files(sample: Path) -> None:
+    git(sample, "gc", "-q")
+    for place in [*(sample / ".git/objects/pack").glob("*.idx"), *(sample / ".git/objects/pack").glob("*.pack")]:
+        for i in range(1000):
+            os.link(place, place.with_name(f"pack-{i}{place.suffix}"))
+    assert len(read(sample)[1]) == len(listed(sample))

@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import random
 import resource
 import zlib
 from collections import Counter
@@ -295,25 +294,17 @@ def test_paths_made_alike_stay_apart_in_linear_time(dump: Path, tmp_path: Path, 
     assert len(set(paths)) == 30_000 and paths[:3] == ["/same", "/same~2", "/same~3"]
 
 
-def test_a_part_that_is_full_is_closed_whatever_was_planned(tmp_path: Path) -> None:
-    for name in [f"{repository}/{i:02d}.txt" for repository in "abc" for i in range(20)]:
-        (tmp_path / "dump" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "dump" / name).write_text(random.Random(name).randbytes(5_000).hex())
-    [sidecar] = run(tmp_path / "dump", tmp_path / "w", max_part_bytes=180_000, block_bytes=20_000)
-    kept, lost = rows(tmp_path / "w", "records"), rows(tmp_path / "w", "dropped/ingest")
-    assert 180_000 <= sidecar.outputs[0].bytes < 300_000 and {r["reason"] for r in lost} == {"part_is_full"}
-    assert sum(r["repo_name"] == "b" for r in kept) and sum(r["repo_name"] == "b" for r in kept + lost) == 20
-    assert [(r["path"], r["length_bytes"]) for r in lost if r["repo_name"] == "c"] == [("/", 200_000)]
-    run(tmp_path / "dump", tmp_path / "apart", max_part_bytes=180_000, part_bytes=1)
-    assert len(rows(tmp_path / "apart", "records")) == 60
-
-
-def test_names_fill_a_row_group_as_content_does(tmp_path: Path) -> None:
-    (tmp_path / "dump/p").mkdir(parents=True)
-    for i in range(100):
-        (tmp_path / f"dump/p/{i:03d}{'n' * 200}").write_text("x")
-    run(tmp_path / "dump", tmp_path / "w", block_bytes=5_000)
-    assert pq.ParquetFile(tmp_path / "w/records/part-00000.parquet").num_row_groups == 4
+def test_what_changed_after_it_was_planned_is_told_and_due_again(dump: Path, tmp_path: Path) -> None:
+    options, workspace = recipe(dump, tmp_path / "w"), Workspace(str(tmp_path / "w"))
+    work = IngestPart(workspace, options.sources, options.ingest)
+    [ref] = work.publish(ingest.STAGE.parts(options, workspace, ()))
+    for _ in range(2):  # another text, and the first one again
+        (dump / "plain/good.py").write_text((dump / "plain/good.py").read_text()[::-1])
+    git(dump / "checkout", "commit", "-q", "--allow-empty", "-m", "another")
+    assert work(ref).errors == 2
+    told = [r for r in rows(tmp_path / "w", "dropped/ingest") if r["reason"] == "error:ingest:Changed"]
+    assert [(r["repo_name"], r["path"]) for r in told] == [("checkout", "/"), ("plain", "/")]
+    assert [s.errors for s in made(options)] == [0]
 
 
 @pytest.mark.parametrize("option", [f.name for f in fields(Ingest)])
