@@ -129,6 +129,11 @@ class ParquetPart:
         self._sink = pa.BufferOutputStream()
         self._writer = pq.ParquetWriter(self._sink, schema, compression="zstd", compression_level=3)
 
+    @property
+    def bytes(self) -> int:
+        """Return how much is held."""
+        return int(self._sink.tell())
+
     def write(self, block: pa.RecordBatch) -> None:
         """Append `block`, whose schema must be the part's; empty blocks leave no row group."""
         if block.num_rows:

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 
 from starmill.core.errors import of_a_file
 from starmill.pipelines.sources import git
-from starmill.pipelines.sources.source import Entry, Options, Repository, Snapshot, label, read_file, state_of
+from starmill.pipelines.sources.source import Entry, Limits, Options, Repository, Snapshot, label, read_file, state_of
 
 BARE = frozenset((b"HEAD", b"objects", b"refs"))  # what is in every bare repository
 
@@ -36,12 +36,23 @@ class Folders(Options):
             found[name] = replace(repository, name=name)
         return sorted(found.values(), key=lambda r: r.name)
 
-    def read(self, repository: Repository, max_file_bytes: int) -> tuple[Snapshot, Iterator[Entry]]:
+    def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
         """Return a commit's files, or a plain tree's."""
         root, path = repository.place["root"], repository.place["path"]
         if repository.place["form"] == "git":
-            return git.read(Path(root, path), Path(root), max_file_bytes)
-        return Snapshot(), _entries(os.fsencode(root), os.fsencode(path), max_file_bytes)
+            snapshot, entries = git.read(Path(root, path), Path(root), limits)
+            if n := repository.place.get("unread"):
+                said = f"; {n} files in its folder are not read: find . -name .git -prune -o ! -type d -print lists them"
+                entries = (replace(entry, detail=f"{entry.detail}{said}") for entry in entries)
+            return snapshot, entries
+        return Snapshot(), _entries(os.fsencode(root), os.fsencode(path), limits.max_file_bytes)
+
+    def fingerprint(self, repository: Repository) -> str:
+        """Return the fingerprint that the repository has now: it differs from the plan's once anything was changed since, and put back."""
+        root, path = Path(repository.place["root"]), os.fsencode(repository.place["path"])
+        if repository.place["form"] == "git":
+            return _checkout(root, path).fingerprint
+        return _plain(root, path, _survey(os.fsencode(root), path, loose=not path)[1]).fingerprint
 
 
 def _discover(root: Path) -> Iterator[Repository]:
@@ -50,11 +61,37 @@ def _discover(root: Path) -> Iterator[Repository]:
     own, loose = _survey(os.fsencode(root), b"", loose=True)
     for child in [b""] if own else children:
         checkouts, files = _survey(os.fsencode(root), child)
-        yield from (_repository(root, path, "git", *git.look(root / os.fsdecode(path), root)) for path in checkouts)
+        yield from (_checkout(root, path) for path in checkouts)
         if files:
             yield _plain(root, child, files)
     if loose:
         yield _plain(root, b"", loose)
+
+
+def _checkout(root: Path, path: bytes) -> Repository:
+    size, fingerprint, state = git.look(root / os.fsdecode(path), root)
+    found = _repository(root, path, "git", size, fingerprint, state)
+    if state:
+        return found
+    # It has no HEAD that leads to a commit, and so it is one row, which counts the files that have none.
+    unread = _count(os.path.join(os.fsencode(root), path))
+    return replace(found, place={**found.place, "unread": str(unread)}, fingerprint=f"{fingerprint} {unread}")
+
+
+def _count(top: bytes) -> int:
+    files, stack = 0, [top]
+    while stack:
+        folder = stack.pop()
+        try:
+            with os.scandir(folder) as found:
+                entries = {e.name: e.is_dir(follow_symlinks=False) for e in found}
+        except OSError as error:
+            of_a_file(error, folder)
+            continue
+        if folder == top or b".git" not in entries:  # others are repositories of their own
+            files += sum(not is_folder for name, is_folder in entries.items() if name != b".git")
+            stack += [os.path.join(folder, name) for name, is_folder in entries.items() if is_folder and name != b".git"]
+    return files
 
 
 def _plain(root: Path, child: bytes, files: list[tuple[bytes, str | None]]) -> Repository:
@@ -85,23 +122,26 @@ def _survey(root: bytes, child: bytes, loose: bool = False) -> tuple[list[bytes]
         folder, within = stack.pop()
         try:
             with os.scandir(os.path.join(root, folder)) as found:
-                entries = {e.name: e.is_dir(follow_symlinks=False) for e in found}
+                kinds = {e.name: (e.is_dir(follow_symlinks=False), e.is_symlink()) for e in found}
         except OSError as error:
             code = of_a_file(error, os.path.join(root, folder))
             if not within:
                 files.append((folder, code))
             continue
-        checkout = b".git" in entries
-        bare = not within and entries.keys() >= BARE
+        own = Path(os.fsdecode(os.path.join(root, folder)), ".git")
+        checkout = b".git" in kinds and git.is_checkout(own, kinds[b".git"][0], Path(os.fsdecode(root)))
+        bare = (
+            not within and kinds.keys() >= BARE and not kinds[b"HEAD"][0] and all(map(any, (kinds[b"objects"], kinds[b"refs"])))
+        )
         if checkout or bare:
             repositories.append(folder)
         if bare and not checkout:
             continue
-        for name, is_folder in entries.items():
+        for name, (is_folder, _) in kinds.items():
             path = os.path.join(folder, name)
             if not is_folder and not (within or checkout):
                 files.append((path, None))
-            elif is_folder and name != b".git" and not loose:
+            elif is_folder and not (loose or (checkout and name == b".git")):
                 stack.append((path, within or checkout))
     return sorted(repositories), sorted(files)
 

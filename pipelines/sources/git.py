@@ -13,18 +13,29 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from starmill.core.errors import of_a_file
-from starmill.pipelines.sources.gitobjects import CorruptObject, MissingObject, ObjectStore, ObjectTooLarge
-from starmill.pipelines.sources.source import Entry, Snapshot, state_of, timestamp
+from starmill.core.errors import is_of_the_machine, of_a_file
+from starmill.pipelines.sources.gitobjects import (
+    Budget,
+    BudgetSpent,
+    CorruptObject,
+    MissingObject,
+    ObjectStore,
+    ObjectTooLarge,
+    inside,
+)
+from starmill.pipelines.sources.source import Entry, Limits, Snapshot, state_of, timestamp
 
 MAX_DEPTH = 64  # Software Heritage's own limit
-MAX_ENTRIES = 2_000_000  # of one repository: ten trees of ten references each are a bomb of ten billion files
 MAX_META_BYTES = 64 << 20  # of a tree or commit
 MAX_PATH = 4096  # bytes, as Linux has it: long names in deep trees are a bomb of another kind
 MAX_LINE = 65536  # of a reference; one that is longer is none
+MAX_PACKED_REFERENCES = 1 << 30  # bytes
 MAX_ALTERNATES = 16
+FREE_BYTES = 256 << 20  # inflated, whatever is stored: of deltas in a small repository, a large file has many
 ODD = {0o160000: "submodule", 0o120000: "symlink"}
+REASONS: dict[type, str] = {MissingObject: "missing_object", BudgetSpent: "inflates_too_far"}
 TREE_ENTRY = re.compile(rb"([0-7]{1,7}) ([^\0]+)\0(.{20})", re.DOTALL)
+FAN = re.compile(r"[0-9a-f]{2}|pack|info")  # the folders of objects/
 HEX = re.compile(r"[0-9a-f]{40}")
 REFERENCE = re.compile(r"refs/[^\x00-\x20~^:?*\\\[]+")
 
@@ -38,15 +49,28 @@ class Unreadable(ValueError):
         self.reason, self.detail = reason, detail
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Leaf:
     """What a tree says of one path, before anything of it is read."""
 
     path: bytes
     mode: int
-    hex_id: str
+    object_id: bytes
     reason: str | None = None
     detail: str | None = None
+
+
+def is_checkout(own: Path, is_folder: bool, root: Path) -> bool:
+    """Say whether a folder's `.git` makes it a checkout: it has a HEAD, or is a file that names where HEAD is.
+
+    An empty file or folder of that name hides nothing: what lies beside it is a plain tree. Raises MachineError.
+    """
+    if is_folder:
+        return os.path.lexists(own / "HEAD")
+    try:
+        return _line(own, root).startswith("gitdir:")
+    except Unreadable:
+        return not own.is_symlink()  # a file that this user may not read
 
 
 def git_directory(folder: Path, root: Path) -> tuple[Path, Path]:
@@ -54,11 +78,11 @@ def git_directory(folder: Path, root: Path) -> tuple[Path, Path]:
 
     Raises Unreadable if either leads out of `root`.
     """
-    inside = directory = folder / ".git"
-    if not os.path.lexists(inside):
+    own = directory = folder / ".git"
+    if not os.path.lexists(own):
         directory = folder
-    elif inside.is_symlink() or not inside.is_dir():
-        said = _line(inside, root)
+    elif own.is_symlink() or not own.is_dir():
+        said = _line(own, root)
         if not said.startswith("gitdir:"):
             raise Unreadable("unreadable_repository", ".git is neither a folder nor names one")
         directory = _within(folder / said.removeprefix("gitdir:").strip(), root)
@@ -75,13 +99,17 @@ def look(folder: Path, root: Path) -> tuple[int, str, str]:
     size, state = 0, ""
     try:
         directory, common = git_directory(folder, root)
-        stored = [_stored(objects) for objects in object_folders(common / "objects", root)]
+        stored = [_stored(objects, root) for objects in object_folders(common / "objects", root)]
         facts = repr((head(directory, common, root), sum(count for count, _, _ in stored)))
         size, state = stored[0][1] if stored else 0, _digest(repr([files for _, _, files in stored]))
     except Unreadable as error:
         facts = f"unreadable: {error.reason}, {error.detail}"
     except OSError as error:
         facts = f"unreadable: {of_a_file(error, folder)}"
+    except Exception as error:  # bytes that no git wrote: what they are like is said once they are read
+        if is_of_the_machine(error):
+            raise
+        facts = f"unreadable: {type(error).__name__}"
     return size, _digest(facts), state
 
 
@@ -89,21 +117,35 @@ def _digest(facts: str) -> str:
     return hashlib.sha256(facts.encode("utf-8", "backslashreplace")).hexdigest()
 
 
-def _stored(objects: Path) -> tuple[int, int, str]:
-    """Return how many objects lie below a folder, loose or in packs, how many bytes, and the digest of their files' states."""
+def _stored(objects: Path, root: Path) -> tuple[int, int, str]:
+    """Return how many objects lie in a folder, loose or in packs, how many bytes, and the digest of their files' states.
+
+    Only where git keeps objects is looked: a link may lead anywhere, and other folders may be deep.
+    """
     count = size = 0
     states: list[tuple[str, object]] = []
-    for folder, _, names in os.walk(objects, onerror=lambda error: of_a_file(error, error.filename)):
+    for folder in sorted(name for name in _names(objects) if FAN.fullmatch(name)):
+        real = inside(objects / folder, root)
+        names = {*(_names(real) if real else ())}
         for name in names:
-            path = os.path.join(folder, name)
+            path = os.path.join(str(real), name)
             state, taken = state_of(path)
-            states.append((os.path.relpath(path, objects), state))
+            states.append((f"{folder}/{name}", state))
             size += taken
-            if HEX.fullmatch(os.path.basename(folder) + name):
+            if HEX.fullmatch(folder + name):
                 count += 1
             elif name.endswith(".idx") and f"{name.removesuffix('.idx')}.pack" in names:
-                count += _indexed(path)
+                index = inside(path, root)
+                count += _indexed(str(index)) if index and index.is_file() else 0
     return count, size, _digest(repr(sorted(states, key=lambda pair: pair[0])))
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError as error:
+        of_a_file(error, folder)
+        return []
 
 
 def _indexed(path: str) -> int:
@@ -118,24 +160,26 @@ def _indexed(path: str) -> int:
     return int.from_bytes(table[1020:1024], "big")
 
 
-def read(folder: Path, root: Path, max_file_bytes: int) -> tuple[Snapshot, Iterator[Entry]]:
+def read(folder: Path, root: Path, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
     """Return what is known of the repository, and its files at HEAD in the order of their paths."""
     try:
         directory, common = git_directory(folder, root)
         commit, branch = head(directory, common, root)
         objects = object_folders(common / "objects", root)
-        with ObjectStore(objects) as store:
+        stored = sum(_stored(place, root)[1] for place in objects)
+        budget = Budget(min(limits.max_inflated_bytes, FREE_BYTES + limits.max_inflation * stored))
+        with ObjectStore(objects, root, budget) as store:
             fields = _fields(store.read(commit, "commit", MAX_META_BYTES))
-            leaves = sorted(_walk(store, fields["tree"]), key=lambda leaf: leaf.path)
+            leaves = sorted(_walk(store, fields["tree"], limits), key=lambda leaf: leaf.path)
     except Unreadable as error:
         return Snapshot(), iter([Entry(b"", None, error.reason, error.detail)])
-    except (MissingObject, CorruptObject, ObjectTooLarge, OSError) as error:
+    except (MissingObject, CorruptObject, ObjectTooLarge, BudgetSpent, OSError) as error:
         if isinstance(error, OSError):
             of_a_file(error, folder)
         return Snapshot(), iter([Entry(b"", None, "unreadable_repository", f"{type(error).__name__}: {error}")])
     shown = branch and branch.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     dates = _date(fields.get("author", "")), _date(fields.get("committer", ""))
-    return Snapshot(fields["tree"], commit, shown, *dates), _entries(objects, leaves, max_file_bytes)
+    return Snapshot(fields["tree"], commit, shown, *dates), _entries(objects, root, leaves, limits.max_file_bytes, budget)
 
 
 def head(directory: Path, common: Path, root: Path) -> tuple[str, str | None]:
@@ -143,7 +187,7 @@ def head(directory: Path, common: Path, root: Path) -> tuple[str, str | None]:
     said, branch = _line(directory / "HEAD", root), None
     if not said:
         raise Unreadable("unreadable_repository", "there is no HEAD")
-    if (common / "reftable").is_dir():
+    if os.path.lexists(common / "reftable"):
         raise Unreadable("unreadable_repository", "its references are a reftable, which is not supported")
     for _ in range(5):  # a symbolic reference may point to another
         if not said.startswith("ref:"):
@@ -151,7 +195,7 @@ def head(directory: Path, common: Path, root: Path) -> tuple[str, str | None]:
         branch = said.removeprefix("ref:").strip()
         if not REFERENCE.fullmatch(branch) or ".." in branch:
             raise Unreadable("unreadable_repository", f"HEAD points to {branch[:80]!r}")
-        said = _line(directory / branch, root) or _line(common / branch, root) or _packed_reference(common, branch)
+        said = _line(directory / branch, root) or _line(common / branch, root) or _packed_reference(common, branch, root)
     if not said:
         raise Unreadable("no_revision", f"{branch!r} has no commit")
     if not HEX.fullmatch(said):
@@ -175,17 +219,17 @@ def object_folders(objects: Path, root: Path) -> list[Path]:
 
 
 def _within(path: Path, root: Path) -> Path:
-    real = Path(os.path.realpath(path))
-    if not real.is_relative_to(os.path.realpath(root)):
+    real = inside(path, root)
+    if real is None:
         raise Unreadable("unreadable_repository", f"{path.name} leads out of the input")
     return real
 
 
 def _text(path: Path, root: Path) -> str:
     try:
-        if not path.is_file():
+        if not (real := _within(path, root)).is_file():
             return ""
-        with open(_within(path, root), "rb") as file:
+        with open(real, "rb") as file:
             return file.read(MAX_LINE).decode("utf-8", "surrogateescape").replace("\0", "?")  # no path has a NUL
     except OSError as error:
         raise Unreadable("unreadable_repository", f"{path.name}: {of_a_file(error, path)}") from None
@@ -195,12 +239,14 @@ def _line(path: Path, root: Path) -> str:
     return _text(path, root).strip()
 
 
-def _packed_reference(common: Path, name: str) -> str:
-    path, wanted = common / "packed-refs", os.fsencode(name)
+def _packed_reference(common: Path, name: str, root: Path) -> str:
+    path, wanted = _within(common / "packed-refs", root), name.encode("utf-8", "surrogateescape")
     if not path.is_file():
         return ""
     with open(path, "rb") as file:
         for line in iter(lambda: file.readline(MAX_LINE), b""):
+            if file.tell() > MAX_PACKED_REFERENCES:
+                raise Unreadable("unreadable_repository", f"packed-refs has more than {MAX_PACKED_REFERENCES} bytes")
             if line.rstrip(b"\r\n").partition(b" ")[2] == wanted:
                 return line.partition(b" ")[0].decode("utf-8", "backslashreplace")
     return ""
@@ -224,57 +270,64 @@ def _date(person: str) -> datetime | None:
     return timestamp(int(moment[1])) if moment and "<" in before else None
 
 
-def _walk(store: ObjectStore, tree: str) -> Iterator[Leaf]:
-    stack, seen = [(b"", tree, 0)], 0
+def _walk(store: ObjectStore, tree: str, limits: Limits) -> Iterator[Leaf]:
+    stack, seen, named = [(b"", bytes.fromhex(tree), 0)], 0, 0
     while stack:
-        prefix, hex_id, depth = stack.pop()
+        prefix, tree_id, depth = stack.pop()
         try:
-            children = list(_tree(store.read(hex_id, "tree", MAX_META_BYTES)))
-        except (MissingObject, CorruptObject, ObjectTooLarge) as error:
+            children = list(_tree(store.read(tree_id.hex(), "tree", MAX_META_BYTES)))
+        except (MissingObject, CorruptObject, ObjectTooLarge, BudgetSpent) as error:
             if not prefix:
                 raise
-            reason = "missing_object" if isinstance(error, MissingObject) else "corrupt_object"
-            yield Leaf(prefix, 0o40000, hex_id, reason, f"tree {hex_id}")
+            yield Leaf(prefix, 0o40000, tree_id, REASONS.get(type(error), "corrupt_object"), f"tree {tree_id.hex()}")
             continue
         for mode, name, child in children:
-            seen += 1
+            seen, named = seen + 1, named + len(prefix) + len(name)
             path = prefix + name
-            if seen > MAX_ENTRIES:
-                yield Leaf(path[:MAX_PATH], mode, child, "too_many_files", f"more than {MAX_ENTRIES}; the rest is not listed")
+            if seen > limits.max_files or named > limits.max_names_bytes:
+                limit = "max_files" if seen > limits.max_files else "max_names_bytes"
+                said = f"more than {limit}={getattr(limits, limit)}; the rest is not listed: git ls-tree -r -t {tree} lists all"
+                yield Leaf(path[:MAX_PATH], mode, child, "too_many_files", said)
                 return
             if len(path) > MAX_PATH:
                 yield Leaf(path[:MAX_PATH], mode, child, "hostile_path", f"a path of {len(path)} bytes, shown cut off")
             elif depth >= MAX_DEPTH:
-                yield Leaf(path, mode, child, "too_deep")
+                below = f"tree {child.hex()}: git ls-tree -r lists what is below it" if stat.S_ISDIR(mode) else None
+                yield Leaf(path, mode, child, "too_deep", below)
             elif stat.S_ISDIR(mode):
                 stack.append((path + b"/", child, depth + 1))
             else:
                 yield Leaf(path, mode, child)
 
 
-def _tree(data: bytes) -> Iterator[tuple[int, bytes, str]]:
+def _tree(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
     at = 0
     while at < len(data):
         entry = TREE_ENTRY.match(data, at)
         if entry is None:
             raise CorruptObject("a tree that is cut off")
-        yield int(entry[1], 8), entry[2], entry[3].hex()
+        yield int(entry[1], 8), entry[2], entry[3]
         at = entry.end()
 
 
-def _entries(objects: list[Path], leaves: list[Leaf], max_file_bytes: int) -> Iterator[Entry]:
-    with ObjectStore(objects) as store:
+def _entries(objects: list[Path], root: Path, leaves: list[Leaf], max_file_bytes: int, budget: Budget) -> Iterator[Entry]:
+    with ObjectStore(objects, root, budget) as store:
         for leaf in leaves:
-            path, blob = leaf.path.rstrip(b"/"), f"blob {leaf.hex_id}"
+            path, hex_id = leaf.path.rstrip(b"/"), leaf.object_id.hex()
+            blob = f"blob {hex_id}"
             if reason := leaf.reason or ODD.get(stat.S_IFMT(leaf.mode)):
-                commit = f"commit {leaf.hex_id}" if reason == "submodule" else None
+                commit = f"commit {hex_id}" if reason == "submodule" else None
                 yield Entry(path, None, reason, leaf.detail or commit)
                 continue
             try:
-                yield Entry(path, store.read(leaf.hex_id, "blob", max_file_bytes - 1))
+                yield Entry(path, store.read(hex_id, "blob", max_file_bytes - 1))
             except MissingObject:
                 yield Entry(path, None, "missing_object", blob)
             except ObjectTooLarge as error:
                 yield Entry(path, None, "too_large", f"{blob}: {error}", error.size)
+            except BudgetSpent:
+                yield Entry(
+                    path, None, "inflates_too_far", f"{blob}: beyond max_inflated_bytes or max_inflation of the repository"
+                )
             except CorruptObject as error:
                 yield Entry(path, None, "corrupt_object", f"{blob}: {error}")

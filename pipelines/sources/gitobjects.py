@@ -1,7 +1,8 @@
 """Git's object store, read with limits: sizes are known before anything is inflated, every object is checked against its id.
 
 Loose objects and packs with deltas (gitformat-pack), without git, hooks or configuration. Only SHA-1 stores. Whatever the bytes
-on the disk are, reading ends in the object, MissingObject, CorruptObject or ObjectTooLarge, in bounded memory.
+on the disk are, reading ends in the object, MissingObject, CorruptObject, ObjectTooLarge or BudgetSpent, in bounded memory. A link that
+leads out of the input is not followed: what lies behind it is missing.
 """
 
 import mmap
@@ -21,6 +22,7 @@ from starmill.core.swhid import object_id
 KINDS = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
 OFFSET_DELTA, REFERENCE_DELTA = 6, 7
 MAX_CHAIN = 4096  # git itself stops at 4095
+MAX_PACKS = 400  # each takes two handles of files, and a process has some thousand; git itself gathers packs at 50
 MIN_BASE_BYTES = 64 << 20  # what the base of a delta, and all deltas of a chain, may always take
 
 
@@ -41,16 +43,46 @@ class ObjectTooLarge(ValueError):
         self.size = size
 
 
-class ObjectStore:
-    """The objects below `objects` folders, the nearest first. Use as a context manager: packs are mapped into memory."""
+class BudgetSpent(ValueError):
+    """The objects that were read before took all bytes that may be inflated."""
 
-    def __init__(self, folders: Sequence[Path]) -> None:
-        """Map the packs; one that cannot be opened is left out, so that its objects are missing."""
-        self._folders = [str(folder) for folder in folders]
+
+class Budget:
+    """The bytes that may still be inflated, or put together from deltas. One that was spent stays so."""
+
+    def __init__(self, left: int = 1 << 62) -> None:
+        """Start with so many bytes; by default with more than any store holds."""
+        self.left = left
+
+    def take(self, size: int) -> None:
+        """Count bytes before they are made. Raises BudgetSpent."""
+        self.left -= size
+        if self.left < 0:
+            self.left = -1
+            raise BudgetSpent("too many bytes to inflate")
+
+
+def inside(path: str | Path, root: str | Path) -> Path | None:
+    """Return where a path really leads, or None where that is not below `root`."""
+    real = Path(os.path.realpath(path))
+    return real if real.is_relative_to(os.path.realpath(root)) else None
+
+
+class ObjectStore:
+    """The objects below `objects` folders, the nearest first. Use as a context manager: packs are mapped into memory.
+
+    `root`: what links may not lead out of.
+    """
+
+    def __init__(self, folders: Sequence[Path], root: Path, budget: Budget | None = None) -> None:
+        """Map the packs; one that cannot be opened, or is beyond MAX_PACKS, is left out: its objects are missing."""
+        self._folders, self._root, self._budget = folders, Path(os.path.realpath(root)), budget or Budget()
+        self._fans: dict[tuple[Path, str], Path | None] = {}
         self._packs: list[tuple[PackIndex, mmap.mmap]] = []
-        for path in (p for folder in folders for p in sorted((folder / "pack").glob("*.idx"))):
-            pack = path.with_suffix(".pack")
-            if not (path.is_file() and pack.is_file()):
+        listed = [pack for folder in folders if (pack := inside(folder / "pack", root))]
+        for found in [p for folder in listed for p in sorted(folder.glob("*.idx"))][:MAX_PACKS]:
+            path, pack = inside(found, root), inside(found.with_suffix(".pack"), root)
+            if not (path and pack and path.is_file() and pack.is_file()):
                 continue
             try:
                 with open(pack, "rb") as file:
@@ -73,7 +105,7 @@ class ObjectStore:
     def read(self, hex_id: str, kind: str, max_bytes: int) -> bytes:
         """Return an object of this kind, from its first good copy.
 
-        Raises MissingObject, CorruptObject or ObjectTooLarge; what is the machine's trouble (OSError, MemoryError), as it is.
+        Raises MissingObject, CorruptObject, ObjectTooLarge or BudgetSpent; what is the machine's trouble (OSError, MemoryError), as it is.
         """
         trouble: LookupError | ValueError = MissingObject(hex_id)
         for copy in self._copies(hex_id, max_bytes):
@@ -81,6 +113,8 @@ class ObjectStore:
                 found, data = copy()
             except (CorruptObject, ObjectTooLarge) as error:
                 trouble = error
+            except BudgetSpent:
+                raise
             except Exception as error:  # so do zlib and the reader of deltas
                 if is_of_the_machine(error):
                     raise
@@ -93,30 +127,35 @@ class ObjectStore:
 
     def _copies(self, hex_id: str, max_bytes: int) -> Iterator[Callable[[], tuple[str, bytes]]]:
         for folder in self._folders:
-            path = f"{folder}/{hex_id[:2]}/{hex_id[2:]}"
-            if _is_file(path):
-                yield partial(_loose, path, max_bytes)
+            fan = folder, hex_id[:2]
+            if fan not in self._fans:
+                self._fans[fan] = inside(folder / hex_id[:2], self._root)
+            if (place := self._fans[fan]) and (path := self._file(f"{place}/{hex_id[2:]}")):
+                yield partial(_loose, path, max_bytes, self._budget)
         for index, data in self._packs:
             try:
                 offset = int(index.object_offset(bytes.fromhex(hex_id)))
             except Exception:  # KeyError: not in this pack; all others: a broken index
                 continue
-            yield partial(_packed, data, index, offset, max_bytes)
+            yield partial(_packed, data, index, offset, max_bytes, self._budget)
+
+    def _file(self, path: str) -> str | None:
+        # os.path.isfile would take a disk that does not answer for a file that is not there.
+        try:
+            mode = os.lstat(path).st_mode
+            if stat.S_ISLNK(mode) and (real := inside(path, self._root)):
+                path, mode = str(real), os.lstat(real).st_mode
+        except OSError as error:
+            of_a_file(error, path)
+            return None
+        return path if stat.S_ISREG(mode) else None
 
 
-def _is_file(path: str) -> bool:
-    # os.path.isfile would take a disk that does not answer for a file that is not there.
-    try:
-        return stat.S_ISREG(os.stat(path).st_mode)
-    except OSError as error:
-        of_a_file(error, path)
-        return False
-
-
-def _loose(path: str, max_bytes: int) -> tuple[str, bytes]:
+def _loose(path: str, max_bytes: int, budget: Budget) -> tuple[str, bytes]:
     on_disk = os.stat(path).st_size
     if on_disk > 2 * max_bytes + 4096:  # deflate never doubles: what it holds is larger than the limit
         raise ObjectTooLarge(on_disk)
+    budget.take(on_disk)
     with open(path, "rb") as file:
         raw = file.read()
     header, nul, _ = zlib.decompressobj().decompress(raw, 64).partition(b"\0")
@@ -126,18 +165,20 @@ def _loose(path: str, max_bytes: int) -> tuple[str, bytes]:
     if int(size) > max_bytes:
         raise ObjectTooLarge(int(size))
     start = len(header) + 1
-    return kind.decode("ascii", "replace"), _inflate(raw, 0, start + int(size))[start:]
+    return kind.decode("ascii", "replace"), _inflate(raw, 0, start + int(size), budget)[start:]
 
 
-def _packed(data: mmap.mmap, index: PackIndex, offset: int, max_bytes: int) -> tuple[str, bytes]:
+def _packed(data: mmap.mmap, index: PackIndex, offset: int, max_bytes: int, budget: Budget) -> tuple[str, bytes]:
     deltas: list[bytes] = []
+    results = 0  # of all deltas of the chain, in bytes
     wanted, largest = 0, max(4 * max_bytes, MIN_BASE_BYTES)
     left = largest  # for all deltas of the chain together
     for _ in range(MAX_CHAIN):
         kind, size, at = _entry_header(data, offset)
         if kind in KINDS:
             _check(size, wanted if deltas else size, largest if deltas else max_bytes)
-            content = _inflate(data, at, size)
+            budget.take(results)
+            content = _inflate(data, at, size, budget)
             for delta in reversed(deltas):
                 content = b"".join(apply_delta(content, delta))
             return KINDS[kind], content
@@ -153,10 +194,11 @@ def _packed(data: mmap.mmap, index: PackIndex, offset: int, max_bytes: int) -> t
             raise CorruptObject(f"object type {kind}")
         _check(size, wanted or size, left)
         left -= size
-        delta = _inflate(data, at, size)
+        delta = _inflate(data, at, size, budget)
         result, _ = _varint(delta, _varint(delta, 0)[1])
         wanted = wanted if deltas else result
         _check(result, wanted, largest if deltas else max_bytes)
+        results += result
         deltas.append(delta)
         offset = base
     raise CorruptObject("a chain of deltas that does not end")
@@ -167,7 +209,8 @@ def _check(needed: int, wanted: int, limit: int) -> None:
         raise ObjectTooLarge(wanted, "" if needed == wanted else f"its deltas need {needed} bytes")
 
 
-def _inflate(raw: mmap.mmap | bytes, at: int, size: int) -> bytes:
+def _inflate(raw: mmap.mmap | bytes, at: int, size: int, budget: Budget) -> bytes:
+    budget.take(size)
     # Deflate adds at most 5 bytes to each block; what a caller asks for has passed its limit.
     data = zlib.decompressobj().decompress(raw[at : at + size + size // 64 + 1024], size + 1)
     if len(data) != size:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from starmill.pipelines.sources.source import Entry, Options, Repository, Snapshot, read_file, state_of
+from starmill.pipelines.sources.source import Entry, Limits, Options, Repository, Snapshot, read_file, state_of
 
 LICENSE_FILE = re.compile(r"(?:.*/)?[^/]*\.dist-info/(?:licenses/.*|(?:licen[cs]e|copying|notice)[^/]*)", re.IGNORECASE)
 # What lies in the library's folder and is not it. The interpreter's own tests are full of files broken on purpose.
@@ -34,9 +34,9 @@ class Packages(Options):
         """Return one repository a package."""
         return sorted((*_distributions(), *_standard_library()), key=lambda r: r.name)
 
-    def read(self, repository: Repository, max_file_bytes: int) -> tuple[Snapshot, Iterator[Entry]]:
+    def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
         """Return a package's files."""
-        return Snapshot(), _files(repository.place, max_file_bytes)
+        return Snapshot(), _files(repository.place, limits.max_file_bytes)
 
 
 def _distributions() -> Iterator[Repository]:

@@ -16,7 +16,18 @@ from starmill.core.errors import of_a_file
 
 DIRECTION_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # Damage that may be mended where it lies, so that a repository that lost records to it is watched (Repository.state).
-DAMAGE = frozenset(("corrupt_object", "unreadable_repository"))
+DAMAGE = frozenset(("corrupt_object", "missing_object", "unreadable_repository"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What is read at most, of a file and of a repository: what lies beyond is told, and not read."""
+
+    max_file_bytes: int = 10 << 20  # The Stack v2: 10 MiB, uncompressed
+    max_files: int = 2_000_000  # of a git repository, folders counted: a few trees that name each other are billions
+    max_names_bytes: int = 128 << 20  # of all paths in a git repository
+    max_inflated_bytes: int = 64 << 30  # of a git repository, deltas counted: a stored byte may be read a million times
+    max_inflation: int = 200  # the same as bytes per stored byte; 256 MiB are always allowed
 
 
 @dataclass(frozen=True)
@@ -91,8 +102,12 @@ class Source(ABC):
         """Return the repositories, sorted by their unique names; the same each time. Raises OSError for a dump that cannot be read."""
 
     @abstractmethod
-    def read(self, repository: Repository, max_file_bytes: int) -> tuple[Snapshot, Iterator[Entry]]:
+    def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
         """Return what is known of a repository, and an entry for each thing in it, in the order of the paths."""
+
+    def fingerprint(self, repository: Repository) -> str:
+        """Return the fingerprint that the repository has now; this one is of a source whose input does not change while it is read."""
+        return repository.fingerprint
 
     def chosen(self) -> list[Repository]:
         """Return the repositories that the options let in."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import combinations
 from pathlib import PurePosixPath
 from typing import Any
@@ -14,29 +14,32 @@ from starmill.core import recipe, schema, swhid
 from starmill.core.dataset import Manifest, ParquetPart, Sidecar, Workspace, at_once, part_number, part_path
 from starmill.core.errors import InputError, MachineError, StarmillError, is_of_the_machine, of_a_file, one_line, printable
 from starmill.pipelines.sources import encoding
-from starmill.pipelines.sources.source import DAMAGE, Entry, Repository, Snapshot, Source, label
+from starmill.pipelines.sources.source import DAMAGE, Entry, Limits, Repository, Snapshot, Source, label
 from starmill.pipelines.stages.ledger import Ledger
 from starmill.pipelines.stages.stage import Build, Options, Stage, of_parts
 from starmill.transforms.beam import PartRef, ProcessParts, references
 from starmill.transforms.step import raise_if_broken
 
 Row = dict[str, Any]
+MAX_ROWS = 100_000  # of a row group: with its columns, a row of no content takes a kilobyte
 LARGEST = 2**63 - 1  # a dump may state any size, a column holds this much
 
 
-@dataclass(frozen=True)
-class Ingest:
+@dataclass(frozen=True, kw_only=True)
+class Ingest(Limits):
     """How repositories become parts, and what is too large to be read."""
 
     max_repository_bytes: int | None = None  # by the source's own estimate; a larger one is not read, and is dropped whole
-    max_file_bytes: int = 10 << 20  # The Stack v2: 10 MiB, uncompressed
     part_bytes: int = 256 << 20  # of content, by the source's own estimate
-    block_bytes: int = 8 << 20  # of content in a row group
+    max_part_bytes: int = (
+        768 << 20
+    )  # compressed, as a worker holds it in memory: where the estimate was wrong, the rest is not read
+    block_bytes: int = 8 << 20  # of content in a row group, or of names
 
     def __post_init__(self) -> None:
         """Refuse sizes that no part could have."""
-        for name in ("max_file_bytes", "part_bytes", "block_bytes"):
-            if getattr(self, name) < 1:
+        for name in (field.name for field in fields(self)):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
 
     def leaves_out(self, repository: Repository) -> bool:
@@ -134,8 +137,10 @@ class IngestPart:
         files = ParquetPart(schema.RECORDS)
         kept: list[Row] = []
         lost: list[Row] = []
-        held = 0
-        for repository, row in ((r, row) for r in planned.repositories for row in self._rows(self.sources[planned.source], r)):
+        held = named = 0
+        source = self.sources[planned.source]
+        for repository, row in ((r, row) for r in planned.repositories for row in self._rows(source, r, files)):
+            named += len(row["path"])
             if "reason" in row:
                 lost.append(row)
                 if row["reason"] in DAMAGE and repository.state:
@@ -143,28 +148,35 @@ class IngestPart:
             else:
                 kept.append(row)
                 held += row["length_bytes"]
-            if held >= self.options.block_bytes or len(lost) >= 10_000:
+            if max(held, named) >= self.options.block_bytes or len(lost) >= 10_000 or len(kept) >= MAX_ROWS:
                 _flush(ledger, files, kept, lost)
-                kept, lost, held = [], [], 0
+                kept, lost, held, named = [], [], 0, 0
         _flush(ledger, files, kept, lost)
         ledger.add(part_path("records", ref.part), files.close(), files.rows)
         return ledger.commit(self.workspace)
 
-    def _rows(self, source: Source, repository: Repository) -> Iterator[Row]:
+    def _rows(self, source: Source, repository: Repository, files: ParquetPart) -> Iterator[Row]:
         whole = {"kind": source.gives[0], "repo_name": repository.name, "path": "/"}
         if self.options.leaves_out(repository):
             said = f"more than max_repository_bytes={self.options.max_repository_bytes}"
             yield _lost(whole, "read", "repository_too_large", said, repository.size_bytes)
             return
+        full = f"after max_part_bytes={self.options.max_part_bytes} of repositories before it; a smaller part_bytes gives it another part"
+        if files.bytes >= self.options.max_part_bytes:
+            yield _lost(whole, "read", "part_is_full", full, repository.size_bytes)
+            return
         seen: dict[str, int] = {}
         failed, judged, kinds, first = 0, 0, set[str](), ""
         try:
-            snapshot, entries = source.read(repository, self.options.max_file_bytes)
+            snapshot, entries = source.read(repository, self.options)
             for entry in entries:
                 if entry.kind not in source.gives:
                     raise schema.SchemaError(f"a record of kind {entry.kind!r}, which the source does not say that it gives")
                 path, hostile = label(entry.path)
                 of = {**whole, "kind": entry.kind, "path": _unique(path, seen)}
+                if entry.data is not None and files.bytes >= self.options.max_part_bytes:
+                    yield _lost(of, "read", "part_is_full", f"max_part_bytes={self.options.max_part_bytes}", len(entry.data))
+                    continue
                 judged += entry.data is not None
                 try:
                     row = self._row(of, snapshot, entry, entry.reason or hostile)
@@ -173,6 +185,9 @@ class IngestPart:
                     failed, first = failed + 1, first or f"{one_line(error)}, on {repository.name}{of['path']}"
                     kinds.add(type(error).__name__)
                 yield row
+            if source.fingerprint(repository) != repository.fingerprint:
+                said = "its files changed after they were planned, so that what was read may be of two moments; the next run reads it again"
+                yield _lost({**whole, "path": _unique("/", seen)}, "read", "error:ingest:Changed", said, 0)
         except Exception as error:  # one repository's trouble is not the part's
             yield _error({**whole, "path": _unique("/", seen)}, error)
         if failed == judged:
@@ -267,7 +282,7 @@ STAGE = Stage(
     name="ingest",
     dataset="records",
     needs=(),
-    reads=lambda options: (options.ingest.max_repository_bytes, options.ingest.max_file_bytes, options.ingest.block_bytes),
+    reads=lambda options: tuple(sorted((k, v) for k, v in asdict(options.ingest).items() if k != "part_bytes")),
     parts=_parts,
     steps=_readers,  # a part's key counts the reader of its own source
     holds=lambda refs, inputs: {ref.part: (json.loads(ref.plan)["source"],) for ref in refs},

@@ -71,7 +71,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from starmill.pipelines.sources.source import Entry, Options, Repository, Snapshot
+from starmill.pipelines.sources.source import Entry, Limits, Options, Repository, Snapshot
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ class Toy(Options):
     def plan(self) -> list[Repository]:
         return [Repository("toy", {}, len(self.says), self.says)]
 
-    def read(self, repository: Repository, max_file_bytes: int) -> tuple[Snapshot, Iterator[Entry]]:
+    def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
         return Snapshot(), iter([Entry(b"toy.js", self.says.encode())])
 '''
 STAGE = '''"""The sizes of the records."""

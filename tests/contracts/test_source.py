@@ -26,7 +26,7 @@ from starmill.pipelines import recipe as recipes
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.packages import Packages
-from starmill.pipelines.sources.source import Entry, Options, Repository, Snapshot, Source, label, state_of
+from starmill.pipelines.sources.source import Entry, Limits, Options, Repository, Snapshot, Source, label, state_of
 from starmill.pipelines.stages import ingest
 
 LIMIT = 100_000
@@ -47,8 +47,8 @@ class Tars(Options):
         found = [(p, *state_of(p)) for p in sorted(Path(self.folder).iterdir())]
         return [Repository(p.stem, {"file": str(p)}, size, repr(state)) for p, state, size in found]
 
-    def read(self, repository: Repository, max_file_bytes: int) -> tuple[Snapshot, Iterator[Entry]]:
-        return Snapshot(branch_name="toy"), self._entries(repository.place["file"], max_file_bytes)
+    def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
+        return Snapshot(branch_name="toy"), self._entries(repository.place["file"], limits.max_file_bytes)
 
     def _entries(self, file: str, max_file_bytes: int) -> Iterator[Entry]:
         try:
@@ -134,7 +134,7 @@ def toy(source: Source) -> Repository:
 
 
 def entries(source: Source, repository: Repository) -> list[Entry]:
-    snapshot, found = source.read(repository, LIMIT)
+    snapshot, found = source.read(repository, Limits(max_file_bytes=LIMIT))
     assert isinstance(snapshot, Snapshot)
     return list(found)
 
@@ -208,7 +208,7 @@ class Given(Options):
             raise self.found
         return [Repository("r", {}, 1, "fingerprint")]
 
-    def read(self, repository: Repository, max_file_bytes: int) -> tuple[Snapshot, Iterator[Entry]]:
+    def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
         def entries() -> Iterator[Entry]:
             for entry in self.found:
                 if isinstance(entry, Exception):

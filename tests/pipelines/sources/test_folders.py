@@ -12,7 +12,7 @@ import pytest
 
 from starmill.core.errors import MachineError
 from starmill.pipelines.sources.folders import Folders
-from starmill.pipelines.sources.source import Entry, Repository, label, read_file
+from starmill.pipelines.sources.source import Entry, Limits, Repository, label, read_file
 
 LIMIT = 1 << 20
 
@@ -37,7 +37,7 @@ def only(root: Path, name: str) -> Repository:
 
 
 def read(repository: Repository) -> list[Entry]:
-    return list(Folders(roots=()).read(repository, LIMIT)[1])
+    return list(Folders(roots=()).read(repository, Limits(max_file_bytes=LIMIT))[1])
 
 
 def entries(root: Path, name: str) -> list[Entry]:
@@ -263,3 +263,45 @@ def no_more_files() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_what_only_looks_like_a_repository_hides_no_file(tmp_path: Path) -> None:
+    root = tmp_path / "dump"
+    names = (
+        "empty/.git",
+        "hollow/.git/config",
+        "bare/HEAD",
+        "bare/objects",
+        "bare/refs",
+        "odd/HEAD/x",
+        "odd/objects/x",
+        "odd/refs/x",
+    )
+    for name in (*names, *(f"{n}/a.py" for n in ("empty", "hollow", "bare", "odd", "linked"))):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"")
+    (root / "linked/.git").symlink_to(tmp_path)
+    assert {r.place["form"] for r in planned(root)} == {"plain"}
+    found = {f"{r.name}{path}": reason for r in planned(root) for path, reason in told(read(r)).items()}
+    on_disk = {str(p.relative_to(root)) for p in root.rglob("*") if p.is_symlink() or not p.is_dir()}
+    assert set(found) == on_disk and found.pop("linked/.git") == "symlink"
+    assert {name for name, reason in found.items() if reason} == {"empty/.git", "hollow/.git/config"}
+
+
+def test_a_repository_without_a_commit_counts_the_files_that_are_not_read(tmp_path: Path) -> None:
+    root = tmp_path / "dump"
+    checkout(root / "r")
+    checkout(root / "r/inner")
+    for name in ("r/a.py", "r/sub/b.py", "r/inner/c.py"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text("x = 1\n")
+    before = only(root, "r")
+    [entry] = read(before)
+    assert entry.reason == "no_revision" and "has no commit; 2 files in its folder are not read: find ." in str(entry.detail)
+    (root / "r/d.py").write_text("x = 1\n")
+    assert only(root, "r").fingerprint != before.fingerprint and "; 3 files" in str(entries(root, "r")[0].detail)
+    (root / "r/.git").rename(root / "r/moved")
+    (root / "r/.git").write_text("gitdir: ../../elsewhere\n")
+    shutil.rmtree(root / "r/moved")
+    [entry] = entries(root, "r")
+    assert entry.reason == "unreadable_repository" and "; 3 files" in str(entry.detail)

@@ -1,81 +1,17 @@
 """Real repositories made by git, in every state they come in: each id is git's own, each damage is an entry with its reason."""
 
 import os
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from repositories import LIMIT, commit, fingerprint, git, listed, read, sample, told
 
 from starmill.core import swhid
 from starmill.pipelines.sources import git as source
-from starmill.pipelines.sources.source import Entry, Snapshot, label
+from starmill.pipelines.sources.source import Entry, Snapshot
 
-LIMIT = 1 << 20
-
-
-def git(folder: Path, *arguments: str, given: bytes = b"") -> str:
-    who = {f"GIT_{r}_{w}": v for r in ("AUTHOR", "COMMITTER") for w, v in (("NAME", "a"), ("EMAIL", "a@b.c"))}
-    dates = {"GIT_AUTHOR_DATE": "2020-01-01T00:00:00+02:00", "GIT_COMMITTER_DATE": "2021-02-03T04:05:06Z"}
-    clean = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1", **who, **dates}
-    done = subprocess.run(["git", *arguments], cwd=folder, env=clean, input=given, capture_output=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.decode("utf-8", "surrogateescape")
-
-
-def commit(folder: Path, files: dict[str, bytes]) -> Path:
-    if not (folder / ".git").exists():
-        folder.mkdir(parents=True)
-        git(folder, "init", "-q", "-b", "main")
-    for name, data in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)
-    git(folder, "add", "-A")
-    git(folder, "commit", "-q", "--allow-empty", "-m", "a commit")
-    return folder
-
-
-def versions(n: int) -> bytes:
-    """A file of 400 lines of which version n changes one: git stores it as a delta."""
-    return b"".join(b"line %d of the file, version %d\n" % (i, n if i == n else 0) for i in range(400))
-
-
-@pytest.fixture
-def sample(tmp_path: Path) -> Path:
-    folder = commit(
-        tmp_path / "in/r", {"main.c": versions(0), "lib/a.h": b"#define A\n", "lib.c": b"", "é/日本.py": b"x = 1\n"}
-    )
-    for n in range(1, 12):
-        commit(folder, {"main.c": versions(n), f"copy{n}.c": versions(n)})
-    (folder / "run.sh").write_bytes(b"#!/bin/sh\n")
-    (folder / "run.sh").chmod(0o755)
-    (folder / "link").symlink_to("/etc/passwd")
-    os.symlink(b"main.c", os.path.join(os.fsencode(folder), b"latin\xe9"))
-    Path(os.fsdecode(os.path.join(os.fsencode(folder), b"odd\xff.c"))).write_bytes(b"int x;\n")
-    commit(folder, {"last.txt": b"the end\n"})
-    git(folder, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},vendor/sub")
-    git(folder, "commit", "-q", "-m", "a submodule")
-    return folder
-
-
-def read(folder: Path, root: Path | None = None, limit: int = LIMIT) -> tuple[Snapshot, list[Entry]]:
-    snapshot, entries = source.read(folder, root or folder.parent, limit)
-    return snapshot, list(entries)
-
-
-def told(entries: list[Entry]) -> dict[str, str | None]:
-    shown = ((*label(e.path), e.reason) for e in entries)
-    return {path: reason or hostile for path, hostile, reason in shown}
-
-
-def fingerprint(folder: Path) -> str:
-    return source.look(folder, folder.parent)[1]
-
-
-def listed(folder: Path) -> dict[bytes, tuple[str, str]]:
-    """Git's own account: path -> (mode, id)."""
-    rows = os.fsencode(git(folder, "ls-tree", "-r", "-z", "HEAD")).split(b"\0")[:-1]
-    return {row.split(b"\t", 1)[1]: (row[:6].decode(), row.split(b"\t")[0][-40:].decode()) for row in rows}
+__all__ = ["sample"]
 
 
 def assert_equals_git(folder: Path, snapshot: Snapshot, entries: list[Entry]) -> None:
@@ -322,57 +258,6 @@ def test_repositories_without_a_commit_or_of_another_kind(tmp_path: Path) -> Non
     assert told(read(tmp_path / "hollow")[1]) == {"/": "unreadable_repository"}
     git(commit(tmp_path / "blank", {}), "status")
     assert read(tmp_path / "blank")[1] == []
-
-
-def by_hand(folder: Path, root_tree: str) -> Path:
-    """Point HEAD at a tree that git's own commands would not have made."""
-    made = git(folder, "commit-tree", root_tree, "-m", "by hand").strip()
-    git(folder, "update-ref", "HEAD", made)
-    return folder
-
-
-def raw_tree(folder: Path, entries: list[tuple[bytes, bytes, str]]) -> str:
-    data = b"".join(mode + b" " + name + b"\0" + bytes.fromhex(hex_id) for mode, name, hex_id in entries)
-    return git(folder, "hash-object", "-t", "tree", "-w", "--literally", "--stdin", given=data).strip()
-
-
-def test_trees_made_by_an_attacker(sample: Path) -> None:
-    blob = git(sample, "rev-parse", "HEAD:lib/a.h").strip()
-    inner = raw_tree(sample, [(b"100644", b"f", blob)])
-    names = [b"..", b".git", b"a\nb", b"\x1b[31m", b"dup", b"dup", b"x" * 5000]
-    tree = raw_tree(sample, [*((b"100644", n, blob) for n in names), (b"40000", b"..", inner), (b"40000", b".GIT", inner)])
-    _, entries = read(by_hand(sample, tree))
-    shown = [(*label(e.path), e.reason) for e in entries]
-    assert [path for path, hostile, reason in shown if not (hostile or reason)] == ["/dup", "/dup"]
-    assert sum("hostile_path" in (hostile, reason) for _, hostile, reason in shown) == 7
-
-
-def test_a_tree_that_is_cut_off_or_no_tree(sample: Path) -> None:
-    for data in (b"100644 name\0short", b"99 x\0" + b"1" * 20, b"\xff" * 30):
-        bad = git(sample, "hash-object", "-t", "tree", "-w", "--literally", "--stdin", given=data).strip()
-        _, entries = read(by_hand(sample, raw_tree(sample, [(b"40000", b"bad", bad)])))
-        assert [(e.path, e.reason, e.detail) for e in entries] == [(b"bad", "corrupt_object", f"tree {bad}")]
-
-
-def test_a_tree_deeper_than_the_limit(sample: Path) -> None:
-    blob = git(sample, "rev-parse", "HEAD:lib/a.h").strip()
-    tree = raw_tree(sample, [(b"100644", b"f", blob)])
-    for _ in range(70):
-        tree = raw_tree(sample, [(b"100644", b"f", blob), (b"40000", b"d", tree)])
-    _, entries = read(by_hand(sample, tree))
-    kept = [e for e in entries if e.reason is None]
-    assert len(kept) == 64 and max(e.path.count(b"/") for e in kept) == 63
-    assert sorted(told(entries).items())[-1][1] is None
-    assert {e.path.count(b"/"): e.reason for e in entries if e.reason} == {64: "too_deep"}
-
-
-def test_a_bomb_of_references_ends(sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "MAX_ENTRIES", 1000)
-    tree = raw_tree(sample, [(b"100644", b"f", git(sample, "rev-parse", "HEAD:lib/a.h").strip())])
-    for _ in range(12):  # 10 to the 12th files in 13 objects
-        tree = raw_tree(sample, [(b"40000", b"%d" % i, tree) for i in range(10)])
-    _, entries = read(by_hand(sample, tree))
-    assert len(entries) <= 1001 and sum(e.reason == "too_many_files" for e in entries) == 1
 
 
 def test_large_blobs_are_not_read(tmp_path: Path) -> None:

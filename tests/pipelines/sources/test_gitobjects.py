@@ -49,7 +49,7 @@ def write_pack(objects: Path, entries: list[tuple[str, bytes]]) -> ObjectStore:
     (objects / "pack").mkdir(parents=True, exist_ok=True)
     (objects / "pack/pack-1.pack").write_bytes(body)
     (objects / "pack/pack-1.idx").write_bytes(index + sha1(index).digest())
-    return ObjectStore([objects])
+    return ObjectStore([objects], objects)
 
 
 def whole(data: bytes, kind: int = 3) -> bytes:
@@ -73,7 +73,7 @@ def test_all_objects_of_a_repository_as_cat_file_gives_them(tmp_path: Path) -> N
     ids = git(tmp_path, "cat-file", "--batch-all-objects", "--batch-check=%(objectname)").decode().split()
     git(tmp_path, "pack-objects", "-q", ".git/objects/pack/pack", given="\n".join(ids).encode())
     git(tmp_path, "prune-packed", "-q")
-    with ObjectStore([tmp_path / ".git/objects"]) as store:
+    with ObjectStore([tmp_path / ".git/objects"], tmp_path) as store:
         assert len(ids) == 30 and not list((tmp_path / ".git/objects").glob("[0-9a-f]?"))
         for hex_id in ids:
             assert store.read(hex_id, "blob", MIB) == git(tmp_path, "cat-file", "blob", hex_id)
@@ -101,7 +101,7 @@ def test_sizes_are_checked_before_anything_is_inflated(tmp_path: Path) -> None:
 import resource, sys
 from pathlib import Path
 from starmill.pipelines.sources.gitobjects import ObjectStore, ObjectTooLarge
-with ObjectStore([Path(sys.argv[1])]) as store:
+with ObjectStore([Path(sys.argv[1])], Path(sys.argv[1])) as store:
     start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for hex_id in sys.argv[2:]:
         try:
@@ -184,7 +184,7 @@ def test_random_damage_ends_in_the_object_or_in_an_error(tmp_path: Path) -> None
             for _ in range(draw.choice((1, 3, 30))):
                 bad[draw.randrange(len(bad))] = draw.randrange(256)
             path.write_bytes(bad[: draw.choice((len(bad), len(bad), draw.randrange(len(bad))))])
-            with ObjectStore([folder]) as store:
+            with ObjectStore([folder], folder) as store:
                 for hex_id, content in zip(ids, contents, strict=True):
                     try:
                         assert store.read(hex_id, "blob", MIB) == content
@@ -199,5 +199,5 @@ def test_pipes_in_the_place_of_packs_are_not_opened(tmp_path: Path) -> None:
     (tmp_path / "pack").mkdir()
     for name in ("pack-1.idx", "pack-1.pack"):
         os.mkfifo(tmp_path / "pack" / name)
-    with ObjectStore([tmp_path]) as store, pytest.raises(MissingObject):
+    with ObjectStore([tmp_path], tmp_path) as store, pytest.raises(MissingObject):
         store.read("0" * 40, "blob", MIB)

@@ -4,15 +4,15 @@ import errno
 import json
 import os
 import resource
-import subprocess
 import zlib
 from collections import Counter
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import msgspec
 import pyarrow.parquet as pq
 import pytest
+from repositories import git
 
 from starmill.core import schema, swhid
 from starmill.core.dataset import Sidecar, Workspace
@@ -23,17 +23,11 @@ from starmill.pipelines.runners.local import Local
 from starmill.pipelines.sources import encoding
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.packages import Packages
-from starmill.pipelines.sources.source import Entry, Repository, Snapshot
+from starmill.pipelines.sources.source import Entry, Limits, Repository, Snapshot
 from starmill.pipelines.stages import ingest
 from starmill.pipelines.stages.ingest import Ingest, IngestPart, Planned
 
 GERMAN = "# Die Größe der Fläche in Quadratmetern, für jede Straße überprüft und geändert.\n" * 5
-
-
-def git(folder: Path, *arguments: str) -> str:
-    who = {f"GIT_{r}_{w}": v for r in ("AUTHOR", "COMMITTER") for w, v in (("NAME", "a"), ("EMAIL", "a@b.c"))}
-    clean = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1", **who}
-    return subprocess.run(["git", *arguments], cwd=folder, env=clean, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture
@@ -234,12 +228,12 @@ def test_trouble_with_one_file_or_repository_stays_there(dump: Path, tmp_path: P
 
     real_read = Folders.read
 
-    def read(self: Folders, repository: Repository, max_file_bytes: int) -> tuple[Snapshot, object]:
+    def read(self: Folders, repository: Repository, limits: Limits) -> tuple[Snapshot, object]:
         def entries():
             yield Entry(b"first.py", b"x = 1\n")
             raise PermissionError(errno.EACCES, "Permission denied")
 
-        return real_read(self, repository, max_file_bytes) if repository.name != "plain" else (Snapshot(), entries())
+        return real_read(self, repository, limits) if repository.name != "plain" else (Snapshot(), entries())
 
     monkeypatch.setattr(encoding, "decode", decode)
     monkeypatch.setattr(Folders, "read", read)
@@ -291,7 +285,7 @@ def test_a_decoder_that_fails_on_every_file_is_broken(dump: Path, tmp_path: Path
 
 
 def test_paths_made_alike_stay_apart_in_linear_time(dump: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def read(self: Folders, repository: Repository, max_file_bytes: int) -> tuple[Snapshot, object]:
+    def read(self: Folders, repository: Repository, limits: Limits) -> tuple[Snapshot, object]:
         return Snapshot(), (Entry(b"same", None, "hostile_path") for _ in range(30_000))
 
     monkeypatch.setattr(Folders, "read", read)
@@ -300,7 +294,20 @@ def test_paths_made_alike_stay_apart_in_linear_time(dump: Path, tmp_path: Path, 
     assert len(set(paths)) == 30_000 and paths[:3] == ["/same", "/same~2", "/same~3"]
 
 
-@pytest.mark.parametrize("option", ["max_file_bytes", "part_bytes", "block_bytes"])
+def test_what_changed_after_it_was_planned_is_told_and_due_again(dump: Path, tmp_path: Path) -> None:
+    options, workspace = recipe(dump, tmp_path / "w"), Workspace(str(tmp_path / "w"))
+    work = IngestPart(workspace, options.sources, options.ingest)
+    [ref] = work.publish(ingest.STAGE.parts(options, workspace, ()))
+    for _ in range(2):  # another text, and the first one again
+        (dump / "plain/good.py").write_text((dump / "plain/good.py").read_text()[::-1])
+    git(dump / "checkout", "commit", "-q", "--allow-empty", "-m", "another")
+    assert work(ref).errors == 2
+    told = [r for r in rows(tmp_path / "w", "dropped/ingest") if r["reason"] == "error:ingest:Changed"]
+    assert [(r["repo_name"], r["path"]) for r in told] == [("checkout", "/"), ("plain", "/")]
+    assert [s.errors for s in made(options)] == [0]
+
+
+@pytest.mark.parametrize("option", [f.name for f in fields(Ingest)])
 def test_sizes_that_no_part_could_have(option: str) -> None:
     with pytest.raises(ValueError, match=f"{option}=0: must be at least 1"):
         Ingest(**{option: 0})
