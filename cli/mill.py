@@ -32,6 +32,7 @@ def _mill(
     with options.needs("pipelines"):
         from starmill.pipelines import recipe as recipes
         from starmill.pipelines.run import dry, interrupt
+        from starmill.pipelines.run import place as places
         from starmill.pipelines.run.stages import run_stage
         from starmill.pipelines.runners import choose
         from starmill.pipelines.runners.dataflow import describe
@@ -48,6 +49,8 @@ def _mill(
         raise UsageError("--json shows what a --dry-run does; after a run, see `starmill funnel --json`")
     place = Workspace(wanted.workspace)
     wanted = replace(wanted, workspace=place.root if place.is_local else wanted.workspace)  # workers have another cwd
+    with options.files():
+        places.check(place, wanted)
     for stage in stages:
         load(stage).steps(wanted)  # a benchmark file that cannot be read is told now, not after three stages
     if dry_run:
@@ -60,6 +63,7 @@ def _mill(
     started = time.monotonic()
     try:
         with interrupt.at_work(place, runner.is_local):
+            places.claim(place)
             for stage in stages:
                 if run_stage(stage, wanted, runner, quiet) is None:
                     print(

@@ -10,7 +10,6 @@ import functools
 import itertools
 import json
 import re
-import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,7 +24,7 @@ from fsspec.exceptions import FSTimeoutError
 from fsspec.spec import AbstractBufferedFile
 
 from starmill.core import files, seeds
-from starmill.core.errors import MachineError, UsageError
+from starmill.core.errors import InputError, MachineError, UsageError
 
 # A retry does not change these, except GARBLED ones. FileNotFoundError is an answer, not a failure.
 DEFINITE = (
@@ -107,7 +106,11 @@ class Storage:
         return "file" in (self.fs.protocol if isinstance(self.fs.protocol, tuple) else (self.fs.protocol,))
 
     def path(self, relative: str) -> str:
-        """Return a file's path in the file system."""
+        """Return a file's path in the file system. Raises InputError for one that leads out of the folder, by its name or by a link."""
+        if ".." in relative.split("/") or relative.startswith("/") or "\0" in relative:
+            raise InputError(f"{self.url}: {relative!r} leads out of this folder; remove the file that names it, and run again")
+        if self.is_local:
+            files.refuse_links(self.root, relative)
         return f"{self.root}/{relative}"
 
     def exists(self, relative: str) -> bool:
@@ -166,8 +169,7 @@ class Storage:
         if self.is_local:
             place = Path(self.path(relative))
             place.parent.mkdir(parents=True, exist_ok=True)
-            # Not the process id: containers that share a volume number their processes alike. This randomness reaches no output.
-            files.write(place, data, f"{secrets.token_hex(8)}-")
+            files.write(place, data, files.writer_of(relative))
             return
         single = {"chunksize": ONE_PUT} if {"s3", "gs"} & {*self.fs.protocol} else {}
         try:
