@@ -17,6 +17,7 @@ import shutil
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -25,7 +26,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from starmill.core.errors import InputError
+from starmill.core.errors import InputError, MachineError
 from starmill.core.files import TEMPORARY, is_leftover
 from starmill.core.storage import Storage
 
@@ -176,17 +177,34 @@ class Workspace(Storage):
         """Return the workspace paths of a dataset's Parquet parts, sorted; not what is being written, or was when a worker died."""
         return [f"{dataset}/{n}" for n in self.files(dataset) if part_number(n) is not None and n.endswith(".parquet")]
 
-    def blocks(self, relative: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """Yield the row groups of a Parquet file, one RecordBatch each, optionally only some columns."""
-        with self.open(relative) as file:
+    @contextmanager
+    def _opened(self, relative: str, sha256: str | None) -> Iterator[pa.NativeFile]:
+        # A local file was compared when its part was opened (stages/ledger.py: lineage); one of a bucket is not read twice for that.
+        if sha256 is None or self.is_local:
+            with self.open(relative) as file:
+                yield file
+        else:
+            data = self.read(relative)
+            if (found := hashlib.sha256(data).hexdigest()) != sha256:
+                raise self.disbelieve(relative, found, sha256)
+            yield pa.BufferReader(data)
+
+    def blocks(
+        self, relative: str, columns: Sequence[str] | None = None, sha256: str | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the row groups of a Parquet file, one RecordBatch each, optionally only some columns.
+
+        With `sha256` a bucket's file is read whole and compared first. Raises MachineError if it is another.
+        """
+        with self._opened(relative, sha256) as file:
             parquet = pq.ParquetFile(file, pre_buffer=not self.is_local)  # a few large requests, not one per column
             for group in range(parquet.num_row_groups):
                 table = parquet.read_row_group(group, columns=columns)
                 yield from table.combine_chunks().to_batches()
 
-    def table(self, relative: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """Return a whole Parquet file, optionally only some columns."""
-        with self.open(relative) as file:
+    def table(self, relative: str, columns: Sequence[str] | None = None, sha256: str | None = None) -> pa.Table:
+        """Return a whole Parquet file, optionally only some columns; `sha256` as in `blocks`."""
+        with self._opened(relative, sha256) as file:
             return pq.read_table(file, columns=columns)
 
     # Parts
@@ -230,6 +248,22 @@ class Workspace(Storage):
                     sizes[folder] = {f.name: f.size for f in self.listing(folder)}
                 if sizes[folder].get(name) != made.bytes:
                     yield sidecar, made
+
+    def disbelieve(self, relative: str, found: str, wanted: str) -> MachineError:
+        """Take back the sidecar of a published file that has other bytes by now, so that a run makes its part again.
+
+        Returns the error that says so.
+        """
+        part, said = part_number(relative.rpartition("/")[2]), "remove it"
+        for dataset in [stage.dataset for stage in self.last_run().stages] if part is not None else []:
+            sidecar = self.sidecar(dataset, part or 0)
+            if sidecar is not None and relative in [o.path for o in sidecar.outputs]:
+                self.remove_all([f"{dataset}/manifest.json", sidecar_path(dataset, sidecar.part)])
+                said = f"part {part} of {dataset}/ counts as not made"
+        return MachineError(
+            f"{self.path(relative)}: its bytes are not those that were published (sha256 {found[:12]}.. instead of {wanted[:12]}..): it is "
+            f"damaged, or was changed. {said[0].upper()}{said[1:]}: `starmill run` makes it again"
+        )
 
     def finish(
         self, dataset: str, key: str, parts: int, version: str, check: Callable[[Manifest], None] | None = None

@@ -7,6 +7,7 @@ s3fs and gcsfs take credentials from the environment or the usual profile files,
 """
 
 import functools
+import hashlib
 import itertools
 import json
 import re
@@ -124,6 +125,16 @@ class Storage:
     def read(self, relative: str, start: int | None = None, end: int | None = None) -> bytes:
         """Return a file, or its bytes from `start` up to `end`. Raises FileNotFoundError."""
         return bytes(self._call("cat_file", relative, start=start, end=end, size=None if end is None else end - (start or 0)))
+
+    def sha256(self, relative: str) -> str:
+        """Return the digest of a file's bytes, in hexadecimal digits. Raises FileNotFoundError."""
+        if self.is_local:
+            with open(self.path(relative), "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.sha256()
+        for start in range(0, size := self.size(relative), 2 * SMALL):
+            digest.update(self.read(relative, start, min(start + 2 * SMALL, size)))
+        return digest.hexdigest()
 
     def remove(self, relative: str) -> None:
         """Remove a file; an absent one is fine."""

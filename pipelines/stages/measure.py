@@ -54,13 +54,12 @@ class MeasurePart:
 
     def __call__(self, ref: PartRef) -> Sidecar:
         """Measure one part, row group by row group, and publish the columns."""
-        ledger = Ledger(
-            "measure", "measures", ref.part, ref.key, lineage(self.workspace, ref.part, "records"), self.max_error_rate
-        )
+        inputs, path = lineage(self.workspace, ref.part, "records"), part_path("records", ref.part)
+        ledger = Ledger("measure", "measures", ref.part, ref.key, inputs, self.max_error_rate)
         watches = {kind: self._watches(kind) for kind in self.steps}
         measured: list[tuple[str, pa.RecordBatch]] = []
         count = 0
-        for block in self.workspace.blocks(part_path("records", ref.part)):
+        for block in self.workspace.blocks(path, sha256=inputs.get(path)):
             for kind, rows in by_kind(block, self.steps):
                 for watch in watches[kind]:
                     watch.see(rows)

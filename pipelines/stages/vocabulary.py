@@ -13,6 +13,7 @@ from starmill.core import recipe, seeds
 from starmill.core.dataset import Workspace, output, part_path, tell_damage
 from starmill.core.errors import NotThere
 from starmill.core.tokenizer import Tokenizer, huggingface_files, train
+from starmill.pipelines.stages.ledger import lineage
 
 PATH, MADE = "tokenizer/tokenizer.json", "tokenizer/manifest.json"
 
@@ -36,10 +37,10 @@ def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
     if dataset is None:
         raise NotThere(f"{workspace.url}: the dataset is not complete; run `starmill release` first")
     wanted = recipe.digest(options, None if options.path else dataset.digest)
-    made = _made(workspace)
-    if made is not None and made["key"] == wanted and workspace.exists(PATH):
+    known = made(workspace)
+    if known is not None and known["key"] == wanted and workspace.exists(PATH):
         found = workspace.read(PATH)
-        if hashlib.sha256(found).hexdigest() == made["sha256"]:
+        if hashlib.sha256(found).hexdigest() == known["sha256"]:
             return Tokenizer.load(found)
         tell_damage(workspace.path(PATH), "its sha256 is not the manifest's")
     if options.path:
@@ -50,6 +51,8 @@ def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
             raise NotThere(f"tokenizer.path: {options.path}: no such file; give a tokenizer.json") from None
     else:
         total = sum(c.bytes for p in dataset.parts for c in p.counts if not c.reason)
+        for part in dataset.parts:
+            lineage(workspace, part.part, "dataset")  # compares
         data = train(sample(workspace, len(dataset.parts), options, total), options.vocab_size)
     tokenizer = Tokenizer.load(data, where=f"tokenizer.path: {options.path}")
     outputs = []
@@ -63,9 +66,9 @@ def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
 
 def sha256(workspace: Workspace) -> str:
     """Return the digest of the tokenizer that `prepare` made here. Raises FileNotFoundError before that."""
-    if (made := _made(workspace)) is None:
+    if (known := made(workspace)) is None:
         raise NotThere(f"{workspace.path(MADE)}: no tokenizer was made here; run `starmill tokenize` first")
-    return made["sha256"]
+    return known["sha256"]
 
 
 class Made(TypedDict):
@@ -76,7 +79,8 @@ class Made(TypedDict):
     outputs: list[str]
 
 
-def _made(workspace: Workspace) -> Made | None:
+def made(workspace: Workspace) -> Made | None:
+    """Return the manifest of the workspace's tokenizer, or None; a damaged one is none, and is named."""
     try:
         return msgspec.json.decode(workspace.read(MADE), type=Made)
     except FileNotFoundError:

@@ -21,6 +21,7 @@ from apache_beam.metrics import Metrics
 from starmill.core.dataset import Workspace
 from starmill.pipelines.stages.dedup.candidates import Candidates, is_earlier
 from starmill.pipelines.stages.dedup.verdicts import publish
+from starmill.pipelines.stages.ledger import lineage
 from starmill.transforms.beam import PartRef, Reference, block_from_ipc, count, pack, references
 from starmill.transforms.dedup import bands, clusters, hot, rounds
 from starmill.transforms.dedup.bands import Partitioned
@@ -156,6 +157,8 @@ class Dedup:
     def identities(self, ref: Reference) -> Partitioned:
         """Part -> COPY blocks by blob id."""
         part = ref[0]
+        if not is_earlier(bands.file_ids(part, np.array(0))):  # the first to read of a part compares what all others read
+            lineage(self.candidates.workspace, part, "curated", folders=("curated", "signatures"))
         columns = [*clusters.RANKING, *clusters.IDENTITY, "blob_id", "language"]
         copies = []
         for ids, block in self.candidates.blocks(part, columns):
