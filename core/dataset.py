@@ -153,11 +153,15 @@ class ParquetPart:
 class Workspace(Storage):
     """A folder or bucket prefix that holds all datasets of one run. Cheap to make, picklable, opens nothing.
 
+    `digests`: sha256 by path of a bucket's files that `blocks` and `table` read whole, and compare first. Raises MachineError.
+
     >>> workspace = Workspace("memory://example")
     >>> workspace.publish_last_run(LastRun((StageName("ingest", "records"),), parts=3))
     >>> workspace.last_run().parts, workspace.manifest("records")
     (3, None)
     """
+
+    digests: dict[str, str] | None = field(default=None, compare=False)
 
     def probe(self, write: bool = True) -> None:
         """Write and remove a file, or in a bucket only look for one, so that a run without access ends now. Raises OSError."""
@@ -178,8 +182,9 @@ class Workspace(Storage):
         return [f"{dataset}/{n}" for n in self.files(dataset) if part_number(n) is not None and n.endswith(".parquet")]
 
     @contextmanager
-    def _opened(self, relative: str, sha256: str | None) -> Iterator[pa.NativeFile]:
+    def _opened(self, relative: str) -> Iterator[pa.NativeFile]:
         # A local file was compared when its part was opened (stages/ledger.py: lineage); one of a bucket is not read twice for that.
+        sha256 = (self.digests or {}).get(relative)
         if sha256 is None or self.is_local:
             with self.open(relative) as file:
                 yield file
@@ -189,22 +194,17 @@ class Workspace(Storage):
                 raise self.disbelieve(relative, found, sha256)
             yield pa.BufferReader(data)
 
-    def blocks(
-        self, relative: str, columns: Sequence[str] | None = None, sha256: str | None = None
-    ) -> Iterator[pa.RecordBatch]:
-        """Yield the row groups of a Parquet file, one RecordBatch each, optionally only some columns.
-
-        With `sha256` a bucket's file is read whole and compared first. Raises MachineError if it is another.
-        """
-        with self._opened(relative, sha256) as file:
+    def blocks(self, relative: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield the row groups of a Parquet file, one RecordBatch each, optionally only some columns."""
+        with self._opened(relative) as file:
             parquet = pq.ParquetFile(file, pre_buffer=not self.is_local)  # a few large requests, not one per column
             for group in range(parquet.num_row_groups):
                 table = parquet.read_row_group(group, columns=columns)
                 yield from table.combine_chunks().to_batches()
 
-    def table(self, relative: str, columns: Sequence[str] | None = None, sha256: str | None = None) -> pa.Table:
-        """Return a whole Parquet file, optionally only some columns; `sha256` as in `blocks`."""
-        with self._opened(relative, sha256) as file:
+    def table(self, relative: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return a whole Parquet file, optionally only some columns."""
+        with self._opened(relative) as file:
             return pq.read_table(file, columns=columns)
 
     # Parts

@@ -5,7 +5,6 @@ Emits, beside the kept rows, the MinHash signature and the rank columns of each:
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -41,7 +40,7 @@ class CuratePart:
         inputs = lineage(self.workspace, ref.part, "records", "measures")
         ledger = Ledger("curate", "curated", ref.part, ref.key, inputs, self.max_error_rate)
         curated, signatures = ParquetPart(schema.CURATED), ParquetPart(schema.SIGNATURES)
-        for block in measured(self.workspace, ref.part, digests=inputs):
+        for block in measured(replace(self.workspace, digests=inputs), ref.part):
             for kind, rows in by_kind(block, self.rules):
                 kept, dropped = chain(rows, self.rules[kind].steps, "curate")
                 ledger.drop(dropped)
@@ -55,17 +54,11 @@ class CuratePart:
         return ledger.commit(self.workspace)
 
 
-def measured(
-    workspace: Workspace, part: int, columns: list[str] | None = None, digests: Mapping[str, str] = MappingProxyType({})
-) -> Iterator[pa.RecordBatch]:
-    """Yield the blocks of records/part-k (all columns or these) with the columns of measures/part-k, without what measure dropped.
-
-    `digests`: sha256 by path, of what is compared before it is read.
-    """
-    places = [part_path(dataset, part) for dataset in ("measures", "records")]
-    measures = workspace.table(places[0], sha256=digests.get(places[0])).combine_chunks()
+def measured(workspace: Workspace, part: int, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield the blocks of records/part-k (all columns or these) with the columns of measures/part-k, without what measure dropped."""
+    measures = workspace.table(part_path("measures", part)).combine_chunks()
     row = 0
-    for block in workspace.blocks(places[1], columns, digests.get(places[1])):
+    for block in workspace.blocks(part_path("records", part), columns):
         found = measures.slice(row, block.num_rows)
         row += block.num_rows
         annotations = {name: found.column(name).combine_chunks() for name in schema.ANNOTATIONS.names}

@@ -81,7 +81,7 @@ def lineage(
     """Return path -> sha256 of what a part of the given datasets has in `folders` (default: of the datasets), for a stage that reads it.
 
     Local files are compared here, unless another step of the stage did; of a bucket, a reader compares what it reads whole
-    (Workspace.blocks). Raises NotThere if a part is not done, MachineError for a file that has other bytes than were published.
+    (Workspace.digests). Raises NotThere if a part is not done, MachineError for a file that has other bytes than were published.
     """
     digests: dict[str, str] = {}
     for dataset in datasets:

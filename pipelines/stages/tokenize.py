@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -41,10 +41,11 @@ class TokenizePart:
         ledger = Ledger("tokenize", "shards", ref.part, ref.key, inputs)
         vocabulary = _tokenizer(self.workspace, self.sha256)
         writer = ShardWriter(vocabulary.eod)
+        compared = replace(self.workspace, digests=inputs)
         kinds = self.workspace.table(path, ["kind"]).column("kind").unique().to_pylist()
 
         def rows(kind: str) -> Iterator[pa.RecordBatch]:
-            for block in self.workspace.blocks(path, sha256=inputs.get(path)):
+            for block in compared.blocks(path):
                 here = block if kinds == [kind] else block.filter(pc.equal(block.column("kind"), kind))
                 ledger.keep(here)
                 yield here

@@ -61,14 +61,12 @@ class Candidates:
             parts += [(i + 1) * RELEASE + p.part for p in manifest.parts]
         return parts
 
-    def blocks(
-        self, part: int, columns: Sequence[str], sha256: str | None = None
-    ) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
-        """Yield (ids, block) of signatures/part-k; of an earlier release, the rows that it kept. `sha256`: as Workspace.blocks."""
+    def blocks(self, part: int, columns: Sequence[str]) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
+        """Yield (ids, block) of signatures/part-k; of an earlier release, the rows that it kept."""
         workspace, number, release = self.place(part)
         keep = workspace.table(part_path("verdicts", number), ["keep"]).column("keep").combine_chunks() if release else None
         first = 0
-        for block in workspace.blocks(part_path("signatures", number), columns, sha256):
+        for block in workspace.blocks(part_path("signatures", number), columns):
             ids = bands.file_ids(part, first + np.arange(block.num_rows))
             if keep is not None:
                 stays = keep.slice(first, block.num_rows)

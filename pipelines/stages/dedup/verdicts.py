@@ -25,12 +25,12 @@ def publish(candidates: Candidates, ref: PartRef, removed: pa.Table, roots: np.n
     """
     removed = removed.combine_chunks().take(pc.sort_indices(removed, [("file", "ascending")]))
     gone = removed.column("file").to_numpy()
-    # The first reader of the part compared them.
+    # The first reader of the part compared them, where they are local.
     inputs = lineage(candidates.workspace, ref.part, "curated", folders=("curated", "signatures"), compare=False)
     ledger = Ledger("dedup", "verdicts", ref.part, ref.key, inputs)
     verdicts = ParquetPart(schema.VERDICTS)
     whole: set[str] = set()
-    for files, block in candidates.blocks(ref.part, COLUMNS, inputs.get(part_path("signatures", ref.part))):
+    for files, block in candidates.blocks(ref.part, COLUMNS):
         names = block.column("repo_name")
         whole |= set(names.filter(pa.array(np.isin(files, roots))).to_pylist())
         at = pa.array(np.searchsorted(gone, files), mask=~np.isin(files, gone))
