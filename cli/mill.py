@@ -32,6 +32,7 @@ def _mill(
     with options.needs("pipelines"):
         from starmill.pipelines import recipe as recipes
         from starmill.pipelines.run import dry, interrupt
+        from starmill.pipelines.run import place as places
         from starmill.pipelines.run.stages import run_stage
         from starmill.pipelines.runners import choose
         from starmill.pipelines.runners.dataflow import describe
@@ -48,6 +49,8 @@ def _mill(
         raise UsageError("--json shows what a --dry-run does; after a run, see `starmill funnel --json`")
     place = Workspace(wanted.workspace)
     wanted = replace(wanted, workspace=place.root if place.is_local else wanted.workspace)  # workers have another cwd
+    with options.files():
+        places.check(place, wanted)
     for stage in stages:
         load(stage).steps(wanted)  # a benchmark file that cannot be read is told now, not after three stages
     if dry_run:
@@ -60,6 +63,7 @@ def _mill(
     started = time.monotonic()
     try:
         with interrupt.at_work(place, runner.is_local):
+            places.claim(place)
             for stage in stages:
                 if run_stage(stage, wanted, runner, quiet) is None:
                     print(
@@ -108,7 +112,8 @@ globals().update({stage: _command(stage, (stage,), f"The {stage} stage alone.") 
 def verify(
     recipe: options.DataRecipe = "smoke",
     *,
-    stage: Annotated[str, typer.Option(help=f"The stage whose parts to make again: {', '.join(STAGES)}.")],
+    stage: Annotated[str | None, typer.Option(help=f"The stage whose parts to make again: {', '.join(STAGES)}.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Compare every file of the workspace with its sha256 instead.")] = False,
     sample: Annotated[int, typer.Option(help="How many parts to make again.")] = 50,
     workspace: options.Place = None,
     sets: options.Sets = None,
@@ -116,8 +121,10 @@ def verify(
     quiet: options.Quiet = False,
     beam: options.Beam = None,
 ) -> int:
-    """See whether today's code makes a stage's parts as they are, and keep them."""
-    if stage not in STAGES:
+    """See whether today's code makes a stage's parts as they are, and keep them; or whether all files are what was published."""
+    if (stage is None) is not every:
+        raise UsageError(f"verify: give --all, or one --stage of: {', '.join(STAGES)}")
+    if stage is not None and stage not in STAGES:
         raise UsageError(f"--stage {stage}: no such stage; give one of: {', '.join(STAGES)}")
     with options.needs("pipelines"):
         from starmill.pipelines import recipe as recipes
@@ -129,6 +136,12 @@ def verify(
     runner, place = choose(tuple(beam or ()), _workers(workers)), Workspace(wanted.workspace)
     wanted = replace(wanted, workspace=place.root if place.is_local else wanted.workspace)
     with interrupt.at_work(place, runner.is_local):
+        if stage is None:
+            compared = again.compare(place)
+            print(f"{compared.files:,} files, {compared.bytes / 1e6:,.1f} MB compared: {len(compared.damaged)} are damaged")
+            for line in compared.damaged:
+                print(line, file=sys.stderr)
+            return 1 if compared.damaged else 0
         found = again.verify(stage, wanted, runner, sample, quiet)
     if not found.parts:
         print(f"{stage}: up to date, nothing to verify")

@@ -14,18 +14,20 @@ datasets and which stage made each, and no list of stages but the one that a run
 import hashlib
 import json
 import shutil
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from starmill.core.errors import InputError
-from starmill.core.files import TEMPORARY
+from starmill.core.errors import InputError, MachineError
+from starmill.core.files import TEMPORARY, is_leftover
 from starmill.core.storage import Storage
 
 S = TypeVar("S")
@@ -84,6 +86,12 @@ class Sidecar:
     def errors(self) -> int:
         """The rows that ended as errors of a step. A part that has some is made again by the next run."""
         return sum(c.files for c in self.counts if c.is_error)
+
+    def is_of(self, dataset: str, part: int) -> bool:
+        """Whether this describes that part, by files of that part inside the workspace."""
+        paths = [PurePosixPath(o.path) for o in self.outputs]
+        inside = (not p.is_absolute() and ".." not in p.parts and part_number(p.name) == part for p in paths)
+        return (self.dataset, self.part) == (dataset, part) and all(inside)
 
     def digest(self) -> str:
         """Return the sha256 over the digests of the outputs: equal data has equal digests, whatever made it."""
@@ -150,11 +158,15 @@ class ParquetPart:
 class Workspace(Storage):
     """A folder or bucket prefix that holds all datasets of one run. Cheap to make, picklable, opens nothing.
 
+    `digests`: sha256 by path of a bucket's files that `blocks` and `table` read whole, and compare first. Raises MachineError.
+
     >>> workspace = Workspace("memory://example")
     >>> workspace.publish_last_run(LastRun((StageName("ingest", "records"),), parts=3))
     >>> workspace.last_run().parts, workspace.manifest("records")
     (3, None)
     """
+
+    digests: dict[str, str] | None = field(default=None, compare=False)
 
     def probe(self, write: bool = True) -> None:
         """Write and remove a file, or in a bucket only look for one, so that a run without access ends now. Raises OSError."""
@@ -174,9 +186,22 @@ class Workspace(Storage):
         """Return the workspace paths of a dataset's Parquet parts, sorted; not what is being written, or was when a worker died."""
         return [f"{dataset}/{n}" for n in self.files(dataset) if part_number(n) is not None and n.endswith(".parquet")]
 
+    @contextmanager
+    def _opened(self, relative: str) -> Iterator[pa.NativeFile]:
+        # A local file was compared when its part was opened (stages/ledger.py: lineage); one of a bucket is not read twice for that.
+        sha256 = (self.digests or {}).get(relative)
+        if sha256 is None or self.is_local:
+            with self.open(relative) as file:
+                yield file
+        else:
+            data = self.read(relative)
+            if (found := hashlib.sha256(data).hexdigest()) != sha256:
+                raise self.disbelieve(relative, found, sha256)
+            yield pa.BufferReader(data)
+
     def blocks(self, relative: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the row groups of a Parquet file, one RecordBatch each, optionally only some columns."""
-        with self.open(relative) as file:
+        with self._opened(relative) as file:
             parquet = pq.ParquetFile(file, pre_buffer=not self.is_local)  # a few large requests, not one per column
             for group in range(parquet.num_row_groups):
                 table = parquet.read_row_group(group, columns=columns)
@@ -184,7 +209,7 @@ class Workspace(Storage):
 
     def table(self, relative: str, columns: Sequence[str] | None = None) -> pa.Table:
         """Return a whole Parquet file, optionally only some columns."""
-        with self.open(relative) as file:
+        with self._opened(relative) as file:
             return pq.read_table(file, columns=columns)
 
     # Parts
@@ -200,11 +225,8 @@ class Workspace(Storage):
         self.publish(sidecar_path(sidecar.dataset, sidecar.part), _json(asdict(sidecar)))
 
     def sidecar(self, dataset: str, part: int) -> Sidecar | None:
-        """Return the sidecar of a finished part, or None. Half a sidecar, as a store without atomic writes may keep, is none.
-
-        Raises InputError for one of a newer starmill.
-        """
-        return self._load(sidecar_path(dataset, part), Sidecar)
+        """Return the sidecar of a finished part, or None. A damaged one is none, and is named. Raises InputError for another format."""
+        return self.load(sidecar_path(dataset, part), Sidecar, lambda sidecar: sidecar.is_of(dataset, part))
 
     def is_done(self, dataset: str, part: int, key: str) -> bool:
         """Say whether the part was made with this key, without rows that ended as errors, and its outputs are still there, whole."""
@@ -232,6 +254,22 @@ class Workspace(Storage):
                 if sizes[folder].get(name) != made.bytes:
                     yield sidecar, made
 
+    def disbelieve(self, relative: str, found: str, wanted: str) -> MachineError:
+        """Take back the sidecar of a published file that has other bytes by now, so that a run makes its part again.
+
+        Returns the error that says so.
+        """
+        part, said = part_number(relative.rpartition("/")[2]), "remove it"
+        for dataset in [stage.dataset for stage in self.last_run().stages] if part is not None else []:
+            sidecar = self.sidecar(dataset, part or 0)
+            if sidecar is not None and relative in [o.path for o in sidecar.outputs]:
+                self.remove_all([f"{dataset}/manifest.json", sidecar_path(dataset, sidecar.part)])
+                said = f"part {part} of {dataset}/ counts as not made"
+        return MachineError(
+            f"{self.path(relative)}: its bytes are not those that were published (sha256 {found[:12]}.. instead of {wanted[:12]}..): it is "
+            f"damaged, or was changed. {said[0].upper()}{said[1:]}: `starmill run` makes it again"
+        )
+
     def finish(
         self, dataset: str, key: str, parts: int, version: str, check: Callable[[Manifest], None] | None = None
     ) -> Manifest:
@@ -256,8 +294,8 @@ class Workspace(Storage):
         self.publish(f"{manifest.dataset}/manifest.json", _json(asdict(manifest)))
 
     def manifest(self, dataset: str) -> Manifest | None:
-        """Return the manifest of a complete dataset, or None. Raises InputError for one of a newer starmill."""
-        return self._load(f"{dataset}/manifest.json", Manifest)
+        """Return the manifest of a complete dataset, or None; as `sidecar`. Nothing is removed by the paths that it names."""
+        return self.load(f"{dataset}/manifest.json", Manifest, lambda manifest: manifest.dataset == dataset)
 
     def publish_last_run(self, run: LastRun) -> None:
         """Publish the stages and the number of parts of a run, for the views."""
@@ -265,25 +303,31 @@ class Workspace(Storage):
             self.publish(LAST_RUN, _json(asdict(run)))
 
     def last_run(self) -> LastRun:
-        """Return the last run's stages and number of parts. Raises InputError for a file of a newer starmill."""
-        return self._load(LAST_RUN, LastRun) or LastRun((), 0)
+        """Return the last run's stages and number of parts. Raises InputError for a file of another format."""
+        return self.load(LAST_RUN, LastRun) or LastRun((), 0)
 
-    def _load(self, relative: str, cls: type[T]) -> T | None:
-        """Return what a file of FORMAT holds; None where there is none, or half of one. Raises InputError."""
+    def load(self, relative: str, cls: type[T], is_own: Callable[[T], bool] = lambda found: True) -> T | None:
+        """Return what a file of FORMAT holds; None where there is none, and where damage left another one, which is named once.
+
+        A power cut leaves zeros, a store without atomic writes half a file, a disk anything. Raises InputError for another format.
+        """
         try:
-            values = json.loads(self.read(relative))
-        except (FileNotFoundError, json.JSONDecodeError):
+            data = self.read(relative)
+        except FileNotFoundError:
             return None
-        odd = f"{self.path(relative)}: not what starmill writes there"
-        if not isinstance(values, dict) or not isinstance(found := values.pop("format", 0), int):
-            raise InputError(f"{odd} (no format number); remove it and run again")
-        if found != FORMAT:
-            said = "a newer starmill: install that" if found > FORMAT else "an older starmill: use another --workspace"
-            raise InputError(f"{self.path(relative)}: has format {found}, this reads {FORMAT}; it was made by {said}")
         try:
-            return msgspec.convert(values, cls)
-        except msgspec.ValidationError as error:
-            raise InputError(f"{odd} ({error}); remove it and run again") from None
+            values = msgspec.json.decode(data)
+            if not isinstance(values, dict) or type(found := values.pop("format", None)) is not int or found < 1:
+                raise ValueError("not what starmill writes there: no format number")
+            if found == FORMAT:
+                if is_own(held := msgspec.convert(values, cls)):
+                    return held
+                raise ValueError("it describes files of another place")
+        except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+            tell_damage(self.path(relative), str(error))
+            return None
+        said = "a newer starmill: install that" if found > FORMAT else "an older starmill: use another --workspace"
+        raise InputError(f"{self.path(relative)}: has format {found}, this reads {FORMAT}; it was made by {said}")
 
     def sweep(self, dataset: str, parts: int, due: Collection[int]) -> None:
         """Remove what must not be taken for this run's: the manifest, sidecars of `due` parts, and parts beyond `parts`."""
@@ -306,16 +350,28 @@ class Workspace(Storage):
             self.remove_all(self.below(folder))
 
     def sweep_temporary(self) -> None:
-        """Remove files that a killed process was writing. Only local workspaces have them."""
+        """Remove files that a killed process was writing here, and no others. Only local workspaces have them."""
         if self.is_local:
-            for leftover in Path(self.root).rglob(f"{TEMPORARY}*"):
-                leftover.unlink(missing_ok=True)
+            for found in Path(self.root).rglob(f"{TEMPORARY}*"):
+                if is_leftover(found.relative_to(self.root).as_posix()) and found.is_file() and not found.is_symlink():
+                    found.unlink(missing_ok=True)
 
 
 def at_once(ask: Callable[[S], T], items: Iterable[S], requests: int = 32) -> Iterator[T]:
     """Yield what `ask` returns for each item, in order, several requests at a time: a bucket answers after tens of milliseconds."""
     with ThreadPoolExecutor(requests) as pool:
         yield from pool.map(ask, items)
+
+
+def tell_damage(place: str, why: str) -> None:
+    """Say in one line, once in a process, that a file is damaged."""
+    if place not in _TOLD:
+        _TOLD.add(place)
+        said = f"{place}: damaged ({why}); it counts as absent, and a run makes it again"
+        print("".join(c if c.isprintable() else ascii(c)[1:-1] for c in said), file=sys.stderr, flush=True)
+
+
+_TOLD: set[str] = set()
 
 
 def part_path(dataset: str, part: int, suffix: str = "parquet") -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from starmill.core import recipe
 from starmill.core.dataset import Output, Sidecar, Workspace, at_once, part_path
 from starmill.core.errors import InputError
-from starmill.core.files import replacing
+from starmill.core.files import open_lock, replacing
 from starmill.core.storage import Storage
 
 CHUNK = 16 << 20  # bytes of a request
@@ -51,7 +51,7 @@ class CachedFile:
         if self.is_here:
             return
         self.place.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.place.with_name(f".lock-{self.place.name}"), "wb") as lock:
+        with open_lock(self.place.with_name(f".lock-{self.place.name}")) as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError:

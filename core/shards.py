@@ -7,18 +7,20 @@ cannot be mapped.
 """
 
 import functools
+import hashlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from starmill.core.dataset import ParquetPart, Workspace
+from starmill.core.dataset import ParquetPart, Workspace, part_path
 from starmill.core.errors import InputError
-from starmill.core.shard_cache import CachedFile, default_folder, shard_files
+from starmill.core.shard_cache import SUFFIXES, CachedFile, default_folder, shard_files
 
 MAGIC = b"MMIDIDX\x00\x00"
 VERSION = 1
@@ -135,13 +137,20 @@ def index(lengths: Sequence[int]) -> bytes:
 
 
 class ShardReader:
-    """One shard, memory-mapped. `prefix` is its path without suffix; `remote` its token file, where that is yet to come."""
+    """One shard, memory-mapped. `prefix` is its path without suffix; `remote` its token file, where that is yet to come.
 
-    def __init__(self, prefix: str, remote: CachedFile | None = None) -> None:
+    `digests`: sha256 by suffix, of what is compared: index and side table at once, the tokens when they are first read.
+    """
+
+    def __init__(
+        self, prefix: str, remote: CachedFile | None = None, digests: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         """Read the index and check it against the token file. Raises ShardError or FileNotFoundError."""
-        self.prefix, self._remote = prefix, remote
+        self.prefix, self._remote, self._digests = prefix, remote, dict(digests)
+        self._compare("docs.parquet", Path(f"{prefix}.docs.parquet").read_bytes)
         _check_format(f"{prefix}.docs.parquet")
         data = Path(f"{prefix}.idx").read_bytes()
+        self._compare("idx", lambda: data)
         if len(data) < HEADER.size or data[:9] != MAGIC:
             raise ShardError(f"{prefix}.idx: not the index of a shard (wrong magic)")
         _, version, dtype, count, boundaries = HEADER.unpack_from(data)
@@ -158,12 +167,29 @@ class ShardReader:
         if size != expected:
             raise ShardError(f"{prefix}.bin: {size} bytes where the index says {expected}; copy the shard again")
         if self.is_here:
-            self._tokens  # noqa: B018 - mapped now: a file that is replaced later stays what it was
+            self._mapped  # noqa: B018 - mapped now: a file that is replaced later stays what it was
+
+    @functools.cached_property
+    def _mapped(self) -> np.ndarray:
+        self.fetch()
+        return np.memmap(f"{self.prefix}.bin", "<u2", "r")
 
     @functools.cached_property
     def _tokens(self) -> np.ndarray:
-        self.fetch()
-        return np.memmap(f"{self.prefix}.bin", "<u2", "r")
+        mapped = self._mapped
+        self._compare("bin", lambda: mapped.data)
+        return mapped
+
+    def _compare(self, suffix: str, data: Callable[[], bytes | memoryview]) -> None:
+        if suffix in self._digests and hashlib.sha256(data()).hexdigest() != self._digests[suffix]:
+            again = (
+                "remove it, and it is fetched again"
+                if self._remote
+                else "make it again (`starmill verify --all`, `starmill run`)"
+            )
+            raise ShardError(
+                f"{self.prefix}.{suffix}: its sha256 is not the manifest's: it is damaged, or was changed; copy the shard again, or {again}"
+            )
 
     def fetch(self, wait: bool = True) -> None:
         """Fetch the token file from its bucket. Unless `wait`, return at once if another process is fetching the file.
@@ -218,6 +244,16 @@ def open_shards(workspace_url: str, cache: str | None = None) -> list[ShardReade
         raise ShardError(f"{workspace_url}: no shards/manifest.json, so the shards are not complete; run `starmill run` first")
     if not workspace.is_local:
         found = shard_files(workspace, manifest.parts, Path(cache) if cache else default_folder())
-        return [ShardReader(str(files["bin"].place).removesuffix(".bin"), files["bin"]) for files in found]
-    names = [o.path for part in manifest.parts for o in part.outputs if o.path.endswith(".bin")]
-    return [ShardReader(workspace.path(name.removesuffix(".bin"))) for name in names]
+        return [
+            ShardReader(
+                str(files["bin"].place).removesuffix(".bin"), files["bin"], {s: f.output.sha256 for s, f in files.items()}
+            )
+            for files in found
+        ]
+    shards = []
+    for part in manifest.parts:
+        made = {s: o for s in SUFFIXES for o in part.outputs if o.path == part_path("shards", part.part, s)}
+        if made:
+            places = {s: workspace.path(o.path) for s, o in made.items()}
+            shards.append(ShardReader(places["bin"].removesuffix(".bin"), None, {s: o.sha256 for s, o in made.items()}))
+    return shards

@@ -7,10 +7,10 @@ s3fs and gcsfs take credentials from the environment or the usual profile files,
 """
 
 import functools
+import hashlib
 import itertools
 import json
 import re
-import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,7 +25,7 @@ from fsspec.exceptions import FSTimeoutError
 from fsspec.spec import AbstractBufferedFile
 
 from starmill.core import files, seeds
-from starmill.core.errors import MachineError, UsageError
+from starmill.core.errors import InputError, MachineError, UsageError
 
 # A retry does not change these, except GARBLED ones. FileNotFoundError is an answer, not a failure.
 DEFINITE = (
@@ -107,7 +107,11 @@ class Storage:
         return "file" in (self.fs.protocol if isinstance(self.fs.protocol, tuple) else (self.fs.protocol,))
 
     def path(self, relative: str) -> str:
-        """Return a file's path in the file system."""
+        """Return a file's path in the file system. Raises InputError for one that leads out of the folder, by its name or by a link."""
+        if ".." in relative.split("/") or relative.startswith("/") or "\0" in relative:
+            raise InputError(f"{self.url}: {relative!r} leads out of this folder; remove the file that names it, and run again")
+        if self.is_local:
+            files.refuse_links(self.root, relative)
         return f"{self.root}/{relative}"
 
     def exists(self, relative: str) -> bool:
@@ -121,6 +125,16 @@ class Storage:
     def read(self, relative: str, start: int | None = None, end: int | None = None) -> bytes:
         """Return a file, or its bytes from `start` up to `end`. Raises FileNotFoundError."""
         return bytes(self._call("cat_file", relative, start=start, end=end, size=None if end is None else end - (start or 0)))
+
+    def sha256(self, relative: str) -> str:
+        """Return the digest of a file's bytes, in hexadecimal digits. Raises FileNotFoundError."""
+        if self.is_local:
+            with open(self.path(relative), "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.sha256()
+        for start in range(0, size := self.size(relative), 2 * SMALL):
+            digest.update(self.read(relative, start, min(start + 2 * SMALL, size)))
+        return digest.hexdigest()
 
     def remove(self, relative: str) -> None:
         """Remove a file; an absent one is fine."""
@@ -166,8 +180,7 @@ class Storage:
         if self.is_local:
             place = Path(self.path(relative))
             place.parent.mkdir(parents=True, exist_ok=True)
-            # Not the process id: containers that share a volume number their processes alike. This randomness reaches no output.
-            files.write(place, data, f"{secrets.token_hex(8)}-")
+            files.write(place, data, files.writer_of(relative))
             return
         single = {"chunksize": ONE_PUT} if {"s3", "gs"} & {*self.fs.protocol} else {}
         try:

@@ -1,15 +1,17 @@
 """The funnel: files into each stage, kept and dropped, by reason and by language, read from the manifests alone."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from starmill.core.dataset import Count, Workspace
+from starmill.core.dataset import Count, Workspace, tell_damage
+
+TIMINGS = "timings.json"
 
 
 @dataclass
@@ -76,10 +78,12 @@ def data(workspace: Workspace) -> dict[str, Any]:
 def timings(workspace: Workspace) -> dict[str, float]:
     """Return the seconds that the last run of each stage took."""
     try:
-        values: dict[str, float] = json.loads(workspace.read("timings.json"))
+        return msgspec.json.decode(workspace.read(TIMINGS), type=dict[str, float])
     except FileNotFoundError:
         return {}
-    return values
+    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+        tell_damage(workspace.path(TIMINGS), str(error))
+        return {}
 
 
 def show(workspace: Workspace, languages: int = 12) -> None:

@@ -15,6 +15,7 @@ import psutil
 
 from starmill.core.dataset import BESIDE, Workspace
 from starmill.core.errors import StarmillError
+from starmill.core.files import open_lock
 from starmill.core.process import handling
 
 
@@ -33,7 +34,7 @@ def exclusive(workspace: Workspace) -> Iterator[None]:
         yield
         return
     Path(workspace.root).mkdir(parents=True, exist_ok=True)
-    with open(f"{workspace.root}/.lock", "w") as lock:
+    with open_lock(Path(workspace.root, ".lock")) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

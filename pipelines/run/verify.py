@@ -7,17 +7,20 @@ stage whose values and inputs are the same get today's key, and the manifest say
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pyarrow as pa
 
 from starmill.core import seeds
-from starmill.core.dataset import BESIDE, Manifest, Sidecar, Workspace, at_once
+from starmill.core.dataset import BESIDE, Manifest, Sidecar, Workspace, at_once, sidecar_path
 from starmill.core.errors import UsageError
 from starmill.pipelines import stages
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.run import job, keys
 from starmill.pipelines.run.stages import complete, keyed, version_of
 from starmill.pipelines.runners.runner import Runner
+from starmill.pipelines.stages import vocabulary
+from starmill.pipelines.stages.ledger import digest_of
 from starmill.transforms.beam import PartRef
 
 
@@ -78,6 +81,39 @@ def verify(name: str, options: Recipe, runner: Runner, sample: int, quiet: bool 
     if not differing:
         _rekey(workspace, manifest, {r.part: r.key for r in refs}, version_of(stage, options), sorted(made))
     return Verified(name, tuple(sorted(made)), differing, 0 if differing else len(stale))
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What is in a workspace against what was published there: files and bytes compared, and a line for each that is not the same."""
+
+    files: int
+    bytes: int
+    damaged: tuple[str, ...]
+
+
+def compare(workspace: Workspace) -> Compared:
+    """Compare every published file with its sha256. Parts with another one count as not made afterwards, so that a run makes them again."""
+    damaged, outputs = [], dict[str, str]()
+    size = 0
+    for stage in workspace.last_run().stages:
+        numbers = sorted(workspace.published(stage.dataset))
+        for part, sidecar in zip(numbers, at_once(partial(workspace.sidecar, stage.dataset), numbers), strict=True):
+            if sidecar is None:
+                damaged.append(
+                    f"{workspace.path(sidecar_path(stage.dataset, part))}: damaged; `starmill run` makes its part again"
+                )
+                continue
+            outputs |= {o.path: o.sha256 for o in sidecar.outputs}
+            size += sum(o.bytes for o in sidecar.outputs)
+    if (known := vocabulary.made(workspace)) is not None:
+        outputs[vocabulary.PATH] = known["sha256"]
+    for (path, wanted), found in zip(
+        outputs.items(), at_once(lambda path: digest_of(workspace, path), outputs, 8), strict=True
+    ):
+        if found != wanted:
+            damaged.append(str(workspace.disbelieve(path, found, wanted)))
+    return Compared(len(outputs), size, tuple(damaged))
 
 
 def _made(name: str, options: Recipe, drawn: Sequence[PartRef], runner: Runner, quiet: bool) -> dict[int, Sidecar | None]:

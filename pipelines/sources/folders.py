@@ -26,6 +26,10 @@ class Folders(Options):
     roots: tuple[str, ...]  # of checkouts, bare repositories or plain trees
     reads_this_machine: ClassVar[bool] = True
 
+    def places(self) -> tuple[str, ...]:
+        """Return the roots."""
+        return self.roots
+
     def plan(self) -> list[Repository]:
         """Return every repository below the roots; of equal names all but the first get a number. Raises OSError for a root."""
         found: dict[str, Repository] = {}

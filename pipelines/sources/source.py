@@ -97,6 +97,10 @@ class Source(ABC):
         table: tuple[type[Source], ...] = importlib.import_module("starmill.pipelines.recipe").SOURCES
         return table
 
+    def places(self) -> tuple[str, ...]:
+        """Return the folders of this machine that a user named as input: no workspace may lie in or around them."""
+        return ()
+
     @abstractmethod
     def plan(self) -> list[Repository]:
         """Return the repositories, sorted by their unique names; the same each time. Raises OSError for a dump that cannot be read."""

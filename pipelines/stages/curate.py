@@ -40,7 +40,7 @@ class CuratePart:
         inputs = lineage(self.workspace, ref.part, "records", "measures")
         ledger = Ledger("curate", "curated", ref.part, ref.key, inputs, self.max_error_rate)
         curated, signatures = ParquetPart(schema.CURATED), ParquetPart(schema.SIGNATURES)
-        for block in measured(self.workspace, ref.part):
+        for block in measured(replace(self.workspace, digests=inputs), ref.part):
             for kind, rows in by_kind(block, self.rules):
                 kept, dropped = chain(rows, self.rules[kind].steps, "curate")
                 ledger.drop(dropped)

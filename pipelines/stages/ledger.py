@@ -75,12 +75,29 @@ class Ledger:
             tally[1] += size
 
 
-def lineage(workspace: Workspace, part: int, *datasets: str) -> dict[str, str]:
-    """Return path -> sha256 of every output of a part in the given datasets. Raises NotThere if one is not done."""
+def lineage(
+    workspace: Workspace, part: int, *datasets: str, folders: Sequence[str] = (), compare: bool = True
+) -> dict[str, str]:
+    """Return path -> sha256 of what a part of the given datasets has in `folders` (default: of the datasets), for a stage that reads it.
+
+    Local files are compared here, unless another step of the stage did; of a bucket, a reader compares what it reads whole
+    (Workspace.digests). Raises NotThere if a part is not done, MachineError for a file that has other bytes than were published.
+    """
     digests: dict[str, str] = {}
     for dataset in datasets:
         sidecar = workspace.sidecar(dataset, part)
         if sidecar is None:
             raise NotThere(f"{workspace.url}: part {part} of {dataset}/ is not there; run the stage that makes it first")
-        digests.update((o.path, o.sha256) for o in sidecar.outputs if not o.path.startswith("dropped/"))
+        digests.update((o.path, o.sha256) for o in sidecar.outputs if o.path.partition("/")[0] in (folders or datasets))
+    for path, sha256 in digests.items() if compare and workspace.is_local else ():
+        if (found := digest_of(workspace, path)) != sha256:
+            raise workspace.disbelieve(path, found, sha256)
     return digests
+
+
+def digest_of(workspace: Workspace, path: str) -> str:
+    """Return the sha256 of a file that a sidecar names, or a word for one that is not there."""
+    try:
+        return workspace.sha256(path)
+    except FileNotFoundError:
+        return "of no file"

@@ -5,12 +5,12 @@ are added at the end.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
-from starmill.core import schema
+from starmill.core import recipe, schema
 from starmill.core.dataset import ParquetPart, Sidecar, Workspace, part_path
 from starmill.pipelines.stages.ledger import Ledger, lineage
 from starmill.pipelines.stages.stage import Options, Stage, by_kind, of_parts
@@ -33,15 +33,16 @@ class WorkspaceCache:
     folder: str
 
     def get(self, key: str) -> list[str] | None:
-        """Return what was found in a text, or None if it was not looked at yet."""
+        """Return what was found in a text, or None if it was not looked at yet, or that note is damaged."""
         try:
-            return self.workspace.read(f"{self.folder}/{key[:2]}/{key}").decode().split()
-        except FileNotFoundError:
+            said, *found = self.workspace.read(f"{self.folder}/{key[:2]}/{key}").decode().split() or [""]
+        except (FileNotFoundError, UnicodeDecodeError):
             return None
+        return found if said == recipe.digest(key, found)[:16] else None
 
     def put(self, key: str, found: list[str]) -> None:
         """Remember what was found in a text."""
-        self.workspace.publish(f"{self.folder}/{key[:2]}/{key}", " ".join(found).encode())
+        self.workspace.publish(f"{self.folder}/{key[:2]}/{key}", " ".join((recipe.digest(key, found)[:16], *found)).encode())
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,12 @@ class MeasurePart:
 
     def __call__(self, ref: PartRef) -> Sidecar:
         """Measure one part, row group by row group, and publish the columns."""
-        ledger = Ledger(
-            "measure", "measures", ref.part, ref.key, lineage(self.workspace, ref.part, "records"), self.max_error_rate
-        )
+        inputs = lineage(self.workspace, ref.part, "records")
+        ledger = Ledger("measure", "measures", ref.part, ref.key, inputs, self.max_error_rate)
         watches = {kind: self._watches(kind) for kind in self.steps}
         measured: list[tuple[str, pa.RecordBatch]] = []
         count = 0
-        for block in self.workspace.blocks(part_path("records", ref.part)):
+        for block in replace(self.workspace, digests=inputs).blocks(part_path("records", ref.part)):
             for kind, rows in by_kind(block, self.steps):
                 for watch in watches[kind]:
                     watch.see(rows)

@@ -1,7 +1,7 @@
 """Release: what dedup kept, decontaminated and redacted: the dataset that one would publish."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starmill.core import schema
 from starmill.core.dataset import ParquetPart, Sidecar, Workspace, part_path
@@ -21,18 +21,13 @@ class ReleasePart:
 
     def __call__(self, ref: PartRef) -> Sidecar:
         """Release one part and publish it; what dedup removed is in dropped/dedup already."""
-        ledger = Ledger(
-            "release",
-            "dataset",
-            ref.part,
-            ref.key,
-            lineage(self.workspace, ref.part, "curated", "verdicts"),
-            self.max_error_rate,
-        )
-        keep = self.workspace.table(part_path("verdicts", ref.part), ["keep"]).column("keep").combine_chunks()
+        inputs = lineage(self.workspace, ref.part, "curated", "verdicts")
+        ledger = Ledger("release", "dataset", ref.part, ref.key, inputs, self.max_error_rate)
+        workspace = replace(self.workspace, digests=inputs)
+        keep = workspace.table(part_path("verdicts", ref.part), ["keep"]).column("keep").combine_chunks()
         dataset = ParquetPart(schema.DATASET)
         row = 0
-        for block in self.workspace.blocks(part_path("curated", ref.part)):
+        for block in workspace.blocks(part_path("curated", ref.part)):
             unique = block.filter(keep.slice(row, block.num_rows))
             row += block.num_rows
             for kind, rows in by_kind(unique, self.steps):

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,15 +37,15 @@ class TokenizePart:
 
     def __call__(self, ref: PartRef) -> Sidecar:
         """Tokenize one part and publish its shard."""
-        ledger = Ledger("tokenize", "shards", ref.part, ref.key, lineage(self.workspace, ref.part, "dataset"))
+        inputs, path = lineage(self.workspace, ref.part, "dataset"), part_path("dataset", ref.part)
+        ledger = Ledger("tokenize", "shards", ref.part, ref.key, inputs)
         vocabulary = _tokenizer(self.workspace, self.sha256)
         writer = ShardWriter(vocabulary.eod)
-
-        path = part_path("dataset", ref.part)
+        compared = replace(self.workspace, digests=inputs)
         kinds = self.workspace.table(path, ["kind"]).column("kind").unique().to_pylist()
 
         def rows(kind: str) -> Iterator[pa.RecordBatch]:
-            for block in self.workspace.blocks(path):
+            for block in compared.blocks(path):
                 here = block if kinds == [kind] else block.filter(pc.equal(block.column("kind"), kind))
                 ledger.keep(here)
                 yield here

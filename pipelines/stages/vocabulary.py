@@ -4,15 +4,18 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypedDict
 
 import fsspec
+import msgspec
 
 from starmill.core import recipe, seeds
-from starmill.core.dataset import Workspace, output, part_path
+from starmill.core.dataset import Workspace, output, part_path, tell_damage
 from starmill.core.errors import InputError, NotThere
 from starmill.core.tokenizer import Tokenizer, huggingface_files, train
+from starmill.pipelines.stages.ledger import lineage
 
-PATH = "tokenizer/tokenizer.json"
+PATH, MADE = "tokenizer/tokenizer.json", "tokenizer/manifest.json"
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,12 @@ def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
     if dataset is None:
         raise NotThere(f"{workspace.url}: the dataset is not complete; run `starmill release` first")
     wanted = recipe.digest(options, None if options.path else dataset.digest)
-    if workspace.exists("tokenizer/manifest.json"):
-        manifest = json.loads(workspace.read("tokenizer/manifest.json"))
-        if manifest["key"] == wanted and workspace.exists(PATH):
-            found = workspace.read(PATH)
-            if hashlib.sha256(found).hexdigest() == manifest["sha256"]:
-                return Tokenizer.load(found)
+    known = made(workspace)
+    if known is not None and known["key"] == wanted and workspace.exists(PATH):
+        found = workspace.read(PATH)
+        if hashlib.sha256(found).hexdigest() == known["sha256"]:
+            return Tokenizer.load(found)
+        tell_damage(workspace.path(PATH), "its sha256 is not the manifest's")
     if options.path:
         try:
             with fsspec.open(options.path, "rb") as file:
@@ -49,6 +52,8 @@ def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
             raise NotThere(f"tokenizer.path: {options.path}: no such file; give a tokenizer.json") from None
     else:
         total = sum(c.bytes for p in dataset.parts for c in p.counts if not c.reason)
+        for part in dataset.parts:
+            lineage(workspace, part.part, "dataset")  # compares
         data = train(sample(workspace, len(dataset.parts), options, total), options.vocab_size)
     where = f"tokenizer.path: {options.path}"
     tokenizer = Tokenizer.load(data, where=where)
@@ -61,13 +66,34 @@ def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
         workspace.publish(f"tokenizer/{name}", content)
         outputs.append(output(f"tokenizer/{name}", content).sha256)
     manifest = {"key": wanted, "sha256": tokenizer.sha256, "outputs": outputs}
-    workspace.publish("tokenizer/manifest.json", (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
+    workspace.publish(MADE, (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
     return tokenizer
 
 
 def sha256(workspace: Workspace) -> str:
     """Return the digest of the tokenizer that `prepare` made here. Raises FileNotFoundError before that."""
-    return str(json.loads(workspace.read("tokenizer/manifest.json"))["sha256"])
+    if (known := made(workspace)) is None:
+        raise NotThere(f"{workspace.path(MADE)}: no tokenizer was made here; run `starmill tokenize` first")
+    return known["sha256"]
+
+
+class Made(TypedDict):
+    """The manifest of a tokenizer: the key of its options and dataset, the sha256 of tokenizer.json and of each file."""
+
+    key: str
+    sha256: str
+    outputs: list[str]
+
+
+def made(workspace: Workspace) -> Made | None:
+    """Return the manifest of the workspace's tokenizer, or None; a damaged one is none, and is named."""
+    try:
+        return msgspec.json.decode(workspace.read(MADE), type=Made)
+    except FileNotFoundError:
+        return None
+    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+        tell_damage(workspace.path(MADE), str(error))
+        return None
 
 
 def sample(workspace: Workspace, parts: int, options: TokenizerOptions, total_bytes: int) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Files that are there whole or not at all."""
 
+import os
 import resource
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from starmill.core import files
+from starmill.core.errors import InputError
 
 KILLED = """
 import os, signal, sys
@@ -62,3 +64,28 @@ def test_two_writers_of_a_place_do_not_meet(tmp_path: Path) -> None:
         one.write_text("one")
         two.write_text("two")
     assert place.read_text() == "one" and [*tmp_path.iterdir()] == [place]
+
+
+def test_a_leftover_is_known_by_its_name_and_its_place() -> None:
+    for relative in ("stages.json", "records/part-00001.docs.parquet", "cache/a/b/x-y"):
+        folder, _, name = relative.rpartition("/")
+        left = f"{files.TEMPORARY}{files.writer_of(relative)}{name}"
+        assert files.is_leftover(f"{folder}/{left}" if folder else left)
+        assert not files.is_leftover(f"elsewhere/{left}") and not files.is_leftover(f"{folder}/{left}x")
+    assert files.writer_of("a") != files.writer_of("a")
+
+
+def test_a_lock_truncates_nothing(tmp_path: Path) -> None:
+    victim, link = tmp_path / "victim", tmp_path / ".lock"
+    victim.write_text("mine")
+    link.symlink_to(victim)
+    with pytest.raises(InputError, match=r"\.lock.*a link"):
+        files.open_lock(link)
+    with files.open_lock(victim):
+        assert victim.read_text() == "mine"
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="no file"):
+        files.open_lock(tmp_path / "folder")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="a pipe"):
+        files.open_lock(tmp_path / "pipe")

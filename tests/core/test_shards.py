@@ -6,6 +6,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from starmill.core.dataset import Sidecar, Workspace, output, part_path
+from starmill.core.errors import InputError
+from starmill.core.shard_cache import SUFFIXES
 from starmill.core.shards import ShardError, ShardReader, ShardWriter, TokenSpan, open_shards
 
 RNG = np.random.default_rng(0)
@@ -98,6 +101,25 @@ def test_the_tokens_and_their_index_are_bytes_that_no_change_may_touch(tmp_path:
         "00000000000000000600000000000000"  # byte offsets
         "000000000000000001000000000000000200000000000000",  # boundaries
     }
+
+
+def test_other_bytes_of_the_same_size_are_refused_when_they_are_read(prefix: str, tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path / "w"))
+    names = {s: part_path("shards", 0, s) for s in SUFFIXES}
+    data = {s: Path(f"{prefix}.{s}").read_bytes() for s in SUFFIXES}
+    made = tuple(output(names[s], data[s]) for s in SUFFIXES)
+    workspace.commit(Sidecar("tokenize", "shards", 0, "k", made), [data[s] for s in SUFFIXES])
+    workspace.finish("shards", "k", 1, "v")
+    assert open_shards(workspace.url)[0].tokens(0).tolist() == [*DOCUMENTS[0].tolist(), 0]
+    for suffix, whole in data.items():
+        workspace.publish(names[suffix], bytes(len(whole)))
+        with pytest.raises(ShardError, match=rf"part-00000\.{suffix}: its sha256 is not the manifest's"):
+            open_shards(workspace.url)[0].tokens(2)
+        workspace.publish(names[suffix], whole)
+    Path(workspace.path(names["bin"])).rename(tmp_path / "elsewhere")
+    Path(workspace.path(names["bin"])).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="a link"):
+        open_shards(workspace.url)
 
 
 def test_an_unfinished_workspace_says_what_to_do(tmp_path: Path) -> None:

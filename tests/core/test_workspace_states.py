@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from starmill.core.dataset import Count, Manifest, Sidecar, Workspace, output, part_path, sidecar_path
-from starmill.core.files import TEMPORARY
+from starmill.core.files import TEMPORARY, writer_of
 
 DATASET, PARTS, KEYS = "records", 3, ("old", "new")
 part_numbers, key_names = st.integers(0, PARTS - 1), st.sampled_from(KEYS)
@@ -67,7 +67,7 @@ class Workspaces(RuleBasedStateMachine):
             self.workspace.publish(made.path, content)
             if part in self.parts:
                 self.parts[part].files[made.path] = content
-        half = self.folder / "w" / DATASET / f"{TEMPORARY}0-part-{part:05d}"
+        half = self.folder / "w" / DATASET / f"{TEMPORARY}{writer_of(f'{DATASET}/part-{part:05d}')}part-{part:05d}"
         half.parent.mkdir(parents=True, exist_ok=True)
         half.write_bytes(b"half")
         self.leftovers += 1

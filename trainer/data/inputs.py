@@ -3,8 +3,12 @@
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
 
 from starmill.core.dataset import Workspace
+from starmill.core.errors import InputError
 from starmill.core.shards import open_shards
 from starmill.core.tokenizer import Tokenizer
 from starmill.model.config import ModelConfig
@@ -12,7 +16,7 @@ from starmill.trainer.config import Fim, TrainRecipe
 from starmill.trainer.data.corpus import Corpus, Position
 from starmill.trainer.data.units import read_units, split
 
-TOKENIZER = "tokenizer/tokenizer.json"
+TOKENIZER, MADE = "tokenizer/tokenizer.json", "tokenizer/manifest.json"
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ def open_inputs(options: TrainRecipe) -> Inputs:
     shards = open_shards(options.workspace, options.cache)
     place = workspace.path(TOKENIZER)
     tokenizer = Tokenizer.load(place if workspace.is_local else workspace.read(TOKENIZER), where=place)
+    _compare(tokenizer, workspace)
     manifest = workspace.manifest("shards")
     assert manifest is not None  # open_shards read it
     train, held = split(read_units(shards, options.data.unit_tokens), options.data.held_out, options.seed)
@@ -64,3 +69,16 @@ def open_inputs(options: TrainRecipe) -> Inputs:
     plain = replace(options.data, fim=Fim(rate=0.0))
     trained, kept = (Corpus(units, tokenizer, data, options.seed) for units, data in ((train, options.data), (held, plain)))
     return Inputs(tokenizer, trained, kept, options.model.config(tokenizer.vocab_size), manifest.digest)
+
+
+def _compare(tokenizer: Tokenizer, workspace: Workspace) -> None:
+    """Raise InputError for a tokenizer that is not the one that the workspace's stages made."""
+    try:
+        made = msgspec.json.decode(workspace.read(MADE), type=dict[str, Any]).get("sha256")
+    except (FileNotFoundError, ValueError, msgspec.MsgspecError):  # its digest is then not known
+        return
+    if made not in (None, tokenizer.sha256):
+        raise InputError(
+            f"{workspace.path(TOKENIZER)}: its sha256 is not that of {MADE}: it is damaged, or was changed; "
+            "`starmill tokenize` makes it again"
+        )

@@ -8,6 +8,7 @@ and any order of parts, and so is each byte of the result. A file is part << 32 
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +20,10 @@ import pyarrow.parquet as pq
 from apache_beam.metrics import Metrics
 
 from starmill.core.dataset import Workspace
+from starmill.core.errors import NotThere
 from starmill.pipelines.stages.dedup.candidates import Candidates, is_earlier
 from starmill.pipelines.stages.dedup.verdicts import publish
+from starmill.pipelines.stages.ledger import lineage
 from starmill.transforms.beam import PartRef, Reference, block_from_ipc, count, pack, references
 from starmill.transforms.dedup import bands, clusters, hot, rounds
 from starmill.transforms.dedup.bands import Partitioned
@@ -156,6 +159,9 @@ class Dedup:
     def identities(self, ref: Reference) -> Partitioned:
         """Part -> COPY blocks by blob id."""
         part = ref[0]
+        if not is_earlier(bands.file_ids(part, np.array(0))):  # the first to read of a part compares what all others read
+            with suppress(NotThere):  # told below, by its file
+                lineage(self.candidates.workspace, part, "curated", folders=("curated", "signatures"))
         columns = [*clusters.RANKING, *clusters.IDENTITY, "blob_id", "language"]
         copies = []
         for ids, block in self.candidates.blocks(part, columns):

@@ -25,7 +25,9 @@ def publish(candidates: Candidates, ref: PartRef, removed: pa.Table, roots: np.n
     """
     removed = removed.combine_chunks().take(pc.sort_indices(removed, [("file", "ascending")]))
     gone = removed.column("file").to_numpy()
-    ledger = Ledger("dedup", "verdicts", ref.part, ref.key, lineage(candidates.workspace, ref.part, "curated"))
+    # The first reader of the part compared them, where they are local.
+    inputs = lineage(candidates.workspace, ref.part, "curated", folders=("curated", "signatures"), compare=False)
+    ledger = Ledger("dedup", "verdicts", ref.part, ref.key, inputs)
     verdicts = ParquetPart(schema.VERDICTS)
     whole: set[str] = set()
     for files, block in candidates.blocks(ref.part, COLUMNS):

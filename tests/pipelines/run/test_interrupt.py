@@ -16,11 +16,12 @@ from starmill.pipelines.run.interrupt import WorkspaceBusy, exclusive, stopping_
 RUN = """
 import subprocess, sys, time
 from starmill.core.dataset import Workspace
+from starmill.core.files import writer_of
 from starmill.pipelines.run.interrupt import exclusive, stopping_cleanly
 workspace = Workspace(sys.argv[1])
 with exclusive(workspace), stopping_cleanly(workspace):
     worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    open(sys.argv[1] + "/.tmp-1-part-00000.parquet", "w").write("half")
+    open(sys.argv[1] + "/.tmp-" + writer_of("part-00000.parquet") + "part-00000.parquet", "w").write("half")
     print(worker.pid, flush=True)
     time.sleep(600)
 """

@@ -8,6 +8,7 @@ import fsspec
 import pytest
 
 from starmill.core.dataset import Count, Manifest, Sidecar, Workspace, output, part_path, sidecar_path
+from starmill.core.files import TEMPORARY, writer_of
 from starmill.pipelines import stages
 from starmill.pipelines.costs.traffic import PROTOCOL, Traffic, counting
 from starmill.pipelines.run.job import StageError
@@ -59,7 +60,7 @@ class Write:
         elif self.intruder == "a sweep":
             self.workspace.sweep("records", 9, due={0})
         elif self.intruder == "a kill":
-            self.workspace.publish("records/.tmp-812-part-00000.parquet", b"half")
+            self.workspace.publish(f"records/{TEMPORARY}{writer_of(made.path)}part-00000.parquet", b"half")
 
 
 def refs(n: int, salt: str = "") -> list[PartRef]:

@@ -4,16 +4,19 @@ import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import fsspec
 import pytest
 
+from starmill.cli import __main__ as cli
 from starmill.core import recipe
 from starmill.core.dataset import Workspace
-from starmill.core.errors import UsageError
+from starmill.core.errors import MachineError, UsageError
 from starmill.core.storage import Storage
+from starmill.pipelines.costs.traffic import PROTOCOL, Traffic, counting
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.run import interrupt, job, keys
 from starmill.pipelines.run.stages import run_stage
-from starmill.pipelines.run.verify import Verified, verify
+from starmill.pipelines.run.verify import Verified, compare, verify
 from starmill.pipelines.runners.local import Local
 
 LOCAL = Local()
@@ -149,3 +152,55 @@ def test_a_sample_of_no_part_is_no_evidence(options: Recipe, monkeypatch: pytest
         verify("ingest", options, LOCAL, sample)
     manifest = Workspace(options.workspace).manifest("records")
     assert manifest is not None and manifest.version == "old"
+
+
+def flip(path: Path) -> bytes:
+    """Change one bit in the middle of a file; return what was there."""
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] + bytes([whole[len(whole) // 2] ^ 0x10]) + whole[len(whole) // 2 + 1 :])
+    return whole
+
+
+def test_files_that_changed_are_found_and_made_again(options: Recipe, capsys: pytest.CaptureFixture[str]) -> None:
+    mill(options, "ingest", "measure")
+    workspace, place = Workspace(options.workspace), Path(options.workspace)
+    found = compare(workspace)
+    assert found.files == len([*place.rglob("*.parquet")]) and not found.damaged
+    assert found.bytes == sum(p.stat().st_size for p in place.rglob("*.parquet"))
+    names = ("records/part-00001.parquet", "dropped/measure/part-00002.parquet")
+    whole = {name: flip(place / name) for name in names}
+    (place / "measures/part-00000.json").write_bytes(bytes(100))
+    found = compare(workspace)
+    assert len(found.damaged) == 3 and all(any(name in line for line in found.damaged) for name in names)
+    assert {k: sorted(workspace.published(k)) for k in ("records", "measures")} == {"records": [0, 2], "measures": [0, 1]}
+    mill(options, "ingest", "measure")
+    assert not compare(workspace).damaged and {name: (place / name).read_bytes() for name in names} == whole
+    arguments = ["verify", "smoke", "--all", "--workspace", options.workspace]
+    assert cli.main(arguments) == 0 and "0 are damaged" in capsys.readouterr().out
+    flip(place / names[0])
+    assert cli.main(arguments) == 1 and names[0] in capsys.readouterr().err
+    assert cli.main([*arguments, "--stage", "ingest"]) == 2
+
+
+@pytest.mark.parametrize("url", ["{}", f"{PROTOCOL}://{{}}"])
+def test_a_stage_reads_no_other_bytes_than_were_published(options: Recipe, url: str) -> None:
+    fsspec.register_implementation(PROTOCOL, counting(Traffic()), clobber=True)
+    chain = (
+        ("measure", "records", "records/part-00001.parquet"),
+        ("curate", "measures", "measures/part-00001.parquet"),
+        ("dedup", "curated", "signatures/part-00002.parquet"),
+        ("release", "curated", "curated/part-00001.parquet"),
+    )
+    place, options = Path(options.workspace), replace(options, workspace=url.format(options.workspace))
+    before = ["ingest"]
+    mill(options, *before)
+    for stage, dataset, name in chain:
+        if stage != "dedup" or Workspace(options.workspace).is_local:  # of a bucket, it reads some columns and rows only
+            whole = flip(place / name)
+            with pytest.raises(MachineError, match=f"{name}: its bytes are not those that were published.* makes it again"):
+                mill(options, stage)
+            assert Workspace(options.workspace).manifest(dataset) is None
+            mill(options, *before)
+            assert (place / name).read_bytes() == whole
+        before.append(stage)
+        mill(options, stage)

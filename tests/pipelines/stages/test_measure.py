@@ -81,5 +81,10 @@ def test_the_cache_outlives_the_process(tmp_path: Path) -> None:
     assert cache.get("abc-full") is None
     cache.put("abc-full", ["MIT", "Zlib"])
     cache.put("def-full", [])
+    for key, damaged in (("cc" * 20, b"\xff"), ("dd" * 20, b""), ("ee" * 20, b"mit"), ("ab" * 20, None)):
+        cache.put(key, ["gpl-3.0"])
+        place = f"cache/x/{key[:2]}/{key}"
+        cache.workspace.publish(place, cache.workspace.read(place).replace(b"gpl", b"lgp") if damaged is None else damaged)
+        assert cache.get(key) is None
     again = WorkspaceCache(Workspace(str(tmp_path)), "cache/x")
     assert again.get("abc-full") == ["MIT", "Zlib"] and again.get("def-full") == []

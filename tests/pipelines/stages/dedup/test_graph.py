@@ -1,6 +1,7 @@
 """The whole stage on real runners: each verdict against brute force over the texts, and equal bytes however the work is cut."""
 
 import random
+from dataclasses import replace
 
 import apache_beam as beam
 import pytest
@@ -8,7 +9,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from curated_workspace import LOCAL, OPTIONS, cut, edited_corpus, fill, jaccard, judge, rank, row, run, shingle_set
 
 from starmill.core import schema
-from starmill.core.dataset import ParquetPart, Workspace, part_path
+from starmill.core.dataset import ParquetPart, Workspace, output, part_path
+from starmill.core.errors import MachineError
 from starmill.pipelines.stages.dedup import graph as dedup
 from starmill.pipelines.stages.dedup.candidates import Candidates
 from starmill.transforms.beam import PartRef, pack
@@ -280,7 +282,13 @@ def test_parts_of_different_runs_are_an_error(tmp_path):
     code = " ".join(f"word_{i}" for i in range(60))
     refs = fill(workspace, [[row("r", f"/{i}", code + " " * i) for i in range(3)]])
     short = ParquetPart(schema.CURATED)
-    workspace.publish(part_path("curated", 0), short.close())
+    data = short.close()
+    workspace.publish(part_path("curated", 0), data)
+    with pytest.raises(MachineError, match=r"curated/part-00000.parquet: its bytes are not those that were published"):
+        run(workspace, refs)
+    sidecar = workspace.sidecar("curated", 0)
+    outputs = tuple(o if o.path.startswith("signatures") else output(part_path("curated", 0), data) for o in sidecar.outputs)
+    workspace.publish_sidecar(replace(sidecar, outputs=outputs))
     with pytest.raises(Exception, match=r"curated/part-00000.parquet has 0 rows and signatures/part-00000.parquet has a row 2"):
         run(workspace, refs)
 

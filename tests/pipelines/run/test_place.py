@@ -1,0 +1,73 @@
+"""A workspace lies in a place of its own: through the command, as a user meets it."""
+
+import os
+import uuid
+from pathlib import Path
+
+import pytest
+
+from starmill.cli import __main__ as cli
+from starmill.core.dataset import LastRun, Workspace
+from starmill.core.errors import UsageError
+from starmill.pipelines import recipe as recipes
+from starmill.pipelines.run import place
+
+
+def tree(root: Path) -> dict[str, bytes | None]:
+    return {str(p.relative_to(root)): p.read_bytes() if p.is_file() else None for p in root.rglob("*")}
+
+
+@pytest.fixture
+def dump(tmp_path: Path) -> Path:
+    (tmp_path / "dump/project").mkdir(parents=True)
+    (tmp_path / "dump/project/a.py").write_text("print('hello')\n")
+    return tmp_path / "dump"
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("dump", "is the input"),
+        ("dump/project/runs", "lies inside the input"),
+        (".", "is around the input"),
+        ("link/runs", "lies inside the input"),
+    ],
+)
+def test_a_workspace_and_an_input_lie_apart(dump: Path, where: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (dump.parent / "link").symlink_to(dump)
+    before = tree(dump.parent)
+    assert cli.main(["ingest", "smoke", "--input", str(dump), "--workspace", str(dump.parent / where)]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert said in line and "--workspace" in line and tree(dump.parent) == before
+
+
+def test_a_folder_of_other_files_is_no_workspace(dump: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home = dump.parent / "home"
+    (home / "records").mkdir(parents=True)
+    (home / "records/notes.txt").write_text("mine")
+    before = tree(home)
+    arguments = ["ingest", "smoke", "--input", str(dump), "--workspace", str(home), "--workers", "1", "--quiet", "--no-funnel"]
+    assert cli.main(arguments) == 2 and tree(home) == before
+    assert "'records'; 1 in all" in capsys.readouterr().err
+    (home / place.MARK).touch()
+    assert cli.main(arguments) == 0 and (home / "records/notes.txt").read_text() == "mine"
+
+
+def test_what_a_run_made_or_began_is_one(tmp_path: Path) -> None:
+    options = recipes.load("smoke", [], [], str(tmp_path / "w"))
+    for url in (str(tmp_path / "w"), f"memory://{uuid.uuid4().hex}/w"):
+        workspace = Workspace(url)
+        place.check(workspace, options)
+        workspace.publish(".lock", b"")
+        place.check(workspace, options)
+        workspace.publish("stages.json", b"[]")
+        with pytest.raises(UsageError, match="not starmill's"):
+            place.check(workspace, options)
+        workspace.remove("stages.json")
+        workspace.publish_last_run(LastRun((), 3))
+        workspace.publish("notes", b"mine")
+        place.check(workspace, options)
+        workspace.remove("stages.json")
+        place.claim(workspace)
+        place.check(workspace, options)
+    assert os.path.exists(tmp_path / "w" / place.MARK)
