@@ -44,7 +44,15 @@ def mill(tmp_path: Path, workers: int = 2, parts: int = 6, **options: tuple[int,
     work = Deadly(workspace, str(marks), **options)
     due = [PartRef(k, f"key{k:029d}.v") for k in range(parts)]
     try:
-        run(workspace, INGEST, due, of_parts(lambda options, place: work)(None, workspace), Local(workers=workers), "v", quiet=False)
+        run(
+            workspace,
+            INGEST,
+            due,
+            of_parts(lambda options, place: work)(None, workspace),
+            Local(workers=workers),
+            "v",
+            quiet=False,
+        )
     finally:
         tried = [line.split() for line in marks.read_text().splitlines()]
     return Counter(part for part, _ in tried), {int(process) for _, process in tried}
@@ -60,6 +68,8 @@ def test_a_part_whose_worker_was_killed_is_made_again(tmp_path: Path, capfd: pyt
 
 
 def test_a_part_that_ends_its_worker_twice_is_named_and_the_others_are_kept(tmp_path: Path) -> None:
-    with pytest.raises(StageError, match=r"stage ingest failed: a worker process was ended by SIGKILL while it made part 3, for the sec"):
+    with pytest.raises(
+        StageError, match=r"stage ingest failed: a worker process was ended by SIGKILL while it made part 3, for the sec"
+    ):
         mill(tmp_path, always=(3,), once=(0,))
     assert [Workspace(str(tmp_path / "w")).sidecar("records", k) is not None for k in range(6)] == [k != 3 for k in range(6)]
