@@ -3,12 +3,15 @@
 import os
 import signal
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import apache_beam as beam
 import pytest
 
 from starmill.core.dataset import Sidecar, Workspace, output, part_path
+from starmill.pipelines.run.again import run as run_again
 from starmill.pipelines.run.job import StageError
 from starmill.pipelines.run.stages import run
 from starmill.pipelines.runners.local import Local
@@ -73,3 +76,20 @@ def test_a_part_that_ends_its_worker_twice_is_named_and_the_others_are_kept(tmp_
     ):
         mill(tmp_path, always=(3,), once=(0,))
     assert [Workspace(str(tmp_path / "w")).sidecar("records", k) is not None for k in range(6)] == [k != 3 for k in range(6)]
+
+
+def test_deaths_outside_any_part_end_too(tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+
+    def shuffled(pipeline: beam.Pipeline, due: Sequence[PartRef]) -> beam.PCollection:
+        def die(part: int) -> None:
+            with open(marks, "a") as written:
+                written.write(f"{os.getpid()}\n")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        return pipeline | beam.Create([ref.part for ref in due]) | beam.Reshuffle() | beam.Map(die)
+
+    refs = [PartRef(0, "k"), PartRef(1, "k")]
+    with pytest.raises(StageError, match=r"dedup failed: a worker process was ended by SIGKILL outside any part, the 3rd time"):
+        run_again("dedup", refs, lambda: refs, shuffled, Local(workers=2), quiet=True)
+    assert 3 <= len(set(marks.read_text().split())) <= 5 and str(os.getpid()) not in marks.read_text().split()
