@@ -27,15 +27,16 @@ def run(
             job.run(name, left, build, runner.alone() if tries == TRIES - 1 else runner, quiet)
             break
         except WorkerDied as died:
-            if died.part is None:
-                say(quiet, f"{name:<9} {died}; what is not finished is made again")
-            else:
-                say(quiet, f"{name:<9} {died}; that part is made again alone, after the others")
+            if died.part is not None:
                 suspects.add(died.part)
             before, left = len(left), [ref for ref in due() if ref.part not in suspects]
             tries = 0 if len(left) < before else tries + 1
             if tries == TRIES:
                 raise StageError(f"stage {name} failed: {died}, the {TRIES}rd time without progress. {FIX}") from died
+            again = (
+                "what is not finished is made again" if died.part is None else "that part is made again alone, after the others"
+            )
+            say(quiet, f"{name:<9} {died}; {again}")
     failed = [_alone(name, ref, build, runner, quiet) for ref in (due() if suspects else ()) if ref.part in suspects]
     if deaths := [f"{died}" for died in failed if died]:
         raise StageError(f"stage {name} failed: {'; '.join(deaths)}, for the second time and with no part beside it. {FIX}")
