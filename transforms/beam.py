@@ -16,6 +16,7 @@ from apache_beam.metrics import Metrics
 from apache_beam.typehints import typehints
 
 from starmill.core.dataset import Sidecar
+from starmill.core.process import note
 from starmill.transforms.step import Step, apply
 
 
@@ -106,7 +107,10 @@ class _Work(beam.DoFn):
         self._work = work
 
     def process(self, element: Reference) -> Iterator[int]:
-        sidecar = self._work(PartRef(*element))
+        ref = PartRef(*element)
+        note(str(ref.part))
+        sidecar = self._work(ref)
+        note("")
         # Read back from a shuffle: the references are all that a map stage sends.
         Metrics.counter("starmill", f"{sidecar.stage}/shuffled/bytes").inc(len(_REFERENCE.encode(element)))
         count(sidecar)

@@ -12,7 +12,7 @@ from starmill.core.dataset import LastRun, Manifest, StageName, Workspace, at_on
 from starmill.core.errors import UsageError
 from starmill.pipelines import stages
 from starmill.pipelines.recipe import Recipe
-from starmill.pipelines.run import job, keys
+from starmill.pipelines.run import again, job, keys
 from starmill.pipelines.run.finish import MARK, Finish
 from starmill.pipelines.run.progress import say, watching
 from starmill.pipelines.runners.runner import Runner
@@ -102,7 +102,7 @@ def run(
         return None
     if missing:
         with watching(workspace, StageName(name, dataset), len(refs), quiet):
-            job.run(name, missing, build, runner, quiet)
+            again.run(name, missing, lambda: due(workspace, stage, refs), build, runner, quiet)
     manifest = finish()
     _remember(workspace, name, time.monotonic() - started)
     return manifest

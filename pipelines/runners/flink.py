@@ -17,10 +17,12 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
+import apache_beam as beam
 import grpc
 from apache_beam.options.pipeline_options import (
     FlinkRunnerOptions,
     GoogleCloudOptions,
+    PipelineOptions,
     PortableOptions,
 )
 from apache_beam.portability.api import (
@@ -30,9 +32,8 @@ from apache_beam.portability.api import (
 )
 
 from starmill.core.errors import MachineError
+from starmill.pipelines.runners.pool import LOOPBACK, TOKEN, credentials
 from starmill.pipelines.runners.runner import Runner, name_of
-
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class NoAnswer(MachineError, TimeoutError):
@@ -74,6 +75,14 @@ class Flink(Runner):
             # A pool at a loopback address runs beside each TaskManager, and can be reached only from there.
             if host is None or host in LOOPBACK or pool.rpartition(":")[0] not in LOOPBACK:
                 check_pool(pool, seconds, starts=pool.rpartition(":")[0] in LOOPBACK)
+
+    def pipeline(self, parts: int) -> beam.Pipeline:
+        """Return an empty pipeline whose job tells the pools their token, where this process has one."""
+        portable = self.parsed.view_as(PortableOptions)
+        if portable.environment_type != "EXTERNAL" or not credentials():
+            return super().pipeline(parts)
+        told = {"url": _pool_address(portable.environment_config), "params": credentials()}
+        return beam.Pipeline(options=PipelineOptions([*self.options, f"--environment_config={json.dumps(told)}"]))
 
     def named(self, workspace: str, stage: str) -> "Flink":
         """Return the runner whose job has the name of a stage of a workspace.
@@ -186,11 +195,13 @@ def check_pool(address: str, seconds: float, starts: bool) -> None:
                 return
             server.start()
             endpoint = endpoints_pb2.ApiServiceDescriptor(url=f"127.0.0.1:{port}")
-            request = beam_fn_api_pb2.StartWorkerRequest(worker_id="check", control_endpoint=endpoint)
+            request = beam_fn_api_pb2.StartWorkerRequest(worker_id="check", control_endpoint=endpoint, params=credentials())
             said = stub.StartWorker(request, timeout=seconds).error
             connected = not said and workers.connected.wait(seconds)
             stub.StopWorker(beam_fn_api_pb2.StopWorkerRequest(worker_id="check"), timeout=seconds)
     except grpc.RpcError as error:
+        if error.code() == grpc.StatusCode.UNAUTHENTICATED:
+            raise ClusterError(f"the worker pool at {address} has another token: set {TOKEN} to the pool's") from None
         raise ClusterError(
             f"no worker pool answers at {address} ({error.code().name}); start one beside each TaskManager: "
             f"`starmill pool --address {address}`"

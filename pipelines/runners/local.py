@@ -4,14 +4,13 @@ The runner is named, since Beam's default tries a download. Workers are spawned,
 hangs after a fork.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
-from starmill.pipelines.runners import worker
+from starmill.pipelines.runners.crew import Crew
 from starmill.pipelines.runners.runner import Runner, is_named
 
 
@@ -24,17 +23,20 @@ class Local(Runner):
     """
 
     workers: int = 1
+    apart: bool = False  # even one worker gets a process of its own
     is_local = True
 
     def pipeline(self, parts: int) -> beam.Pipeline:
         """Return an empty pipeline that runs on no more processes than there are parts."""
         workers = min(self.workers, parts)
-        if workers == 1:
+        if workers == 1 and not self.apart:
             return beam.Pipeline(FnApiRunner(), PipelineOptions(list(self.options)))
         # Not --direct_running_mode=multi_processing, which would replace our worker command by Beam's.
-        local = [f"--direct_num_workers={workers}"]
-        environment = SubprocessSDKEnvironment.from_command_string(worker.command())
-        return beam.Pipeline(FnApiRunner(default_environment=environment), PipelineOptions([*local, *self.options]))
+        return beam.Pipeline(Crew(), PipelineOptions([f"--direct_num_workers={workers}", *self.options]))
+
+    def alone(self) -> "Local":
+        """Return the runner with a single worker, in a process of its own."""
+        return replace(self, workers=1, apart=True)
 
 
 def of(options: tuple[str, ...], workers: int) -> Runner | None:

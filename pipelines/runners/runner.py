@@ -10,6 +10,21 @@ from dataclasses import dataclass
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions
 
+from starmill.core.errors import MachineError
+
+
+class WorkerDied(MachineError):
+    """A worker process that ended in the middle of a job. `part`: what it was making, None if that is not known.
+
+    >>> print(WorkerDied(7, "was ended by SIGKILL"))
+    a worker process was ended by SIGKILL while it made part 7
+    """
+
+    def __init__(self, part: int | None, how: str) -> None:
+        """Say which part, and how the process ended."""
+        super().__init__(f"a worker process {how} {'outside any part' if part is None else f'while it made part {part}'}")
+        self.part, self.how = part, how
+
 
 @dataclass(frozen=True)
 class Runner:
@@ -46,6 +61,10 @@ class Runner:
     def pipeline(self, parts: int) -> beam.Pipeline:
         """Return an empty pipeline for a graph over `parts` parts."""
         return beam.Pipeline(options=PipelineOptions(list(self.options)))
+
+    def alone(self) -> "Runner":
+        """Return the runner for a part whose worker died: nothing runs beside it, and it can end no other process than its own."""
+        return self
 
     def named(self, workspace: str, stage: str) -> "Runner":
         """Return this runner with a job name that is unique to the workspace and stage, where jobs have names."""

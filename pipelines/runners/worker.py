@@ -8,25 +8,23 @@ Logs go to the driver over Beam's logging channel: a worker's standard error is 
 import logging
 import os
 import re
-import shlex
 import socket
 import sys
 import threading
 import time
 
-from starmill.core.process import die_with
+from starmill.core.process import die_with, note_into
 
 REFUSALS = 4  # by the control endpoint, a second apart, after which the server counts as gone
 
 
-def command() -> str:
-    """Return the shell command that starts a worker; `exec` makes it the driver's own child."""
-    return f"exec {shlex.quote(sys.executable)} -m starmill.pipelines.runners.worker {os.getpid()}"
-
-
 def main() -> None:
-    """Run Beam's worker until it is done or the driver is gone."""
-    die_with(int(sys.argv.pop(1)))
+    """Run Beam's worker until it is done or the driver is gone. Arguments: the driver's id; the descriptor of the file for notes."""
+    parent, *notes = map(int, sys.argv[1:])
+    del sys.argv[1:]
+    die_with(parent)
+    for descriptor in notes:
+        note_into(descriptor)
     if endpoint := re.search(r'"(.+):(\d+)"', os.environ.get("CONTROL_API_SERVICE_DESCRIPTOR", "")):
         threading.Thread(target=_die_without, args=(endpoint[1], int(endpoint[2])), daemon=True).start()
     logging.getLogger().addHandler(logging.NullHandler())  # or the first warning would install a handler that prints

@@ -1,5 +1,6 @@
 """The pool of workers: they connect to who asked for them, several TaskManagers share it, and they end with it."""
 
+import json
 import os
 import re
 import signal
@@ -11,11 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
+import psutil
 import pytest
+from apache_beam.options.pipeline_options import PortableOptions
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc, endpoints_pb2
 
-from starmill.pipelines.runners.flink import check_pool
-from starmill.pipelines.runners.pool import start
+from starmill.core.errors import UsageError
+from starmill.pipelines.runners.flink import Flink, check_pool
+from starmill.pipelines.runners.pool import TOKEN, start
 
 
 @pytest.fixture
@@ -98,5 +102,36 @@ def test_two_pools_at_one_address_are_refused() -> None:
     try:
         with pytest.raises(OSError, match=f"127.0.0.1:{port}: cannot listen"):
             start(f"127.0.0.1:{port}")
+    finally:
+        server.stop(None)
+
+
+def test_an_address_that_others_reach_needs_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(TOKEN, raising=False)
+    for address in ("0.0.0.0:0", "[::]:0", ":0", "worker-3:50000"):
+        with pytest.raises(UsageError, match="run code as you"):
+            start(address)
+    monkeypatch.setenv(TOKEN, "a secret")
+    server, _ = start("0.0.0.0:0")
+    server.stop(None)
+
+
+def test_a_pool_with_a_token_starts_workers_for_those_who_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    pools = psutil.Process()
+    monkeypatch.setenv(TOKEN, "a secret")
+    server, port = start("127.0.0.1:0")
+    given = Flink(("--runner=FlinkRunner", "--environment_type=EXTERNAL", f"--environment_config=127.0.0.1:{port}"))
+    config = json.loads(given.pipeline(1)._options.view_as(PortableOptions).environment_config)
+    assert config == {"url": f"127.0.0.1:{port}", "params": {"token": "a secret"}}, "what Beam's runner passes on"
+    try:
+        check_pool(f"127.0.0.1:{port}", seconds=60, starts=True)
+        before = {child.pid for child in pools.children()}
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            stub = beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolStub(channel)
+            for params in ({}, {"token": ""}, {"token": "another"}):
+                with pytest.raises(grpc.RpcError) as refused:
+                    stub.StartWorker(beam_fn_api_pb2.StartWorkerRequest(worker_id="1", params=params), timeout=20)
+                assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
+        assert {child.pid for child in pools.children()} <= before, "nothing was started"
     finally:
         server.stop(None)
