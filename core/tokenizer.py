@@ -125,11 +125,12 @@ class Tokenizer:
     def check_lossless(self) -> None:
         """Raise InputError, naming the field, unless every text comes back from its ids: what the fields say, then by trying."""
         found = json.loads(self.data)
-        model, added = found["model"], found["added_tokens"]
+        model, added = found["model"], found.get("added_tokens") or []
         plain = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False) | {"special": True}
         taken: dict[int, str] = {}
         wrong = [(f, found[f], "null") for f in ("normalizer", "truncation", "padding") if found.get(f) is not None]
-        wrong += [("model.type", model["type"], "BPE")] * (model["type"] != "BPE")
+        if model.get("type", "BPE") != "BPE":
+            raise InputError(f"model.type: {model['type']}: shards need a byte-level BPE")
         wrong += [
             (f"model.{f}", model[f], "null")
             for f in ("dropout", "continuing_subword_prefix", "end_of_word_suffix")
@@ -142,7 +143,7 @@ class Tokenizer:
                 f"one of StarCoder2's {self.specials} special tokens, which strip nothing",
             )
             for token in added
-            if token["content"] not in SPECIAL_TOKENS or plain != {flag: token[flag] for flag in plain}
+            if token["content"] not in SPECIAL_TOKENS or plain != {flag: token.get(flag) for flag in plain}
         ]
         for token, number in [*model["vocab"].items(), *((t["content"], t["id"]) for t in added)]:
             if taken.setdefault(number, token) != token:

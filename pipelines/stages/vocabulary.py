@@ -42,7 +42,7 @@ def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
     if known is not None and known["key"] == wanted and workspace.exists(PATH):
         found = workspace.read(PATH)
         if hashlib.sha256(found).hexdigest() == known["sha256"]:
-            return Tokenizer.load(found)
+            return _lossless(found, workspace.path(PATH))
         tell_damage(workspace.path(PATH), "its sha256 is not the manifest's")
     if options.path:
         try:
@@ -55,18 +55,22 @@ def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
         for part in dataset.parts:
             lineage(workspace, part.part, "dataset")  # compares
         data = train(sample(workspace, len(dataset.parts), options, total), options.vocab_size)
-    where = f"tokenizer.path: {options.path}"
-    tokenizer = Tokenizer.load(data, where=where)
-    try:
-        tokenizer.check_lossless()
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
+    tokenizer = _lossless(data, f"tokenizer.path: {options.path}")
     outputs = []
     for name, content in sorted(huggingface_files(data).items()):
         workspace.publish(f"tokenizer/{name}", content)
         outputs.append(output(f"tokenizer/{name}", content).sha256)
     manifest = {"key": wanted, "sha256": tokenizer.sha256, "outputs": outputs}
     workspace.publish(MADE, (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
+    return tokenizer
+
+
+def _lossless(data: bytes, where: str) -> Tokenizer:
+    tokenizer = Tokenizer.load(data, where=where)
+    try:
+        tokenizer.check_lossless()
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
     return tokenizer
 
 
