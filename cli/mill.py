@@ -121,7 +121,7 @@ def verify(
     quiet: options.Quiet = False,
     beam: options.Beam = None,
 ) -> int:
-    """See whether today's code makes a stage's parts as they are, and keep them; or whether all files are what was published."""
+    """Whether today's code makes a stage's parts as they are, or whether all files are as published."""
     if (stage is None) is not every:
         raise UsageError(f"verify: give --all, or one --stage of: {', '.join(STAGES)}")
     if stage is not None and stage not in STAGES:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from starmill.pipelines.sources.packages import Packages
-from starmill.pipelines.sources.source import Entry, Repository, label
+from starmill.pipelines.sources.source import Entry, Limits, Repository, label
 
-LIMIT = 1 << 20
+LIMIT = Limits(max_file_bytes=1 << 20)
 
 
 def read(repository: Repository) -> list[Entry]:
