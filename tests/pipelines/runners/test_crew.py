@@ -36,9 +36,10 @@ def test_a_worker_that_ends_in_the_middle_is_told(end: str) -> None:
     pipeline = Local(workers=2).pipeline(2)
     _ = pipeline | beam.Create([end, ""]) | beam.Reshuffle() | beam.Map(lambda code: exec(f"import os; {code}"))
     told = {"os.kill(os.getpid(), 9)": "was ended by SIGKILL", "os._exit(0)": "with status 0", "os._exit(3)": "with status 3"}
+    before = set(psutil.Process().children())  # another test's, such as ScanCode
     with pytest.raises(WorkerDied, match=told[end]):
         pipeline.run()
-    assert not psutil.Process().children(), "nor is the other worker left"
+    assert set(psutil.Process().children()) <= before, "nor is the other worker left"
 
 
 def test_an_error_in_a_worker_is_no_death() -> None:
