@@ -39,6 +39,11 @@ PATTERN = r"\p{N}|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?=\p{N})|
 # white space to anything else, but that one space may lead it.
 LONG_RUN = re.compile(r"[^ \t\n\r\d]{256}|\s{256}")
 # Between these a text can be cut: no piece goes from another character into white space, and none that ends in it looks further.
+# By byte: what ends a run of other than white space, and what a run of white space. A byte of several for one character may be either.
+ENDS = (
+    np.array([chr(b) in " \t\n\r0123456789" for b in range(256)]),
+    np.array([b < 128 and not chr(b).isspace() for b in range(256)]),
+)
 LINE = re.compile(r"(?<=\S)(?=[\r\n])")
 
 
@@ -111,7 +116,7 @@ class Tokenizer:
         fast = self._fast
         if fast is None:
             return [np.array(e.ids, np.uint16) for e in self._slow.encode_batch_fast(list(texts), add_special_tokens=False)]
-        return [self._encode_lines(t) if LONG_RUN.search(t) else np.array(fast.encode_ordinary(t), np.uint16) for t in texts]
+        return [self._encode_lines(t) if _has_long_run(t) else np.array(fast.encode_ordinary(t), np.uint16) for t in texts]
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """Return the exact bytes of ids; special tokens as their text. Raises IndexError for an id out of range."""
@@ -253,6 +258,13 @@ def train(texts: Iterable[str], vocab_size: int) -> bytes:
     )
     tokenizer.train_from_iterator((piece for text in texts for piece in _cut(text)), trainer)
     return str(tokenizer.to_str(pretty=True)).encode()
+
+
+def _has_long_run(text: str) -> bool:
+    """Say whether LONG_RUN is in a text: the pattern is asked only where so many bytes may be such a run, because it is slow."""
+    data = np.frombuffer(text.encode(), np.uint8)
+    gaps = (np.diff(np.flatnonzero(ends[data]), prepend=-1, append=len(data)) for ends in ENDS)
+    return any(gap.max() > 256 for gap in gaps) and LONG_RUN.search(text) is not None
 
 
 def _cut(text: str) -> Iterator[str]:
