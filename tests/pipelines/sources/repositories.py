@@ -33,6 +33,17 @@ def commit(folder: Path, files: dict[str, bytes]) -> Path:
     return folder
 
 
+def nest(folder: Path, depth: int) -> None:
+    """Make so many folders, each inside the one before, however long their path gets."""
+    here = os.open(folder, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+
+
 def versions(n: int) -> bytes:
     """A file of 400 lines of which version n changes one: git stores it as a delta."""
     return b"".join(b"line %d of the file, version %d\n" % (i, n if i == n else 0) for i in range(400))

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from repositories import nest
 
 from starmill.core.errors import MachineError
 from starmill.pipelines.sources.folders import Folders
@@ -219,13 +220,7 @@ def test_a_change_of_equal_size_and_time_is_seen(tmp_path: Path) -> None:
 
 def test_folders_deeper_than_any_path_may_be(tmp_path: Path) -> None:
     (tmp_path / "dump/deep").mkdir(parents=True)
-    here = os.open(tmp_path / "dump/deep", os.O_RDONLY)
-    for _ in range(2500):  # beyond PATH_MAX and beyond Python's recursion limit
-        os.mkdir("d", dir_fd=here)
-        below = os.open("d", os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = below
-    os.close(here)
+    nest(tmp_path / "dump/deep", 2500)  # beyond PATH_MAX and beyond Python's recursion limit
     try:
         [entry] = entries(tmp_path / "dump", "deep")
         assert (entry.reason, entry.detail) == ("unreadable", "ENAMETOOLONG")

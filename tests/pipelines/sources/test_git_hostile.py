@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from repositories import by_hand, fingerprint, git, listed, raw_tree, read, sample, told
+from repositories import by_hand, fingerprint, git, listed, nest, raw_tree, read, sample, told
 
 from starmill.pipelines.sources import git as source
 from starmill.pipelines.sources.source import label
@@ -128,13 +128,7 @@ def test_names_of_places_that_are_not_text(tmp_path: Path, said: bytes) -> None:
 
 def test_folders_in_objects_that_git_never_makes_are_not_walked(sample: Path) -> None:
     before = source.look(sample, sample.parent)
-    here = os.open(sample / ".git/objects", os.O_RDONLY)
-    for _ in range(1200):
-        os.mkdir("d", dir_fd=here)
-        below = os.open("d", os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = below
-    os.close(here)
+    nest(sample / ".git/objects", 1200)
     try:
         assert source.look(sample, sample.parent) == before and len(read(sample)[1]) == len(listed(sample))
     finally:
