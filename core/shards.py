@@ -140,6 +140,15 @@ class ShardReader:
     """One shard, memory-mapped. `prefix` is its path without suffix; `remote` its token file, where that is yet to come.
 
     `digests`: sha256 by suffix, of what is compared: index and side table at once, the tokens when they are first read.
+
+    >>> writer = ShardWriter(eod=0)
+    >>> writer.add(np.array([5, 6], np.uint16), "code", "me/project", "Python", [TokenSpan("/a.py", "00" * 20, "Python", 0, 2)])
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     written = [Path(f"{folder}/part-00000.{suffix}").write_bytes(data) for suffix, data in writer.finish().items()]
+    ...     shard = ShardReader(f"{folder}/part-00000")
+    ...     shard.documents, shard.tokens(0).tolist(), shard.table["repo_name"].to_pylist()
+    (1, [5, 6, 0], ['me/project'])
     """
 
     def __init__(

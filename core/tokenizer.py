@@ -54,7 +54,12 @@ class NoSuchToken(InputError, KeyError):
 
 
 class Tokenizer:
-    """A loaded tokenizer.json. Picklable: it travels as its bytes."""
+    """A loaded tokenizer.json. Picklable: it travels as its bytes.
+
+    >>> tokenizer = Tokenizer(train(["def area(width, height):", "    return width * height"] * 9, vocab_size=300))
+    >>> tokenizer.decode(tokenizer.encode("return height")), tokenizer.special("<fim_prefix>")
+    ('return height', 1)
+    """
 
     def __init__(self, data: bytes, any_family: bool = False) -> None:
         """Read the bytes of a tokenizer.json. Raises InputError if it is none, or has more ids than uint16 holds.

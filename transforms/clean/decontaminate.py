@@ -76,6 +76,11 @@ class Decontaminate:
     """Drops files that hold a needle; the detail names the benchmark and the task.
 
     The automaton is built on first use, once for a step, and never travels with it to another process.
+
+    >>> hidden = Decontaminate((Needle(normalize("return sorted(set(l))"), "HumanEval/34"),))
+    >>> split = hidden(pa.record_batch({"content": ["def f(l):\\n    return sorted( set(l) )", "pass"]}))
+    >>> split.reasons, split.details, split.kept.num_rows
+    (('contaminated',), ('HumanEval/34',), 1)
     """
 
     reads: ClassVar[tuple[str, ...]] = ("content",)

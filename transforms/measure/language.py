@@ -45,7 +45,11 @@ def classify(path: str, content: bytes) -> tuple[str | None, bool, bool]:
 
 @dataclass(frozen=True)
 class DetectLanguage:
-    """Annotates `language` (null if unknown), `is_vendor` and `is_generated`."""
+    """Annotates `language` (null if unknown), `is_vendor` and `is_generated`.
+
+    >>> DetectLanguage()(pa.record_batch({"path": ["/vendor/a.rs"], "content": ["fn main() {}"]})).to_pylist()[0]["language"]
+    'Rust'
+    """
 
     reads: ClassVar[tuple[str, ...]] = ("path", "content")
     adds: ClassVar[pa.Schema] = annotated("language", "is_vendor", "is_generated")
