@@ -10,6 +10,11 @@ import pyarrow as pa
 
 TIMESTAMP = pa.timestamp("ns")
 
+
+def _of(schema: pa.Schema, *names: str) -> list[pa.Field]:
+    return [schema.field(name) for name in names]
+
+
 # A marked span of `content`, in characters: `role` says what it is (title, comment, output...), `name` whose or where (a user, a path).
 # A span without length is a mark.
 SEGMENT = pa.struct([("role", pa.string()), ("name", pa.string()), ("start", pa.int32()), ("end", pa.int32())])
@@ -76,19 +81,9 @@ CURATED = pa.schema([*RECORDS, *ANNOTATIONS])
 # little-endian; null under `shingle_words` words. The other columns identify the file and rank it.
 SIGNATURES = pa.schema(
     [
-        ("kind", pa.string()),
-        ("repo_name", pa.string()),
-        ("path", pa.string()),
-        ("blob_id", pa.string()),
-        ("content_id", pa.string()),
-        ("directory_id", pa.string()),
-        ("language", pa.string()),
-        ("length_bytes", pa.int64()),
-        ("license_type", pa.string()),
-        ("star_events_count", pa.int64()),
-        ("fork_events_count", pa.int64()),
-        ("revision_date", TIMESTAMP),
-        ("visit_date", TIMESTAMP),
+        *_of(RECORDS, "kind", "repo_name", "path", "blob_id", "content_id", "directory_id"),
+        *_of(CURATED, "language", "length_bytes", "license_type"),
+        *_of(RECORDS, "star_events_count", "fork_events_count", "revision_date", "visit_date"),
         ("signature", pa.binary()),
     ]
 )
@@ -118,23 +113,9 @@ DATASET = pa.schema([*CURATED, ("redactions", pa.list_(REDACTION))])
 # Where a file went that is in no shard, and why. `language` is null where it was not known yet.
 DROPPED = pa.schema(
     [
-        ("stage", pa.string()),
-        ("step", pa.string()),
-        ("reason", pa.string()),
-        ("detail", pa.string()),
-        ("kind", pa.string()),
-        ("repo_name", pa.string()),
-        ("path", pa.string()),
-        ("blob_id", pa.string()),
-        ("content_id", pa.string()),
-        ("language", pa.string()),
-        ("length_bytes", pa.int64()),
-        ("kept_repo_name", pa.string()),
-        ("kept_path", pa.string()),
-        ("kept_content_id", pa.string()),
-        ("kept_release", pa.string()),
-        ("jaccard", pa.float64()),
-        ("cluster_id", pa.string()),
+        *((name, pa.string()) for name in ("stage", "step", "reason", "detail")),
+        *_of(CURATED, "kind", "repo_name", "path", "blob_id", "content_id", "language", "length_bytes"),
+        *_of(VERDICTS, "kept_repo_name", "kept_path", "kept_content_id", "kept_release", "jaccard", "cluster_id"),
     ]
 )
 
