@@ -35,7 +35,12 @@ TIMEOUT = timedelta(minutes=30)  # a rank that opens a large corpus, or writes a
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among all: share `data` of `data_ranks` of each batch, piece `rank % tensor_ranks` of each matrix."""
+    """This process among all: share `data` of `data_ranks` of each batch, piece `rank % tensor_ranks` of each matrix.
+
+    >>> alone = Ranks(torch.device("cpu"))
+    >>> alone.sums(1.5, 2.0), alone.gathered("one value for each data rank")
+    ([1.5, 2.0], ['one value for each data rank'])
+    """
 
     device: torch.device
     rank: int = 0

@@ -23,7 +23,11 @@ QUOTED = re.compile(r'"""(.*?)"""|\'\'\'(.*?)\'\'\'', re.DOTALL)
 
 @dataclass(frozen=True)
 class Needle:
-    """One normalised text that must not be trained on, and where it is from (`benchmark task`)."""
+    """One normalised text that must not be trained on, and where it is from (`benchmark task`).
+
+    >>> needles(['{"task_id": "Own/3", "code": "def double(x): return 2 * x"}'], "own.jsonl", min_chars=10)
+    (Needle(text='defdouble(x):return2*x', origin='own.jsonl Own/3'),)
+    """
 
     text: str
     origin: str

@@ -29,7 +29,12 @@ def visible_chars(page: bytes | pa.Buffer) -> int:
 
 @dataclass(frozen=True)
 class VisibleText:
-    """Annotates visible_text_chars, with each run of white space as one character; null where the language is not HTML."""
+    """Annotates visible_text_chars, with each run of white space as one character; null where the language is not HTML.
+
+    >>> page = pa.record_batch({"language": ["HTML", "C"], "content": ["<p>Two  words</p>", "<p>"]})
+    >>> VisibleText()(page).column("visible_text_chars").to_pylist()
+    [9, None]
+    """
 
     reads: ClassVar[tuple[str, ...]] = ("language", "content")
     adds: ClassVar[pa.Schema] = annotated("visible_text_chars")
