@@ -20,6 +20,7 @@ from starmill.cli import complete, costs, look, mill, options, train
 from starmill.core import __version__
 from starmill.core.errors import Interrupted, StarmillError
 from starmill.core.storage import refuse_credentials
+from starmill.core.terminal import say, say_text
 
 ROOMS = (mill, look, costs, train, complete)
 
@@ -51,7 +52,7 @@ def _status(words: list[str]) -> int:
     except SystemExit as done:
         return int(done.code or 0)
     except StarmillError as error:
-        print(f"starmill: {error}", file=sys.stderr)
+        say_text(f"starmill: {error}", to=sys.stderr)
         return error.status
     except KeyboardInterrupt:
         return Interrupted.status
@@ -99,10 +100,10 @@ def _starmill(
     help: Annotated[bool, typer.Option("--help", help="Print the map.")] = False,
 ) -> None:
     if version:
-        print(f"starmill {__version__}")
+        say(f"starmill {__version__}")
         raise typer.Exit
     if help or context.invoked_subcommand is None:
-        print(the_map())
+        say_text(the_map())
         raise typer.Exit
 
 
@@ -139,9 +140,11 @@ def _told(command: Callable[..., int | None]) -> Callable[..., None]:
             status = command(**values)
         except KeyboardInterrupt:
             raise Interrupted("stopped") from None
-        except StarmillError:
+        except StarmillError as error:
             if traceback:
-                tracebacks.print_exc()
+                say_text(tracebacks.format_exc(), to=sys.stderr)
+            if not values.get("raw", True):
+                error.args = (options.hidden(str(error)),)
             raise
         raise typer.Exit(status or 0)
 

@@ -8,6 +8,7 @@ import typer
 
 from starmill.cli import options
 from starmill.core.errors import UsageError
+from starmill.core.terminal import escaped
 
 
 def complete(
@@ -48,5 +49,8 @@ def complete(
         stops=stop or [], stop_at_block=stop_at_block, seed=seed, file_start=not no_file_start,
     )  # fmt: skip
     before, after = text if isinstance(text, tuple) else (text, "")
-    bold = ("\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "")
-    print(f"{before}{bold[0]}{completion}{bold[1]}{after}")
+    if not sys.stdout.isatty():
+        print(f"{before}{completion}{after}")  # a file or a program gets the text as it is
+        return
+    before, completion, after = (escaped(part, keep="\n\t") for part in (before, completion, after))
+    print(f"{before}\033[1m{completion}\033[0m{after}")

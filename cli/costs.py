@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from starmill.cli import options
+from starmill.core.terminal import say
 
 
 def bench(
@@ -27,11 +28,11 @@ def bench(
         from starmill.pipelines.costs import bench as costs
 
     wanted = costs.packages_unless(inputs or [], recipes.load(recipe, sets or [], inputs or [], None))
-    found = costs.bench(wanted, megabytes, lambda line: print(line, flush=True), max(1, rounds))
+    found = costs.bench(wanted, megabytes, lambda line: say(line, flush=True), max(1, rounds))
     with options.files():
         Path(rates).parent.mkdir(parents=True, exist_ok=True)
         Path(rates).write_text(found.to_json())
-    print("\n".join(costs.table(costs.largest(found.observations))))
+    say(*costs.table(costs.largest(found.observations)))
 
 
 def estimate(

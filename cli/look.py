@@ -31,12 +31,13 @@ def why(
     sets: options.Sets = None,
     diff_lines: Annotated[int, typer.Option(help="Of the diff between a near duplicate and the kept file.")] = 40,
     as_json: options.Json = False,
+    raw: options.Raw = False,
 ) -> None:
     """One file's whole story."""
     from starmill.reports import why as report
 
     place = options.place_of(workspace, recipe, sets)
-    told = report.tell(place, file, diff_lines)
+    told = report.tell(place, file, diff_lines, options.labels(raw))
     options.show(as_json, told, report.lines(told))
 
 
@@ -52,18 +53,20 @@ def locate(
     text: Annotated[str | None, typer.Option(help="The first tokens that hold this text.")] = None,
     seed: options.Seed = 0,
     as_json: options.Json = False,
+    raw: options.Raw = False,
 ) -> None:
     """The file that a training token came from, and the tokens of a file."""
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     from starmill.reports import locate as report
 
-    place = options.place_of(workspace, recipe, sets)
+    place, labels = options.place_of(workspace, recipe, sets), options.labels(raw)
     if what is not None and not report.is_position(what):
-        files = report.of_file(place, what)
+        files = [replace(one, **labels.shown(one.names)) for one in report.of_file(place, what, labels)]
         options.show(as_json, [asdict(one) for one in files], report.file_lines(files))
     else:
         token = report.locate(place, what, nth, text, seed)
+        token = replace(token, **labels.shown(token.names))
         options.show(as_json, asdict(token), report.lines(token))
 
 

@@ -13,6 +13,7 @@ import typer
 from starmill.cli import options
 from starmill.core.dataset import Workspace
 from starmill.core.errors import Interrupted, UsageError
+from starmill.core.terminal import say
 from starmill.pipelines.stages import STAGES, load
 
 
@@ -27,6 +28,7 @@ def _mill(
     no_funnel: Annotated[bool, typer.Option("--no-funnel", help="Do not print the funnel at the end.")] = False,
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
+    raw: options.Raw = False,
     beam: options.Beam = None,
 ) -> None:
     with options.needs("pipelines"):
@@ -43,7 +45,7 @@ def _mill(
     runner.check(wanted.workspace)
     if runner.is_dry_run:
         for stage in stages:
-            print(f"{stage:<9} dry run: {describe(dry.translate(stage, wanted, runner))}", flush=True)
+            say(f"{stage:<9} dry run: {describe(dry.translate(stage, wanted, runner))}", flush=True)
         return
     if as_json and not dry_run:
         raise UsageError("--json shows what a --dry-run does; after a run, see `starmill funnel --json`")
@@ -55,6 +57,7 @@ def _mill(
         load(stage).steps(wanted)  # a benchmark file that cannot be read is told now, not after three stages
     if dry_run:
         planned = dry.overview(wanted)
+        planned["parts"] = options.labels(raw).shown(planned["parts"])
         found, lines = dry.preview(stages[0], wanted, runner) if len(stages) == 1 else ({}, [])
         options.show(as_json, planned | found, [*_lines(planned), *lines])
         return
@@ -66,7 +69,7 @@ def _mill(
             places.claim(place)
             for stage in stages:
                 if run_stage(stage, wanted, runner, quiet) is None:
-                    print(
+                    say(
                         f"{stage}: the job is written down; it ends the stage itself, and the next one can be launched after it"
                     )
                     return
@@ -74,7 +77,7 @@ def _mill(
         raise Interrupted("stopped; finished parts are kept: run the same command to continue") from None
     if not no_funnel:
         funnel.show(place)
-    print(f"done in {time.monotonic() - started:.0f} s: {place.root}")
+    say(f"done in {time.monotonic() - started:.0f} s: {place.root}")
 
 
 def _lines(planned: dict[str, Any]) -> Iterator[str]:
@@ -138,20 +141,19 @@ def verify(
     with interrupt.at_work(place, runner.is_local):
         if stage is None:
             compared = again.compare(place)
-            print(f"{compared.files:,} files, {compared.bytes / 1e6:,.1f} MB compared: {len(compared.damaged)} are damaged")
-            for line in compared.damaged:
-                print(line, file=sys.stderr)
+            say(f"{compared.files:,} files, {compared.bytes / 1e6:,.1f} MB compared: {len(compared.damaged)} are damaged")
+            say(*compared.damaged, to=sys.stderr)
             return 1 if compared.damaged else 0
         found = again.verify(stage, wanted, runner, sample, quiet)
     if not found.parts:
-        print(f"{stage}: up to date, nothing to verify")
+        say(f"{stage}: up to date, nothing to verify")
     elif found.is_equal:
-        print(f"{stage}: {len(found.parts)} parts made again have the same bytes; {found.rekeyed} parts have today's key")
+        say(f"{stage}: {len(found.parts)} parts made again have the same bytes; {found.rekeyed} parts have today's key")
     else:
         differing = ", ".join(map(str, found.differing))
-        print(
+        say(
             f"{stage}: {len(found.differing)} of {len(found.parts)} parts differ: {differing}; nothing was changed",
-            file=sys.stderr,
+            to=sys.stderr,
         )
     return 0 if found.is_equal else 1
 

@@ -1,7 +1,6 @@
 """Arguments and options that several commands share, each declared once with its one text; and what all commands do alike."""
 
 import json
-import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -11,6 +10,8 @@ import typer
 from starmill.core.dataset import Workspace
 from starmill.core.errors import InputError, MachineError, StarmillError, UsageError
 from starmill.core.recipe import SHIPPED, override, read
+from starmill.core.terminal import log_errors, say
+from starmill.reports.query import RAW, Labels
 
 
 def _shipped(folder: str) -> Callable[[str], list[str]]:
@@ -42,16 +43,33 @@ Workers = Annotated[int | None, typer.Option("--workers", help="Local worker pro
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 Rates = Annotated[str, typer.Option("--rates", help="The file of rates.")]
 Beam = Annotated[list[str] | None, typer.Option("--beam", hidden=True)]  # what followed `--`: cli/__main__.py
+Raw = Annotated[
+    bool, typer.Option("--raw", help="Show e-mail and IP addresses and keys that are in names, texts and errors as they are.")
+]
 Traceback = Annotated[bool, typer.Option("--traceback", help="Show where an error came from.")]
 
 
 def show(as_json: bool, data: Any, lines: Iterable[str]) -> None:
     """Print a view: its data as JSON, or its lines for a person."""
     if as_json:
-        print(json.dumps(data, indent=2, ensure_ascii=False))
+        say(*json.dumps(data, indent=2).split("\n"))
     else:
         for line in lines:
-            print(line)
+            say(line)
+
+
+def labels(raw: bool) -> Labels:
+    """Return how a view calls repositories and paths, and all else that is from a dump: without personal data unless `raw`."""
+    from starmill.transforms.clean.redact import labels
+
+    return Labels(RAW.shown if raw else labels.hidden, labels.aliases)
+
+
+def hidden(said: str) -> str:
+    """Return an error without e-mail addresses and keys: a name may be in it. An IP address is rather that of a machine."""
+    from starmill.transforms.clean.redact import labels
+
+    return labels.redacted(said, ip_addresses=False)
 
 
 def place_of(workspace: str | None, recipe: str, sets: Sequence[str] | None) -> Workspace:
@@ -65,7 +83,7 @@ def place_of(workspace: str | None, recipe: str, sets: Sequence[str] | None) -> 
 @contextmanager
 def needs(extra: str) -> Iterator[None]:
     """In the block the imports of one extra are done: a missing library is told with what to install. Raises MachineError."""
-    logging.basicConfig(level=logging.ERROR)  # Beam warns on import of optional packages that nobody asked for
+    log_errors()
     try:
         yield
     except ModuleNotFoundError as error:

@@ -7,6 +7,7 @@ import typer
 
 from starmill.cli import launch as clusters
 from starmill.cli import options
+from starmill.core.terminal import say
 
 
 def plan(
@@ -79,9 +80,9 @@ def export(
     folder = to or Path(wanted.output) / "export"
     with options.files():
         told = publish.export(wanted, folder, publish.TYPES[dtype], license or OPENRAIL, checkpoints)
-    print("\n".join(told))
+    say(*told)
     if push:
-        print("\n".join(publish.push(folder, push, public)))
+        say(*publish.push(folder, push, public))
 
 
 launch = clusters.launch  # slurm and kubernetes

@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 from starmill.core.errors import InputError, MachineError
 from starmill.core.files import TEMPORARY, is_leftover
 from starmill.core.storage import Storage
+from starmill.core.terminal import say
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -367,8 +368,7 @@ def tell_damage(place: str, why: str) -> None:
     """Say in one line, once in a process, that a file is damaged."""
     if place not in _TOLD:
         _TOLD.add(place)
-        said = f"{place}: damaged ({why}); it counts as absent, and a run makes it again"
-        print("".join(c if c.isprintable() else ascii(c)[1:-1] for c in said), file=sys.stderr, flush=True)
+        say(f"{place}: damaged ({why}); it counts as absent, and a run makes it again", to=sys.stderr)
 
 
 _TOLD: set[str] = set()

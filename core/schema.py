@@ -4,6 +4,7 @@ A record is one text with an identity. (kind, repo_name, path) identify the reco
 (git's SHA-1 of the blob, the hash of its SWHID `swh:1:cnt:<content_id>`) identify its content. Paths start with "/", as in The Stack v2.
 """
 
+import re
 from collections.abc import Collection
 
 import pyarrow as pa
@@ -107,7 +108,11 @@ VERDICTS = pa.schema(
 # A redacted span of `content`, in characters of the redacted text; `kind` is EMAIL, KEY, NAME, PASSWORD or IP_ADDRESS.
 REDACTION = pa.struct([("kind", pa.string()), ("start", pa.int32()), ("end", pa.int32())])
 
-# What one would publish: curated rows that survived, redacted. content_id and blob_id stay those of the original bytes.
+# What stands for a redacted value in a name: EMAIL, KEY or IP_ADDRESS, and the first digits of the value's SHA-256.
+PLACEHOLDER = re.compile(r"<(EMAIL|KEY|IP_ADDRESS)-([0-9a-f]{12})>")
+
+# What one would publish: curated rows that survived, redacted, their names too (repo_name, path, branch_name, extension, and those of
+# segments). content_id and blob_id stay those of the original bytes.
 DATASET = pa.schema([*CURATED, ("redactions", pa.list_(REDACTION))])
 
 # Where a file went that is in no shard, and why. `language` is null where it was not known yet.

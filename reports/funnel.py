@@ -8,8 +8,10 @@ from typing import Any
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from starmill.core.dataset import Count, Workspace, tell_damage
+from starmill.core.terminal import escaped, say
 
 TIMINGS = "timings.json"
 
@@ -93,22 +95,22 @@ def show(workspace: Workspace, languages: int = 12) -> None:
         console = Console(width=120, soft_wrap=True)  # a log is not wrapped to a terminal's width
     funnels = measure(workspace)
     if not funnels:
-        console.print(f"{workspace.root}: no stage is complete here yet")
+        say(f"{workspace.root}: no stage is complete here yet")
         return
-    table = Table(title=f"Funnel of {workspace.root}")
+    table = Table(title=_text(f"Funnel of {workspace.root}"))
     for name in ("stage", "step", "reason"):
         table.add_column(name)
     for name in ("files", "MB", "% of files in"):
         table.add_column(name, justify="right")
     for funnel in funnels:
-        table.add_row(funnel.stage, "", "in", *_cells(funnel.into, funnel.into), style="bold", end_section=False)
+        table.add_row(_text(funnel.stage), "", "in", *_cells(funnel.into, funnel.into), style="bold", end_section=False)
         for (step, reason), tally in sorted(funnel.dropped.items(), key=lambda item: (-item[1].files, item[0])):
-            table.add_row("", step, reason, *_cells(tally, funnel.into))
+            table.add_row("", _text(step), _text(reason), *_cells(tally, funnel.into))
         took = f"kept, {funnel.seconds:.0f} s" if funnel.seconds is not None else "kept"
         table.add_row("", "", took, *_cells(funnel.kept, funnel.into), style="green", end_section=True)
     console.print(table)
     _show_languages(console, funnels, languages)
-    console.print("outputs: " + "  ".join(f"{f.dataset}/ ({f.parts} parts, digest {f.digest[:12]})" for f in funnels))
+    say("outputs: " + "  ".join(f"{f.dataset}/ ({f.parts} parts, digest {f.digest[:12]})" for f in funnels))
 
 
 def _show_languages(console: Console, funnels: Iterable[StageFunnel], most: int) -> None:
@@ -124,13 +126,13 @@ def _show_languages(console: Console, funnels: Iterable[StageFunnel], most: int)
     table.add_column("language")
     table.add_column("in", justify="right")
     for funnel in known:
-        table.add_column(funnel.stage, justify="right")
+        table.add_column(_text(funnel.stage), justify="right")
     table.add_column("MB at the end", justify="right")
     shown, rest = ranked[:most], ranked[most:]
     for label, group in [*((n or "(unknown)", [n]) for n in shown), *([(f"{len(rest)} others", rest)] if rest else [])]:
         kept = [sum(f.kept_by_language[n].files for n in group) for f in known]
         size = sum(known[-1].kept_by_language[n].bytes for n in group)
-        table.add_row(label, str(sum(incoming[n] for n in group)), *map(str, kept), f"{size / 1e6:.2f}")
+        table.add_row(_text(label), str(sum(incoming[n] for n in group)), *map(str, kept), f"{size / 1e6:.2f}")
     console.print(table)
 
 
@@ -151,6 +153,11 @@ def _plain(funnel: StageFunnel) -> dict[str, Any]:
             for name in languages
         },
     }
+
+
+def _text(said: str) -> Text:
+    # Of a string rich would read its own marks: [red], :smile:.
+    return Text(escaped(said))
 
 
 def _cells(tally: Tally, whole: Tally) -> tuple[str, str, str]:

@@ -18,7 +18,7 @@ from starmill.core import seeds, swhid
 from starmill.core.dataset import Workspace, part_path
 from starmill.core.errors import InputError, UsageError
 from starmill.core.tokenizer import Tokenizer
-from starmill.reports.query import Query, nearest, parse
+from starmill.reports.query import RAW, Labels, Query, nearest, parse
 
 TOKENIZER = "tokenizer/tokenizer.json"
 POSITION = re.compile(r"(\d+):(\d+)(?::(\d+))?")
@@ -55,6 +55,11 @@ class Place:
     file_tokens: int | None
     line: int | None
 
+    @property
+    def names(self) -> dict[str, str | None]:
+        """Its repository and path, as they are stored."""
+        return {"repo_name": self.repo_name, "path": self.path}
+
 
 @dataclass(frozen=True)
 class FileTokens:
@@ -68,6 +73,11 @@ class FileTokens:
     path: str
     language: str
     swhid: str
+
+    @property
+    def names(self) -> dict[str, str | None]:
+        """Its repository and path, as they are stored."""
+        return {"repo_name": self.repo_name, "path": self.path}
 
 
 class Tokens:
@@ -203,12 +213,12 @@ def is_position(text: str) -> bool:
     return POSITION.fullmatch(text) is not None
 
 
-def of_file(workspace: Workspace, text: str) -> list[FileTokens]:
+def of_file(workspace: Workspace, text: str, labels: Labels = RAW) -> list[FileTokens]:
     """Return the tokens of every file that `text` names: a content's SWHID or id, a path, or repository:path.
 
     Raises UsageError for another SWHID, and InputError, with the nearest paths, when no token came from such a file.
     """
-    query, tokens = parse(text), Tokens(workspace)
+    query, tokens = parse(text, labels), Tokens(workspace)
     if query.tree is not None:
         raise UsageError(f"{text}: shards know contents only; `starmill why` names the files of a directory or revision")
     rows: list[dict[str, Any]] = []
@@ -309,5 +319,5 @@ def _text(place: Place) -> list[str]:
 
 
 def _printable(line: str) -> str:
-    # A file may hold control sequences of a terminal.
+    # One column each: a line with a mark is as wide as it looks.
     return "".join(c if c.isprintable() else "    " if c == "\t" else "\ufffd" for c in line)

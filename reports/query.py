@@ -4,6 +4,7 @@ A SWHID may have qualifiers (ISO/IEC 18670, section 6): `path` and `origin` tell
 """
 
 import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
 from posixpath import basename, normpath
@@ -15,12 +16,27 @@ import pyarrow.compute as pc
 
 from starmill.core.dataset import Workspace
 from starmill.core.errors import UsageError
+from starmill.core.schema import PLACEHOLDER
 
 HASH = re.compile(r"[0-9a-fA-F]{40}")
 SWHID = re.compile(r"swh:1:(cnt|dir|rev|rel|snp):([0-9a-f]{40})")
 # The columns of a file with the ids of other objects; releases have none.
 TREES = {"dir": "directory_id", "rev": "revision_id", "snp": "snapshot_id"}
 ROWS_COMPARED = 100_000  # to compare names where nothing matched: a second or two
+
+
+@dataclass(frozen=True)
+class Labels:
+    """How a view calls repositories and paths: `shown` takes plain data as it is stored; `aliases` are a name's in all datasets.
+
+    `dataset/` and `shards/` have names without personal data, the datasets before them as in the dump (transforms/clean/redact/labels.py).
+    """
+
+    shown: Callable[[Any], Any] = lambda data: data
+    aliases: Callable[[str], Collection[str]] = lambda name: (name,)
+
+
+RAW = Labels()
 
 
 @dataclass(frozen=True)
@@ -41,6 +57,7 @@ class Query:
     places: tuple[tuple[str | None, str], ...] = ()
     preferred_path: str | None = None
     preferred_origin: str | None = None
+    labels: Labels = RAW
 
     def mask(self, block: pa.RecordBatch) -> pa.BooleanArray:
         """Return which rows the query names: of the columns repo_name and path, or content_id and blob_id (where there), or the tree's."""
@@ -51,7 +68,7 @@ class Query:
             ids = [name for name in ("content_id", "blob_id") if name in block.schema.names]
             found = [pc.fill_null(pc.equal(block.column(name), self.hash), False) for name in ids]
         else:
-            found = [_here(block, repository, path) for repository, path in self.places]
+            found = [self._here(block, repository, path) for repository, path in self.places]
         mask = found[0]
         for more in found[1:]:
             mask = pc.or_(mask, more)
@@ -61,20 +78,34 @@ class Query:
         """Return the rows that the qualifiers name; all rows where the qualifiers name none."""
         origin = (self.preferred_origin or "").removesuffix(".git")
         for wanted, given in (
-            (self.preferred_path, lambda row: row["path"] == self.preferred_path),
+            (self.preferred_path, lambda row: row["path"] in self.labels.aliases(str(self.preferred_path))),
             (origin, lambda row: origin == row["repo_name"] or origin.endswith(f"/{row['repo_name']}")),
         ):
             if wanted:
                 rows = [row for row in rows if given(row)] or rows
         return rows
 
+    def _here(self, block: pa.RecordBatch, repository: str | None, path: str) -> pa.BooleanArray:
+        here = self._called(block.column("path"), path)
+        return here if repository is None else pc.and_(here, self._called(block.column("repo_name"), repository))
 
-def exactly(repository: str, path: str) -> Query:
+    def _called(self, names: pa.Array, wanted: str) -> pa.BooleanArray:
+        here = pc.is_in(names, pa.array([*self.labels.aliases(wanted)], pa.string()))
+        if PLACEHOLDER.search(wanted) is None:
+            return here
+        # As a view shows it: whatever it stands for is looked for.
+        around = ".+".join(map(re.escape, PLACEHOLDER.sub("\0", wanted).split("\0")))
+        like = pc.fill_null(pc.match_substring_regex(names, f"(?s)^{around}$"), False).to_pylist()
+        called = [maybe and wanted in self.labels.aliases(name) for maybe, name in zip(like, names.to_pylist(), strict=True)]
+        return pc.or_(here, pa.array(called, pa.bool_()))
+
+
+def exactly(repository: str, path: str, labels: Labels = RAW) -> Query:
     """Return the query of one file."""
-    return Query(f"{repository}:{path}", places=((repository, path),))
+    return Query(f"{repository}:{path}", places=((repository, path),), labels=labels)
 
 
-def parse(text: str) -> Query:
+def parse(text: str, labels: Labels = RAW) -> Query:
     """Return the query of a text. Raises UsageError for an ill-formed SWHID, or one of an object that no workspace has."""
     if text[:4].lower() == "swh:":
         core, *qualifiers = text.split(";")
@@ -87,19 +118,20 @@ def parse(text: str) -> Query:
         given = {name: unquote(value) for name, _, value in (q.partition("=") for q in qualifiers)}
         preferred = (given.get("path"), given.get("origin"))
         if kind == "cnt":
-            return Query(text, digest, None, (), *preferred)
+            return Query(text, digest, None, (), *preferred, labels)
         if kind not in TREES:
             raise UsageError(f"{core}: a workspace knows no releases; give the SWHID of its revision, or of a content")
-        return Query(text, None, (TREES[kind], digest), (), *preferred)
+        return Query(text, None, (TREES[kind], digest), (), *preferred, labels)
     if HASH.fullmatch(text):
         return Query(text, text.lower())
     # A path or a repository's name (a URL) may hold a colon: all readings are places.
     cuts = [at for at, letter in enumerate(text) if letter == ":" and text[:at] and text[at + 1 :].strip("/")]
-    return Query(text, places=((None, _absolute(text)), *((text[:at], _absolute(text[at + 1 :])) for at in cuts)))
+    places = ((None, _absolute(text)), *((text[:at], _absolute(text[at + 1 :])) for at in cuts))
+    return Query(text, places=places, labels=labels)
 
 
 def nearest(workspace: Workspace, query: Query, parts: list[str], most: int = 3) -> list[str]:
-    """Return `repository:path` of the files whose names are most like the query's, best first; none for a hash.
+    """Return `repository:path`, as shown, of the files whose names are most like the query's, best first; none for a hash.
 
     Looks at the first ROWS_COMPARED rows of the Parquet files `parts` only.
     """
@@ -121,13 +153,9 @@ def nearest(workspace: Workspace, query: Query, parts: list[str], most: int = 3)
         like.set_seq1(name)
         return -like.ratio()
 
-    return [name for one in close for name in sorted(named[one][:1000], key=unlike)[:most]][:most]
+    found = [name for one in close for name in sorted(named[one][:1000], key=unlike)[:most]]
+    return [query.labels.shown(name) for name in found[:most]]
 
 
 def _absolute(path: str) -> str:
     return normpath("/" + path.lstrip("/"))
-
-
-def _here(block: pa.RecordBatch, repository: str | None, path: str) -> pa.BooleanArray:
-    here = pc.fill_null(pc.equal(block.column("path"), path), False)
-    return here if repository is None else pc.and_(here, pc.equal(block.column("repo_name"), repository))

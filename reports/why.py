@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from starmill.core.dataset import StageName, Workspace, part_number, part_path
 from starmill.core.errors import InputError
 from starmill.core.swhid import swhid
-from starmill.reports.query import Query, exactly, nearest, parse
+from starmill.reports.query import RAW, Labels, Query, exactly, nearest, parse
 
 Row = dict[str, Any]
 
@@ -21,7 +21,7 @@ NAMES, IDS = ("repo_name", "path"), ("blob_id", "content_id")
 FACTS = ("src_encoding", "length_bytes", "language", "license_type", "detected_licenses")
 
 
-def tell(workspace: Workspace, text: str, diff_lines: int = 40) -> dict[str, Any]:
+def tell(workspace: Workspace, text: str, diff_lines: int = 40, labels: Labels = RAW) -> dict[str, Any]:
     """Return the story of every record that `text` names, a SWHID, a blob or content id, or a path, as plain data, for JSON.
 
     `files`: each record and its `stages`: what each stage of the last run did with the record, by column; for a near duplicate also
@@ -29,9 +29,9 @@ def tell(workspace: Workspace, text: str, diff_lines: int = 40) -> dict[str, Any
     For the SWHID of a directory or revision `repositories` lists the records.
     Raises UsageError for an ill-formed SWHID, and InputError, with the nearest paths, when nothing matches.
     """
-    query, stages = parse(text), workspace.last_run().stages
+    query, stages = parse(text, labels), workspace.last_run().stages
     if query.tree is not None:
-        return {"query": text, "repositories": _files_of(workspace, stages, query)}
+        return {"query": text, "repositories": labels.shown(_files_of(workspace, stages, query))}
     # The first stage meets every record: it kept or it dropped it.
     first = {d: c for s in stages[:1] for d, c in ((s.dataset, (*NAMES, *IDS, *FACTS)), (f"dropped/{s.name}", None))}
     found = [found for dataset, columns in first.items() for found in _found(workspace, dataset, query, columns)]
@@ -44,12 +44,12 @@ def tell(workspace: Workspace, text: str, diff_lines: int = 40) -> dict[str, Any
         {
             **{name: row[name] for name in NAMES},
             "swhid": swhid("cnt", row["content_id"]) if row["content_id"] else None,
-            "stages": [*_stages(workspace, stages, part, row, diff_lines)],
+            "stages": [*_stages(workspace, stages, part, row, diff_lines, labels)],
         }
         for part, row in found
         if id(row) in chosen
     ]
-    return {"query": text, "files": files}
+    return {"query": text, "files": labels.shown(files)}
 
 
 def lines(told: dict[str, Any]) -> Iterator[str]:
@@ -110,9 +110,11 @@ def _files_of(workspace: Workspace, stages: Sequence[StageName], query: Query) -
     return [{"repo_name": r, "files": len(p), "paths": sorted(p)[:MAX_FILES], **where} for r, p in sorted(found.items())]
 
 
-def _stages(workspace: Workspace, stages: Sequence[StageName], part: int, row: Row, diff_lines: int) -> Iterator[Row]:
+def _stages(
+    workspace: Workspace, stages: Sequence[StageName], part: int, row: Row, diff_lines: int, labels: Labels
+) -> Iterator[Row]:
     """Yield what each stage did with a record of this part, up to the one that dropped it; `row` is what the first knows of it."""
-    one, known = exactly(row["repo_name"], row["path"]), set[str]()
+    one, known = exactly(row["repo_name"], row["path"], labels), set[str]()
     for stage in stages:
         if stage is not stages[0]:
             row = next(_rows(workspace, part_path(f"dropped/{stage.name}", part), one), {})
@@ -157,9 +159,12 @@ def _texts(workspace: Workspace, dataset: str, parts: list[int] | None, one: Que
 
 def _documents(workspace: Workspace, side_table: str, one: Query) -> Iterator[Row]:
     [(repository, path)] = one.places
-    for document in workspace.table(side_table).filter(pc.field("repo_name") == repository).to_pylist():
+    paths = {name.lstrip("/") for name in one.labels.aliases(path)}
+    for document in (
+        workspace.table(side_table).filter(pc.field("repo_name").isin([*one.labels.aliases(str(repository))])).to_pylist()
+    ):
         for file in document["files"]:
-            if file["path"].lstrip("/") == path.lstrip("/"):
+            if file["path"].lstrip("/") in paths:
                 start = document["token_start"] + file["token_start"]
                 yield {"document": document["document"], "token_start": start, "token_end": start + file["token_count"]}
 

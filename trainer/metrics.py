@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from starmill.core import files
+from starmill.core.terminal import say
 from starmill.model.config import ModelConfig
 from starmill.trainer.config import TrainRecipe
 from starmill.trainer.parallel import Ranks
@@ -121,7 +122,7 @@ class Metrics:
     def say(self, line: str) -> None:
         """Print one line for people."""
         if self._ranks.rank == 0:
-            print(line, file=sys.stderr, flush=True)
+            say(line, to=sys.stderr)
 
     def _memory(self) -> float:
         if self._ranks.device.type == "cuda":

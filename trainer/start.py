@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from starmill.core.errors import StarmillError
 from starmill.core.process import die_with
+from starmill.core.terminal import say
 from starmill.trainer import plan
 from starmill.trainer.config import load
 from starmill.trainer.data.inputs import open_inputs
@@ -42,7 +43,7 @@ def _start(
     wanted = load(recipe, list(sets), workspace, output)
     if dry_run:
         found = open_inputs(wanted)
-        print("\n".join([*plan.lines(wanted, found.config), *plan.data_lines(wanted, found)]))
+        say(*plan.lines(wanted, found.config), *plan.data_lines(wanted, found))
         return 0
     if processes > 1 and "RANK" not in os.environ:
         places = [f"--{name}={place}" for name, place in (("workspace", workspace), ("output", output)) if place]

@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from starmill.core import terminal
 from starmill.core.dataset import StageName, Workspace
 from starmill.reports import status
+from starmill.transforms.clean.redact import labels
 
 # Shows the number of published parts, and the seconds that the others will take.
 Draw = Callable[[int, float | None], None]
@@ -64,15 +66,15 @@ def pause(cost: float) -> float:
 
 
 def say(quiet: bool, line: str) -> None:
-    """Print one line of progress."""
+    """Print one line of progress, without personal data: a name from the dump may be in it."""
     if not quiet:
-        print(line, file=sys.stderr, flush=True)
+        terminal.say(labels.redacted(line, ip_addresses=False), to=sys.stderr)
 
 
 @contextmanager
 def _bar(stage: str, total: int) -> Iterator[Draw]:
     columns = (
-        TextColumn("{task.description:<9}"),
+        TextColumn("{task.description:<9}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

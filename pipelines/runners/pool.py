@@ -19,6 +19,7 @@ from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 from apache_beam.utils import thread_pool_executor
 
 from starmill.core.errors import MachineError, UsageError
+from starmill.core.terminal import say
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
 TOKEN = "STARMILL_POOL_TOKEN"
@@ -52,7 +53,7 @@ class Pool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
         set_here = {name: value for name, value in endpoints.items() if value}
         command = [sys.executable, "-m", "starmill.pipelines.runners.worker", str(os.getpid())]
         self._workers.append(subprocess.Popen(command, env={**os.environ, **set_here}, stdin=subprocess.DEVNULL))
-        print(f"worker {request.worker_id} started, process {self._workers[-1].pid}", flush=True)
+        say(f"worker {request.worker_id} started, process {self._workers[-1].pid}", flush=True)
         return beam_fn_api_pb2.StartWorkerResponse()
 
     def StopWorker(
@@ -94,6 +95,6 @@ def serve(address: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
     server, port = start(address)
-    print(f"workers of {sys.prefix} at {address.rpartition(':')[0]}:{port}; end with Ctrl-C", flush=True)
+    say(f"workers of {sys.prefix} at {address.rpartition(':')[0]}:{port}; end with Ctrl-C", flush=True)
     stop.wait()
     server.stop(None)

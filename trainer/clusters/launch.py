@@ -12,6 +12,7 @@ from typing import Any
 
 from starmill.core import recipe
 from starmill.core.errors import MachineError, UsageError
+from starmill.core.terminal import say_text
 from starmill.trainer import config, plan
 from starmill.trainer.clusters import kubernetes
 from starmill.trainer.clusters.job import Job, KubernetesJob, LaunchError, SlurmJob
@@ -61,7 +62,7 @@ def slurm(options: SlurmJob) -> int:
         raise LaunchError(f"--cpus-per-node {options.cpus_per_node}: must be at least the {ranks} ranks of a node")
     command = slurm_command(options, ranks, max(w.threads for w in wanted))
     if options.dry_run:
-        print(f"{shlex.join(command)}\n\n# {SCRIPT}\n{SCRIPT.read_text()}", end="")
+        say_text(f"{shlex.join(command)}\n\n# {SCRIPT}\n{SCRIPT.read_text().rstrip()}")
         return 0
     _needs("sbatch", "submit from a login node of the cluster, or use --dry-run")
     Path(options.logs).mkdir(parents=True, exist_ok=True)
@@ -126,11 +127,12 @@ def pods(options: KubernetesJob) -> int:
     files = kubernetes.files(training, values, overlay, folder)
     command = ["kubectl", "apply", "-k", str(folder)]
     if options.dry_run:
-        print("\n".join(f"# {folder / name}\n{text}" for name, text in files.items()) + f"\n# {shlex.join(command)}")
+        say_text("\n".join(f"# {folder / name}\n{text}" for name, text in files.items()) + f"\n# {shlex.join(command)}")
         rendered = kubernetes.render(files, folder)
-        print(
-            f"# which is:\n{rendered}" if rendered else "# kubectl is not on PATH: the rendered manifests are not shown",
-            end="",
+        say_text(
+            f"# which is:\n{rendered.rstrip()}"
+            if rendered
+            else "# kubectl is not on PATH: the rendered manifests are not shown"
         )
         return 0
     _needs("kubectl", "install it, with access to the cluster, or use --dry-run")

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from starmill.core import seeds
 from starmill.core.document import CODE, Document, FileSpan, Piece, Special
-from starmill.transforms.render.pieces import redacted
+from starmill.transforms.render.pieces import joined, label, redacted
 
 REPO_NAME, FILE_SEP = Special("<repo_name>"), Special("<file_sep>")
 COLUMNS = ("repo_name", "path", "content", "content_id", "language", "length_bytes", "redactions")
@@ -44,16 +44,14 @@ def documents(blocks: Iterable[pa.RecordBatch], options: Format) -> Iterator[Doc
 def repository(repo_name: str, files: list[dict[str, Any]], options: Format) -> Document:
     """Return the document of one repository from rows with COLUMNS."""
     named = seeds.uniform(options.seed, "metadata", repo_name) < options.metadata_rate
-    pieces: list[Piece] = [REPO_NAME, repo_name] if named else []
+    pieces: list[Piece] = [REPO_NAME, *joined(label(repo_name))] if named else []
     spans = []
     for file in sorted(files, key=lambda f: (seeds.uint64(options.seed, "file_order", repo_name, f["path"]), f["path"])):
         pieces.append(FILE_SEP)
         start = len(pieces)
         path = file["path"].lstrip("/")
-        text = list(redacted(file["content"], file["redactions"] or []))
-        if named:  # in one piece with what follows
-            text = [f"{path}\n{text[0]}", *text[1:]] if text and isinstance(text[0], str) else [f"{path}\n", *text]
-        pieces += text
+        name = [*label(path), "\n"] if named else []  # in one piece with what follows
+        pieces += joined([*name, *redacted(file["content"], file["redactions"] or [])])
         spans.append(FileSpan(path, file["content_id"], file["language"] or "", start, len(pieces)))
     sizes: dict[str, int] = {}
     for file in files:

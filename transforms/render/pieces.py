@@ -7,17 +7,19 @@ A renderer is a function of DATASET blocks and the recipe's format that yields d
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from starmill.core.document import Piece, Special
+from starmill.core.schema import PLACEHOLDER
+from starmill.transforms.clean.redact.addresses import IPV4
 
 # Placeholders that are one token; a replaced IP address is ordinary text.
 PLACEHOLDERS = {kind: Special(f"<{kind}>") for kind in ("NAME", "EMAIL", "KEY", "PASSWORD")}
 
 
 class Segment(NamedTuple):
-    """One segment of a record: what it is, whose or where, and its text."""
+    """One segment of a record: what it is, whose or where (as text: `label`), and its text."""
 
     role: str
     name: str | None
@@ -35,6 +37,30 @@ def redacted(content: str, redactions: Sequence[Mapping[str, Any]], start: int =
             at = span["end"]
     if at < end:
         yield content[at:end]
+
+
+def label(name: str) -> Iterator[Piece]:
+    """Yield the pieces of a name in a DATASET row: its placeholders as Specials, or as one of The Stack's private addresses.
+
+    >>> [*label("by <EMAIL-9c0f0ae56c71>.py")]
+    ['by ', Special(token='<EMAIL>'), '.py']
+    """
+    text, *found = PLACEHOLDER.split(name)
+    yield text
+    for kind, digest, after in zip(found[::3], found[1::3], found[2::3], strict=True):
+        yield PLACEHOLDERS.get(kind) or IPV4[int(digest, 16) % len(IPV4)]
+        yield after
+
+
+def joined(pieces: Iterable[Piece]) -> list[Piece]:
+    """Return pieces with the texts that follow each other as one: a text piece is encoded on its own."""
+    made: list[Piece] = []
+    for piece in pieces:
+        if isinstance(piece, str) and made and isinstance(made[-1], str):
+            made[-1] += piece
+        elif piece != "":
+            made.append(piece)
+    return made
 
 
 def segments(row: Mapping[str, Any]) -> Iterator[Segment]:

@@ -48,9 +48,9 @@ UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 MIN_ENTROPY = 3.5  # bits per character; English words in camelCase stay below
 
 
-def find(text: str) -> Iterator[tuple[int, int]]:
+def find(text: str, shapes: tuple[tuple[str, re.Pattern[str]], ...] = SHAPES) -> Iterator[tuple[int, int]]:
     """Yield the (start, end) of each secret, shape by shape."""
-    for literal, pattern in SHAPES:
+    for literal, pattern in shapes:
         if literal in text:
             for match in pattern.finditer(text):
                 group = 1 if pattern.groups else 0

@@ -3,6 +3,7 @@
 `redactions` lists the placeholders in characters of the redacted text: only those become special tokens later, never a `<EMAIL>` that a
 person typed. Where two finds overlap, the one that starts first, then the longer, stays. Redacting twice changes nothing more.
 The bounds of a record's segments move with the text. A find over a bound is the first segment's: the bound goes behind its placeholder.
+Names are redacted by the same rules, and stay apart (labels.py).
 """
 
 from bisect import bisect_left
@@ -12,19 +13,20 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from starmill.core import schema
-from starmill.transforms.clean.redact import addresses, emails, keys
+from starmill.transforms.clean.redact import addresses, emails, keys, labels
 from starmill.transforms.step import append
 
 Span = dict[str, Any]
+NAMES = ("repo_name", "path", "branch_name", "extension")
 
 
 @dataclass(frozen=True)
 class Redact:
-    """Rewrites `content`, `segments` and `length_bytes`, appends `redactions` (schema.DATASET)."""
+    """Rewrites `content`, `segments`, `length_bytes` and names, appends `redactions` (schema.DATASET)."""
 
-    reads: ClassVar[tuple[str, ...]] = ("content", "content_id", "segments")
+    reads: ClassVar[tuple[str, ...]] = ("content", "content_id", "segments", *NAMES)
     adds: ClassVar[pa.Schema] = pa.schema(
-        [schema.DATASET.field(n) for n in ("content", "segments", "length_bytes", "redactions")]
+        [schema.DATASET.field(n) for n in ("content", "segments", "length_bytes", "redactions", *NAMES)]
     )
 
     emails: bool = True  # replace e-mail addresses
@@ -67,21 +69,29 @@ class Redact:
         if any(spans for _, spans, _ in done):
             columns["content"] = pa.array([text for text, _, _ in done], pa.string())
             columns["length_bytes"] = pa.array([len(text.encode()) for text, _, _ in done], pa.int64())
-            if block.column("segments").null_count < block.num_rows:
-                rows = zip(block.column("segments").to_pylist(), done, strict=True)
-                moved = [segments and _moved(segments, spans, replaced) for segments, (_, spans, replaced) in rows]
-                columns["segments"] = pa.array(moved, pa.list_(schema.SEGMENT))
+        here = {n: block.column(n).to_pylist() for n in ("segments", *NAMES) if n in block.schema.names}
+        rows = zip(here.pop("segments", []), done, strict=False)
+        if any(moved := [segments and self._moved(segments, *edits[1:]) for segments, edits in rows]):
+            columns["segments"] = pa.array(moved, pa.list_(schema.SEGMENT))
+        for column, names in here.items():
+            if (hidden := [*map(self._name, names)]) != names:
+                columns[column] = pa.array(hidden, pa.string())
         return append(block, columns)
 
+    def _name(self, name: str | None) -> str | None:
+        return name and labels.cleaned(name, emails=self.emails, ip_addresses=self.ip_addresses, keys=self.keys)
 
-def _moved(segments: list[Span], spans: list[Span], replaced: list[tuple[int, int]]) -> list[Span]:
-    """Return segments of a text as segments of the redacted one."""
-    ends = [end for _, end in replaced]
+    def _moved(self, segments: list[Span], spans: list[Span], replaced: list[tuple[int, int]]) -> list[Span]:
+        """Return segments of a text as segments of the redacted one."""
+        ends = [end for _, end in replaced]
 
-    def place(at: int) -> int:
-        after = bisect_left(ends, at)  # the finds that end before `at`; the next may hold it
-        if after < len(ends) and replaced[after][0] < at:
-            return int(spans[after]["end"])
-        return at + (spans[after - 1]["end"] - ends[after - 1] if after else 0)
+        def place(at: int) -> int:
+            after = bisect_left(ends, at)  # the finds that end before `at`; the next may hold it
+            if after < len(ends) and replaced[after][0] < at:
+                return int(spans[after]["end"])
+            return at + (spans[after - 1]["end"] - ends[after - 1] if after else 0)
 
-    return [segment | {bound: place(segment[bound]) for bound in ("start", "end")} for segment in segments]
+        return [
+            {"role": s["role"], "name": self._name(s["name"]), "start": place(s["start"]), "end": place(s["end"])}
+            for s in segments
+        ]

@@ -1,0 +1,34 @@
+"""What is printed holds no character that controls a terminal, whatever it came from."""
+
+import io
+import logging
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from starmill.core import terminal
+
+
+@given(st.text(st.characters(exclude_categories=[]), max_size=50))
+def test_lines_stay_lines(text: str) -> None:
+    to = io.StringIO()
+    terminal.say(text, text, to=to)
+    printed = to.getvalue()
+    assert printed.count("\n") == 2
+    assert not [c for c in printed if c != "\n" and unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"}]
+    printed.encode()
+    assert not text.isprintable() or printed == f"{text}\n{text}\n"
+
+
+def test_texts_keep_their_lines_and_nothing_prints_nothing() -> None:
+    to = io.StringIO()
+    terminal.say(to=to)
+    terminal.say_text("a\x07\r\nb\x9b\u202e", to=to)
+    assert to.getvalue() == "a\\x07\\r\nb\\x9b\\u202e\n"
+
+
+def test_what_libraries_log_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    record = logging.LogRecord("beam", logging.ERROR, "f.py", 1, "cannot read %s", ("\x1b]0;owned\x07",), None)
+    assert terminal.Escaping(logging.BASIC_FORMAT).format(record) == "ERROR:beam:cannot read \\x1b]0;owned\\x07"

@@ -1,0 +1,81 @@
+"""Labels (repositories, paths, branches): the personal data in them is replaced as in texts, and two labels stay two.
+
+`/contact-jane@corp.io.py` becomes `/<EMAIL-243f9278e524>.py`. The digits are of the SHA-256 of what was there: the same value has the same
+label in every part, dataset and view, and two values have two. In a document, where no one has to be told from another, a renderer
+writes the sentinel `<EMAIL>` for it (render/pieces.py). Redacting twice changes nothing more.
+"""
+
+import functools
+import hashlib
+import itertools
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from starmill.core.schema import PLACEHOLDER
+from starmill.transforms.clean.redact import addresses, emails, keys
+
+SUFFIXES = 3  # that a name of a file may have behind an address: `jane@corp.io.test.js`
+# An underscore joins words in a name: `aws_AKIA...` has no border of a word before the key.
+BORDER = r"(?:(?<![A-Za-z0-9])|(?![A-Za-z0-9]))"
+SHAPES = tuple((literal, re.compile(pattern.pattern.replace(r"\b", BORDER))) for literal, pattern in keys.SHAPES)
+PLAIN = re.compile(r"[a-z_-]*")  # `sk-learn-...`: words with hyphens are no key
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def redacted(label: str, emails: bool = True, ip_addresses: bool = True, keys: bool = True) -> str:
+    """Return a label without the personal data of these kinds.
+
+    >>> redacted("/contact-jane@corp.io.py"), redacted("/lib/heapq.py")
+    ('/<EMAIL-243f9278e524>.py', '/lib/heapq.py')
+    """
+    wanted = {"EMAIL": emails, "IP_ADDRESS": ip_addresses, "KEY": keys}
+    pieces, read = [], 0
+    for start, end, kind in sorted(_finds(label), key=lambda find: (find[0], -find[1], find[2])):
+        if start >= read and wanted[kind]:
+            digest = hashlib.sha256(label[start:end].encode("utf-8", "surrogatepass")).hexdigest()
+            pieces += [label[read:start], f"<{kind}-{digest[:12]}>"]
+            read = end
+    return "".join([*pieces, label[read:]])
+
+
+def cleaned(label: str, **wanted: bool) -> str:
+    """Return `redacted` of a label from a dump: what only looks like a placeholder there is no longer one.
+
+    >>> cleaned("/<EMAIL-243f9278e524>.py")
+    '/(EMAIL-243f9278e524).py'
+    """
+    return redacted(PLACEHOLDER.sub(r"(\1-\2)", label), **wanted)
+
+
+def aliases(label: str) -> set[str]:
+    """Return all that a label may be called in a dataset, whatever a recipe says is redacted."""
+    kinds = ("emails", "ip_addresses", "keys")
+    chosen = (dict(zip(kinds, wanted, strict=True)) for wanted in itertools.product((True, False), repeat=len(kinds)))
+    return {label, redacted(label), *(cleaned(label, **wanted) for wanted in chosen)}
+
+
+def hidden(value: Any) -> Any:
+    """Return plain data (mappings, sequences, texts) with each text redacted, for a view.
+
+    >>> hidden({"files": [{"path": "/jane@corp.io", "rows": 2}]})
+    {'files': [{'path': '/<EMAIL-3f550adfd0ae>', 'rows': 2}]}
+    """
+    if isinstance(value, dict):
+        return {name: hidden(inside) for name, inside in value.items()}
+    if isinstance(value, list | tuple):
+        return [hidden(inside) for inside in value]
+    return redacted(value) if isinstance(value, str) else value
+
+
+def _finds(label: str) -> Iterator[tuple[int, int, str]]:
+    """Yield the (start, end) and the kind of what the rules for texts find in a label; its extension is no part of an address."""
+    if "@" in label:
+        cuts = [len(label)]
+        while len(cuts) <= SUFFIXES and (cut := label.rfind(".", label.rfind("/") + 1, cuts[-1])) != -1:
+            cuts.append(cut)
+        yield from ((*span, "EMAIL") for cut in cuts for span in emails.find(label[:cut]))
+    yield from ((*span, "IP_ADDRESS") for span in addresses.find(label.replace("_", " ")))
+    for start, end in keys.find(label, SHAPES):
+        if not PLAIN.fullmatch(label, start, end):
+            yield start, end, "KEY"
