@@ -37,6 +37,7 @@ TRY = """Try:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status: 0 done, 1 failed, 2 wrong usage, 3 trouble of the machine, 130 stopped."""
+    sys.excepthook = lambda _, error, __: say_text("".join(tracebacks.format_exception(error)), to=sys.stderr)
     try:
         status = _status(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()  # here, where it can be told: the interpreter's own last flush shows a trace
@@ -141,10 +142,10 @@ def _told(command: Callable[..., int | None]) -> Callable[..., None]:
         except KeyboardInterrupt:
             raise Interrupted("stopped") from None
         except StarmillError as error:
+            shown = str if values.get("raw", True) else options.hidden  # where --raw is no option, no name is told
             if traceback:
-                say_text(tracebacks.format_exc(), to=sys.stderr)
-            if not values.get("raw", True):
-                error.args = (options.hidden(str(error)),)
+                say_text(shown(tracebacks.format_exc()), to=sys.stderr)
+            error.args = (shown(str(error)),)
             raise
         raise typer.Exit(status or 0)
 

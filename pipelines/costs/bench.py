@@ -31,7 +31,7 @@ from apache_beam.metrics import MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from starmill.core import recipe, seeds
+from starmill.core import recipe, seeds, terminal
 from starmill.core.dataset import Workspace
 from starmill.core.errors import InputError, MachineError
 from starmill.pipelines import recipe as recipes
@@ -339,14 +339,14 @@ def main() -> None:
     """Observe the named stage, or time all stages with the given number of workers: JSON recipe from stdin, one JSON line to stdout."""
     options, what = recipe.build(Recipe, json.load(sys.stdin)), sys.argv[1]
     if what in STAGES:
-        print(json.dumps([asdict(o) for o in observe(options, what)]))
+        terminal.say(json.dumps([asdict(o) for o in observe(options, what)]))
         return
     took = {}
     for stage in STAGES:
         clock = time.monotonic()
         run_stage(stage, options, Local(workers=int(what)), quiet=True)
         took[stage] = time.monotonic() - clock
-    print(json.dumps(took))
+    terminal.say(json.dumps(took))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from starmill.core.dataset import BESIDE, Workspace
 from starmill.core.errors import StarmillError
 from starmill.core.files import open_lock
 from starmill.core.process import handling
+from starmill.core.terminal import say
 
 
 class WorkspaceBusy(StarmillError, RuntimeError):
@@ -63,9 +64,7 @@ def stopping_cleanly(workspace: Workspace) -> AbstractContextManager[None]:
         workspace.sweep_temporary()
         name = signal.Signals(number).name
         with suppress(OSError):  # after SIGHUP there is no terminal
-            print(
-                f"\nstopped by {name}; finished parts are kept: run the same command to continue", file=sys.stderr, flush=True
-            )
+            say("", f"stopped by {name}; finished parts are kept: run the same command to continue", to=sys.stderr, flush=True)
         os._exit(128 + number)  # Beam's runner blocks a normal exit
 
     return handling(stop, (signal.SIGINT, *_ending()))
@@ -105,7 +104,7 @@ def held(holds: bool) -> Iterator[Held]:
             raise KeyboardInterrupt
         state.came = True
         with suppress(OSError):
-            print("\nstops once the job is submitted, and cancels the job; once more to stop at once", file=sys.stderr)
+            say("", "stops once the job is submitted, and cancels the job; once more to stop at once", to=sys.stderr)
 
     with state.handlers:
         if holds and threading.current_thread() is threading.main_thread():

@@ -1,8 +1,10 @@
 """What is printed holds no character that controls a terminal, whatever it came from."""
 
+import ast
 import io
 import logging
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -32,3 +34,24 @@ def test_texts_keep_their_lines_and_nothing_prints_nothing() -> None:
 def test_what_libraries_log_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
     record = logging.LogRecord("beam", logging.ERROR, "f.py", 1, "cannot read %s", ("\x1b]0;owned\x07",), None)
     assert terminal.Escaping(logging.BASIC_FORMAT).format(record) == "ERROR:beam:cannot read \\x1b]0;owned\\x07"
+
+
+# Who calls print by itself, and why nothing from a dump can come through it.
+OTHERS = {
+    "cli/complete.py": "a file or a program gets a completion as it is; a terminal gets it escaped",
+    "core/terminal.py": "here",
+    "transforms/measure/scancode.py": "a child's answers to its parent, as JSON",
+    "transforms/measure/enry/build.py": "builds a library, before any dump is read",
+    "transforms/measure/enry/names.py": "writes the names of languages, before any dump is read",
+}
+
+
+def test_everything_is_printed_here() -> None:
+    root = Path(__file__).parents[2]
+    prints = set()
+    for package in ("cli", "core", "model", "pipelines", "reports", "trainer", "transforms"):
+        for path in (root / package).rglob("*.py"):
+            calls = [n.func for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
+            if any(isinstance(f, ast.Name) and f.id == "print" for f in calls):
+                prints.add(path.relative_to(root).as_posix())
+    assert prints == {*OTHERS}

@@ -157,12 +157,18 @@ def test_nothing_controls_the_terminal(milled: Path) -> None:
         ["plan", "tiny", "--workspace", hostile, "--set", f"name={ATTACK}"],
     ]
     lines += [["funnel", "--recipe", str(milled / "bad.yaml")], ["run", recipe, "--set", f"minhash.threshold={ATTACK}[/]"]]
+    (milled / "twice.yaml").write_text(
+        f"workspace: {milled / 'twice'}\nsources:\n"
+        + "".join(f"  {name}: {{kind: folders, roots: ['{milled / 'tree'}'], include: ['jane*']}}\n" for name in ("one", "two"))
+    )
+    lines += [["run", str(milled / "twice.yaml"), "--dry-run"]]
     seen = ""
     for line in lines:
         for more in ([], ["--json"], ["--raw"], ["--traceback"]):
             status, printed = say(*line, *more)
             seen += printed
             assert not controls(printed), (line, more)
+            assert more == ["--raw"] or not [s for s in SECRETS if s in printed], (line, more)
             if more == ["--json"] and status == 0:
                 json.loads(printed)
     for mark in (REPOSITORY, "[/]", "[red]", "\\x1b]0;owned\\x07"):

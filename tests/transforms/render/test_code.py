@@ -61,3 +61,13 @@ def test_redactions_become_sentinels_and_typed_ones_stay_text() -> None:
     (document,) = documents([block], Format(metadata_rate=0))
     assert document.pieces == (Special("<file_sep>"), "a <EMAIL> b ", Special("<EMAIL>"), " c")
     assert text(document) == f"<file_sep>{content}"
+
+
+def test_redacted_names_are_sentinels_in_the_text_and_whole_in_the_spans() -> None:
+    name = "<EMAIL-0123456789ab>"
+    (document,) = documents([rows((f"{name}/r", f"/a_{name}.c", "int a;\n"))], Format(metadata_rate=1))
+    mail = Special("<EMAIL>")
+    assert document.pieces == (Special("<repo_name>"), mail, "/r", Special("<file_sep>"), "a_", mail, ".c\nint a;\n")
+    assert (document.repo_name, document.files[0].path) == (f"{name}/r", f"a_{name}.c")
+    (typed,) = documents([rows(("<EMAIL>", "/<KEY>", "x"))], Format(metadata_rate=1))
+    assert typed.pieces == (Special("<repo_name>"), "<EMAIL>", Special("<file_sep>"), "<KEY>\nx"), "typed ones stay text"

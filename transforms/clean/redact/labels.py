@@ -15,6 +15,8 @@ from typing import Any
 from starmill.core.schema import PLACEHOLDER
 from starmill.transforms.clean.redact import addresses, emails, keys
 
+WORD = re.compile(r"[^/\s@]*@[^/\s]*")  # what may hold an address, or several
+PASSES = 8  # a key may end where an address begins, which only the next pass finds
 SUFFIXES = 3  # that a name of a file may have behind an address: `jane@corp.io.test.js`
 # An underscore joins words in a name: `aws_AKIA...` has no border of a word before the key.
 BORDER = r"(?:(?<![A-Za-z0-9])|(?![A-Za-z0-9]))"
@@ -30,13 +32,17 @@ def redacted(label: str, emails: bool = True, ip_addresses: bool = True, keys: b
     ('/<EMAIL-243f9278e524>.py', '/lib/heapq.py')
     """
     wanted = {"EMAIL": emails, "IP_ADDRESS": ip_addresses, "KEY": keys}
-    pieces, read = [], 0
-    for start, end, kind in sorted(_finds(label), key=lambda find: (find[0], -find[1], find[2])):
-        if start >= read and wanted[kind]:
-            digest = hashlib.sha256(label[start:end].encode("utf-8", "surrogatepass")).hexdigest()
-            pieces += [label[read:start], f"<{kind}-{digest[:12]}>"]
-            read = end
-    return "".join([*pieces, label[read:]])
+    for _ in range(PASSES):
+        pieces, read = [], 0
+        for start, end, kind in sorted(_finds(label), key=lambda find: (find[0], -find[1], find[2])):
+            if start >= read and wanted[kind]:
+                digest = hashlib.sha256(label[start:end].encode("utf-8", "surrogatepass")).hexdigest()
+                pieces += [label[read:start], f"<{kind}-{digest[:12]}>"]
+                read = end
+        if not pieces:
+            break
+        label = "".join([*pieces, label[read:]])
+    return label
 
 
 def cleaned(label: str, **wanted: bool) -> str:
@@ -70,11 +76,12 @@ def hidden(value: Any) -> Any:
 
 def _finds(label: str) -> Iterator[tuple[int, int, str]]:
     """Yield the (start, end) and the kind of what the rules for texts find in a label; its extension is no part of an address."""
-    if "@" in label:
-        cuts = [len(label)]
-        while len(cuts) <= SUFFIXES and (cut := label.rfind(".", label.rfind("/") + 1, cuts[-1])) != -1:
-            cuts.append(cut)
-        yield from ((*span, "EMAIL") for cut in cuts for span in emails.find(label[:cut]))
+    for word in WORD.finditer(label):
+        end = word.end()
+        for _ in range(1 + SUFFIXES):
+            yield from ((word.start() + a, word.start() + b, "EMAIL") for a, b in emails.find(label[word.start() : end]))
+            if (end := label.rfind(".", word.start(), end)) == -1:
+                break
     yield from ((*span, "IP_ADDRESS") for span in addresses.find(label.replace("_", " ")))
     for start, end in keys.find(label, SHAPES):
         if not PLAIN.fullmatch(label, start, end):

@@ -26,6 +26,7 @@ KEY, TOKEN = "AKIA" + "QWERTYUIOPASDFGH", "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7b
         (f"/aws_{KEY}_old.txt", "/aws_<KEY>_old.txt"),
         (f"/ci_{TOKEN}/run.sh", "/ci_<KEY>/run.sh"),
         (f"/hosts/{HOST}.conf", "/hosts/<IP_ADDRESS>.conf"),
+        (f"/{KEY}_{TOKEN}_{MAIL}.py", "/<KEY>_<KEY>_<EMAIL>.py"),
         (f"/host_{HOST}_a/{MAIL}.md", "/host_<IP_ADDRESS>_a/<EMAIL>.md"),
     ],
 )

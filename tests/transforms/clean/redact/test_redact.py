@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from starmill.core import schema
-from starmill.transforms.clean.redact import Redact
+from starmill.core.schema import PLACEHOLDER
+from starmill.transforms.clean.redact import Redact, labels
 
 MAIL, HOST = "jane.doe" + "@real-site.org", "93.184." + "216.34"
 PIECES = ["x = 1\n", "<EMAIL>", "é漢 ", MAIL, f"'{HOST}'", "host ", " ", "a", "@", ".", "SPDX", f"{MAIL},{MAIL}", "1.2.3.4"]
@@ -49,3 +50,25 @@ def test_columns_and_options() -> None:
     block = block.append_column("segments", pa.nulls(2, pa.list_(schema.SEGMENT)))
     assert Redact()(block).column("length_bytes").to_pylist() == [len("é <EMAIL>".encode()), 1]
     assert Redact(emails=False)(block).column("content").to_pylist() == [f"é {MAIL}", "y"]
+
+
+def test_names_by_the_options_of_texts() -> None:
+    row = {
+        "repo_name": f"{MAIL}/x",
+        "path": f"/{HOST}.py",
+        "branch_name": None,
+        "extension": "py",
+        "content": "x",
+        "content_id": "a",
+    }
+    row |= {"length_bytes": 1, "segments": [{"role": "comment", "name": MAIL, "start": 0, "end": 1}]}
+    block = pa.RecordBatch.from_pylist([row, row | {"segments": None}], pa.schema([schema.RECORDS.field(n) for n in row]))
+    done = Redact()(block).to_pylist()
+    assert [PLACEHOLDER.sub(r"<\1>", done[0][n]) for n in ("repo_name", "path", "extension")] == [
+        "<EMAIL>/x",
+        "/<IP_ADDRESS>.py",
+        "py",
+    ]
+    assert done[0]["segments"][0]["name"] == labels.redacted(MAIL) and done[1]["segments"] is done[1]["branch_name"] is None
+    only = Redact(emails=False)(block).to_pylist()[0]
+    assert only["repo_name"] == row["repo_name"] and only["path"] == done[0]["path"] and only["segments"] == row["segments"]
