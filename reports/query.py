@@ -76,10 +76,11 @@ class Query:
 
     def preferred(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return the rows that the qualifiers name; all rows where the qualifiers name none."""
-        origin = (self.preferred_origin or "").removesuffix(".git")
+        origins = self.labels.aliases((self.preferred_origin or "").removesuffix(".git"))
+        paths = self.labels.aliases(self.preferred_path or "")
         for wanted, given in (
-            (self.preferred_path, lambda row: row["path"] in self.labels.aliases(str(self.preferred_path))),
-            (origin, lambda row: origin == row["repo_name"] or origin.endswith(f"/{row['repo_name']}")),
+            (self.preferred_path, lambda row: row["path"] in paths),
+            (self.preferred_origin, lambda row: any(f"/{o}".endswith(f"/{row['repo_name']}") for o in origins)),
         ):
             if wanted:
                 rows = [row for row in rows if given(row)] or rows

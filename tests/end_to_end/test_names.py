@@ -161,10 +161,12 @@ def test_nothing_controls_the_terminal(milled: Path) -> None:
         f"workspace: {milled / 'twice'}\nsources:\n"
         + "".join(f"  {name}: {{kind: folders, roots: ['{milled / 'tree'}'], include: ['jane*']}}\n" for name in ("one", "two"))
     )
-    lines += [["run", str(milled / "twice.yaml"), "--dry-run"]]
+    (milled / "model").mkdir()
+    (milled / "model/config.json").write_text(json.dumps({"model_type": f"{ATTACK}[/]"}))
+    lines += [["run", str(milled / "twice.yaml"), "--dry-run"], ["complete", str(milled / "model"), "--prompt", "x"]]
     seen = ""
     for line in lines:
-        for more in ([], ["--json"], ["--raw"], ["--traceback"]):
+        for more in ([], ["--json"], ["--raw"], ["--traceback"])[: 2 if line[0] in STAGES else 4]:
             status, printed = say(*line, *more)
             seen += printed
             assert not controls(printed), (line, more)

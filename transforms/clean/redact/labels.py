@@ -15,7 +15,7 @@ from typing import Any
 from starmill.core.schema import PLACEHOLDER
 from starmill.transforms.clean.redact import addresses, emails, keys
 
-WORD = re.compile(r"[^/\s@]*@[^/\s]*")  # what may hold an address, or several
+WORD = re.compile(r"[^/\s]+")  # no address goes over its ends
 PASSES = 8  # a key may end where an address begins, which only the next pass finds
 SUFFIXES = 3  # that a name of a file may have behind an address: `jane@corp.io.test.js`
 # An underscore joins words in a name: `aws_AKIA...` has no border of a word before the key.
@@ -24,7 +24,6 @@ SHAPES = tuple((literal, re.compile(pattern.pattern.replace(r"\b", BORDER))) for
 PLAIN = re.compile(r"[a-z_-]*")  # `sk-learn-...`: words with hyphens are no key
 
 
-@functools.lru_cache(maxsize=1 << 14)
 def redacted(label: str, emails: bool = True, ip_addresses: bool = True, keys: bool = True) -> str:
     """Return a label without the personal data of these kinds.
 
@@ -45,6 +44,7 @@ def redacted(label: str, emails: bool = True, ip_addresses: bool = True, keys: b
     return label
 
 
+@functools.lru_cache(maxsize=1 << 12)
 def cleaned(label: str, **wanted: bool) -> str:
     """Return `redacted` of a label from a dump: what only looks like a placeholder there is no longer one.
 
@@ -76,11 +76,11 @@ def hidden(value: Any) -> Any:
 
 def _finds(label: str) -> Iterator[tuple[int, int, str]]:
     """Yield the (start, end) and the kind of what the rules for texts find in a label; its extension is no part of an address."""
-    for word in WORD.finditer(label):
-        end = word.end()
+    for word in (found for found in WORD.finditer(label) if "@" in found.group()):
+        start, end = word.span()
         for _ in range(1 + SUFFIXES):
-            yield from ((word.start() + a, word.start() + b, "EMAIL") for a, b in emails.find(label[word.start() : end]))
-            if (end := label.rfind(".", word.start(), end)) == -1:
+            yield from ((start + first, start + last, "EMAIL") for first, last in emails.find(label[start:end]))
+            if (end := label.rfind(".", start, end)) == -1:
                 break
     yield from ((*span, "IP_ADDRESS") for span in addresses.find(label.replace("_", " ")))
     for start, end in keys.find(label, SHAPES):
