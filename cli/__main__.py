@@ -7,6 +7,7 @@ completion load neither Beam nor torch. What follows `--` is Beam's and is hande
 
 import functools
 import inspect
+import math
 import os
 import sys
 import traceback as tracebacks
@@ -18,9 +19,10 @@ import typer
 
 from starmill.cli import complete, costs, look, mill, options, train
 from starmill.core import __version__
-from starmill.core.errors import Interrupted, StarmillError
+from starmill.core.errors import Interrupted, StarmillError, UsageError
 from starmill.core.storage import refuse_credentials
 
+WRONG_USAGE = typer.BadParameter.__bases__  # all that typer refuses
 ROOMS = (mill, look, costs, train, complete)
 
 MAP = """starmill mills dumps of source code into tokenized training shards, and trains StarCoder-class models on them.
@@ -47,15 +49,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _status(words: list[str]) -> int:
     try:
-        typer.main.get_command(app())(args=_prepared(words), prog_name="starmill")
-    except SystemExit as done:
+        return int(typer.main.get_command(app())(args=_prepared(words), prog_name="starmill", standalone_mode=False) or 0)
+    except SystemExit as done:  # the shell's completion
         return int(done.code or 0)
+    except WRONG_USAGE as error:
+        told = error.ctx.command_path if error.ctx else "starmill"
+        return _refused(f"{' '.join(error.format_message().split())}; see `{told} --help`", error.exit_code)
     except StarmillError as error:
-        print(f"starmill: {error}", file=sys.stderr)
-        return error.status
+        return _refused(str(error), error.status)
     except KeyboardInterrupt:
         return Interrupted.status
     return 0
+
+
+def _refused(said: str, status: int) -> int:
+    """Print why a command was refused, in one line that moves no cursor; return the status."""
+    line = "".join(c if c.isprintable() else " " if c in "\n\t" else c.encode("unicode_escape").decode() for c in said)
+    print(f"starmill: {line}", file=sys.stderr)
+    return status
 
 
 def app() -> typer.Typer:
@@ -133,9 +144,13 @@ def _one_by_one(words: list[str]) -> Iterator[str]:
 def _told(command: Callable[..., int | None]) -> Callable[..., None]:
     """Return a command with --traceback, whose Ctrl-C is told, and whose returned number is the exit status."""
 
+    hints = command.__annotations__
+
     @functools.wraps(command)
     def told(*, traceback: bool, **values: Any) -> None:
         try:
+            for name, value in values.items():
+                _refuse(name, value, hints.get(name))
             status = command(**values)
         except KeyboardInterrupt:
             raise Interrupted("stopped") from None
@@ -150,6 +165,15 @@ def _told(command: Callable[..., int | None]) -> Callable[..., None]:
     told.__signature__ = signature.replace(parameters=[*signature.parameters.values(), added])  # type: ignore[attr-defined]
     told.__annotations__ = {**command.__annotations__, "traceback": options.Traceback}
     return told
+
+
+def _refuse(name: str, value: Any, hint: Any) -> None:
+    """Raise UsageError for a value that no option may have: not a number, or an empty text."""
+    for one in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(one, float) and not math.isfinite(one):
+            raise UsageError(f"--{name.replace('_', '-')}: {one} is no finite number; give one")
+        if one == "" and options.MAY_BE_EMPTY not in getattr(hint, "__metadata__", ()):
+            raise UsageError(f"--{name.replace('_', '-')}: an empty text; give a value, or leave the option out")
 
 
 def _first_line(text: str | None) -> str:

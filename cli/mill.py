@@ -39,7 +39,7 @@ def _mill(
     from starmill.reports import funnel
 
     wanted = recipes.load(recipe, sets or [], inputs or [], workspace)
-    runner = choose(tuple(beam or ()), _workers(workers))
+    runner = choose(tuple(beam or ()), workers or os.cpu_count() or 1)
     runner.check(wanted.workspace)
     if runner.is_dry_run:
         for stage in stages:
@@ -86,10 +86,6 @@ def _lines(planned: dict[str, Any]) -> Iterator[str]:
         yield f"stage {s['stage']:<9} {'complete' if s['complete'] else 'to be made'} in {s['folder']}"
 
 
-def _workers(given: int | None) -> int:
-    return max(1, (os.cpu_count() or 1) if given is None else given)
-
-
 def _command(name: str, stages: tuple[str, ...], text: str) -> Callable[..., None]:
     """Return the command that runs these stages: `_mill`, with its stages given."""
 
@@ -114,7 +110,7 @@ def verify(
     *,
     stage: Annotated[str | None, typer.Option(help=f"The stage whose parts to make again: {', '.join(STAGES)}.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Compare every file of the workspace with its sha256 instead.")] = False,
-    sample: Annotated[int, typer.Option(help="How many parts to make again.")] = 50,
+    sample: Annotated[int, typer.Option(min=1, max=10**6, help="How many parts to make again.")] = 50,
     workspace: options.Place = None,
     sets: options.Sets = None,
     workers: options.Workers = None,
@@ -133,7 +129,7 @@ def verify(
         from starmill.pipelines.runners import choose
 
     wanted = recipes.load(recipe, sets or [], [], workspace)
-    runner, place = choose(tuple(beam or ()), _workers(workers)), Workspace(wanted.workspace)
+    runner, place = choose(tuple(beam or ()), workers or os.cpu_count() or 1), Workspace(wanted.workspace)
     wanted = replace(wanted, workspace=place.root if place.is_local else wanted.workspace)
     with interrupt.at_work(place, runner.is_local):
         if stage is None:

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from starmill.core import names
 from starmill.core.dataset import Workspace
 from starmill.core.errors import InputError, MachineError, StarmillError, UsageError
-from starmill.core.recipe import SHIPPED, override, read
+from starmill.core.recipe import SHIPPED, RecipeError, convert, override, read
 
 
 def _shipped(folder: str) -> Callable[[str], list[str]]:
@@ -35,13 +36,16 @@ Inputs = Annotated[
     list[str] | None,
     typer.Option("--input", metavar="DIR...", help="Folders of checkouts or bare git repositories (default: the recipe's)."),
 ]
-Seed = Annotated[int, typer.Option(help="Another number draws another sample.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Another number draws another sample.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and stop.")]
-Workers = Annotated[int | None, typer.Option("--workers", help="Local worker processes (default: one per core).")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, max=1024, help="Local worker processes (default: one per core).")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 Rates = Annotated[str, typer.Option("--rates", help="The file of rates.")]
 Beam = Annotated[list[str] | None, typer.Option("--beam", hidden=True)]  # what followed `--`: cli/__main__.py
+MAY_BE_EMPTY = "may be empty"  # marks an option whose text may be empty; any other is refused (cli/__main__.py)
 Traceback = Annotated[bool, typer.Option("--traceback", help="Show where an error came from.")]
 
 
@@ -57,9 +61,10 @@ def show(as_json: bool, data: Any, lines: Iterable[str]) -> None:
 def place_of(workspace: str | None, recipe: str, sets: Sequence[str] | None) -> Workspace:
     """Return the workspace to look into, read from the recipe alone: a view needs neither Beam nor the stages' options."""
     place = workspace or override(read(recipe), sets or []).get("workspace")
-    if not isinstance(place, str) or not place:
-        raise UsageError(f"{recipe}: workspace={place!r}: give a folder or URL, here or with --workspace")
-    return Workspace(place)
+    try:
+        return Workspace(convert(place, names.Place, "workspace"))
+    except RecipeError as error:
+        raise UsageError(f"{recipe}: {error}; give --workspace") from None
 
 
 @contextmanager

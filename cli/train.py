@@ -34,7 +34,9 @@ def train(
     workspace: options.Place = None,
     output: options.Output = None,
     sets: options.Sets = None,
-    processes: Annotated[int, typer.Option(help="Start this many ranks on this machine (torchrun does more).")] = 1,
+    processes: Annotated[
+        int, typer.Option(min=1, max=1024, help="Start this many ranks on this machine (torchrun does more).")
+    ] = 1,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start again; removes the checkpoints in --output.")] = False,
     dry_run: options.DryRun = False,
 ) -> int:

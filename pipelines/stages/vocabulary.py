@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Annotated, TypedDict
 
 import fsspec
 import msgspec
@@ -12,7 +12,8 @@ import msgspec
 from starmill.core import recipe, seeds
 from starmill.core.dataset import Workspace, output, part_path, tell_damage
 from starmill.core.errors import InputError, NotThere
-from starmill.core.tokenizer import Tokenizer, huggingface_files, train
+from starmill.core.names import Bytes, Place, Seed
+from starmill.core.tokenizer import SPECIAL_TOKENS, Tokenizer, huggingface_files, train
 from starmill.pipelines.stages.ledger import lineage
 
 PATH, MADE = "tokenizer/tokenizer.json", "tokenizer/manifest.json"
@@ -22,10 +23,10 @@ PATH, MADE = "tokenizer/tokenizer.json", "tokenizer/manifest.json"
 class TokenizerOptions:
     """`path`: a tokenizer.json to use. Without one, a BPE of `vocab_size` is trained on about `sample_bytes` of the dataset."""
 
-    path: str | None = None  # a tokenizer.json; null trains one
-    vocab_size: int = 49_152  # StarCoder and StarCoder2
-    sample_bytes: int = 10_000_000_000  # of the dataset, that a tokenizer is trained on
-    seed: int = 0  # of the sample
+    path: Place | None = None  # a tokenizer.json; null trains one
+    vocab_size: Annotated[int, msgspec.Meta(ge=len(SPECIAL_TOKENS) + 256, le=65_536)] = 49_152  # StarCoder and StarCoder2
+    sample_bytes: Bytes = 10_000_000_000  # of the dataset, that a tokenizer is trained on
+    seed: Seed = 0  # of the sample
 
 
 def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:

@@ -55,8 +55,6 @@ def slurm(options: SlurmJob) -> int:
         raise LaunchError(
             f"--array {options.array}: tasks would share an --output; put %a into it, such as --output runs/model-%a"
         )
-    if options.save_seconds < 1:
-        raise LaunchError(f"--save-seconds {options.save_seconds}: must be at least 1")
     if options.cpus_per_node is not None and options.cpus_per_node < ranks:
         raise LaunchError(f"--cpus-per-node {options.cpus_per_node}: must be at least the {ranks} ranks of a node")
     command = slurm_command(options, ranks, max(w.threads for w in wanted))
