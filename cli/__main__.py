@@ -7,7 +7,6 @@ completion load neither Beam nor torch. What follows `--` is Beam's and is hande
 
 import functools
 import inspect
-import math
 import os
 import sys
 import traceback as tracebacks
@@ -16,6 +15,7 @@ from types import ModuleType
 from typing import Annotated, Any
 
 import typer
+from typer.models import OptionInfo
 
 from starmill.cli import complete, costs, look, mill, options, train
 from starmill.core import __version__
@@ -54,7 +54,9 @@ def _status(words: list[str]) -> int:
         return int(done.code or 0)
     except WRONG_USAGE as error:
         told = error.ctx.command_path if error.ctx else "starmill"
-        return _refused(f"{' '.join(error.format_message().split())}; see `{told} --help`", error.exit_code)
+        given = getattr(error.__cause__, "errors", list)()  # pydantic's, which hold the value
+        got = f", got {given[0]['input']!r:.200}" if given else ""
+        return _refused(f"{error.format_message().rstrip('.')}{got}; see `{told} --help`", error.exit_code)
     except StarmillError as error:
         return _refused(str(error), error.status)
     except KeyboardInterrupt:
@@ -150,7 +152,7 @@ def _told(command: Callable[..., int | None]) -> Callable[..., None]:
     def told(*, traceback: bool, **values: Any) -> None:
         try:
             for name, value in values.items():
-                _refuse(name, value, hints.get(name))
+                _refuse_empty(name, value, getattr(hints.get(name), "__metadata__", ()))
             status = command(**values)
         except KeyboardInterrupt:
             raise Interrupted("stopped") from None
@@ -167,13 +169,14 @@ def _told(command: Callable[..., int | None]) -> Callable[..., None]:
     return told
 
 
-def _refuse(name: str, value: Any, hint: Any) -> None:
-    """Raise UsageError for a value that no option may have: not a number, or an empty text."""
-    for one in value if isinstance(value, list | tuple) else [value]:
-        if isinstance(one, float) and not math.isfinite(one):
-            raise UsageError(f"--{name.replace('_', '-')}: {one} is no finite number; give one")
-        if one == "" and options.MAY_BE_EMPTY not in getattr(hint, "__metadata__", ()):
-            raise UsageError(f"--{name.replace('_', '-')}: an empty text; give a value, or leave the option out")
+def _refuse_empty(name: str, value: Any, marks: Sequence[Any]) -> None:
+    """Raise UsageError for an empty text, which would count as a value that was not given."""
+    if "" in (value if isinstance(value, list | tuple) else [value]) and options.MAY_BE_EMPTY not in marks:
+        said = (
+            word for mark in marks if isinstance(mark, OptionInfo) for word in (mark.default, f"--{name.replace('_', '-')}")
+        )
+        label = next((word for word in said if isinstance(word, str)), name.upper())
+        raise UsageError(f"{label}: an empty text; give a value, or leave it out")
 
 
 def _first_line(text: str | None) -> str:

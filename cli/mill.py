@@ -159,6 +159,9 @@ def pool(
     ] = False,
 ) -> None:
     """A pool of Beam workers beside a Flink TaskManager."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or len(port) > 5 or int(port) > 65_535:
+        raise UsageError(f"--address {address}: give host:port, the port from 0 (any) to 65,535, such as 127.0.0.1:50000")
     with options.needs("pipelines"):
         from starmill.pipelines.runners import flink
         from starmill.pipelines.runners import pool as workers

@@ -19,7 +19,10 @@ SHAPES = {
     "partition": (r"[\w.-]+(,[\w.-]+)*", "names, with commas between them"),
     "account": (r"[\w.-]+", "a name"),
     "qos": (r"[\w.-]+", "a name"),
-    "array": (r"\d+(-\d+)?(,\d+(-\d+)?)*(%\d+)?", "Slurm's numbers and ranges, such as 0-3 or 1,5,7%2"),
+    "array": (
+        r"\d{1,7}(-\d{1,7})?(,\d{1,7}(-\d{1,7})?){0,1000}(%\d{1,7})?",
+        "Slurm's numbers and ranges, such as 0-3 or 1,5,7%2",
+    ),
     "sbatch": (r"--[a-z][a-z-]*(=[^\s]+)?", "one option of sbatch's as --option=value"),
 }
 

@@ -17,6 +17,7 @@ from starmill.trainer.clusters import kubernetes
 from starmill.trainer.clusters.job import Job, KubernetesJob, LaunchError, SlurmJob
 from starmill.trainer.config import TrainRecipe
 
+MAX_TASKS = 1000  # of an array, as Slurm has it unless its administrator says otherwise
 SCRIPT = Path(__file__).resolve().parents[2] / "infra" / "slurm" / "train.sbatch"
 
 
@@ -95,13 +96,13 @@ def slurm_command(options: SlurmJob, ranks: int, threads: int) -> list[str]:
 
 
 def _tasks(array: str) -> list[str]:
-    found: list[str] = []
+    found: list[int] = []
     for part in array.partition("%")[0].split(","):
         first, _, last = part.partition("-")
-        found += map(str, range(int(first), int(last or first) + 1))
-    if not found:
-        raise LaunchError(f"--array {array}: no task in it")
-    return found
+        found += range(int(first), min(int(last or first), int(first) + MAX_TASKS) + 1)
+    if not 0 < len(found) <= MAX_TASKS:
+        raise LaunchError(f"--array {array}: no task in it, or more than {MAX_TASKS:,}; give from 1 to {MAX_TASKS:,} tasks")
+    return list(map(str, found))
 
 
 def pods(options: KubernetesJob) -> int:
