@@ -1,13 +1,15 @@
 """Use a trained model."""
 
 import sys
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from starmill.cli import options
-from starmill.core.errors import UsageError
+from starmill.core.errors import InputError, UsageError
+from starmill.core.files import read_small
+
+MAX_PROMPT = 64 << 20  # bytes: more tokens than any model has positions
 
 
 def complete(
@@ -39,8 +41,11 @@ def complete(
     if given not in ([True, False, False, False], [False, True, False, False], [False, False, True, True]):
         raise UsageError("complete: give one of --prompt, --prompt-file, or --prefix and --suffix")
     if prompt_file is not None:
-        with options.files():
-            prompt = sys.stdin.read() if prompt_file == "-" else Path(prompt_file).read_text("utf-8")
+        try:
+            with options.files():
+                prompt = sys.stdin.read() if prompt_file == "-" else read_small(prompt_file, MAX_PROMPT).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(f"--prompt-file {prompt_file}: not UTF-8 (byte {error.start:,}); give a text") from None
     text = middle or prompt or ""
     with options.needs("trainer"):
         from starmill.model.complete import complete_one

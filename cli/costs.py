@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from starmill.cli import options
+from starmill.core.errors import UsageError
+from starmill.core.files import refuse_below_file
 
 
 def bench(
@@ -25,6 +27,9 @@ def bench(
 
     Without --input, the samples are of this environment's packages.
     """
+    refuse_below_file("--rates", Path(rates).parent)
+    if Path(rates).is_dir():
+        raise UsageError(f"--rates: {rates}: a folder, where a file is to be written; give another name")
     with options.needs("pipelines"):
         from starmill.pipelines import recipe as recipes
         from starmill.pipelines.costs import bench as costs

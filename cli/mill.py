@@ -33,7 +33,7 @@ def _mill(
         from starmill.pipelines import recipe as recipes
         from starmill.pipelines.run import dry, interrupt
         from starmill.pipelines.run import place as places
-        from starmill.pipelines.run.stages import run_stage
+        from starmill.pipelines.run.stages import complete, run_stage
         from starmill.pipelines.runners import choose
         from starmill.pipelines.runners.dataflow import describe
     from starmill.reports import funnel
@@ -51,8 +51,13 @@ def _mill(
     wanted = replace(wanted, workspace=place.root if place.is_local else wanted.workspace)  # workers have another cwd
     with options.files():
         places.check(place, wanted)
-    for stage in stages:
-        load(stage).steps(wanted)  # a benchmark file that cannot be read is told now, not after three stages
+        if "ingest" in stages:
+            places.check_inputs(wanted)
+        for stage in map(load, stages):  # what the last stage cannot use is told now, not after five
+            stage.steps(wanted)
+            stage.check(wanted)
+        for dataset in load(stages[0]).needs:
+            complete(place, dataset, stages[0])
     if dry_run:
         planned = dry.overview(wanted)
         found, lines = dry.preview(stages[0], wanted, runner) if len(stages) == 1 else ({}, [])
@@ -126,11 +131,15 @@ def verify(
         from starmill.pipelines import recipe as recipes
         from starmill.pipelines.run import interrupt
         from starmill.pipelines.run import verify as again
+        from starmill.pipelines.run.stages import complete
         from starmill.pipelines.runners import choose
 
     wanted = recipes.load(recipe, sets or [], [], workspace)
     runner, place = choose(tuple(beam or ()), workers or os.cpu_count() or 1), Workspace(wanted.workspace)
     wanted = replace(wanted, workspace=place.root if place.is_local else wanted.workspace)
+    options.existing(place)
+    if stage is not None:
+        complete(place, load(stage).dataset, "verify")
     with interrupt.at_work(place, runner.is_local):
         if stage is None:
             compared = again.compare(place)

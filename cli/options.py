@@ -4,13 +4,14 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from starmill.core import names
 from starmill.core.dataset import Workspace
-from starmill.core.errors import InputError, MachineError, StarmillError, UsageError
+from starmill.core.errors import InputError, MachineError, NotThere, StarmillError, UsageError
 from starmill.core.recipe import SHIPPED, RecipeError, convert, override, read
 
 
@@ -62,9 +63,16 @@ def place_of(workspace: str | None, recipe: str, sets: Sequence[str] | None) -> 
     """Return the workspace to look into, read from the recipe alone: a view needs neither Beam nor the stages' options."""
     place = workspace or override(read(recipe), sets or []).get("workspace")
     try:
-        return Workspace(convert(place, names.Place, "workspace"))
+        return existing(Workspace(convert(place, names.Place, "workspace")))
     except RecipeError as error:
         raise UsageError(f"{recipe}: {error}; give --workspace") from None
+
+
+def existing(place: Workspace) -> Workspace:
+    """Return a workspace. Raises NotThere for a folder that is none."""
+    if place.is_local and not Path(place.root).is_dir():
+        raise NotThere(f"{place.root}: no such folder; give --workspace the folder that `starmill run` filled")
+    return place
 
 
 @contextmanager
@@ -88,7 +96,5 @@ def files() -> Iterator[None]:
         yield
     except (StarmillError, BrokenPipeError):
         raise
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{getattr(error, 'filename', None) or 'input'}: {getattr(error, 'strerror', None) or error}"
-        ) from None
+    except OSError as error:
+        raise InputError(f"{error.filename or 'input'}: {error.strerror or error}") from None

@@ -1,5 +1,6 @@
 """Train a model on shards, see what that costs, and publish what came of it."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -7,6 +8,8 @@ import typer
 
 from starmill.cli import launch as clusters
 from starmill.cli import options
+from starmill.core.errors import UsageError
+from starmill.core.files import refuse_below_file
 
 
 def plan(
@@ -79,6 +82,9 @@ def export(
 
     wanted = load(recipe, sets or [], workspace, output)
     folder = to or Path(wanted.output) / "export"
+    refuse_below_file("--to", folder)
+    if push and not re.fullmatch(r"[\w.-]{1,96}/[\w.-]{1,96}", push):
+        raise UsageError(f"--push {push}: give OWNER/NAME, such as my-team/my-model")
     with options.files():
         told = publish.export(wanted, folder, publish.TYPES[dtype], license or OPENRAIL, checkpoints)
     print("\n".join(told))

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from starmill.core.errors import InputError
+from starmill.core.errors import InputError, UsageError
 
 TEMPORARY = ".tmp-"  # how names of files begin that are being written
 LEFTOVER = re.compile(re.escape(TEMPORARY) + r"([0-9a-f]{16})([0-9a-f]{8})-(.+)", re.DOTALL)
@@ -55,6 +55,19 @@ def read_small(place: str | os.PathLike[str], most: int) -> bytes:
     if len(data) > most:
         raise InputError(f"{os.fspath(place)}: above {most:,} bytes, the most that such a file may have; give the right file")
     return data
+
+
+def refuse_below_file(name: str, place: str | os.PathLike[str]) -> None:
+    """Raise UsageError where no folder can be made at `place`, which an option of this name says. Makes none."""
+    if "://" in os.fspath(place):
+        raise UsageError(
+            f"{name}: {place}: a URL, where a folder of this machine is wanted, or one that is mounted; give its path"
+        )
+    for there in (Path(place).absolute(), *Path(place).absolute().parents):
+        if os.path.lexists(there):
+            if not there.is_dir():
+                raise UsageError(f"{name}: {place}: {there} is no folder; give another place")
+            return
 
 
 def writer_of(relative: str) -> str:

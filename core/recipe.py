@@ -53,7 +53,9 @@ def read(path: str) -> dict[str, Any]:
         values = parse(text)
     except FileNotFoundError:
         shipped = sorted(p.stem for p in SHIPPED.glob("*/*.yaml"))
-        raise RecipeError(f"{path}: no such recipe; give a YAML file or one of: {', '.join(shipped)}") from None
+        raise RecipeError(
+            f"{path}: no such recipe{did_you_mean(path, shipped)}; give a YAML file or one of: {', '.join(shipped)}"
+        ) from None
     except InputError as error:
         raise RecipeError(str(error)) from None
     except UnicodeDecodeError as error:
@@ -80,7 +82,7 @@ def override(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, A
     for item in overrides:
         _refuse_credentials(item, "--set")
         key, equals, raw = item.partition("=")
-        if not equals or not key:
+        if not equals or not all(key.split(".")):
             raise RecipeError(f"--set {item}: write it as key=value, for example --set minhash.threshold=0.8")
         try:
             _set(result, key.split("."), parse(raw))

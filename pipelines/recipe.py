@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from starmill.core import recipe
-from starmill.core.names import Place, Share
+from starmill.core.names import Name, Place, Share
 from starmill.pipelines.kinds import KINDS, Curate, Kind, KindName, Measure, Release, Sections
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.packages import Packages
@@ -25,7 +25,7 @@ class Recipe:
     """A data recipe: where the data lies, and the options of every stage."""
 
     workspace: Place  # the folder or fsspec URL of all datasets
-    sources: dict[str, Source] = field(default_factory=dict)  # what is milled: named sources, each of a kind
+    sources: dict[Name, Source] = field(default_factory=dict)  # what is milled: named sources, each of a kind
     ingest: Ingest = field(default_factory=Ingest)
     measure: Measure = field(default_factory=Measure)
     curate: Curate = field(default_factory=Curate)

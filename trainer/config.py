@@ -308,6 +308,6 @@ def with_preset(section: Any, where: str = "recipe") -> Any:
     if not isinstance(changes, dict) or "preset" not in changes:
         return section
     name = changes["preset"]
-    if name not in PRESETS:
-        raise recipe.RecipeError(f"{where}: model.preset={name}: no such preset; give one of {', '.join(PRESETS)}")
+    if not isinstance(name, str) or name not in PRESETS:
+        raise recipe.RecipeError(f"{where}: model.preset={name!s:.200}: no such preset; give one of {', '.join(PRESETS)}")
     return {**vars(PRESETS[name]), **{key: value for key, value in changes.items() if key != "preset"}}

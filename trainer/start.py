@@ -3,10 +3,15 @@
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
-from starmill.core.errors import StarmillError
+import torch
+
+from starmill.core.errors import InputError, StarmillError, UsageError
+from starmill.core.files import refuse_below_file
 from starmill.core.process import die_with
+from starmill.model.exchange import huggingface
 from starmill.trainer import plan
 from starmill.trainer.config import load
 from starmill.trainer.data.inputs import open_inputs
@@ -40,6 +45,14 @@ def _start(
     recipe: str, workspace: str | None, output: str | None, sets: Sequence[str], processes: int, fresh: bool, dry_run: bool
 ) -> int:
     wanted = load(recipe, list(sets), workspace, output)
+    refuse_below_file("output", wanted.output)
+    if wanted.device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("device=cuda: PyTorch sees no GPU here; set device=cpu, or auto")
+    if wanted.weights and not (Path(wanted.output) / "checkpoints").is_dir():  # checkpoints replace them
+        try:
+            huggingface.shape(wanted.weights)
+        except InputError as error:
+            raise type(error)(f"weights: {error}") from None
     if dry_run:
         found = open_inputs(wanted)
         print("\n".join([*plan.lines(wanted, found.config), *plan.data_lines(wanted, found)]))

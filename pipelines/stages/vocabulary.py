@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, TypedDict
 
-import fsspec
 import msgspec
 
 from starmill.core import recipe, seeds
 from starmill.core.dataset import Workspace, output, part_path, tell_damage
 from starmill.core.errors import InputError, NotThere
 from starmill.core.names import Bytes, Place, Seed
+from starmill.core.storage import named
 from starmill.core.tokenizer import SPECIAL_TOKENS, Tokenizer, huggingface_files, train
 from starmill.pipelines.stages.ledger import lineage
 
@@ -46,11 +46,7 @@ def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
             return _lossless(found, workspace.path(PATH))
         tell_damage(workspace.path(PATH), "its sha256 is not the manifest's")
     if options.path:
-        try:
-            with fsspec.open(options.path, "rb") as file:
-                data = file.read()
-        except FileNotFoundError:
-            raise NotThere(f"tokenizer.path: {options.path}: no such file; give a tokenizer.json") from None
+        data = _given(options.path)
     else:
         total = sum(c.bytes for p in dataset.parts for c in p.counts if not c.reason)
         for part in dataset.parts:
@@ -64,6 +60,17 @@ def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
     manifest = {"key": wanted, "sha256": tokenizer.sha256, "outputs": outputs}
     workspace.publish(MADE, (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
     return tokenizer
+
+
+def check(options: TokenizerOptions) -> None:
+    """Raise InputError where `path` is no tokenizer that shards can be made with."""
+    if options.path:
+        _lossless(_given(options.path), f"tokenizer.path: {options.path}")
+
+
+def _given(path: str) -> bytes:
+    with named("tokenizer.path", path) as file:
+        return bytes(file.read())
 
 
 def _lossless(data: bytes, where: str) -> Tokenizer:
