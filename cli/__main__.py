@@ -22,7 +22,7 @@ from starmill.core import __version__
 from starmill.core.errors import Interrupted, StarmillError, UsageError
 from starmill.core.storage import refuse_credentials
 
-WRONG_USAGE = typer.BadParameter.__bases__  # all that typer refuses
+WRONG_USAGE: Any = typer.BadParameter.__base__  # all that typer refuses
 ROOMS = (mill, look, costs, train, complete)
 
 MAP = """starmill mills dumps of source code into tokenized training shards, and trains StarCoder-class models on them.
@@ -54,7 +54,7 @@ def _status(words: list[str]) -> int:
         return int(done.code or 0)
     except WRONG_USAGE as error:
         told = error.ctx.command_path if error.ctx else "starmill"
-        given = getattr(error.__cause__, "errors", list)()  # pydantic's, which hold the value
+        given: list[Any] = getattr(error.__cause__, "errors", list)()  # pydantic's, which hold the value
         got = f", got {given[0]['input']!r:.200}" if given else ""
         return _refused(f"{error.format_message().rstrip('.')}{got}; see `{told} --help`", error.exit_code)
     except StarmillError as error:

@@ -6,13 +6,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from starmill.cli import options
 from starmill.core.dataset import Workspace
-from starmill.core.errors import Interrupted, UsageError
+from starmill.core.errors import Interrupted, NotThere, UsageError
 from starmill.pipelines.stages import STAGES, load
 
 
@@ -53,9 +54,9 @@ def _mill(
         places.check(place, wanted)
         if "ingest" in stages:
             places.check_inputs(wanted)
-        for stage in map(load, stages):  # what the last stage cannot use is told now, not after five
-            stage.steps(wanted)
-            stage.check(wanted)
+        for made in map(load, stages):  # what the last stage cannot use is told now, not after five
+            made.steps(wanted)
+            made.check(wanted)
         for dataset in load(stages[0]).needs:
             complete(place, dataset, stages[0])
     if dry_run:
@@ -137,7 +138,8 @@ def verify(
     wanted = recipes.load(recipe, sets or [], [], workspace)
     runner, place = choose(tuple(beam or ()), workers or os.cpu_count() or 1), Workspace(wanted.workspace)
     wanted = replace(wanted, workspace=place.root if place.is_local else wanted.workspace)
-    options.existing(place)
+    if place.is_local and not Path(place.root).is_dir():
+        raise NotThere(f"{place.root}: no such folder; give --workspace the one that `starmill run` filled")
     if stage is not None:
         complete(place, load(stage).dataset, "verify")
     with interrupt.at_work(place, runner.is_local):

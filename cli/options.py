@@ -4,14 +4,14 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from starmill.core import names
 from starmill.core.dataset import Workspace
-from starmill.core.errors import InputError, MachineError, NotThere, StarmillError, UsageError
+from starmill.core.errors import InputError, MachineError, StarmillError, UsageError
+from starmill.core.files import refuse_below_file
 from starmill.core.recipe import SHIPPED, RecipeError, convert, override, read
 
 
@@ -63,16 +63,12 @@ def place_of(workspace: str | None, recipe: str, sets: Sequence[str] | None) -> 
     """Return the workspace to look into, read from the recipe alone: a view needs neither Beam nor the stages' options."""
     place = workspace or override(read(recipe), sets or []).get("workspace")
     try:
-        return existing(Workspace(convert(place, names.Place, "workspace")))
-    except RecipeError as error:
-        raise UsageError(f"{recipe}: {error}; give --workspace") from None
-
-
-def existing(place: Workspace) -> Workspace:
-    """Return a workspace. Raises NotThere for a folder that is none."""
-    if place.is_local and not Path(place.root).is_dir():
-        raise NotThere(f"{place.root}: no such folder; give --workspace the folder that `starmill run` filled")
-    return place
+        found = Workspace(convert(place, names.Place, "workspace"))
+    except RecipeError:
+        raise UsageError(f"{recipe}: workspace={place!r:.200}: give a folder or URL, here or with --workspace") from None
+    if found.is_local:
+        refuse_below_file("--workspace", found.root)
+    return found
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from starmill.core.errors import InputError, UsageError
+from starmill.core.errors import InputError
 
 TEMPORARY = ".tmp-"  # how names of files begin that are being written
 LEFTOVER = re.compile(re.escape(TEMPORARY) + r"([0-9a-f]{16})([0-9a-f]{8})-(.+)", re.DOTALL)
@@ -58,15 +58,13 @@ def read_small(place: str | os.PathLike[str], most: int) -> bytes:
 
 
 def refuse_below_file(name: str, place: str | os.PathLike[str]) -> None:
-    """Raise UsageError where no folder can be made at `place`, which an option of this name says. Makes none."""
+    """Raise InputError where no folder can be made at `place`, which an option of this name says. Makes none."""
     if "://" in os.fspath(place):
-        raise UsageError(
-            f"{name}: {place}: a URL, where a folder of this machine is wanted, or one that is mounted; give its path"
-        )
+        raise InputError(f"{place}: a URL, and {name} is a folder of this machine, or one that is mounted; give its path")
     for there in (Path(place).absolute(), *Path(place).absolute().parents):
         if os.path.lexists(there):
             if not there.is_dir():
-                raise UsageError(f"{name}: {place}: {there} is no folder; give another place")
+                raise InputError(f"{place}: {there} is no folder; give {name} another place")
             return
 
 

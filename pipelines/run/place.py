@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from starmill.core.dataset import LAST_RUN, LastRun, Workspace
-from starmill.core.errors import UsageError
+from starmill.core.errors import InputError, UsageError
 from starmill.core.files import is_leftover, refuse_below_file
 from starmill.pipelines.recipe import Recipe
 
@@ -36,14 +36,16 @@ def check(workspace: Workspace, options: Recipe) -> None:
 
 
 def check_inputs(options: Recipe) -> None:
-    """Raise UsageError where there is no source, or a folder of one is not there or empty."""
+    """Raise InputError where there is no source, or a folder of one is not there or empty."""
     if not options.sources:
-        raise UsageError("no `sources` in the recipe; give --input DIR with git repositories or folders")
+        raise InputError(
+            "no repositories found without `sources` in the recipe; give --input DIR with git repositories or folders"
+        )
     for name, source in options.sources.items():
         for root in source.places():
             if not Path(root).is_dir() or not any(Path(root).iterdir()):
-                what = "an empty folder" if Path(root).is_dir() else "no such folder"
-                raise UsageError(f"sources.{name}: {root}: {what}; give one that holds repositories, here or with --input")
+                what = "an empty folder, so no repositories found" if Path(root).is_dir() else "no such folder"
+                raise InputError(f"sources.{name}: {root}: {what}; give one that holds repositories, here or with --input")
 
 
 def claim(workspace: Workspace) -> None:
