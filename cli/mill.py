@@ -14,6 +14,7 @@ import typer
 from starmill.cli import options
 from starmill.core.dataset import Workspace
 from starmill.core.errors import Interrupted, NotThere, UsageError
+from starmill.core.recipe import override, read
 from starmill.pipelines.stages import STAGES, load
 
 
@@ -30,6 +31,7 @@ def _mill(
     as_json: options.Json = False,
     beam: options.Beam = None,
 ) -> None:
+    override(read(recipe), sets or [])  # what is no recipe is refused before Beam is imported, which takes seconds
     with options.needs("pipelines"):
         from starmill.pipelines import recipe as recipes
         from starmill.pipelines.run import dry, interrupt

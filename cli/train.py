@@ -45,6 +45,9 @@ def train(
 ) -> int:
     """Train a model on shards; stopped and started again, it goes on where it was."""
     with options.needs("trainer"):
+        from starmill.trainer.config import load
+
+        load(recipe, sets or [], workspace, output)  # refused before PyTorch is imported, which takes seconds
         from starmill.trainer.start import start
 
     return start(recipe, workspace, output, sets or [], processes, fresh, dry_run)

@@ -8,12 +8,14 @@ from typing import NoReturn
 
 import torch
 
+from starmill.core.dataset import Workspace
 from starmill.core.errors import InputError, StarmillError, UsageError
 from starmill.core.files import refuse_below_file
 from starmill.core.process import die_with
 from starmill.model.exchange import huggingface
 from starmill.trainer import plan
-from starmill.trainer.config import load
+from starmill.trainer.clusters.launch import fitting
+from starmill.trainer.config import load, values
 from starmill.trainer.data.inputs import open_inputs
 from starmill.trainer.loop import train
 
@@ -58,6 +60,9 @@ def _start(
         print("\n".join([*plan.lines(wanted, found.config), *plan.data_lines(wanted, found)]))
         return 0
     if processes > 1 and "RANK" not in os.environ:
+        fitting(recipe, values(recipe, list(sets), workspace, output), 1, processes)  # told once, and not by every rank
+        if Workspace(wanted.workspace).manifest("shards") is None:
+            raise InputError(f"{wanted.workspace}: no shards/manifest.json; run `starmill run` first, or give --workspace")
         places = [f"--{name}={place}" for name, place in (("workspace", workspace), ("output", output)) if place]
         _torchrun(processes, wanted.threads, [recipe, *places, *(f"--set={s}" for s in sets), *(["--fresh"] if fresh else [])])
     return train(wanted, fresh)

@@ -3,6 +3,8 @@
 import inspect
 import os
 import shlex
+import subprocess
+import sys
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -165,6 +167,27 @@ WRONG = [
     ("run r.yaml --set sources.input.roots=in", "sources.input.roots list"),
     ("run r.yaml --set sources.input.roots=[none]", "none no such folder"),
     ("run r.yaml --set sources={}", "no `sources` --input"),
+    ("run r.yaml --set 'sources={a/b: {kind: folders, roots: [in]}}'", "sources.a/b a name of letters"),
+    ("run r.yaml --set sources.input.include=[3]", "sources.input.include[0] 3"),
+    ("run r.yaml --set sources.input.max_repositories=0", "sources.input.max_repositories from 1"),
+    ("run r.yaml --set sources.input=null", "sources.input section None"),
+    ("run r.yaml --set ingest=[]", "ingest section []"),
+    ("run r.yaml --set ingest=null", "ingest section None"),
+    ("run r.yaml --set 'a=*b'", "--set a=*b YAML"),
+    ("run r.yaml --set 'minhash={<<: 3}'", "--set YAML"),
+    ("run r.yaml --set 'workspace=!!python/object:os.system x'", "--set !!python"),
+    ("run r.yaml --set minhash.seed=-1", "minhash.seed from 0"),
+    ("run r.yaml --set minhash.seed=0x1ffffffffffffffffff", "minhash.seed from 0"),
+    ("run r.yaml --set minhash.permutations=010", "minhash.permutations '010'"),
+    ("run r.yaml --set minhash.permutations=1:30", "minhash.permutations '1:30'"),
+    ("run r.yaml --set minhash.near=1", "minhash.near bool 1"),
+    ("run r.yaml --set 'minhash.near=\"yes\"'", "minhash.near bool 'yes'"),
+    ("run r.yaml --set 'measure.text.phrases=[\"\"]'", "measure.text phrases"),
+    ("run r.yaml --set measure.licenses.timeout_seconds=0", "timeout_seconds above 0"),
+    (
+        "run r.yaml --set kinds.code.curate.quality.alpha.min_fraction=25",
+        "kinds.code.curate.quality.alpha.min_fraction from 0 to 1",
+    ),
     ("run r.yaml --set 'sources={\"\": {kind: folders, roots: [in]}}'", "sources"),
     # what the fifth stage reads is checked before the first
     ("run r.yaml --set release.benchmarks=[none]", "no benchmark 'none' ships smoke"),
@@ -253,6 +276,13 @@ WRONG = [
     ("train t.yaml --output r.yaml", "r.yaml"),
     ("train t.yaml --output r.yaml/out", "r.yaml"),
     ("train t.yaml --output s3://bucket/out", "output s3://bucket/out"),
+    ("train t.yaml --processes 3", "data.batch=8 data.micro_batch=4"),
+    ("train t.yaml --processes 2 --set parallel.tensor=3", "parallel.tensor=3 2 ranks"),
+    ("train t.yaml --processes 2", "w shards/manifest.json starmill run"),
+    ("launch slurm t.yaml --logs r.yaml --dry-run", "r.yaml --logs"),
+    ("launch kubernetes t.yaml --folder r.yaml/x --dry-run", "r.yaml --folder"),
+    ("launch slurm t.yaml --nodes 3 --dry-run", "data.batch=8"),
+    ("launch slurm none.yaml", "none.yaml no such recipe"),
     ("export t.yaml", "starmill run"),
     ("export t.yaml --dtype int8", "--dtype int8"),
     ("export t.yaml --to r.yaml", "r.yaml"),
@@ -357,3 +387,18 @@ def test_every_number_of_a_command_has_two_ends() -> None:
     for key, hint in numbers.items():
         [info] = [mark for mark in hint.__metadata__ if isinstance(mark, OptionInfo)]
         assert info.min is not None and info.max is not None, key
+
+
+def test_what_is_refused_loads_neither_beam_nor_torch(place: Path) -> None:
+    lines = [
+        "run no-such",
+        "run bomb.yaml",
+        "run r.yaml --set a=[",
+        "train t.yaml --set steps=0",
+        "plan t.yaml --set steps=0",
+        "train no-such",
+    ]
+    code = f"import sys\nfrom starmill.cli.__main__ import main\nassert [main(line.split()) for line in {lines}] == [2] * {len(lines)}\n"
+    code += "assert not {'apache_beam', 'torch'} & {*sys.modules}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and len(done.stderr.splitlines()) == len(lines), done.stderr

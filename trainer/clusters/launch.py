@@ -12,6 +12,7 @@ from typing import Any
 
 from starmill.core import recipe
 from starmill.core.errors import MachineError, UsageError
+from starmill.core.files import refuse_below_file
 from starmill.trainer import config, plan
 from starmill.trainer.clusters import kubernetes
 from starmill.trainer.clusters.job import Job, KubernetesJob, LaunchError, SlurmJob
@@ -59,6 +60,7 @@ def slurm(options: SlurmJob) -> int:
     if options.cpus_per_node is not None and options.cpus_per_node < ranks:
         raise LaunchError(f"--cpus-per-node {options.cpus_per_node}: must be at least the {ranks} ranks of a node")
     command = slurm_command(options, ranks, max(w.threads for w in wanted))
+    refuse_below_file("--logs", options.logs)
     if options.dry_run:
         print(f"{shlex.join(command)}\n\n# {SCRIPT}\n{SCRIPT.read_text()}", end="")
         return 0
@@ -111,6 +113,7 @@ def pods(options: KubernetesJob) -> int:
     values = _values(options)
     wanted = fitting(options.recipe, values, options.nodes, ranks)
     folder = Path(options.folder or f"runs/launch/{options.name}")
+    refuse_below_file("--folder", folder)
     overlay = kubernetes.overlay(options.overlay, options.gpus_per_node)
     training = kubernetes.Training(
         options.name,
