@@ -15,13 +15,15 @@ from types import ModuleType
 from typing import Annotated, Any
 
 import typer
+from typer.models import OptionInfo
 
 from starmill.cli import complete, costs, look, mill, options, train
 from starmill.core import __version__
-from starmill.core.errors import Interrupted, StarmillError
+from starmill.core.errors import Interrupted, StarmillError, UsageError
 from starmill.core.storage import refuse_credentials
 from starmill.core.terminal import say, say_text
 
+WRONG_USAGE: Any = typer.BadParameter.__base__  # all that typer refuses
 ROOMS = (mill, look, costs, train, complete)
 
 MAP = """starmill mills dumps of source code into tokenized training shards, and trains StarCoder-class models on them.
@@ -49,15 +51,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _status(words: list[str]) -> int:
     try:
-        typer.main.get_command(app())(args=_prepared(words), prog_name="starmill")
-    except SystemExit as done:
+        return int(typer.main.get_command(app())(args=_prepared(words), prog_name="starmill", standalone_mode=False) or 0)
+    except SystemExit as done:  # the shell's completion
         return int(done.code or 0)
+    except WRONG_USAGE as error:
+        told = error.ctx.command_path if error.ctx else "starmill"
+        given: list[Any] = getattr(error.__cause__, "errors", list)()  # pydantic's, which hold the value
+        got = f", got {given[0]['input']!r:.200}" if given else ""
+        return _refused(f"{error.format_message().rstrip('.')}{got}; see `{told} --help`", error.exit_code)
     except StarmillError as error:
-        say_text(f"starmill: {error}", to=sys.stderr)
-        return error.status
+        return _refused(str(error), error.status)
     except KeyboardInterrupt:
         return Interrupted.status
     return 0
+
+
+def _refused(said: str, status: int) -> int:
+    """Print why a command was refused, in one line; return the status."""
+    say(f"starmill: {' '.join(said.splitlines())}", to=sys.stderr)
+    return status
 
 
 def app() -> typer.Typer:
@@ -135,9 +147,13 @@ def _one_by_one(words: list[str]) -> Iterator[str]:
 def _told(command: Callable[..., int | None]) -> Callable[..., None]:
     """Return a command with --traceback, whose Ctrl-C is told, and whose returned number is the exit status."""
 
+    hints = command.__annotations__
+
     @functools.wraps(command)
     def told(*, traceback: bool, **values: Any) -> None:
         try:
+            for name, value in values.items():
+                _refuse_empty(name, value, getattr(hints.get(name), "__metadata__", ()))
             status = command(**values)
         except KeyboardInterrupt:
             raise Interrupted("stopped") from None
@@ -154,6 +170,16 @@ def _told(command: Callable[..., int | None]) -> Callable[..., None]:
     told.__signature__ = signature.replace(parameters=[*signature.parameters.values(), added])  # type: ignore[attr-defined]
     told.__annotations__ = {**command.__annotations__, "traceback": options.Traceback}
     return told
+
+
+def _refuse_empty(name: str, value: Any, marks: Sequence[Any]) -> None:
+    """Raise UsageError for an empty text, which would count as a value that was not given."""
+    if "" in (value if isinstance(value, list | tuple) else [value]) and options.MAY_BE_EMPTY not in marks:
+        said = (
+            word for mark in marks if isinstance(mark, OptionInfo) for word in (mark.default, f"--{name.replace('_', '-')}")
+        )
+        label = next((word for word in said if isinstance(word, str)), name.upper())
+        raise UsageError(f"{label}: an empty text; give a value, or leave it out")
 
 
 def _first_line(text: str | None) -> str:

@@ -1,26 +1,30 @@
 """Use a trained model."""
 
 import sys
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from starmill.cli import options
-from starmill.core.errors import UsageError
+from starmill.core.errors import InputError, UsageError
+from starmill.core.files import read_small
 from starmill.core.terminal import escaped
+
+MAX_PROMPT = 64 << 20  # bytes: more tokens than any model has positions
 
 
 def complete(
     model: Annotated[str, typer.Argument(help="Folder with config.json, model.safetensors and tokenizer.json.")],
     prompt: Annotated[str | None, typer.Option(help="Text to continue.")] = None,
     prompt_file: Annotated[str | None, typer.Option(help="File with the text to continue; - is standard input.")] = None,
-    prefix: Annotated[str | None, typer.Option(help="Text before the hole (with --suffix).")] = None,
-    suffix: Annotated[str | None, typer.Option(help="Text after the hole (with --prefix).")] = None,
-    max_new_tokens: Annotated[int, typer.Option(help="The longest completion.")] = 64,
-    temperature: Annotated[float, typer.Option(help="0: the likeliest token each time.")] = 0.0,
-    top_p: Annotated[float, typer.Option(help="Sample from the likeliest tokens that make this probability.")] = 1.0,
-    top_k: Annotated[int, typer.Option(help="Sample from so many likeliest tokens; 0: all.")] = 0,
+    prefix: Annotated[str | None, typer.Option(help="Text before the hole (with --suffix)."), options.MAY_BE_EMPTY] = None,
+    suffix: Annotated[str | None, typer.Option(help="Text after the hole (with --prefix)."), options.MAY_BE_EMPTY] = None,
+    max_new_tokens: Annotated[int, typer.Option(min=1, max=1 << 24, help="The longest completion, in tokens.")] = 64,
+    temperature: Annotated[float, typer.Option(min=0, max=100, help="0: the likeliest token each time.")] = 0.0,
+    top_p: Annotated[
+        float, typer.Option(min=1e-6, max=1, help="Sample from the likeliest tokens that make this probability.")
+    ] = 1.0,
+    top_k: Annotated[int, typer.Option(min=0, max=1 << 20, help="Sample from so many likeliest tokens; 0: all.")] = 0,
     stop: Annotated[list[str] | None, typer.Option(help="Text to end before; may be given several times.")] = None,
     stop_at_block: Annotated[
         bool, typer.Option("--stop-at-block", help="End with the function or block that is being written.")
@@ -38,8 +42,11 @@ def complete(
     if given not in ([True, False, False, False], [False, True, False, False], [False, False, True, True]):
         raise UsageError("complete: give one of --prompt, --prompt-file, or --prefix and --suffix")
     if prompt_file is not None:
-        with options.files():
-            prompt = sys.stdin.read() if prompt_file == "-" else Path(prompt_file).read_text("utf-8")
+        try:
+            with options.files():
+                prompt = sys.stdin.read() if prompt_file == "-" else read_small(prompt_file, MAX_PROMPT).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(f"--prompt-file {prompt_file}: not UTF-8 (byte {error.start:,}); give a text") from None
     text = middle or prompt or ""
     with options.needs("trainer"):
         from starmill.model.complete import complete_one

@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from starmill.cli import options
+from starmill.core.errors import UsageError
+from starmill.core.files import refuse_below_file
 from starmill.core.terminal import say
 
 
@@ -13,9 +15,12 @@ def bench(
     recipe: options.DataRecipe = "smoke",
     inputs: options.Inputs = None,
     sets: options.Sets = None,
-    megabytes: Annotated[float, typer.Option(help="Of the first sample; the second has four times as much.")] = 8,
+    megabytes: Annotated[
+        float, typer.Option(min=0.001, max=1e6, help="Of the first sample; the second has four times as much.")
+    ] = 8,
     rounds: Annotated[
-        int, typer.Option(help="Number of rounds, of which medians are taken: 3 on a machine that others share.")
+        int,
+        typer.Option(min=1, max=1000, help="Number of rounds, of which medians are taken: 3 on a machine that others share."),
     ] = 1,
     rates: options.Rates = "runs/rates.json",
 ) -> None:
@@ -23,12 +28,15 @@ def bench(
 
     Without --input, the samples are of this environment's packages.
     """
+    refuse_below_file("--rates", Path(rates).parent)
+    if Path(rates).is_dir():
+        raise UsageError(f"--rates: {rates}: a folder, where a file is to be written; give another name")
     with options.needs("pipelines"):
         from starmill.pipelines import recipe as recipes
         from starmill.pipelines.costs import bench as costs
 
     wanted = costs.packages_unless(inputs or [], recipes.load(recipe, sets or [], inputs or [], None))
-    found = costs.bench(wanted, megabytes, lambda line: say(line, flush=True), max(1, rounds))
+    found = costs.bench(wanted, megabytes, lambda line: say(line, flush=True), rounds)
     with options.files():
         Path(rates).parent.mkdir(parents=True, exist_ok=True)
         Path(rates).write_text(found.to_json())
@@ -38,16 +46,17 @@ def bench(
 def estimate(
     recipe: options.DataRecipe = "smoke",
     *,
-    files: Annotated[float, typer.Option(help="Of the dump.")],
-    size: Annotated[float, typer.Option("--bytes", help="Of the dump, uncompressed.")],
-    workers: Annotated[int, typer.Option(help="Processes at work at once.")],
+    files: Annotated[float, typer.Option(min=1, max=1e15, help="Of the dump.")],
+    size: Annotated[float, typer.Option("--bytes", min=1, max=1e18, help="Of the dump, uncompressed.")],
+    workers: Annotated[int, typer.Option(min=1, max=10**6, help="Processes at work at once.")],
     repositories: Annotated[
-        float | None, typer.Option(help="Of the dump (default: as many for its files as the bench's had).")
+        float | None, typer.Option(min=1, max=1e15, help="Of the dump (default: as many for its files as the bench's had).")
     ] = None,
     duplicates: Annotated[
-        float | None, typer.Option(help="The share of files that dedup removes (default: as in the bench's sample).")
+        float | None,
+        typer.Option(min=0, max=0.999, help="The share of files that dedup removes (default: as in the bench's sample)."),
     ] = None,
-    latency: Annotated[float, typer.Option(help="Seconds that a bucket takes to answer; 0 is a disk.")] = 0,
+    latency: Annotated[float, typer.Option(min=0, max=3600, help="Seconds that a bucket takes to answer; 0 is a disk.")] = 0,
     sets: options.Sets = None,
     rates: options.Rates = "runs/rates.json",
     as_json: options.Json = False,

@@ -11,7 +11,7 @@ def funnel(
     recipe: options.RecipeOption = "smoke",
     workspace: options.Place = None,
     sets: options.Sets = None,
-    languages: Annotated[int, typer.Option(help="How many languages to list.")] = 12,
+    languages: Annotated[int, typer.Option(min=0, max=10**6, help="How many languages to list.")] = 12,
     as_json: options.Json = False,
 ) -> None:
     """What each stage kept and dropped, and why."""
@@ -29,7 +29,9 @@ def why(
     recipe: options.RecipeOption = "smoke",
     workspace: options.Place = None,
     sets: options.Sets = None,
-    diff_lines: Annotated[int, typer.Option(help="Of the diff between a near duplicate and the kept file.")] = 40,
+    diff_lines: Annotated[
+        int, typer.Option(min=0, max=10**6, help="Of the diff between a near duplicate and the kept file.")
+    ] = 40,
     as_json: options.Json = False,
     raw: options.Raw = False,
 ) -> None:
@@ -49,7 +51,7 @@ def locate(
     recipe: options.RecipeOption = "smoke",
     workspace: options.Place = None,
     sets: options.Sets = None,
-    nth: Annotated[int | None, typer.Option(metavar="TOKEN", help="Counted over all shards, from 0.")] = None,
+    nth: Annotated[int | None, typer.Option(min=0, max=2**62, metavar="TOKEN", help="Counted over all shards, from 0.")] = None,
     text: Annotated[str | None, typer.Option(help="The first tokens that hold this text.")] = None,
     seed: options.Seed = 0,
     as_json: options.Json = False,

@@ -6,13 +6,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from starmill.cli import options
 from starmill.core.dataset import Workspace
-from starmill.core.errors import Interrupted, UsageError
+from starmill.core.errors import Interrupted, NotThere, UsageError
+from starmill.core.recipe import override, read
 from starmill.core.terminal import say
 from starmill.pipelines.stages import STAGES, load
 
@@ -31,17 +33,18 @@ def _mill(
     raw: options.Raw = False,
     beam: options.Beam = None,
 ) -> None:
+    override(read(recipe), sets or [])  # what is no recipe is refused before Beam is imported, which takes seconds
     with options.needs("pipelines"):
         from starmill.pipelines import recipe as recipes
         from starmill.pipelines.run import dry, interrupt
         from starmill.pipelines.run import place as places
-        from starmill.pipelines.run.stages import run_stage
+        from starmill.pipelines.run.stages import complete, run_stage
         from starmill.pipelines.runners import choose
         from starmill.pipelines.runners.dataflow import describe
     from starmill.reports import funnel
 
     wanted = recipes.load(recipe, sets or [], inputs or [], workspace)
-    runner = choose(tuple(beam or ()), _workers(workers))
+    runner = choose(tuple(beam or ()), workers or os.cpu_count() or 1)
     runner.check(wanted.workspace)
     if runner.is_dry_run:
         for stage in stages:
@@ -53,8 +56,13 @@ def _mill(
     wanted = replace(wanted, workspace=place.root if place.is_local else wanted.workspace)  # workers have another cwd
     with options.files():
         places.check(place, wanted)
-    for stage in stages:
-        load(stage).steps(wanted)  # a benchmark file that cannot be read is told now, not after three stages
+        if "ingest" in stages:
+            places.check_inputs(wanted)
+        for made in map(load, stages):  # what the last stage cannot use is told now, not after five
+            made.steps(wanted)
+            made.check(wanted)
+        for dataset in load(stages[0]).needs:
+            complete(place, dataset, stages[0])
     if dry_run:
         planned = dry.overview(wanted)
         planned["parts"] = options.labels(raw).shown(planned["parts"])
@@ -89,10 +97,6 @@ def _lines(planned: dict[str, Any]) -> Iterator[str]:
         yield f"stage {s['stage']:<9} {'complete' if s['complete'] else 'to be made'} in {s['folder']}"
 
 
-def _workers(given: int | None) -> int:
-    return max(1, (os.cpu_count() or 1) if given is None else given)
-
-
 def _command(name: str, stages: tuple[str, ...], text: str) -> Callable[..., None]:
     """Return the command that runs these stages: `_mill`, with its stages given."""
 
@@ -117,7 +121,7 @@ def verify(
     *,
     stage: Annotated[str | None, typer.Option(help=f"The stage whose parts to make again: {', '.join(STAGES)}.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Compare every file of the workspace with its sha256 instead.")] = False,
-    sample: Annotated[int, typer.Option(help="How many parts to make again.")] = 50,
+    sample: Annotated[int, typer.Option(min=1, max=10**6, help="How many parts to make again.")] = 50,
     workspace: options.Place = None,
     sets: options.Sets = None,
     workers: options.Workers = None,
@@ -133,11 +137,16 @@ def verify(
         from starmill.pipelines import recipe as recipes
         from starmill.pipelines.run import interrupt
         from starmill.pipelines.run import verify as again
+        from starmill.pipelines.run.stages import complete
         from starmill.pipelines.runners import choose
 
     wanted = recipes.load(recipe, sets or [], [], workspace)
-    runner, place = choose(tuple(beam or ()), _workers(workers)), Workspace(wanted.workspace)
+    runner, place = choose(tuple(beam or ()), workers or os.cpu_count() or 1), Workspace(wanted.workspace)
     wanted = replace(wanted, workspace=place.root if place.is_local else wanted.workspace)
+    if place.is_local and not Path(place.root).is_dir():
+        raise NotThere(f"{place.root}: no such folder; give --workspace the one that `starmill run` filled")
+    if stage is not None:
+        complete(place, load(stage).dataset, "verify")
     with interrupt.at_work(place, runner.is_local):
         if stage is None:
             compared = again.compare(place)
@@ -165,6 +174,9 @@ def pool(
     ] = False,
 ) -> None:
     """A pool of Beam workers beside a Flink TaskManager."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or len(port) > 5 or int(port) > 65_535:
+        raise UsageError(f"--address {address}: give host:port, the port from 0 (any) to 65,535, such as 127.0.0.1:50000")
     with options.needs("pipelines"):
         from starmill.pipelines.runners import flink
         from starmill.pipelines.runners import pool as workers

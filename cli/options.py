@@ -7,9 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
+from starmill.core import names
 from starmill.core.dataset import Workspace
 from starmill.core.errors import InputError, MachineError, StarmillError, UsageError
-from starmill.core.recipe import SHIPPED, override, read
+from starmill.core.files import refuse_below_file
+from starmill.core.recipe import SHIPPED, RecipeError, convert, override, read
 from starmill.core.terminal import log_errors, say
 from starmill.reports.query import RAW, Labels
 
@@ -36,16 +38,19 @@ Inputs = Annotated[
     list[str] | None,
     typer.Option("--input", metavar="DIR...", help="Folders of checkouts or bare git repositories (default: the recipe's)."),
 ]
-Seed = Annotated[int, typer.Option(help="Another number draws another sample.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Another number draws another sample.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and stop.")]
-Workers = Annotated[int | None, typer.Option("--workers", help="Local worker processes (default: one per core).")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, max=1024, help="Local worker processes (default: one per core).")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 Rates = Annotated[str, typer.Option("--rates", help="The file of rates.")]
 Beam = Annotated[list[str] | None, typer.Option("--beam", hidden=True)]  # what followed `--`: cli/__main__.py
 Raw = Annotated[
     bool, typer.Option("--raw", help="Show e-mail and IP addresses and keys that are in names, texts and errors as they are.")
 ]
+MAY_BE_EMPTY = "may be empty"  # marks an option whose text may be empty; any other is refused (cli/__main__.py)
 Traceback = Annotated[bool, typer.Option("--traceback", help="Show where an error came from.")]
 
 
@@ -75,9 +80,13 @@ def hidden(said: str) -> str:
 def place_of(workspace: str | None, recipe: str, sets: Sequence[str] | None) -> Workspace:
     """Return the workspace to look into, read from the recipe alone: a view needs neither Beam nor the stages' options."""
     place = workspace or override(read(recipe), sets or []).get("workspace")
-    if not isinstance(place, str) or not place:
-        raise UsageError(f"{recipe}: workspace={place!r}: give a folder or URL, here or with --workspace")
-    return Workspace(place)
+    try:
+        found = Workspace(convert(place, names.Place, "workspace"))
+    except RecipeError:
+        raise UsageError(f"{recipe}: workspace={place!r:.200}: give a folder or URL, here or with --workspace") from None
+    if found.is_local:
+        refuse_below_file("--workspace", found.root)
+    return found
 
 
 @contextmanager
@@ -101,7 +110,5 @@ def files() -> Iterator[None]:
         yield
     except (StarmillError, BrokenPipeError):
         raise
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{getattr(error, 'filename', None) or 'input'}: {getattr(error, 'strerror', None) or error}"
-        ) from None
+    except OSError as error:
+        raise InputError(f"{error.filename or 'input'}: {error.strerror or error}") from None

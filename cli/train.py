@@ -1,5 +1,6 @@
 """Train a model on shards, see what that costs, and publish what came of it."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -7,6 +8,8 @@ import typer
 
 from starmill.cli import launch as clusters
 from starmill.cli import options
+from starmill.core.errors import UsageError
+from starmill.core.files import refuse_below_file
 from starmill.core.terminal import say
 
 
@@ -35,12 +38,17 @@ def train(
     workspace: options.Place = None,
     output: options.Output = None,
     sets: options.Sets = None,
-    processes: Annotated[int, typer.Option(help="Start this many ranks on this machine (torchrun does more).")] = 1,
+    processes: Annotated[
+        int, typer.Option(min=1, max=1024, help="Start this many ranks on this machine (torchrun does more).")
+    ] = 1,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start again; removes the checkpoints in --output.")] = False,
     dry_run: options.DryRun = False,
 ) -> int:
     """Train a model on shards; stopped and started again, it goes on where it was."""
     with options.needs("trainer"):
+        from starmill.trainer.config import load
+
+        load(recipe, sets or [], workspace, output)  # refused before PyTorch is imported, which takes seconds
         from starmill.trainer.start import start
 
     return start(recipe, workspace, output, sets or [], processes, fresh, dry_run)
@@ -78,6 +86,9 @@ def export(
 
     wanted = load(recipe, sets or [], workspace, output)
     folder = to or Path(wanted.output) / "export"
+    refuse_below_file("--to", folder)
+    if push and not re.fullmatch(r"[\w.-]{1,96}/[\w.-]{1,96}", push):
+        raise UsageError(f"--push {push}: give OWNER/NAME, such as my-team/my-model")
     with options.files():
         told = publish.export(wanted, folder, publish.TYPES[dtype], license or OPENRAIL, checkpoints)
     say(*told)

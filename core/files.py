@@ -42,6 +42,32 @@ def write(place: Path, data: bytes | pa.Buffer, writer: str = "") -> None:
         temporary.write_bytes(data)
 
 
+def read_small(place: str | os.PathLike[str], most: int) -> bytes:
+    """Return a file that a user named, without ever waiting for one. Raises OSError; InputError above `most` bytes, or for no file."""
+    number = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe that nobody writes would block
+    mode = os.fstat(number).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(number)
+        what = "a folder" if stat.S_ISDIR(mode) else "a pipe, a socket or a device"
+        raise InputError(f"{os.fspath(place)}: {what}, where a file should be; give the file itself")
+    with os.fdopen(number, "rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise InputError(f"{os.fspath(place)}: above {most:,} bytes, the most that such a file may have; give the right file")
+    return data
+
+
+def refuse_below_file(name: str, place: str | os.PathLike[str]) -> None:
+    """Raise InputError where no folder can be made at `place`, which an option of this name says. Makes none."""
+    if "://" in os.fspath(place):
+        raise InputError(f"{place}: a URL, and {name} is a folder of this machine, or one that is mounted; give its path")
+    for there in (Path(place).absolute(), *Path(place).absolute().parents):
+        if os.path.lexists(there):
+            if not there.is_dir():
+                raise InputError(f"{place}: {there} is no folder; give {name} another place")
+            return
+
+
 def writer_of(relative: str) -> str:
     """Return a writer's mark for a file that many processes may write: random, then a digest that ties it to the file's place.
 

@@ -13,11 +13,24 @@ from typing import Annotated
 
 import msgspec
 
+# Every number has both ends: what is above is a slip of units or of a finger, and would fill a memory or a day before it fails.
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 ShareBelow1 = Annotated[float, msgspec.Meta(ge=0, lt=1)]
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-AtLeast0 = Annotated[int, msgspec.Meta(ge=0)]
-AtLeast1 = Annotated[int, msgspec.Meta(ge=1)]
+Positive = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
+AtLeast0 = Annotated[int, msgspec.Meta(ge=0, le=10**9)]
+AtLeast1 = Annotated[int, msgspec.Meta(ge=1, le=10**9)]
+Bytes = Annotated[int, msgspec.Meta(ge=1, le=1 << 50)]
+BytesAtOnce = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]  # that one column of a block holds
+Seed = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[\w.-]{1,100}\Z", description="a name of letters, digits, dots and dashes")]
+# No lone surrogates: such a name can neither be printed nor stored.
+Place = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^(?=.*\S)[^\x00-\x1f\x7f\ud800-\udfff]{1,4096}\Z",
+        description="a file, folder or URL: not empty, without control characters",
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -30,6 +43,20 @@ class OneOf:
 
     noun: str
     names: Callable[[], tuple[str, ...]]
+
+
+def span(limits: msgspec.Meta) -> str:
+    """Return the range of a number in words, or nothing where it has not both ends.
+
+    >>> span(msgspec.Meta(ge=1, le=4096)), span(msgspec.Meta(gt=0, lt=1))
+    ('from 1 to 4,096', 'above 0 and below 1')
+    """
+    low, high = (limits.ge if limits.gt is None else limits.gt), (limits.le if limits.lt is None else limits.lt)
+    if low is None or high is None:
+        return ""
+    ends = [f"{end:,}" if isinstance(end, int) else f"{end:,g}" for end in (low, high)]
+    joint = " to " if limits.gt is None and limits.lt is None else " and below " if limits.le is None else " and at most "
+    return f"{'above' if limits.ge is None else 'from'} {ends[0]}{joint}{ends[1]}"
 
 
 @functools.cache

@@ -18,10 +18,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from starmill.core.errors import UsageError
-from starmill.core.names import OneOf, did_you_mean
+from starmill.core.errors import InputError, UsageError
+from starmill.core.files import read_small
+from starmill.core.names import OneOf, did_you_mean, span
 from starmill.core.storage import refuse_credentials
-from starmill.core.values import parse
+from starmill.core.values import LONGEST, parse
 
 T = TypeVar("T")
 
@@ -48,14 +49,22 @@ def read(path: str) -> dict[str, Any]:
         file = next(SHIPPED.glob(f"*/{path}.yaml"), file)
     text = ""
     try:
-        text = file.read_text("utf-8")
+        text = read_small(file, 4 * LONGEST).decode("utf-8")
         values = parse(text)
     except FileNotFoundError:
         shipped = sorted(p.stem for p in SHIPPED.glob("*/*.yaml"))
-        raise RecipeError(f"{path}: no such recipe; give a YAML file or one of: {', '.join(shipped)}") from None
-    except (ValueError, OSError) as error:
+        raise RecipeError(
+            f"{path}: no such recipe{did_you_mean(path, shipped)}; give a YAML file or one of: {', '.join(shipped)}"
+        ) from None
+    except InputError as error:
+        raise RecipeError(str(error)) from None
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: not UTF-8 (byte {error.start:,}); give a YAML file, saved as UTF-8") from None
+    except OSError as error:
+        raise RecipeError(f"{path}: {error.strerror}; give a YAML file that can be read") from None
+    except ValueError as error:
         _refuse_credentials(text, path)  # YAML's error quotes a line of it
-        raise RecipeError(f"{path}: {error}") from None
+        raise RecipeError(f"{path}: {' '.join(str(error).split())}") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -73,7 +82,7 @@ def override(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, A
     for item in overrides:
         _refuse_credentials(item, "--set")
         key, equals, raw = item.partition("=")
-        if not equals or not key:
+        if not equals or not all(key.split(".")):
             raise RecipeError(f"--set {item}: write it as key=value, for example --set minhash.threshold=0.8")
         try:
             _set(result, key.split("."), parse(raw))
@@ -105,7 +114,7 @@ def build(cls: type[T], values: Mapping[str, Any], where: str = "recipe") -> T:
     """Return `cls(**values)` with nested dataclasses built and every type checked. Raises RecipeError."""
     _refuse_credentials(values, where)
     try:
-        return typing.cast(T, _convert(values, cls, ""))
+        return typing.cast(T, convert(values, cls, ""))
     except RecipeError as error:
         raise RecipeError(f"{where}: {error}") from None
 
@@ -125,13 +134,13 @@ def _refuse_credentials(value: Any, where: str) -> None:
             _refuse_credentials(inside, where)
 
 
-def _convert(value: Any, hint: Any, path: str) -> Any:
+def convert(value: Any, hint: Any, path: str) -> Any:
     """Return `value` as msgspec converts it; its parts come first, so that an error names the innermost that is wrong."""
     hint = _class_of(value, hint, path)
     for name, inside, kind in _parts(value, hint, path):
-        _convert(inside, kind, name)
+        convert(inside, kind, name)
     try:
-        converted = msgspec.convert(value, hint, dec_hook=lambda several, section: _convert(section, several, path))
+        converted = msgspec.convert(value, hint, dec_hook=lambda several, section: convert(section, several, path))
     except msgspec.ValidationError as error:
         raise RecipeError(_said(error, value, hint, path)) from None
     for mark in (mark for kind in _kinds(hint) for mark in getattr(kind, "__metadata__", ())):
@@ -188,12 +197,18 @@ def _said(error: msgspec.ValidationError, value: Any, hint: Any, path: str) -> s
         return f"{dot if re.match(r'[.a-z0-9_]+=', text) else colon}{text}"
     if missing := re.match(r"Object missing required field `(\w+)`", text):
         return f"{dot}{missing[1]}: give a value; there is no default"
+    marks = [mark for kind in _kinds(hint) for mark in getattr(kind, "__metadata__", ()) if isinstance(mark, msgspec.Meta)]
+    if isinstance(value, str) and "matching regex" in text:
+        return f"{colon}expected {marks[0].description}, got {value!r:.200}"
     if options := [
         name for kind in _kinds(hint) if typing.get_origin(kind) is typing.Literal for name in typing.get_args(kind)
     ]:
         return f"{colon}{value!r:.200} is not one of {', '.join(map(str, options))}{did_you_mean(value, map(str, options))}"
     expected = re.match(r"Expected `(.*?)`(?:, got `.*`)?(.*)", text)
-    shape = " or ".join(WORDS.get(word, word) for word in expected[1].split(" | ")) + expected[2] if expected else text
+    words = [WORDS.get(word, word) for word in expected[1].split(" | ")] if expected else [text]
+    if spans := [*filter(None, map(span, marks))]:
+        words[0] += f" {spans[0]}"
+    shape = " or ".join(words) + (expected[2] if expected and not spans else "")
     return f"{colon}expected {shape}, got {value!r:.200}"
 
 

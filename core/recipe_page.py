@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from starmill.core.names import OneOf
+from starmill.core.names import OneOf, span
 
 WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "null"}
 
@@ -112,7 +112,7 @@ def _words(hint: Any) -> str:
     if marks := _marks(hint):
         return marks[0].noun
     if origin is typing.Annotated:
-        return _words(args[0])
+        return f"{_words(args[0])} {span(args[1])}".rstrip()
     if origin is typing.Literal:
         return ", ".join(f"`{name}`" for name in args)
     if origin in (typing.Union, types.UnionType):

@@ -25,7 +25,7 @@ from fsspec.exceptions import FSTimeoutError
 from fsspec.spec import AbstractBufferedFile
 
 from starmill.core import files, seeds
-from starmill.core.errors import InputError, MachineError, UsageError
+from starmill.core.errors import InputError, MachineError, NotThere, StarmillError, UsageError, is_of_the_machine, one_line
 
 # A retry does not change these, except GARBLED ones. FileNotFoundError is an answer, not a failure.
 DEFINITE = (
@@ -92,6 +92,10 @@ class Storage:
         protocol = fsspec.utils.get_protocol(self.url)
         try:
             return _file_system(self.url, protocol)
+        except ValueError as error:
+            raise UsageError(
+                f"{self.url}: {error}; give a folder, or a URL that begins with {', '.join(f'{b}://' for b in BUCKETS)}"
+            ) from None
         except ImportError as error:
             fix = "; pip install 'starmill[cloud]'" if protocol in BUCKETS else ""
             raise StorageError(f"{self.url}: {error}{fix}") from None
@@ -197,6 +201,8 @@ class Storage:
                     return getattr(self.fs, method)(path, *arguments, **options)
                 slow = self.stall + carried / self.slowest
                 return fsspec.asyn.sync(self.fs.loop, getattr(self.fs, f"_{method}"), path, *arguments, timeout=slow, **options)
+            except NotADirectoryError:
+                raise InputError(f"{path}: a file is where a folder of it should be; give another workspace") from None
             except Exception as error:
                 if isinstance(error, DEFINITE) and not isinstance(error, GARBLED):
                     raise
@@ -211,6 +217,23 @@ class Storage:
             # Spread by the file's name: workers that failed together do not retry together.
             time.sleep(min(0.2 * 2**attempt, 15) * (0.5 + seeds.uniform(attempt, "back_off", path)))
         raise AssertionError("unreachable")
+
+
+@contextmanager
+def named(key: str, url: str, **options: Any) -> Iterator[Any]:
+    """Open the file or URL that a recipe has at `key`. Raises NotThere, InputError or MachineError, which name both."""
+    try:
+        if "://" not in url and Path(url).exists() and not Path(url).is_file():
+            raise InputError(f"{key}: {url}: a folder, a pipe or a device, where a file should be; give the file itself")
+        with fsspec.open(url, **options) as file:
+            yield file
+    except StarmillError:
+        raise
+    except FileNotFoundError:
+        raise NotThere(f"{key}: {url}: no such file; give one that is there, or leave it out") from None
+    except (OSError, ValueError, ImportError) as error:
+        kind = MachineError if is_of_the_machine(error) else InputError
+        raise kind(f"{key}: {url}: {one_line(error)}; give a file or URL that can be read") from error
 
 
 def refuse_credentials(text: str) -> None:

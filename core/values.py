@@ -1,7 +1,7 @@
 """YAML text to plain values, without YAML's traps: a key that is there twice, an alias bomb, `3e-4` read as a text.
 
 `a: 3e-4`      a number, as in YAML 1.2; YAML 1.1 wants 3.0e-4
-`a: 2026-01-01`  a text: no option is a date
+`a: 2026-01-01`, `a: 1:30`, `a: 010`  texts: no option is a date or an hour, and no number begins with 0
 """
 
 import re
@@ -10,22 +10,45 @@ from typing import Any
 import yaml
 
 YAML = "tag:yaml.org,2002:"
+NUMBERS = (YAML + "int", YAML + "float")
 TAGS = {YAML + name for name in "map seq str int float bool null merge".split()}
-MOST = 100_000  # values that aliases may expand to, in a text that does not itself have as many
+# What takes PyYAML about a second.
+MOST = 10_000  # values, aliases (*) expanded
+LONGEST = 400_000  # characters of a text
+DEEPEST = 50  # brackets in each other
+DIGITS = 40  # characters of a number
 
 
 class _Loader(yaml.SafeLoader):
-    """Its resolvers: without dates, and with numbers as `3e-4`."""
+    """Its resolvers: without dates, and with the numbers of YAML 1.2. 1.1 reads 010 as eight, and 1:30 as ninety."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012
-        first: [(tag, shape) for tag, shape in resolvers if not tag.endswith(":timestamp")]
+        first: [
+            (tag, shape) for tag, shape in resolvers if tag.rpartition(":")[2] not in ("timestamp", "int", "float", "value")
+        ]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+    nodes = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Count the values, before there are too many."""
+        self.nodes += 1
+        if self.nodes > MOST:
+            raise ValueError(f"more than {MOST:,} values")
+        return super().compose_node(parent, index)
+
+    def fetch_flow_collection_start(self, token: Any) -> None:
+        """Count the brackets: the scanner takes long over deep ones."""
+        if self.flow_level >= DEEPEST:
+            raise ValueError(f"line {self.line + 1}: more than {DEEPEST} brackets in each other")
+        super().fetch_flow_collection_start(token)
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"), list("-+.0123456789")
-)
+for _tag, _shape in {
+    "int": r"[-+]?(0|[1-9][0-9_]*|0x[0-9a-fA-F]+)\Z",
+    "float": r"[-+]?(\.[0-9]+|[0-9][0-9_]*\.[0-9]*|(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+|\.(?i:inf))\Z|\.(?i:nan)\Z",
+}.items():
+    _Loader.add_implicit_resolver(YAML + _tag, re.compile(_shape), list("-+.0123456789"))
 
 
 def parse(text: str) -> Any:
@@ -34,13 +57,15 @@ def parse(text: str) -> Any:
     >>> parse("lr: 3e-4")
     {'lr': 0.0003}
     """
+    if len(text) > LONGEST:
+        raise ValueError(f"{len(text):,} characters; a recipe has at most {LONGEST:,}")
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
             return None
         sizes: dict[int, int] = {}
-        if _size(node, "", sizes) > max(MOST, 10 * len(sizes)):
+        if _size(node, "", sizes) > MOST:
             raise ValueError(f"its aliases (*) expand to more than {MOST:,} values")
         return loader.construct_document(node)
     except yaml.YAMLError as error:
@@ -59,6 +84,10 @@ def _size(node: yaml.Node, path: str, sizes: dict[int, int]) -> int:
         return sizes[id(node)]
     if node.tag not in TAGS:  # a set has no order, and no option is of bytes
         raise ValueError(f"line {node.start_mark.line + 1}: no tags (!!): '{path}' is tagged {node.tag.replace(YAML, '!!')}")
+    if isinstance(node, yaml.ScalarNode) and node.tag in NUMBERS and len(node.value) > DIGITS:
+        raise ValueError(
+            f"line {node.start_mark.line + 1}: '{path}' is a number of {len(node.value):,} characters; give a shorter one"
+        )
     sizes[id(node)] = 0
     total = 1
     if isinstance(node, yaml.SequenceNode):

@@ -98,6 +98,10 @@ def complete_one(
     UsageError, which name the folder.
     """
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(0, device=where)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"--device {where}: {str(error).splitlines()[0]:.200}; give cpu, or leave it out") from None
     decoder = load(folder, None if dtype == "stored" else getattr(torch, dtype), where)
     tokenizer = Tokenizer.load(Path(folder) / "tokenizer.json", any_family=True)
     try:

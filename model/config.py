@@ -7,7 +7,16 @@ kv_heads       k0 k1 k2 k3      k0     k1            k0
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from starmill.core.names import ShareBelow1
+
+# Far above any model that there is, and far below what would fill a machine before a refusal.
+Vocabulary = Annotated[int, Meta(ge=1, le=1 << 20)]
+Width = Annotated[int, Meta(ge=1, le=1 << 17)]
+Length = Annotated[int, Meta(ge=1, le=1 << 24)]
 
 
 @dataclass(frozen=True)
@@ -19,43 +28,34 @@ class ModelConfig:
     (16, 3237504)
     """
 
-    vocab_size: int  # tokens
-    layers: int  # blocks
-    hidden_size: int  # elements of a token's state
-    heads: int  # query heads of attention
-    kv_heads: int  # heads of keys and values; 1: MQA, as many as `heads`: MHA
-    mlp_size: int  # elements inside a block's MLP
+    vocab_size: Vocabulary  # tokens
+    layers: Annotated[int, Meta(ge=1, le=1000)]  # blocks
+    hidden_size: Width  # elements of a token's state
+    heads: Width  # query heads of attention
+    kv_heads: Width  # heads of keys and values; 1: MQA, as many as `heads`: MHA
+    mlp_size: Vocabulary  # elements inside a block's MLP
     positions: Literal["rope", "learned"]  # rotations (StarCoder2) or learned vectors (StarCoder)
-    max_positions: int  # tokens of the longest sequence
-    rope_theta: float = 1e5  # base of the rotations
-    sliding_window: int | None = None  # keys that a query sees, itself included; null: all
-    norm_epsilon: float = 1e-5  # added to the variance in LayerNorm
+    max_positions: Length  # tokens of the longest sequence
+    rope_theta: Annotated[float, Meta(gt=0, le=1e12)] = 1e5  # base of the rotations
+    sliding_window: Length | None = None  # keys that a query sees, itself included; null: all
+    norm_epsilon: Annotated[float, Meta(gt=0, le=1)] = 1e-5  # added to the variance in LayerNorm
     activation: Literal["gelu_tanh", "gelu"] = "gelu_tanh"  # of the MLP
-    init_std: float = 0.02  # standard deviation of the initial weights
-    dropout: float = 0.0  # share of elements that training drops
+    init_std: Annotated[float, Meta(ge=0, le=10)] = 0.02  # standard deviation of the initial weights
+    dropout: ShareBelow1 = 0.0  # share of elements that training drops
     tie_embeddings: bool = True  # input and output share one matrix
-    bos_id: int = 0  # the token before a document: the end of text, which is 49,152 in SantaCoder
-    eos_id: int = 0  # the token after a document
+    bos_id: Annotated[int, Meta(ge=0, le=1 << 20)] = (
+        0  # the token before a document: the end of text, which is 49,152 in SantaCoder
+    )
+    eos_id: Annotated[int, Meta(ge=0, le=1 << 20)] = 0  # the token after a document
 
     def __post_init__(self) -> None:
-        """Refuse shapes that no decoder has."""
-        for name in ("vocab_size", "layers", "hidden_size", "heads", "kv_heads", "mlp_size", "max_positions"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:  # a recipe's may have no vocabulary yet
-                raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
-        if self.positions not in ("rope", "learned"):
-            raise ValueError(f"positions={self.positions}: use rope (StarCoder2) or learned (StarCoder)")
-        if self.activation not in ("gelu_tanh", "gelu"):
-            raise ValueError(f"activation={self.activation}: use gelu_tanh or gelu")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout={self.dropout}: must be in [0, 1)")
+        """Refuse sizes that do not fit each other; their ranges are in their types (core/recipe.py: convert)."""
         if self.hidden_size % self.heads:
             raise ValueError(f"hidden_size={self.hidden_size} is not a multiple of heads={self.heads}")
         if self.heads % self.kv_heads:
             raise ValueError(f"heads={self.heads} is not a multiple of kv_heads={self.kv_heads}")
         if self.positions == "rope" and self.head_size % 2:
             raise ValueError(f"RoPE rotates pairs: hidden_size / heads = {self.head_size} must be even")
-        if self.sliding_window is not None and self.sliding_window < 1:
-            raise ValueError(f"sliding_window={self.sliding_window}: must be at least 1, or null for none")
 
     @property
     def head_size(self) -> int:

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import fsspec
-
-from starmill.core.errors import NotThere
-from starmill.transforms.clean.decontaminate import Needle, needles
+from starmill.core.errors import InputError, NotThere
+from starmill.core.storage import named
+from starmill.transforms.clean.decontaminate import MIN_CHARS, Needle, needles
 
 SHIPPED = Path(__file__).resolve().parents[1] / "recipes" / "benchmarks"
 
@@ -16,11 +15,13 @@ def read(name: str) -> tuple[Needle, ...]:
     Raises NotThere for a file that is not there, and InputError, naming file and line, for one that is no benchmark.
     """
     url = _resolved(name)
-    try:
-        with fsspec.open(url, "rt", encoding="utf-8", compression="infer") as file:
-            return needles(file, url)
-    except FileNotFoundError:
-        raise NotThere(f"release.benchmarks: {url}: no such file") from None
+    with named("release.benchmarks", url, mode="rt", encoding="utf-8", compression="infer") as file:
+        found = needles(file, url)
+    if not found:
+        raise InputError(
+            f"release.benchmarks: {url}: no text of {MIN_CHARS} characters in it; give another file, or leave it out"
+        )
+    return found
 
 
 def _resolved(name: str) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import pyarrow as pa
 
 from starmill.core.document import CODE, Document
-from starmill.core.names import OneOf
+from starmill.core.names import OneOf, Place
 from starmill.pipelines import benchmarks
 from starmill.transforms.clean.decontaminate import Decontaminate
 from starmill.transforms.clean.redact import Redact
@@ -48,7 +48,7 @@ class Release:
     `benchmarks`: HumanEval-style JSONL files whose texts must not be trained on; a bare name (`smoke`) means one that ships.
     """
 
-    benchmarks: tuple[str, ...] = ()  # paths, URLs or shipped names
+    benchmarks: tuple[Place, ...] = ()  # paths, URLs or shipped names
     redact: Redact = Redact()
 
     def decontaminate(self) -> Decontaminate:

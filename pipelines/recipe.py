@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from starmill.core import recipe
+from starmill.core.names import Name, Place, Share
 from starmill.pipelines.kinds import KINDS, Curate, Kind, KindName, Measure, Release, Sections
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.packages import Packages
@@ -23,8 +24,8 @@ SOURCES: tuple[type[Source], ...] = (Packages, Folders)
 class Recipe:
     """A data recipe: where the data lies, and the options of every stage."""
 
-    workspace: str  # the folder or fsspec URL of all datasets
-    sources: dict[str, Source] = field(default_factory=dict)  # what is milled: named sources, each of a kind
+    workspace: Place  # the folder or fsspec URL of all datasets
+    sources: dict[Name, Source] = field(default_factory=dict)  # what is milled: named sources, each of a kind
     ingest: Ingest = field(default_factory=Ingest)
     measure: Measure = field(default_factory=Measure)
     curate: Curate = field(default_factory=Curate)
@@ -33,7 +34,7 @@ class Recipe:
     tokenizer: TokenizerOptions = field(default_factory=TokenizerOptions)
     format: Format = field(default_factory=Format)
     kinds: dict[KindName, Sections] = field(default_factory=dict)  # what is otherwise for one kind of record
-    max_error_rate: float = 0.01  # of the files of a stage, and of a part with ten errors or more; above it the stage fails
+    max_error_rate: Share = 0.01  # of the files of a stage, and of a part with ten errors or more; above it the stage fails
 
     def __post_init__(self) -> None:
         """Raise ValueError for a rule over what is not measured."""

@@ -1,7 +1,12 @@
 """Every shipped recipe loads, strictly; those of published models have the published hyper-parameters, and name languages that exist."""
 
+import dataclasses
 import importlib.util
 import json
+import math
+import types
+import typing
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +14,8 @@ import jsonschema
 import pytest
 
 from starmill.core import recipe
+from starmill.core.recipe_page import sections
+from starmill.pipelines.recipe import Recipe
 from starmill.trainer.config import TrainRecipe, load
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -89,6 +96,42 @@ def test_shipped_recipes_fit_their_schema(path: Path) -> None:
     named = {"curate.quality.languages.keep": ["python"]} if path in DATA else {"data.mixture.caps": {"python": 1}}
     [(key, value)] = named.items()
     assert not check.is_valid(recipe.override(values, [f"{key}={json.dumps(value)}"]))
+
+
+def around_numbers(hint: Any) -> Iterator[Callable[[Any], Any]]:
+    """Yield, for each number that a type holds, what puts a value in that number's place."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if hint in (int, float):
+        yield lambda value: value
+    elif origin is dict:
+        for inner in around_numbers(args[1]):
+            yield lambda value, inner=inner: {"Python": inner(value)}
+    else:
+        for kind in (
+            args if origin in (tuple, typing.Union, types.UnionType) else args[:1] if origin is typing.Annotated else ()
+        ):
+            for inner in around_numbers(kind):
+                yield (lambda value, inner=inner: [inner(value)]) if origin is tuple else inner
+
+
+@pytest.mark.parametrize("kind", [Recipe, TrainRecipe])
+def test_every_number_of_a_recipe_has_two_ends(kind: type) -> None:
+    seen = 0
+    for path, section in sections(kind):
+        hints = typing.get_type_hints(section, include_extras=True)
+        for name, around in [(f.name, w) for f in dataclasses.fields(section) for w in around_numbers(hints[f.name])]:
+            one = dataclasses.make_dataclass("One", [(name, hints[name])])
+            for bad in (-1, -math.inf, math.nan, math.inf, 10**30, 1e30, True, "3", [3]):
+                try:
+                    recipe.build(one, {name: around(bad)}, where="r.yaml")
+                except recipe.RecipeError as refusal:
+                    said = str(refusal)
+                    assert said.startswith(f"r.yaml: {name}") and f"got {bad!r}" in said and "\n" not in said
+                    assert "from " in said or "above " in said, f"{said}: without the range"
+                else:
+                    pytest.fail(f"{path}.{name} takes {bad!r}")
+            seen += 1
+    assert seen > 20
 
 
 def shipped(name: str) -> TrainRecipe:

@@ -1,7 +1,6 @@
 """The shape of a training recipe; the values are in recipes/train/*.yaml. Tokens, unless a name says otherwise."""
 
 import json
-import sys
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -10,12 +9,15 @@ from msgspec import Meta
 from starmill.core import recipe
 from starmill.core.document import CODE
 from starmill.core.errors import UsageError
-from starmill.core.names import AtLeast0, AtLeast1, Language, Positive, Share, ShareBelow1
-from starmill.model.config import ModelConfig
+from starmill.core.names import AtLeast0, AtLeast1, Language, Place, Positive, Seed, Share, ShareBelow1
+from starmill.model.config import Length, ModelConfig, Vocabulary
 from starmill.model.presets import PRESETS
 
 Factor = Annotated[float, Meta(ge=0, le=100)]  # times per epoch: a percentage would be above 100
-Amount = Annotated[float, Meta(ge=0, le=sys.float_info.max)]  # finite
+Amount = Annotated[float, Meta(ge=0, le=1000)]
+Rate = Annotated[float, Meta(ge=0, le=10)]
+Tokens = Annotated[float, Meta(gt=0, le=1e15)]
+Cores = Annotated[int, Meta(ge=1, le=4096)]  # or ranks
 
 # A run may continue with other values of these. Sums then round differently, and where a model has dropout, whose seed holds the data
 # rank and the micro-batch, other elements are dropped; nothing else changes.
@@ -34,7 +36,7 @@ class Model(ModelConfig):
     300
     """
 
-    vocab_size: int | None = field(  # type: ignore[assignment]
+    vocab_size: Vocabulary | None = field(  # type: ignore[assignment]
         default=None, kw_only=True
     )  # tokens; null: the tokenizer's
 
@@ -103,7 +105,7 @@ class Mixture:
     other_kinds: Factor = 1.0  # factor of a kind that `kinds` does not name
     languages: dict[Language, Factor] = field(default_factory=dict)  # factor of a language of code
     other_languages: Factor = 1.0  # factor of a language that `languages` does not name
-    caps: dict[Language, Positive] = field(default_factory=dict)  # tokens of a language in an epoch, at most
+    caps: dict[Language, Tokens] = field(default_factory=dict)  # tokens of a language in an epoch, at most
 
 
 @dataclass(frozen=True)
@@ -114,14 +116,14 @@ class Data:
     False
     """
 
-    sequence_length: AtLeast1  # tokens of a window
-    batch: AtLeast1  # windows of a step, over all ranks
-    micro_batch: AtLeast1  # windows that a rank takes at a time
+    sequence_length: Length  # tokens of a window
+    batch: Length  # windows of a step, over all ranks
+    micro_batch: Length  # windows that a rank takes at a time
     unit_tokens: AtLeast1 = 65_536  # repositories are shuffled as runs of whole files of about this size
     mask_documents: bool = False  # StarCoder let attention cross documents
     held_out: ShareBelow1 = 0.02  # share of repositories that are never trained on
-    held_out_windows: AtLeast1 = 64  # windows of the held-out loss, at most
-    prefetch: AtLeast1 = 4  # batches made ahead
+    held_out_windows: Length = 64  # windows of the held-out loss, at most
+    prefetch: Annotated[int, Meta(ge=1, le=1000)] = 4  # batches made ahead
     mixture: Mixture = field(default_factory=Mixture)
     fim: Fim = field(default_factory=Fim)
 
@@ -134,12 +136,12 @@ class AdamW:
     0.95
     """
 
-    lr: Amount  # highest learning rate
-    min_lr: Amount  # learning rate of the last step
+    lr: Rate  # highest learning rate
+    min_lr: Rate  # learning rate of the last step
     warmup_steps: AtLeast0  # over which the rate climbs from 0
     beta1: ShareBelow1 = 0.9  # decay of the gradients' mean
     beta2: ShareBelow1 = 0.95  # decay of the squares' mean
-    epsilon: Positive = 1e-8  # added to the root of the squares' mean
+    epsilon: Annotated[float, Meta(gt=0, le=1)] = 1e-8  # added to the root of the squares' mean
     weight_decay: Amount = 0.1  # times the learning rate: the share of a weight that a step subtracts
     clip: Amount = 1.0  # highest norm of the gradients; 0: no limit
     z_loss: Amount = 0.0  # factor of the mean square of the logits' log-sum-exp (PaLM, section 5: 1e-4)
@@ -162,7 +164,7 @@ class Parallel:
     ('bfloat16', 'float32')
     """
 
-    tensor: AtLeast1 = 1  # ranks that share each matrix; groups of them share out the batch and the weights (FSDP)
+    tensor: Cores = 1  # ranks that share each matrix; groups of them share out the batch and the weights (FSDP)
     sequence: bool = False  # tensor ranks also share out norms, dropout and residuals, by positions
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 on a GPU
     reductions: Literal["float32", "bfloat16"] = "float32"  # type of gradients that ranks sum
@@ -193,12 +195,12 @@ class Hardware:
     """
 
     peak_tflops: Positive  # of one device at the run's precision
-    devices: AtLeast1 = 1  # of the whole run
+    devices: Length = 1  # of the whole run
     memory_gb: Positive = 80.0  # of one device
     mfu: Annotated[float, Meta(gt=0, le=1)] = 0.4  # model FLOPs utilization: expected share of peak_tflops
     watts: Positive = 400.0  # of one device at work
-    pue: float = 1.0  # power usage effectiveness: watts of the building per watt of its devices
-    kg_co2_per_kwh: float = 0.0  # of the electricity
+    pue: Annotated[float, Meta(ge=1, le=100)] = 1.0  # power usage effectiveness: watts of the building per watt of its devices
+    kg_co2_per_kwh: Annotated[float, Meta(ge=0, le=100)] = 0.0  # of the electricity
 
 
 @dataclass(frozen=True)
@@ -211,25 +213,25 @@ class TrainRecipe:
     sliding_window, dropout and, with RoPE, max_positions may differ from that model's.
     """
 
-    workspace: str  # folder or URL with the shards
-    output: str  # folder or URL of checkpoints, metrics and the model
+    workspace: Place  # folder or URL with the shards
+    output: Place  # folder or URL of checkpoints, metrics and the model
     model: Model
     data: Data
     optimizer: AdamW
     steps: AtLeast1  # of the optimizer
-    cache: str | None = None  # folder of a node for shards of a bucket; null: the user's cache
-    weights: str | None = None  # folder of a model to start from; null: random weights
+    cache: Place | None = None  # folder of a node for shards of a bucket; null: the user's cache
+    weights: Place | None = None  # folder of a model to start from; null: random weights
     parallel: Parallel = field(default_factory=Parallel)
     hardware: Hardware | None = None  # for MFU and the plan
     spike: Positive = 3.0  # a loss this many nats above the median of the last 50 stops the run, as one that is not finite does
     checkpoint_every: AtLeast1 = 1000  # steps
-    keep_checkpoints: AtLeast1 = 2  # number of newest checkpoints to keep
+    keep_checkpoints: Length = 2  # number of newest checkpoints to keep
     asynchronous_checkpoints: bool = False  # written by a thread during training; needs a copy of the state in main memory
     log_every: AtLeast1 = 10  # steps
     evaluate_every: AtLeast0 = 0  # steps from one held-out loss to the next; 0: before the first step and after the last
-    seed: int = 0  # of weights, order, FIM and dropout
-    threads: AtLeast1 = 2  # on a CPU: sums depend on the number of threads; a fixed number gives all machines equal losses
-    device: str = "auto"  # auto, cpu or cuda
+    seed: Seed = 0  # of weights, order, FIM and dropout
+    threads: Cores = 2  # on a CPU: sums depend on the number of threads; a fixed number gives all machines equal losses
+    device: Literal["auto", "cpu", "cuda"] = "auto"  # auto, cpu or cuda
 
     def __post_init__(self) -> None:
         """Refuse a warm-up longer than the run, and sequences longer than the model's positions."""
@@ -306,6 +308,6 @@ def with_preset(section: Any, where: str = "recipe") -> Any:
     if not isinstance(changes, dict) or "preset" not in changes:
         return section
     name = changes["preset"]
-    if name not in PRESETS:
-        raise recipe.RecipeError(f"{where}: model.preset={name}: no such preset; give one of {', '.join(PRESETS)}")
+    if not isinstance(name, str) or name not in PRESETS:
+        raise recipe.RecipeError(f"{where}: model.preset={name!s:.200}: no such preset; give one of {', '.join(PRESETS)}")
     return {**vars(PRESETS[name]), **{key: value for key, value in changes.items() if key != "preset"}}

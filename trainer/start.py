@@ -3,13 +3,20 @@
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
-from starmill.core.errors import StarmillError
+import torch
+
+from starmill.core.dataset import Workspace
+from starmill.core.errors import InputError, StarmillError, UsageError
+from starmill.core.files import refuse_below_file
 from starmill.core.process import die_with
 from starmill.core.terminal import say
+from starmill.model.exchange import huggingface
 from starmill.trainer import plan
-from starmill.trainer.config import load
+from starmill.trainer.clusters.launch import fitting
+from starmill.trainer.config import load, values
 from starmill.trainer.data.inputs import open_inputs
 from starmill.trainer.loop import train
 
@@ -41,11 +48,22 @@ def _start(
     recipe: str, workspace: str | None, output: str | None, sets: Sequence[str], processes: int, fresh: bool, dry_run: bool
 ) -> int:
     wanted = load(recipe, list(sets), workspace, output)
+    refuse_below_file("output", wanted.output)
+    if wanted.device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("device=cuda: PyTorch sees no GPU here; set device=cpu, or auto")
+    if wanted.weights and not (Path(wanted.output) / "checkpoints").is_dir():  # checkpoints replace them
+        try:
+            huggingface.shape(wanted.weights)
+        except InputError as error:
+            raise type(error)(f"weights: {error}") from None
     if dry_run:
         found = open_inputs(wanted)
         say(*plan.lines(wanted, found.config), *plan.data_lines(wanted, found))
         return 0
     if processes > 1 and "RANK" not in os.environ:
+        fitting(recipe, values(recipe, list(sets), workspace, output), 1, processes)  # told once, and not by every rank
+        if Workspace(wanted.workspace).manifest("shards") is None:
+            raise InputError(f"{wanted.workspace}: no shards/manifest.json; run `starmill run` first, or give --workspace")
         places = [f"--{name}={place}" for name, place in (("workspace", workspace), ("output", output)) if place]
         _torchrun(processes, wanted.threads, [recipe, *places, *(f"--set={s}" for s in sets), *(["--fresh"] if fresh else [])])
     return train(wanted, fresh)

@@ -8,9 +8,10 @@ from the published models.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 from starmill.core.errors import InputError
+from starmill.core.recipe import convert
 from starmill.model.config import ModelConfig
 from starmill.model.exchange.layouts import GPT_BIGCODE, STARCODER2, Layout
 
@@ -129,40 +130,48 @@ def read_config(values: dict[str, Any]) -> ModelConfig:
     activation = values.get(FAMILIES[positions].activation, TANH[0]) if positions else None
     if positions is None or activation not in TANH + EXACT:
         raise ExchangeError(
-            f"model_type={values.get('model_type')}, activation={activation}: only starcoder2 and gpt_bigcode with GELU are read"
+            f"model_type={values.get('model_type')!s:.200}, activation={activation!s:.200}: only starcoder2 and gpt_bigcode with GELU "
+            "are read"
         )
-    theirs, rope = FAMILIES[positions], values.get("rope_parameters") or {}
-    kind = (values.get("rope_scaling") or rope).get("rope_type") or (values.get("rope_scaling") or {}).get("type")
+    theirs = FAMILIES[positions]
+    rope, scaling = (convert(values.get(key) or {}, dict[str, Any], key) for key in ("rope_parameters", "rope_scaling"))
+    kind = (scaling or rope).get("rope_type") or scaling.get("type")
     if kind not in (None, "default"):
-        raise ExchangeError(f"rope_type={kind}: only models with plain RoPE are read")
+        raise ExchangeError(f"rope_type={kind!s:.200}: only models with plain RoPE are read")
     for name, only in {"use_bias": True, "scale_attn_weights": True, "add_cross_attention": False}.items():
         if values.get(name, only) != only:  # each would change the logits
-            raise ExchangeError(f"{name}={values[name]}: only models with {name}={only} are read")
-    found = {name: values[key] for name, key in theirs.keys.items()}
+            raise ExchangeError(f"{name}={values[name]!s:.200}: only models with {name}={only} are read")
+    hints = get_type_hints(ModelConfig, include_extras=True)
+
+    def of(name: str, key: str, value: Any) -> Any:
+        return convert(value, hints[name], key)  # within the range of our field, before anything of that size is made
+
+    found = {name: of(name, key, values[key]) for name, key in theirs.keys.items()}
     for name, key in (("bos_id", "bos_token_id"), ("eos_id", "eos_token_id")):
-        found[name] = values[key] if values.get(key) is not None else 0
-        if not isinstance(found[name], int):
+        if isinstance(values.get(key), list):
             raise ExchangeError(
-                f"{key}={found[name]}: only models with one such token are read; the others may be stop strings"
+                f"{key}={values[key]!s:.200}: only models with one such token are read; the others may be stop strings"
             )
+        found[name] = of(name, key, values[key] if values.get(key) is not None else 0)
     if theirs.model_type == "starcoder2":
         if values.get("head_dim") not in (None, found["hidden_size"] // found["heads"]):
             raise ExchangeError(
-                f"head_dim={values['head_dim']}: only models with head_dim=hidden_size/num_attention_heads are read"
+                f"head_dim={values['head_dim']!s:.200}: only models with head_dim=hidden_size/num_attention_heads are read"
             )
         # Published models differ in theta: no default.
-        found["rope_theta"] = rope["rope_theta"] if "rope_theta" in rope else values["rope_theta"]
-        found["sliding_window"] = values.get("sliding_window")
+        theta = rope["rope_theta"] if "rope_theta" in rope else values["rope_theta"]
+        found["rope_theta"] = of("rope_theta", "rope_theta", theta)
+        found["sliding_window"] = of("sliding_window", "sliding_window", values.get("sliding_window"))
     else:
         found["kv_heads"] = 1 if values.get("multi_query", True) else found["heads"]
-        found["mlp_size"] = values.get("n_inner") or 4 * found["hidden_size"]
-    return ModelConfig(
-        vocab_size=values["vocab_size"],
-        positions=positions,
-        activation="gelu_tanh" if activation in TANH else "gelu",
-        init_std=values.get("initializer_range", 0.02),
-        tie_embeddings=values.get("tie_word_embeddings", True),
-        norm_epsilon=values.get(theirs.norm_epsilon, 1e-5),
-        dropout=values.get(theirs.dropouts[0], 0.0),
-        **found,
-    )
+        inner = values.get("n_inner")
+        found["mlp_size"] = of("mlp_size", "n_inner", 4 * found["hidden_size"] if inner is None else inner)
+    defaults = {
+        "init_std": ("initializer_range", 0.02),
+        "tie_embeddings": ("tie_word_embeddings", True),
+        "norm_epsilon": (theirs.norm_epsilon, 1e-5),
+        "dropout": (theirs.dropouts[0], 0.0),
+    }
+    found |= {name: of(name, key, values.get(key, default)) for name, (key, default) in defaults.items()}
+    found["vocab_size"] = of("vocab_size", "vocab_size", values["vocab_size"])
+    return ModelConfig(positions=positions, activation="gelu_tanh" if activation in TANH else "gelu", **found)

@@ -13,13 +13,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from starmill.core.files import replacing
+from starmill.core.errors import one_line
+from starmill.core.files import read_small, replacing
 from starmill.core.files import write as write_whole
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
 from starmill.model.exchange.families import ExchangeError, config_values, family, read_config
 from starmill.model.exchange.layouts import FileTensor, file_tensors, fuse, split
 
+MAX_JSON = 16 << 20  # bytes of config.json, and of the index of any model's weights
 # Masks and tables that older files carry.
 NOT_WEIGHTS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -79,10 +81,13 @@ def load(folder: str | os.PathLike[str], dtype: torch.dtype | None = None, devic
     """
     place = Path(folder)
     config = shape(place)
+    where = _where(place, config)  # all weights are there, before memory for them is taken
     if dtype is None:
-        file, name = _where(place, config)[_file_tensors(config)[0].name]
+        file, name = where[_file_tensors(config)[0].name]
         with _opened(file) as tensors:
             dtype = tensors.get_tensor(name).dtype
+        if not dtype.is_floating_point:
+            raise ExchangeError(f"{place}: {file.name}: {name} is of {dtype}, and weights are floating point; export it again")
     decoder = Decoder.empty(config, device, dtype)
     fill(decoder, place)
     return decoder.eval()
@@ -93,15 +98,11 @@ def fill(decoder: Decoder, folder: str | os.PathLike[str]) -> None:
     """Copy the weights of a folder into a decoder of their shape, one tensor at a time. Raises ExchangeError naming what is wrong."""
     place, config = Path(folder), decoder.config
     where = _where(place, config)
-    parameters, shapes = dict(decoder.named_parameters()), decoder.shapes()
+    parameters = dict(decoder.named_parameters())
     for stored in _file_tensors(config):
         file, name = where[stored.name]
         with _opened(file) as tensors:
             found = tensors.get_tensor(name)
-            if found.shape != stored.shape(shapes):
-                raise ExchangeError(
-                    f"{place}: tensor {stored.name} has shape {tuple(found.shape)}, expected {stored.shape(shapes)}"
-                )
             parts = split(found, config) if len(stored.parameters) > 1 else (found,)
             for own, part in zip(stored.parameters, parts, strict=True):
                 parameters[own].copy_(part)
@@ -118,15 +119,28 @@ def shape(folder: str | os.PathLike[str]) -> ModelConfig:
     """Return the configuration of a folder of either family. Raises ExchangeError naming what is wrong."""
     place = Path(folder)
     try:
-        return read_config(json.loads((place / "config.json").read_text()))
+        values = _json_object(place / "config.json")
     except FileNotFoundError:
         raise ExchangeError(f"{place}: no config.json; give a folder that `starmill train` or transformers saved") from None
-    except json.JSONDecodeError as error:
-        raise ExchangeError(f"{place}: config.json is not JSON ({error}); export the model again") from None
+    try:
+        return read_config(values)
     except KeyError as error:
         raise ExchangeError(f"{place}: config.json lacks {error}; export the model again") from None
     except ValueError as error:
-        raise ExchangeError(f"{place}: {error}") from None
+        raise ExchangeError(f"{place}: config.json: {error}") from None
+
+
+def _json_object(file: Path) -> dict[str, Any]:
+    """Return the object in a small file. Raises FileNotFoundError, and ExchangeError for what is none."""
+    try:
+        found = json.loads(read_small(file, MAX_JSON))
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
+        raise ExchangeError(f"{file.parent}: {file.name} is not JSON ({one_line(error)}); export the model again") from None
+    if not isinstance(found, dict):
+        raise ExchangeError(f"{file.parent}: {file.name} is a {type(found).__name__}, no object; export the model again")
+    return found
 
 
 def _file_tensors(config: ModelConfig) -> list[FileTensor]:
@@ -134,26 +148,37 @@ def _file_tensors(config: ModelConfig) -> list[FileTensor]:
 
 
 def _where(place: Path, config: ModelConfig) -> dict[str, tuple[Path, str]]:
-    """Return each tensor's file and its name in that file, by full name. Raises ExchangeError for missing or unknown tensors."""
+    """Return each tensor's file and its name in that file, by full name. Raises ExchangeError for other tensors or shapes."""
     prefix = family(config).layout.prefix
     where: dict[str, tuple[Path, str]] = {}
+    found: dict[str, tuple[int, ...]] = {}
     for file in _weight_files(place):
         with _opened(file) as tensors:
             for name in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
-                where[name if name.startswith((prefix, "lm_head.")) else prefix + name] = (file, name)
-    _account(place, where, {stored.name for stored in _file_tensors(config)}, config)
+                full = name if name.startswith((prefix, "lm_head.")) else prefix + name
+                where[full], found[full] = (file, name), tuple(tensors.get_slice(name).get_shape())
+    wanted = _file_tensors(config)
+    _account(place, where, {stored.name for stored in wanted}, config)
+    shapes = Decoder.empty(config).shapes()
+    for stored in wanted:
+        if found[stored.name] != stored.shape(shapes):
+            raise ExchangeError(
+                f"{place}: tensor {stored.name} has shape {found[stored.name]}, expected {stored.shape(shapes)}"
+            )
     return where
 
 
 def _weight_files(place: Path) -> list[Path]:
     if (place / INDEX).exists():
-        try:
-            names = sorted({str(name) for name in json.loads((place / INDEX).read_text())["weight_map"].values()})
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise ExchangeError(f"{place}: {INDEX} has no weight_map ({error}); fetch or export it again") from None
+        listed = _json_object(place / INDEX).get("weight_map")
+        if not isinstance(listed, dict):
+            raise ExchangeError(f"{place}: {INDEX} has no weight_map; fetch or export it again")
+        names = sorted({str(name) for name in listed.values()})
         for name in names:
-            if Path(name).name != name:
-                raise ExchangeError(f"{place}: {INDEX} points outside the folder, at {name}")
+            if not name.endswith(".safetensors") or Path(name).name != name or "\0" in name:
+                raise ExchangeError(
+                    f"{place}: {INDEX} names {name!r:.200}, no safetensors file of this folder; export it again"
+                )
         return [place / name for name in names]
     if (place / WEIGHTS).exists():
         return [place / WEIGHTS]

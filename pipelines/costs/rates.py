@@ -7,11 +7,11 @@ A cost is a sum of coefficients times drivers: a constant ("one"), and amounts p
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
 from starmill.core.errors import InputError, NotThere
+from starmill.core.files import read_small
 from starmill.pipelines.stages import STAGES, dedup, measure, tokenize
 
 NEAR = dedup.STAGE.name
@@ -69,10 +69,13 @@ class Rates:
         return json.dumps({"format": FORMAT, **asdict(self)}, indent=1, sort_keys=True) + "\n"
 
 
+MAX_BYTES = 16 << 20  # of a rates file
+
+
 def load(path: str) -> Rates:
     """Read a rates file. Raises NotThere or InputError, which say how to make one."""
     try:
-        values = json.loads(Path(path).read_text())
+        values = json.loads(read_small(path, MAX_BYTES))
         if values.pop("format") != FORMAT:
             raise ValueError("another format")
         observations = tuple(Observation(**o) for o in values.pop("observations"))
@@ -80,7 +83,7 @@ def load(path: str) -> Rates:
         return Rates(kept=kept, observations=observations, **values)
     except FileNotFoundError:
         raise NotThere(f"{path}: no rates here; run `starmill bench --rates {path}` first") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{path}: not the rates of this version ({error}); run `starmill bench --rates {path}` again"
         ) from None

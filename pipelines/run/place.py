@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from starmill.core.dataset import LAST_RUN, LastRun, Workspace
-from starmill.core.errors import UsageError
-from starmill.core.files import is_leftover
+from starmill.core.errors import InputError, UsageError
+from starmill.core.files import is_leftover, refuse_below_file
 from starmill.pipelines.recipe import Recipe
 
 MARK = ".starmill"
@@ -15,6 +15,8 @@ BEFORE = (".lock", ".probe")  # what a run that was killed early may have left
 
 def check(workspace: Workspace, options: Recipe) -> None:
     """Raise UsageError for a workspace inside an input, or around one, or among files that are not starmill's. Writes nothing."""
+    if workspace.is_local:
+        refuse_below_file("--workspace", workspace.root)
     here = Path(workspace.root).resolve()
     for name, source in options.sources.items():
         for root in source.places() if workspace.is_local else ():
@@ -31,6 +33,19 @@ def check(workspace: Workspace, options: Recipe) -> None:
             f"workspace {workspace.root!r} holds files that are not starmill's ({some}; {len(foreign)} in all), among which a run would "
             f"remove and replace its own; give --workspace an empty folder (if a run made this one, put an empty file {MARK} into it)"
         )
+
+
+def check_inputs(options: Recipe) -> None:
+    """Raise InputError where there is no source, or a folder of one is not there or empty."""
+    if not options.sources:
+        raise InputError(
+            "no repositories found without `sources` in the recipe; give --input DIR with git repositories or folders"
+        )
+    for name, source in options.sources.items():
+        for root in source.places():
+            if not Path(root).is_dir() or not any(Path(root).iterdir()):
+                what = "an empty folder, so no repositories found" if Path(root).is_dir() else "no such folder"
+                raise InputError(f"sources.{name}: {root}: {what}; give one that holds repositories, here or with --input")
 
 
 def claim(workspace: Workspace) -> None:

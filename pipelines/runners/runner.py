@@ -4,13 +4,16 @@
 """
 
 import functools
+import io
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions
+from apache_beam.runners.runner import create_runner
 
-from starmill.core.errors import MachineError
+from starmill.core.errors import MachineError, UsageError, one_line
 
 
 class WorkerDied(MachineError):
@@ -57,6 +60,11 @@ class Runner:
 
     def check(self, workspace: str) -> None:
         """Check, before anything starts, that a job will find what it needs. Raises UsageError or MachineError."""
+        if name := self.parsed.view_as(StandardOptions).runner if is_named(self.options) else None:
+            try:
+                create_runner(name)
+            except (ValueError, ImportError, AttributeError) as error:
+                raise UsageError(f"--runner={name}: {one_line(error)}; leave it out to run here") from None
 
     def pipeline(self, parts: int) -> beam.Pipeline:
         """Return an empty pipeline for a graph over `parts` parts."""
@@ -82,7 +90,14 @@ def name_of(options: tuple[str, ...]) -> str:
     """Return the runner that Beam's options name, in lower case: `flinkrunner`; empty where they name none."""
     # A flag without its value would make the parser exit.
     given = [o for o in options if o != "--dry_run"]
-    runner = PipelineOptions(given).view_as(StandardOptions).runner if is_named(options) else None
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            runner = PipelineOptions(given).view_as(StandardOptions).runner if is_named(options) else None
+    except SystemExit:
+        raise UsageError(
+            f"Beam's options {' '.join(given)}: {said.getvalue().strip().splitlines()[-1]}; give each its value"
+        ) from None
     return str(runner or "").rpartition(".")[2].lower()
 
 

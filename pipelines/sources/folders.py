@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from starmill.core.errors import of_a_file
+from starmill.core.names import Place
 from starmill.pipelines.sources import git
 from starmill.pipelines.sources.source import Entry, Limits, Options, Repository, Snapshot, label, read_file, state_of
 
@@ -23,7 +24,7 @@ class Folders(Options):
     """Folders of checkouts, bare repositories and plain trees. A repository's name is its path below its root."""
 
     kind: Literal["folders"] = "folders"  # always given
-    roots: tuple[str, ...]  # of checkouts, bare repositories or plain trees
+    roots: tuple[Place, ...]  # of checkouts, bare repositories or plain trees
     reads_this_machine: ClassVar[bool] = True
 
     def places(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from starmill.core.document import CODE
 from starmill.core.errors import of_a_file
+from starmill.core.names import AtLeast1, Bytes, BytesAtOnce
 
 DIRECTION_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # Damage that may be mended where it lies, so that a repository that lost records to it is watched (Repository.state).
@@ -23,11 +24,11 @@ DAMAGE = frozenset(("corrupt_object", "missing_object", "unreadable_repository")
 class Limits:
     """What is read at most, of a file and of a repository: what lies beyond is told, and not read."""
 
-    max_file_bytes: int = 10 << 20  # The Stack v2: 10 MiB, uncompressed
-    max_files: int = 2_000_000  # of a git repository, folders counted: a few trees that name each other are billions
-    max_names_bytes: int = 128 << 20  # of all paths in a git repository
-    max_inflated_bytes: int = 64 << 30  # of a git repository, deltas counted: a stored byte may be read a million times
-    max_inflation: int = 200  # the same as bytes per stored byte; 256 MiB are always allowed
+    max_file_bytes: BytesAtOnce = 10 << 20  # The Stack v2: 10 MiB, uncompressed
+    max_files: AtLeast1 = 2_000_000  # of a git repository, folders counted: a few trees that name each other are billions
+    max_names_bytes: Bytes = 128 << 20  # of all paths in a git repository
+    max_inflated_bytes: Bytes = 64 << 30  # of a git repository, deltas counted: a stored byte may be read a million times
+    max_inflation: AtLeast1 = 200  # the same as bytes per stored byte; 256 MiB are always allowed
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Source(ABC):
     kind: str
     include: tuple[str, ...]
     exclude: tuple[str, ...]
-    max_repositories: int | None
+    max_repositories: AtLeast1 | None
     gives: ClassVar[tuple[str, ...]] = (CODE,)  # the kinds of its records; the first is that of a repository as a whole
     reads_this_machine: ClassVar[bool] = False  # whether its input lies on the disk of the machine that starts the run
 
@@ -129,7 +130,7 @@ class Options(Source):
     kind: str  # what is read
     include: tuple[str, ...] = ()  # patterns of repository names (fnmatch); none: all
     exclude: tuple[str, ...] = ()  # and of those that are left out
-    max_repositories: int | None = None  # the first so many by name
+    max_repositories: AtLeast1 | None = None  # the first so many by name
 
 
 def label(path: bytes) -> tuple[str, str | None]:

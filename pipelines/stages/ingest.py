@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import PurePosixPath
 from typing import Any
@@ -13,6 +13,7 @@ import pyarrow as pa
 from starmill.core import recipe, schema, swhid
 from starmill.core.dataset import Manifest, ParquetPart, Sidecar, Workspace, at_once, part_number, part_path
 from starmill.core.errors import InputError, MachineError, StarmillError, is_of_the_machine, of_a_file, one_line, printable
+from starmill.core.names import Bytes, BytesAtOnce
 from starmill.pipelines.sources import encoding
 from starmill.pipelines.sources.source import DAMAGE, Entry, Limits, Repository, Snapshot, Source, label
 from starmill.pipelines.stages.ledger import Ledger
@@ -29,18 +30,12 @@ LARGEST = 2**63 - 1  # a dump may state any size, a column holds this much
 class Ingest(Limits):
     """How repositories become parts, and what is too large to be read."""
 
-    max_repository_bytes: int | None = None  # by the source's own estimate; a larger one is not read, and is dropped whole
-    part_bytes: int = 256 << 20  # of content, by the source's own estimate
-    max_part_bytes: int = (
+    max_repository_bytes: Bytes | None = None  # by the source's own estimate; a larger one is not read, and is dropped whole
+    part_bytes: Bytes = 256 << 20  # of content, by the source's own estimate
+    max_part_bytes: Bytes = (
         768 << 20
     )  # compressed, as a worker holds it in memory: where the estimate was wrong, the rest is not read
-    block_bytes: int = 8 << 20  # of content in a row group, or of names
-
-    def __post_init__(self) -> None:
-        """Refuse sizes that no part could have."""
-        for name in (field.name for field in fields(self)):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
+    block_bytes: BytesAtOnce = 8 << 20  # of content in a row group, or of names
 
     def leaves_out(self, repository: Repository) -> bool:
         """Say whether a repository is too large to be read."""

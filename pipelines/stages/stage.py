@@ -71,7 +71,8 @@ class Stage:
     `holds(refs, inputs)`: the kinds in each part. `parts(options, workspace, inputs)`: its parts, whose `key` is the material of
     that part alone. `graph(options, workspace)`: the Beam graph over the parts that are due; `sketch`: the same without a look into
     the workspace, for a dry run. `whole`: every part depends on all of every input. `reads_this_machine(options)`: whether its
-    input lies on the disk of the machine that starts the run.
+    input lies on the disk of the machine that starts the run. `check(options)` raises for what the recipe names and the stage could
+    not use, before any stage begins.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Stage:
     steps: Callable[[Options], Mapping[str, tuple[object, ...]]] = no_kinds
     holds: Callable[[Sequence[PartRef], Sequence[Manifest]], Mapping[int, tuple[str, ...]]] = kinds_in
     whole: bool = False
+    check: Callable[[Options], object] = lambda options: None
     reads_this_machine: Callable[[Options], bool] = lambda options: False
 
 

@@ -84,6 +84,7 @@ STAGE = Stage(
     needs=("dataset",),
     reads=lambda options: (options.format,),
     steps=lambda options: {name: (render,) for name, render in _renderers(options).items()},
+    check=lambda options: vocabulary.check(options.tokenizer),
     material=lambda options, workspace: (vocabulary.prepare(workspace, options.tokenizer).sha256,),
     graph=of_parts(_work),
     sketch=of_parts(lambda options, workspace: TokenizePart(workspace, _renderers(options), options.format, "")),

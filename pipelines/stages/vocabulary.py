@@ -4,15 +4,16 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Annotated, TypedDict
 
-import fsspec
 import msgspec
 
 from starmill.core import recipe, seeds
 from starmill.core.dataset import Workspace, output, part_path, tell_damage
 from starmill.core.errors import InputError, NotThere
-from starmill.core.tokenizer import Tokenizer, huggingface_files, train
+from starmill.core.names import Bytes, Place, Seed
+from starmill.core.storage import named
+from starmill.core.tokenizer import SPECIAL_TOKENS, Tokenizer, huggingface_files, train
 from starmill.pipelines.stages.ledger import lineage
 
 PATH, MADE = "tokenizer/tokenizer.json", "tokenizer/manifest.json"
@@ -22,10 +23,10 @@ PATH, MADE = "tokenizer/tokenizer.json", "tokenizer/manifest.json"
 class TokenizerOptions:
     """`path`: a tokenizer.json to use. Without one, a BPE of `vocab_size` is trained on about `sample_bytes` of the dataset."""
 
-    path: str | None = None  # a tokenizer.json; null trains one
-    vocab_size: int = 49_152  # StarCoder and StarCoder2
-    sample_bytes: int = 10_000_000_000  # of the dataset, that a tokenizer is trained on
-    seed: int = 0  # of the sample
+    path: Place | None = None  # a tokenizer.json; null trains one
+    vocab_size: Annotated[int, msgspec.Meta(ge=len(SPECIAL_TOKENS) + 256, le=65_536)] = 49_152  # StarCoder and StarCoder2
+    sample_bytes: Bytes = 10_000_000_000  # of the dataset, that a tokenizer is trained on
+    seed: Seed = 0  # of the sample
 
 
 def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
@@ -45,11 +46,7 @@ def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
             return _lossless(found, workspace.path(PATH))
         tell_damage(workspace.path(PATH), "its sha256 is not the manifest's")
     if options.path:
-        try:
-            with fsspec.open(options.path, "rb") as file:
-                data = file.read()
-        except FileNotFoundError:
-            raise NotThere(f"tokenizer.path: {options.path}: no such file; give a tokenizer.json") from None
+        data = _given(options.path)
     else:
         total = sum(c.bytes for p in dataset.parts for c in p.counts if not c.reason)
         for part in dataset.parts:
@@ -63,6 +60,17 @@ def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
     manifest = {"key": wanted, "sha256": tokenizer.sha256, "outputs": outputs}
     workspace.publish(MADE, (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
     return tokenizer
+
+
+def check(options: TokenizerOptions) -> None:
+    """Raise InputError where `path` is no tokenizer that shards can be made with."""
+    if options.path:
+        _lossless(_given(options.path), f"tokenizer.path: {options.path}")
+
+
+def _given(path: str) -> bytes:
+    with named("tokenizer.path", path) as file:
+        return bytes(file.read())
 
 
 def _lossless(data: bytes, where: str) -> Tokenizer:

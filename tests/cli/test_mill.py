@@ -14,9 +14,9 @@ def test_what_follows_the_dashes_is_beams(monkeypatch: pytest.MonkeyPatch, tmp_p
     seen: list[object] = []
     monkeypatch.setattr(running, "run_stage", lambda name, options, runner, quiet: seen.extend((name, runner, quiet)))
     given = ["--runner=SparkRunner", "--set", "x=y", "--input", "--parallelism=4"]
-    arguments = ["curate", "smoke", "--workspace", str(tmp_path), "--workers", "3", "--quiet", "--no-funnel"]
+    arguments = ["ingest", "smoke", "--workspace", str(tmp_path), "--workers", "3", "--quiet", "--no-funnel"]
     assert cli.main([*arguments, "--", *given]) == 0
-    assert seen == ["curate", Runner(tuple(given)), True]
+    assert seen == ["ingest", Runner(tuple(given)), True]
 
 
 def test_a_dry_run_makes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

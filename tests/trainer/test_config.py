@@ -32,30 +32,12 @@ GOOD = {
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("steps=0", "steps: expected int >= 1, got 0"),
-        ("data.micro_batch=0", r"data\.micro_batch: expected int >= 1, got 0"),
-        ("data.batch=0", r"data\.batch: expected int >= 1, got 0"),
-        ("data.held_out_windows=0", r"data\.held_out_windows: expected int >= 1, got 0"),
-        ("evaluate_every=-1", "evaluate_every: expected int >= 0, got -1"),
-        ("spike=0", "spike: expected float > 0.0, got 0"),
-        ("optimizer.lr=-1e-3", r"optimizer\.lr: expected float >= 0\.0, got -0\.001"),
-        ("optimizer.lr=.nan", r"optimizer\.lr: expected float >= 0\.0, got nan"),
-        ("optimizer.lr=.inf", r"optimizer\.lr: expected float <= .*, got inf"),
-        ("optimizer.clip=-1", r"optimizer\.clip: expected float >= 0\.0, got -1"),
-        ("optimizer.beta2=1", r"optimizer\.beta2: expected float < 1\.0, got 1"),
-        ("optimizer.epsilon=0", r"optimizer\.epsilon: expected float > 0\.0, got 0"),
         ("optimizer.min_lr=1e-2", r"optimizer\.min_lr=0\.01 is above optimizer\.lr=0\.001"),
         ("optimizer.warmup_steps=10", r"warmup_steps=10 must be below steps=10, .* set optimizer\.warmup_steps=1"),
-        ("hardware={peak_tflops: 312, mfu: 40}", r"hardware\.mfu: expected float <= 1\.0, got 40"),
-        ("hardware={peak_tflops: 312, mfu: 0}", r"hardware\.mfu: expected float > 0\.0, got 0"),
-        ("parallel.tensor=0", r"parallel\.tensor: expected int >= 1, got 0"),
         ("parallel={tensor: 2, compile: true}", "parallel.tensor=2: gradients would be wrong"),
         ("parallel.sequence=true", r"parallel\.sequence=true .* set parallel\.tensor above 1"),
         ("parallel={tensor: 3, sequence: true}", r"parallel\.tensor=3 does not divide data\.sequence_length=16"),
         ("parallel.precision=fp8", "not one of auto, float32, bfloat16"),
-        ("data.held_out=1.0", r"data\.held_out: expected float < 1\.0, got 1\.0"),
-        ("data.fim.rate=1.5", r"data\.fim\.rate: expected float <= 1\.0, got 1\.5"),
-        ("data.fim.file_rate=-0.5", r"data\.fim\.file_rate: expected float >= 0\.0, got -0\.5"),
         ("data.sequence_length=65", "sequence_length=65 is above model.max_positions=64"),
         ("optimizer.learning_rate=3", "unknown key 'learning_rate'"),
         ("model.positions=alibi", "not one of rope, learned"),
@@ -142,13 +124,11 @@ def test_identity_is_what_is_learned() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("data.fim.kinds={notebook: {rate: 2}}", r"data\.fim\.kinds\.notebook\.rate: expected float <= 1\.0, got 2"),
         (
             "data.fim.kinds={code: {rate: 0.5}}",
             r"data\.fim\.kinds\.code=.*: the rates of code are rate, file_rate and spm_rate beside",
         ),
         ("data.fim.kinds={notebook: {kinds: {}}}", "unknown key 'kinds'"),
-        ("data.mixture.kinds={issue: 101}", r"data\.mixture\.kinds\.issue: expected float <= 100\.0, got 101"),
     ],
 )
 def test_rates_and_factors_of_a_kind_are_checked(change: str, message: str) -> None:

@@ -19,7 +19,10 @@ SHAPES = {
     "partition": (r"[\w.-]+(,[\w.-]+)*", "names, with commas between them"),
     "account": (r"[\w.-]+", "a name"),
     "qos": (r"[\w.-]+", "a name"),
-    "array": (r"\d+(-\d+)?(,\d+(-\d+)?)*(%\d+)?", "Slurm's numbers and ranges, such as 0-3 or 1,5,7%2"),
+    "array": (
+        r"\d{1,7}(-\d{1,7})?(,\d{1,7}(-\d{1,7})?){0,1000}(%\d{1,7})?",
+        "Slurm's numbers and ranges, such as 0-3 or 1,5,7%2",
+    ),
     "sbatch": (r"--[a-z][a-z-]*(=[^\s]+)?", "one option of sbatch's as --option=value"),
 }
 
@@ -36,9 +39,9 @@ class Job:
     workspace: str | None = None
     output: str | None = None
     sets: tuple[str, ...] | list[str] = ()
-    nodes: Annotated[int, Option(help="Machines.")] = 1
-    gpus_per_node: Annotated[int, Option(help="Ranks per node, one per GPU; 0 trains on CPUs.")] = 0
-    processes_per_node: Annotated[int, Option(help="Ranks per node without GPUs.")] = 1
+    nodes: Annotated[int, Option(min=1, max=65_536, help="Machines.")] = 1
+    gpus_per_node: Annotated[int, Option(min=0, max=1024, help="Ranks per node, one per GPU; 0 trains on CPUs.")] = 0
+    processes_per_node: Annotated[int, Option(min=1, max=1024, help="Ranks per node without GPUs.")] = 1
     name: Annotated[str, Option(help="Of the job.")] = "starmill-train"
     dry_run: bool = False
 
@@ -49,8 +52,6 @@ class Job:
             for value in given if isinstance(given, list | tuple) else [given]:
                 if value is not None and not re.fullmatch(shape, value, re.ASCII):
                     raise LaunchError(f"--{name} {value!r}: expected {meaning}")
-        if min(self.nodes, self.ranks) < 1 or self.gpus_per_node < 0:
-            raise LaunchError("--nodes and --processes-per-node must be at least 1, --gpus-per-node at least 0")
 
     @property
     def ranks(self) -> int:
@@ -63,10 +64,11 @@ class SlurmJob(Job):
     """Submit a training to Slurm."""
 
     cpus_per_node: Annotated[
-        int | None, Option(help="Take so many of a node (default: all of one with GPUs, or those of the ranks).")
+        int | None,
+        Option(min=1, max=65_536, help="Take so many of a node (default: all of one with GPUs, or those of the ranks)."),
     ] = None
     time: Annotated[str | None, Option(help="Limit of the job; it saves before, and is queued again.")] = None
-    save_seconds: Annotated[int, Option(help="How long before the limit it is warned.")] = 300
+    save_seconds: Annotated[int, Option(min=1, max=86_400, help="Seconds before the limit it is warned.")] = 300
     partition: Annotated[str | None, Option(help="Slurm's.")] = None
     account: Annotated[str | None, Option(help="Slurm's.")] = None
     qos: Annotated[str | None, Option(help="Slurm's.")] = None

@@ -12,12 +12,14 @@ from typing import Any
 
 from starmill.core import recipe
 from starmill.core.errors import MachineError, UsageError
+from starmill.core.files import refuse_below_file
 from starmill.core.terminal import say_text
 from starmill.trainer import config, plan
 from starmill.trainer.clusters import kubernetes
 from starmill.trainer.clusters.job import Job, KubernetesJob, LaunchError, SlurmJob
 from starmill.trainer.config import TrainRecipe
 
+MAX_TASKS = 1000  # of an array, as Slurm has it unless its administrator says otherwise
 SCRIPT = Path(__file__).resolve().parents[2] / "infra" / "slurm" / "train.sbatch"
 
 
@@ -56,11 +58,10 @@ def slurm(options: SlurmJob) -> int:
         raise LaunchError(
             f"--array {options.array}: tasks would share an --output; put %a into it, such as --output runs/model-%a"
         )
-    if options.save_seconds < 1:
-        raise LaunchError(f"--save-seconds {options.save_seconds}: must be at least 1")
     if options.cpus_per_node is not None and options.cpus_per_node < ranks:
         raise LaunchError(f"--cpus-per-node {options.cpus_per_node}: must be at least the {ranks} ranks of a node")
     command = slurm_command(options, ranks, max(w.threads for w in wanted))
+    refuse_below_file("--logs", options.logs)
     if options.dry_run:
         say_text(f"{shlex.join(command)}\n\n# {SCRIPT}\n{SCRIPT.read_text().rstrip()}")
         return 0
@@ -98,13 +99,13 @@ def slurm_command(options: SlurmJob, ranks: int, threads: int) -> list[str]:
 
 
 def _tasks(array: str) -> list[str]:
-    found: list[str] = []
+    found: list[int] = []
     for part in array.partition("%")[0].split(","):
         first, _, last = part.partition("-")
-        found += map(str, range(int(first), int(last or first) + 1))
-    if not found:
-        raise LaunchError(f"--array {array}: no task in it")
-    return found
+        found += range(int(first), min(int(last or first), int(first) + MAX_TASKS) + 1)
+    if not 0 < len(found) <= MAX_TASKS:
+        raise LaunchError(f"--array {array}: no task in it, or more than {MAX_TASKS:,}; give from 1 to {MAX_TASKS:,} tasks")
+    return list(map(str, found))
 
 
 def pods(options: KubernetesJob) -> int:
@@ -113,6 +114,7 @@ def pods(options: KubernetesJob) -> int:
     values = _values(options)
     wanted = fitting(options.recipe, values, options.nodes, ranks)
     folder = Path(options.folder or f"runs/launch/{options.name}")
+    refuse_below_file("--folder", folder)
     overlay = kubernetes.overlay(options.overlay, options.gpus_per_node)
     training = kubernetes.Training(
         options.name,

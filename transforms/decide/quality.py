@@ -7,9 +7,11 @@ looks into a text: what it needs to know is a column that a step of measure/ add
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from starmill.core.names import Language
+from msgspec import Meta
+
+from starmill.core.names import AtLeast0, Language, Share
 from starmill.transforms.step import Rule, Step
 
 
@@ -45,10 +47,10 @@ class LongLines(Rule):
 
     reads: ClassVar[tuple[str, ...]] = ("language", "num_lines", "max_line_length", "avg_line_length")
 
-    max_lines: int = 100_000
-    max_mean_chars: float = 100
-    max_line_chars: int = 1000
-    max_data_line_chars: int = 100_000
+    max_lines: AtLeast0 = 100_000
+    max_mean_chars: Annotated[float, Meta(ge=0, le=1e9)] = 100
+    max_line_chars: AtLeast0 = 1000
+    max_data_line_chars: AtLeast0 = 100_000
     data_languages: tuple[Language, ...] = ("HTML", "JSON", "Markdown", "Roff", "Roff Manpage", "SMT", "TeX", "Text", "XML")
     name: str = "long_lines"
 
@@ -95,7 +97,7 @@ class Alpha(Rule):
 
     reads: ClassVar[tuple[str, ...]] = ("language", "alpha_fraction", "alphanum_fraction")
 
-    min_fraction: float = 0.25
+    min_fraction: Share = 0.25
     alphanum_languages: tuple[Language, ...] = ("Motorola 68K Assembly", "WebAssembly")
     name: str = "alpha"
 
@@ -114,8 +116,8 @@ class EncodedData(Rule):
 
     reads: ClassVar[tuple[str, ...]] = ("encoded_longest", "encoded_total", "num_chars")
 
-    max_match_chars: int = 1024
-    max_fraction: float = 0.5
+    max_match_chars: AtLeast0 = 1024
+    max_fraction: Share = 0.5
     name: str = "encoded_data"
 
     def judge(self, longest: int, total: int, chars: int) -> str | None:
@@ -135,7 +137,7 @@ class DataLines(Rule):
 
     reads: ClassVar[tuple[str, ...]] = ("language", "num_lines")
 
-    max_lines: int = 512
+    max_lines: AtLeast0 = 512
     languages: tuple[Language, ...] = ("Text", "JSON", "YAML", "Web Ontology Language", "Graphviz (DOT)")
     name: str = "data_lines"
 
@@ -154,8 +156,8 @@ class Html(Rule):
 
     reads: ClassVar[tuple[str, ...]] = ("language", "visible_text_chars", "num_chars")
 
-    min_text_chars: int = 100
-    min_text_fraction: float = 0.2
+    min_text_chars: AtLeast0 = 100
+    min_text_fraction: Share = 0.2
     name: str = "html"
 
     def judge(self, language: str | None, visible: int | None, chars: int) -> str | None:

@@ -15,10 +15,11 @@ import pyarrow as pa
 from msgspec import Meta
 
 from starmill.core import schema, seeds
-from starmill.core.names import AtLeast0, AtLeast1, Language
+from starmill.core.names import Language, Place, Seed
 from starmill.transforms.buffers import text_buffers
 from starmill.transforms.step import append
 
+Minima = Annotated[int, Meta(ge=1, le=4096)]
 WORD_BYTES = np.array([chr(i).isalnum() or chr(i) == "_" or i >= 0x80 for i in range(256)])
 
 
@@ -34,19 +35,19 @@ class MinHash:
     resolution run distributed, before the rest is resolved in one process.
     """
 
-    permutations: AtLeast1 = 256  # minima in a signature
-    shingle_words: AtLeast1 = 5  # words in a row that make a shingle
+    permutations: Minima = 256  # minima in a signature
+    shingle_words: Annotated[int, Meta(ge=1, le=1000)] = 5  # words in a row that make a shingle
     bits: Literal[32, 61] = 32  # of one minimum
-    seed: int = 0  # of the permutations
+    seed: Seed = 0  # of the permutations
     near: bool = True  # false: only exact duplicates go
     threshold: Annotated[float, Meta(gt=0, le=1)] = 0.7  # Jaccard similarity from which files are near duplicates
-    bands: AtLeast1 | None = 32  # null, with rows: the optimum for the threshold
-    rows: AtLeast1 | None = 8  # minima of a band, which all agree in a candidate pair
+    bands: Minima | None = 32  # null, with rows: the optimum for the threshold
+    rows: Minima | None = 8  # minima of a band, which all agree in a candidate pair
     scope: Literal["all", "language", "split"] = "all"  # what a file is compared within
     splits: dict[str, tuple[Language, ...]] = field(default_factory=dict)  # name of a split to its languages, for scope `split`
     repositories: bool = False  # repositories with identical trees go whole, first
-    earlier: tuple[str, ...] = ()  # workspaces of earlier releases, whose kept files outrank
-    rounds: AtLeast0 = 0  # of the resolution that run distributed; the rest runs in one process
+    earlier: tuple[Place, ...] = ()  # workspaces of earlier releases, whose kept files outrank
+    rounds: Annotated[int, Meta(ge=0, le=100)] = 0  # of the resolution that run distributed; the rest runs in one process
 
     def __post_init__(self) -> None:
         """Raise ValueError for values that do not fit each other."""

@@ -15,6 +15,7 @@ from typing import ClassVar
 
 import pyarrow as pa
 
+from starmill.core.names import BytesAtOnce, Positive
 from starmill.transforms.chain import annotated
 from starmill.transforms.measure.scancode import DetectionFailed, DetectionTimeout, detector
 from starmill.transforms.step import Cache, append
@@ -85,8 +86,8 @@ class Licenses:
     reads: ClassVar[tuple[str, ...]] = ("repo_name", "path", "blob_id", "content", "gha_license_id")
     adds: ClassVar[pa.Schema] = annotated("detected_licenses", "license_type")
 
-    max_license_bytes: int = 200_000  # of a text; the rest is not read: ScanCode's time grows faster than its input
-    timeout_seconds: float = 120.0  # for one text; a slower one counts as a licence nobody knows
+    max_license_bytes: BytesAtOnce = 200_000  # of a text; the rest is not read: ScanCode's time grows faster than its input
+    timeout_seconds: Positive = 120.0  # for one text; a slower one counts as a licence nobody knows
     name: str = "licenses"  # in `dropped/`; leave it
 
     def material(self) -> tuple[str, ...]:

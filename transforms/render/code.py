@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from starmill.core import seeds
 from starmill.core.document import CODE, Document, FileSpan, Piece, Special
+from starmill.core.names import Seed, Share
 from starmill.transforms.render.pieces import joined, label, redacted
 
 REPO_NAME, FILE_SEP = Special("<repo_name>"), Special("<file_sep>")
@@ -25,8 +26,8 @@ COLUMNS = ("repo_name", "path", "content", "content_id", "language", "length_byt
 class Format:
     """The share of repositories that are written with their name and paths, and the seed."""
 
-    metadata_rate: float = 0.5  # share of repositories with name and paths (StarCoder2)
-    seed: int = 0  # of that choice and of the order of files
+    metadata_rate: Share = 0.5  # share of repositories with name and paths (StarCoder2)
+    seed: Seed = 0  # of that choice and of the order of files
 
     def __post_init__(self) -> None:
         """Refuse what is no rate."""

@@ -18,14 +18,17 @@ def _sketch(options: Options, workspace: Workspace) -> Build:
     return lambda pipeline, due: made.wire(made.parts(pipeline, due))
 
 
-def _earlier(options: Options, workspace: Workspace) -> tuple[object, ...]:
+def _earlier(options: Options) -> list[str]:
+    """Return the digests of the earlier releases. Raises UsageError for what is none."""
     digests = []
     for url in options.minhash.earlier:
+        if Workspace(url).root == Workspace(options.workspace).root:
+            raise UsageError(f"minhash.earlier: {url} is the workspace itself; name those of earlier releases, or leave it out")
         manifest = Workspace(url).manifest("verdicts")
         if manifest is None:
             raise UsageError(f"minhash.earlier: {url} has no verdicts/manifest.json; run `starmill dedup` there first")
         digests.append(manifest.digest)
-    return (digests,)
+    return digests
 
 
 STAGE = Stage(
@@ -33,7 +36,8 @@ STAGE = Stage(
     dataset="verdicts",
     needs=("curated",),
     reads=lambda options: (options.minhash,),
-    material=_earlier,
+    material=lambda options, workspace: (_earlier(options),),
+    check=_earlier,
     graph=_graph,
     sketch=_sketch,
     whole=True,

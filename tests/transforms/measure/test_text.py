@@ -82,8 +82,6 @@ def test_other_phrases_in_other_lines() -> None:
     block = pa.record_batch({"content": ["a\nMade by Foo\n", "a\nb\nMade by Foo\n"]})
     found = Text(first_lines=2, phrases=("made by Foo",))(block).column("generated_phrases")
     assert found.to_pylist() == [["made by Foo"], []]
-    with pytest.raises(ValueError, match="first_lines=0: give at least 1"):
-        Text(first_lines=0)
     with pytest.raises(ValueError, match="an empty phrase is in every file"):
         Text(phrases=("",))
 

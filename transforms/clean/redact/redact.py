@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from starmill.core import schema
+from starmill.core.names import Seed
 from starmill.transforms.clean.redact import addresses, emails, keys, labels
 from starmill.transforms.step import append
 
@@ -32,7 +33,7 @@ class Redact:
     emails: bool = True  # replace e-mail addresses
     ip_addresses: bool = True  # replace IP addresses
     keys: bool = True  # replace keys and passwords
-    seed: int = 0  # of the addresses that replace addresses
+    seed: Seed = 0  # of the addresses that replace addresses
     name: str = "redact"  # in `dropped/`; leave it
 
     def redact(self, text: str, file: str) -> tuple[str, list[Span]]:
