@@ -318,7 +318,7 @@ class Workspace(Storage):
             return None
         try:
             values = msgspec.json.decode(data)
-            if not isinstance(values, dict) or type(found := values.pop("format", None)) is not int or found < 1:
+            if not isinstance(values, dict) or type(found := values.pop("format", None)) is not int or not 0 < found < 1000:
                 raise ValueError("not what starmill writes there: no format number")
             if found == FORMAT:
                 if is_own(held := msgspec.convert(values, cls)):

@@ -133,7 +133,7 @@ class Storage:
     def sha256(self, relative: str) -> str:
         """Return the digest of a file's bytes, in hexadecimal digits. Raises FileNotFoundError."""
         if self.is_local:
-            with open(self.path(relative), "rb") as file:
+            with _no_folder(self.path(relative)), open(self.path(relative), "rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         digest = hashlib.sha256()
         for start in range(0, size := self.size(relative), 2 * SMALL):
@@ -183,8 +183,9 @@ class Storage:
         """Write a file so that it is there whole or not at all. Raises StorageError."""
         if self.is_local:
             place = Path(self.path(relative))
-            place.parent.mkdir(parents=True, exist_ok=True)
-            files.write(place, data, files.writer_of(relative))
+            with _no_folder(str(place)):
+                place.parent.mkdir(parents=True, exist_ok=True)
+                files.write(place, data, files.writer_of(relative))
             return
         single = {"chunksize": ONE_PUT} if {"s3", "gs"} & {*self.fs.protocol} else {}
         try:
@@ -198,11 +199,10 @@ class Storage:
         for attempt in itertools.count():
             try:
                 if not self.fs.async_impl:
-                    return getattr(self.fs, method)(path, *arguments, **options)
+                    with _no_folder(path):
+                        return getattr(self.fs, method)(path, *arguments, **options)
                 slow = self.stall + carried / self.slowest
                 return fsspec.asyn.sync(self.fs.loop, getattr(self.fs, f"_{method}"), path, *arguments, timeout=slow, **options)
-            except NotADirectoryError:
-                raise InputError(f"{path}: a file is where a folder of it should be; give another workspace") from None
             except Exception as error:
                 if isinstance(error, DEFINITE) and not isinstance(error, GARBLED):
                     raise
@@ -234,6 +234,17 @@ def named(key: str, url: str, **options: Any) -> Iterator[Any]:
     except (OSError, ValueError, ImportError) as error:
         kind = MachineError if is_of_the_machine(error) else InputError
         raise kind(f"{key}: {url}: {one_line(error)}; give a file or URL that can be read") from error
+
+
+@contextmanager
+def _no_folder(place: str) -> Iterator[None]:
+    try:
+        yield
+    except (IsADirectoryError, NotADirectoryError) as error:
+        what = (
+            "a folder where a file must lie" if isinstance(error, IsADirectoryError) else "lies below a file, not in a folder"
+        )
+        raise InputError(f"{place!r}: {what}; move it away and run again") from None
 
 
 def refuse_credentials(text: str) -> None:

@@ -18,9 +18,9 @@ def escaped(text: str, keep: str = "") -> str:
 
 
 def say(*lines: str, to: TextIO | None = None, flush: bool = False) -> None:
-    """Print lines: to `to`, or to standard output."""
+    """Print lines, in one write, since several threads do: to `to`, or to standard output."""
     if lines:
-        print(*map(escaped, lines), sep="\n", file=to, flush=flush)
+        print("".join(f"{escaped(line)}\n" for line in lines), end="", file=to, flush=flush)
 
 
 def say_text(text: str, to: TextIO | None = None) -> None:

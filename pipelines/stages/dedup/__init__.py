@@ -18,16 +18,19 @@ def _sketch(options: Options, workspace: Workspace) -> Build:
     return lambda pipeline, due: made.wire(made.parts(pipeline, due))
 
 
-def _earlier(options: Options) -> list[str]:
+def _earlier(options: Options) -> list[list[str]]:
     """Return the digests of the earlier releases. Raises UsageError for what is none."""
-    digests = []
+    digests: list[list[str]] = []
     for url in options.minhash.earlier:
         if Workspace(url).root == Workspace(options.workspace).root:
             raise UsageError(f"minhash.earlier: {url} is the workspace itself; name those of earlier releases, or leave it out")
         manifest = Workspace(url).manifest("verdicts")
         if manifest is None:
             raise UsageError(f"minhash.earlier: {url} has no verdicts/manifest.json; run `starmill dedup` there first")
-        digests.append(manifest.digest)
+        read = [
+            sha256 for part in manifest.parts for path, sha256 in sorted(part.lineage.items()) if path.startswith("signatures/")
+        ]
+        digests.append([manifest.digest, *read])
     return digests
 
 
