@@ -13,6 +13,7 @@ from typing import Any
 import apache_beam as beam
 import pyarrow as pa
 
+from starmill.core import skips
 from starmill.core.dataset import Manifest, Sidecar, Workspace
 from starmill.core.errors import InputError
 from starmill.transforms.beam import PartRef, ProcessParts, references
@@ -88,11 +89,24 @@ class Stage:
     reads_this_machine: Callable[[Options], bool] = lambda options: False
 
 
+@dataclass(frozen=True)
+class _Watched:
+    """Makes parts while a process beside this one looks for records that take more than `seconds`; a reference's plan leaves some out."""
+
+    work: Work
+    workspace: Workspace
+    seconds: float
+
+    def __call__(self, ref: PartRef) -> Sidecar:
+        with skips.making(self.workspace, ref.part, ref.plan, self.seconds):
+            return self.work(ref)
+
+
 def of_parts(work: Callable[[Options, Workspace], Work]) -> Callable[[Options, Workspace], Build]:
     """Return the graph of a map stage: part references through one ProcessParts."""
 
     def graph(options: Options, workspace: Workspace) -> Build:
-        made = ProcessParts(work(options, workspace))
+        made = ProcessParts(_Watched(work(options, workspace), workspace, options.max_record_seconds))
         return lambda pipeline, due: pipeline | references(due) | made
 
     return graph

@@ -11,6 +11,7 @@ import apache_beam as beam
 import pytest
 
 from starmill.core.dataset import Sidecar, Workspace, output, part_path
+from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.run.again import run as run_again
 from starmill.pipelines.run.job import StageError
 from starmill.pipelines.run.stages import run
@@ -51,7 +52,7 @@ def mill(tmp_path: Path, workers: int = 2, parts: int = 6, **options: tuple[int,
             workspace,
             INGEST,
             due,
-            of_parts(lambda options, place: work)(None, workspace),
+            of_parts(lambda options, place: work)(Recipe("w"), workspace),
             Local(workers=workers),
             "v",
             quiet=False,
@@ -91,5 +92,5 @@ def test_deaths_outside_any_part_end_too(tmp_path: Path) -> None:
 
     refs = [PartRef(0, "k"), PartRef(1, "k")]
     with pytest.raises(StageError, match=r"dedup failed: a worker process was ended by SIGKILL outside any part, the 3rd time"):
-        run_again("dedup", refs, lambda: refs, shuffled, Local(workers=2), quiet=True)
+        run_again("dedup", refs, Workspace(str(tmp_path / "w")), lambda: refs, shuffled, Local(workers=2), quiet=True)
     assert 3 <= len(set(marks.read_text().split())) <= 5 and str(os.getpid()) not in marks.read_text().split()
