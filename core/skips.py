@@ -8,6 +8,7 @@ workers share nothing but the workspace; the driver takes the notes into the lis
 
 import hashlib
 import itertools
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -90,8 +91,9 @@ def gather(workspace: Workspace) -> dict[int, Notes]:
     return found
 
 
-def leave(at: dict[str, Any]) -> None:
-    """Note what a process is stuck at, as it told (Desk.tell): a record to leave out, or a step to run record by record."""
+def main() -> None:
+    """Note what a process is stuck at, as it told (Desk.tell), on the standard input: a record to leave out, or a step to run by record."""
+    at = msgspec.json.decode(sys.stdin.buffer.read())
     workspace, part, notes = Workspace(at["place"]), at["part"], _notes(Workspace(at["place"]), at["part"])
     skips, rows = list(notes.skips), list(notes.rows)
     if at["rows"] == 1:
@@ -122,7 +124,7 @@ def key(of_part: str, skips: Iterable[Skip]) -> str:
     return f"{values.partition('-')[0]}{f'-{hashlib.sha256(text).hexdigest()[:16]}' if text != b'[]' else ''}{dot}{code}"
 
 
-def plan(skips: Sequence[Skip]) -> str:
+def packed(skips: Sequence[Skip]) -> str:
     """Return the records to leave out of a part, for its reference."""
     return msgspec.json.encode(skips).decode() if skips else ""
 
@@ -165,7 +167,7 @@ def _desk() -> Desk | None:
 
 @contextmanager
 def making(workspace: Workspace, part: int, planned: str, seconds: float) -> Iterator[None]:
-    """Make a part in the block, without the records of its plan, and without what an earlier try was stuck at."""
+    """Make a part in the block, without the records of its reference, and without what an earlier try was stuck at."""
     notes = _notes(workspace, part)
     skips = msgspec.json.decode(planned, type=list[Skip]) if planned else []
     desk = _here.desk = Desk(workspace, part, seconds, [*skips, *notes.skips], set(notes.rows), watch.take(), len(skips))
@@ -270,3 +272,7 @@ def _notes(workspace: Workspace, part: int) -> Notes:
 
 def _publish(workspace: Workspace, relative: str, values: dict[str, Any]) -> None:
     workspace.publish(relative, msgspec.json.format(msgspec.json.encode({"format": FORMAT, **values}), indent=1) + b"\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -38,7 +38,7 @@ def take() -> int:
             if _board is None:
                 with tempfile.TemporaryFile() as file:
                     _board = os.dup(file.fileno())
-            command = [sys.executable, "-m", "starmill.core.watch", str(_board), str(os.getpid())]
+            command = [sys.executable, "-m", "starmill.core.watch", str(_board), str(os.getpid()), str(NAMED_SECONDS)]
             _watcher = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, pass_fds=[_board])
         slot = _free.pop() if _free else next(_slots)
         tell(slot, b"")
@@ -58,36 +58,37 @@ def tell(slot: int, what: bytes) -> None:
 
 
 def main() -> None:
-    """Watch until the neighbour is gone. Arguments: the descriptor of the file, and the neighbour's process id."""
+    """Watch until the neighbour is gone. Arguments: the descriptor of the file, the neighbour's process id, NAMED_SECONDS."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the neighbour's to handle
-    board, neighbour = map(int, sys.argv[1:])
+    board, neighbour, after = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     since: dict[int, tuple[bytes, float]] = {}
     named: dict[int, float] = {}
     while not select.select([0], [], [], 1.0)[0]:  # its end of the pipe closes when it ends, however that comes
         for slot in range(-(-os.fstat(board).st_size // SLOT)):
             what = os.pread(board, int(os.pread(board, HEAD, slot * SLOT) or 0), slot * SLOT + HEAD)
             if not what or what != since.get(slot, (b"", 0.0))[0]:
-                since[slot], named[slot] = (what, time.monotonic()), NAMED_SECONDS
+                since[slot], named[slot] = (what, time.monotonic()), after
                 continue
             seconds = time.monotonic() - since[slot][1]
             at = json.loads(what)
             if at["limit"] is not None and seconds > at["limit"]:
-                _end(at, neighbour)
+                _end(what, neighbour)
                 return
             if seconds >= named[slot]:
                 named[slot] *= 6
                 _say(at, f"has been at {_name(at)} for {seconds:.0f} s")
 
 
-def _end(at: dict[str, Any], neighbour: int) -> None:
-    from starmill.core import skips  # only now: it takes a second
-
-    said = f"takes longer than {at['limit']:g} s with {_name(at)}; its process is ended, and the part made again: "
-    try:
-        skips.leave(at)
+def _end(what: bytes, neighbour: int) -> None:
+    at = json.loads(what)
+    said = f"takes longer than {at['limit']:g} s with {_name(at)}; its process is ended, and the part made again "
+    noting = subprocess.run([sys.executable, "-m", "starmill.core.skips"], input=what, stderr=subprocess.PIPE)
+    if noting.returncode:
+        said += (
+            f"with it, since this cannot be noted in {at['place']} ({noting.stderr.decode(errors='replace').strip()[-300:]})"
+        )
+    else:
         said += "without that record" if at["rows"] == 1 else "one record at a time"
-    except Exception as error:
-        said += f"that could not be noted in {at['place']} ({error})"
     _say(at, said + ("" if "WORKER_ID" in os.environ else "; run the same command to continue"))
     os.kill(neighbour, signal.SIGKILL)
 

@@ -91,14 +91,14 @@ class Stage:
 
 @dataclass(frozen=True)
 class _Watched:
-    """Makes parts while a process beside this one looks for records that take more than `seconds`; a reference's plan leaves some out."""
+    """Makes parts while a process beside this one looks for records that take more than `seconds`; a reference names some to leave out."""
 
     work: Work
     workspace: Workspace
     seconds: float
 
     def __call__(self, ref: PartRef) -> Sidecar:
-        with skips.making(self.workspace, ref.part, ref.plan, self.seconds):
+        with skips.making(self.workspace, ref.part, ref.skips, self.seconds):
             return self.work(ref)
 
 
