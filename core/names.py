@@ -16,6 +16,7 @@ import msgspec
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 ShareBelow1 = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
 AtLeast0 = Annotated[int, msgspec.Meta(ge=0)]
 AtLeast1 = Annotated[int, msgspec.Meta(ge=1)]
 
