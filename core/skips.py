@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -22,6 +22,8 @@ import pyarrow.parquet as pq
 from starmill.core import watch
 from starmill.core.dataset import FORMAT, Workspace, part_number, part_path
 from starmill.core.errors import InputError, MachineError
+
+T = TypeVar("T")
 
 LIST, FOLDER = "skips.json", "skips"
 IDENTITY = ("kind", "repo_name", "path", "content_id")
@@ -192,6 +194,12 @@ def at(stage: str, step: str, block: pa.RecordBatch, ends_itself: bool = False) 
     finally:
         desk.now.pop()
         desk.tell()
+
+
+def during(stage: str, step: str, repo_name: str, rows: Iterator[T]) -> Iterator[T]:
+    """Yield what the reader of a repository gives, and tell that it is at this repository: its limits are no list's."""
+    with at(stage, step, pa.record_batch({"repo_name": [repo_name], "path": ["/"]}), ends_itself=True):
+        yield from rows
 
 
 def go_on() -> None:

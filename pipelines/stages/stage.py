@@ -90,7 +90,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class _Watched:
+class Watched:
     """Makes parts while a process beside this one looks for records that take more than `seconds`; a reference names some to leave out."""
 
     work: Work
@@ -98,6 +98,7 @@ class _Watched:
     seconds: float
 
     def __call__(self, ref: PartRef) -> Sidecar:
+        """Make one part."""
         with skips.making(self.workspace, ref.part, ref.skips, self.seconds):
             return self.work(ref)
 
@@ -106,7 +107,7 @@ def of_parts(work: Callable[[Options, Workspace], Work]) -> Callable[[Options, W
     """Return the graph of a map stage: part references through one ProcessParts."""
 
     def graph(options: Options, workspace: Workspace) -> Build:
-        made = ProcessParts(_Watched(work(options, workspace), workspace, options.max_record_seconds))
+        made = ProcessParts(Watched(work(options, workspace), workspace, options.max_record_seconds))
         return lambda pipeline, due: pipeline | references(due) | made
 
     return graph
