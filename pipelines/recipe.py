@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from starmill.core import recipe
-from starmill.core.names import Name, Place, Share
+from starmill.core import recipe, skips
+from starmill.core.names import Name, Place, Positive, Share
 from starmill.pipelines.kinds import KINDS, Curate, Kind, KindName, Measure, Release, Sections
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.packages import Packages
@@ -35,6 +35,9 @@ class Recipe:
     format: Format = field(default_factory=Format)
     kinds: dict[KindName, Sections] = field(default_factory=dict)  # what is otherwise for one kind of record
     max_error_rate: Share = 0.01  # of the files of a stage, and of a part with ten errors or more; above it the stage fails
+    max_record_seconds: Positive = (
+        skips.SECONDS
+    )  # in one step; a record that takes longer is left out, and listed in skips.json
 
     def __post_init__(self) -> None:
         """Raise ValueError for a rule over what is not measured."""

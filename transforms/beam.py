@@ -35,15 +35,18 @@ def pack(block: pa.RecordBatch) -> bytes:
 
 
 # What a PartRef is on its way between workers: a plain tuple, whose coder every runner knows. A type of ours would be pickled.
-Reference = tuple[int, str, str]
+Reference = tuple[int, str, str, str]
 
 
 class PartRef(NamedTuple):
-    """One unit of work: the part's number, the key that its sidecar must carry, and what the work needs to know of it."""
+    """One unit of work: the part's number, the key that its sidecar must carry, what the work needs to know of it, and which records
+    steps leave out (core/skips.py).
+    """
 
     part: int
     key: str
     plan: str = ""
+    skips: str = ""
 
 
 def references(refs: Sequence[PartRef]) -> beam.PTransform:

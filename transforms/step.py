@@ -15,11 +15,13 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import pyarrow as pa
 
-from starmill.core import schema
+from starmill.core import schema, skips
 from starmill.core.errors import MachineError, StarmillError, one_line, printable
 
 # Up to so many rows may all be bad: above, one type of error on each of them is a broken step's.
 HANDFUL = 8
+# How the reason begins of a record that the workspace's list (core/skips.py) leaves out of a step.
+SKIPPED = "skipped:"
 # What a dropped row may lack: it left before these were known, or is no duplicate.
 UNKNOWN = (
     "kind",
@@ -80,6 +82,10 @@ class Watch(Protocol):
 
     def see(self, block: pa.RecordBatch) -> None:
         """Take a block of the part, as ingest wrote it."""
+        ...
+
+    def lose(self, block: pa.RecordBatch) -> None:
+        """Take records of the part that are left out of the step: what they would have told stays unknown."""
         ...
 
     def step(self) -> Step:
@@ -155,15 +161,29 @@ def chain(block: pa.RecordBatch, steps: Sequence[Step], stage: str) -> tuple[pa.
 def apply(block: pa.RecordBatch, step: Step, stage: str) -> tuple[pa.RecordBatch, list[pa.RecordBatch]]:
     """Run one step over `block`, row by row if the block as a whole makes it raise.
 
+    Records that the workspace's list leaves out of the step are dropped first. A step that took too long with a block is run row by row.
     Raises MachineError, naming the step, for trouble of the machine and for a step that is broken; SchemaError if dropped rows
     have no identity.
     """
+    block, left_out = leave_out(block, step.name, stage)
+    if skips.one_by_one(stage, step.name):
+        kept, dropped = _row_by_row(block, step, stage)
+        return kept, left_out + dropped
     try:
-        result = step(block)
+        with skips.at(stage, step.name, block):
+            result = step(block)
     except Exception as error:
         _raise_if_of_the_machine(error, step, stage)
-        return _row_by_row(block, step, stage)
-    return _route(result, step.name, stage)
+        kept, dropped = _row_by_row(block, step, stage)
+    else:
+        kept, dropped = _route(result, step.name, stage)
+    return kept, left_out + dropped
+
+
+def leave_out(block: pa.RecordBatch, step: str, stage: str) -> tuple[pa.RecordBatch, list[pa.RecordBatch]]:
+    """Return the rows that a step is asked about, and as DROPPED rows those that the workspace's list leaves out of it."""
+    block, gone, said = skips.divide(stage, step, block)
+    return block, [] if gone is None else [drop_rows(gone, stage, step, [f"{SKIPPED}{step}"] * len(said), said)]
 
 
 def raise_if_broken(what: str, rows: int, kinds: set[str], first: str) -> None:
@@ -187,7 +207,8 @@ def _row_by_row(block: pa.RecordBatch, step: Step, stage: str) -> tuple[pa.Recor
     for row in range(block.num_rows):
         single = block.slice(row, 1)
         try:
-            result = step(single)
+            with skips.at(stage, step.name, single):
+                result = step(single)
         except Exception as error:
             _raise_if_of_the_machine(error, step, stage)
             failed, first = failed + 1, first or f"{one_line(error)}, on {_record(single)}"
@@ -200,14 +221,19 @@ def _row_by_row(block: pa.RecordBatch, step: Step, stage: str) -> tuple[pa.Recor
         dropped += losses
     if failed == block.num_rows:
         raise_if_broken(f"{stage}: step {step.name}", failed, kinds, first)
-    if kept:
-        return pa.Table.from_batches(kept).combine_chunks().to_batches()[0], dropped
+    dropped = [_joined(dropped)] if dropped else []  # one, as of a block: how it was run shows in no file
+    if kept and sum(b.num_rows for b in kept):
+        return _joined(kept), dropped
     # Even with every row lost the block must have the columns that later steps expect: ask the step with none.
     try:
         result = step(block.slice(0, 0))
     except Exception as error:
         raise MachineError(f"{stage}: step {step.name} fails even without a row: {one_line(error)}") from error
     return _route(result, step.name, stage)[0], dropped
+
+
+def _joined(blocks: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return pa.Table.from_batches(blocks).combine_chunks().to_batches()[0]
 
 
 def _raise_if_of_the_machine(error: Exception, step: Step, stage: str) -> None:

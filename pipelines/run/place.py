@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from starmill.core import skips
 from starmill.core.dataset import LAST_RUN, LastRun, Workspace
 from starmill.core.errors import InputError, UsageError
 from starmill.core.files import is_leftover, refuse_below_file
@@ -10,7 +11,7 @@ from starmill.pipelines.recipe import Recipe
 
 MARK = ".starmill"
 MARKED = b"A workspace of starmill: a run removes and replaces files here.\n"
-BEFORE = (".lock", ".probe")  # what a run that was killed early may have left
+BEFORE = (".lock", ".probe", skips.LIST)  # what a run that was killed early may have left, and a list that was copied here
 
 
 def check(workspace: Workspace, options: Recipe) -> None:

@@ -7,8 +7,8 @@ import json
 import time
 from collections.abc import Sequence
 
-from starmill.core import __version__
-from starmill.core.dataset import LastRun, Manifest, StageName, Workspace, at_once
+from starmill.core import __version__, skips
+from starmill.core.dataset import LastRun, Manifest, StageName, Workspace, at_once, part_path
 from starmill.core.errors import UsageError
 from starmill.pipelines import stages
 from starmill.pipelines.recipe import Recipe
@@ -28,6 +28,7 @@ def run_stage(name: str, options: Recipe, runner: Runner, quiet: bool = False) -
     """
     stage, workspace = stages.load(name), Workspace(options.workspace)
     version = version_of(stage, options)
+    skips.gather(workspace)  # what a run found that was killed
     refs = keyed(stage, options, workspace)
     publish_stages(workspace, len(refs))
     if stage.reads_this_machine(options) and not runner.sees_this_machine and due(workspace, stage, refs):
@@ -56,7 +57,18 @@ def keyed(stage: Stage, options: Recipe, workspace: Workspace) -> list[PartRef]:
         version = keys.version(stage, (maker for kind in here for maker in steps[kind]))
         return keys.key(version, *reads, *(said[kind] for kind in here), *(whole or (ref.key,)))
 
-    return [ref._replace(key=key(ref)) for ref in refs]
+    return without_skipped(stage, workspace, [ref._replace(key=key(ref)) for ref in refs])
+
+
+def without_skipped(stage: Stage, workspace: Workspace, refs: Sequence[PartRef]) -> list[PartRef]:
+    """Return parts whose references and keys leave out the records of theirs that the workspace's list names. Raises InputError."""
+    mine = [skip for skip in skips.read(workspace) if skip.stage == stage.name]
+    if stage.whole or not stage.needs:
+        return list(refs)
+    held = at_once(lambda r: skips.held(workspace, part_path(stage.needs[0], r.part), mine) if mine else [], refs)
+    return [
+        ref._replace(key=skips.key(ref.key, found), skips=skips.packed(found)) for ref, found in zip(refs, held, strict=True)
+    ]
 
 
 def version_of(stage: Stage, options: Recipe) -> str:
@@ -86,24 +98,23 @@ def run(
     Nobody waits for a job that is made from a template: its graph writes the manifest, and None is returned.
     """
     name, dataset = stage.name, stage.dataset
-    stage_key = keys.key(version, [r.key for r in refs])
     runner = runner.named(workspace.root, name)
     if waits := runner.make_room():  # before a look at what is there: a leftover job publishes parts
         say(quiet, f"{name:<9} {waits}")
     missing, manifest = due(workspace, stage, refs), workspace.manifest(dataset)
-    if not missing and manifest is not None and manifest.key == stage_key:
+    if not missing and manifest is not None and manifest.key == keys.key(version, [r.key for r in refs]):
         say(quiet, f"{name:<9} up to date: {len(refs)} parts")
         return manifest
     workspace.sweep(dataset, len(refs), {r.part for r in missing})
     started = time.monotonic()
-    finish = Finish(workspace, name, dataset, stage_key, tuple(r.key[:MARK] for r in refs), version, max_error_rate)
     if missing and not runner.waits:
-        job.run(name, missing, finish.after(build), runner, quiet)
+        job.run(name, missing, _finish(workspace, stage, refs, version, max_error_rate).after(build), runner, quiet)
         return None
     if missing:
         with watching(workspace, StageName(name, dataset), len(refs), quiet):
-            again.run(name, missing, lambda: due(workspace, stage, refs), build, runner, quiet)
-    manifest = finish()
+            due_now = lambda: due(workspace, stage, without_skipped(stage, workspace, refs))  # noqa: E731
+            again.run(name, missing, workspace, due_now, build, runner, quiet)
+    manifest = _finish(workspace, stage, without_skipped(stage, workspace, refs), version, max_error_rate)()
     _remember(workspace, name, time.monotonic() - started)
     return manifest
 
@@ -123,6 +134,11 @@ def complete(workspace: Workspace, dataset: str, wanted_by: str) -> Manifest:
             f"{wanted_by}: {workspace.path(dataset)} has no manifest, so stage {maker} is not complete; run `starmill {maker}` first"
         )
     return manifest
+
+
+def _finish(workspace: Workspace, stage: Stage, refs: Sequence[PartRef], version: str, max_error_rate: float) -> Finish:
+    marks, stage_key = tuple(r.key[:MARK] for r in refs), keys.key(version, [r.key for r in refs])
+    return Finish(workspace, stage.name, stage.dataset, stage_key, marks, version, max_error_rate)
 
 
 def _remember(workspace: Workspace, stage: str, seconds: float) -> None:

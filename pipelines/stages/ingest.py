@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from starmill.core import recipe, schema, swhid
+from starmill.core import recipe, schema, skips, swhid
 from starmill.core.dataset import Manifest, ParquetPart, Sidecar, Workspace, at_once, part_number, part_path
 from starmill.core.errors import InputError, MachineError, StarmillError, is_of_the_machine, of_a_file, one_line, printable
 from starmill.core.names import Bytes, BytesAtOnce
 from starmill.pipelines.sources import encoding
 from starmill.pipelines.sources.source import DAMAGE, Counted, Entry, Limits, Repository, Snapshot, Source, Tally, label
 from starmill.pipelines.stages.ledger import Ledger
-from starmill.pipelines.stages.stage import Build, Options, Stage, of_parts
+from starmill.pipelines.stages.stage import Build, Options, Stage, Watched, of_parts
 from starmill.transforms.beam import PartRef, ProcessParts, references
 from starmill.transforms.step import raise_if_broken
 
@@ -171,7 +171,11 @@ class IngestPart:
         lost: list[Row] = []
         held = named = 0
         source = self.sources[planned.source]
-        for repository, row in ((r, row) for r in planned.repositories for row in self._rows(source, r, filled)):
+        for repository, row in (
+            (r, row)
+            for r in planned.repositories
+            for row in skips.during("ingest", "read", r.name, self._rows(source, r, filled))
+        ):
             named += len(row["path"])
             if "reason" in row:
                 lost.append(row)
@@ -326,7 +330,8 @@ def _work(options: Options, workspace: Workspace) -> IngestPart:
 
 def _graph(options: Options, workspace: Workspace) -> Build:
     work = _work(options, workspace)
-    return lambda pipeline, due: pipeline | references(work.publish(due)) | ProcessParts(work)
+    made = ProcessParts(Watched(work, workspace, options.max_record_seconds))
+    return lambda pipeline, due: pipeline | references(work.publish(due)) | made
 
 
 def _readers(options: Options) -> dict[str, tuple[object, ...]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starmill.core import schema
+from starmill.core import schema, skips
 from starmill.core.dataset import Count, Output, ParquetPart, Sidecar, Workspace, output, part_path
 from starmill.core.errors import MachineError, NotThere
 
@@ -54,7 +54,8 @@ class Ledger:
         rows = self._dropped.rows
         self.add(part_path(f"dropped/{self.stage}", self.part), self._dropped.close(), rows)
         counts = tuple(Count(*k, files=n, bytes=b) for k, (n, b) in sorted(self._counts.items()))
-        made = (self.stage, self.dataset, self.part, self.key, tuple(self._outputs), counts, self.lineage)
+        key = skips.key_now(self.key, self.stage)
+        made = (self.stage, self.dataset, self.part, key, tuple(self._outputs), counts, self.lineage)
         sidecar = Sidecar(*made, tuple(sorted(self._kinds)))
         if sidecar.errors >= FEW and sidecar.errors > self._max_error_rate * (total := sum(c.files for c in counts)):
             worst = max((c for c in counts if c.is_error), key=lambda c: c.files)

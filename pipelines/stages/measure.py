@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from starmill.core import recipe, schema
+from starmill.core import recipe, schema, skips
 from starmill.core.dataset import ParquetPart, Sidecar, Workspace, part_path
 from starmill.pipelines.stages.ledger import Ledger, lineage
 from starmill.pipelines.stages.stage import Options, Stage, by_kind, of_parts
@@ -62,14 +62,14 @@ class MeasurePart:
         count = 0
         for block in replace(self.workspace, digests=inputs).blocks(part_path("records", ref.part)):
             for kind, rows in by_kind(block, self.steps):
-                for watch in watches[kind]:
-                    watch.see(rows)
+                for name, watch in watches[kind]:
+                    _show(watch, name, rows)
                 numbered = append(rows, {ROW: pa.array(np.arange(count, count + rows.num_rows), pa.int64())})
                 count += rows.num_rows
                 kept, dropped = chain(numbered, _of_blocks(self.steps[kind]), "measure")
                 ledger.drop(dropped)
                 measured.append((kind, kept.select(self._held(kind, kept.schema.names))))
-        ends = {kind: [watch.step() for watch in watches[kind]] for kind in self.steps}
+        ends = {kind: [watch.step() for _, watch in watches[kind]] for kind in self.steps}
         tables = [_columns(pa.array([], pa.int64()), pa.RecordBatch.from_pylist([], schema=schema.ANNOTATIONS))]
         for kind, rows in measured:
             kept, dropped = chain(rows, ends[kind], "measure")
@@ -81,13 +81,25 @@ class MeasurePart:
         ledger.add(part_path("measures", ref.part), part.close(), part.rows)
         return ledger.commit(self.workspace)
 
-    def _watches(self, kind: str) -> list[Watch]:
+    def _watches(self, kind: str) -> list[tuple[str, Watch]]:
         steps = [step for step in self.steps[kind] if isinstance(step, PartStep)]
-        return [s.watch(WorkspaceCache(self.workspace, "-".join((f"cache/{s.name}", *_material(s))))) for s in steps]
+        return [(s.name, s.watch(WorkspaceCache(self.workspace, "-".join((f"cache/{s.name}", *_material(s)))))) for s in steps]
 
     def _held(self, kind: str, names: list[str]) -> list[str]:
         read = {name for step in self.steps[kind] if isinstance(step, PartStep) for name in step.reads}
         return [n for n in names if n in {ROW, *IDENTITY, *schema.ANNOTATIONS.names, *read} and n != "content"]
+
+
+def _show(watch: Watch, name: str, rows: pa.RecordBatch) -> None:
+    """Let the step of a whole part see a block, without the records that are left out of it."""
+    asked, gone, _ = skips.divide("measure", name, rows)
+    if gone is not None:
+        watch.lose(gone)
+    size = 1 if skips.one_by_one("measure", name) else max(1, asked.num_rows)
+    for first in range(0, asked.num_rows, size):
+        some = asked.slice(first, size)
+        with skips.at("measure", name, some):
+            watch.see(some)
 
 
 def _material(step: PartStep) -> tuple[str, ...]:

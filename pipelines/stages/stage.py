@@ -13,6 +13,7 @@ from typing import Any
 import apache_beam as beam
 import pyarrow as pa
 
+from starmill.core import skips
 from starmill.core.dataset import Manifest, Sidecar, Workspace
 from starmill.core.errors import InputError
 from starmill.transforms.beam import PartRef, ProcessParts, references
@@ -90,11 +91,25 @@ class Stage:
     reads_this_machine: Callable[[Options], bool] = lambda options: False
 
 
+@dataclass(frozen=True)
+class Watched:
+    """Makes parts while a process beside this one looks for records that take more than `seconds`; a reference names some to leave out."""
+
+    work: Work
+    workspace: Workspace
+    seconds: float
+
+    def __call__(self, ref: PartRef) -> Sidecar:
+        """Make one part."""
+        with skips.making(self.workspace, ref.part, ref.skips, self.seconds):
+            return self.work(ref)
+
+
 def of_parts(work: Callable[[Options, Workspace], Work]) -> Callable[[Options, Workspace], Build]:
     """Return the graph of a map stage: part references through one ProcessParts."""
 
     def graph(options: Options, workspace: Workspace) -> Build:
-        made = ProcessParts(work(options, workspace))
+        made = ProcessParts(Watched(work(options, workspace), workspace, options.max_record_seconds))
         return lambda pipeline, due: pipeline | references(due) | made
 
     return graph

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from starmill.core import skips
 from starmill.core.dataset import Sidecar, Workspace, part_path
 from starmill.core.document import Document
 from starmill.core.errors import InputError
@@ -18,8 +19,10 @@ from starmill.pipelines.stages.ledger import Ledger, lineage
 from starmill.pipelines.stages.stage import Options, Stage, of_parts
 from starmill.transforms.beam import PartRef
 from starmill.transforms.render.code import Format
+from starmill.transforms.step import leave_out
 from starmill.transforms.tokenize import tokenize
 
+STEP = "tokenize"  # the stage's only one
 Render = Callable[[Iterable[pa.RecordBatch], Format], Iterator[Document]]
 
 
@@ -47,11 +50,18 @@ class TokenizePart:
         def rows(kind: str) -> Iterator[pa.RecordBatch]:
             for block in compared.blocks(path):
                 here = block if kinds == [kind] else block.filter(pc.equal(block.column("kind"), kind))
+                here, lost = leave_out(here, STEP, STEP)
+                ledger.drop(lost)
+                for row in range(here.num_rows if skips.one_by_one(STEP, STEP) else 0):  # which one is it?
+                    with skips.at(STEP, STEP, here.slice(row, 1)):
+                        vocabulary.encode(here.column("content")[row].as_py())
                 ledger.keep(here)
-                yield here
+                with skips.at(STEP, STEP, here):
+                    yield here
 
         for kind in sorted(kinds, key=[*self.renderers].index):
             for made in tokenize(self.renderers[kind](rows(kind), self.format), vocabulary):
+                skips.go_on()
                 writer.add(made.ids, made.document.kind, made.document.repo_name, made.document.language, made.files)
         files = writer.finish()
         for suffix in SUFFIXES:

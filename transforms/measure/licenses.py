@@ -2,7 +2,8 @@
 
 A licence found in /a/README holds for all of /a/**; several directories' licences add up. A full match runs on LICENSE- and
 COPYING-like names; readmes and notices, which are many and long, are matched exactly (whole rules, SPDX ids), and only if they
-mention licensing at all. A text that ScanCode could not finish counts as a licence nobody knows: not permissive.
+mention licensing at all. A text on which ScanCode fails counts as a licence nobody knows: not permissive. So does one that is
+left out because ScanCode takes too long with it (core/skips.py); that record itself is dropped.
 """
 
 import functools
@@ -15,12 +16,13 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from starmill.core.names import BytesAtOnce, Positive
+from starmill.core import skips
+from starmill.core.names import BytesAtOnce
 from starmill.transforms.chain import annotated
 from starmill.transforms.measure.scancode import DetectionFailed, DetectionTimeout, detector
 from starmill.transforms.step import Cache, append
 
-TIMEOUT = "LicenseRef-starmill-timeout"
+SKIPPED = "LicenseRef-starmill-skipped"
 FAILED = "LicenseRef-starmill-failed"
 
 # Candidate base names: those of The Stack v2's released rule, plus EPL. Whole words between - _ . and spaces.
@@ -87,7 +89,6 @@ class Licenses:
     adds: ClassVar[pa.Schema] = annotated("detected_licenses", "license_type")
 
     max_license_bytes: BytesAtOnce = 200_000  # of a text; the rest is not read: ScanCode's time grows faster than its input
-    timeout_seconds: Positive = 120.0  # for one text; a slower one counts as a licence nobody knows
     name: str = "licenses"  # in `dropped/`; leave it
 
     def material(self) -> tuple[str, ...]:
@@ -113,14 +114,30 @@ class LicenseTexts:
             how = tier(path)
             if how is None:
                 continue
-            found = self._of_text(block.column("content")[row].as_py(), block.column("blob_id")[row].as_py(), how)
-            self.folders.setdefault((block.column("repo_name")[row].as_py(), path.rsplit("/", 1)[0]), set()).update(found)
+            record = block.slice(row, 1)
+            try:
+                found = self._of_text(record.column("content")[0].as_py(), record.column("blob_id")[0].as_py(), how, record)
+            except DetectionTimeout:  # not cached: a busy machine is no property of the text
+                skips.give_up(record)
+                self.lose(record)
+            else:
+                self._found(record, found)
+
+    def lose(self, block: pa.RecordBatch) -> None:
+        """Take records that ScanCode is not asked about: a licence that nobody knows holds at and below a licence-like one."""
+        for row, path in enumerate(block.column("path").to_pylist()):
+            if tier(path) is not None:
+                self._found(block.slice(row, 1), [SKIPPED])
+
+    def _found(self, record: pa.RecordBatch, found: list[str]) -> None:
+        repo_name, path = (str(record.column(name)[0].as_py()) for name in ("repo_name", "path"))
+        self.folders.setdefault((repo_name, path.rsplit("/", 1)[0]), set()).update(found)
 
     def step(self) -> "SpreadLicenses":
         """Return the step that gives each file the licences at and above it."""
         return SpreadLicenses({key: frozenset(found) for key, found in self.folders.items()})
 
-    def _of_text(self, text: str, blob_id: str, how: str) -> list[str]:
+    def _of_text(self, text: str, blob_id: str, how: str, record: pa.RecordBatch) -> list[str]:
         text = text[: self.options.max_license_bytes]
         if how == "exact" and not MENTIONS.search(text):
             return []
@@ -129,9 +146,8 @@ class LicenseTexts:
         if known is not None:
             return known
         try:
-            found = detector().detect(text, how == "exact", self.options.timeout_seconds)
-        except DetectionTimeout:
-            return [TIMEOUT]  # not cached: a busy machine is no property of the text
+            with skips.with_own_limit(record) as seconds:
+                found = detector().detect(text, how == "exact", seconds)
         except DetectionFailed:
             return [FAILED]
         self.cache.put(key, found)

@@ -1,5 +1,6 @@
 """Killed workers: the stage goes on, a part that ends its worker twice is named, and a run ends whenever and however often it is hit."""
 
+import json
 import os
 import signal
 from collections import Counter
@@ -11,6 +12,8 @@ import apache_beam as beam
 import pytest
 
 from starmill.core.dataset import Sidecar, Workspace, output, part_path
+from starmill.core.skips import read
+from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.run.again import run as run_again
 from starmill.pipelines.run.job import StageError
 from starmill.pipelines.run.stages import run
@@ -51,7 +54,7 @@ def mill(tmp_path: Path, workers: int = 2, parts: int = 6, **options: tuple[int,
             workspace,
             INGEST,
             due,
-            of_parts(lambda options, place: work)(None, workspace),
+            of_parts(lambda options, place: work)(Recipe("w"), workspace),
             Local(workers=workers),
             "v",
             quiet=False,
@@ -91,5 +94,53 @@ def test_deaths_outside_any_part_end_too(tmp_path: Path) -> None:
 
     refs = [PartRef(0, "k"), PartRef(1, "k")]
     with pytest.raises(StageError, match=r"dedup failed: a worker process was ended by SIGKILL outside any part, the 3rd time"):
-        run_again("dedup", refs, lambda: refs, shuffled, Local(workers=2), quiet=True)
+        run_again("dedup", refs, Workspace(str(tmp_path / "w")), lambda: refs, shuffled, Local(workers=2), quiet=True)
     assert 3 <= len(set(marks.read_text().split())) <= 5 and str(os.getpid()) not in marks.read_text().split()
+
+
+@dataclass(frozen=True)
+class Noting:
+    """Notes a record of part 1 that took too long and fails, as a worker of a cluster looks to its driver: so many times."""
+
+    workspace: Workspace
+    times: int
+
+    def __call__(self, ref: PartRef) -> Sidecar:
+        found = len(read(self.workspace))
+        if ref.part == 1 and found < self.times:
+            skip = {
+                "stage": "x",
+                "step": "s",
+                "kind": "code",
+                "repo_name": "r",
+                "path": f"/{found}",
+                "content_id": "",
+                "reason": "slow",
+            }
+            notes = {"format": 1, "skips": [skip], "rows": []}
+            self.workspace.publish("skips/part-00001.json", json.dumps(notes).encode())
+            raise RuntimeError("the worker is gone")
+        data = f"{ref.part}".encode()
+        sidecar = Sidecar("ingest", "records", ref.part, ref.key, (output(part_path("records", ref.part), data),), ())
+        self.workspace.commit(sidecar, [data])
+        return sidecar
+
+
+def noted(tmp_path: Path, times: int) -> None:
+    workspace, due = Workspace(str(tmp_path / "w")), [PartRef(k, f"key{k:029d}.v") for k in range(3)]
+    work = of_parts(lambda options, place: Noting(workspace, times))(Recipe("w"), workspace)
+    run(workspace, INGEST, due, work, Local(), "v", quiet=False)
+
+
+def test_a_failed_job_that_left_notes_goes_on_without_these_records(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    noted(tmp_path, times=0)
+    noted(tmp_path / "again", times=1)
+    assert "part 1: r:/0 slow in step s: left out, and listed in skips.json" in capfd.readouterr().err
+    workspace = Workspace(str(tmp_path / "again/w"))
+    assert [s.path for s in read(workspace)] == ["/0"] and not workspace.files("skips")
+
+
+@pytest.mark.slow
+def test_a_part_that_finds_more_and_more_of_them_fails(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="ingest: more than 8 records of part 1 took longer than max_record_seconds"):
+        noted(tmp_path, times=100)

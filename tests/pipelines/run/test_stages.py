@@ -11,6 +11,7 @@ from starmill.core.dataset import Count, Manifest, Sidecar, Workspace, output, p
 from starmill.core.files import TEMPORARY, writer_of
 from starmill.pipelines import stages
 from starmill.pipelines.costs.traffic import PROTOCOL, Traffic, counting
+from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.run.job import StageError
 from starmill.pipelines.run.keys import key
 from starmill.pipelines.run.stages import run
@@ -74,7 +75,14 @@ def mill(
     marks.write_text("")
     work = Write(workspace, str(marks), **options)
     manifest = run(
-        workspace, INGEST, due, of_parts(lambda options, place: work)(None, workspace), engine, "v", max_error_rate, quiet=True
+        workspace,
+        INGEST,
+        due,
+        of_parts(lambda options, place: work)(Recipe("w"), workspace),
+        engine,
+        "v",
+        max_error_rate,
+        quiet=True,
     )
     return manifest, sorted(marks.read_text().split())
 
@@ -134,7 +142,16 @@ def test_a_stage_with_too_many_errors_never_looks_complete(tmp_path: Path, engin
     workspace = Workspace(f"{PROTOCOL}://{tmp_path}/w")
     work = Write(workspace, str(tmp_path / "marks"), errors=3)
     with pytest.raises(StageError, match="errors"):
-        run(workspace, INGEST, refs(2), of_parts(lambda options, place: work)(None, workspace), engine, "v", 0.2, quiet=True)
+        run(
+            workspace,
+            INGEST,
+            refs(2),
+            of_parts(lambda options, place: work)(Recipe("w"), workspace),
+            engine,
+            "v",
+            0.2,
+            quiet=True,
+        )
     written = {path.rpartition("/")[2] for kind, path in traffic.counts if kind == "PUT"}
     assert "part-00001.json" in written and "manifest.json" not in written
 

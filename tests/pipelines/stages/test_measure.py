@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from ingested_workspace import CODE, ROWS, Picky, ingested
 
-from starmill.core import schema
+from starmill.core import schema, skips
 from starmill.core.dataset import Workspace
 from starmill.core.errors import InputError
 from starmill.pipelines.stages.measure import MeasurePart, WorkspaceCache
@@ -55,6 +55,29 @@ def test_a_row_that_fails_leaves_its_place_empty(tmp_path: Path) -> None:
     assert {*measures[1].values()} == {False, None} and measures[2]["num_chars"] == 2007
     (lost,) = workspace.table("dropped/measure/part-00000.parquet").to_pylist()
     assert (lost["path"], lost["reason"], lost["kind"]) == ("/a.py", "error:picky:ValueError", "code") and sidecar.errors == 1
+
+
+def test_a_time_out_of_scancode_goes_by_the_list(tmp_path: Path) -> None:
+    slow, listed = Workspace(str(tmp_path / "slow")), Workspace(str(tmp_path / "listed"))
+    ingested(slow)
+    with skips.making(slow, 0, "", 0.0):
+        first = MeasurePart(slow, CODE)(PartRef(0, "key.code"))
+    lost = slow.table("dropped/measure/part-00000.parquet").to_pylist()
+    assert lost and {(r["step"], r["reason"], r["detail"]) for r in lost} == {
+        ("licenses", "skipped:licenses", "took longer than max_record_seconds=0")
+    }
+    assert not slow.files("cache"), "a busy machine is no property of a text"
+    kept = [m for m in slow.table("measures/part-00000.parquet").to_pylist() if m["keep"]]
+    assert "LicenseRef-starmill-skipped" in {name for m in kept for name in m["detected_licenses"]}
+    assert {m["license_type"] for m in kept if m["detected_licenses"]} == {"non_permissive"}
+
+    skips.gather(slow)
+    found = skips.read(slow)
+    assert {s.path for s in found} == {r["path"] for r in lost}
+    ingested(listed)
+    with skips.making(listed, 0, skips.packed(found), 100.0):  # where time is no trouble
+        again = MeasurePart(listed, CODE)(PartRef(0, first.key))
+    assert again == first and first.key == skips.key("key.code", found)
 
 
 def test_each_kind_has_its_steps(tmp_path: Path) -> None:

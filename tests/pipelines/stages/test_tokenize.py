@@ -1,14 +1,16 @@
 """Tokenize one part: the shard's ids are those of Hugging Face's tokenizer over the text, and Megatron reads them."""
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 import tokenizers
 
-from starmill.core import schema
+from starmill.core import schema, skips
 from starmill.core.dataset import ParquetPart, Sidecar, Workspace, output, part_path
 from starmill.core.shards import ShardReader, open_shards
+from starmill.core.skips import Skip
 from starmill.core.tokenizer import Tokenizer, train
 from starmill.pipelines.stages.tokenize import TokenizePart
 from starmill.pipelines.stages.vocabulary import PATH
@@ -54,6 +56,24 @@ def test_a_part(tmp_path: Path) -> None:
     assert [megatron[i].tolist() for i in range(len(megatron))] == expected
     files = [f for row in ShardReader(str(tmp_path / "shards/part-00000")).table.to_pylist() for f in row["files"]]
     assert sorted(f["content_id"] for f in files) == [r["content_id"] for r in ROWS]
+
+
+def test_a_file_that_is_left_out_is_a_row_and_how_it_was_looked_for_shows_nowhere(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    block = pa.RecordBatch.from_pylist(ROWS, schema=schema.DATASET)
+    release(workspace, 0, block.slice(0, 4), block.slice(4))
+    tokenizer = Tokenizer.load(train([r["content"] for r in ROWS], 320))
+    workspace.publish(PATH, tokenizer.data)
+    skip, made = Skip("tokenize", "tokenize", "code", "r1", "/4.py", "4", "took an hour"), []
+    for rows in ([], [["tokenize", "tokenize"]]):
+        workspace.publish("skips/part-00000.json", json.dumps({"format": 1, "skips": [], "rows": rows}).encode())
+        with skips.making(workspace, 0, skips.packed([skip]), 100.0):
+            made.append(TokenizePart(workspace, {"code": documents}, Format(), tokenizer.sha256)(PartRef(0, "key")))
+    assert made[0] == made[1] and made[0].key != "key"
+    [lost] = workspace.table("dropped/tokenize/part-00000.parquet").to_pylist()
+    assert (lost["path"], lost["reason"], lost["detail"]) == ("/4.py", "skipped:tokenize", "took an hour")
+    files = [f for row in ShardReader(str(tmp_path / "shards/part-00000")).table.to_pylist() for f in row["files"]]
+    assert sorted(f["path"] for f in files) == [f"{i}.py" for i in range(9) if i != 4]
 
 
 @pytest.mark.filterwarnings("ignore")

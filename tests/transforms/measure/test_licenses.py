@@ -110,10 +110,13 @@ def test_detection_is_remembered_by_text_and_tier() -> None:
     assert spread(Licenses(), cache).folders["r", ""] == {"Zlib"}
 
 
-def test_a_time_out_is_recorded_and_not_remembered() -> None:
-    cache = Memory()
-    made = spread(Licenses(timeout_seconds=0.0), cache)
-    assert made.folders["r", ""] == {"LicenseRef-starmill-timeout"} and not cache
+def test_a_record_that_is_left_out_is_a_licence_that_nobody_knows() -> None:
+    watch = Licenses().watch(Memory())
+    watch.see(part().slice(1))
+    watch.lose(part().slice(0, 1))
+    assert watch.step().folders == {("r", ""): {"LicenseRef-starmill-skipped"}, ("r", "/docs"): frozenset()}
+    watch.lose(part().slice(2))
+    assert len(watch.step().folders) == 2, "/x.py has no say in the first place"
 
 
 def test_trouble_of_the_machine_is_no_licence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,4 +129,4 @@ def test_trouble_of_the_machine_is_no_licence(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_options_come_from_a_recipe() -> None:
-    assert recipe.build(Licenses, {"timeout_seconds": 5}).timeout_seconds == 5.0
+    assert recipe.build(Licenses, {"max_license_bytes": 5}).max_license_bytes == 5

@@ -1,0 +1,34 @@
+"""What a process is at for long is named from beside it, also while C code holds Python's lock; it ends with that process."""
+
+import subprocess
+import sys
+
+# Tells what it is at, holds the lock for four seconds, and is at something else then.
+STUCK = """
+import ctypes, json
+from starmill.core import watch
+
+watch.NAMED_SECONDS = 1.0
+slot = watch.take()
+at = {"stage": "curate", "step": "stuck", "part": 7, "rows": 1, "limit": None, "place": "w"}
+at |= {"first": ["code", "me/x", "/a\\x1b[2J.py", "0"], "last": ["code", "me/x", "/z.py", "0"]}
+watch.tell(slot, json.dumps(at).encode())
+ctypes.PyDLL(None).sleep(5)
+watch.tell(slot, json.dumps(at | {"rows": 1234}).encode())
+ctypes.PyDLL(None).sleep(4)
+print(watch._watcher.pid)
+"""
+
+
+def test_what_takes_long_is_named_once_and_escaped() -> None:
+    done = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=100)
+    one, several = done.stderr.splitlines()  # and the pipe has closed: the process beside it has ended too
+    assert one.startswith(r"curate    part 7: step stuck has been at me/x:/a\x1b[2J.py for "), done.stderr
+    assert r"has been at 1,234 records (me/x:/a\x1b[2J.py to me/x:/z.py) for " in several
+
+
+def test_what_changes_is_not_named() -> None:
+    code = STUCK.replace("ctypes.PyDLL(None).sleep(5)", "watch.tell(slot, b'')").replace('"rows": 1234', '"rows": 2')
+    code = code.replace("ctypes.PyDLL(None).sleep(4)", "watch.give(slot)")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0 and done.stderr == ""
