@@ -186,8 +186,8 @@ def kill(soak: Soak, draw: random.Random, i: int) -> str:
     place, stage, killed = soak.workspace(i), STAGES[i], []
     for _ in range(draw.choice((1, 2, 3))):
         run = soak.start(stage, place)
-        victim = draw.choice(VICTIMS)
-        share = {"driver": 0.9, "worker": 0.3, "child": 0.2}[victim]
+        victim = draw.choice(VICTIMS if stage == "measure" else VICTIMS[:2])  # ScanCode is the only child
+        share = {"driver": 0.9, "worker": 0.1, "child": 0.2}[victim]
         pid = await_victim(run, victim, share * soak.seconds[stage], draw)
         if pid is not None:
             before = below(run.pid)
