@@ -17,11 +17,11 @@ from pathlib import Path
 
 import hostile_files
 import hostile_repositories
-import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from repositories import git
+from soak import below
 
 from starmill.core.shards import open_shards
 from starmill.core.tokenizer import Tokenizer
@@ -66,22 +66,15 @@ class Run:
                 deadline = time.monotonic() + 900
                 while child.poll() is None:
                     assert time.monotonic() < deadline, f"a hang: {said.read_text(errors='replace')[-3000:]}"
-                    self.peak = max([self.peak, peak(child.pid), *(peak(c.pid) for c in children(child.pid))])
+                    self.peak = max([self.peak, peak(child.pid), *(peak(c.pid) for c in below(child.pid))])
                     time.sleep(0.2)
             finally:
-                for process in [*children(child.pid), child]:
+                for process in [*below(child.pid), child]:
                     process.kill()
                 child.wait()
         self.said = said.read_bytes().decode()
         said.unlink()
         assert child.returncode == 0, self.said[-3000:]
-
-
-def children(pid: int) -> list[psutil.Process]:
-    try:
-        return psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
 
 
 def peak(pid: int) -> int:
