@@ -86,21 +86,15 @@ class Soak:
         self, command: str, place: Path, *more: str, workers: int = 2, before: tuple[str, ...] = ()
     ) -> "subprocess.Popen[bytes]":
         """Start a command on a workspace, in a session of its own."""
-        words = [
-            sys.executable,
-            "-m",
-            "starmill.cli",
-            command,
-            str(self.recipe),
-            "--workspace",
-            str(place),
-            "--workers",
-            str(workers),
-        ]
+        words = f"-m starmill.cli {command} {self.recipe} --workspace {place} --workers {workers}".split()
         quiet = [] if command == "verify" else ["--no-funnel"]
         with open(self.folder / "said", "wb") as said:
             return subprocess.Popen(
-                [*before, *words, *quiet, *more], stdout=said, stderr=said, stdin=subprocess.DEVNULL, start_new_session=True
+                [*before, sys.executable, *words, *quiet, *more],
+                stdout=said,
+                stderr=said,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
             )
 
     def end(self, run: "subprocess.Popen[bytes]") -> tuple[int, str]:

@@ -3,7 +3,9 @@
 import functools
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Sequence
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ from starmill.model.presets import PRESETS
 from starmill.pipelines import recipe as data_recipes
 from starmill.pipelines.costs import rates
 from starmill.pipelines.run import place
+from starmill.pipelines.runners.flink import Flink
 from starmill.pipelines.stages import vocabulary
 from starmill.reports import funnel, query
 from starmill.trainer import config as train_recipes
@@ -138,6 +141,33 @@ def model(data: bytes, folder: Path) -> object:
     return shape(folder)
 
 
+class Answers(BaseHTTPRequestHandler):
+    """A server that answers with what it is given."""
+
+    said = b""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.said)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def flink(data: bytes, folder: Path) -> object:
+    """Ask what should be a Flink for its slots and jobs."""
+    with HTTPServer(("127.0.0.1", 0), type("Saying", (Answers,), {"said": data})) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        options = ("--runner=FlinkRunner", f"--flink_master=127.0.0.1:{server.server_port}", "--job_name=other")
+        try:
+            Flink(options).check("/w")
+            Flink(options).make_room(seconds=0)
+        finally:
+            server.shutdown()
+    return None
+
+
 def named(data: bytes, folder: Path) -> object:
     """Read what a person gives to a view."""
     return query.parse(data.decode("utf-8", "surrogateescape"))
@@ -149,6 +179,8 @@ def models(folder: Path) -> Sequence[bytes]:
 
 
 MADE = workspace_file(vocabulary.MADE, vocabulary.made)
+JOB = {"jid": "a", "name": "b", "end-time": 5}
+OVERVIEW = json.dumps({"slots-total": 1, "slots-available": 1, "taskmanagers": 1, "jobs": [JOB]})
 RATES = json.dumps(
     {"format": 1, "version": "1", "processor": "p", "observations": [], "kept": {"ingest": [1, 2]}, "coefficients": {}}
 )
@@ -166,6 +198,7 @@ TARGETS: dict[str, Target] = {
     "shard manifest": Target(lambda folder: [small(folder)["shards/manifest.json"]], shard("manifest.json"), 100),
     "tokenizer": Target(lambda folder: [small(folder)["tokenizer/tokenizer.json"]], tokenizer, 60),
     "model config": Target(models, model, 200),
+    "replies of Flink": Target(lambda _: [OVERVIEW.encode()], flink, 60),
     "rates": Target(lambda _: [RATES.encode()], lambda data, folder: ((folder / "r").write_bytes(data), rates.load(str(folder / "r")))),
     "queries": Target(lambda _: [b"swh:1:cnt:" + b"a" * 40 + b";path=/a%3B;origin=x", b"r:/a.py"], named),
 }  # fmt: skip
