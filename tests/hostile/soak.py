@@ -225,14 +225,20 @@ def stand_still(soak: Soak, draw: random.Random, i: int) -> str:
     return soak.finish(STAGES[i], place, i + 1, run)
 
 
+def pages(place: Path) -> int:
+    """Return how many blocks of 4 kB the files of a folder take in memory."""
+    return sum(-(-p.stat().st_size // 4096) for p in place.rglob("*") if p.is_file())
+
+
 def no_room(soak: Soak, draw: random.Random, i: int) -> str:
     """A file system that gets full: of memory, in a mount namespace of its own; then it gets room."""
     if subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode:
         return "not possible here: no mount namespace of one's own"
-    place, room = soak.workspace(i), draw.randrange(4096, 400_000)
+    place = soak.workspace(i)
     place.mkdir(exist_ok=True)
-    used = sum(-(-p.stat().st_size // 4096) * 4096 for p in place.rglob("*") if p.is_file()) + 4096 * len([*place.rglob("*")])
-    script = f"""mount -t tmpfs -o size={used + room} none "$0" && cp -a "$1/." "$0" && shift && "$@"; echo "status $?"
+    before, after = (pages(soak.folder / f"snapshots/before-{n}") for n in (i, i + 1))
+    room = before + 4 + int((after - before) * draw.random() ** 2)
+    script = f"""mount -t tmpfs -o size={4 * room}k none "$0" && cp -a "$1/." "$0" && shift && "$@"; echo "status $?"
         mount -o remount,size=1g "$0" && "$@" && mkdir "$0.out" && cp -a "$0/." "$0.out" """
     copy = soak.folder / "copy"
     shutil.rmtree(copy, ignore_errors=True)
