@@ -7,6 +7,7 @@ TORCH ?=
 # Other code than this machine's packages: make run INPUT='~/checkouts /srv/git'
 INPUT ?=
 TASKMANAGERS ?= 2
+SOAK_MINUTES ?= 60
 RECIPE ?= recipes/data/smoke.yaml
 # Another place or other ports of the Flink cluster: FLINK='--folder runs/second --rest-port 8082 ...', for all four commands
 FLINK ?=
@@ -19,7 +20,7 @@ PYTEST = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest -q -n $(TESTERS
 # The fastest installer, itself pinned.
 UV := 0.13.8
 
-.PHONY: help run test test-slow test-flink test-clusters check docs bench bench-dedup bench-train bench-gpu bench-flink flink-jars flink-up flink-run flink-status flink-down constraints setup clean
+.PHONY: help run test test-slow test-flink test-clusters soak check docs bench bench-dedup bench-train bench-gpu bench-flink flink-jars flink-up flink-run flink-status flink-down constraints setup clean
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -46,6 +47,9 @@ test-flink: setup ## the main job on a real Flink of two TaskManagers: bytes as 
 
 test-clusters: setup ## the tests on a real Flink that is killed, MinIO, a GCS server, Slurm, Kubernetes and a bare Debian: built once, in minutes (CONTRIBUTING.md)
 	$(BIN)/pytest -q -m clusters
+
+soak: setup      ## kills, faults and hostile inputs for an hour (SOAK_MINUTES=60 SEED=): what was done, and what came of it
+	PYTHONPATH=tests/end_to_end $(BIN)/python tests/hostile/soak.py --minutes $(SOAK_MINUTES) $(if $(SEED),--seed $(SEED))
 
 check: setup     ## ruff and mypy
 	$(BIN)/ruff check .

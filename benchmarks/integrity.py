@@ -2,21 +2,20 @@
 
     .venv/bin/python benchmarks/integrity.py [--megabytes 30] [--input DIR ...] [--write]
 
-The stages are measured as `starmill bench` does, one process each; then the files that the sidecars name as read are digested once more.
+Both are CPU seconds of one machine and one hour, so that their ratio holds where others work too. The stages are measured as `starmill
+bench` does, one process each; then the files that the sidecars name as read are digested once more.
 """
 
-import argparse
 import datetime
-import os
 import tempfile
 import time
 from dataclasses import replace
 
 import report
+from stages import sampled
 
 from starmill.core.dataset import Workspace
 from starmill.core.shards import open_shards
-from starmill.pipelines import recipe as recipes
 from starmill.pipelines import stages
 from starmill.pipelines.costs import bench
 
@@ -34,19 +33,11 @@ def digests(workspace: Workspace, paths: list[str]) -> float:
 
 def main() -> None:
     """Measure, print, and with --write append to the results."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
-    parser.add_argument("--megabytes", type=float, default=30, help="of the sample")
-    parser.add_argument("--input", nargs="+", default=[], metavar="DIR", help="folders of checkouts (default: packages)")
-    report.add_write(parser)
-    options = parser.parse_args()
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    sampled = bench.sample(
-        recipes.load("recipes/data/smoke.yaml", [], options.input, None), int(options.megabytes * 1e6), 8 << 20, 16 << 20
-    )
+    options, recipe = sampled(str(__doc__), 30, 8 << 20, 16 << 20)
     lines = [f"## {datetime.date.today()}, {report.processor()}, one core", ""]
     lines += ["| stage | MB digested | CPU s of digests | CPU s of the stage | share |", "|---|---|---|---|---|"]
     with tempfile.TemporaryDirectory(prefix="starmill-bench-") as folder:
-        found = bench.run(replace(sampled, workspace=f"{folder}/work"), print)
+        found = bench.run(replace(recipe, workspace=f"{folder}/work"), print)
         workspace = Workspace(f"{folder}/work")
         for name in stages.STAGES:
             manifest = workspace.manifest(stages.load(name).dataset)

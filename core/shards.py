@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from starmill.core.dataset import ParquetPart, Workspace, part_path
-from starmill.core.errors import InputError
+from starmill.core.errors import InputError, one_line
 from starmill.core.shard_cache import SUFFIXES, CachedFile, default_folder, shard_files
 
 MAGIC = b"MMIDIDX\x00\x00"
@@ -225,8 +225,12 @@ class ShardReader:
 
     @functools.cached_property
     def table(self) -> pa.Table:
-        """The side table (schema DOCS)."""
-        return pq.read_table(f"{self.prefix}.docs.parquet")
+        """The side table (schema DOCS). Raises ShardError."""
+        place = f"{self.prefix}.docs.parquet"
+        try:
+            return pq.read_table(place)
+        except (pa.ArrowException, OSError) as error:
+            raise ShardError(f"{place}: not the side table of a shard ({one_line(error)}); copy the shard again") from None
 
 
 def _check_format(side_table: str) -> None:

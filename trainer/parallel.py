@@ -30,6 +30,7 @@ from starmill.model.decoder import Decoder
 from starmill.trainer.config import Parallel
 
 T = TypeVar("T")
+MEETING = "STARMILL_RANKS"  # in the environment of the ranks of one machine: the file in which they meet
 TIMEOUT = timedelta(minutes=30)  # a rank that opens a large corpus, or writes a checkpoint to a slow disk, is not dead
 
 
@@ -89,7 +90,10 @@ def joined(device: str, tensor_ranks: int) -> Iterator[Ranks]:
         return
     if kind == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo", timeout=TIMEOUT)
+    meeting = f"file://{os.environ[MEETING]}" if MEETING in os.environ else None
+    which, world_size = (int(os.environ["RANK"]), world) if meeting else (-1, -1)
+    backend = "cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo"
+    dist.init_process_group(backend, meeting, TIMEOUT, rank=which, world_size=world_size)
     try:
         mesh = init_device_mesh(kind, (world // tensor_ranks, tensor_ranks), mesh_dim_names=("data", "tensor"))
         here = torch.device(kind, torch.cuda.current_device()) if kind == "cuda" else torch.device(kind)

@@ -19,6 +19,7 @@ from starmill.trainer.clusters.launch import fitting
 from starmill.trainer.config import load, values
 from starmill.trainer.data.inputs import open_inputs
 from starmill.trainer.loop import train
+from starmill.trainer.parallel import MEETING
 
 
 def start(
@@ -70,8 +71,12 @@ def _start(
 
 
 def _torchrun(processes: int, threads: int, arguments: list[str]) -> NoReturn:
-    # Another program in this process: signals and the exit status need no passing on. Ranks of one machine talk over loopback.
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    run = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    os.execv(sys.executable, [sys.executable, *run, "-m", "starmill.cli", "train", *arguments])
+    # Another program in this process: signals and the exit status need no passing on. Ranks of one machine talk over loopback, and meet
+    # in files without a name that only this user may open: torchrun's own store listens on all interfaces, lets in whoever asks, and
+    # holds pickles.
+    ranks, rendezvous = (f"/proc/{os.getpid()}/fd/{os.memfd_create(name, 0)}" for name in ("ranks", "rendezvous"))
+    lid = {"OMP_NUM_THREADS": str(threads), "GLOO_SOCKET_IFNAME": "lo", **os.environ}
+    run = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}", "--rdzv-backend=c10d", f"--rdzv-id={os.getpid()}"]
+    where = [f"--rdzv-endpoint={rendezvous}", "--rdzv-conf=store_type=file", "-m", "starmill.cli", "train"]
+    environment = {**lid, "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", MEETING: ranks}
+    os.execve(sys.executable, [sys.executable, *run, *where, *arguments], environment)

@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from http.client import HTTPException
+from typing import TypeVar
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 import apache_beam as beam
 import grpc
+import msgspec
 from apache_beam.options.pipeline_options import (
     FlinkRunnerOptions,
     GoogleCloudOptions,
@@ -34,6 +36,8 @@ from apache_beam.portability.api import (
 from starmill.core.errors import MachineError
 from starmill.pipelines.runners.pool import LOOPBACK, TOKEN, credentials
 from starmill.pipelines.runners.runner import Runner, name_of
+
+T = TypeVar("T")
 
 
 class NoAnswer(MachineError, TimeoutError):
@@ -104,9 +108,9 @@ class Flink(Runner):
             return None
         _cancel_named(url, self.job)
         deadline = time.monotonic() + seconds
-        while (free := _get(f"{url}/overview")["slots-available"]) < self.slots:
+        while (free := _get(f"{url}/overview", _Overview).slots_available) < self.slots:
             if time.monotonic() > deadline:
-                others = ", ".join(sorted(job["name"] for job in _unfinished(url))) or "no job with a name"
+                others = ", ".join(sorted(job.name for job in _unfinished(url))) or "no job with a name"
                 return f"waits: {free} of the {self.slots} requested slots are free at {url}; running there: {others}"
             time.sleep(0.2)  # slots of a job that has just ended
         return None
@@ -133,40 +137,61 @@ def of(options: tuple[str, ...], workers: int) -> Runner | None:
 
 def _cancel_named(url: str, name: str, seconds: float = 60) -> int:
     """Cancel the jobs of exactly this name and wait until they are over; return how many there were."""
-    found = [job["jid"] for job in _unfinished(url) if job["name"] == name]
+    found = [job.jid for job in _unfinished(url) if job.name == name]
     for job in found:
         with suppress(HTTPError):  # the job may have ended meanwhile
             urllib.request.urlopen(urllib.request.Request(f"{url}/jobs/{job}?mode=cancel", method="PATCH"), timeout=20).close()
     deadline = time.monotonic() + seconds
-    while left := {job["jid"] for job in _unfinished(url)} & {*found}:
+    while left := {job.jid for job in _unfinished(url)} & {*found}:
         if time.monotonic() > deadline:
             raise NoAnswer(f"{url} has not canceled {', '.join(left)} in {seconds:.0f} s")
         time.sleep(0.2)
     return len(found)
 
 
-def _unfinished(url: str) -> list[dict[str, Any]]:
-    return [job for job in _get(f"{url}/jobs/overview")["jobs"] if job["end-time"] < 0]
+class _Overview(msgspec.Struct, rename="kebab"):
+    """What is read of Flink's /overview."""
+
+    slots_total: int = 0
+    slots_available: int = 0
 
 
-def _get(url: str) -> dict[str, Any]:
+class _Job(msgspec.Struct, rename="kebab"):
+    """What is read of a job in /jobs/overview; `end_time` is -1 until it is over."""
+
+    jid: str
+    name: str
+    end_time: int
+
+
+class _Jobs(msgspec.Struct):
+    jobs: list[_Job]
+
+
+def _unfinished(url: str) -> list[_Job]:
+    return [job for job in _get(f"{url}/jobs/overview", _Jobs).jobs if job.end_time < 0]
+
+
+def _get(url: str, kind: type[T]) -> T:
     with urllib.request.urlopen(url, timeout=20) as answer:
-        values: dict[str, Any] = json.load(answer)
-        return values
+        try:
+            return msgspec.json.decode(answer.read(), type=kind)
+        except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+            raise NoAnswer(f"{url}: no answer of Flink's ({error}); is another server there?") from None
 
 
 def _check_master(url: str, parallelism: int) -> str:
     try:
-        overview = _get(f"{url}/overview")
-    except (OSError, ValueError) as error:
+        overview = _get(f"{url}/overview", _Overview)
+    except (OSError, HTTPException) as error:
         raise ClusterError(
             f"no Flink answers at {url} ({error}); start a cluster (`make flink-up`), or name another with --flink_master"
         ) from None
-    if not overview.get("slots-total"):
+    if not overview.slots_total:
         raise ClusterError(f"the Flink at {url} has no TaskManager; start one, or read the logs of those that should run")
-    if overview["slots-total"] < parallelism:
+    if overview.slots_total < parallelism:
         raise ClusterError(
-            f"the Flink at {url} has slots for {overview['slots-total']} and the job wants --parallelism={parallelism}: it would wait for "
+            f"the Flink at {url} has slots for {overview.slots_total} and the job wants --parallelism={parallelism}: it would wait for "
             "the others; start the TaskManagers that are missing (`make flink-up` does here), or ask for less"
         )
     return urlsplit(url).hostname or ""

@@ -12,12 +12,10 @@ def test_ranks_get_what_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
     class Started(Exception):
         pass
 
-    def execv(program: str, command: list[str]) -> None:
+    def execve(program: str, command: list[str], environment: dict[str, str]) -> None:
         raise Started(program, command)
 
-    monkeypatch.setattr(os, "execv", execv)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
+    monkeypatch.setattr(os, "execve", execve)
     with pytest.raises(Started) as started:
         start("tiny", "w", "my model", ["seed=1", "data.micro_batch=1"], processes=2, fresh=True)
     program, command = started.value.args

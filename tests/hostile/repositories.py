@@ -1,4 +1,4 @@
-"""Repositories made by git itself, and read by the source; for the tests beside this file."""
+"""Repositories made by git itself or of raw objects, and how the source reads them."""
 
 import os
 import subprocess

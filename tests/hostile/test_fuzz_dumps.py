@@ -1,0 +1,162 @@
+"""Fuzz targets of what reads dumps: git's objects and references, packages, texts, benchmarks."""
+
+import functools
+import json
+import sys
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import hostile_repositories
+import pytest
+import tedious_texts
+from fuzz import Target, fuzz
+
+from starmill.pipelines.sources import encoding, git
+from starmill.pipelines.sources.folders import Folders
+from starmill.pipelines.sources.packages import Packages
+from starmill.pipelines.sources.source import Limits, label
+from starmill.transforms.clean.decontaminate import needles
+from starmill.transforms.clean.redact.redact import Redact
+from starmill.transforms.measure.html import visible_chars
+from starmill.transforms.measure.licenses import tier
+
+LIMITS = Limits(max_file_bytes=1 << 20, max_files=2000, max_names_bytes=1 << 20, max_inflated_bytes=64 << 20)
+
+
+# Git. Every object has the id that its bytes have, so that what is in them is read.
+
+
+@functools.cache
+def repository(folder: Path) -> dict[str, bytes]:
+    """Return the files of a repository in one pack, by their path in it."""
+    pack, _ = hostile_repositories.packed(folder / "git")
+    top = pack.parents[2]
+    return {str(p.relative_to(top)): p.read_bytes() for p in top.rglob("*") if p.is_file() and "hooks" not in p.parts}
+
+
+def files_of(suffix: str) -> Callable[[Path], Sequence[bytes]]:
+    """Return the examples of one of its files."""
+    return lambda folder: [data for path, data in repository(folder).items() if path.endswith(suffix)]
+
+
+def in_place_of(suffix: str) -> Callable[[bytes, Path], object]:
+    """Return what reads the repository with a damaged file."""
+
+    def read(data: bytes, folder: Path) -> object:
+        for path, good in repository(folder.parent / "examples").items():
+            (folder / "r" / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / "r" / path).write_bytes(data if path.endswith(suffix) else good)
+        return entries(folder)
+
+    return read
+
+
+def beside(name: str) -> Callable[[bytes, Path], object]:
+    """Return what reads a repository with one more file."""
+
+    def read(data: bytes, folder: Path) -> object:
+        top = hostile_repositories.whole(folder / "r")
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_bytes(data)
+        return entries(folder)
+
+    return read
+
+
+def stored(kind: str) -> Callable[[bytes, Path], object]:
+    """Return what reads a repository with an object of these bytes: a tree of the root, or the commit of HEAD."""
+
+    def read(data: bytes, folder: Path) -> object:
+        top = hostile_repositories.whole(folder / "r")
+        made = hostile_repositories.put(top, kind, data)
+        if kind == "tree":
+            hostile_repositories.at(top, made)
+        else:
+            (top / "HEAD").write_text(made)
+        return entries(folder)
+
+    return read
+
+
+def loose(data: bytes, folder: Path) -> object:
+    """Read a repository whose first blob is these bytes, squeezed or not."""
+    top = hostile_repositories.whole(folder / "r")
+    hostile_repositories.stored(top, 1).write_bytes(zlib.compress(data) if len(data) % 2 else data)
+    return entries(folder)
+
+
+def entries(folder: Path) -> object:
+    """Plan and read what lies in a folder, as a source does: nothing may raise, every lost file says why."""
+    source = Folders(roots=(str(folder),))
+    for planned in source.plan():
+        snapshot, found = source.read(planned, LIMITS)
+        for entry in found:
+            assert (entry.data is None) == (entry.reason is not None)
+            label(entry.path)[0].encode()
+        snapshot.columns()
+    return git.look(folder / "r", folder)
+
+
+def packages(name: str) -> Callable[[bytes, Path], object]:
+    """Return what reads a distribution one of whose files is damaged."""
+
+    def read(data: bytes, folder: Path) -> object:
+        info = folder / "site/toy-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_bytes(b"Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n")
+        (info / "RECORD").write_bytes(b"toy.py,,\n")
+        (info / name).write_bytes(data)
+        (folder / "site/toy.py").write_bytes(b"x = 1\n")
+        path, sys.path[:] = [*sys.path], [str(folder / "site")]
+        try:
+            return [
+                list(Packages().read(planned, LIMITS)[1]) for planned in Packages().plan() if planned.name.startswith("pypi/")
+            ]
+        finally:
+            sys.path[:] = path
+
+    return read
+
+
+def texts(data: bytes, folder: Path) -> object:
+    """Judge, decode, measure and redact the bytes of a file."""
+    encoding.judge(data, 1 << 20)
+    decoded = encoding.decode(data)
+    if decoded is None:
+        return None
+    text = decoded[0]
+    text.encode()
+    once, spans = Redact().redact(text, "0" * 40)
+    assert all(0 <= s["start"] < s["end"] <= len(once) for s in spans)
+    assert Redact().redact(once, "0" * 40)[0] == once, "redacting twice changes nothing more"
+    assert 0 <= visible_chars(text.encode()) <= len(text)
+    tier(text[:200])
+    return None
+
+
+TASK = json.dumps({"task_id": "a/0", "prompt": 'def f():\n    """Say what."""\n', "canonical_solution": "    return 1\n"})
+TARGETS: dict[str, Target] = {
+    "git pack": Target(files_of(".pack"), in_place_of(".pack")),
+    "git index": Target(files_of(".idx"), in_place_of(".idx")),
+    "git HEAD": Target(files_of("HEAD"), in_place_of("HEAD")),
+    "git packed references": Target(files_of("packed-refs"), in_place_of("packed-refs")),
+    "git config": Target(files_of("config"), in_place_of("config"), 50),
+    "git alternates": Target(lambda _: [b"../../x/objects\n", b"/tmp\n"], beside("objects/info/alternates")),
+    "git common folder": Target(lambda _: [b"..\n", b"../r\n"], beside("commondir")),
+    "git file": Target(lambda _: [b"gitdir: .\n", b"gitdir: ../r\n"], beside(".git")),
+    "git tree": Target(lambda _: [b"100644 a\0" + b"1" * 20 + b"40000 d\0" + b"2" * 20], stored("tree")),
+    "git commit": Target(lambda _: [b"tree " + b"1" * 40 + b"\nauthor a <a@b> 1 +0\ncommitter a <a@b> 1 +0\n\nx\n"], stored("commit")),
+    "git loose object": Target(lambda _: [b"blob 5\0hello", zlib.compress(b"blob 5\0hello")], loose),
+    "package record": Target(lambda _: [b"toy.py,sha256=x,6\n../out.py,,\n"], packages("RECORD")),
+    "package metadata": Target(lambda _: [b"Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n\nx"], packages("METADATA")),
+    "benchmark": Target(lambda _: [TASK.encode()], lambda data, _: needles(data.decode("utf-8", "replace").splitlines(), "b.jsonl")),
+    "texts": Target(lambda _: [t.encode("utf-8", "surrogatepass") for _, t in tedious_texts.texts(3000)], texts, 300),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", TARGETS)
+def test_fuzz(name: str, tmp_path: Path) -> None:
+    fuzz(TARGETS[name], tmp_path)
