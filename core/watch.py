@@ -19,6 +19,8 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from starmill.core.terminal import say
+
 NAMED_SECONDS = 10.0  # a record is named first after so long, then after six times as long, and so on
 SLOT = 1 << 16  # bytes of the file for each thread; what is longer is not watched
 HEAD = 8  # digits of the length of what a slot holds
@@ -100,12 +102,7 @@ def _name(at: dict[str, Any]) -> str:
 
 def _say(at: dict[str, Any], said: str) -> None:
     with suppress(OSError):
-        print(shown(f"{at['stage']:<9} part {at['part']}: step {at['step']} {said}"), file=sys.stderr, flush=True)
-
-
-def shown(text: str) -> str:
-    """Return a text as a terminal may have it: what does not print is escaped."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+        say(f"{at['stage']:<9} part {at['part']}: step {at['step']} {said}", to=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

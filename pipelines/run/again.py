@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 
 from starmill.core import skips
 from starmill.core.dataset import Workspace
-from starmill.core.watch import shown
 from starmill.pipelines.run import job
 from starmill.pipelines.run.job import StageError
 from starmill.pipelines.run.progress import say
@@ -36,7 +35,7 @@ class _Stuck:
         for part, notes in sorted(self._found.items()):
             for s in notes.skips:
                 said = f"part {part}: {s.repo_name}:{s.path} {s.reason} in step {s.step}: left out, and listed in {skips.LIST}"
-                say(self._quiet, shown(f"{self._name:<9} {said}"))
+                say(self._quiet, f"{self._name:<9} {said}")
         return {k for k, notes in self._found.items() if notes.skips or k not in before or notes.rows != before[k].rows}
 
     def forget(self) -> None:

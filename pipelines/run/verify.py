@@ -121,7 +121,9 @@ def _made(name: str, options: Recipe, drawn: Sequence[PartRef], runner: Runner, 
     place = workspace.root if workspace.is_local else workspace.url
     overlay, beside = Overlay(place, into=f"{place}/{BESIDE}"), Workspace(f"{place}/{BESIDE}")
     try:
-        again.run(f"verify {name}", drawn, lambda: due(beside, stage, drawn), stage.graph(options, overlay), runner, quiet)
+        again.run(
+            f"verify {name}", drawn, beside, lambda: due(beside, stage, drawn), stage.graph(options, overlay), runner, quiet
+        )
         found = {ref: beside.sidecar(stage.dataset, ref.part) for ref in drawn}
     finally:
         workspace.clear(BESIDE)
