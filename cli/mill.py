@@ -56,7 +56,7 @@ def _mill(
     wanted = replace(wanted, workspace=place.root if place.is_local else wanted.workspace)  # workers have another cwd
     with options.files():
         places.check(place, wanted)
-        if "ingest" in stages:
+        if STAGES[0] in stages:
             places.check_inputs(wanted)
         for made in map(load, stages):  # what the last stage cannot use is told now, not after five
             made.steps(wanted)
