@@ -54,7 +54,7 @@ def _mill(
     wanted = replace(wanted, workspace=place.root if place.is_local else wanted.workspace)  # workers have another cwd
     with options.files():
         places.check(place, wanted)
-        if "ingest" in stages:
+        if not load(stages[0]).needs:  # it reads sources
             places.check_inputs(wanted)
         for made in map(load, stages):  # what the last stage cannot use is told now, not after five
             made.steps(wanted)
