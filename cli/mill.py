@@ -56,7 +56,7 @@ def _mill(
     wanted = replace(wanted, workspace=place.root if place.is_local else wanted.workspace)  # workers have another cwd
     with options.files():
         places.check(place, wanted)
-        if STAGES[0] in stages:
+        if not load(stages[0]).needs:  # it reads sources
             places.check_inputs(wanted)
         for made in map(load, stages):  # what the last stage cannot use is told now, not after five
             made.steps(wanted)

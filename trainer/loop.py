@@ -14,7 +14,7 @@ from starmill.core.process import handling
 from starmill.core.tokenizer import huggingface_files
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
-from starmill.model.exchange import huggingface
+from starmill.model.exchange import folders, huggingface
 from starmill.trainer import checkpoint, parallel, plan
 from starmill.trainer.allocator import keep_freed
 from starmill.trainer.checkpoint import Checkpoints, Meta
@@ -109,7 +109,7 @@ def _first_weights(options: TrainRecipe, config: ModelConfig, continues: bool) -
         generator = torch.Generator().manual_seed(seeds.uint64(options.seed, "weights") >> 1)
         return partial(Decoder.init_weights, generator=generator)
     folder = options.weights
-    theirs = huggingface.shape(folder)
+    theirs = folders.shape(folder)
     free = ("rope_theta", "sliding_window", "dropout", "init_std", *(() if config.has_position_table else ("max_positions",)))
     taken = replace(theirs, **{name: getattr(config, name) for name in free})
     for name, value in vars(taken).items():

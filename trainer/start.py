@@ -13,7 +13,7 @@ from starmill.core.errors import InputError, StarmillError, UsageError
 from starmill.core.files import refuse_below_file
 from starmill.core.process import die_with
 from starmill.core.terminal import say
-from starmill.model.exchange import huggingface
+from starmill.model.exchange import folders
 from starmill.trainer import plan
 from starmill.trainer.clusters.launch import fitting
 from starmill.trainer.config import load, values
@@ -54,7 +54,7 @@ def _start(
         raise UsageError("device=cuda: PyTorch sees no GPU here; set device=cpu, or auto")
     if wanted.weights and not (Path(wanted.output) / "checkpoints").is_dir():  # checkpoints replace them
         try:
-            huggingface.shape(wanted.weights)
+            folders.shape(wanted.weights)
         except InputError as error:
             raise type(error)(f"weights: {error}") from None
     if dry_run:
@@ -63,7 +63,7 @@ def _start(
         return 0
     if processes > 1 and "RANK" not in os.environ:
         fitting(recipe, values(recipe, list(sets), workspace, output), 1, processes)  # told once, and not by every rank
-        if Workspace(wanted.workspace).manifest("shards") is None:
+        if not Workspace(wanted.workspace).exists("shards/manifest.json"):
             raise InputError(f"{wanted.workspace}: no shards/manifest.json; run `starmill run` first, or give --workspace")
         places = [f"--{name}={place}" for name, place in (("workspace", workspace), ("output", output)) if place]
         _torchrun(processes, wanted.threads, [recipe, *places, *(f"--set={s}" for s in sets), *(["--fresh"] if fresh else [])])

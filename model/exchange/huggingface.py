@@ -10,21 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from starmill.core.errors import one_line
-from starmill.core.files import read_small, replacing
+from starmill.core.files import replacing
 from starmill.core.files import write as write_whole
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
-from starmill.model.exchange.families import ExchangeError, config_values, family, read_config
-from starmill.model.exchange.layouts import FileTensor, file_tensors, fuse, split
-
-MAX_JSON = 16 << 20  # bytes of config.json, and of the index of any model's weights
-# Masks and tables that older files carry.
-NOT_WEIGHTS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")
-WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+from starmill.model.exchange.families import ExchangeError, config_values
+from starmill.model.exchange.folders import INDEX, WEIGHTS, opened, places_of, shape, stored_tensors
+from starmill.model.exchange.layouts import FileTensor, fuse, split
 
 
 def save(
@@ -56,7 +50,7 @@ def write(
     ends = {key: values[key] for key in ("bos_token_id", "eos_token_id")}
     files = {**(tokenizer_files or {}), "config.json": _json(values), "generation_config.json": _json(ends)}
     shapes = Decoder.empty(config).shapes()
-    sizes = {stored: dtype.itemsize * torch.Size(stored.shape(shapes)).numel() for stored in _file_tensors(config)}
+    sizes = {stored: dtype.itemsize * torch.Size(stored.shape(shapes)).numel() for stored in stored_tensors(config)}
     shards = _shards(sizes, max_shard_bytes)
     names = (
         [WEIGHTS] if len(shards) == 1 else [f"model-{i:05}-of-{len(shards):05}.safetensors" for i in range(1, len(shards) + 1)]
@@ -81,10 +75,10 @@ def load(folder: str | os.PathLike[str], dtype: torch.dtype | None = None, devic
     """
     place = Path(folder)
     config = shape(place)
-    where = _where(place, config)  # all weights are there, before memory for them is taken
+    where = places_of(place, config)  # all weights are there, before memory for them is taken
     if dtype is None:
-        file, name = where[_file_tensors(config)[0].name]
-        with _opened(file) as tensors:
+        file, name = where[stored_tensors(config)[0].name]
+        with opened(file) as tensors:
             dtype = tensors.get_tensor(name).dtype
         if not dtype.is_floating_point:
             raise ExchangeError(f"{place}: {file.name}: {name} is of {dtype}, and weights are floating point; export it again")
@@ -97,109 +91,22 @@ def load(folder: str | os.PathLike[str], dtype: torch.dtype | None = None, devic
 def fill(decoder: Decoder, folder: str | os.PathLike[str]) -> None:
     """Copy the weights of a folder into a decoder of their shape, one tensor at a time. Raises ExchangeError naming what is wrong."""
     place, config = Path(folder), decoder.config
-    where = _where(place, config)
+    where = places_of(place, config)
     parameters = dict(decoder.named_parameters())
-    for stored in _file_tensors(config):
+    for stored in stored_tensors(config):
         file, name = where[stored.name]
-        with _opened(file) as tensors:
+        with opened(file) as tensors:
             found = tensors.get_tensor(name)
             parts = split(found, config) if len(stored.parameters) > 1 else (found,)
             for own, part in zip(stored.parameters, parts, strict=True):
                 parameters[own].copy_(part)
     if config.tie_embeddings and "lm_head.weight" in where:
         file, name = where["lm_head.weight"]
-        with _opened(file) as tensors:
+        with opened(file) as tensors:
             if not torch.equal(tensors.get_tensor(name).to(decoder.head.weight), decoder.head.weight):
                 raise ExchangeError(
                     f"{place}: lm_head.weight is not the embedding; set tie_word_embeddings to false in config.json"
                 )
-
-
-def shape(folder: str | os.PathLike[str]) -> ModelConfig:
-    """Return the configuration of a folder of either family. Raises ExchangeError naming what is wrong."""
-    place = Path(folder)
-    try:
-        values = _json_object(place / "config.json")
-    except FileNotFoundError:
-        raise ExchangeError(f"{place}: no config.json; give a folder that `starmill train` or transformers saved") from None
-    try:
-        return read_config(values)
-    except KeyError as error:
-        raise ExchangeError(f"{place}: config.json lacks {error}; export the model again") from None
-    except ValueError as error:
-        raise ExchangeError(f"{place}: config.json: {error}") from None
-
-
-def _json_object(file: Path) -> dict[str, Any]:
-    """Return the object in a small file. Raises FileNotFoundError, and ExchangeError for what is none."""
-    try:
-        found = json.loads(read_small(file, MAX_JSON))
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError, RecursionError) as error:
-        raise ExchangeError(f"{file.parent}: {file.name} is not JSON ({one_line(error)}); export the model again") from None
-    if not isinstance(found, dict):
-        raise ExchangeError(f"{file.parent}: {file.name} is a {type(found).__name__}, no object; export the model again")
-    return found
-
-
-def _file_tensors(config: ModelConfig) -> list[FileTensor]:
-    return file_tensors(config, family(config).layout)
-
-
-def _where(place: Path, config: ModelConfig) -> dict[str, tuple[Path, str]]:
-    """Return each tensor's file and its name in that file, by full name. Raises ExchangeError for other tensors or shapes."""
-    prefix = family(config).layout.prefix
-    where: dict[str, tuple[Path, str]] = {}
-    found: dict[str, tuple[int, ...]] = {}
-    for file in _weight_files(place):
-        with _opened(file) as tensors:
-            for name in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
-                full = name if name.startswith((prefix, "lm_head.")) else prefix + name
-                where[full], found[full] = (file, name), tuple(tensors.get_slice(name).get_shape())
-    wanted = _file_tensors(config)
-    _account(place, where, {stored.name for stored in wanted}, config)
-    shapes = Decoder.empty(config).shapes()
-    for stored in wanted:
-        if found[stored.name] != stored.shape(shapes):
-            raise ExchangeError(
-                f"{place}: tensor {stored.name} has shape {found[stored.name]}, expected {stored.shape(shapes)}"
-            )
-    return where
-
-
-def _weight_files(place: Path) -> list[Path]:
-    if (place / INDEX).exists():
-        listed = _json_object(place / INDEX).get("weight_map")
-        if not isinstance(listed, dict):
-            raise ExchangeError(f"{place}: {INDEX} has no weight_map; fetch or export it again")
-        names = sorted({str(name) for name in listed.values()})
-        for name in names:
-            if not name.endswith(".safetensors") or Path(name).name != name or "\0" in name:
-                raise ExchangeError(
-                    f"{place}: {INDEX} names {name!r:.200}, no safetensors file of this folder; export it again"
-                )
-        return [place / name for name in names]
-    if (place / WEIGHTS).exists():
-        return [place / WEIGHTS]
-    raise ExchangeError(f"{place}: no {WEIGHTS}; pickled weights are not loaded")
-
-
-def _opened(file: Path) -> Any:
-    try:
-        return safe_open(file, "pt")
-    except (SafetensorError, OSError) as error:
-        raise ExchangeError(f"{file.parent}: {file.name} is not readable ({error}); fetch or export it again") from None
-
-
-def _account(place: Path, where: Mapping[str, object], wanted: set[str], config: ModelConfig) -> None:
-    missing = sorted(wanted - where.keys())
-    if missing:
-        raise ExchangeError(f"{place}: {len(missing)} tensors are missing, first {missing[0]}; fetch or export it again")
-    tied = {"lm_head.weight"} if config.tie_embeddings else set()
-    unknown = sorted(n for n in where.keys() - wanted - tied if not n.endswith(NOT_WEIGHTS))
-    if unknown:  # more layers than config.json says, or another architecture: logits would be silently wrong
-        raise ExchangeError(f"{place}: {len(unknown)} tensors that config.json does not account for, first {unknown[0]}")
 
 
 def _shards(sizes: Mapping[FileTensor, int], limit: int) -> list[list[FileTensor]]:

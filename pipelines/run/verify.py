@@ -56,9 +56,11 @@ class Verified:
 def verify(name: str, options: Recipe, runner: Runner, sample: int, quiet: bool = False) -> Verified:
     """Make up to `sample` parts of a complete stage again, drawn by a hash, and give all parts today's key if the bytes are equal.
 
-    Raises UsageError for a runner that does not wait, and where the parts were made from other values or
+    Raises UsageError for a sample of no part, for a runner that does not wait, and where the parts were made from other values or
     inputs: there is nothing to compare. Raises StageError.
     """
+    if sample < 1:
+        raise UsageError(f"verify: --sample {sample}: no part would be compared; give 1 or more")
     if not runner.waits:
         raise UsageError("verify: nobody waits for a job that is only written down; leave --template_location out")
     stage, workspace = stages.load(name), Workspace(options.workspace)

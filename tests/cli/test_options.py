@@ -1,13 +1,15 @@
 """Shared options have one text each, and the blocks that turn what a library raises into one line."""
 
 import inspect
+import typing
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from typer.models import OptionInfo
 
 from starmill.cli import __main__ as cli
-from starmill.cli import options
+from starmill.cli import launch, options
 from starmill.core.errors import InputError, MachineError, NotThere
 
 
@@ -42,3 +44,16 @@ def test_errors_of_files() -> None:
 def test_names_of_recipes_complete() -> None:
     assert options._shipped("train")("starcoder2-7") == ["starcoder2-7b", "starcoder2-7b-16k"]
     assert "smoke" in options._shipped("data")("")
+
+
+def test_every_number_of_a_command_has_two_ends() -> None:
+    groups = [command for room in cli.ROOMS for _, command in cli.commands(room)]
+    found = [c for c in groups if inspect.isfunction(c)] + [c.callback for c in launch.launch.registered_commands]
+    hints = {
+        (c.__name__, name): hint for c in found for name, hint in c.__annotations__.items() if hasattr(hint, "__metadata__")
+    }
+    numbers = {key: hint for key, hint in hints.items() if {int, float} & {hint.__origin__, *typing.get_args(hint.__origin__)}}
+    assert len(numbers) > 20
+    for key, hint in numbers.items():
+        [info] = [mark for mark in hint.__metadata__ if isinstance(mark, OptionInfo)]
+        assert info.min is not None and info.max is not None, key

@@ -1,19 +1,15 @@
 """Wrong usages of every command: each is refused in one line with what is wrong and how to mend it, and nothing is made."""
 
-import inspect
 import os
 import shlex
 import subprocess
 import sys
-import typing
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.models import OptionInfo
 
 from starmill.cli import __main__ as cli
-from starmill.cli import launch
 
 RECIPE = "workspace: w\nsources: {input: {kind: folders, roots: [in]}}\n"
 # (command line, words of the one line), below a folder that `place` fills.
@@ -374,19 +370,6 @@ def test_wrong_usage(line: str, words: str, place: Path, capfd: pytest.CaptureFi
     assert not told.out and "Traceback" not in told.err
     assert [word for word in words.split() if word not in told.err] == [], told.err
     assert everything(place) == before, "something was made"
-
-
-def test_every_number_of_a_command_has_two_ends() -> None:
-    groups = [command for room in cli.ROOMS for _, command in cli.commands(room)]
-    found = [c for c in groups if inspect.isfunction(c)] + [c.callback for c in launch.launch.registered_commands]
-    hints = {
-        (c.__name__, name): hint for c in found for name, hint in c.__annotations__.items() if hasattr(hint, "__metadata__")
-    }
-    numbers = {key: hint for key, hint in hints.items() if {int, float} & {hint.__origin__, *typing.get_args(hint.__origin__)}}
-    assert len(numbers) > 20
-    for key, hint in numbers.items():
-        [info] = [mark for mark in hint.__metadata__ if isinstance(mark, OptionInfo)]
-        assert info.min is not None and info.max is not None, key
 
 
 def test_what_is_refused_loads_neither_beam_nor_torch(place: Path) -> None:

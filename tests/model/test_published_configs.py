@@ -16,7 +16,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from starmill.model.config import parameter_count
 from starmill.model.exchange.families import ExchangeError, config_values, read_config
-from starmill.model.exchange.huggingface import load, save, shape
+from starmill.model.exchange.folders import shape
+from starmill.model.exchange.huggingface import load, save
 from starmill.model.presets import PRESETS
 
 SANTACODER = """{

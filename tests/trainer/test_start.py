@@ -2,13 +2,18 @@
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
 from starmill.trainer.start import start
 
 
-def test_ranks_get_what_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ranks_get_what_was_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "w/shards").mkdir(parents=True)
+    (tmp_path / "w/shards/manifest.json").touch()
+    monkeypatch.chdir(tmp_path)
+
     class Started(Exception):
         pass
 

@@ -18,8 +18,6 @@ def test_what_a_batch_system_would_not_take_is_named() -> None:
         KubernetesJob("tiny", claim="a b")
     with pytest.raises(LaunchError, match="--sbatch 'x': expected one option"):
         SlurmJob("tiny", sbatch=["--mem=1G", "x"])
-    with pytest.raises(LaunchError, match="--gpus-per-node at least 0"):
-        SlurmJob("tiny", gpus_per_node=-1)
 
 
 def test_it_is_light() -> None:

@@ -67,7 +67,7 @@ def test_nothing_reaches_a_shell(value: str, tmp_path: Path, capsys: pytest.Capt
         (["--nodes", "4", "--gpus-per-node", "2"], "a matrix would span nodes"),
         (["--nodes", "3", "--gpus-per-node", "8"], "data.batch=512 is no multiple of data.micro_batch=1 times 6 data ranks"),
         (["--gpus-per-node", "32", "--set", "parallel.tensor=32"], "does not divide the model's heads"),
-        (["--nodes", "0"], "--nodes and --processes-per-node must be at least 1"),
+        (["--nodes", "0"], "'--nodes': Input should be greater than or equal to 1"),
         (["--set", "steps=x"], "steps: expected int"),
         (["--set", "paralel.tensor=1"], "did you mean 'parallel'"),
     ],
@@ -89,7 +89,7 @@ def test_what_does_not_fit_is_refused(
         (["slurm", "tiny", "--partition", "a\nb"], "expected names"),
         (["slurm", "tiny", "--array", "0-"], "--array '0-': expected"),
         (["slurm", "tiny", "--array", "3-1", "--output", "%a"], "--array 3-1: no task in it"),
-        (["slurm", "tiny", "--save-seconds", "0"], "--save-seconds 0"),
+        (["slurm", "tiny", "--save-seconds", "0"], "'--save-seconds': Input"),
         (
             ["slurm", "tiny", "--processes-per-node", "2", "--set", "data.micro_batch=4", "--cpus-per-node", "1"],
             "2 ranks",

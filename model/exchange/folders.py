@@ -1,0 +1,110 @@
+"""A folder of a model as it lies on a disk: config.json and files of weights, looked at before memory for them is taken."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from starmill.core.errors import one_line
+from starmill.core.files import read_small
+from starmill.model.config import ModelConfig
+from starmill.model.decoder import Decoder
+from starmill.model.exchange.families import ExchangeError, family, read_config
+from starmill.model.exchange.layouts import FileTensor, file_tensors
+
+MAX_JSON = 16 << 20  # bytes of config.json, and of the index of any model's weights
+# Masks and tables that older files carry.
+NOT_WEIGHTS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+
+
+def shape(folder: str | os.PathLike[str]) -> ModelConfig:
+    """Return the configuration of a folder of either family. Raises ExchangeError naming what is wrong."""
+    place = Path(folder)
+    try:
+        values = _json_object(place / "config.json")
+    except FileNotFoundError:
+        raise ExchangeError(f"{place}: no config.json; give a folder that `starmill train` or transformers saved") from None
+    try:
+        return read_config(values)
+    except KeyError as error:
+        raise ExchangeError(f"{place}: config.json lacks {error}; export the model again") from None
+    except ValueError as error:
+        raise ExchangeError(f"{place}: config.json: {error}") from None
+
+
+def places_of(place: Path, config: ModelConfig) -> dict[str, tuple[Path, str]]:
+    """Return each tensor's file and its name in that file, by full name. Raises ExchangeError for other tensors or shapes."""
+    prefix = family(config).layout.prefix
+    where: dict[str, tuple[Path, str]] = {}
+    found: dict[str, tuple[int, ...]] = {}
+    for file in _weight_files(place):
+        with opened(file) as tensors:
+            for name in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
+                full = name if name.startswith((prefix, "lm_head.")) else prefix + name
+                where[full], found[full] = (file, name), tuple(tensors.get_slice(name).get_shape())
+    wanted = stored_tensors(config)
+    _account(place, where, {stored.name for stored in wanted}, config)
+    shapes = Decoder.empty(config).shapes()
+    for stored in wanted:
+        if found[stored.name] != stored.shape(shapes):
+            raise ExchangeError(
+                f"{place}: tensor {stored.name} has shape {found[stored.name]}, expected {stored.shape(shapes)}"
+            )
+    return where
+
+
+def stored_tensors(config: ModelConfig) -> list[FileTensor]:
+    """Return every tensor that the files of this shape have."""
+    return file_tensors(config, family(config).layout)
+
+
+def opened(file: Path) -> Any:
+    """Open a file of weights. Raises ExchangeError."""
+    try:
+        return safe_open(file, "pt")
+    except (SafetensorError, OSError) as error:
+        raise ExchangeError(f"{file.parent}: {file.name} is not readable ({error}); fetch or export it again") from None
+
+
+def _json_object(file: Path) -> dict[str, Any]:
+    """Return the object in a small file. Raises FileNotFoundError, and ExchangeError for what is none."""
+    try:
+        found = json.loads(read_small(file, MAX_JSON))
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
+        raise ExchangeError(f"{file.parent}: {file.name} is not JSON ({one_line(error)}); export the model again") from None
+    if not isinstance(found, dict):
+        raise ExchangeError(f"{file.parent}: {file.name} is a {type(found).__name__}, no object; export the model again")
+    return found
+
+
+def _weight_files(place: Path) -> list[Path]:
+    if (place / INDEX).is_file():
+        listed = _json_object(place / INDEX).get("weight_map")
+        if not isinstance(listed, dict):
+            raise ExchangeError(f"{place}: {INDEX} has no weight_map; fetch or export it again")
+        names = sorted({str(name) for name in listed.values()})
+        for name in names:
+            if not name.endswith(".safetensors") or Path(name).name != name or "\0" in name:
+                raise ExchangeError(
+                    f"{place}: {INDEX} names {name!r:.200}, no safetensors file of this folder; export it again"
+                )
+        return [place / name for name in names]
+    if (place / WEIGHTS).is_file():
+        return [place / WEIGHTS]
+    raise ExchangeError(f"{place}: no {WEIGHTS}; pickled weights are not loaded")
+
+
+def _account(place: Path, where: Mapping[str, object], wanted: set[str], config: ModelConfig) -> None:
+    missing = sorted(wanted - where.keys())
+    if missing:
+        raise ExchangeError(f"{place}: {len(missing)} tensors are missing, first {missing[0]}; fetch or export it again")
+    tied = {"lm_head.weight"} if config.tie_embeddings else set()
+    unknown = sorted(n for n in where.keys() - wanted - tied if not n.endswith(NOT_WEIGHTS))
+    if unknown:  # more layers than config.json says, or another architecture: logits would be silently wrong
+        raise ExchangeError(f"{place}: {len(unknown)} tensors that config.json does not account for, first {unknown[0]}")
