@@ -3,6 +3,8 @@
 import difflib
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import Any
 
 import pyarrow.compute as pc
@@ -26,7 +28,7 @@ def tell(workspace: Workspace, text: str, diff_lines: int = 40) -> dict[str, Any
 
     `files`: each record and its `stages`: what each stage of the last run did with the record, by column; for a near duplicate also
     the diff from the kept file, at most `diff_lines` lines. A path may carry its repository (`pypi/numpy:/numpy/random/mtrand.pyi`).
-    For the SWHID of a directory or revision `repositories` lists the records.
+    For the SWHID of a directory or revision `repositories` lists the records. A file without a row has its folder's.
     Raises UsageError for an ill-formed SWHID, and InputError, with the nearest paths, when nothing matches.
     """
     query, stages = parse(text), workspace.last_run().stages
@@ -35,6 +37,7 @@ def tell(workspace: Workspace, text: str, diff_lines: int = 40) -> dict[str, Any
     # The first stage meets every record: it kept or it dropped it.
     first = {d: c for s in stages[:1] for d, c in ((s.dataset, (*NAMES, *IDS, *FACTS)), (f"dropped/{s.name}", None))}
     found = [found for dataset, columns in first.items() for found in _found(workspace, dataset, query, columns)]
+    found = found or _above(workspace, stages, query)
     if not found:
         near = nearest(workspace, query, [part for dataset in first for part in workspace.parts(dataset)])
         like = f"; the nearest are {', '.join(near)}" if near else "; give swh:1:cnt:<hash>, a path, or repository:path"
@@ -131,6 +134,16 @@ def _stages(workspace: Workspace, stages: Sequence[StageName], part: int, row: R
             new = {name: facts[name] for name in FACTS if facts.get(name) is not None and name not in known}
             known |= {*new}
             yield {"stage": stage.name, "file": made[0], **new}
+
+
+def _above(workspace: Workspace, stages: Sequence[StageName], query: Query) -> list[tuple[int, Row]]:
+    """Return the row of the nearest folder around a file, or of its repository: what has no row of its own is counted there."""
+    around = tuple((r, str(above)) for r, path in query.places if r for above in PurePosixPath(path).parents)
+    rows = [
+        f for s in stages[:1] if around for f in _found(workspace, f"dropped/{s.name}", replace(query, places=around), None)
+    ]
+    deepest = max((len(row["path"]) for _, row in rows), default=0)
+    return [(part, row) for part, row in rows if len(row["path"]) == deepest]
 
 
 def _difference(workspace: Workspace, part: int, loss: Row, limit: int) -> Row:

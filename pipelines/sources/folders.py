@@ -5,17 +5,40 @@ a plain one, read from the disk: links are never followed, and only regular file
 """
 
 import hashlib
+import heapq
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from starmill.core.errors import of_a_file
 from starmill.pipelines.sources import git
-from starmill.pipelines.sources.source import Entry, Limits, Options, Repository, Snapshot, label, read_file, state_of
+from starmill.pipelines.sources.source import (
+    COUNTED,
+    Counted,
+    Entry,
+    Limits,
+    Options,
+    Repository,
+    Snapshot,
+    Tally,
+    label,
+    read_file,
+    state_of,
+)
 
-BARE = frozenset((b"HEAD", b"objects", b"refs"))  # what is in every bare repository
+FIND = "find . ! -type d"
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Met(NamedTuple):
+    """One path below a root, in bytes: a git repository, or a file; `code` is the error of a folder that cannot be listed."""
+
+    path: bytes
+    is_git: bool = False
+    code: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,30 +69,38 @@ class Folders(Options):
         if repository.place["form"] == "git":
             snapshot, entries = git.read(Path(root, path), Path(root), limits)
             if n := repository.place.get("unread"):
-                said = f"; {n} files in its folder are not read: find . -name .git -prune -o ! -type d -print lists them"
+                said = f"; {n} in its folder are not read: find . -name .git -prune -o ! -type d -print lists them"
                 entries = (replace(entry, detail=f"{entry.detail}{said}") for entry in entries)
             return snapshot, entries
-        return Snapshot(), _entries(os.fsencode(root), os.fsencode(path), limits.max_file_bytes)
+        return Snapshot(), _entries(os.fsencode(root), os.fsencode(path), limits)
+
+    def count(self, repository: Repository, limits: Limits) -> Counted:
+        """Return how many files a commit or a plain tree has."""
+        root, path = repository.place["root"], repository.place["path"]
+        if repository.place["form"] == "git":
+            return git.count(Path(root, path), Path(root), limits)
+        return _count(os.fsencode(root), _walk(os.fsencode(root), os.fsencode(path), loose=not path), limits)
 
     def fingerprint(self, repository: Repository) -> str:
         """Return the fingerprint that the repository has now: it differs from the plan's once anything was changed since, and put back."""
         root, path = Path(repository.place["root"]), os.fsencode(repository.place["path"])
         if repository.place["form"] == "git":
             return _checkout(root, path).fingerprint
-        return _plain(root, path, _survey(os.fsencode(root), path, loose=not path)[1]).fingerprint
+        found = _survey(root, path, loose=not path)[1]
+        return found.fingerprint if found else ""
 
 
 def _discover(root: Path) -> Iterator[Repository]:
     with os.scandir(root) as found:
         children = sorted(os.fsencode(e.name) for e in found if e.is_dir(follow_symlinks=False))
-    own, loose = _survey(os.fsencode(root), b"", loose=True)
+    own, loose = _survey(root, b"", loose=True)
     for child in [b""] if own else children:
-        checkouts, files = _survey(os.fsencode(root), child)
+        checkouts, plain = _survey(root, child)
         yield from (_checkout(root, path) for path in checkouts)
-        if files:
-            yield _plain(root, child, files)
+        if plain:
+            yield plain
     if loose:
-        yield _plain(root, b"", loose)
+        yield loose
 
 
 def _checkout(root: Path, path: bytes) -> Repository:
@@ -78,34 +109,8 @@ def _checkout(root: Path, path: bytes) -> Repository:
     if state:
         return found
     # It has no HEAD that leads to a commit, and so it is one row, which counts the files that have none.
-    unread = _count(os.path.join(os.fsencode(root), path))
-    return replace(found, place={**found.place, "unread": str(unread)}, fingerprint=f"{fingerprint} {unread}")
-
-
-def _count(top: bytes) -> int:
-    files, stack = 0, [top]
-    while stack:
-        folder = stack.pop()
-        try:
-            with os.scandir(folder) as found:
-                entries = {e.name: e.is_dir(follow_symlinks=False) for e in found}
-        except OSError as error:
-            of_a_file(error, folder)
-            continue
-        if folder == top or b".git" not in entries:  # others are repositories of their own
-            files += sum(not is_folder for name, is_folder in entries.items() if name != b".git")
-            stack += [os.path.join(folder, name) for name, is_folder in entries.items() if is_folder and name != b".git"]
-    return files
-
-
-def _plain(root: Path, child: bytes, files: list[tuple[bytes, str | None]]) -> Repository:
-    # An empty child stands for the loose files of the root itself.
-    facts, total = hashlib.sha256(), 0
-    for path, unreadable in files:
-        state, size = state_of(os.path.join(os.fsencode(root), path))
-        facts.update(repr((path, unreadable, state)).encode())
-        total += size
-    return _repository(root, child, "plain", total, facts.hexdigest())
+    unread = _count(os.fsencode(root), _walk(os.fsencode(root), path, own=True), Limits()).number
+    return replace(found, place={**found.place, "unread": unread}, fingerprint=f"{fingerprint} {unread}")
 
 
 def _repository(root: Path, path: bytes, form: str, size: int, fingerprint: str, state: str = "") -> Repository:
@@ -113,45 +118,136 @@ def _repository(root: Path, path: bytes, form: str, size: int, fingerprint: str,
     return Repository(name, {"root": str(root), "path": os.fsdecode(path), "form": form}, size, fingerprint, state)
 
 
-def _survey(root: bytes, child: bytes, loose: bool = False) -> tuple[list[bytes], list[tuple[bytes, str | None]]]:
-    """Return the git repositories at or below root/child, and all files outside of them; paths below `root`, sorted.
+def _survey(root: Path, child: bytes, loose: bool = False) -> tuple[list[bytes], Repository | None]:
+    """Return the git repositories at or below root/child, sorted, and the plain one of all files outside of them, if any."""
+    # A sum does not depend on the order of the disk, so that no list of all files is held.
+    repositories, facts, total, files = [], 0, 0, 0
+    for met in _walk(os.fsencode(root), child, loose):
+        if met.is_git:
+            repositories.append(met.path)
+            continue
+        state, size = state_of(os.path.join(os.fsencode(root), met.path))
+        facts += int.from_bytes(hashlib.sha256(repr((met.path, met.code, state)).encode()).digest())
+        files, total = files + 1, total + size
+    # An empty child stands for the loose files of the root itself.
+    plain = _repository(root, child, "plain", total, f"{facts % (1 << 256):064x}") if files else None
+    return sorted(repositories), plain
 
-    A folder that cannot be listed is a file with the error's name. Below a checkout only other checkouts count, as submodules
-    are: what looks like a bare repository there is its content. `loose`: do not descend.
+
+def _walk(root: bytes, child: bytes, loose: bool = False, own: bool = False, most: int = 0) -> Iterator[Met]:
+    """Yield the git repositories at or below root/child, and all files outside of them; paths below `root`.
+
+    Below a checkout only other checkouts count, as submodules are: what looks like a bare repository there is its content. `loose`: do
+    not descend. `own`: yield the files of the repository at `child` too, but for git's own. `most`: only so many of a folder, the
+    first by name, and in an order that does not depend on the disk.
     """
-    repositories: list[bytes] = []
-    files: list[tuple[bytes, str | None]] = []
-    stack = [(child, False)]
+    stack: list[tuple[bytes, bytes | None]] = [(child, None)]  # folders, each with the repository that it is in
+    bare = own and not _is_checkout(root, child)
     while stack:
         folder, within = stack.pop()
+        checkout = not bare and _is_checkout(root, folder)
+        if checkout or (within is None and not bare and _is_bare(os.path.join(root, folder))):
+            yield Met(folder, is_git=True)
+            within = folder
+            if not checkout:
+                continue
         try:
             with os.scandir(os.path.join(root, folder)) as found:
-                kinds = {e.name: (e.is_dir(follow_symlinks=False), e.is_symlink()) for e in found}
+                names = ((e.name, e.is_dir(follow_symlinks=False)) for e in found)
+                for name, is_folder in heapq.nsmallest(most, names) if most else names:
+                    path = os.path.join(folder, name)
+                    if checkout and name == b".git":
+                        continue
+                    if not is_folder and (within is None or (own and within == child)):
+                        yield Met(path)
+                    elif is_folder and not loose:
+                        stack.append((path, within))
         except OSError as error:
             code = of_a_file(error, os.path.join(root, folder))
-            if not within:
-                files.append((folder, code))
-            continue
-        own = Path(os.fsdecode(os.path.join(root, folder)), ".git")
-        checkout = b".git" in kinds and git.is_checkout(own, kinds[b".git"][0], Path(os.fsdecode(root)))
-        bare = (
-            not within and kinds.keys() >= BARE and not kinds[b"HEAD"][0] and all(map(any, (kinds[b"objects"], kinds[b"refs"])))
-        )
-        if checkout or bare:
-            repositories.append(folder)
-        if bare and not checkout:
-            continue
-        for name, (is_folder, _) in kinds.items():
-            path = os.path.join(folder, name)
-            if not is_folder and not (within or checkout):
-                files.append((path, None))
-            elif is_folder and not (loose or (checkout and name == b".git")):
-                stack.append((path, within or checkout))
-    return sorted(repositories), sorted(files)
+            if within is None or (own and within == child):
+                yield Met(folder, code=code)
 
 
-def _entries(root: bytes, child: bytes, max_file_bytes: int) -> Iterator[Entry]:
-    for path, unreadable in _survey(root, child, loose=not child)[1]:
+def _is_checkout(root: bytes, folder: bytes) -> bool:
+    own = os.path.join(root, folder, b".git")
+    mode = _mode(own)
+    return bool(mode) and git.is_checkout(Path(os.fsdecode(own)), stat.S_ISDIR(mode), Path(os.fsdecode(root)))
+
+
+def _is_bare(place: bytes) -> bool:
+    """Say whether a folder holds what every bare repository does."""
+    head = _mode(os.path.join(place, b"HEAD"))
+    if not head or stat.S_ISDIR(head):
+        return False
+    folders = [_mode(os.path.join(place, name)) for name in (b"objects", b"refs")]
+    return all(stat.S_ISDIR(mode) or stat.S_ISLNK(mode) for mode in folders)
+
+
+def _mode(path: bytes) -> int:
+    try:
+        return os.lstat(path).st_mode
+    except OSError as error:
+        of_a_file(error, path)
+        return 0
+
+
+def _count(root: bytes, found: Iterable[Met], limits: Limits) -> Counted:
+    files, exact, most = 0, True, COUNTED * limits.max_files
+    for met in found:
+        if met.is_git:
+            continue
+        more, all_ = _deeper(root, met.path, most - files) if met.code else (1, True)
+        files, exact = files + more, exact and all_
+        if files > most:
+            return Counted(most, False, FIND)
+    return Counted(files, exact, FIND)
+
+
+def _deeper(root: bytes, folder: bytes, most: int) -> tuple[int, bool]:
+    """Return how many files are below a folder whose path may be longer than any path may be, and whether these are all."""
+    files, exact, due = 0, True, list[list[bytes]]()  # on the way down, the folders of each folder that are still to be counted
+    here = os.open(root, FOLDER)
+    try:
+        for name in folder.split(b"/") if folder else ():
+            here = _enter(here, name)
+        while True:
+            with os.scandir(here) as found:
+                kinds = [(os.fsencode(e.name), e.is_dir(follow_symlinks=False)) for e in found]
+            files += sum(not is_folder for _, is_folder in kinds)
+            due.append([name for name, is_folder in kinds if is_folder])
+            while due and (not due[-1] or files > most):
+                due.pop()
+                here = _enter(here, b"..")
+            if not due:
+                return files, exact
+            here = _enter(here, due[-1].pop())
+    except OSError as error:
+        of_a_file(error, os.path.join(root, folder))
+        return files, False
+    finally:
+        os.close(here)
+
+
+def _enter(folder: int, name: bytes) -> int:
+    below = os.open(name, FOLDER, dir_fd=folder)
+    os.close(folder)
+    return below
+
+
+def _entries(root: bytes, child: bytes, limits: Limits) -> Iterator[Entry]:
+    met, tally = list[Met](), Tally(limits)
+    for one in _walk(root, child, loose=not child, most=limits.max_files + 1):
+        if one.is_git:
+            continue
+        if limit := tally.beyond(one.path[len(child) :]):
+            left = _count(root, _walk(root, child, loose=not child), limits).less(len(met)).number
+            yield Entry(b"", None, "too_many_files", f"more than {limit}; {left} have no row: {FIND} lists all")
+            break
+        met.append(one)
+    for path, _, code in sorted(met):
         shown = path[len(child) + 1 :] if child else path
-        lost = Entry(shown, None, "unreadable", unreadable) if unreadable else None
-        yield lost or read_file(shown, os.path.join(root, path), max_file_bytes)
+        if code is None:
+            yield read_file(shown, os.path.join(root, path), limits.max_file_bytes)
+        else:
+            files, _ = _deeper(root, path, COUNTED * limits.max_files) if code == "ENAMETOOLONG" else (0, False)
+            yield Entry(shown, None, "unreadable", f"{code}: {files:,} files below it; {FIND} lists them" if files else code)

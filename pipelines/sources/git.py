@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from starmill.pipelines.sources.gitobjects import (
     ObjectTooLarge,
     inside,
 )
-from starmill.pipelines.sources.source import Entry, Limits, Snapshot, state_of, timestamp
+from starmill.pipelines.sources.source import COUNTED, Counted, Entry, Limits, Snapshot, Tally, state_of, timestamp
 
 MAX_DEPTH = 64  # Software Heritage's own limit
 MAX_META_BYTES = 64 << 20  # of a tree or commit
@@ -31,8 +31,11 @@ MAX_PATH = 4096  # bytes, as Linux has it: long names in deep trees are a bomb o
 MAX_LINE = 65536  # of a reference; one that is longer is none
 MAX_PACKED_REFERENCES = 1 << 30  # bytes
 MAX_ALTERNATES = 16
+MAX_COUNT = 10**18  # of files that are not read
+LISTS = "git ls-tree -r {}"
 FREE_BYTES = 256 << 20  # inflated, whatever is stored: of deltas in a small repository, a large file has many
 ODD = {0o160000: "submodule", 0o120000: "symlink"}
+OF_A_STORE = (MissingObject, CorruptObject, ObjectTooLarge, BudgetSpent)
 REASONS: dict[type, str] = {MissingObject: "missing_object", BudgetSpent: "inflates_too_far"}
 TREE_ENTRY = re.compile(rb"([0-7]{1,7}) ([^\0]+)\0(.{20})", re.DOTALL)
 FAN = re.compile(r"[0-9a-f]{2}|pack|info")  # the folders of objects/
@@ -163,23 +166,73 @@ def _indexed(path: str) -> int:
 def read(folder: Path, root: Path, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
     """Return what is known of the repository, and its files at HEAD in the order of their paths."""
     try:
-        directory, common = git_directory(folder, root)
-        commit, branch = head(directory, common, root)
-        objects = object_folders(common / "objects", root)
-        stored = sum(_stored(place, root)[1] for place in objects)
-        budget = Budget(min(limits.max_inflated_bytes, FREE_BYTES + limits.max_inflation * stored))
+        commit, branch, objects, budget = _opened(folder, root, limits)
         with ObjectStore(objects, root, budget) as store:
             fields = _fields(store.read(commit, "commit", MAX_META_BYTES))
             leaves = sorted(_walk(store, fields["tree"], limits), key=lambda leaf: leaf.path)
     except Unreadable as error:
         return Snapshot(), iter([Entry(b"", None, error.reason, error.detail)])
-    except (MissingObject, CorruptObject, ObjectTooLarge, BudgetSpent, OSError) as error:
+    except (*OF_A_STORE, OSError) as error:
         if isinstance(error, OSError):
             of_a_file(error, folder)
         return Snapshot(), iter([Entry(b"", None, "unreadable_repository", f"{type(error).__name__}: {error}")])
     shown = branch and branch.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     dates = _date(fields.get("author", "")), _date(fields.get("committer", ""))
     return Snapshot(fields["tree"], commit, shown, *dates), _entries(objects, root, leaves, limits.max_file_bytes, budget)
+
+
+def count(folder: Path, root: Path, limits: Limits) -> Counted:
+    """Return how many files HEAD has; at least none where that cannot be read. Raises MachineError."""
+    try:
+        commit, _, objects, budget = _opened(folder, root, limits)
+        with ObjectStore(objects, root, budget) as store:
+            tree = _fields(store.read(commit, "commit", MAX_META_BYTES))["tree"]
+            return _Count(store, limits)([tree], LISTS.format("HEAD"))
+    except (Unreadable, *OF_A_STORE, OSError) as error:
+        if isinstance(error, OSError):
+            of_a_file(error, folder)
+        return Counted(0, False, LISTS.format("HEAD"))
+
+
+def _opened(folder: Path, root: Path, limits: Limits) -> tuple[str, str | None, list[Path], Budget]:
+    directory, common = git_directory(folder, root)
+    commit, branch = head(directory, common, root)
+    objects = object_folders(common / "objects", root)
+    stored = sum(_stored(place, root)[1] for place in objects)
+    return commit, branch, objects, Budget(min(limits.max_inflated_bytes, FREE_BYTES + limits.max_inflation * stored))
+
+
+class _Count:
+    """Counts the files below trees. A tree is read once, however many name it, so that a bomb costs no more than it stores."""
+
+    def __init__(self, store: ObjectStore, limits: Limits) -> None:
+        """Count entries of distinct trees up to COUNTED times the limit, all calls together."""
+        self._store, self._left, self._known = store, COUNTED * limits.max_files, dict[str, int]()
+        self._exact = True
+
+    def __call__(self, trees: Sequence[str], listed_by: str, beside: int = 0) -> Counted:
+        """Return how many files there are below all trees together, and `beside` them."""
+        due, inner = [*trees], dict[str, tuple[int, list[str]]]()
+        while due:
+            tree = due.pop()
+            if tree in inner:  # all below it is known by now
+                files, folders = inner.pop(tree)
+                self._known[tree] = files + sum(self._known.get(folder, 0) for folder in folders)
+            elif tree not in self._known:
+                files, folders = inner[tree] = self._look(tree)
+                due += [tree, *folders]
+        files = beside + sum(self._known[tree] for tree in trees)
+        return Counted(min(files, MAX_COUNT), self._exact and files <= MAX_COUNT, listed_by)
+
+    def _look(self, tree: str) -> tuple[int, list[str]]:
+        try:
+            children = list(_tree(self._store.read(tree, "tree", MAX_META_BYTES))) if self._left > 0 else None
+        except OF_A_STORE:
+            children = None
+        self._exact &= children is not None
+        self._left -= len(children or ())
+        folders = [child.hex() for mode, _, child in children or () if stat.S_ISDIR(mode)]
+        return len(children or ()) - len(folders), folders
 
 
 def head(directory: Path, common: Path, root: Path) -> tuple[str, str | None]:
@@ -271,30 +324,34 @@ def _date(person: str) -> datetime | None:
 
 
 def _walk(store: ObjectStore, tree: str, limits: Limits) -> Iterator[Leaf]:
-    stack, seen, named = [(b"", bytes.fromhex(tree), 0)], 0, 0
+    stack, tally, count = [(b"", bytes.fromhex(tree), 0)], Tally(limits), _Count(store, limits)
     while stack:
         prefix, tree_id, depth = stack.pop()
         try:
             children = list(_tree(store.read(tree_id.hex(), "tree", MAX_META_BYTES)))
-        except (MissingObject, CorruptObject, ObjectTooLarge, BudgetSpent) as error:
+        except OF_A_STORE as error:
             if not prefix:
                 raise
             yield Leaf(prefix, 0o40000, tree_id, REASONS.get(type(error), "corrupt_object"), f"tree {tree_id.hex()}")
             continue
-        for mode, name, child in children:
-            seen, named = seen + 1, named + len(prefix) + len(name)
-            path = prefix + name
-            if seen > limits.max_files or named > limits.max_names_bytes:
-                limit = "max_files" if seen > limits.max_files else "max_names_bytes"
-                said = f"more than {limit}={getattr(limits, limit)}; the rest is not listed: git ls-tree -r -t {tree} lists all"
-                yield Leaf(path[:MAX_PATH], mode, child, "too_many_files", said)
+        for at, (mode, name, child) in enumerate(children):
+            path, is_folder = prefix + name, stat.S_ISDIR(mode)
+            if limit := tally.beyond(path):
+                rest = [c.hex() for m, _, c in children[at:] if stat.S_ISDIR(m)]
+                due = [*rest, *(other.hex() for _, other, _ in stack)]
+                left = count(due, "", len(children) - at - len(rest)).number
+                said = f"more than {limit}; {left} have no row: git ls-tree -r -t {tree} lists all"
+                yield Leaf(b"", mode, child, "too_many_files", said)
                 return
             if len(path) > MAX_PATH:
-                yield Leaf(path[:MAX_PATH], mode, child, "hostile_path", f"a path of {len(path)} bytes, shown cut off")
+                below = f"; below it are {count([child.hex()], LISTS.format(child.hex()))}" if is_folder else ""
+                said = f"a path of {len(path)} bytes, shown cut off{below}"
+                yield Leaf(path[:MAX_PATH], mode, child, "hostile_path", said)
             elif depth >= MAX_DEPTH:
-                below = f"tree {child.hex()}: git ls-tree -r lists what is below it" if stat.S_ISDIR(mode) else None
-                yield Leaf(path, mode, child, "too_deep", below)
-            elif stat.S_ISDIR(mode):
+                yield Leaf(
+                    path, mode, child, "too_deep", str(count([child.hex()], LISTS.format(child.hex()))) if is_folder else None
+                )
+            elif is_folder:
                 stack.append((path + b"/", child, depth + 1))
             else:
                 yield Leaf(path, mode, child)

@@ -8,8 +8,10 @@ import csv
 import fnmatch
 import hashlib
 import importlib.metadata
+import io
 import os
 import re
+import stat
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
@@ -17,11 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from starmill.pipelines.sources.source import Entry, Limits, Options, Repository, Snapshot, read_file, state_of
+from starmill.core.errors import of_a_file
+from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot, label, read_file, state_of
 
 LICENSE_FILE = re.compile(r"(?:.*/)?[^/]*\.dist-info/(?:licenses/.*|(?:licen[cs]e|copying|notice)[^/]*)", re.IGNORECASE)
-# What lies in the library's folder and is not it. The interpreter's own tests are full of files broken on purpose.
-NOT_THE_LIBRARY = ("site-packages", "dist-packages", "__pycache__", "test", "config-*")
+LICENSE = "LICENSE.txt"  # Python's own
+MAX_RECORD = 64 << 20  # bytes; the largest of a distribution on PyPI have some 5 MB
+# What lies in the library's folder and is no part of the input: other packages, and bytecode.
+OTHERS = ("site-packages", "dist-packages", "__pycache__")
+# What is not read of the rest. The interpreter's own tests are full of files broken on purpose.
+NOT_THE_LIBRARY = ("test", "config-*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,41 +41,105 @@ class Packages(Options):
         """Return one repository a package."""
         return sorted((*_distributions(), *_standard_library()), key=lambda r: r.name)
 
+    def never(self) -> list[Repository]:
+        """Return the folders of the standard library that are no part of it."""
+        return [_of_library(name) for name in _folders() if not _is_library(name)]
+
     def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
         """Return a package's files."""
         return Snapshot(), _files(repository.place, limits.max_file_bytes)
+
+    def count(self, repository: Repository, limits: Limits) -> Counted:
+        """Return how many files a package has."""
+        listed_by = "find . ! -type d" if "library" in repository.place else "its RECORD"
+        try:
+            found = _listed(repository.place)
+        except Unreadable:
+            return Counted(0, False, "find . ! -type d")
+        return Counted(len(found), True, listed_by)
+
+    def fingerprint(self, repository: Repository) -> str:
+        """Return the fingerprint that the package has now."""
+        if "library" in repository.place:
+            return _of_library(repository.place["library"]).fingerprint
+        return _of_distribution(repository.name, Path(repository.place["metadata"])).fingerprint
+
+
+class Unreadable(ValueError):
+    """A distribution whose files nobody knows; the message says why, and `reason` is a row's."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        """Keep both."""
+        super().__init__(detail)
+        self.reason = reason
 
 
 def _distributions() -> Iterator[Repository]:
     seen = set()  # the first of a name on the path is the one that is imported
     for found in importlib.metadata.distributions():
-        name = "pypi/" + re.sub(r"[-_.]+", "-", found.name or "unnamed").lower()
         metadata = str(getattr(found, "_path", ""))
+        name = "pypi/" + re.sub(r"[-_.]+", "-", label(os.fsencode(_name(found, metadata)))[0][1:]).lower()
         if name in seen or not metadata:
             continue
         seen.add(name)
-        record = found.read_text("RECORD") or ""
-        size = sum(int(row[2]) for row in csv.reader(record.splitlines()) if len(row) == 3 and row[2].isdecimal())
-        # RECORD has digests of what was installed, and does not know of an edit since.
-        states = [(path, state_of(file)[0]) for path, file in _recorded(record, Path(metadata))]
-        fingerprint = hashlib.sha256(f"{found.version}\0{record}\0{states}".encode("utf-8", "backslashreplace")).hexdigest()
-        yield Repository(name, {"metadata": metadata}, size, fingerprint)
+        yield _of_distribution(name, Path(metadata))
+
+
+def _name(found: importlib.metadata.Distribution, metadata: str) -> str:
+    try:
+        if all(_regular(file) for name in ("METADATA", "PKG-INFO") if os.path.lexists(file := Path(metadata, name))):
+            return found.name or "unnamed"
+    except ValueError:  # no UTF-8
+        pass
+    return Path(metadata).name.partition("-")[0]  # the name of its folder is as good
+
+
+def _regular(path: Path) -> bool:
+    """Say whether a file is one that can be read whole."""
+    try:
+        info = os.stat(path)
+    except OSError as error:
+        of_a_file(error, path)
+        return False
+    return stat.S_ISREG(info.st_mode) and info.st_size <= MAX_RECORD
+
+
+def _of_distribution(name: str, metadata: Path) -> Repository:
+    # RECORD has digests of what was installed, and does not know of an edit since.
+    facts: list[object] = [state_of(metadata / "RECORD")[0]]
+    size = 0
+    try:
+        for path, file in _recorded(metadata):
+            state, taken = state_of(file)
+            facts.append((path, state))
+            size += taken if file != metadata / "RECORD" else 0
+    except Unreadable as error:
+        facts.append((error.reason, str(error)))
+    return Repository(name, {"metadata": str(metadata)}, size, _digest(facts))
+
+
+def _digest(facts: object) -> str:
+    return hashlib.sha256(repr(facts).encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def _standard_library() -> Iterator[Repository]:
-    root = Path(sysconfig.get_path("stdlib"))
-    folders: dict[str, list[Path]] = {"modules": []}
-    for entry in sorted(root.iterdir()):
-        if any(fnmatch.fnmatch(entry.name, n) for n in NOT_THE_LIBRARY):
-            continue
-        if entry.is_dir() and not entry.is_symlink():
-            folders[entry.name] = sorted(_below(entry))
-        else:
-            folders["modules"].append(entry)
-    for name, files in folders.items():
-        states = [(str(f.relative_to(root)), *state_of(f)) for f in files]
-        fingerprint = hashlib.sha256(f"{sys.version}\0{states}".encode("utf-8", "backslashreplace")).hexdigest()
-        yield Repository(f"cpython/{name}", {"library": name}, sum(size for *_, size in states), fingerprint)
+    yield from (_of_library(name) for name in ("modules", *_folders()) if _is_library(name))
+
+
+def _folders() -> list[str]:
+    with os.scandir(sysconfig.get_path("stdlib")) as found:
+        return sorted(e.name for e in found if e.is_dir(follow_symlinks=False) and e.name not in OTHERS)
+
+
+def _is_library(name: str) -> bool:
+    return not any(fnmatch.fnmatch(name, pattern) for pattern in NOT_THE_LIBRARY)
+
+
+def _of_library(name: str) -> Repository:
+    states = [(path, *state_of(file)) for path, file in _library_files(name)]
+    left_out = "" if _is_library(name) else "not_the_library"
+    size = sum(size for path, _, size in states if path != LICENSE)
+    return Repository(f"cpython/{name}", {"library": name}, size, _digest((sys.version, states)), left_out=left_out)
 
 
 def _below(folder: Path) -> Iterator[Path]:
@@ -78,41 +149,57 @@ def _below(folder: Path) -> Iterator[Path]:
         yield from (Path(base, f) for f in (*files, *links) if not f.endswith(".pyc"))
 
 
+def _listed(place: Mapping[str, str]) -> list[tuple[str, Path]]:
+    return _library_files(place["library"]) if "library" in place else _recorded(Path(place["metadata"]))
+
+
 def _files(place: Mapping[str, str], max_file_bytes: int) -> Iterator[Entry]:
-    pairs = _library_files(place["library"]) if "library" in place else _record_files(Path(place["metadata"]))
-    if pairs is None:
-        yield Entry(b"", None, "no_record", "the distribution has no RECORD of its files")
+    try:
+        pairs = _listed(place)
+    except Unreadable as error:
+        yield Entry(b"", None, error.reason, str(error))
         return
+    root = os.path.realpath(sysconfig.get_path("stdlib") if "library" in place else Path(place["metadata"]).parent)
+    inside = {os.path.dirname(file): True for _, file in pairs if "library" in place}
     taken = {path for path, _ in pairs}
     for path, file in sorted(_with_licenses_on_top(pairs, taken)):
-        shown = path.encode("utf-8", "surrogateescape")
-        if ".." in PurePosixPath(path).parts or os.path.isabs(path):
+        shown, folder = path.encode("utf-8", "surrogateescape"), os.path.dirname(file)
+        if folder not in inside:  # a link of a folder may lead anywhere
+            inside[folder] = Path(os.path.realpath(folder)).is_relative_to(root) if "\0" not in path else True
+        if ".." in PurePosixPath(path).parts or os.path.isabs(path) or not inside[folder]:
             yield Entry(shown, None, "outside_package")
         else:
             yield read_file(shown, os.fsencode(file), max_file_bytes)
 
 
-def _record_files(metadata: Path) -> list[tuple[str, Path]] | None:
-    record = importlib.metadata.Distribution.at(metadata).read_text("RECORD")
-    return None if record is None else _recorded(record, metadata)
-
-
-def _recorded(record: str, metadata: Path) -> list[tuple[str, Path]]:
-    paths = sorted({row[0] for row in csv.reader(record.splitlines()) if row and row[0]})
+def _recorded(metadata: Path) -> list[tuple[str, Path]]:
+    """Return the files that a RECORD names. Raises Unreadable where it cannot be read, or is larger than any is."""
+    if not os.path.lexists(metadata / "RECORD"):
+        raise Unreadable("no_record", "the distribution has no RECORD of its files")
+    if not _regular(metadata / "RECORD"):
+        raise Unreadable("unreadable_record", f"RECORD is no file of at most {MAX_RECORD:,} bytes")
+    try:
+        data = (metadata / "RECORD").read_bytes()
+    except OSError as error:
+        raise Unreadable("unreadable_record", f"RECORD: {of_a_file(error, metadata)}") from None
+    try:
+        rows = list(csv.reader(io.StringIO(data.decode("utf-8", "surrogateescape"), newline="")))
+    except csv.Error as error:
+        raise Unreadable("unreadable_record", f"RECORD: {error}") from None
+    paths = sorted({row[0] for row in rows if row and row[0]})
     return [(p, metadata.parent / p) for p in paths if not p.endswith(".pyc") and "__pycache__" not in p.split("/")]
 
 
 def _library_files(name: str) -> list[tuple[str, Path]]:
     root = Path(sysconfig.get_path("stdlib"))
     if name == "modules":
-        names = [e for e in root.iterdir() if not any(fnmatch.fnmatch(e.name, n) for n in NOT_THE_LIBRARY)]
-        pairs = [(e.name, e) for e in names if not e.is_dir() or e.is_symlink()]
+        pairs = [(e.name, e) for e in root.iterdir() if not e.is_dir() or e.is_symlink()]
     else:
         pairs = [(f.relative_to(root / name).as_posix(), f) for f in _below(root / name)]
     # Python's licence holds for each package of its library; Debian keeps it elsewhere.
     debian = Path(f"/usr/share/doc/python{sys.version_info[0]}.{sys.version_info[1]}/copyright")
-    text = next((p for p in (root / "LICENSE.txt", debian) if p.is_file()), None)
-    return [*(p for p in pairs if p[0] != "LICENSE.txt"), *([("LICENSE.txt", text)] if text else [])]
+    text = next((p for p in (root / LICENSE, debian) if p.is_file()), None)
+    return [*(p for p in pairs if p[0] != LICENSE), *([(LICENSE, text)] if text else [])]
 
 
 def _with_licenses_on_top(pairs: list[tuple[str, Path]], taken: set[str]) -> Iterator[tuple[str, Path]]:

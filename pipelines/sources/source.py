@@ -2,12 +2,13 @@
 
 import fnmatch
 import importlib
+import itertools
 import os
 import stat
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -15,19 +16,25 @@ from starmill.core.document import CODE
 from starmill.core.errors import of_a_file
 
 DIRECTION_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+COUNTED = 4  # times max_files: so many files are counted of what is not read
 # Damage that may be mended where it lies, so that a repository that lost records to it is watched (Repository.state).
 DAMAGE = frozenset(("corrupt_object", "missing_object", "unreadable_repository"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What is read at most, of a file and of a repository: what lies beyond is told, and not read."""
+    """What is read at most, of a file and of a repository: what lies beyond is told, and not read.
+
+    None of them depends on the machine, so that the same rows come out everywhere; together they bound the time of a repository.
+    """
 
     max_file_bytes: int = 10 << 20  # The Stack v2: 10 MiB, uncompressed
-    max_files: int = 2_000_000  # of a git repository, folders counted: a few trees that name each other are billions
-    max_names_bytes: int = 128 << 20  # of all paths in a git repository
-    max_inflated_bytes: int = 64 << 30  # of a git repository, deltas counted: a stored byte may be read a million times
-    max_inflation: int = 200  # the same as bytes per stored byte; 256 MiB are always allowed
+    max_files: int = 2_000_000  # of a repository, folders counted: a few git trees that name each other are billions
+    max_names_bytes: int = 64 << 20  # of all paths in a repository
+    max_inflated_bytes: int = (
+        64 << 30
+    )  # read of a repository; of git's, deltas counted: a stored byte may be read a million times
+    max_inflation: int = 200  # of a git repository, the same as bytes per stored byte; 256 MiB are always allowed
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,8 @@ class Repository:
     """One repository of a plan: `place` is what its source finds it by, `size_bytes` what parts are packed by.
 
     `fingerprint` changes when what reading gives does, and not with the place. Where damage may be mended without a change of it,
-    `state` changes too: a repository that lost records to DAMAGE is read again once it did.
+    `state` changes too: a repository that lost records to DAMAGE is read again once it did. `left_out` is the reason why one is not
+    read: it is a row that counts its files.
     """
 
     name: str
@@ -43,6 +51,51 @@ class Repository:
     size_bytes: int
     fingerprint: str
     state: str = ""
+    left_out: str = ""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """How many files are not read, at least or exactly, and the command that lists them in their folder.
+
+    >>> print(Counted(1234, True, "find . ! -type d"))
+    1,234 files; find . ! -type d lists them
+    >>> print(Counted(2000000, False, "find . ! -type d").less(500))
+    more than 1,999,500 files; find . ! -type d lists them
+    """
+
+    files: int
+    exact: bool
+    listed_by: str
+
+    @property
+    def number(self) -> str:
+        """Say how many they are."""
+        return f"{'' if self.exact else 'more than '}{self.files:,} files"
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        return f"{self.number}; {self.listed_by} lists them"
+
+    def less(self, listed: int) -> "Counted":
+        """Return the count without those that have a row."""
+        return replace(self, files=max(0, self.files - listed))
+
+
+@dataclass
+class Tally:
+    """What was met of one repository, to be held against the limits."""
+
+    limits: Limits
+    entries: int = 0
+    names: int = 0
+    read: int = 0
+
+    def beyond(self, path: bytes, size: int = 0) -> str | None:
+        """Count an entry and the bytes that it had; return the limit that is passed now, as `max_files=2000000`, or None."""
+        self.entries, self.names, self.read = self.entries + 1, self.names + len(path), self.read + size
+        counted = {"max_files": self.entries, "max_names_bytes": self.names, "max_inflated_bytes": self.read}
+        return next((f"{n}={getattr(self.limits, n)}" for n, have in counted.items() if have > getattr(self.limits, n)), None)
 
 
 @dataclass(frozen=True)
@@ -113,13 +166,32 @@ class Source(ABC):
         """Return the fingerprint that the repository has now; this one is of a source whose input does not change while it is read."""
         return repository.fingerprint
 
-    def chosen(self) -> list[Repository]:
-        """Return the repositories that the options let in."""
-        return [r for r in self.plan() if self._takes(r.name)][: self.max_repositories]
+    def count(self, repository: Repository, limits: Limits) -> Counted:
+        """Return how many files a repository has, without a look into them where the source can."""
+        _, entries = self.read(repository, limits)
+        found = sum(1 for entry in itertools.islice(entries, COUNTED * limits.max_files + 1) if entry.path)
+        return Counted(min(found, COUNTED * limits.max_files), found <= COUNTED * limits.max_files, "a tool of its format")
 
-    def _takes(self, name: str) -> bool:
-        wanted = not self.include or any(fnmatch.fnmatchcase(name, p) for p in self.include)
-        return wanted and not any(fnmatch.fnmatchcase(name, p) for p in self.exclude)
+    def never(self) -> list[Repository]:
+        """Return what lies in the input and is never read, each `left_out` for a reason."""
+        return []
+
+    def planned(self) -> list[Repository]:
+        """Return the repositories of the plan; those that the options leave out say so."""
+        found: list[Repository] = []
+        taken = 0
+        for repository in sorted((*self.plan(), *self.never()), key=lambda r: r.name):
+            reason = repository.left_out or self._unwanted(repository.name)
+            taken += not reason
+            if not reason and self.max_repositories is not None and taken > self.max_repositories:
+                reason = "max_repositories"
+            found.append(replace(repository, left_out=reason) if reason else repository)
+        return found
+
+    def _unwanted(self, name: str) -> str:
+        if self.include and not any(fnmatch.fnmatchcase(name, p) for p in self.include):
+            return "not_included"
+        return "excluded" if any(fnmatch.fnmatchcase(name, p) for p in self.exclude) else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +233,8 @@ def state_of(path: str | bytes | os.PathLike[str]) -> tuple[object, int]:
         info = os.lstat(path)
     except OSError as error:
         return of_a_file(error, path), 0
+    except ValueError:  # a NUL, which no path has
+        return "EINVAL", 0
     return (info.st_size, info.st_mtime_ns, info.st_ctime_ns), info.st_size if stat.S_ISREG(info.st_mode) else 0
 
 
@@ -182,6 +256,8 @@ def read_file(shown: bytes, path: bytes, max_file_bytes: int) -> Entry:
             return Entry(shown, file.read(max_file_bytes))
     except FileNotFoundError:
         return Entry(shown, None, "missing_file")
+    except ValueError:  # a NUL, which no path has
+        return Entry(shown, None, "missing_file", "its name holds a NUL")
     except OSError as error:
         return Entry(shown, None, "unreadable", of_a_file(error, path))
 

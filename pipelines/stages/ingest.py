@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import combinations
 from pathlib import PurePosixPath
 from typing import Any
@@ -14,7 +14,7 @@ from starmill.core import recipe, schema, swhid
 from starmill.core.dataset import Manifest, ParquetPart, Sidecar, Workspace, at_once, part_number, part_path
 from starmill.core.errors import InputError, MachineError, StarmillError, is_of_the_machine, of_a_file, one_line, printable
 from starmill.pipelines.sources import encoding
-from starmill.pipelines.sources.source import DAMAGE, Entry, Limits, Repository, Snapshot, Source, label
+from starmill.pipelines.sources.source import DAMAGE, Counted, Entry, Limits, Repository, Snapshot, Source, Tally, label
 from starmill.pipelines.stages.ledger import Ledger
 from starmill.pipelines.stages.stage import Build, Options, Stage, of_parts
 from starmill.transforms.beam import PartRef, ProcessParts, references
@@ -34,6 +34,7 @@ class Ingest(Limits):
     max_part_bytes: int = (
         768 << 20
     )  # compressed, as a worker holds it in memory: where the estimate was wrong, the rest is not read
+    max_part_content_bytes: int = 16 << 30  # the same of content: spaces fill a part with next to nothing
     block_bytes: int = 8 << 20  # of content in a row group, or of names
 
     def __post_init__(self) -> None:
@@ -49,7 +50,7 @@ class Ingest(Limits):
 
 @dataclass(frozen=True)
 class Planned:
-    """What a part is made of: repositories of one source of the recipe, sorted by name."""
+    """What a part is made of: repositories of one source of the recipe, sorted by name; those that are left out come last."""
 
     source: str
     repositories: tuple[Repository, ...]
@@ -60,7 +61,7 @@ class Planned:
         `damaged`: the state of each repository when a part lost records of it to damage. Another state now is another input.
         """
         states = ((r, r.state if damaged.get(r.name, r.state) != r.state else "") for r in self.repositories)
-        return json.dumps([kind, *((r.name, r.fingerprint, state) for r, state in states)])
+        return json.dumps([kind, *((r.name, r.fingerprint, state, r.left_out) for r, state in states)])
 
 
 def plan(options: Options) -> list[Planned]:
@@ -68,8 +69,17 @@ def plan(options: Options) -> list[Planned]:
 
     Raises InputError where records of two sources would have one identity.
     """
+    return _parts_of(options, _found(options))
+
+
+def _found(options: Options) -> dict[str, list[Repository]]:
+    """Return the repositories of each source, those that are left out as well."""
+    return {name: _planned(name, options.sources[name]) for name in sorted(options.sources)}
+
+
+def _parts_of(options: Options, all_: Mapping[str, Sequence[Repository]]) -> list[Planned]:
     sources: Mapping[str, Source] = options.sources
-    found = {name: _chosen(name, sources[name]) for name in sorted(sources)}
+    found = {name: [r for r in repositories if not r.left_out] for name, repositories in all_.items()}
     for one, other in combinations(found, 2):
         if {*sources[one].gives}.isdisjoint(sources[other].gives):
             continue
@@ -78,12 +88,25 @@ def plan(options: Options) -> list[Planned]:
                 f"sources {one} and {other} both have the repository {same[0]} ({len(same)} of one name in all), whose records could not "
                 f"be told apart: leave it out of one, with `sources.{other}.exclude: [{same[0]}]`"
             )
-    return [Planned(name, tuple(part)) for name, all_ in found.items() for part in _packed(all_, options.ingest)]
+    return [Planned(name, tuple(part)) for name, wanted in found.items() for part in _packed(wanted, options.ingest)]
 
 
-def _chosen(name: str, source: Source) -> list[Repository]:
+def _with_left_out(parts: Sequence[Planned], all_: Mapping[str, Sequence[Repository]]) -> list[Planned]:
+    """Return the parts with the rows of what is left out: in the last part of their source, so that a change there remakes only that."""
+    last = {planned.source: part for part, planned in enumerate(parts)}
+    made = [*parts]
+    for name, repositories in all_.items():
+        left_out = tuple(r for r in repositories if r.left_out)
+        if name in last:
+            made[last[name]] = replace(made[last[name]], repositories=made[last[name]].repositories + left_out)
+        elif left_out:
+            made.append(Planned(name, left_out))
+    return made
+
+
+def _planned(name: str, source: Source) -> list[Repository]:
     try:
-        return source.chosen()
+        return source.planned()
     except StarmillError:
         raise
     except OSError as error:
@@ -102,6 +125,19 @@ def _packed(repositories: Sequence[Repository], options: Ingest) -> list[list[Re
         parts[-1].append(repository)
         filled += size
     return parts
+
+
+@dataclass
+class Filled:
+    """A part while it is filled: its rows, and the bytes of their content."""
+
+    files: ParquetPart
+    content: int = 0
+
+    def by(self, options: Ingest) -> str:
+        """Return the limit that the part has reached, or nothing."""
+        held = {"max_part_bytes": self.files.bytes, "max_part_content_bytes": self.content}
+        return next((f"{n}={limit}" for n, size in held.items() if size >= (limit := getattr(options, n))), "")
 
 
 @dataclass(frozen=True)
@@ -135,11 +171,12 @@ class IngestPart:
         damaged: dict[str, str] = {}
         ledger = Ledger("ingest", "records", ref.part, ref.key, damaged, self.max_error_rate)
         files = ParquetPart(schema.RECORDS)
+        filled = Filled(files)
         kept: list[Row] = []
         lost: list[Row] = []
         held = named = 0
         source = self.sources[planned.source]
-        for repository, row in ((r, row) for r in planned.repositories for row in self._rows(source, r, files)):
+        for repository, row in ((r, row) for r in planned.repositories for row in self._rows(source, r, filled)):
             named += len(row["path"])
             if "reason" in row:
                 lost.append(row)
@@ -148,6 +185,7 @@ class IngestPart:
             else:
                 kept.append(row)
                 held += row["length_bytes"]
+                filled.content += row["length_bytes"]
             if max(held, named) >= self.options.block_bytes or len(lost) >= 10_000 or len(kept) >= MAX_ROWS:
                 _flush(ledger, files, kept, lost)
                 kept, lost, held, named = [], [], 0, 0
@@ -155,27 +193,39 @@ class IngestPart:
         ledger.add(part_path("records", ref.part), files.close(), files.rows)
         return ledger.commit(self.workspace)
 
-    def _rows(self, source: Source, repository: Repository, files: ParquetPart) -> Iterator[Row]:
+    def _rows(self, source: Source, repository: Repository, filled: Filled) -> Iterator[Row]:
         whole = {"kind": source.gives[0], "repo_name": repository.name, "path": "/"}
-        if self.options.leaves_out(repository):
-            said = f"more than max_repository_bytes={self.options.max_repository_bytes}"
-            yield _lost(whole, "read", "repository_too_large", said, repository.size_bytes)
-            return
-        full = f"after max_part_bytes={self.options.max_part_bytes} of repositories before it; a smaller part_bytes gives it another part"
-        if files.bytes >= self.options.max_part_bytes:
-            yield _lost(whole, "read", "part_is_full", full, repository.size_bytes)
+        said, reason = "", repository.left_out
+        if not reason and self.options.leaves_out(repository):
+            said, reason = f"more than max_repository_bytes={self.options.max_repository_bytes}; ", "repository_too_large"
+        if not reason and (full := filled.by(self.options)):
+            said, reason = (
+                f"after {full} of repositories before it; a smaller part_bytes gives it another part; ",
+                "part_is_full",
+            )
+        if reason:
+            said += f"{repository.size_bytes:,} bytes in {self._count(source, repository)}"
+            yield _lost(whole, "read", reason, said, repository.size_bytes)
             return
         seen: dict[str, int] = {}
         failed, judged, kinds, first = 0, 0, set[str](), ""
+        tally = Tally(self.options)
         try:
             snapshot, entries = source.read(repository, self.options)
             for entry in entries:
                 if entry.kind not in source.gives:
                     raise schema.SchemaError(f"a record of kind {entry.kind!r}, which the source does not say that it gives")
+                if entry.path and (limit := tally.beyond(entry.path, len(entry.data or b""))):
+                    left = self._count(source, repository).less(tally.entries - 1)
+                    why = "too_many_bytes" if limit.startswith("max_inflated_bytes") else "too_many_files"
+                    yield _lost(
+                        {**whole, "path": _unique("/", seen)}, "read", why, f"more than {limit}; without a row are {left}", 0
+                    )
+                    break
                 path, hostile = label(entry.path)
                 of = {**whole, "kind": entry.kind, "path": _unique(path, seen)}
-                if entry.data is not None and files.bytes >= self.options.max_part_bytes:
-                    yield _lost(of, "read", "part_is_full", f"max_part_bytes={self.options.max_part_bytes}", len(entry.data))
+                if entry.data is not None and (full := filled.by(self.options)):
+                    yield _lost(of, "read", "part_is_full", full, len(entry.data))
                     continue
                 judged += entry.data is not None
                 try:
@@ -192,6 +242,14 @@ class IngestPart:
             yield _error({**whole, "path": _unique("/", seen)}, error)
         if failed == judged:
             raise_if_broken("ingest: decoding", failed, kinds, first)
+
+    def _count(self, source: Source, repository: Repository) -> Counted:
+        try:
+            return source.count(repository, self.options)
+        except Exception as error:  # one repository's trouble is not the part's
+            if is_of_the_machine(error):
+                raise
+            return Counted(0, False, "no command")
 
     def _row(self, of: Row, snapshot: Snapshot, entry: Entry, reason: str | None) -> Row:
         if entry.data is None or reason:
@@ -256,11 +314,13 @@ def _flush(ledger: Ledger, files: ParquetPart, kept: list[Row], lost: list[Row])
 
 
 def _parts(options: Options, workspace: Workspace, inputs: Sequence[Manifest]) -> list[PartRef]:
-    plans, before = plan(options), workspace.manifest("records")
+    all_, before = _found(options), workspace.manifest("records")
+    plans = _parts_of(options, all_)
     if not plans:
         said = f"in {options.sources}" if options.sources else "without `sources` in the recipe"
         raise InputError(f"ingest: no repositories found {said}; give --input DIR with git repositories or folders")
     damaged = {name: state for part in (before.parts if before else ()) for name, state in part.lineage.items()}
+    plans = _with_left_out(plans, all_)
     kinds = [options.sources[p.source].kind for p in plans]
     return [PartRef(k, p.material(kinds[k], damaged), json.dumps(asdict(p))) for k, p in enumerate(plans)]
 

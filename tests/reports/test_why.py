@@ -81,6 +81,22 @@ def tell(workspace: Workspace, query: str, diff_lines: int = 40) -> list[str]:
     return [*why.lines(why.tell(workspace, query, diff_lines))]
 
 
+def test_a_file_below_what_was_not_read_has_the_row_that_counts_it(workspace: Workspace) -> None:
+    lost = [
+        {"stage": "read", "step": "read", "reason": reason, "detail": "9 files", "repo_name": "out", "path": path}
+        for reason, path in (("excluded", "/"), ("too_deep", "/deep/er"))
+    ]
+    part = ParquetPart(schema.DROPPED)
+    part.write(pa.RecordBatch.from_pylist(lost, schema=schema.DROPPED))
+    workspace.publish(part_path("dropped/read", 1), part.close())
+    workspace.publish(part_path("records", 1), ParquetPart(schema.RECORDS).close())
+    for text, path, reason in (("out:/deep/er/a.py", "/deep/er", "too_deep"), ("out:/deep/erer.py", "/", "excluded")):
+        [file] = why.tell(workspace, text)["files"]
+        assert (file["repo_name"], file["path"], file["stages"][0]["reason"]) == ("out", path, reason)
+    with pytest.raises(InputError, match="no such file"):
+        why.tell(workspace, "r:/none.py")
+
+
 @pytest.mark.parametrize(
     ("query", "titles"),
     [

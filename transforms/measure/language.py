@@ -1,7 +1,8 @@
 """Programming language, vendored and generated, by go-enry (linguist's rules) over the full path and the content.
 
 The Stack v2 asked with the base name only, so that path rules (vendor/, node_modules/) never fired; here they do. The Go
-library is loaded once per process, on first use, because it does not survive a fork.
+library is loaded once per process, on first use, because it does not survive a fork. Its rules take microseconds a byte of a path, so
+of a long path they see the end only.
 """
 
 import ctypes
@@ -20,6 +21,7 @@ from starmill.transforms.measure.enry.build import default_output
 from starmill.transforms.step import append
 
 VENDOR, GENERATED = 1 << 30, 1 << 29
+MAX_PATH = 512  # bytes that the rules see; a path in a checkout of Chromium or of a deep node_modules has at most some 300
 
 
 class NotBuilt(MachineError, FileNotFoundError):
@@ -35,8 +37,14 @@ def library_path() -> Path:
 
 
 def classify(path: str, content: bytes) -> tuple[str | None, bool, bool]:
-    """Return (language or None, is_vendor, is_generated) of one file; `path` may start with "/"."""
+    """Return (language or None, is_vendor, is_generated) of one file; `path` may start with "/".
+
+    Of a path longer than MAX_PATH the last whole folders count.
+    """
     name = path.lstrip("/").encode()
+    if len(name) > MAX_PATH:
+        name = name[-MAX_PATH:]
+        name = name[name.find(b"/") + 1 :]
     out = ctypes.create_string_buffer(128)
     answer = _library().starmill_classify(name, len(name), content, len(content), out, len(out))
     language = out.raw[: answer & (GENERATED - 1)].decode()

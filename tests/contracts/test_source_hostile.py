@@ -1,0 +1,229 @@
+"""The contract of a source under attack: whatever lies in its input, files in = rows out, by a count that is not ours.
+
+Each source gets a hostile place of its own, made from one tree; `os.walk`, `git ls-tree`, a RECORD and `tarfile` count what is in it.
+"""
+
+import csv
+import io
+import os
+import random
+import re
+import subprocess
+import sys
+import sysconfig
+import tarfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tars import Tars
+
+from starmill.core.dataset import Workspace
+from starmill.pipelines import recipe as recipes
+from starmill.pipelines.recipe import Recipe
+from starmill.pipelines.sources.folders import Folders
+from starmill.pipelines.sources.packages import Packages
+from starmill.pipelines.sources.source import Source
+from starmill.pipelines.stages import ingest
+from starmill.pipelines.stages.ingest import Ingest
+
+NAMES = (
+    b"good.py",
+    b"empty",
+    b"latin\xe9.py",
+    b"surrogate\xed\xa0\x80.py",
+    b"line\nbreak.py",
+    b"return\r.py",
+    b"escape\x1b[31m.py",
+    "turned\u202eyp.py".encode(),
+    "separator\u2028\x1c.py".encode(),
+    b'comma, "quote".py',
+    b" spaces ",
+    b"n" * 255,
+    b"d/" * 300 + b"deep.py",
+    b"/".join([b"m" * 200] * 18) + b"/long.py",  # 3.6 kB, near what a path may have
+    b"hollow/.git",
+    b"looks/HEAD",
+    b"looks/objects/x.py",
+    b"looks/refs/y.py",
+)
+
+
+def walked(folder: Path) -> set[bytes]:
+    """Return the paths of everything below a folder that is no folder, links to folders included."""
+    found, top = set(), os.fsencode(folder)
+    for base, folders, files in os.walk(top):
+        links = [name for name in folders if os.path.islink(os.path.join(base, name))]
+        found |= {os.path.relpath(os.path.join(base, name), top) for name in (*files, *links)}
+    return found
+
+
+def fill(folder: Path) -> None:
+    """Make the tree."""
+    for name in NAMES:
+        path = os.path.join(os.fsencode(folder), name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(b"" if b"empty" in name or b".git" in name else b"x = 1\n")
+    (folder / "out").symlink_to("/etc/passwd")
+    (folder / "outside").symlink_to("/etc")
+    os.mkfifo(folder / "pipe")
+    if not os.geteuid():
+        os.mknod(folder / "device", 0o20666, os.makedev(1, 5))  # /dev/zero
+    (folder / "closed.py").write_text("x = 1\n")
+    (folder / "closed.py").chmod(0)
+    with open(folder / "sparse", "wb") as file:
+        file.truncate(10 << 30)
+
+
+Place = tuple[Source, set[bytes]]
+
+
+def plain(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    return Folders(roots=(str(root),)), walked(root / "toy")
+
+
+def committed(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    who = {f"GIT_{r}_{w}": "a@b.c" for r in ("AUTHOR", "COMMITTER") for w in ("NAME", "EMAIL")}
+    clean = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1", **who}
+    (root / "toy/sparse").unlink(missing_ok=True)  # 10 GB to git
+    git = ["git", "-C", str(root / "toy"), "-c", "core.protectHFS=false"]
+    for command in (("init", "-q"), ("add", "-A", "--ignore-errors"), ("commit", "-qm", "x", "--allow-empty")):
+        subprocess.run([*git, *command], env=clean, capture_output=True)
+    listed = subprocess.run([*git, "ls-tree", "-r", "-z", "--name-only", "HEAD"], env=clean, capture_output=True, check=True)
+    return Folders(roots=(str(root),)), {*listed.stdout.split(b"\0")[:-1]}
+
+
+def installed(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    metadata = root / "toy/toy-1.dist-info"
+    metadata.mkdir(exist_ok=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1\n")
+    (metadata / "RECORD").touch()
+    rows = io.StringIO(newline="")
+    csv.writer(rows).writerows((os.fsdecode(path), "", "") for path in sorted(walked(root / "toy")))
+    (metadata / "RECORD").write_bytes(rows.getvalue().encode("utf-8", "surrogateescape"))
+    monkeypatch.setattr(sys, "path", [str(root / "toy"), sysconfig.get_path("stdlib")])
+    return Packages(include=("pypi/toy",)), walked(root / "toy")
+
+
+def archived(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    (root / "toy/sparse").unlink(missing_ok=True)  # 10 GB to tarfile
+    (root.parent / "tars").mkdir(exist_ok=True)
+    place = root.parent / "tars/toy.tar"
+    with tarfile.open(place, "w") as archive:
+        for path in sorted(walked(root / "toy")):
+            archive.add(os.path.join(root / "toy", os.fsdecode(path)), os.fsdecode(path), recursive=False)
+    with tarfile.open(place, errors="surrogateescape") as archive:
+        return Tars(folder=str(place.parent)), {os.fsencode(member.name) for member in archive if not member.isdir()}
+
+
+PLACES = (plain, committed, installed, archived)
+Make = Callable[[], Place]
+
+
+@pytest.fixture(params=PLACES, ids=lambda place: place.__name__)
+def make(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    (tmp_path / "dump/toy").mkdir(parents=True)
+    return lambda: request.param(tmp_path / "dump", monkeypatch)
+
+
+def few(folder: Path) -> None:
+    """Make twelve files of a kilobyte that no compression makes smaller than 500 bytes."""
+    for name in (f"{folder}/{a}/{b}.py" for a in "abc" for b in range(4)):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text("# " + random.Random(name[-6:]).randbytes(500).hex() + "\n")
+
+
+def milled(source: Source, work: Path, between: Callable[[], object] = lambda: None, **options: int) -> list[dict]:
+    """Return the rows of the repository toy and of what lies in it, kept or not."""
+    recipe = Recipe(str(work), {"input": source}, Ingest(**options))
+    workspace = Workspace(recipe.workspace)
+    part = ingest.IngestPart(workspace, recipe.sources, recipe.ingest)
+    refs = part.publish(ingest.STAGE.parts(recipe, workspace, ()))
+    between()
+    sidecars = [part(ref) for ref in refs]
+    tables = [workspace.table(o.path) for s in sidecars for o in s.outputs]
+    return [row for table in tables for row in table.to_pylist() if "toy" in row["repo_name"].split("/")]
+
+
+def counted(rows: list[dict]) -> int:
+    """Return how many files the rows are, those that count several by what they say."""
+    said = [re.search(r"([\d,]+) files", row.get("detail") or "") for row in rows if row["path"] == "/"]
+    return sum(row["path"] != "/" for row in rows) + sum(int(n[1].replace(",", "")) for n in said if n)
+
+
+def test_every_source_is_held_to_this(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = set()
+    for place in PLACES:
+        (tmp_path / place.__name__ / "toy").mkdir(parents=True)
+        made.add(type(place(tmp_path / place.__name__, monkeypatch)[0]))
+    assert made == {*recipes.SOURCES, Tars}, "say in PLACES how a tree becomes its input"
+
+
+def test_files_in_are_rows_out(make: Make, tmp_path: Path) -> None:
+    fill(tmp_path / "dump/toy")
+    source, wanted = make()
+    rows = milled(source, tmp_path / "w")
+    assert counted(rows) == len(wanted) > 18 and len({(row["repo_name"], row["path"]) for row in rows}) == len(rows)
+    assert all(row["path"].isprintable() and row["path"].encode() for row in rows)
+    reasons = {row["path"]: row.get("reason") for row in rows}
+    assert reasons["/out"] == "symlink" and reasons.get("/sparse", "too_large") == "too_large"
+    assert not any("root:" in row.get("content", "") for row in rows), "nothing outside is read"
+
+
+@pytest.mark.parametrize("limit", [{"max_files": 5}, {"max_names_bytes": 40}, {"max_inflated_bytes": 6000}])
+def test_what_lies_beyond_a_limit_is_counted(make: Make, tmp_path: Path, limit: dict[str, int]) -> None:
+    few(tmp_path / "dump/toy")
+    source, wanted = make()
+    rows = milled(source, tmp_path / "w", **limit)
+    assert counted(rows) == len(wanted) and 0 < sum("content" in row for row in rows) < len(wanted)
+    assert {row["reason"] for row in rows if "reason" in row} <= {"too_many_files", "too_many_bytes", "inflates_too_far"}
+
+
+@pytest.mark.parametrize("limit", ["max_part_bytes", "max_part_content_bytes"])
+def test_a_part_is_closed_when_it_is_full(make: Make, tmp_path: Path, limit: str) -> None:
+    few(tmp_path / "dump/toy")
+    source, wanted = make()
+    rows = milled(source, tmp_path / "w", **{limit: 3000, "block_bytes": 1000})
+    assert counted(rows) == len(wanted) == len(rows) and "part_is_full" in {row.get("reason") for row in rows}
+
+
+@pytest.mark.parametrize("reason", ["excluded", "not_included", "max_repositories", "repository_too_large"])
+def test_a_repository_that_is_left_out_is_a_row_that_counts_its_files(make: Make, tmp_path: Path, reason: str) -> None:
+    few(tmp_path / "dump/toy")
+    source, wanted = make()
+    options = {
+        "excluded": {"exclude": ("*toy",)},
+        "not_included": {"include": ("other",)},
+        "max_repositories": {"max_repositories": 0},
+    }
+    left_out = replace(source, **options.get(reason, {}))  # type: ignore[type-var]
+    recipe = Recipe(str(tmp_path / "w"), {"input": left_out, "other": Folders(roots=(str(sound(tmp_path)),))})
+    if reason == "repository_too_large":
+        recipe = replace(recipe, ingest=Ingest(max_repository_bytes=1))
+    workspace = Workspace(recipe.workspace)
+    part = ingest.IngestPart(workspace, recipe.sources, recipe.ingest)
+    sidecars = [part(ref) for ref in part.publish(ingest.STAGE.parts(recipe, workspace, ()))]
+    rows = [row for s in sidecars for o in s.outputs for row in workspace.table(o.path).to_pylist()]
+    [row] = [row for row in rows if row["repo_name"].endswith("toy")]
+    assert (row["path"], row["reason"]) == ("/", reason) and counted([row]) == len(wanted)
+    assert row["length_bytes"] > 0 and "lists them" in row["detail"] and row["detail"].isprintable()
+
+
+def sound(tmp_path: Path) -> Path:
+    (tmp_path / "sound/other").mkdir(parents=True)
+    (tmp_path / "sound/other/a.py").write_text("x = 1\n")
+    return tmp_path / "sound"
+
+
+def test_a_file_that_changes_between_plan_and_read_is_told(make: Make, tmp_path: Path) -> None:
+    few(tmp_path / "dump/toy")
+    source, _ = make()
+
+    def change() -> None:
+        (tmp_path / "dump/toy/a/0.py").write_text("y = 2\n")
+        make()
+
+    rows = milled(source, tmp_path / "w", change)
+    assert [row["path"] for row in rows if row.get("reason") == "error:ingest:Changed"] == ["/"]
