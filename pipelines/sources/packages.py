@@ -59,10 +59,15 @@ class Packages(Options):
         return Counted(len(found), True, listed_by)
 
     def fingerprint(self, repository: Repository) -> str:
-        """Return the fingerprint that the package has now."""
-        if "library" in repository.place:
-            return _of_library(repository.place["library"]).fingerprint
-        return _of_distribution(repository.name, Path(repository.place["metadata"])).fingerprint
+        """Return the fingerprint that the package has now.
+
+        Installers link files into many environments at once, which changes the time of change of them all: that alone is none here.
+        """
+        place = repository.place
+        now = (
+            _of_library(place["library"]) if "library" in place else _of_distribution(repository.name, Path(place["metadata"]))
+        )
+        return repository.fingerprint if now.state == repository.state else now.fingerprint
 
 
 class Unreadable(ValueError):
@@ -106,16 +111,23 @@ def _regular(path: Path) -> bool:
 
 def _of_distribution(name: str, metadata: Path) -> Repository:
     # RECORD has digests of what was installed, and does not know of an edit since.
-    facts: list[object] = [state_of(metadata / "RECORD")[0]]
-    size = 0
+    record = metadata / "RECORD"
+    states: list[State] = [("", *state_of(record))]
     try:
-        for path, file in _recorded(metadata):
-            state, taken = state_of(file)
-            facts.append((path, state))
-            size += taken if file != metadata / "RECORD" else 0
+        states += [(path, *state_of(file)) for path, file in _recorded(metadata) if file != record]
     except Unreadable as error:
-        facts.append((error.reason, str(error)))
-    return Repository(name, {"metadata": str(metadata)}, size, _digest(facts))
+        states.append((str(error), error.reason, 0))
+    return _repository(name, {"metadata": str(metadata)}, states[:1], states[1:])
+
+
+State = tuple[str, object, int]
+
+
+def _repository(name: str, place: dict[str, str], more: list[State], files: list[State], left_out: str = "") -> Repository:
+    states = [(path, state) for path, state, _ in more + files]
+    seen = [(path, state[:2] if isinstance(state, tuple) else state) for path, state in states]
+    size = sum(size for *_, size in files)
+    return Repository(name, place, size, _digest((sys.version, states)), _digest(seen), left_out)
 
 
 def _digest(facts: object) -> str:
@@ -136,10 +148,10 @@ def _is_library(name: str) -> bool:
 
 
 def _of_library(name: str) -> Repository:
-    states = [(path, *state_of(file)) for path, file in _library_files(name)]
+    states: list[State] = [(path, *state_of(file)) for path, file in _library_files(name)]
     left_out = "" if _is_library(name) else "not_the_library"
-    size = sum(size for path, _, size in states if path != LICENSE)
-    return Repository(f"cpython/{name}", {"library": name}, size, _digest((sys.version, states)), left_out=left_out)
+    of_python, own = [s for s in states if s[0] == LICENSE], [s for s in states if s[0] != LICENSE]
+    return _repository(f"cpython/{name}", {"library": name}, of_python, own, left_out)
 
 
 def _below(folder: Path) -> Iterator[Path]:

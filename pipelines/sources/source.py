@@ -29,7 +29,7 @@ class Limits:
     """
 
     max_file_bytes: int = 10 << 20  # The Stack v2: 10 MiB, uncompressed
-    max_files: int = 2_000_000  # of a repository, folders counted: a few git trees that name each other are billions
+    max_files: int = 1_000_000  # of a repository, folders of git's counted: a few trees that name each other are billions
     max_names_bytes: int = 64 << 20  # of all paths in a repository
     max_inflated_bytes: int = (
         64 << 30
@@ -60,8 +60,8 @@ class Counted:
 
     >>> print(Counted(1234, True, "find . ! -type d"))
     1,234 files; find . ! -type d lists them
-    >>> print(Counted(2000000, False, "find . ! -type d").less(500))
-    more than 1,999,500 files; find . ! -type d lists them
+    >>> print(Counted(4000000, False, "find . ! -type d").less(500))
+    more than 3,999,500 files; find . ! -type d lists them
     """
 
     files: int
@@ -92,10 +92,13 @@ class Tally:
     read: int = 0
 
     def beyond(self, path: bytes, size: int = 0) -> str | None:
-        """Count an entry and the bytes that it had; return the limit that is passed now, as `max_files=2000000`, or None."""
+        """Count an entry and the bytes that it had; return the limit that is passed now, as `max_files=1000000`, or None."""
         self.entries, self.names, self.read = self.entries + 1, self.names + len(path), self.read + size
+        of = self.limits
+        if self.entries <= of.max_files and self.names <= of.max_names_bytes and self.read <= of.max_inflated_bytes:
+            return None
         counted = {"max_files": self.entries, "max_names_bytes": self.names, "max_inflated_bytes": self.read}
-        return next((f"{n}={getattr(self.limits, n)}" for n, have in counted.items() if have > getattr(self.limits, n)), None)
+        return next(f"{name}={getattr(of, name)}" for name, have in counted.items() if have > getattr(of, name))
 
 
 @dataclass(frozen=True)

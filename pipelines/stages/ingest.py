@@ -21,7 +21,7 @@ from starmill.transforms.beam import PartRef, ProcessParts, references
 from starmill.transforms.step import raise_if_broken
 
 Row = dict[str, Any]
-MAX_ROWS = 100_000  # of a row group: with its columns, a row of no content takes a kilobyte
+MAX_ROWS = 20_000  # of a row group: with its columns, a row of no content takes some kilobytes in a later stage
 LARGEST = 2**63 - 1  # a dump may state any size, a column holds this much
 
 

@@ -300,3 +300,36 @@ def test_a_repository_without_a_commit_counts_the_files_that_are_not_read(tmp_pa
     shutil.rmtree(root / "r/moved")
     [entry] = entries(root, "r")
     assert entry.reason == "unreadable_repository" and "; 3 files" in str(entry.detail)
+
+
+def test_what_a_repository_without_a_commit_hides_is_counted(tmp_path: Path) -> None:
+    root = tmp_path / "dump"
+    for name in ("looks/HEAD", "looks/objects/a", "looks/refs/b", "looks/src/c.py", "looks/in/.git/HEAD", "looks/in/d.py"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("x = 1\n")
+    checkout(root / "unborn")
+    (root / "unborn/hollow").mkdir()
+    for name in ("hollow/.git", "hollow/e.py", "f.py"):
+        (root / "unborn" / name).touch()
+    assert names(root) == [("git", "looks"), ("git", "unborn")]
+    assert "; 6 files in its folder" in str(entries(root, "looks")[0].detail)
+    assert "; 3 files in its folder" in str(entries(root, "unborn")[0].detail)
+
+
+def test_files_below_a_path_that_is_too_long_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "dump/deep").mkdir(parents=True)
+    here = os.open(tmp_path / "dump/deep", os.O_RDONLY)
+    for _ in range(60):
+        os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+        os.mkdir("n" * 200, dir_fd=here)
+        below = os.open("n" * 200, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    found = entries(tmp_path / "dump", "deep")
+    [lost] = [e for e in found if e.reason]
+    listed = len(found) - 1
+    assert 10 < listed < 25 and lost.detail == f"ENAMETOOLONG: {60 - listed} files below it; find . ! -type d lists them"
+    source = Folders(roots=(str(tmp_path / "dump"),))
+    assert source.count(only(tmp_path / "dump", "deep"), Limits()).files == 60
+    assert source.count(only(tmp_path / "dump", "deep"), Limits(max_files=5)).number == "more than 20 files"

@@ -8,7 +8,7 @@ import pytest
 from repositories import by_hand, fingerprint, git, listed, nest, raw_tree, read, sample, told
 
 from starmill.pipelines.sources import git as source
-from starmill.pipelines.sources.source import label
+from starmill.pipelines.sources.source import Counted, Limits, label
 
 __all__ = ["sample"]
 
@@ -184,3 +184,21 @@ def test_a_thousand_packs_do_not_take_all_handles_of_files(sample: Path) -> None
         for i in range(1000):
             os.link(place, place.with_name(f"pack-{i}{place.suffix}"))
     assert len(read(sample)[1]) == len(listed(sample))
+
+
+def test_what_has_no_row_is_counted_as_git_does(sample: Path) -> None:
+    blob = git(sample, "rev-parse", "HEAD:lib/a.h").strip()
+    tree = raw_tree(sample, [(b"100644", b"f%d" % i, blob) for i in range(10)])
+    for _ in range(3):
+        tree = raw_tree(sample, [(b"40000", b"%d" % i, tree) for i in range(10)])
+    folder = by_hand(sample, tree)
+    limits = Limits(max_files=1500)
+    assert source.count(folder, folder.parent, limits) == Counted(10_000, True, "git ls-tree -r HEAD")
+    entries = read(folder, max_files=1500)[1]
+    [lost] = [e for e in entries if e.reason == "too_many_files"]
+    listed = [e for e in entries if e.reason is None]
+    assert lost.path == b"" and f"; {10_000 - len(listed):,} files have no row: git ls-tree -r" in str(lost.detail)
+    for _ in range(20):  # 10 to the 24th: no walk would end
+        tree = raw_tree(sample, [(b"40000", b"%d" % i, tree) for i in range(10)])
+    found = source.count(by_hand(sample, tree), folder.parent, limits)
+    assert (found.files, found.exact) == (10**18, False)

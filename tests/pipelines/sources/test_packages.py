@@ -32,6 +32,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder on the path, in the place of this environment's packages."""
     folder = tmp_path / "lib/site-packages"
     folder.mkdir(parents=True)
+    sysconfig.get_path("stdlib")  # it imports what it knows, once
     monkeypatch.setattr(sys, "path", [str(folder)])
     return folder
 
@@ -170,3 +171,34 @@ def test_an_edit_of_the_standard_library_is_seen(tmp_path: Path, monkeypatch: py
         (tmp_path / place).write_text("x = 2\n")
         os.utime(tmp_path / place, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert all(named(r.name).fingerprint != r.fingerprint for r in before)
+
+
+def test_a_record_that_no_installer_wrote(site: Path) -> None:
+    bad = {"long": b'"' + b"x" * 200_000 + b'",,\n', "fifo": b"", "folder": b"", "big": b""}
+    for name, record in bad.items():
+        install(site, name, {f"{name}.py": b"x = 1\n"})
+        place = site / f"{name}-1.0.dist-info/RECORD"
+        place.write_bytes(record)
+        if name in ("fifo", "folder"):
+            place.unlink()
+            os.mkfifo(place) if name == "fifo" else place.mkdir()
+    with open(site / "big-1.0.dist-info/RECORD", "wb") as file:
+        file.truncate(10 << 30)
+    for name in bad:
+        assert [(shown(e), e.reason) for e in read(named(f"pypi/{name}"))] == [("/", "unreadable_record")], name
+    install(site, "named", {"x.py": b"x = 1\n"})
+    (site / "named-1.0.dist-info/METADATA").write_bytes(b"Name: \xff\xfe\n")
+    assert len(read(named("pypi/named"))) == 3
+
+
+def test_a_link_of_a_folder_leads_nowhere_outside(site: Path) -> None:
+    (site.parent / "private").mkdir()
+    (site.parent / "private/key.py").write_text("secret\n")
+    install(site, "tool", {"tool.py": b"x = 1\n"}, extra="sub/key.py,,\n")
+    (site / "sub").symlink_to(site.parent / "private")
+    assert {shown(e): e.reason for e in read(named("pypi/tool"))}["/sub/key.py"] == "outside_package"
+
+
+def test_what_is_no_library_is_left_out_by_name() -> None:
+    left_out = {r.name: r.left_out for r in Packages().planned() if r.left_out}
+    assert set(left_out.values()) == {"not_the_library"} and "cpython/test" in left_out

@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from starmill.transforms.measure.language import DetectLanguage, classify, library_path
+from starmill.transforms.measure.language import MAX_PATH, DetectLanguage, classify, library_path
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,11 @@ def test_a_missing_library_says_how_to_build_it(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("STARMILL_ENRY", str(tmp_path / "none.so"))
     with pytest.raises(FileNotFoundError, match=r"python -m starmill\.transforms\.measure\.enry\.build"):
         library_path()
+
+
+def test_of_a_path_that_is_a_bomb_the_end_counts() -> None:
+    deep = "/vendor" + "/n" * 1500
+    assert classify(f"{deep}/x.py", b"x = 1")[:2] == ("Python", False), "its rules take microseconds a byte"
+    assert classify(f"{deep}/node_modules/x.js", b"a()")[1:] == (True, True)
+    assert classify("/" + "n" * 4000 + ".py", b"x = 1")[0] == "Python"
+    assert classify("/vendor" + "/n" * (MAX_PATH // 2 - 10) + "/x.py", b"x = 1")[1], "of no other path"
