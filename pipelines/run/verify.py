@@ -16,8 +16,8 @@ from starmill.core.dataset import BESIDE, Manifest, Sidecar, Workspace, at_once,
 from starmill.core.errors import UsageError
 from starmill.pipelines import stages
 from starmill.pipelines.recipe import Recipe
-from starmill.pipelines.run import job, keys
-from starmill.pipelines.run.stages import complete, keyed, version_of
+from starmill.pipelines.run import again, keys
+from starmill.pipelines.run.stages import complete, due, keyed, version_of
 from starmill.pipelines.runners.runner import Runner
 from starmill.pipelines.stages import vocabulary
 from starmill.pipelines.stages.ledger import digest_of
@@ -107,7 +107,7 @@ def compare(workspace: Workspace) -> Compared:
             outputs |= {o.path: o.sha256 for o in sidecar.outputs}
             size += sum(o.bytes for o in sidecar.outputs)
     if (known := vocabulary.made(workspace)) is not None:
-        outputs[vocabulary.PATH] = known["sha256"]
+        outputs |= known["outputs"]
     for (path, wanted), found in zip(
         outputs.items(), at_once(lambda path: digest_of(workspace, path), outputs, 8), strict=True
     ):
@@ -123,7 +123,7 @@ def _made(name: str, options: Recipe, drawn: Sequence[PartRef], runner: Runner, 
     place = workspace.root if workspace.is_local else workspace.url
     overlay, beside = Overlay(place, into=f"{place}/{BESIDE}"), Workspace(f"{place}/{BESIDE}")
     try:
-        job.run(f"verify {name}", drawn, stage.graph(options, overlay), runner, quiet)
+        again.run(f"verify {name}", drawn, lambda: due(beside, stage, drawn), stage.graph(options, overlay), runner, quiet)
         found = {ref: beside.sidecar(stage.dataset, ref.part) for ref in drawn}
     finally:
         workspace.clear(BESIDE)

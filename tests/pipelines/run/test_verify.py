@@ -1,23 +1,26 @@
 """Parts of older code that has the same bytes get today's key, with the evidence; others are told, and stay."""
 
+import os
+import signal
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import fsspec
+import apache_beam as beam
 import pytest
 
 from starmill.cli import __main__ as cli
 from starmill.core import recipe
 from starmill.core.dataset import Workspace
-from starmill.core.errors import MachineError, UsageError
+from starmill.core.errors import UsageError
 from starmill.core.storage import Storage
-from starmill.pipelines.costs.traffic import PROTOCOL, Traffic, counting
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.run import interrupt, job, keys
 from starmill.pipelines.run.stages import run_stage
 from starmill.pipelines.run.verify import Verified, compare, verify
 from starmill.pipelines.runners.local import Local
+from starmill.pipelines.stages import ingest
+from starmill.pipelines.stages.stage import Build
 
 LOCAL = Local()
 
@@ -143,6 +146,31 @@ def test_a_killed_verify_in_a_bucket_leaves_no_evidence_and_is_swept(options: Re
     )
 
 
+def test_a_worker_that_is_killed_ends_no_verify(
+    options: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    under(monkeypatch, "old")
+    mill(options, "ingest")
+    under(monkeypatch, "new")
+    flag, made = tmp_path / "killed", ingest.STAGE
+
+    def deadly(recipe: Recipe, workspace: Workspace) -> Build:
+        build = made.graph(recipe, workspace)
+
+        def die_once(part: int) -> int:
+            try:
+                flag.touch(exist_ok=False)
+            except FileExistsError:
+                return part
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        return lambda pipeline, due: build(pipeline, due) | beam.Map(die_once)
+
+    monkeypatch.setattr(ingest, "STAGE", replace(made, graph=deadly))
+    assert verify("ingest", options, Local(workers=2), 3).rekeyed == 3 and flag.exists()
+    assert "verify ingest a worker process was ended by SIGKILL" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("sample", [0, -1])
 def test_a_sample_of_no_part_is_no_evidence(options: Recipe, monkeypatch: pytest.MonkeyPatch, sample: int) -> None:
     under(monkeypatch, "old")
@@ -180,27 +208,3 @@ def test_files_that_changed_are_found_and_made_again(options: Recipe, capsys: py
     flip(place / names[0])
     assert cli.main(arguments) == 1 and names[0] in capsys.readouterr().err
     assert cli.main([*arguments, "--stage", "ingest"]) == 2
-
-
-@pytest.mark.parametrize("url", ["{}", f"{PROTOCOL}://{{}}"])
-def test_a_stage_reads_no_other_bytes_than_were_published(options: Recipe, url: str) -> None:
-    fsspec.register_implementation(PROTOCOL, counting(Traffic()), clobber=True)
-    chain = (
-        ("measure", "records", "records/part-00001.parquet"),
-        ("curate", "measures", "measures/part-00001.parquet"),
-        ("dedup", "curated", "signatures/part-00002.parquet"),
-        ("release", "curated", "curated/part-00001.parquet"),
-    )
-    place, options = Path(options.workspace), replace(options, workspace=url.format(options.workspace))
-    before = ["ingest"]
-    mill(options, *before)
-    for stage, dataset, name in chain:
-        if stage != "dedup" or Workspace(options.workspace).is_local:  # of a bucket, it reads some columns and rows only
-            whole = flip(place / name)
-            with pytest.raises(MachineError, match=f"{name}: its bytes are not those that were published.* makes it again"):
-                mill(options, stage)
-            assert Workspace(options.workspace).manifest(dataset) is None
-            mill(options, *before)
-            assert (place / name).read_bytes() == whole
-        before.append(stage)
-        mill(options, stage)
