@@ -76,11 +76,11 @@ class Ledger:
 
 
 def lineage(
-    workspace: Workspace, part: int, *datasets: str, folders: Sequence[str] = (), compare: bool = True
+    workspace: Workspace, part: int, *datasets: str, folders: Sequence[str] = (), compare: bool | None = None
 ) -> dict[str, str]:
     """Return path -> sha256 of what a part of the given datasets has in `folders` (default: of the datasets), for a stage that reads it.
 
-    Local files are compared here, unless another step of the stage did; of a bucket, a reader compares what it reads whole
+    Files are compared here if `compare` says so, or says nothing and they are local: of a bucket, a reader compares what it reads whole
     (Workspace.digests). Raises NotThere if a part is not done, MachineError for a file that has other bytes than were published.
     """
     digests: dict[str, str] = {}
@@ -89,7 +89,7 @@ def lineage(
         if sidecar is None:
             raise NotThere(f"{workspace.url}: part {part} of {dataset}/ is not there; run the stage that makes it first")
         digests.update((o.path, o.sha256) for o in sidecar.outputs if o.path.partition("/")[0] in (folders or datasets))
-    for path, sha256 in digests.items() if compare and workspace.is_local else ():
+    for path, sha256 in digests.items() if (workspace.is_local if compare is None else compare) else ():
         if (found := digest_of(workspace, path)) != sha256:
             raise workspace.disbelieve(path, found, sha256)
     return digests

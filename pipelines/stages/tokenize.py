@@ -42,7 +42,7 @@ class TokenizePart:
         vocabulary = _tokenizer(self.workspace, self.sha256)
         writer = ShardWriter(vocabulary.eod)
         compared = replace(self.workspace, digests=inputs)
-        kinds = self.workspace.table(path, ["kind"]).column("kind").unique().to_pylist()
+        kinds = compared.table(path, ["kind"]).column("kind").unique().to_pylist()
 
         def rows(kind: str) -> Iterator[pa.RecordBatch]:
             for block in compared.blocks(path):

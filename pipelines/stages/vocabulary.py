@@ -1,9 +1,8 @@
 """The tokenizer of a workspace: an existing one copied in, or one trained on a sample of the dataset that depends on no worker."""
 
-import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypedDict
 
 import fsspec
@@ -13,7 +12,7 @@ from starmill.core import recipe, seeds
 from starmill.core.dataset import Workspace, output, part_path, tell_damage
 from starmill.core.errors import InputError, NotThere
 from starmill.core.tokenizer import Tokenizer, huggingface_files, train
-from starmill.pipelines.stages.ledger import lineage
+from starmill.pipelines.stages.ledger import digest_of, lineage
 
 PATH, MADE = "tokenizer/tokenizer.json", "tokenizer/manifest.json"
 
@@ -39,11 +38,12 @@ def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
         raise NotThere(f"{workspace.url}: the dataset is not complete; run `starmill release` first")
     wanted = recipe.digest(options, None if options.path else dataset.digest)
     known = made(workspace)
-    if known is not None and known["key"] == wanted and workspace.exists(PATH):
-        found = workspace.read(PATH)
-        if hashlib.sha256(found).hexdigest() == known["sha256"]:
-            return _lossless(found, workspace.path(PATH))
-        tell_damage(workspace.path(PATH), "its sha256 is not the manifest's")
+    if known is not None and known["key"] == wanted:
+        changed = [path for path, sha256 in known["outputs"].items() if digest_of(workspace, path) != sha256]
+        if not changed:
+            return _lossless(workspace.read(PATH), workspace.path(PATH))
+        for path in changed:
+            tell_damage(workspace.path(path), "its sha256 is not the manifest's")
     if options.path:
         try:
             with fsspec.open(options.path, "rb") as file:
@@ -52,14 +52,12 @@ def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
             raise NotThere(f"tokenizer.path: {options.path}: no such file; give a tokenizer.json") from None
     else:
         total = sum(c.bytes for p in dataset.parts for c in p.counts if not c.reason)
-        for part in dataset.parts:
-            lineage(workspace, part.part, "dataset")  # compares
         data = train(sample(workspace, len(dataset.parts), options, total), options.vocab_size)
     tokenizer = _lossless(data, f"tokenizer.path: {options.path}")
-    outputs = []
+    outputs = {}
     for name, content in sorted(huggingface_files(data).items()):
         workspace.publish(f"tokenizer/{name}", content)
-        outputs.append(output(f"tokenizer/{name}", content).sha256)
+        outputs[f"tokenizer/{name}"] = output(f"tokenizer/{name}", content).sha256
     manifest = {"key": wanted, "sha256": tokenizer.sha256, "outputs": outputs}
     workspace.publish(MADE, (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
     return tokenizer
@@ -82,11 +80,11 @@ def sha256(workspace: Workspace) -> str:
 
 
 class Made(TypedDict):
-    """The manifest of a tokenizer: the key of its options and dataset, the sha256 of tokenizer.json and of each file."""
+    """The manifest of a tokenizer: the key of its options and dataset, the sha256 of tokenizer.json, and of each file by its path."""
 
     key: str
     sha256: str
-    outputs: list[str]
+    outputs: dict[str, str]
 
 
 def made(workspace: Workspace) -> Made | None:
@@ -104,7 +102,8 @@ def sample(workspace: Workspace, parts: int, options: TokenizerOptions, total_by
     """Yield the contents of about `sample_bytes` of the dataset, in its order, each file chosen by a hash of what it is."""
     rate = options.sample_bytes / max(1, total_bytes)
     for part in range(parts):
-        for block in workspace.blocks(part_path("dataset", part), ["repo_name", "path", "content"]):
+        compared = replace(workspace, digests=lineage(workspace, part, "dataset"))
+        for block in compared.blocks(part_path("dataset", part), ["repo_name", "path", "content"]):
             for repo_name, path, content in zip(*(c.to_pylist() for c in block.columns), strict=True):
                 if rate >= 1 or seeds.uniform(options.seed, "tokenizer_sample", repo_name, path) < rate:
                     yield content

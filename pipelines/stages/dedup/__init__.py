@@ -19,12 +19,15 @@ def _sketch(options: Options, workspace: Workspace) -> Build:
 
 
 def _earlier(options: Options, workspace: Workspace) -> tuple[object, ...]:
-    digests = []
+    digests: list[list[str]] = []
     for url in options.minhash.earlier:
         manifest = Workspace(url).manifest("verdicts")
         if manifest is None:
             raise UsageError(f"minhash.earlier: {url} has no verdicts/manifest.json; run `starmill dedup` there first")
-        digests.append(manifest.digest)
+        read = [
+            sha256 for part in manifest.parts for path, sha256 in sorted(part.lineage.items()) if path.startswith("signatures/")
+        ]
+        digests.append([manifest.digest, *read])
     return (digests,)
 
 

@@ -6,6 +6,7 @@ is part << 32 | row. Parts of the i-th earlier release are numbered from (i + 1)
 
 import itertools
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,8 @@ import pyarrow.parquet as pq
 
 from starmill.core import seeds
 from starmill.core.dataset import Workspace, part_path
-from starmill.core.errors import InputError
+from starmill.core.errors import InputError, MachineError, NotThere
+from starmill.pipelines.stages.ledger import digest_of, lineage
 from starmill.transforms.dedup import bands, clusters, hot, verify
 from starmill.transforms.dedup.minhash import MinHash, matrix
 
@@ -60,6 +62,26 @@ class Candidates:
                 raise InputError(f"minhash.earlier: {url} has no verdicts/manifest.json; run `starmill dedup` there first")
             parts += [(i + 1) * RELEASE + p.part for p in manifest.parts]
         return parts
+
+    def compare(self, part: int) -> None:
+        """Compare what the stage reads of a part with the sha256 of who published it: once, before anything is read, since later on
+        each worker reads other pieces of it. Raises MachineError; InputError for a part of an earlier release without sidecar.
+        """
+        workspace, number, release = self.place(part)
+        if release is None:
+            with suppress(NotThere):  # told by who reads it
+                lineage(workspace, number, "curated", folders=("curated", "signatures"), compare=True)
+            return
+        sidecar = workspace.sidecar("verdicts", number)
+        if sidecar is None:
+            raise InputError(f"minhash.earlier: {release}: part {number} of verdicts/ has no sidecar; run `starmill run` there")
+        known = sidecar.lineage | {made.path: made.sha256 for made in sidecar.outputs}
+        for path in (part_path("verdicts", number), part_path("signatures", number)):
+            if digest_of(workspace, path) != known.get(path):  # nothing is taken back: the release is not this run's
+                raise MachineError(
+                    f"minhash.earlier: {workspace.path(path)}: its bytes are not those that its release published: it is damaged, or was "
+                    f"changed. Copy it there again, or run `starmill verify --all --workspace {release}`, then `starmill run` there"
+                )
 
     def blocks(self, part: int, columns: Sequence[str]) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
         """Yield (ids, block) of signatures/part-k; of an earlier release, the rows that it kept."""

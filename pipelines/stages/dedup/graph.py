@@ -8,7 +8,6 @@ and any order of parts, and so is each byte of the result. A file is part << 32 
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,14 +15,11 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from apache_beam.metrics import Metrics
 
-from starmill.core.dataset import Workspace
-from starmill.core.errors import NotThere
+from starmill.core.dataset import Workspace, part_number
 from starmill.pipelines.stages.dedup.candidates import Candidates, is_earlier
 from starmill.pipelines.stages.dedup.verdicts import publish
-from starmill.pipelines.stages.ledger import lineage
 from starmill.transforms.beam import PartRef, Reference, block_from_ipc, count, pack, references
 from starmill.transforms.dedup import bands, clusters, hot, rounds
 from starmill.transforms.dedup.bands import Partitioned
@@ -59,14 +55,11 @@ class Dedup:
 
     @classmethod
     def sized(cls, workspace: Workspace, options: MinHash) -> "Dedup":
-        """Return the graph that suits `curated/`, going by its first parts."""
+        """Return the graph that suits `curated/`, going by the sidecars of its first parts."""
         names = workspace.parts("curated")
-        some = names[:8]
-        files = size = 0
-        for name in some:
-            with workspace.open(name) as file:
-                files += pq.ParquetFile(file).metadata.num_rows
-            size += workspace.size(name)
+        sidecars = [workspace.sidecar("curated", part_number(name.rpartition("/")[2]) or 0) for name in names[:8]]
+        some = [made for sidecar in sidecars if sidecar for made in sidecar.outputs if made.path in names]
+        files, size = sum(made.rows or 0 for made in some), sum(made.bytes for made in some)
         everything = files * len(names) // max(len(some), 1)
         group = 1 + GROUP_BYTES * len(some) // (size + 1)
         return cls(Candidates.of(workspace, options), min(1 + everything // FILES_PER_PARTITION, MAX_PARTITIONS), group)
@@ -159,9 +152,7 @@ class Dedup:
     def identities(self, ref: Reference) -> Partitioned:
         """Part -> COPY blocks by blob id."""
         part = ref[0]
-        if not is_earlier(bands.file_ids(part, np.array(0))):  # the first to read of a part compares what all others read
-            with suppress(NotThere):  # told below, by its file
-                lineage(self.candidates.workspace, part, "curated", folders=("curated", "signatures"))
+        self.candidates.compare(part)
         columns = [*clusters.RANKING, *clusters.IDENTITY, "blob_id", "language"]
         copies = []
         for ids, block in self.candidates.blocks(part, columns):

@@ -25,7 +25,7 @@ def publish(candidates: Candidates, ref: PartRef, removed: pa.Table, roots: np.n
     """
     removed = removed.combine_chunks().take(pc.sort_indices(removed, [("file", "ascending")]))
     gone = removed.column("file").to_numpy()
-    # The first reader of the part compared them, where they are local.
+    # The first reader of the part compared them.
     inputs = lineage(candidates.workspace, ref.part, "curated", folders=("curated", "signatures"), compare=False)
     ledger = Ledger("dedup", "verdicts", ref.part, ref.key, inputs)
     verdicts = ParquetPart(schema.VERDICTS)

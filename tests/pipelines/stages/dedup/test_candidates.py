@@ -5,9 +5,10 @@ import random
 import numpy as np
 import pyarrow as pa
 import pytest
-from curated_workspace import OPTIONS, fill, jaccard, row, shingle_set
+from curated_workspace import OPTIONS, fill, jaccard, row, run, shingle_set
 
 from starmill.core.dataset import Workspace
+from starmill.core.errors import MachineError
 from starmill.pipelines.stages.dedup.candidates import RELEASE, Candidates, is_earlier
 from starmill.transforms.dedup import bands, hot
 
@@ -107,3 +108,20 @@ def test_parts_of_earlier_releases_never_meet_this_ones(tmp_path):
     files = np.array([int(bands.file_ids(p, np.array(3))) for p in parts.tolist()])
     assert is_earlier(files).tolist() == [False, False, True, True]
     assert (files > 0).all()
+
+
+def test_an_earlier_release_has_the_bytes_that_it_published(tmp_path):
+    old, rows = Workspace(str(tmp_path / "old")), [row("o", f"/{i}", text) for i, text in enumerate(crowd(5, 1))]
+    run(old, fill(old, [rows]))
+    old.finish("verdicts", "key", 1, "version")
+    new = Workspace(str(tmp_path / "new"))
+    refs, options = fill(new, [rows]), OPTIONS.__class__(earlier=(old.root,))
+    for path in ("signatures/part-00000.parquet", "verdicts/part-00000.parquet"):
+        whole = old.read(path)
+        old.publish(path, whole[:200] + bytes([whole[200] ^ 1]) + whole[201:])
+        with pytest.raises(MachineError, match=rf"{path}: its bytes are not those that its release published.*verify --all"):
+            run(new, refs, options)
+        assert old.sidecar("verdicts", 0) and old.manifest("verdicts"), "another release's, which this run may not touch"
+        old.publish(path, whole)
+    run(new, refs, options)
+    assert not new.table("verdicts/part-00000.parquet")["keep"].to_pylist().count(True)

@@ -1,0 +1,118 @@
+"""Damage in a finished workspace, whatever files it has: one byte of each published file, and everything that is no book in each book."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from starmill.core import recipe
+from starmill.core.dataset import Workspace, sidecar_path
+from starmill.core.errors import StarmillError
+from starmill.core.shards import open_shards
+from starmill.pipelines import stages
+from starmill.pipelines.costs.traffic import PROTOCOL, Traffic, counting
+from starmill.pipelines.recipe import Recipe
+from starmill.pipelines.run.stages import run_stage
+from starmill.pipelines.run.verify import compare
+from starmill.pipelines.runners.local import Local
+from starmill.pipelines.stages import vocabulary
+
+AGAIN = r"starmill (run|tokenize)`"
+
+
+def mill(options: Recipe, *names: str) -> None:
+    for name in names or stages.STAGES:
+        run_stage(name, options, Local(), quiet=True)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+    """Two parts of near twins and exact copies, milled."""
+    place = tmp_path_factory.mktemp("damage")
+    for i in range(4):
+        (place / f"in/r{i}").mkdir(parents=True)
+        lines = [f"def area_{k}(width, height):\n    return width * height * {k}\n" for k in range(60 - i % 2)]
+        (place / f"in/r{i}/a.py").write_text("".join(lines))
+    values = {
+        "workspace": str(place / "w"),
+        "sources": {"input": {"kind": "folders", "roots": [str(place / "in")]}},
+        "ingest": {"part_bytes": 10_000},
+        "tokenizer": {"vocab_size": 300},
+    }
+    options = recipe.build(Recipe, values)
+    mill(options)
+    assert Workspace(options.workspace).last_run().parts == 2
+    return options
+
+
+@pytest.fixture
+def options(finished: Recipe, tmp_path: Path) -> Recipe:
+    """A copy of the finished workspace."""
+    shutil.copytree(finished.workspace, tmp_path / "w")
+    return replace(finished, workspace=str(tmp_path / "w"))
+
+
+def contents(place: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(place)): p.read_bytes() for p in place.rglob("*") if p.is_file() and p.name != "timings.json"}
+
+
+def flip(place: Path, at: float) -> None:
+    data = bytearray(place.read_bytes())
+    data[int(at * (len(data) - 1))] ^= 1
+    place.write_bytes(data)
+
+
+def published(workspace: Workspace) -> tuple[dict[str, str], dict[str, str]]:
+    """A path of each kind of published file, with the stage that made it, and the stage that reads a path first."""
+    made, readers = dict[str, str](), dict[str, str]()
+    for name in reversed(stages.STAGES):
+        manifest = workspace.manifest(stages.load(name).dataset)
+        assert manifest is not None
+        made |= {o.path: name for part in manifest.parts for o in part.outputs}
+        readers |= {path: name for part in manifest.parts for path in part.lineage}
+    known = vocabulary.made(workspace)
+    made |= dict.fromkeys(known["outputs"] if known else (), "tokenize")
+    kinds = {(path.rpartition("/")[0], path.partition(".")[2]): path for path in sorted(made)}
+    return {path: made[path] for path in kinds.values()}, readers
+
+
+def forget(workspace: Workspace, name: str) -> None:
+    """Make all parts of a stage due."""
+    dataset = stages.load(name).dataset
+    workspace.remove_all([f"{dataset}/manifest.json", *(sidecar_path(dataset, part) for part in workspace.published(dataset))])
+
+
+@pytest.mark.parametrize(("url", "at"), [("{}", 0.5), (f"{PROTOCOL}://{{}}", 1.0)])  # the end of Parquet is its magic number
+def test_a_byte_of_a_published_file_is_noticed_by_who_reads_it_first(
+    options: Recipe, tmp_path: Path, url: str, at: float
+) -> None:
+    fsspec.register_implementation(PROTOCOL, counting(Traffic()), clobber=True)
+    place = Path(options.workspace)
+    before, options = contents(place), replace(options, workspace=url.format(place))
+    workspace = Workspace(options.workspace)
+    made, readers = published(workspace)
+    for path in [path for path in made if path in readers]:
+        flip(place / path, at)
+        forget(workspace, readers[path])
+        with pytest.raises(StarmillError, match=f"{path}: its bytes are not those that were published.*{AGAIN}"):
+            mill(options, readers[path])
+        assert workspace.manifest(stages.load(made[path]).dataset) is None
+        mill(options, made[path], readers[path])
+        assert contents(place) == before, path
+    unread = [path for path in made if path not in readers]
+    assert len(unread) > 5
+    for path in unread:
+        if path.startswith(stages.load("tokenize").dataset):
+            flip(place / path, at)
+            with pytest.raises(StarmillError, match=f"{path}: its sha256 is not the manifest's.* copy the shard"):
+                for shard in open_shards(options.workspace, str(tmp_path / path)):  # as a trainer's node does
+                    shard.tokens(0)
+            flip(place / path, at)
+    for path in unread:
+        flip(place / path, at)
+    told = compare(workspace).damaged
+    assert sorted(path for path in unread for line in told if path in line) == sorted(unread) and len(told) == len(unread)
+    mill(options)
+    assert contents(place) == before
