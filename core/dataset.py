@@ -317,7 +317,7 @@ class Workspace(Storage):
             return None
         try:
             values = msgspec.json.decode(data)
-            if not isinstance(values, dict) or type(found := values.pop("format", None)) is not int or found < 1:
+            if not isinstance(values, dict) or type(found := values.pop("format", None)) is not int or not 0 < found < 1000:
                 raise ValueError("not what starmill writes there: no format number")
             if found == FORMAT:
                 if is_own(held := msgspec.convert(values, cls)):
@@ -368,7 +368,8 @@ def tell_damage(place: str, why: str) -> None:
     if place not in _TOLD:
         _TOLD.add(place)
         said = f"{place}: damaged ({why}); it counts as absent, and a run makes it again"
-        print("".join(c if c.isprintable() else ascii(c)[1:-1] for c in said), file=sys.stderr, flush=True)
+        line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in said)
+        print(f"{line}\n", end="", file=sys.stderr, flush=True)  # in one write: several threads tell
 
 
 _TOLD: set[str] = set()

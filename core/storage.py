@@ -129,7 +129,7 @@ class Storage:
     def sha256(self, relative: str) -> str:
         """Return the digest of a file's bytes, in hexadecimal digits. Raises FileNotFoundError."""
         if self.is_local:
-            with open(self.path(relative), "rb") as file:
+            with _no_folder(self.path(relative)), open(self.path(relative), "rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         digest = hashlib.sha256()
         for start in range(0, size := self.size(relative), 2 * SMALL):
@@ -179,8 +179,9 @@ class Storage:
         """Write a file so that it is there whole or not at all. Raises StorageError."""
         if self.is_local:
             place = Path(self.path(relative))
-            place.parent.mkdir(parents=True, exist_ok=True)
-            files.write(place, data, files.writer_of(relative))
+            with _no_folder(str(place)):
+                place.parent.mkdir(parents=True, exist_ok=True)
+                files.write(place, data, files.writer_of(relative))
             return
         single = {"chunksize": ONE_PUT} if {"s3", "gs"} & {*self.fs.protocol} else {}
         try:
@@ -194,7 +195,8 @@ class Storage:
         for attempt in itertools.count():
             try:
                 if not self.fs.async_impl:
-                    return getattr(self.fs, method)(path, *arguments, **options)
+                    with _no_folder(path):
+                        return getattr(self.fs, method)(path, *arguments, **options)
                 slow = self.stall + carried / self.slowest
                 return fsspec.asyn.sync(self.fs.loop, getattr(self.fs, f"_{method}"), path, *arguments, timeout=slow, **options)
             except Exception as error:
@@ -211,6 +213,17 @@ class Storage:
             # Spread by the file's name: workers that failed together do not retry together.
             time.sleep(min(0.2 * 2**attempt, 15) * (0.5 + seeds.uniform(attempt, "back_off", path)))
         raise AssertionError("unreachable")
+
+
+@contextmanager
+def _no_folder(place: str) -> Iterator[None]:
+    try:
+        yield
+    except (IsADirectoryError, NotADirectoryError) as error:
+        what = (
+            "a folder where a file must lie" if isinstance(error, IsADirectoryError) else "lies below a file, not in a folder"
+        )
+        raise InputError(f"{place!r}: {what}; move it away and run again") from None
 
 
 def refuse_credentials(text: str) -> None:

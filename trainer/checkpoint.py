@@ -23,6 +23,7 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
 
 from starmill.core import files
+from starmill.core.dataset import tell_damage
 from starmill.core.errors import InputError
 from starmill.trainer.data.corpus import Position
 from starmill.trainer.parallel import Ranks
@@ -98,8 +99,7 @@ class Checkpoints:
         if self._ranks.rank == 0:
             for leftover in self._folder.glob(f"{files.TEMPORARY}*"):
                 shutil.rmtree(leftover)
-            paths = whole(self._folder)
-            found = (paths[-1], read_meta(paths[-1])) if paths else None
+            found = next(reversed(whole(self._folder).items()), None)
         return self._ranks.gathered(found)[0]
 
     def clear(self) -> None:
@@ -110,25 +110,35 @@ class Checkpoints:
     def _publish(self, meta: Meta) -> None:
         if self._ranks.rank != 0:
             return
-        temporary, final = self._temporary(meta), self._folder / f"step-{meta.step:08d}"
+        temporary, final = self._temporary(meta), self._folder / _name(meta)
         files.write(temporary / "meta.json", json.dumps(asdict(meta)).encode())
         shutil.rmtree(final, ignore_errors=True)
         os.replace(temporary, final)
-        for old in whole(self._folder)[: -self._keep]:
+        for old in [*whole(self._folder)][: -self._keep]:
             shutil.rmtree(old)
 
     def _temporary(self, meta: Meta) -> Path:
-        return self._folder / f"{files.TEMPORARY}step-{meta.step:08d}"
+        return self._folder / f"{files.TEMPORARY}{_name(meta)}"
 
 
-def whole(folder: Path) -> list[Path]:
-    """Return the checkpoints of a run that are whole, oldest first; no file is touched."""
-    return sorted(p for p in folder.glob("step-*") if (p / "meta.json").exists())
+def whole(folder: Path) -> dict[Path, Meta]:
+    """Return the checkpoints of a run that are whole, oldest first, and what each is of; no file is touched. A damaged one is named."""
+    found = {}
+    for path in sorted(folder.glob("step-*")):
+        try:
+            meta = msgspec.json.decode((path / "meta.json").read_bytes(), type=Meta)
+            if path.name != _name(meta):
+                raise ValueError(f"it is of step {meta.step}")
+            found[path] = meta
+        except FileNotFoundError:
+            continue
+        except (IsADirectoryError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+            tell_damage(str(path / "meta.json"), str(error)[:200])
+    return found
 
 
-def read_meta(path: Path) -> Meta:
-    """Return what a whole checkpoint is of."""
-    return msgspec.convert(json.loads((path / "meta.json").read_text()), Meta)
+def _name(meta: Meta) -> str:
+    return f"step-{meta.step:08d}"
 
 
 def check(path: Path, meta: Meta, recipe: str, data: str, fix: str) -> None:

@@ -59,21 +59,20 @@ def export(
     Raises CheckpointError if there is none, or the newest is of another recipe or other data; OSError if it cannot be written.
     """
     found, place = open_inputs(options), Path(options.output) / "checkpoints"
-    paths = checkpoint.whole(place)
-    if not paths:
+    metas = checkpoint.whole(place)
+    if not metas:
         raise CheckpointError(f"{place}: no checkpoint; train first, or give the recipe and --output that you trained with")
-    metas = {path: checkpoint.read_meta(path) for path in paths}
     for path, meta in metas.items():
         checkpoint.check(
             path, meta, options.identity(), found.digest, "give the recipe, --set and --workspace that you trained with"
         )
     files = huggingface_files(found.tokenizer.data)
-    newest = paths[-1]
+    newest = next(reversed(metas))
     text = card.write(options, found, metas[newest].step, dtype, license)
     notices = {"README.md": text.encode()} | ({"NOTICE": card.NOTICE.encode()} if license == card.OPENRAIL else {})
     huggingface.write(found.config, CheckpointWeights(newest, found.config, dtype), folder, {**files, **notices})
     told = [f"{folder}: step {metas[newest].step:,} of {options.steps:,}, {str(dtype).removeprefix('torch.')}, with model card"]
-    for path in paths if every else ():
+    for path in metas if every else ():
         there = folder / "checkpoints" / path.name
         huggingface.write(found.config, CheckpointWeights(path, found.config, dtype), there, files)
         told.append(f"{there}: step {metas[path].step:,}")

@@ -49,7 +49,7 @@ class Metrics:
             return self
         self._output.mkdir(parents=True, exist_ok=True)
         path = self._output / "metrics.jsonl"
-        lines = path.read_text().splitlines() if self._first and path.exists() else []
+        lines = path.read_text(errors="replace").splitlines() if self._first and path.exists() else []
         kept = [line for line in lines if _step(line) <= self._first]
         values = (json.loads(line) for line in kept)
         self._held_out = {v["step"]: v["held_out_loss"] for v in values if "held_out_loss" in v}
@@ -147,5 +147,5 @@ def _tensorboard(folder: Path, step: int) -> Any:
 def _step(line: str) -> int:
     try:
         return int(json.loads(line)["step"])
-    except (ValueError, KeyError):  # a line that a kill cut off
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):  # a line that a kill or a power cut left
         return sys.maxsize

@@ -35,7 +35,7 @@ def check(workspace: Workspace, options: Recipe) -> None:
 
 def claim(workspace: Workspace) -> None:
     """Mark a workspace as starmill's."""
-    if not workspace.exists(MARK):
+    if not workspace.exists(MARK) or workspace.read(MARK) != MARKED:
         workspace.publish(MARK, MARKED)
 
 

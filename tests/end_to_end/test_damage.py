@@ -1,6 +1,8 @@
 """Damage in a finished workspace, whatever files it has: one byte of each published file, and everything that is no book in each book."""
 
+import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,3 +118,53 @@ def test_a_byte_of_a_published_file_is_noticed_by_who_reads_it_first(
     assert sorted(path for path in unread for line in told if path in line) == sorted(unread) and len(told) == len(unread)
     mill(options)
     assert contents(place) == before
+
+
+DAMAGES: tuple[Callable[[bytes], bytes], ...] = (
+    lambda whole: whole[: len(whole) // 2] + b"\xff" + whole[len(whole) // 2 + 1 :],
+    lambda whole: bytes(len(whole)),  # what a power cut leaves
+    lambda whole: whole[: len(whole) // 2],
+    lambda whole: b"",
+    lambda whole: b"null",
+    lambda whole: b'{"stage": "ingest"}',
+    lambda whole: b"[" * 100_000,
+    lambda whole: re.sub(rb": \d+\b", b": " + b"9" * 400, whole),
+    lambda whole: re.sub(rb": \d+\b", b": NaN", whole),
+    lambda whole: whole.replace(b': "', b': [[]], "x": "'),
+)
+
+
+@pytest.mark.parametrize("shift", [0, 3, 7])
+def test_a_damaged_book_counts_as_absent_and_is_named(options: Recipe, capfd: pytest.CaptureFixture[str], shift: int) -> None:
+    place = Path(options.workspace)
+    before = contents(place)
+    known = vocabulary.made(Workspace(options.workspace))
+    books = [path for path in sorted(before) if path.endswith(".json") and path not in (known["outputs"] if known else ())]
+    damaged = {book: DAMAGES[(number + shift) % len(DAMAGES)](before[book]) for number, book in enumerate(books)}
+    damaged = {book: data for book, data in damaged.items() if data != before[book]}
+    assert len(damaged) > 20
+    for book, data in damaged.items():
+        (place / book).write_bytes(data)
+    mill(options)
+    assert contents(place) == before
+    said = capfd.readouterr().err
+    unnamed = [book for book in damaged if f"{book}: damaged (" not in said]
+    assert not [book for book in unnamed if not book.startswith("plans/")], "plans are written anew before they are read"
+
+
+@pytest.mark.parametrize(
+    "book", ["stages.json", "curated/part-00001.json", "shards/manifest.json", "curated/part-00000.parquet"]
+)
+def test_what_is_no_file_is_refused_and_left_alone(options: Recipe, tmp_path: Path, book: str) -> None:
+    place, outside = Path(options.workspace, book), tmp_path / "outside.json"
+    outside.write_text("mine")
+    place.unlink()
+    place.symlink_to(outside)
+    with pytest.raises(StarmillError, match=f"{book}.*a link inside"):
+        mill(options)
+    place.unlink()
+    place.mkdir()
+    (place / "mine").write_text("mine")
+    with pytest.raises(StarmillError, match=f"{book}.*a folder where a file must lie"):
+        mill(options)
+    assert outside.read_text() == (place / "mine").read_text() == "mine"

@@ -54,6 +54,24 @@ def test_a_loaded_one_goes_on_bit_for_bit(tmp_path: Path, asynchronous: bool) ->
     assert all(torch.equal(a, b) for a, b in zip(linear.parameters(), other.parameters(), strict=True))
 
 
+@pytest.mark.parametrize(
+    "data", [b"", b"\xff", bytes(90), b"[]", b"null", b"[" * 100_000, b'{"step": "x"}', '{"step": %s}' % ("9" * 5000)]
+)
+def test_a_damaged_one_counts_as_absent_and_is_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], data: bytes | str
+) -> None:
+    kept = Checkpoints(tmp_path, ALONE, keep=3)
+    for n in (5, 10, 15):
+        kept.save(meta(n), {"model.w": torch.tensor([n])})
+    (tmp_path / "step-00000015/meta.json").write_bytes(data if isinstance(data, bytes) else data.encode())
+    (tmp_path / "step-00000010/meta.json").write_bytes((tmp_path / "step-00000005/meta.json").read_bytes())
+    assert kept.newest() == (tmp_path / "step-00000005", meta(5))
+    said = capfd.readouterr().err
+    assert all(f"{tmp_path}/step-000000{n}/meta.json: damaged (" in said for n in (10, 15)) and len(said) < 2000
+    kept.save(meta(10), {"model.w": torch.tensor([10])})
+    assert kept.newest() == (tmp_path / "step-00000010", meta(10))
+
+
 def test_how_many_stay(tmp_path: Path) -> None:
     kept = Checkpoints(tmp_path, ALONE, keep=2)
     for n in (5, 10, 100):

@@ -39,8 +39,8 @@ def test_lines_and_continuation(tmp_path: Path, capfd: pytest.CaptureFixture[str
         "held_out_loss": 4.2,
         "held_out_loss_by_language": {"Go": 4.0, "Python": 4.5},
     }
-    with open(tmp_path / "metrics.jsonl", "a") as file:
-        file.write('{"step": 6, "lo')  # cut off by a kill
+    with open(tmp_path / "metrics.jsonl", "ab") as file:  # a kill, a power cut, a disk
+        file.write(b'\xff\0\0\nnull\n[]\n{"step": 1e999}\n{"step": [2]}\n' + b"[" * 100_000 + b'\n{"step": 6, "lo')
     with Metrics(tmp_path, 3, OPTIONS, CONFIG, FIRST) as metrics:
         metrics.step(4, 4.6, 1e-3, 1.0, 0.25)
     found = rows(tmp_path)
