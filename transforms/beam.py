@@ -1,14 +1,11 @@
-"""The only file that knows Beam among the transforms: the Arrow coder, and the two ways to run steps in a graph.
+"""The only file that knows Beam among the transforms: what travels between workers, and how the parts of a stage run.
 
 `ProcessParts(work)` is how every map stage runs: an element is a part reference, and one DoFn does the whole part.
-`Apply(step)` runs one step over a PCollection of blocks, for pipelines of the user's own.
-A pickled slice of a RecordBatch drags its whole parent buffer along, so blocks always travel as Arrow IPC: by the registered
-coder where Beam knows the type, by the copyreg reducer where it infers Any.
+A pickled slice of a RecordBatch drags its whole parent buffer along, so blocks always travel as Arrow IPC.
 """
 
-import copyreg
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import apache_beam as beam
 import pyarrow as pa
@@ -17,27 +14,6 @@ from apache_beam.typehints import typehints
 
 from starmill.core.dataset import Sidecar
 from starmill.core.process import note
-from starmill.transforms.step import Step, apply
-
-
-class ArrowBlockCoder(beam.coders.Coder):
-    """A RecordBatch as an Arrow IPC stream: a slice costs its own bytes only; decoding copies nothing."""
-
-    def encode(self, value: pa.RecordBatch) -> bytes:
-        """Return the IPC stream of one block."""
-        return ipc_bytes(value)
-
-    def decode(self, encoded: bytes) -> pa.RecordBatch:
-        """Return the block in an IPC stream."""
-        return block_from_ipc(encoded)
-
-    def is_deterministic(self) -> bool:
-        """Return False: a block is never a key."""
-        return False
-
-    def to_type_hint(self) -> type:
-        """Return the type that this coder carries."""
-        return pa.RecordBatch
 
 
 def ipc_bytes(block: pa.RecordBatch, options: pa.ipc.IpcWriteOptions | None = None) -> bytes:
@@ -56,15 +32,6 @@ def block_from_ipc(encoded: bytes) -> pa.RecordBatch:
 def pack(block: pa.RecordBatch) -> bytes:
     """Serialise one block for a shuffle, compressed: numbers that hardly change and names cost next to nothing."""
     return ipc_bytes(block, pa.ipc.IpcWriteOptions(compression="zstd"))
-
-
-def _reduce(block: pa.RecordBatch) -> tuple[Callable[[bytes], pa.RecordBatch], tuple[bytes]]:
-    return block_from_ipc, (ipc_bytes(block),)
-
-
-# Registration has to happen where blocks are encoded, on the driver and in each worker: importing this module is that place.
-beam.coders.registry.register_coder(pa.RecordBatch, ArrowBlockCoder)
-copyreg.pickle(pa.RecordBatch, _reduce)
 
 
 # What a PartRef is on its way between workers: a plain tuple, whose coder every runner knows. A type of ours would be pickled.
@@ -128,27 +95,3 @@ class ProcessParts(beam.PTransform):
     def expand(self, parts: beam.PCollection) -> beam.PCollection:
         """Wire Reshuffle and the one ParDo."""
         return parts | "Spread" >> beam.Reshuffle() | "Process" >> beam.ParDo(_Work(self._work)).with_output_types(int)
-
-
-class Apply(beam.PTransform):
-    """Blocks -> {kept, dropped} blocks, by one step."""
-
-    def __init__(self, step: Step, stage: str) -> None:
-        """Keep the step; `stage` labels its dropped rows."""
-        super().__init__()
-        self._step, self._stage = step, stage
-
-    def expand(self, blocks: beam.PCollection) -> Any:
-        """Wire one ParDo with a `dropped` side."""
-        return blocks | self._step.name >> beam.ParDo(_Apply(self._step, self._stage)).with_outputs("dropped", main="kept")
-
-
-class _Apply(beam.DoFn):
-    def __init__(self, step: Step, stage: str) -> None:
-        self._step, self._stage = step, stage
-
-    def process(self, element: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-        kept, dropped = apply(element, self._step, self._stage)
-        yield kept
-        for block in dropped:
-            yield beam.pvalue.TaggedOutput("dropped", block)

@@ -1,7 +1,9 @@
 """Dry runs: the parts of a run, the graph that a runner would get, and what each rule or threshold would drop."""
 
+import json
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 from apache_beam.portability.api import beam_runner_api_pb2
 
@@ -14,6 +16,8 @@ from starmill.pipelines.runners.runner import Runner
 from starmill.pipelines.stages import curate, dedup, ingest
 from starmill.pipelines.stages.dedup import preview as thresholds
 from starmill.transforms.beam import PartRef
+
+R = TypeVar("R")
 
 
 def translate(name: str, options: Recipe, runner: Runner) -> beam_runner_api_pb2.Pipeline:
@@ -60,9 +64,16 @@ def preview(name: str, options: Recipe, runner: Runner) -> tuple[dict[str, Any],
             named,
             quiet=True,
         )
-        removed = thresholds.taken(workspace)
+        removed = taken(workspace, thresholds.REPORT, thresholds.Removed)
         return {"thresholds": [asdict(r) for r in removed]}, thresholds.table(removed)
     of_kinds = curate.rules_of(options)
     job.run("dry run", refs, lambda pipeline, due: rules.build(pipeline, workspace, due, of_kinds), named, quiet=True)
-    dropped = rules.taken(workspace)
+    dropped = taken(workspace, rules.REPORT, rules.Dropped)
     return {"rules": [asdict(d) for d in dropped]}, rules.table(dropped)
+
+
+def taken(workspace: Workspace, report: str, row: Callable[..., R]) -> list[R]:
+    """Take a report out of the workspace, and return its rows."""
+    rows = [row(**values) for values in json.loads(workspace.read(report))]
+    workspace.remove(report)
+    return rows

@@ -112,13 +112,6 @@ def _report(workspace: Workspace, parts: Iterable[bytes]) -> None:
     workspace.publish(REPORT, json.dumps([asdict(r) for r in rows]).encode())
 
 
-def taken(workspace: Workspace) -> list[Dropped]:
-    """Take REPORT out of the workspace, and return it."""
-    rows = [Dropped(**values) for values in json.loads(workspace.read(REPORT))]
-    workspace.remove(REPORT)
-    return rows
-
-
 def table(rows: Sequence[Dropped]) -> list[str]:
     """Return a report as lines for a person."""
     lines = []

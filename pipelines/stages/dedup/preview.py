@@ -80,13 +80,6 @@ def report(stage: Dedup, parts: Sequence[int], blocks: Iterable[bytes]) -> None:
     stage.candidates.workspace.publish(REPORT, json.dumps([asdict(r) for r in results]).encode())
 
 
-def taken(workspace: Workspace) -> list[Removed]:
-    """Take REPORT out of the workspace, and return it: all files, then each threshold."""
-    removed = [Removed(**values) for values in json.loads(workspace.read(REPORT))]
-    workspace.remove(REPORT)
-    return removed
-
-
 def table(removed: Sequence[Removed]) -> list[str]:
     """Return a report as lines for a person."""
     every, *results = removed

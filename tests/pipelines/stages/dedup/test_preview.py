@@ -9,6 +9,7 @@ from curated_workspace import OPTIONS, fill, row, shingle_set
 
 from starmill.cli import __main__ as cli
 from starmill.core.dataset import Workspace
+from starmill.pipelines.run.dry import taken
 from starmill.pipelines.stages.dedup import preview
 
 
@@ -45,7 +46,7 @@ def test_each_threshold_removes_what_brute_force_does(rows, tmp_path):
     refs = fill(workspace, [rows[:100], rows[100:]], group=50)
     with Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
         preview.build(pipeline, workspace, refs, OPTIONS)
-    title, head, *lines = preview.table(preview.taken(workspace))
+    title, head, *lines = preview.table(taken(workspace, preview.REPORT, preview.Removed))
     assert title.startswith(f"{len(rows)} files, ")
     assert "7 exact copies" in title
     assert head.split()[0] == "threshold"
