@@ -14,6 +14,8 @@ from pathlib import Path
 from pages import ROOT
 from small_tree import RECIPE
 
+from starmill.pipelines.runners.pool import TOKEN
+
 CACHE = os.environ.get("XDG_CACHE_HOME") or f"{Path.home()}/.cache"
 
 
@@ -26,7 +28,12 @@ class Shell:
         (home / "recipe.yaml").write_text(RECIPE.format(**values))
         (home / "checkouts").symlink_to(place / "tree", target_is_directory=True)
         flags = " ".join(f"--{name}-port {port}" for name, port in self.ports.items())
-        mine = {"HOME": str(home), "XDG_CACHE_HOME": CACHE, "FLINK": f"--folder {home}/flink {flags}"}
+        mine = {
+            TOKEN: "a secret of this cluster",
+            "HOME": str(home),
+            "XDG_CACHE_HOME": CACHE,
+            "FLINK": f"--folder {home}/flink {flags}",
+        }
         self.environment = {**os.environ, **mine, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
     def __call__(self, command: str, check: bool = True) -> "subprocess.CompletedProcess[str]":

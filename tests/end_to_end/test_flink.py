@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import grpc
+import psutil
 import pytest
+from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 from counted import KeptOnFlink, of_sidecars, published
 from flink_shell import CACHE, Shell, running
 from pages import ROOT, commands
@@ -77,6 +80,28 @@ def test_each_stage_is_one_job_and_workers_are_reused(shell: Shell, ran: "subpro
     # One to see whether the pool works, of `flink-up` and of the run, then one a TaskManager for each of the five jobs at most.
     started = (shell.home / "flink" / "log" / "pool.log").read_text().count("started, process")
     assert started <= 2 + 2 * len(STAGES)
+
+
+@pytest.mark.flink
+def test_a_stranger_gets_no_work(shell: Shell, ran: "subprocess.CompletedProcess[str]") -> None:
+    processes = [psutil.Process(pid) for pid in shell.processes().values()]
+    listening = {
+        (process.pid, *connection.laddr)
+        for process in processes
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert len(listening) > 6 and {ip.removeprefix("::ffff:") for _, ip, _ in listening} <= {"127.0.0.1", "::1"}
+    assert (shell.processes()["pool"], "127.0.0.1", shell.ports["pool"]) in listening
+    before, log = shell.workers(), shell.home / "flink" / "log" / "pool.log"
+    started = log.read_text().count("started, process")
+    with grpc.insecure_channel(f"127.0.0.1:{shell.ports['pool']}") as channel:
+        pool = beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolStub(channel)
+        for params in ({}, {"token": ""}, {"token": "another"}):
+            with pytest.raises(grpc.RpcError) as refused:
+                pool.StartWorker(beam_fn_api_pb2.StartWorkerRequest(worker_id="1-1", params=params), timeout=20)
+            assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
+    assert log.read_text().count("started, process") == started and set(shell.workers()) <= set(before)
 
 
 @pytest.mark.flink
