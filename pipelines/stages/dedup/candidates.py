@@ -1,6 +1,6 @@
 """What dedup reads and compares: signatures, ranks and shingle sets of files by id, of this workspace and of earlier releases.
 
-Text is read of candidates only, by row group, and never of an earlier release: there the signatures' estimate decides. A file
+Text is decoded of candidates only, by row group, and never read of an earlier release: there the signatures' estimate decides. A file
 is part << 32 | row. Parts of the i-th earlier release are numbered from (i + 1) << 24, so they never meet this one's.
 """
 
