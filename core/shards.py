@@ -230,14 +230,20 @@ class ShardReader:
         try:
             return pq.read_table(place)
         except (pa.ArrowException, OSError) as error:
-            raise ShardError(f"{place}: not the side table of a shard ({one_line(error)}); copy the shard again") from None
+            raise _no_table(place, error) from None
+
+
+def _no_table(place: str, error: Exception) -> ShardError:
+    return ShardError(f"{place}: not the side table of a shard ({one_line(error)}); copy the shard again")
 
 
 def _check_format(side_table: str) -> None:
     try:
         found = int((pq.read_metadata(side_table).metadata or {}).get(FORMAT_KEY, b"1"))
-    except (pa.ArrowInvalid, ValueError) as error:
-        raise ShardError(f"{side_table}: not the side table of a shard ({error}); copy the shard again") from None
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _no_table(side_table, error) from None
     if found != FORMAT:
         maker = "an older starmill" if found < FORMAT else "a newer starmill"
         raise ShardError(
