@@ -24,7 +24,7 @@ def test_parts_are_processed_once_and_counted() -> None:
     }
     assert counters == {
         "curate/parts": 4,
-        "curate/shuffled/bytes": 4 * (1 + 1 + 3),  # a number, the key with its length, and an empty plan
+        "curate/shuffled/bytes": 4 * (1 + 1 + 3 + 1),  # a number, the key with its length, an empty plan, nothing to leave out
         "curate/kept/files": 12,
         "curate/kept/bytes": 92,
         "curate/dropped/alpha/few_letters/files": 4,

@@ -7,11 +7,11 @@ from starmill.core.errors import UsageError
 from starmill.pipelines.run import job
 from starmill.pipelines.run.job import StageError
 from starmill.pipelines.runners.local import Local
-from starmill.transforms.beam import PartRef, references
+from starmill.transforms.beam import PartRef, Reference, references
 
 
 def failing(error: Exception) -> job.Build:
-    def work(part: tuple[int, str, str]) -> int:
+    def work(part: Reference) -> int:
         raise error
 
     return lambda pipeline, due: pipeline | references(due) | beam.Map(work)
