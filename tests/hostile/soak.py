@@ -191,7 +191,7 @@ def kill(soak: Soak, draw: random.Random, i: int) -> str:
                 killed.append(victim)
             if victim == "driver":
                 run.wait()
-                _, left = psutil.wait_procs(before, timeout=30)
+                _, left = psutil.wait_procs(before, timeout=120)  # ScanCode reads its index before it looks up
                 if left:
                     raise Bad(f"LEFT BEHIND by a killed driver: {left}")
         if victim != "driver" or pid is None:
@@ -256,7 +256,8 @@ def no_room(soak: Soak, draw: random.Random, i: int) -> str:
 def short_files(soak: Soak, draw: random.Random, i: int) -> str:
     """No file may grow beyond a few kilobytes (RLIMIT_FSIZE)."""
     place = soak.workspace(i)
-    run = soak.start(STAGES[i], place, before=("prlimit", f"--fsize={draw.randrange(1, 40_000)}"))
+    script = f'set -o pipefail; prlimit --fsize={draw.randrange(1, 40_000)} "$@" 2>&1 | cat'  # what it says is no such file
+    run = soak.start(STAGES[i], place, before=("bash", "-c", script, "bash"))
     return soak.finish(STAGES[i], place, i + 1, run)
 
 
