@@ -78,7 +78,7 @@ def refuse_links(root: str, relative: str) -> None:
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             what = "a link" if stat.S_ISLNK(mode) else "a pipe, a socket or a device"
             raise InputError(
-                f"{place!r}: {what} inside {root!r}, where a file or folder itself must lie; remove {what} and run again"
+                f"{place!r}: {what} inside {root!r}, where a file or folder itself must lie; remove it and run again"
             )
 
 
