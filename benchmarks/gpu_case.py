@@ -83,7 +83,7 @@ def ours(case: Case) -> Callable[[], float]:
         "data": {"sequence_length": case.length, "batch": case.batch, "micro_batch": case.micro_batch},
         "optimizer": {"lr": 1e-5, "min_lr": 1e-6, "warmup_steps": 1},
         "parallel": {"precision": "bfloat16", "compile": case.compiled},
-        "spike": 1e9,
+        "spike": 1e6,
     }
     options, ranks = recipe.build(TrainRecipe, values), Ranks(torch.device(case.device))
     decoder = parallel.build(config, options.parallel, ranks, lambda d: d.init_weights(torch.Generator().manual_seed(0)))

@@ -110,6 +110,8 @@ REDACTION = pa.struct([("kind", pa.string()), ("start", pa.int32()), ("end", pa.
 
 # What stands for a redacted value in a name: EMAIL, KEY or IP_ADDRESS, and the first digits of the value's SHA-256.
 PLACEHOLDER = re.compile(r"<(EMAIL|KEY|IP_ADDRESS)-([0-9a-f]{12})>")
+# bigcode-dataset, pii redaction: the private addresses that stand for redacted ones.
+PRIVATE_IPV4 = ("172.16.31.10", "172.16.58.3", "172.16.17.32", "192.168.127.12", "192.168.3.11")
 
 # What one would publish: curated rows that survived, redacted, their names too (repo_name, path, branch_name, extension, and those of
 # segments). content_id and blob_id stay those of the original bytes.

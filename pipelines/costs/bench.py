@@ -134,7 +134,8 @@ def sample(options: Recipe, size: int, block: int, part: int, largest: int | Non
             f"{most / 1e6:.1f} MB, and {size / 1e6:.1f} MB are wanted; give more with --input, or lower --megabytes"
         )
     drawn = {name: replace(options.sources[name], include=tuple(names), exclude=()) for name, names in chosen.items()}  # type: ignore[type-var]
-    return replace(options, sources=drawn, ingest=replace(options.ingest, part_bytes=part, block_bytes=block))
+    cut = replace(options.ingest, part_bytes=part, block_bytes=block, rows_of_left_out=False)
+    return replace(options, sources=drawn, ingest=cut)
 
 
 def run(options: Recipe, say: Callable[[str], None]) -> list[Observation]:

@@ -60,7 +60,7 @@ class Runner:
 
     def check(self, workspace: str) -> None:
         """Check, before anything starts, that a job will find what it needs. Raises UsageError or MachineError."""
-        if name := self.parsed.view_as(StandardOptions).runner if is_named(self.options) else None:
+        if type(self) is Runner and (name := self.parsed.view_as(StandardOptions).runner):
             try:
                 create_runner(name)
             except (ValueError, ImportError, AttributeError) as error:

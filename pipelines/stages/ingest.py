@@ -37,6 +37,9 @@ class Ingest(Limits):
     )  # compressed, as a worker holds it in memory: where the estimate was wrong, the rest is not read
     max_part_content_bytes: Bytes = 16 << 30  # the same of content: spaces fill a part with next to nothing
     block_bytes: BytesAtOnce = 8 << 20  # of content in a row group, or of names
+    rows_of_left_out: bool = (
+        True  # one for each repository that `exclude`, `include` or `max_repositories` leave out, in `dropped/`
+    )
 
     def leaves_out(self, repository: Repository) -> bool:
         """Say whether a repository is too large to be read."""
@@ -319,7 +322,8 @@ def _parts(options: Options, workspace: Workspace, inputs: Sequence[Manifest]) -
         said = f"in {options.sources}" if options.sources else "without `sources` in the recipe"
         raise InputError(f"ingest: no repositories found {said}; give --input DIR with git repositories or folders")
     damaged = {name: state for part in (before.parts if before else ()) for name, state in part.lineage.items()}
-    plans = _with_left_out(plans, all_)
+    if options.ingest.rows_of_left_out:
+        plans = _with_left_out(plans, all_)
     kinds = [options.sources[p.source].kind for p in plans]
     return [PartRef(k, p.material(kinds[k], damaged), json.dumps(asdict(p))) for k, p in enumerate(plans)]
 

@@ -179,7 +179,7 @@ WRONG = [
     ("run r.yaml --set minhash.near=1", "minhash.near bool 1"),
     ("run r.yaml --set 'minhash.near=\"yes\"'", "minhash.near bool 'yes'"),
     ("run r.yaml --set 'measure.text.phrases=[\"\"]'", "measure.text phrases"),
-    ("run r.yaml --set measure.licenses.timeout_seconds=0", "timeout_seconds above 0"),
+    ("run r.yaml --set max_record_seconds=0", "max_record_seconds above 0"),
     (
         "run r.yaml --set kinds.code.curate.quality.alpha.min_fraction=25",
         "kinds.code.curate.quality.alpha.min_fraction from 0 to 1",

@@ -91,7 +91,7 @@ def test_options(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["complete", *start, *more]) == 0
         assert capsys.readouterr().out == expected + "\n"
     assert main(["complete", *start, "--stop", ""]) == 2
-    assert capsys.readouterr().err == f"starmill: {folder}: a stop string is empty; leave it out\n"
+    assert capsys.readouterr().err == "starmill: --stop: an empty text; give a value, or leave it out\n"
 
 
 def test_wrong_use(folder: Path, tmp_path: Path) -> None:

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from starmill.core.document import Piece, Special
-from starmill.core.schema import PLACEHOLDER
-from starmill.transforms.clean.redact.addresses import IPV4
+from starmill.core.schema import PLACEHOLDER, PRIVATE_IPV4
 
 # Placeholders that are one token; a replaced IP address is ordinary text.
 PLACEHOLDERS = {kind: Special(f"<{kind}>") for kind in ("NAME", "EMAIL", "KEY", "PASSWORD")}
@@ -48,7 +47,7 @@ def label(name: str) -> Iterator[Piece]:
     text, *found = PLACEHOLDER.split(name)
     yield text
     for kind, digest, after in zip(found[::3], found[1::3], found[2::3], strict=True):
-        yield PLACEHOLDERS.get(kind) or IPV4[int(digest, 16) % len(IPV4)]
+        yield PLACEHOLDERS.get(kind) or PRIVATE_IPV4[int(digest, 16) % len(PRIVATE_IPV4)]
         yield after
 
 

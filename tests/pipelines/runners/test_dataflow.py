@@ -96,7 +96,7 @@ def test_what_is_shuffled_has_a_coder_that_any_runner_knows(protos: dict[str, ap
 def test_a_map_stage_shuffles_references_and_is_one_step(protos: dict[str, api.Pipeline], stage: str) -> None:
     proto = protos[stage]
     [spread] = shuffles(proto).values()
-    assert coders_of(proto, [*spread.inputs.values()]) == {("tuple", "varint", "string_utf8", "string_utf8")}
+    assert coders_of(proto, [*spread.inputs.values()]) == {("tuple", "varint", "string_utf8", "string_utf8", "string_utf8")}
     [process] = [t for t in leaves(proto).values() if t.unique_name == "ProcessParts/Process"]
     # The break of fusion: without it, one worker would do all parts.
     assert [*process.inputs.values()] == [*spread.outputs.values()]
@@ -108,7 +108,7 @@ def test_dedup_shuffles_packed_blocks_without_text(protos: dict[str, api.Pipelin
     proto = protos["dedup"]
     found = shuffles(proto)
     keyed = {("kv", "varint", "bytes"), ("kv", "varint", "kv", "string_utf8", "bytes")}
-    reference = ("tuple", "varint", "string_utf8", "string_utf8")
+    reference = ("tuple", "varint", "string_utf8", "string_utf8", "string_utf8")
     for name, transform in found.items():
         wanted = {reference} if name == "Spread parts" else keyed
         assert coders_of(proto, [*transform.inputs.values()]) <= wanted, name

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from starmill.core import schema
 from starmill.core.document import Special
+from starmill.core.schema import PRIVATE_IPV4
 from starmill.transforms.clean.redact import Redact
-from starmill.transforms.clean.redact.addresses import IPV4
 from starmill.transforms.render.pieces import PLACEHOLDERS, joined, label, redacted, segments
 
 MAIL = "jane.doe" + "@real-site.org"
@@ -60,4 +60,4 @@ def test_marks_and_records_without_segments() -> None:
 
 def test_an_address_in_a_name_is_one_of_the_private_ones_and_one_text_with_what_is_around() -> None:
     (name,) = joined(label("hosts/<IP_ADDRESS-0123456789ab>.py"))
-    assert name in {f"hosts/{address}.py" for address in IPV4} and joined(label("")) == []
+    assert name in {f"hosts/{address}.py" for address in PRIVATE_IPV4} and joined(label("")) == []

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator
 
 from starmill.core import seeds
+from starmill.core.schema import PRIVATE_IPV4
 
-# bigcode-dataset, pii redaction: the addresses used in place of those found.
-IPV4 = ("172.16.31.10", "172.16.58.3", "172.16.17.32", "192.168.127.12", "192.168.3.11")
+# bigcode-dataset, pii redaction: the addresses used in place of those found, as core.schema.PRIVATE_IPV4 is.
 IPV6 = (
     "fd00:c2b6:b24b:be67:2827:688d:e6a1:6a3b",
     "fd00:a516:7c1b:17cd:6d81:2137:bd2a:2c5b",
@@ -41,7 +41,7 @@ def find(text: str) -> Iterator[tuple[int, int]]:
 
 def replacement(value: str, seed: int, file: str) -> str:
     """Return the private address that stands for `value` in a file."""
-    choices = IPV6 if ":" in value else IPV4
+    choices = IPV6 if ":" in value else PRIVATE_IPV4
     return choices[seeds.uint64(seed, "ip_address", file, value) % len(choices)]
 
 

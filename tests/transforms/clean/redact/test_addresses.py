@@ -4,7 +4,8 @@ import ipaddress
 
 import pytest
 
-from starmill.transforms.clean.redact.addresses import IPV4, IPV6, find, replacement
+from starmill.core.schema import PRIVATE_IPV4
+from starmill.transforms.clean.redact.addresses import IPV6, find, replacement
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,6 @@ def test_find(text: str, found: list[str]) -> None:
 
 def test_replacements() -> None:
     assert replacement("93.184.216.34", 0, "f") == replacement("93.184.216.34", 0, "f")
-    assert {replacement(f"93.184.216.{i}", 0, "f") for i in range(99)} == set(IPV4)
+    assert {replacement(f"93.184.216.{i}", 0, "f") for i in range(99)} == set(PRIVATE_IPV4)
     assert replacement("2a00::1", 0, "f") in IPV6
-    assert all(ipaddress.ip_address(a).is_private for a in (*IPV4, *IPV6))
+    assert all(ipaddress.ip_address(a).is_private for a in (*PRIVATE_IPV4, *IPV6))
