@@ -100,7 +100,7 @@ def main() -> None:
     skips, rows = list(notes.skips), list(notes.rows)
     if at["rows"] == 1:
         kind, repo_name, path, content_id = at["first"]
-        skips.append(Skip(at["stage"], at["step"], kind, repo_name, path, content_id, _reason(at["limit"])))
+        skips.append(Skip(at["stage"], at["step"], kind, repo_name, path, content_id, at["reason"]))
     else:
         rows.append((at["stage"], at["step"]))
     _publish(workspace, part_path(FOLDER, part, "json"), {"skips": skips, "rows": rows})
@@ -142,20 +142,20 @@ class Desk:
     rows: set[tuple[str, str]]
     slot: int
     planned: int  # how many of `skips` were on the list
-    now: list[tuple[str, str, pa.RecordBatch, bool]] = field(default_factory=list)
+    now: list[tuple[str, str, pa.RecordBatch, str]] = field(default_factory=list)
 
     def tell(self) -> None:
         """Publish what the thread is at: for the process beside this one (core/watch.py)."""
         if not self.now or not self.now[-1][2].num_rows:
             watch.tell(self.slot, b"")
             return
-        stage, step, block, ends_itself = self.now[-1]
-        is_free = ends_itself or (block.num_rows > 1 and (stage, step) in self.rows)
+        stage, step, block, reason = self.now[-1]
+        is_free = not reason or (block.num_rows > 1 and (stage, step) in self.rows)
         at = {
             "number": next(_numbers),
             **{"place": self.workspace.url, "part": self.part, "stage": stage, "step": step, "rows": block.num_rows},
             **{"first": _record(block, 0), "last": _record(block, block.num_rows - 1)},
-            **{"limit": None if is_free else self.seconds},
+            **{"limit": None if is_free else float(reason.rpartition("=")[2]), "reason": reason},
         }
         watch.tell(self.slot, msgspec.json.encode(at))
 
@@ -181,13 +181,13 @@ def making(workspace: Workspace, part: int, planned: str, seconds: float) -> Ite
 
 
 @contextmanager
-def at(stage: str, step: str, block: pa.RecordBatch, ends_itself: bool = False) -> Iterator[None]:
-    """Tell that a step is at these records in the block. `ends_itself`: it has a limit of its own, after which it calls `give_up`."""
+def at(stage: str, step: str, block: pa.RecordBatch, reason: str | None = None) -> Iterator[None]:
+    """Tell that a step is at these records in the block. `reason`: another limit's; empty where the step itself ends, by `give_up`."""
     desk = _desk()
     if desk is None:
         yield
         return
-    desk.now.append((stage, step, block, ends_itself))
+    desk.now.append((stage, step, block, _reason(desk.seconds) if reason is None else reason))
     desk.tell()
     try:
         yield
@@ -196,10 +196,17 @@ def at(stage: str, step: str, block: pa.RecordBatch, ends_itself: bool = False) 
         desk.tell()
 
 
-def during(stage: str, step: str, repo_name: str, rows: Iterator[T]) -> Iterator[T]:
-    """Yield what the reader of a repository gives, and tell that it is at this repository: its limits are no list's."""
-    with at(stage, step, pa.record_batch({"repo_name": [repo_name], "path": ["/"]}), ends_itself=True):
+def during(stage: str, step: str, whole: tuple[str, str, str, str], seconds: float, rows: Iterator[T]) -> Iterator[T]:
+    """Yield what the reader of a repository gives, and tell that it is at this one, which `whole` stands for, with its limit."""
+    record = pa.record_batch([[value] for value in whole], IDENTITY)
+    with at(stage, step, record, f"took longer than max_repository_seconds={seconds:g}"):
         yield from rows
+
+
+def reason_of(stage: str, step: str, whole: tuple[str, str, str, str]) -> str | None:
+    """Return why a record is left out of a step, or None."""
+    desk = _desk()
+    return next((s.reason for s in desk.skips if (s.stage, s.step, s.record) == (stage, step, whole)), None) if desk else None
 
 
 def go_on() -> None:
@@ -233,7 +240,7 @@ def with_own_limit(record: pa.RecordBatch) -> Iterator[float]:
     if desk is None:
         yield SECONDS
         return
-    with at(*desk.now[-1][:2], record, ends_itself=True):
+    with at(*desk.now[-1][:2], record, reason=""):
         yield desk.seconds
 
 

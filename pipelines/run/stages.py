@@ -63,9 +63,10 @@ def keyed(stage: Stage, options: Recipe, workspace: Workspace) -> list[PartRef]:
 def without_skipped(stage: Stage, workspace: Workspace, refs: Sequence[PartRef]) -> list[PartRef]:
     """Return parts whose references and keys leave out the records of theirs that the workspace's list names. Raises InputError."""
     mine = [skip for skip in skips.read(workspace) if skip.stage == stage.name]
-    if stage.whole or not stage.needs:
+    if stage.whole:
         return list(refs)
-    held = at_once(lambda r: skips.held(workspace, part_path(stage.needs[0], r.part), mine) if mine else [], refs)
+    find = stage.listed or (lambda ref, listed: skips.held(workspace, part_path(stage.needs[0], ref.part), listed))
+    held = at_once(lambda ref: find(ref, mine) if mine else [], refs)
     return [
         ref._replace(key=skips.key(ref.key, found), skips=skips.packed(found)) for ref, found in zip(refs, held, strict=True)
     ]

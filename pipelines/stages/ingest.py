@@ -23,6 +23,7 @@ from starmill.transforms.step import raise_if_broken
 
 Row = dict[str, Any]
 MAX_ROWS = 20_000  # of a row group: with its columns, a row of no content takes some kilobytes in a later stage
+SECONDS = 3600.0  # of reading a repository, where no recipe says
 LARGEST = 2**63 - 1  # a dump may state any size, a column holds this much
 
 
@@ -150,6 +151,7 @@ class IngestPart:
     sources: Mapping[str, Source]
     options: Ingest
     max_error_rate: float = 1.0
+    seconds: float = SECONDS  # of reading a repository
 
     def publish(self, refs: Sequence[PartRef]) -> list[PartRef]:
         """Write the plans of references into the workspace, and return references that name them; earlier plans of the parts go."""
@@ -177,7 +179,7 @@ class IngestPart:
         for repository, row in (
             (r, row)
             for r in planned.repositories
-            for row in skips.during("ingest", "read", r.name, self._rows(source, r, filled))
+            for row in skips.during("ingest", "read", _identity(source, r), self.seconds, self._rows(source, r, filled))
         ):
             named += len(row["path"])
             if "reason" in row:
@@ -205,6 +207,9 @@ class IngestPart:
                 f"after {full} of repositories before it; a smaller part_bytes gives it another part; ",
                 "part_is_full",
             )
+        if why := skips.reason_of("ingest", "read", _identity(source, repository)):
+            yield _lost(whole, "read", "skipped:read", why, repository.size_bytes)
+            return
         if reason:
             said += f"{repository.size_bytes:,} bytes in {self._count(source, repository)}"
             yield _lost(whole, "read", reason, said, repository.size_bytes)
@@ -299,6 +304,16 @@ def _error(of: Row, error: Exception) -> Row:
     return _lost(of, "read", f"error:ingest:{type(error).__name__}", printable(error), 0)
 
 
+def _identity(source: Source, repository: Repository) -> tuple[str, str, str, str]:
+    """Return what stands for a repository in the list of those that took too long: another state of it is read again."""
+    return source.gives[0], repository.name, "/", repository.fingerprint
+
+
+def _listed(ref: PartRef, listed: Sequence[skips.Skip]) -> list[skips.Skip]:
+    held = {(r["name"], "/", r["fingerprint"]) for r in json.loads(ref.plan)["repositories"]}
+    return sorted(skip for skip in listed if skip.record[1:] in held)
+
+
 def _lost(of: Row, step: str, reason: str, detail: str | None, size: int) -> Row:
     said = detail and detail.encode("utf-8", "backslashreplace").decode()  # the name of a file may be in it
     return {**of, "stage": "ingest", "step": step, "reason": reason, "detail": said, "length_bytes": min(max(0, size), LARGEST)}
@@ -329,7 +344,7 @@ def _parts(options: Options, workspace: Workspace, inputs: Sequence[Manifest]) -
 
 
 def _work(options: Options, workspace: Workspace) -> IngestPart:
-    return IngestPart(workspace, options.sources, options.ingest, options.max_error_rate)
+    return IngestPart(workspace, options.sources, options.ingest, options.max_error_rate, options.max_repository_seconds)
 
 
 def _graph(options: Options, workspace: Workspace) -> Build:
@@ -352,5 +367,6 @@ STAGE = Stage(
     holds=lambda refs, inputs: {ref.part: (json.loads(ref.plan)["source"],) for ref in refs},
     graph=_graph,
     sketch=of_parts(_work),
+    listed=_listed,
     reads_this_machine=lambda options: any(source.reads_this_machine for source in options.sources.values()),
 )

@@ -16,6 +16,7 @@ import pyarrow as pa
 from starmill.core import skips
 from starmill.core.dataset import Manifest, Sidecar, Workspace
 from starmill.core.errors import InputError
+from starmill.core.skips import Skip
 from starmill.transforms.beam import PartRef, ProcessParts, references
 
 # pipelines/recipe.py: Recipe, which is made of the stages' options, so that no stage can import it.
@@ -72,7 +73,8 @@ class Stage:
     `holds(refs, inputs)`: the kinds in each part. `parts(options, workspace, inputs)`: its parts, whose `key` is the material of
     that part alone. `graph(options, workspace)`: the Beam graph over the parts that are due; `sketch`: the same without a look into
     the workspace, for a dry run. `whole`: every part depends on all of every input. `reads_this_machine(options)`: whether its
-    input lies on the disk of the machine that starts the run. `check(options)` raises for what the recipe names and the stage could
+    input lies on the disk of the machine that starts the run. `listed(ref, skips)`: those of the list of records that took too long
+    that a part holds (default: by the rows of its first input). `check(options)` raises for what the recipe names and the stage could
     not use, before any stage begins.
     """
 
@@ -87,6 +89,7 @@ class Stage:
     steps: Callable[[Options], Mapping[str, tuple[object, ...]]] = no_kinds
     holds: Callable[[Sequence[PartRef], Sequence[Manifest]], Mapping[int, tuple[str, ...]]] = kinds_in
     whole: bool = False
+    listed: Callable[[PartRef, Sequence[Skip]], list[Skip]] | None = None
     check: Callable[[Options], object] = lambda options: None
     reads_this_machine: Callable[[Options], bool] = lambda options: False
 

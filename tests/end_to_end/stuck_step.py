@@ -1,8 +1,11 @@
-"""A driver whose curate has a step that is stuck for ever on records with `slow` in their path, with Python's lock held."""
+"""A driver whose curate has a step that is stuck for ever on records with `slow` in their path, with Python's lock held.
+
+`ingest` as fourth argument: its ingest, whose reader is stuck for ever in the repository `three`.
+"""
 
 import ctypes
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -11,6 +14,7 @@ from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.run.stages import run_stage
 from starmill.pipelines.runners import choose
 from starmill.pipelines.sources.folders import Folders
+from starmill.pipelines.sources.source import Entry, Limits, Repository, Snapshot
 from starmill.pipelines.stages.ingest import Ingest
 from starmill.transforms.step import Rule
 
@@ -29,6 +33,17 @@ class Stuck(Rule):
         return "odd" if "odd" in path else None
 
 
+@dataclass(frozen=True, kw_only=True)
+class StuckFolders(Folders):
+    """Folders of which one is never read to its end."""
+
+    def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
+        """Read all others."""
+        if repository.name == "three":
+            ctypes.PyDLL(None).sleep(1000)
+        return super().read(repository, limits)
+
+
 @dataclass(frozen=True)
 class WithStuck(Recipe):
     """A recipe whose curate is that step, and whose measure is nothing."""
@@ -44,6 +59,12 @@ def options(place: str, dump: str) -> WithStuck:
     return WithStuck(place, {"input": Folders(roots=(dump,))}, Ingest(part_bytes=1), max_record_seconds=2)
 
 
+def read(place: str, dump: str, workers: int) -> None:
+    """Make ingest, two seconds a repository."""
+    sources = {"input": StuckFolders(roots=(dump,))}
+    run_stage("ingest", replace(options(place, dump), sources=sources, max_repository_seconds=2), choose((), workers))
+
+
 def mill(place: str, dump: str, workers: int) -> None:
     """Make curate and what it needs; the stages before it in this process."""
     for name, several in (("ingest", 1), ("measure", 1), ("curate", workers)):
@@ -53,4 +74,5 @@ def mill(place: str, dump: str, workers: int) -> None:
 if __name__ == "__main__":
     import stuck_step  # not __main__: the workers know this module by its name
 
-    stuck_step.mill(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    made = stuck_step.read if sys.argv[4:] == ["ingest"] else stuck_step.mill
+    made(sys.argv[1], sys.argv[2], int(sys.argv[3]))

@@ -27,17 +27,17 @@ def dump(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def apart(place: Path, dump: Path, workers: int, status: int = 0) -> str:
+def apart(place: Path, dump: Path, workers: int, *more: str, status: int = 0) -> str:
     """Run the driver in a process of its own; return what it says."""
-    command = [sys.executable, str(HERE / "stuck_step.py"), str(place), str(dump), str(workers)]
+    command = [sys.executable, str(HERE / "stuck_step.py"), str(place), str(dump), str(workers), *more]
     path = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=300)
     assert done.returncode == status, done.stderr[-4000:]
     return done.stderr
 
 
-def digests(place: Path) -> dict[str, str]:
-    manifest = Workspace(str(place)).manifest("curated")
+def digests(place: Path, dataset: str = "curated") -> dict[str, str]:
+    manifest = Workspace(str(place)).manifest(dataset)
     assert manifest is not None
     return {output.path: output.sha256 for part in manifest.parts for output in part.outputs}
 
@@ -92,6 +92,21 @@ def test_the_same_list_gives_the_same_bytes_and_an_entry_more_makes_one_part_aga
     assert [k for k in now if now[k] != before[k]] == [2], "only the part that holds the record"
     mill(str(other), str(dump), 1)
     assert capsys.readouterr().err.count("up to date: 3 parts") == 5
+
+
+def test_a_repository_that_is_read_for_ever_is_a_row(dump: Path, tmp_path: Path) -> None:
+    place, other = tmp_path / "w", tmp_path / "other"
+    said = apart(place, dump, 2, "ingest")
+    assert "three:/ took longer than max_repository_seconds=2 in step read: left out, and listed in skips.json" in said
+    workspace = Workspace(str(place))
+    rows = [row for p in workspace.parts("dropped/ingest") for row in pq.read_table(workspace.path(p)).to_pylist()]
+    assert [(r["repo_name"], r["path"], r["reason"]) for r in rows] == [("three", "/", "skipped:read")]
+    assert sum(workspace.table(p, ["path"]).num_rows for p in workspace.parts("records")) == 6
+    other.mkdir()
+    (other / "skips.json").write_bytes((place / "skips.json").read_bytes())
+    assert "took longer" not in apart(other, dump, 1, "ingest")
+    assert digests(other, "records") == digests(place, "records")
+    assert "up to date: 3 parts" in apart(other, dump, 1, "ingest")
 
 
 def test_a_damaged_list_is_named_before_any_work(dump: Path, tmp_path: Path) -> None:
