@@ -38,9 +38,12 @@ class Ended:
 
 
 def drawn(seed: int, seconds: dict[str, float], victim: str = "worker") -> list[Kill]:
-    """Return a kill in each stage, within the seconds that the stage took undisturbed."""
+    """Return a kill in each stage, within the seconds that the stage took undisturbed; ScanCode's, while it starts."""
     moments = random.Random(seed)
-    return [Kill(stage, victim, moments.uniform(0, taken)) for stage, taken in seconds.items()]
+    return [
+        Kill(stage, victim, moments.uniform(0, taken if victim == "worker" else min(taken, 3.0)))
+        for stage, taken in seconds.items()
+    ]
 
 
 def run(place: Path, workspace: Path, kills: Sequence[Kill], seed: int = 0, what: str = "run") -> Ended:

@@ -227,8 +227,8 @@ def test_a_stopped_run_goes_on_with_as_many_ranks_and_with_others(
 def test_what_cannot_be_shared_out(place: Path) -> None:
     failing = command(place / "none", 4, "parallel.tensor=4")
     done = subprocess.run(failing, cwd=place, capture_output=True, text=True, timeout=200, env=environment())
-    assert done.returncode == 1
-    assert "starmill: rank 0: parallel.tensor=4 does not divide model.kv_heads=2" in done.stderr, done.stderr
+    assert done.returncode == 2
+    assert done.stderr == "starmill: recipe.yaml: parallel.tensor=4 does not divide the model's heads, key heads or mlp_size\n"
 
 
 def test_a_batch_that_does_not_come_out_even_is_refused(place: Path) -> None:

@@ -82,7 +82,7 @@ class Detector:
             self._child = None
         self._clean()
 
-    def _start(self) -> "subprocess.Popen[bytes]":
+    def _start(self, tries: int = 2) -> "subprocess.Popen[bytes]":
         if self._child is not None and self._child.poll() is None:
             return self._child
         self.stop()
@@ -97,6 +97,8 @@ class Detector:
                 os.set_blocking(pipe.fileno(), False)
             said = self._ask(child, b"", STARTUP_SECONDS).get("error")
         except (OSError, DetectionTimeout, _Died) as error:
+            if isinstance(error, _Died) and tries > 1:  # somebody's signal: once is no reason to fail a part
+                return self._start(tries - 1)
             said = one_line(error)
         if said:
             self.stop()
