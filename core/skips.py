@@ -11,9 +11,9 @@ import itertools
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -50,6 +50,22 @@ class Skip(msgspec.Struct, frozen=True, order=True, forbid_unknown_fields=True):
     def record(self) -> tuple[str, str, str, str]:
         """What identifies the record."""
         return self.kind, self.repo_name, self.path, self.content_id
+
+
+class Limit(NamedTuple):
+    """Seconds that a record may take, and the recipe's name of them.
+
+    >>> Limit("max_record_seconds", 120.0).reason
+    'took longer than max_record_seconds=120'
+    """
+
+    name: str
+    seconds: float
+
+    @property
+    def reason(self) -> str:
+        """Why a record that took longer is left out."""
+        return f"took longer than {self.name}={self.seconds:g}"
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -137,25 +153,37 @@ class Desk:
 
     workspace: Workspace
     part: int
-    seconds: float
+    limit: Limit
     skips: list[Skip]
     rows: set[tuple[str, str]]
     slot: int
     planned: int  # how many of `skips` were on the list
-    now: list[tuple[str, str, pa.RecordBatch, str]] = field(default_factory=list)
+    now: list[tuple[str, str, pa.RecordBatch, Limit | None]] = field(default_factory=list)
+
+    @contextmanager
+    def at(self, stage: str, step: str, block: pa.RecordBatch, limit: Limit | None) -> Iterator[None]:
+        """Tell that a step is at these records in the block; without a limit the step ends that itself, by `give_up`."""
+        self.now.append((stage, step, block, limit))
+        self.tell()
+        try:
+            yield
+        finally:
+            self.now.pop()
+            self.tell()
 
     def tell(self) -> None:
         """Publish what the thread is at: for the process beside this one (core/watch.py)."""
         if not self.now or not self.now[-1][2].num_rows:
             watch.tell(self.slot, b"")
             return
-        stage, step, block, reason = self.now[-1]
-        is_free = not reason or (block.num_rows > 1 and (stage, step) in self.rows)
+        stage, step, block, limit = self.now[-1]
+        if block.num_rows > 1 and (stage, step) in self.rows:
+            limit = None
         at = {
             "number": next(_numbers),
             **{"place": self.workspace.url, "part": self.part, "stage": stage, "step": step, "rows": block.num_rows},
             **{"first": _record(block, 0), "last": _record(block, block.num_rows - 1)},
-            **{"limit": None if is_free else float(reason.rpartition("=")[2]), "reason": reason},
+            **{"limit": limit and limit.seconds, "reason": limit and limit.reason},
         }
         watch.tell(self.slot, msgspec.json.encode(at))
 
@@ -172,7 +200,8 @@ def making(workspace: Workspace, part: int, planned: str, seconds: float) -> Ite
     """Make a part in the block, without the records of its reference, and without what an earlier try was stuck at."""
     notes = _notes(workspace, part)
     skips = msgspec.json.decode(planned, type=list[Skip]) if planned else []
-    desk = _here.desk = Desk(workspace, part, seconds, [*skips, *notes.skips], set(notes.rows), watch.take(), len(skips))
+    limit = Limit("max_record_seconds", seconds)
+    desk = _here.desk = Desk(workspace, part, limit, [*skips, *notes.skips], set(notes.rows), watch.take(), len(skips))
     try:
         yield
     finally:
@@ -180,26 +209,16 @@ def making(workspace: Workspace, part: int, planned: str, seconds: float) -> Ite
         watch.give(desk.slot)
 
 
-@contextmanager
-def at(stage: str, step: str, block: pa.RecordBatch, reason: str | None = None) -> Iterator[None]:
-    """Tell that a step is at these records in the block. `reason`: another limit's; empty where the step itself ends, by `give_up`."""
+def at(stage: str, step: str, block: pa.RecordBatch) -> AbstractContextManager[None]:
+    """Tell that a step is at these records in the block."""
     desk = _desk()
-    if desk is None:
-        yield
-        return
-    desk.now.append((stage, step, block, _reason(desk.seconds) if reason is None else reason))
-    desk.tell()
-    try:
-        yield
-    finally:
-        desk.now.pop()
-        desk.tell()
+    return desk.at(stage, step, block, desk.limit) if desk else nullcontext()
 
 
 def during(stage: str, step: str, whole: tuple[str, str, str, str], seconds: float, rows: Iterator[T]) -> Iterator[T]:
     """Yield what the reader of a repository gives, and tell that it is at this one, which `whole` stands for, with its limit."""
-    record = pa.record_batch([[value] for value in whole], IDENTITY)
-    with at(stage, step, record, f"took longer than max_repository_seconds={seconds:g}"):
+    desk, record = _desk(), pa.record_batch([[value] for value in whole], IDENTITY)
+    with desk.at(stage, step, record, Limit("max_repository_seconds", seconds)) if desk else nullcontext():
         yield from rows
 
 
@@ -240,19 +259,19 @@ def with_own_limit(record: pa.RecordBatch) -> Iterator[float]:
     if desk is None:
         yield SECONDS
         return
-    with at(*desk.now[-1][:2], record, reason=""):
-        yield desk.seconds
+    with desk.at(*desk.now[-1][:2], record, None):
+        yield desk.limit.seconds
 
 
 def give_up(record: pa.RecordBatch) -> None:
     """Leave a record out of the step at work from now on. Raises MachineError where no part is made, and where these are too many."""
     desk, first = _desk(), _record(record, 0)
     if desk is None:
-        raise MachineError(f"{first[1]}:{first[2]}: {_reason(SECONDS)}")
+        raise MachineError(f"{first[1]}:{first[2]}: {Limit('max_record_seconds', SECONDS).reason}")
     stage, step = desk.now[-1][:2]
     if len(desk.skips) - desk.planned >= MOST:
         raise MachineError(too_many(stage, desk.part))
-    desk.skips.append(Skip(stage, step, *first, _reason(desk.seconds)))
+    desk.skips.append(Skip(stage, step, *first, desk.limit.reason))
     notes = {"skips": desk.skips[desk.planned :], "rows": sorted(desk.rows)}
     _publish(desk.workspace, part_path(FOLDER, desk.part, "json"), notes)
 
@@ -269,10 +288,6 @@ def too_many(stage: str, part: int) -> str:
         f"{stage}: more than {MOST} records of part {part} took longer than max_record_seconds, so that the machine is slow, or a step "
         "broken: give the run fewer --workers, or raise max_record_seconds; the same command leaves out the next ones"
     )
-
-
-def _reason(seconds: float) -> str:
-    return f"took longer than max_record_seconds={seconds:g}"
 
 
 def _record(block: pa.RecordBatch, row: int) -> tuple[str, str, str, str]:

@@ -11,8 +11,7 @@ from starmill.pipelines.kinds import KINDS, Curate, Kind, KindName, Measure, Rel
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.packages import Packages
 from starmill.pipelines.sources.source import Source
-from starmill.pipelines.stages import ingest as reading
-from starmill.pipelines.stages.ingest import Ingest
+from starmill.pipelines.stages.ingest import REPOSITORY_SECONDS, Ingest
 from starmill.pipelines.stages.vocabulary import TokenizerOptions
 from starmill.transforms.dedup.minhash import MinHash
 from starmill.transforms.render.code import Format
@@ -39,7 +38,7 @@ class Recipe:
     max_record_seconds: Positive = (
         skips.SECONDS
     )  # in one step; a record that takes longer is left out, and listed in skips.json
-    max_repository_seconds: Positive = reading.SECONDS  # of reading one; a slower one is left out, and listed in skips.json
+    max_repository_seconds: Positive = REPOSITORY_SECONDS  # of reading one; a slower one is left out, and listed in skips.json
 
     def __post_init__(self) -> None:
         """Raise ValueError for a rule over what is not measured."""

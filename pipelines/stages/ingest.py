@@ -19,11 +19,11 @@ from starmill.pipelines.sources.source import DAMAGE, Counted, Entry, Limits, Re
 from starmill.pipelines.stages.ledger import Ledger
 from starmill.pipelines.stages.stage import Build, Options, Stage, Watched, of_parts
 from starmill.transforms.beam import PartRef, ProcessParts, references
-from starmill.transforms.step import raise_if_broken
+from starmill.transforms.step import SKIPPED, raise_if_broken
 
 Row = dict[str, Any]
 MAX_ROWS = 20_000  # of a row group: with its columns, a row of no content takes some kilobytes in a later stage
-SECONDS = 3600.0  # of reading a repository, where no recipe says
+REPOSITORY_SECONDS = 3600.0  # of reading a repository, where no recipe says
 LARGEST = 2**63 - 1  # a dump may state any size, a column holds this much
 
 
@@ -151,7 +151,7 @@ class IngestPart:
     sources: Mapping[str, Source]
     options: Ingest
     max_error_rate: float = 1.0
-    seconds: float = SECONDS  # of reading a repository
+    seconds: float = REPOSITORY_SECONDS  # of reading a repository
 
     def publish(self, refs: Sequence[PartRef]) -> list[PartRef]:
         """Write the plans of references into the workspace, and return references that name them; earlier plans of the parts go."""
@@ -199,6 +199,9 @@ class IngestPart:
 
     def _rows(self, source: Source, repository: Repository, filled: Filled) -> Iterator[Row]:
         whole = {"kind": source.gives[0], "repo_name": repository.name, "path": "/"}
+        if too_slow := skips.reason_of("ingest", "read", _identity(source, repository)):
+            yield _lost(whole, "read", f"{SKIPPED}read", too_slow, repository.size_bytes)
+            return
         said, reason = "", repository.left_out
         if not reason and self.options.leaves_out(repository):
             said, reason = f"more than max_repository_bytes={self.options.max_repository_bytes}; ", "repository_too_large"
@@ -207,9 +210,6 @@ class IngestPart:
                 f"after {full} of repositories before it; a smaller part_bytes gives it another part; ",
                 "part_is_full",
             )
-        if why := skips.reason_of("ingest", "read", _identity(source, repository)):
-            yield _lost(whole, "read", "skipped:read", why, repository.size_bytes)
-            return
         if reason:
             said += f"{repository.size_bytes:,} bytes in {self._count(source, repository)}"
             yield _lost(whole, "read", reason, said, repository.size_bytes)
