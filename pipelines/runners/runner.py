@@ -60,11 +60,6 @@ class Runner:
 
     def check(self, workspace: str) -> None:
         """Check, before anything starts, that a job will find what it needs. Raises UsageError or MachineError."""
-        if type(self) is Runner and (name := self.parsed.view_as(StandardOptions).runner):
-            try:
-                create_runner(name)
-            except (ValueError, ImportError, AttributeError) as error:
-                raise UsageError(f"--runner={name}: {one_line(error)}; leave it out to run here") from None
 
     def pipeline(self, parts: int) -> beam.Pipeline:
         """Return an empty pipeline for a graph over `parts` parts."""
@@ -107,5 +102,11 @@ def is_named(options: tuple[str, ...]) -> bool:
 
 
 def of(options: tuple[str, ...], workers: int) -> Runner:
-    """Return the runner that passes Beam's options on; it comes last in RUNNERS."""
-    return Runner(options)
+    """Return the runner that passes Beam's options on; it comes last in RUNNERS. Raises UsageError for one that Beam does not know."""
+    runner = Runner(options)
+    name = runner.parsed.view_as(StandardOptions).runner
+    try:
+        create_runner(name)
+    except (ValueError, ImportError, AttributeError) as error:
+        raise UsageError(f"--runner={name}: {one_line(error)}; leave it out to run here") from None
+    return runner
