@@ -58,17 +58,16 @@ def locate(
     raw: options.Raw = False,
 ) -> None:
     """The file that a training token came from, and the tokens of a file."""
-    from dataclasses import asdict, replace
+    from dataclasses import asdict
 
     from starmill.reports import locate as report
 
     place, labels = options.place_of(workspace, recipe, sets), options.labels(raw)
     if what is not None and not report.is_position(what):
-        files = [replace(one, **labels.shown(one.names)) for one in report.of_file(place, what, labels)]
+        files = [report.shown(one, labels) for one in report.of_file(place, what, labels)]
         options.show(as_json, [asdict(one) for one in files], report.file_lines(files))
     else:
-        token = report.locate(place, what, nth, text, seed)
-        token = replace(token, **labels.shown(token.names))
+        token = report.shown(report.locate(place, what, nth, text, seed), labels)
         options.show(as_json, asdict(token), report.lines(token))
 
 

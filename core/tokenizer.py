@@ -38,12 +38,12 @@ PATTERN = r"\p{N}|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?=\p{N})|
 # A longer piece of PATTERN holds such a run, whatever version of Unicode says what a letter is: no piece goes over a digit, or from
 # white space to anything else, but that one space may lead it.
 LONG_RUN = re.compile(r"[^ \t\n\r\d]{256}|\s{256}")
-# Between these a text can be cut: no piece goes from another character into white space, and none that ends in it looks further.
 # By byte: what ends a run of other than white space, and what a run of white space. A byte of several for one character may be either.
 ENDS = (
     np.array([chr(b) in " \t\n\r0123456789" for b in range(256)]),
     np.array([b < 128 and not chr(b).isspace() for b in range(256)]),
 )
+# Between these a text can be cut: no piece goes from another character into white space, and none that ends in it looks further.
 LINE = re.compile(r"(?<=\S)(?=[\r\n])")
 
 

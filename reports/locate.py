@@ -7,8 +7,8 @@ Reads the shards' manifest, one shard's side table and one file's tokens, as ran
 import functools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +26,7 @@ AROUND = 300  # tokens on each side where a token is in no file, or in a line wi
 LINES = 4  # shown on each side of the token
 WIDTH = 100  # characters of a line around the token; the rest is cut off
 MARKS = ("⟦", "⟧")
+P = TypeVar("P", "Place", "FileTokens")
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,6 @@ class Place:
     file_tokens: int | None
     line: int | None
 
-    @property
-    def names(self) -> dict[str, str | None]:
-        """Its repository and path, as they are stored."""
-        return {"repo_name": self.repo_name, "path": self.path}
-
 
 @dataclass(frozen=True)
 class FileTokens:
@@ -73,11 +69,6 @@ class FileTokens:
     path: str
     language: str
     swhid: str
-
-    @property
-    def names(self) -> dict[str, str | None]:
-        """Its repository and path, as they are stored."""
-        return {"repo_name": self.repo_name, "path": self.path}
 
 
 class Tokens:
@@ -202,6 +193,11 @@ def locate(
     if not tokens.total:
         raise InputError(f"{workspace.root}: its shards have no tokens")
     return tokens.nth(min(int(seeds.uniform(seed, "locate") * tokens.total), tokens.total - 1) if nth is None else nth)
+
+
+def shown(found: P, labels: Labels) -> P:
+    """Return a place or a file's tokens with its repository and path as a view shows them."""
+    return replace(found, **labels.shown({"repo_name": found.repo_name, "path": found.path}))
 
 
 def is_position(text: str) -> bool:

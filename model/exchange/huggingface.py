@@ -83,16 +83,18 @@ def load(folder: str | os.PathLike[str], dtype: torch.dtype | None = None, devic
         if not dtype.is_floating_point:
             raise ExchangeError(f"{place}: {file.name}: {name} is of {dtype}, and weights are floating point; export it again")
     decoder = Decoder.empty(config, device, dtype)
-    fill(decoder, place)
+    _copy(decoder, place, where)
     return decoder.eval()
 
 
-@torch.no_grad()
 def fill(decoder: Decoder, folder: str | os.PathLike[str]) -> None:
     """Copy the weights of a folder into a decoder of their shape, one tensor at a time. Raises ExchangeError naming what is wrong."""
-    place, config = Path(folder), decoder.config
-    where = places_of(place, config)
-    parameters = dict(decoder.named_parameters())
+    _copy(decoder, Path(folder), places_of(Path(folder), decoder.config))
+
+
+@torch.no_grad()
+def _copy(decoder: Decoder, place: Path, where: Mapping[str, tuple[Path, str]]) -> None:
+    config, parameters = decoder.config, dict(decoder.named_parameters())
     for stored in stored_tensors(config):
         file, name = where[stored.name]
         with opened(file) as tensors:
