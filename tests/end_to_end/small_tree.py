@@ -12,6 +12,7 @@ import sysconfig
 from pathlib import Path
 
 STDLIB = Path(sysconfig.get_path("stdlib"))
+DATES = ("2020-01-01T00:00:00Z", "2020-01-01T00:00:00Z")
 TASK = {
     "task_id": "Own/0",
     "prompt": 'def spread(values):\n    """Return the distance between the largest and the smallest of the given values."""\n',
@@ -22,16 +23,14 @@ TASK = {
 }
 
 
-def git(folder: Path, *arguments: str) -> str:
-    """Run git on a repository, with nothing of the machine's configuration."""
-    who = {
-        f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "a"), ("EMAIL", "a@b.c"))
-    }
-    clean = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1", **who}
-    dated = {"GIT_AUTHOR_DATE": "2020-01-01T00:00:00Z", "GIT_COMMITTER_DATE": "2020-01-01T00:00:00Z"}
-    return subprocess.run(
-        ["git", *arguments], cwd=folder, env={**clean, **dated}, check=True, capture_output=True, text=True
-    ).stdout
+def git(folder: Path, *arguments: str, given: bytes = b"", dates: tuple[str, str] = DATES) -> str:
+    """Run git on a repository, with nothing of the machine's configuration; `dates`: of author and committer."""
+    who = {f"GIT_{r}_{w}": v for r in ("AUTHOR", "COMMITTER") for w, v in (("NAME", "a"), ("EMAIL", "a@b.c"))}
+    dated = dict(zip(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), dates, strict=True))
+    clean = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1", **who, **dated}
+    done = subprocess.run(["git", *arguments], cwd=folder, env=clean, input=given, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.decode("utf-8", "surrogateescape")
 
 
 def commit(folder: Path, files: dict[str, str]) -> Path:

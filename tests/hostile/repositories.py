@@ -1,10 +1,11 @@
 """Repositories made by git itself or of raw objects, and how the source reads them."""
 
+import functools
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
+import small_tree
 
 from starmill.pipelines.sources import git as source
 from starmill.pipelines.sources.source import Entry, Limits, Snapshot, label
@@ -12,13 +13,8 @@ from starmill.pipelines.sources.source import Entry, Limits, Snapshot, label
 LIMIT = 1 << 20
 
 
-def git(folder: Path, *arguments: str, given: bytes = b"") -> str:
-    who = {f"GIT_{r}_{w}": v for r in ("AUTHOR", "COMMITTER") for w, v in (("NAME", "a"), ("EMAIL", "a@b.c"))}
-    dates = {"GIT_AUTHOR_DATE": "2020-01-01T00:00:00+02:00", "GIT_COMMITTER_DATE": "2021-02-03T04:05:06Z"}
-    clean = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1", **who, **dates}
-    done = subprocess.run(["git", *arguments], cwd=folder, env=clean, input=given, capture_output=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.decode("utf-8", "surrogateescape")
+# Two dates that differ, one of them in a zone.
+git = functools.partial(small_tree.git, dates=("2020-01-01T00:00:00+02:00", "2021-02-03T04:05:06Z"))
 
 
 def commit(folder: Path, files: dict[str, bytes]) -> Path:

@@ -14,6 +14,7 @@ from pathlib import Path
 import grpc
 import psutil
 import pytest
+import stranger
 from apache_beam.options.pipeline_options import PortableOptions
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc, endpoints_pb2
 
@@ -126,12 +127,7 @@ def test_a_pool_with_a_token_starts_workers_for_those_who_have_it(monkeypatch: p
     try:
         check_pool(f"127.0.0.1:{port}", seconds=60, starts=True)
         before = {child.pid for child in pools.children()}
-        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-            stub = beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolStub(channel)
-            for params in ({}, {"token": ""}, {"token": "another"}):
-                with pytest.raises(grpc.RpcError) as refused:
-                    stub.StartWorker(beam_fn_api_pb2.StartWorkerRequest(worker_id="1", params=params), timeout=20)
-                assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
+        stranger.is_refused(port)
         assert {child.pid for child in pools.children()} <= before, "nothing was started"
     finally:
         server.stop(None)

@@ -38,15 +38,19 @@ def release(workspace: Workspace, part: int, *blocks: pa.RecordBatch) -> None:
     workspace.commit(Sidecar("release", "dataset", part, "k", (output(part_path("dataset", part), data),)), [data])
 
 
+def ready(place: Path) -> tuple[Workspace, pa.RecordBatch, Tokenizer]:
+    """Return a workspace with a tokenizer, the rows to release in it, and the tokenizer."""
+    workspace, tokenizer = Workspace(str(place)), Tokenizer.load(train([r["content"] for r in ROWS], 320))
+    workspace.publish(PATH, tokenizer.data)
+    return workspace, pa.RecordBatch.from_pylist(ROWS, schema=schema.DATASET), tokenizer
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_a_part(tmp_path: Path) -> None:
     from megatron.core.datasets.indexed_dataset import IndexedDataset
 
-    workspace = Workspace(str(tmp_path))
-    block = pa.RecordBatch.from_pylist(ROWS, schema=schema.DATASET)
+    workspace, block, tokenizer = ready(tmp_path)
     release(workspace, 0, block.slice(0, 4), block.slice(4))
-    tokenizer = Tokenizer.load(train([r["content"] for r in ROWS], 320))
-    workspace.publish(PATH, tokenizer.data)
     sidecar = TokenizePart(workspace, {"code": documents}, Format(), tokenizer.sha256)(PartRef(0, "key"))
     assert [o.path.split(".", 1)[1] for o in sidecar.outputs] == ["bin", "idx", "docs.parquet", "parquet"]
     assert sum(c.files for c in sidecar.counts) == len(ROWS)
@@ -59,11 +63,8 @@ def test_a_part(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_left_out_is_a_row_and_how_it_was_looked_for_shows_nowhere(tmp_path: Path) -> None:
-    workspace = Workspace(str(tmp_path))
-    block = pa.RecordBatch.from_pylist(ROWS, schema=schema.DATASET)
+    workspace, block, tokenizer = ready(tmp_path)
     release(workspace, 0, block.slice(0, 4), block.slice(4))
-    tokenizer = Tokenizer.load(train([r["content"] for r in ROWS], 320))
-    workspace.publish(PATH, tokenizer.data)
     skip, made = Skip("tokenize", "tokenize", "code", "r1", "/4.py", "4", "took an hour"), []
     for rows in ([], [["tokenize", "tokenize"]]):
         workspace.publish("skips/part-00000.json", json.dumps({"format": 1, "skips": [], "rows": rows}).encode())
@@ -80,10 +81,7 @@ def test_a_file_that_is_left_out_is_a_row_and_how_it_was_looked_for_shows_nowher
 def test_megatron_reads_all_that_is_there_when_a_part_has_no_documents(tmp_path: Path) -> None:
     from megatron.core.datasets.indexed_dataset import IndexedDataset
 
-    workspace = Workspace(str(tmp_path))
-    block = pa.RecordBatch.from_pylist(ROWS, schema=schema.DATASET)
-    tokenizer = Tokenizer.load(train([r["content"] for r in ROWS], 320))
-    workspace.publish(PATH, tokenizer.data)
+    workspace, block, tokenizer = ready(tmp_path)
     for part in range(3):
         release(workspace, part, block)
     for part, rows in ((0, [block]), (1, [block]), (2, [block]), (1, [])):  # part 1 loses its documents
