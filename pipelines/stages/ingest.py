@@ -334,7 +334,9 @@ def _parts(options: Options, workspace: Workspace, inputs: Sequence[Manifest]) -
     all_, before = _found(options), workspace.manifest("records")
     plans = _parts_of(options, all_)
     if not plans:
-        said = f"in {options.sources}" if options.sources else "without `sources` in the recipe"
+        said = f"in {', '.join(map(repr, sorted(options.sources)))}" if options.sources else "without `sources` in the recipe"
+        if left_out := sum(len(repositories) for repositories in all_.values()):
+            said += f" but {left_out:,} that `exclude`, `include` or `max_repositories` leave out"
         raise InputError(f"ingest: no repositories found {said}; give --input DIR with git repositories or folders")
     damaged = {name: state for part in (before.parts if before else ()) for name, state in part.lineage.items()}
     if options.ingest.rows_of_left_out:
