@@ -23,6 +23,7 @@ from starmill.core.terminal import say
 
 NAMED_SECONDS = 10.0  # a record is named first after so long, then after six times as long, and so on
 SLOT = 1 << 16  # bytes of the file for each thread; what is longer is not watched
+TICK = 1.0  # seconds from one look to the next
 HEAD = 8  # digits of the length of what a slot holds
 
 _starting = threading.Lock()
@@ -65,13 +66,16 @@ def main() -> None:
     board, neighbour, after = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     since: dict[int, tuple[bytes, float]] = {}
     named: dict[int, float] = {}
-    while not select.select([0], [], [], 1.0)[0]:  # its end of the pipe closes when it ends, however that comes
+    # Time in which this process does not run either, after Ctrl-Z or on a machine that stands still, is no record's.
+    now, looked = 0.0, time.monotonic()
+    while not select.select([0], [], [], TICK)[0]:  # its end of the pipe closes when it ends, however that comes
+        now, looked = now + min(time.monotonic() - looked, 2 * TICK), time.monotonic()
         for slot in range(-(-os.fstat(board).st_size // SLOT)):
             what = os.pread(board, int(os.pread(board, HEAD, slot * SLOT) or 0), slot * SLOT + HEAD)
             if not what or what != since.get(slot, (b"", 0.0))[0]:
-                since[slot], named[slot] = (what, time.monotonic()), after
+                since[slot], named[slot] = (what, now), after
                 continue
-            seconds = time.monotonic() - since[slot][1]
+            seconds = now - since[slot][1]
             at = json.loads(what)
             if at["limit"] is not None and seconds > at["limit"]:
                 _end(what, neighbour)

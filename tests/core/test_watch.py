@@ -1,7 +1,11 @@
 """What a process is at for long is named from beside it, also while C code holds Python's lock; it ends with that process."""
 
+import json
+import os
+import signal
 import subprocess
 import sys
+import time
 
 # Tells what it is at, holds the lock for four seconds, and is at something else then.
 STUCK = """
@@ -32,3 +36,21 @@ def test_what_changes_is_not_named() -> None:
     code = code.replace("ctypes.PyDLL(None).sleep(4)", "watch.give(slot)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
     assert done.returncode == 0 and done.stderr == ""
+
+
+def test_a_run_that_stands_still_has_no_record_that_takes_long() -> None:
+    """Ctrl-Z stops a run and what watches it; once it goes on, nothing may have been left out."""
+    code = (
+        STUCK.replace('"limit": None', '"limit": 8.0')
+        .replace("sleep(5)", "sleep(12)")
+        .replace("print(", "watch.tell(slot, b'')\nprint(")
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    ) as run:
+        time.sleep(2)
+        os.killpg(run.pid, signal.SIGSTOP)
+        time.sleep(8)
+        os.killpg(run.pid, signal.SIGCONT)
+        said, _ = run.communicate(timeout=100)
+    assert run.returncode == 0 and json.loads(said) > 0
