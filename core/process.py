@@ -35,6 +35,26 @@ def _watch(parent: int) -> None:
     os._exit(1)
 
 
+class Running:
+    """Counts the seconds in which this process runs: when it stands still, after Ctrl-Z or on a machine that does, no limit should pass.
+
+    Whoever waits looks at it every `tick` seconds: of a longer time between two looks, two ticks count.
+
+    >>> Running(tick=1.0).seconds() < 1.0
+    True
+    """
+
+    def __init__(self, tick: float) -> None:
+        """Start at 0."""
+        self._most, self._seconds, self._looked = 2 * tick, 0.0, time.monotonic()
+
+    def seconds(self) -> float:
+        """Return the seconds since the start."""
+        now = time.monotonic()
+        self._seconds, self._looked = self._seconds + min(now - self._looked, self._most), now
+        return self._seconds
+
+
 _notes: int | None = None  # the descriptor of a file that the parent holds too
 
 

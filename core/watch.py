@@ -15,10 +15,10 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from contextlib import suppress
 from typing import Any
 
+from starmill.core.process import Running
 from starmill.core.terminal import say
 
 NAMED_SECONDS = 10.0  # a record is named first after so long, then after six times as long, and so on
@@ -66,10 +66,9 @@ def main() -> None:
     board, neighbour, after = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     since: dict[int, tuple[bytes, float]] = {}
     named: dict[int, float] = {}
-    # Time in which this process does not run either, after Ctrl-Z or on a machine that stands still, is no record's.
-    now, looked = 0.0, time.monotonic()
+    clock = Running(TICK)
     while not select.select([0], [], [], TICK)[0]:  # its end of the pipe closes when it ends, however that comes
-        now, looked = now + min(time.monotonic() - looked, 2 * TICK), time.monotonic()
+        now = clock.seconds()
         for slot in range(-(-os.fstat(board).st_size // SLOT)):
             what = os.pread(board, int(os.pread(board, HEAD, slot * SLOT) or 0), slot * SLOT + HEAD)
             if not what or what != since.get(slot, (b"", 0.0))[0]:

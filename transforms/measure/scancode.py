@@ -14,13 +14,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import weakref
 from collections.abc import Callable
 from typing import Any, TextIO
 
 from starmill.core.errors import MachineError, is_of_the_machine, one_line
+from starmill.core.process import Running
 
+TICK = 1.0  # seconds from one look at the clock to the next
 STARTUP_SECONDS = 300.0  # the licence index takes 6 s on an idle machine
 
 
@@ -107,18 +108,17 @@ class Detector:
 
     def _ask(self, child: "subprocess.Popen[bytes]", request: bytes, seconds: float) -> dict[str, Any]:
         assert child.stdin is not None and child.stdout is not None
-        deadline, answer = time.monotonic() + seconds, b""
+        clock, answer = Running(TICK), b""
         with selectors.DefaultSelector() as selector:
             selector.register(child.stdout, selectors.EVENT_READ)
             if request:
                 selector.register(child.stdin, selectors.EVENT_WRITE)
             while not answer.endswith(b"\n"):
-                left = deadline - time.monotonic()
-                ready = selector.select(left) if left > 0 else []
-                if not ready:
+                left = seconds - clock.seconds()
+                if left <= 0:
                     self.stop()
                     raise DetectionTimeout(f"no answer after {seconds:.0f} s")
-                for key, _ in ready:
+                for key, _ in selector.select(min(left, TICK)):
                     if key.fileobj is child.stdin:
                         try:
                             request = request[os.write(child.stdin.fileno(), request) :]
