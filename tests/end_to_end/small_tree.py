@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 STDLIB = Path(sysconfig.get_path("stdlib"))
@@ -33,15 +34,16 @@ def git(folder: Path, *arguments: str, given: bytes = b"", dates: tuple[str, str
     return done.stdout.decode("utf-8", "surrogateescape")
 
 
-def commit(folder: Path, files: dict[str, str]) -> Path:
-    """Make a repository with one commit."""
-    folder.mkdir(parents=True)
-    git(folder, "init", "-q", "-b", "main")
-    for name, text in files.items():
+def commit(folder: Path, files: Mapping[str, str | bytes], message: str = "all", run: Callable[..., str] = git) -> Path:
+    """Make a repository with one commit, or one commit more."""
+    if not (folder / ".git").exists():
+        folder.mkdir(parents=True)
+        run(folder, "init", "-q", "-b", "main")
+    for name, data in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    git(folder, "add", "-A")
-    git(folder, "commit", "-q", "-m", "all")
+        (folder / name).write_bytes(data.encode() if isinstance(data, str) else data)
+    run(folder, "add", "-A")
+    run(folder, "commit", "-q", "--allow-empty", "-m", message)
     return folder
 
 

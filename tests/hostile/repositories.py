@@ -17,16 +17,7 @@ LIMIT = 1 << 20
 git = functools.partial(small_tree.git, dates=("2020-01-01T00:00:00+02:00", "2021-02-03T04:05:06Z"))
 
 
-def commit(folder: Path, files: dict[str, bytes]) -> Path:
-    if not (folder / ".git").exists():
-        folder.mkdir(parents=True)
-        git(folder, "init", "-q", "-b", "main")
-    for name, data in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)
-    git(folder, "add", "-A")
-    git(folder, "commit", "-q", "--allow-empty", "-m", "a commit")
-    return folder
+commit = functools.partial(small_tree.commit, message="a commit", run=git)
 
 
 def nest(folder: Path, depth: int) -> None:
