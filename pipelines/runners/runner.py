@@ -106,7 +106,8 @@ def of(options: tuple[str, ...], workers: int) -> Runner:
     runner = Runner(options)
     name = runner.parsed.view_as(StandardOptions).runner
     try:
-        create_runner(name)
+        # Without a name Beam takes its own default.
+        create_runner(name or "DirectRunner")
     except (ValueError, ImportError, AttributeError) as error:
         raise UsageError(f"--runner={name}: {one_line(error)}; leave it out to run here") from None
     return runner
