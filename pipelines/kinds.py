@@ -20,8 +20,9 @@ from starmill.transforms.decide.quality import Quality
 from starmill.transforms.measure.html import VisibleText
 from starmill.transforms.measure.language import DetectLanguage
 from starmill.transforms.measure.licenses import Licenses
+from starmill.transforms.measure.notebooks import StatedLanguage
 from starmill.transforms.measure.text import Text
-from starmill.transforms.render import code
+from starmill.transforms.render import code, notebooks
 from starmill.transforms.step import PartStep, Step
 
 
@@ -89,6 +90,19 @@ KINDS = {
         decide=lambda on: (on.licenses, *on.quality.steps()),
         clean=lambda on: (on.decontaminate(), on.redact),
         render=code.documents,
+    ),
+    # Both are made by ingest, where the recipe wants them; all stages of the paper's table 3 are theirs.
+    "notebook": Kind(
+        measure=lambda on: (on.licenses, StatedLanguage(), on.text),
+        decide=lambda on: (on.licenses,),
+        clean=lambda on: (on.decontaminate(), on.redact),
+        render=notebooks.turns,
+    ),
+    "notebook_script": Kind(
+        measure=lambda on: (on.licenses, StatedLanguage(), on.text),
+        decide=lambda on: (on.licenses,),
+        clean=lambda on: (on.decontaminate(), on.redact),
+        render=notebooks.scripts,
     ),
 }
 

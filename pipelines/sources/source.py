@@ -105,7 +105,8 @@ class Entry:
     """One record, or one that was lost: `data` is its bytes, or None with the `reason` why, and the `size` that it has.
 
     `path` is the dump's own, relative, and may be hostile; it is empty for the repository as a whole. Of `segments`, each a value of
-    schema.SEGMENT, the bounds are in characters of the data, which then is UTF-8.
+    schema.SEGMENT, the bounds are in characters of the data, which then is UTF-8. `origin` is the file that the data was made of, if
+    it is no file's: the record's ids are those of that.
     """
 
     path: bytes
@@ -115,6 +116,7 @@ class Entry:
     size: int = 0
     kind: str = CODE
     segments: list[dict[str, Any]] | None = None
+    origin: bytes | None = None
 
 
 @dataclass(frozen=True)

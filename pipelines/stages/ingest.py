@@ -15,6 +15,7 @@ from starmill.core.dataset import Manifest, ParquetPart, Sidecar, Workspace, at_
 from starmill.core.errors import InputError, MachineError, StarmillError, is_of_the_machine, of_a_file, one_line, printable
 from starmill.core.names import Bytes, BytesAtOnce
 from starmill.pipelines.sources import encoding
+from starmill.pipelines.sources.notebooks import Form, of_file
 from starmill.pipelines.sources.source import DAMAGE, Counted, Entry, Limits, Repository, Snapshot, Source, Tally, label
 from starmill.pipelines.stages.ledger import Ledger
 from starmill.pipelines.stages.stage import Build, Options, Stage, Watched, of_parts
@@ -38,6 +39,7 @@ class Ingest(Limits):
     )  # compressed, as a worker holds it in memory: where the estimate was wrong, the rest is not read
     max_part_content_bytes: Bytes = 16 << 30  # the same of content: spaces fill a part with next to nothing
     block_bytes: BytesAtOnce = 8 << 20  # of content in a row group, or of names
+    notebooks: tuple[Form, ...] = ()  # what .ipynb files become, the two forms of StarCoder2's data; none: files of code
     rows_of_left_out: bool = (
         True  # one for each repository that `exclude`, `include` or `max_repositories` leave out, in `dropped/`
     )
@@ -236,12 +238,15 @@ class IngestPart:
                     continue
                 judged += entry.data is not None
                 try:
-                    row = self._row(of, snapshot, entry, entry.reason or hostile)
+                    rows = [
+                        self._row({**of, "kind": made.kind}, snapshot, made, made.reason or hostile)
+                        for made in of_file(entry, self.options.notebooks)
+                    ]
                 except Exception as error:
-                    row = _error(of, error)
+                    rows = [_error(of, error)]
                     failed, first = failed + 1, first or f"{one_line(error)}, on {repository.name}{of['path']}"
                     kinds.add(type(error).__name__)
-                yield row
+                yield from rows
             if source.fingerprint(repository) != repository.fingerprint:
                 said = "its files changed after they were planned, so that what was read may be of two moments; the next run reads it again"
                 yield _lost({**whole, "path": _unique("/", seen)}, "read", "error:ingest:Changed", said, 0)
@@ -261,7 +266,8 @@ class IngestPart:
     def _row(self, of: Row, snapshot: Snapshot, entry: Entry, reason: str | None) -> Row:
         if entry.data is None or reason:
             return _lost(of, "read", str(reason), entry.detail, entry.size if entry.data is None else len(entry.data))
-        ids = {"blob_id": swhid.blob_id(entry.data), "content_id": swhid.content_id(entry.data)}
+        file = entry.data if entry.origin is None else entry.origin
+        ids = {"blob_id": swhid.blob_id(file), "content_id": swhid.content_id(file)}
         reason = encoding.judge(entry.data, self.options.max_file_bytes)
         # What bounds are counted in is not guessed.
         decode = encoding.decode if entry.segments is None else lambda data: (data.decode(), "UTF-8")

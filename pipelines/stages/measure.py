@@ -57,7 +57,8 @@ class MeasurePart:
         """Measure one part, row group by row group, and publish the columns."""
         inputs = lineage(self.workspace, ref.part, "records")
         ledger = Ledger("measure", "measures", ref.part, ref.key, inputs, self.max_error_rate)
-        watches = {kind: self._watches(kind) for kind in self.steps}
+        seen: dict[PartStep, Watch] = {}  # a licence that lies beside a notebook is its own too
+        watches = {kind: self._watches(kind, seen) for kind in self.steps}
         measured: list[tuple[str, pa.RecordBatch]] = []
         count = 0
         for block in replace(self.workspace, digests=inputs).blocks(part_path("records", ref.part)):
@@ -81,9 +82,11 @@ class MeasurePart:
         ledger.add(part_path("measures", ref.part), part.close(), part.rows)
         return ledger.commit(self.workspace)
 
-    def _watches(self, kind: str) -> list[tuple[str, Watch]]:
+    def _watches(self, kind: str, seen: dict[PartStep, Watch]) -> list[tuple[str, Watch]]:
         steps = [step for step in self.steps[kind] if isinstance(step, PartStep)]
-        return [(s.name, s.watch(WorkspaceCache(self.workspace, "-".join((f"cache/{s.name}", *_material(s)))))) for s in steps]
+        for step in (step for step in steps if step not in seen):
+            seen[step] = step.watch(WorkspaceCache(self.workspace, "-".join((f"cache/{step.name}", *_material(step)))))
+        return [(step.name, seen[step]) for step in steps]
 
     def _held(self, kind: str, names: list[str]) -> list[str]:
         read = {name for step in self.steps[kind] if isinstance(step, PartStep) for name in step.reads}

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from starmill.core import seeds
+from starmill.core.document import CODE
 from starmill.transforms.dedup.minhash import MinHash, matrix
 
 # The key's KEY_BITS bits, low and high, and the file. In a block `part` is one number and rows ascend, so compressed a key costs
@@ -44,8 +45,14 @@ def band_keys(signatures: pa.Array, scopes: np.ndarray, options: MinHash) -> np.
     return key >> np.uint64(64 - KEY_BITS)
 
 
-def scopes(languages: pa.Array, options: MinHash) -> np.ndarray:
-    """Return what each file is compared within, as uint64[n]: equal everywhere, or one number per language or split."""
+def scopes(block: pa.RecordBatch, options: MinHash) -> np.ndarray:
+    """Return what each record is compared within, as uint64[n]: its kind, and there all, or one language or split."""
+    kinds = block.column("kind").dictionary_encode(null_encoding="encode")
+    of_kind = [0 if kind in (CODE, None) else seeds.uint64(0, "kind", kind) for kind in kinds.dictionary.to_pylist()]
+    return np.array(of_kind, np.uint64)[kinds.indices.to_numpy()] ^ _languages(block.column("language"), options)
+
+
+def _languages(languages: pa.Array, options: MinHash) -> np.ndarray:
     if options.scope == "all":
         return np.zeros(len(languages), np.uint64)
     split_of = {language: split for split, names in options.splits.items() for language in names}

@@ -153,11 +153,11 @@ class Dedup:
         """Part -> COPY blocks by blob id."""
         part = ref[0]
         self.candidates.compare(part)
-        columns = [*clusters.RANKING, *clusters.IDENTITY, "blob_id", "language"]
+        columns = [*clusters.RANKING, *clusters.IDENTITY, "blob_id", "kind", "language"]
         copies = []
         for ids, block in self.candidates.blocks(part, columns):
             Metrics.counter("starmill", "dedup/files").inc(block.num_rows)
-            scope = bands.scopes(block.column("language"), self.options)
+            scope = bands.scopes(block, self.options)
             copies.append(self._copies(part, ids, block, block.column("blob_id"), scope))
         yield from self._by_blob(copies)
 
@@ -202,12 +202,12 @@ class Dedup:
         part, joined = group
         gone = np.concatenate([np.empty(0, np.int64), *(b.column("file").to_numpy() for b in _unpack(joined["removed"]))])
         ids, signatures, scopes = [np.empty(0, np.int64)], [pa.array([], pa.binary())], [np.empty(0, np.uint64)]
-        for files, block in self.candidates.blocks(part, ["language", "signature"]):
+        for files, block in self.candidates.blocks(part, ["kind", "language", "signature"]):
             stays = ~np.isin(files, gone)
             block = block.filter(pa.array(stays))
             ids.append(files[stays])
             signatures.append(block.column("signature"))
-            scopes.append(bands.scopes(block.column("language"), self.options))
+            scopes.append(bands.scopes(block, self.options))
         every = pa.concat_arrays(signatures)
         yield from bands.band_blocks(every, np.concatenate(ids), np.concatenate(scopes), self.options, self.partitions)
 

@@ -17,8 +17,12 @@ def signed(rows: np.ndarray) -> pa.Array:
     return pa.array([r.astype("<u4").tobytes() for r in rows], pa.binary())
 
 
+def of_code(languages: list[str | None], kind: str = "code") -> pa.RecordBatch:
+    return pa.record_batch({"kind": [kind] * len(languages), "language": pa.array(languages, pa.string())})
+
+
 def keyed(rows: np.ndarray, languages: list[str | None], options: MinHash, partitions: int) -> list[tuple[int, pa.RecordBatch]]:
-    scopes = bands.scopes(pa.array(languages, pa.string()), options)
+    scopes = bands.scopes(of_code(languages), options)
     files = bands.file_ids(3, np.arange(len(rows)))
     return list(bands.band_blocks(signed(rows), files, scopes, options, partitions))
 
@@ -90,7 +94,7 @@ def test_a_block_holds_all_of_key_and_file():
 
 def test_scope_split_is_a_list_of_languages():
     options = MinHash(scope="split", splits={"docs": ("Markdown", "RST"), "web": ("HTML",)})
-    found = bands.scopes(pa.array(["RST", "C", "Markdown", None, "HTML", "Go"]), options).tolist()
+    found = bands.scopes(of_code(["RST", "C", "Markdown", None, "HTML", "Go"]), options).tolist()
     assert found[0] == found[2]
     assert found[1] == found[3] == found[5]
     assert len(set(found)) == 3
@@ -140,3 +144,9 @@ def test_file_ids_hold_part_and_row():
     ids = bands.file_ids(2**31 - 1, np.array([0, 2**31 - 1]))
     assert (ids >> 32).tolist() == [2**31 - 1] * 2
     assert (ids & 0xFFFFFFFF).tolist() == [0, 2**31 - 1]
+
+
+@pytest.mark.parametrize("scope", ["all", "language"])
+def test_a_record_is_compared_with_its_own_kind(scope):
+    code, script = (bands.scopes(of_code(["C", "C", "Go"], kind), MinHash(scope=scope)).tolist() for kind in ("code", "script"))
+    assert code[0] == code[1] and script[0] == script[1] and not {*code} & {*script}
