@@ -14,8 +14,9 @@ from fuzz import Target, fuzz
 
 from starmill.pipelines.sources import encoding, git
 from starmill.pipelines.sources.folders import Folders
+from starmill.pipelines.sources.notebooks import NOTEBOOK, SCRIPT, of_file
 from starmill.pipelines.sources.packages import Packages
-from starmill.pipelines.sources.source import Limits, label
+from starmill.pipelines.sources.source import Entry, Limits, label
 from starmill.transforms.clean.decontaminate import needles
 from starmill.transforms.clean.redact.redact import Redact
 from starmill.transforms.measure.html import visible_chars
@@ -135,6 +136,24 @@ def texts(data: bytes, folder: Path) -> object:
     return None
 
 
+def notebook(data: bytes, folder: Path) -> object:
+    """Make the records of a notebook: each has a text in UTF-8 whose segments lie in it, or a reason."""
+    made = of_file(Entry(b"a.ipynb", data), (NOTEBOOK, SCRIPT))
+    for entry in made:
+        assert (entry.data is None) == (entry.reason is not None)
+        size = len((entry.data or b"").decode()) if entry.origin else 0
+        assert all(0 <= s["start"] <= s["end"] <= size for s in entry.segments or ())
+    return made
+
+
+CELLS = [
+    {"cell_type": type_, "source": ["%%time\n", "x"], "outputs": [{"output_type": "stream", "text": ["x"]}]}
+    for type_ in ("markdown", "code")
+]
+BOOKS = [
+    {"cells": CELLS, "metadata": {"kernelspec": {"name": "python3"}}, "nbformat": 4},
+    {"worksheets": [{"cells": CELLS}], "nbformat": 2},
+]
 TASK = json.dumps({"task_id": "a/0", "prompt": 'def f():\n    """Say what."""\n', "canonical_solution": "    return 1\n"})
 TARGETS: dict[str, Target] = {
     "git pack": Target(files_of(".pack"), in_place_of(".pack")),
@@ -150,6 +169,7 @@ TARGETS: dict[str, Target] = {
     "git loose object": Target(lambda _: [b"blob 5\0hello", zlib.compress(b"blob 5\0hello")], loose),
     "package record": Target(lambda _: [b"toy.py,sha256=x,6\n../out.py,,\n"], packages("RECORD")),
     "package metadata": Target(lambda _: [b"Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n\nx"], packages("METADATA")),
+    "notebook": Target(lambda _: [json.dumps(book).encode() for book in BOOKS], notebook, 300),
     "benchmark": Target(lambda _: [TASK.encode()], lambda data, _: needles(data.decode("utf-8", "replace").splitlines(), "b.jsonl")),
     "texts": Target(lambda _: [t.encode("utf-8", "surrogatepass") for _, t in tedious_texts.texts(3000)], texts, 300),
 }  # fmt: skip
