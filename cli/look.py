@@ -1,6 +1,6 @@
 """Look into a workspace."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -69,6 +69,23 @@ def locate(
     else:
         token = report.shown(report.locate(place, what, nth, text, seed), labels)
         options.show(as_json, asdict(token), report.lines(token))
+
+
+def sources(as_json: options.Json = False) -> None:
+    """The kinds of sources that a recipe may name, with their options."""
+    from starmill.core import recipe_page
+    from starmill.pipelines.recipe import SOURCES
+
+    told: list[dict[str, Any]] = [
+        {"kind": s.kind, "gives": [*s.gives], "about": recipe_page.text(s), "options": recipe_page.fields(s)} for s in SOURCES
+    ]
+    lines = []
+    for source in told:
+        lines += [f"kind: {source['kind']} gives records of kind {', '.join(source['gives'])}", f"  {source['about']}"]
+        for field in source["options"]:
+            meaning = field["meaning"] and f"  # {field['meaning']}"
+            lines.append(f"    {field['key']}: {field['default']} ({field['type']}){meaning}".replace("`", ""))
+    options.show(as_json, told, lines)
 
 
 def status(

@@ -26,13 +26,10 @@ def page(cls: type) -> str:
     """Return Markdown with a heading and a table for the dataclass `cls` and for each section below it."""
     parts = []
     for path, section in sections(cls):
-        hints, notes = typing.get_type_hints(section, include_extras=True), comments(section)
-        rows = [
-            f"| `{f.name}` | {_words(hints[f.name])} | {_default(f)} | {notes[f.name]} |" for f in dataclasses.fields(section)
-        ]
+        rows = [f"| `{f['key']}` | {f['type']} | {f['default']} | {f['meaning']} |" for f in fields(section)]
         head = f"### {path}\n\n" if path else ""
         table = "\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *rows])
-        parts.append(f"{head}{_text(section)}\n\n{table}\n")
+        parts.append(f"{head}{text(section)}\n\n{table}\n")
     return "\n".join(parts)
 
 
@@ -45,7 +42,7 @@ def schema(cls: type) -> dict[str, Any]:
     for section in classes:
         hints, notes = typing.get_type_hints(section, include_extras=True), comments(section)
         told = made["$defs"][section.__name__]
-        told |= {"additionalProperties": False, "description": _text(section)}
+        told |= {"additionalProperties": False, "description": text(section)}
         for key, value in told["properties"].items():
             _name(value, hints[key], lists)
             if notes[key]:
@@ -88,7 +85,14 @@ def comments(cls: type) -> dict[str, str]:
     }
 
 
-def _text(section: type) -> str:
+def fields(section: type) -> list[dict[str, str]]:
+    """Return the key, type, default and meaning of each field of a dataclass, as the page has them."""
+    hints, notes = typing.get_type_hints(section, include_extras=True), comments(section)
+    said = ((f.name, _words(hints[f.name]), _default(f), notes[f.name]) for f in dataclasses.fields(section))
+    return [dict(zip(("key", "type", "default", "meaning"), row, strict=True)) for row in said]
+
+
+def text(section: type) -> str:
     """Return a section's docstring without its example."""
     return (inspect.getdoc(section) or "").partition(">>>")[0].rstrip()
 

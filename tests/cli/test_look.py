@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from starmill.cli.__main__ import main
+from starmill.pipelines.recipe import SOURCES
 
 
 @pytest.mark.parametrize("command", ["funnel", "status"])
@@ -27,3 +28,12 @@ def test_a_recipe_without_a_workspace(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_a_file_that_is_nowhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["why", "/none.py", "--workspace", str(tmp_path)]) == 1
     assert capsys.readouterr().err.startswith("starmill: /none.py: no such file in")
+
+
+def test_sources_say_what_a_recipe_may_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sources", "--json"]) == 0
+    told = {source["kind"]: source for source in json.loads(capsys.readouterr().out)}
+    assert {*told} == {source.kind for source in SOURCES}
+    assert {"key": "roots", "type": "list of text", "default": "required"}.items() <= told["folders"]["options"][-1].items()
+    assert main(["sources"]) == 0
+    assert "    roots: required (list of text)  # of checkouts" in capsys.readouterr().out
