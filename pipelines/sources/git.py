@@ -21,6 +21,7 @@ from starmill.pipelines.sources.gitobjects import (
     MissingObject,
     ObjectStore,
     ObjectTooLarge,
+    Trees,
     inside,
 )
 from starmill.pipelines.sources.source import COUNTED, Counted, Entry, Limits, Snapshot, Tally, state_of, timestamp
@@ -169,7 +170,7 @@ def read(folder: Path, root: Path, limits: Limits) -> tuple[Snapshot, Iterator[E
         commit, branch, objects, budget = _opened(folder, root, limits)
         with ObjectStore(objects, root, budget) as store:
             fields = _fields(store.read(commit, "commit", MAX_META_BYTES))
-            leaves = sorted(_walk(store, fields["tree"], limits), key=lambda leaf: leaf.path)
+            leaves = sorted(walk(store, fields["tree"], limits), key=lambda leaf: leaf.path)
     except Unreadable as error:
         return Snapshot(), iter([Entry(b"", None, error.reason, error.detail)])
     except (*OF_A_STORE, OSError) as error:
@@ -187,7 +188,7 @@ def count(folder: Path, root: Path, limits: Limits) -> Counted:
         commit, _, objects, budget = _opened(folder, root, limits)
         with ObjectStore(objects, root, budget) as store:
             tree = _fields(store.read(commit, "commit", MAX_META_BYTES))["tree"]
-            return _Count(store, limits)([tree], LISTS.format("HEAD"))
+            return Count(store, limits)([tree], LISTS.format("HEAD"))
     except (Unreadable, *OF_A_STORE, OSError) as error:
         if isinstance(error, OSError):
             of_a_file(error, folder)
@@ -202,10 +203,10 @@ def _opened(folder: Path, root: Path, limits: Limits) -> tuple[str, str | None, 
     return commit, branch, objects, Budget(min(limits.max_inflated_bytes, FREE_BYTES + limits.max_inflation * stored))
 
 
-class _Count:
+class Count:
     """Counts the files below trees. A tree is read once, however many name it, so that a bomb costs no more than it stores."""
 
-    def __init__(self, store: ObjectStore, limits: Limits) -> None:
+    def __init__(self, store: Trees, limits: Limits) -> None:
         """Count entries of distinct trees up to COUNTED times the limit, all calls together."""
         self._store, self._left, self._known = store, COUNTED * limits.max_files, dict[str, int]()
         self._exact = True
@@ -323,8 +324,9 @@ def _date(person: str) -> datetime | None:
     return timestamp(int(moment[1])) if moment and "<" in before else None
 
 
-def _walk(store: ObjectStore, tree: str, limits: Limits) -> Iterator[Leaf]:
-    stack, tally, count = [(b"", bytes.fromhex(tree), 0)], Tally(limits), _Count(store, limits)
+def walk(store: Trees, tree: str, limits: Limits) -> Iterator[Leaf]:
+    """Yield what a tree and those below it hold, in any order, up to the limits; an error of the first tree is raised."""
+    stack, tally, count = [(b"", bytes.fromhex(tree), 0)], Tally(limits), Count(store, limits)
     while stack:
         prefix, tree_id, depth = stack.pop()
         try:

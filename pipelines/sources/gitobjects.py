@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from dulwich.object_format import SHA1
 from dulwich.pack import PackIndex, apply_delta, load_pack_index
@@ -45,6 +46,13 @@ class ObjectTooLarge(ValueError):
 
 class BudgetSpent(ValueError):
     """The objects that were read before took all bytes that may be inflated."""
+
+
+class Trees(Protocol):
+    """What trees are read from."""
+
+    def read(self, hex_id: str, kind: str, max_bytes: int) -> bytes:
+        """Return an object of this kind. Raises MissingObject, CorruptObject, ObjectTooLarge or BudgetSpent."""
 
 
 class Budget:

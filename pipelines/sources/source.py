@@ -19,7 +19,18 @@ from starmill.core.names import AtLeast1, Bytes, BytesAtOnce
 DIRECTION_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 COUNTED = 4  # times max_files: so many files are counted of what is not read
 # Damage that may be mended where it lies, so that a repository that lost records to it is watched (Repository.state).
-DAMAGE = frozenset(("corrupt_object", "missing_object", "unreadable_repository"))
+DAMAGE = frozenset(
+    (
+        "corrupt_object",
+        "missing_object",
+        "unreadable_repository",
+        "missing_content",
+        "truncated_content",
+        "unreadable_content",
+        "wrong_content",
+        "zeroed_object",
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True)

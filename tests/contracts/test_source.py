@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+import exports
 import pyarrow.parquet as pq
 import pytest
 from dulwich import porcelain
@@ -28,6 +29,7 @@ from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.packages import Packages
 from starmill.pipelines.sources.source import Entry, Limits, Options, Repository, Snapshot, Source, label
+from starmill.pipelines.sources.swh import SoftwareHeritage
 from starmill.pipelines.stages import ingest
 
 LIMIT = 100_000
@@ -76,8 +78,15 @@ def archived(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]
     return Tars(folder=str(root.parent / "tars")), root.parent / "tars"
 
 
+def exported(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
+    committed(root, monkeypatch)
+    dump = exports.write(root.parent / "swh", {"https://github.com/a/toy": root / "toy"})
+    catalog = str(root.parent / "catalog")
+    return SoftwareHeritage(export=str(dump / "orc"), contents=str(dump / "content"), catalog=catalog), dump
+
+
 # How one tree becomes the input of a source: a new source says it here.
-INPUTS = (plain, committed, installed, archived)
+INPUTS = (plain, committed, installed, archived, exported)
 Made = Callable[[], tuple[Source, Path]]
 
 

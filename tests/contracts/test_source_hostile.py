@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import exports
 import pytest
 from tars import Tars
 
@@ -25,6 +26,7 @@ from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.packages import Packages
 from starmill.pipelines.sources.source import Source
+from starmill.pipelines.sources.swh import SoftwareHeritage
 from starmill.pipelines.stages import ingest
 from starmill.pipelines.stages.ingest import Ingest
 
@@ -118,7 +120,14 @@ def archived(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
         return Tars(folder=str(place.parent)), {os.fsencode(member.name) for member in archive if not member.isdir()}
 
 
-PLACES = (plain, committed, installed, archived)
+def exported(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    _, wanted = committed(root, monkeypatch)
+    dump = exports.write(root.parent / "swh", {"https://github.com/a/toy": root / "toy"})
+    catalog = str(root.parent / "catalog")
+    return SoftwareHeritage(export=str(dump / "orc"), contents=str(dump / "content"), catalog=catalog), wanted
+
+
+PLACES = (plain, committed, installed, archived, exported)
 Make = Callable[[], Place]
 
 

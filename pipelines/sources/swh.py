@@ -1,0 +1,161 @@
+"""Software Heritage: the main branch of each origin of a graph export, its files from the content store.
+
+Three steps, each on its own: heads (which revision, swh_heads.py), paths (what its trees hold, swh_index.py) and blobs (their
+bytes, swh_contents.py). Trees and blobs are held against git's ids, so that what comes out is what git has, or a row that says why
+not. The index of an export is for one machine: up to some 200 million entries of directories. Nothing of an export is executed or
+used as a path.
+"""
+
+import functools
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from starmill.core import files
+from starmill.core.errors import InputError, MachineError
+from starmill.core.names import AtLeast1, Place
+from starmill.core.storage import Storage
+from starmill.pipelines.sources import git
+from starmill.pipelines.sources.gitobjects import CorruptObject, MissingObject
+from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot, state_of, timestamp
+from starmill.pipelines.sources.swh_contents import NoContent, Wanted, fetched
+from starmill.pipelines.sources.swh_heads import Head
+from starmill.pipelines.sources.swh_index import HIDDEN, VISIBLE, Content, Index, ensure
+from starmill.pipelines.sources.swh_tables import export
+
+HEX = frozenset("0123456789abcdef")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftwareHeritage(Options):
+    """A graph export of Software Heritage with its content store; a repository is an origin, `owner/name` of GitHub."""
+
+    kind: Literal["swh"] = "swh"  # always given
+    export: Place  # the folder or fsspec URL that holds directory_entry/, content/ and the other tables, ORC or Parquet
+    contents: Place  # that of the objects named by their SHA-1, such as https://softwareheritage.s3.amazonaws.com/content
+    requests: AtLeast1 = 16  # to the content store at once, for each worker
+    catalog: Place | None = None  # the folder of the export's index; none: starmill/swh in the user's folder of caches
+
+    def __post_init__(self) -> None:
+        """Say whether its input lies on this machine's disk alone."""
+        object.__setattr__(self, "reads_this_machine", "://" not in self.export or "://" not in self.contents)
+
+    def places(self) -> tuple[str, ...]:
+        """Return the export and the contents, where they are folders."""
+        return tuple(place for place in (self.export, self.contents) if "://" not in place)
+
+    def plan(self) -> list[Repository]:
+        """Return every origin. Raises InputError for an export that is damaged or incomplete, MachineError."""
+        if self.catalog is not None:
+            files.refuse_below_file("catalog", self.catalog)
+        if "://" not in self.contents and not Path(self.contents).is_dir():
+            raise InputError(f"{self.contents}: no such folder of contents; name the one that holds the objects")
+        index, key = self._index(verify=True)
+        state = hashlib.sha256(repr((key, "://" in self.contents or state_of(self.contents)[0])).encode()).hexdigest()
+        return [_repository(head, size, state) for head, size in index.heads()]
+
+    def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
+        """Return what is known of the revision, and its files."""
+        try:
+            index, _ = self._index()
+        except InputError as error:
+            return Snapshot(), iter([Entry(b"", None, "unreadable_repository", str(error))])
+        found = index.head(repository.name)
+        if found is None:
+            return Snapshot(), iter([Entry(b"", None, "no_snapshot", "the export has no such origin any more")])
+        head, _ = found
+        if head.reason or not _is_id(head.directory):
+            detail = head.detail or f"its directory is {head.directory!r}, no id"
+            return Snapshot(), iter([Entry(b"", None, head.reason or "unreadable_repository", detail)])
+        dates = [None if seconds is None else timestamp(seconds) for seconds in (head.date, head.committed)]
+        try:
+            leaves = paths(index, str(head.directory), limits)
+        except (MissingObject, CorruptObject) as error:
+            detail = f"{type(error).__name__}: {error}: directory {head.directory}"
+            return Snapshot(), iter([Entry(b"", None, "unreadable_repository", detail)])
+        return Snapshot(head.directory, head.revision, head.branch, *dates), self._entries(index, leaves, limits.max_file_bytes)
+
+    def count(self, repository: Repository, limits: Limits) -> Counted:
+        """Return how many files the revision has."""
+        try:
+            index, _ = self._index()
+        except InputError:
+            return Counted(0, False, "the table directory_entry")
+        found = index.head(repository.name)
+        if found is None or found[0].reason or not _is_id(found[0].directory):
+            return Counted(0, False, "the table snapshot_branch")
+        root = str(found[0].directory)
+        return git.Count(index, limits)([root], f"the table directory_entry, from directory_id {root} on,")
+
+    def fingerprint(self, repository: Repository) -> str:
+        """Return the fingerprint that the repository has now."""
+        try:
+            found = self._index()[0].head(repository.name)
+        except InputError:
+            return ""
+        return _repository(*found, "").fingerprint if found else ""
+
+    def _index(self, verify: bool = False) -> tuple[Index, str]:
+        place = ensure(export(self.export), Path(self.catalog) if self.catalog else _default_catalog(), verify)
+        try:
+            return _opened(place), place.name
+        except OSError as error:
+            raise MachineError(f"{place}: {error}; the index of an export must stay while it is read: run again") from error
+
+    def _entries(self, index: Index, leaves: list[git.Leaf], max_file_bytes: int) -> Iterator[Entry]:
+        known = index.contents([leaf.object_id for leaf in leaves])
+        judged = [_judged(leaf, content, max_file_bytes) for leaf, content in zip(leaves, known, strict=True)]
+        store = Storage(self.contents)
+        given = fetched(store, [what if isinstance(what, Wanted) else None for what in judged], self.requests)
+        for leaf, what, data in zip(leaves, judged, given, strict=True):
+            path = leaf.path.rstrip(b"/")
+            if isinstance(what, Entry):
+                yield what
+            elif isinstance(data, NoContent):
+                yield Entry(path, None, data.reason, str(data), what.length)
+            else:
+                yield Entry(path, data)
+
+
+def paths(index: Index, root: str, limits: Limits) -> list[git.Leaf]:
+    """Return what a directory holds, in the order of the paths. Raises MissingObject or CorruptObject for the directory itself."""
+    return sorted(git.walk(index, root, limits), key=lambda leaf: leaf.path)
+
+
+def _judged(leaf: git.Leaf, content: Content | None, max_file_bytes: int) -> Entry | Wanted:
+    """Return what to ask the store for, or why it is not asked."""
+    path, own = leaf.path.rstrip(b"/"), leaf.object_id.hex()
+    if reason := leaf.reason or git.ODD.get(stat.S_IFMT(leaf.mode)):
+        return Entry(path, None, reason, leaf.detail or (f"commit {own}" if reason == "submodule" else None))
+    if content is None:
+        return Entry(path, None, "missing_content", f"blob {own} is in no table of the export")
+    if content.state != VISIBLE:
+        reason = "hidden_content" if content.state == HIDDEN else "skipped_content"
+        return Entry(path, None, reason, f"blob {own}: {content.state}", content.length)
+    if content.length >= max_file_bytes:
+        return Entry(path, None, "too_large", f"blob {own}", content.length)
+    return Wanted(content.sha1, own, max(0, content.length))
+
+
+def _repository(head: Head, size: int, state: str) -> Repository:
+    facts = (head.branch, head.revision, head.directory, head.date, head.committed, head.reason, head.detail)
+    fingerprint = hashlib.sha256(repr(facts).encode("utf-8", "backslashreplace")).hexdigest()
+    return Repository(head.name, {"origin": head.origin}, size, fingerprint, state)
+
+
+def _is_id(text: str | None) -> bool:
+    return text is not None and len(text) == 40 and HEX.issuperset(text)
+
+
+def _default_catalog() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "starmill" / "swh"
+
+
+@functools.lru_cache(maxsize=2)
+def _opened(place: Path) -> Index:
+    """Open an index once a process."""
+    return Index(place)
