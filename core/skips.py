@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 LIST, FOLDER = "skips.json", "skips"
 IDENTITY = ("kind", "repo_name", "path", "content_id")
+NO_RECORD = ("", "", "", "")
 SECONDS = 120.0  # that a record may take in a step, where no recipe says
 MOST = 8  # records of a part that a run leaves out of a step; more tell of a slow machine or a broken step
 
@@ -47,7 +48,7 @@ class Skip(msgspec.Struct, frozen=True, order=True, forbid_unknown_fields=True):
     reason: str
 
     @property
-    def record(self) -> tuple[str, str, str, str]:
+    def record(self) -> "Record":
         """What identifies the record."""
         return self.kind, self.repo_name, self.path, self.content_id
 
@@ -147,23 +148,38 @@ def packed(skips: Sequence[Skip]) -> str:
     return msgspec.json.encode(skips).decode() if skips else ""
 
 
+Record = tuple[str, str, str, str]  # the values of IDENTITY
+
+
+class At(NamedTuple):
+    """What a thread is at: so many records, from the first to the last; none where a step is at work on no record in particular."""
+
+    stage: str
+    step: str
+    rows: int
+    first: Record
+    last: Record
+    limit: Limit | None
+
+
 @dataclass
 class Desk:
-    """A part that a thread of this process makes: what is left out of it, and what the thread is at."""
+    """A part, or a group of what many parts hold, that a thread makes: what is left out of it, and what the thread is at."""
 
     workspace: Workspace
     part: int
-    limit: Limit
+    limit: Limit | None
     skips: list[Skip]
     rows: set[tuple[str, str]]
     slot: int
     planned: int  # how many of `skips` were on the list
-    now: list[tuple[str, str, pa.RecordBatch, Limit | None]] = field(default_factory=list)
+    of: str  # `part 7`, in words
+    now: list[At] = field(default_factory=list)
 
     @contextmanager
-    def at(self, stage: str, step: str, block: pa.RecordBatch, limit: Limit | None) -> Iterator[None]:
+    def at(self, what: At) -> Iterator[None]:
         """Tell that a step is at these records in the block; without a limit the step ends that itself, by `give_up`."""
-        self.now.append((stage, step, block, limit))
+        self.now.append(what)
         self.tell()
         try:
             yield
@@ -173,19 +189,17 @@ class Desk:
 
     def tell(self) -> None:
         """Publish what the thread is at: for the process beside this one (core/watch.py)."""
-        if not self.now or not self.now[-1][2].num_rows:
+        if not self.now:
             watch.tell(self.slot, b"")
             return
-        stage, step, block, limit = self.now[-1]
-        if block.num_rows > 1 and (stage, step) in self.rows:
-            limit = None
-        at = {
-            "number": next(_numbers),
-            **{"place": self.workspace.url, "part": self.part, "stage": stage, "step": step, "rows": block.num_rows},
-            **{"first": _record(block, 0), "last": _record(block, block.num_rows - 1)},
+        at = self.now[-1]
+        limit = None if at.rows > 1 and at[:2] in self.rows else at.limit
+        told = {
+            **{"number": next(_numbers), "place": self.workspace.url, "of": self.of, "part": self.part},
+            **at._asdict(),
             **{"limit": limit and limit.seconds, "reason": limit and limit.reason},
         }
-        watch.tell(self.slot, msgspec.json.encode(at))
+        watch.tell(self.slot, msgspec.json.encode(told))
 
 
 _here, _numbers = threading.local(), itertools.count()
@@ -201,7 +215,9 @@ def making(workspace: Workspace, part: int, planned: str, seconds: float) -> Ite
     notes = _notes(workspace, part)
     skips = msgspec.json.decode(planned, type=list[Skip]) if planned else []
     limit = Limit("max_record_seconds", seconds)
-    desk = _here.desk = Desk(workspace, part, limit, [*skips, *notes.skips], set(notes.rows), watch.take(), len(skips))
+    desk = _here.desk = Desk(
+        workspace, part, limit, [*skips, *notes.skips], set(notes.rows), watch.take(), len(skips), f"part {part}"
+    )
     try:
         yield
     finally:
@@ -209,20 +225,57 @@ def making(workspace: Workspace, part: int, planned: str, seconds: float) -> Ite
         watch.give(desk.slot)
 
 
-def at(stage: str, step: str, block: pa.RecordBatch) -> AbstractContextManager[None]:
+@contextmanager
+def naming(workspace: Workspace, stage: str, step: str, of: str) -> Iterator[Desk]:
+    """Tell that a step is at work on `part 7` or `group 3` in the block: while it is slow it is named, and its records as `at` says.
+
+    Nothing is ended and nothing left out. Gives what `at` needs to be told in another thread.
+    """
+    outer = _desk()  # of a step that hands this one what it found
+    desk = _here.desk = Desk(workspace, 0, None, [], set(), watch.take(), 0, of)
+    try:
+        with desk.at(At(stage, step, 0, NO_RECORD, NO_RECORD, None)):
+            yield desk
+    finally:
+        _here.desk = outer
+        watch.give(desk.slot)
+
+
+def at(stage: str, step: str, block: pa.RecordBatch | pa.Table, desk: Desk | None = None) -> AbstractContextManager[None]:
     """Tell that a step is at these records in the block."""
+    desk, rows = desk or _desk(), block.num_rows
+    if desk is None or not rows:
+        return nullcontext()
+    return desk.at(At(stage, step, rows, _record(block, 0), _record(block, rows - 1), desk.limit))
+
+
+def each(stage: str, step: str, block: pa.RecordBatch) -> Iterator[int]:
+    """Yield the number of each row, and tell that a step is at that record."""
     desk = _desk()
-    return desk.at(stage, step, block, desk.limit) if desk else nullcontext()
+    columns = [block.column(n).to_pylist() if n in block.schema.names else [""] * block.num_rows for n in IDENTITY]
+    for row, (kind, repo_name, path, content_id) in enumerate(zip(*columns, strict=True)):
+        record = kind or "", repo_name or "", path or "", content_id or ""
+        with desk.at(At(stage, step, 1, record, record, desk.limit)) if desk else nullcontext():
+            yield row
 
 
-def during(stage: str, step: str, whole: tuple[str, str, str, str], seconds: float, rows: Iterator[T]) -> Iterator[T]:
+def pieces(stage: str, step: str, block: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Yield a block, or each of its rows where the step is to run record by record, and tell that the step is at that."""
+    size = 1 if one_by_one(stage, step) else max(1, block.num_rows)
+    for first in range(0, block.num_rows, size):
+        some = block.slice(first, size)
+        with at(stage, step, some):
+            yield some
+
+
+def during(stage: str, step: str, whole: Record, seconds: float, rows: Iterator[T]) -> Iterator[T]:
     """Yield what the reader of a repository gives, and tell that it is at this one, which `whole` stands for, with its limit."""
-    desk, record = _desk(), pa.record_batch([[value] for value in whole], IDENTITY)
-    with desk.at(stage, step, record, Limit("max_repository_seconds", seconds)) if desk else nullcontext():
+    desk, limit = _desk(), Limit("max_repository_seconds", seconds)
+    with desk.at(At(stage, step, 1, whole, whole, limit)) if desk else nullcontext():
         yield from rows
 
 
-def reason_of(stage: str, step: str, whole: tuple[str, str, str, str]) -> str | None:
+def reason_of(stage: str, step: str, whole: Record) -> str | None:
     """Return why a record is left out of a step, or None."""
     desk = _desk()
     return next((s.reason for s in desk.skips if (s.stage, s.step, s.record) == (stage, step, whole)), None) if desk else None
@@ -256,17 +309,18 @@ def divide(stage: str, step: str, block: pa.RecordBatch) -> tuple[pa.RecordBatch
 def with_own_limit(record: pa.RecordBatch) -> Iterator[float]:
     """Tell that the step at work is at one record, in the block; gives the seconds after which it must end that itself, and `give_up`."""
     desk = _desk()
-    if desk is None:
+    if desk is None or desk.limit is None:
         yield SECONDS
         return
-    with desk.at(*desk.now[-1][:2], record, None):
+    first = _record(record, 0)
+    with desk.at(At(*desk.now[-1][:2], 1, first, first, None)):
         yield desk.limit.seconds
 
 
 def give_up(record: pa.RecordBatch) -> None:
     """Leave a record out of the step at work from now on. Raises MachineError where no part is made, and where these are too many."""
     desk, first = _desk(), _record(record, 0)
-    if desk is None:
+    if desk is None or desk.limit is None:
         raise MachineError(f"{first[1]}:{first[2]}: {Limit('max_record_seconds', SECONDS).reason}")
     stage, step = desk.now[-1][:2]
     if len(desk.skips) - desk.planned >= MOST:
@@ -290,7 +344,7 @@ def too_many(stage: str, part: int) -> str:
     )
 
 
-def _record(block: pa.RecordBatch, row: int) -> tuple[str, str, str, str]:
+def _record(block: pa.RecordBatch | pa.Table, row: int) -> Record:
     names = block.schema.names
     kind, repo_name, path, content_id = ((block.column(n)[row].as_py() or "") if n in names else "" for n in IDENTITY)
     return kind, repo_name, path, content_id

@@ -6,6 +6,7 @@ standard error that both have (the terminal of a local run, the log of a worker 
 the recipe allows is killed, after that was noted in the workspace (core/skips.py): its part is made again without the record.
 """
 
+import importlib
 import itertools
 import json
 import os
@@ -24,6 +25,9 @@ from starmill.core.terminal import say
 NAMED_SECONDS = 10.0  # a record is named first after so long, then after six times as long, and so on
 SLOT = 1 << 16  # bytes of the file for each thread; what is longer is not watched
 TICK = 1.0  # seconds from one look to the next
+REDACTS = (
+    "starmill.transforms.clean.redact.labels"  # takes personal data out of a line, as of all that a run says of its progress
+)
 HEAD = 8  # digits of the length of what a slot holds
 
 _starting = threading.Lock()
@@ -94,18 +98,25 @@ def _end(what: bytes, neighbour: int) -> None:
         )
     else:
         said += "without that record" if at["rows"] == 1 else "one record at a time"
-    _say(at, said + ("" if "WORKER_ID" in os.environ else "; run the same command to continue"))
-    os.kill(neighbour, signal.SIGKILL)
+    try:
+        _say(at, said + ("" if "WORKER_ID" in os.environ else "; run the same command to continue"))
+    finally:
+        os.kill(neighbour, signal.SIGKILL)
 
 
 def _name(at: dict[str, Any]) -> str:
+    if not at["rows"]:
+        return "work"
     first, last = (f"{at[end][1]}:{at[end][2]}" for end in ("first", "last"))
     return first if at["rows"] == 1 else f"{at['rows']:,} records ({first} to {last})"
 
 
 def _say(at: dict[str, Any], said: str) -> None:
+    # By its name, and only once there is something to say: this process is light, and core/ knows no rules for personal data.
+    redacted = importlib.import_module(REDACTS).redacted
+    line = f"{at['stage']:<9} {at['of']}: step {at['step']} {said}"
     with suppress(OSError):
-        say(f"{at['stage']:<9} part {at['part']}: step {at['step']} {said}", to=sys.stderr, flush=True)
+        say(redacted(line, ip_addresses=False), to=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

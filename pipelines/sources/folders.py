@@ -31,14 +31,20 @@ from starmill.pipelines.sources.source import (
 )
 
 FIND = "find . ! -type d"
+SUMS = 1 << 256  # sums of digests are taken modulo this
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Met(NamedTuple):
-    """One path below a root, in bytes: a git repository, or a file; `code` is the error of a folder that cannot be listed."""
+    """One path below a root, in bytes: a git repository, a folder, or a file; `code` is the error of a folder that cannot be listed.
+
+    `within`: the repository that it lies in.
+    """
 
     path: bytes
+    within: bytes | None = None
     is_git: bool = False
+    is_folder: bool = False
     code: str | None = None
 
 
@@ -71,8 +77,8 @@ class Folders(Options):
             snapshot, entries = git.read(Path(root, path), Path(root), limits)
             if n := repository.place.get("unread"):
                 said = f"; {n} in its folder are not read: find . -name .git -prune -o ! -type d -print lists them"
-                entries = (replace(entry, detail=f"{entry.detail}{said}") for entry in entries)
-            return snapshot, entries
+                return snapshot, (replace(entry, detail=f"{entry.detail}{said}") for entry in entries)
+            return snapshot, _with_not_committed(os.fsencode(root), os.fsencode(path), entries, limits)
         return Snapshot(), _entries(os.fsencode(root), os.fsencode(path), limits)
 
     def count(self, repository: Repository, limits: Limits) -> Counted:
@@ -80,13 +86,17 @@ class Folders(Options):
         root, path = repository.place["root"], repository.place["path"]
         if repository.place["form"] == "git":
             return git.count(Path(root, path), Path(root), limits)
-        return _count(os.fsencode(root), _walk(os.fsencode(root), os.fsencode(path), loose=not path), limits)
+        return _count(os.fsencode(root), _plain(os.fsencode(root), os.fsencode(path)), limits)
 
     def fingerprint(self, repository: Repository) -> str:
-        """Return the fingerprint that the repository has now: it differs from the plan's once anything was changed since, and put back."""
+        """Return the fingerprint that the repository has now: it differs from the plan's once anything was changed since, and put back.
+
+        Of a git repository its commit and objects count: files may come and go in a work tree while its commit is read.
+        """
         root, path = Path(repository.place["root"]), os.fsencode(repository.place["path"])
         if repository.place["form"] == "git":
-            return _checkout(root, path).fingerprint
+            beside = repository.fingerprint.partition(" ")[2]
+            return " ".join([git.look(root / os.fsdecode(path), root)[1], *([beside] if beside else [])])
         found = _survey(root, path, loose=not path)[1]
         return found.fingerprint if found else ""
 
@@ -97,20 +107,22 @@ def _discover(root: Path) -> Iterator[Repository]:
     own, loose = _survey(root, b"", loose=True)
     for child in [b""] if own else children:
         checkouts, plain = _survey(root, child)
-        yield from (_checkout(root, path) for path in checkouts)
+        yield from (_checkout(root, path, names) for path, names in sorted(checkouts.items()))
         if plain:
             yield plain
     if loose:
         yield loose
 
 
-def _checkout(root: Path, path: bytes) -> Repository:
+def _checkout(root: Path, path: bytes, names: int) -> Repository:
+    """Return the git repository at root/path, of whose work tree the names of all files are `names`, as one number."""
     size, fingerprint, state = git.look(root / os.fsdecode(path), root)
-    found = _repository(root, path, "git", size, fingerprint, state)
+    # With the names, since one row counts those that are not committed.
+    found = _repository(root, path, "git", size, f"{fingerprint} {names:x}", state)
     if state:
         return found
     # It has no HEAD that leads to a commit, and so it is one row, which counts the files that have none.
-    unread = _count(os.fsencode(root), _walk(os.fsencode(root), path, own=True), Limits()).number
+    unread = _count(os.fsencode(root), _walk(os.fsencode(root), path, own=True, folders=True), Limits()).number
     return replace(found, place={**found.place, "unread": unread}, fingerprint=f"{fingerprint} {unread}")
 
 
@@ -119,28 +131,40 @@ def _repository(root: Path, path: bytes, form: str, size: int, fingerprint: str,
     return Repository(name, {"root": str(root), "path": os.fsdecode(path), "form": form}, size, fingerprint, state)
 
 
-def _survey(root: Path, child: bytes, loose: bool = False) -> tuple[list[bytes], Repository | None]:
-    """Return the git repositories at or below root/child, sorted, and the plain one of all files outside of them, if any."""
+def _survey(root: Path, child: bytes, loose: bool = False) -> tuple[dict[bytes, int], Repository | None]:
+    """Return the git repositories at or below root/child, and the plain one of all files outside of them, if any.
+
+    Of each repository the names of the files in its work tree are one number.
+    """
     # A sum does not depend on the order of the disk, so that no list of all files is held.
-    repositories, facts, total, files = [], 0, 0, 0
+    repositories, facts, total, files = dict[bytes, int](), 0, 0, 0
     for met in _walk(os.fsencode(root), child, loose):
         if met.is_git:
-            repositories.append(met.path)
-            continue
-        state, size = state_of(os.path.join(os.fsencode(root), met.path))
-        facts += int.from_bytes(hashlib.sha256(repr((met.path, met.code, state)).encode()).digest())
-        files, total = files + 1, total + size
+            repositories[met.path] = 0
+        elif met.within is not None:
+            repositories[met.within] = (repositories[met.within] + _number(met.path, met.code)) % SUMS
+        else:
+            state, size = state_of(os.path.join(os.fsencode(root), met.path))
+            facts += _number(met.path, met.code, state)
+            files, total = files + 1, total + size
     # An empty child stands for the loose files of the root itself.
-    plain = _repository(root, child, "plain", total, f"{facts % (1 << 256):064x}") if files else None
-    return sorted(repositories), plain
+    plain = _repository(root, child, "plain", total, f"{facts % SUMS:064x}") if files else None
+    return repositories, plain
 
 
-def _walk(root: bytes, child: bytes, loose: bool = False, own: bool = False, most: int = 0) -> Iterator[Met]:
-    """Yield the git repositories at or below root/child, and all files outside of them; paths below `root`.
+def _number(*facts: object) -> int:
+    return int.from_bytes(hashlib.sha256(repr(facts).encode()).digest())
+
+
+def _walk(
+    root: bytes, child: bytes, loose: bool = False, own: bool = False, most: int = 0, folders: bool = False
+) -> Iterator[Met]:
+    """Yield the git repositories at or below root/child, and all files outside of git's own folders; paths below `root`.
 
     Below a checkout only other checkouts count, as submodules are: what looks like a bare repository there is its content. `loose`: do
-    not descend. `own`: yield the files of the repository at `child` too, but for git's own. `most`: only so many of a folder, the
-    first by name, and in an order that does not depend on the disk.
+    not descend. `own`: yield only the files of the repository at `child`. `most`: only so many of a folder, the first by name, and in
+    an order that does not depend on the disk. `folders`: yield them too, those that files are
+    yielded of.
     """
     stack: list[tuple[bytes, bytes | None]] = [(child, None)]  # folders, each with the repository that it is in
     bare = own and not _is_checkout(root, child)
@@ -148,6 +172,8 @@ def _walk(root: bytes, child: bytes, loose: bool = False, own: bool = False, mos
         folder, within = stack.pop()
         checkout = not bare and _is_checkout(root, folder)
         if checkout or (within is None and not bare and _is_bare(os.path.join(root, folder))):
+            if own and within is not None:
+                continue
             yield Met(folder, is_git=True)
             within = folder
             if not checkout:
@@ -159,14 +185,14 @@ def _walk(root: bytes, child: bytes, loose: bool = False, own: bool = False, mos
                     path = os.path.join(folder, name)
                     if checkout and name == b".git":
                         continue
-                    if not is_folder and (within is None or (own and within == child)):
-                        yield Met(path)
-                    elif is_folder and not loose:
+                    if not is_folder:
+                        yield Met(path, within)
+                    elif not loose:
                         stack.append((path, within))
+                        if folders and (own or within is None):
+                            yield Met(path, is_folder=True)
         except OSError as error:
-            code = of_a_file(error, os.path.join(root, folder))
-            if within is None or (own and within == child):
-                yield Met(folder, code=code)
+            yield Met(folder, within, code=of_a_file(error, os.path.join(root, folder)))
 
 
 def _is_checkout(root: bytes, folder: bytes) -> bool:
@@ -193,15 +219,40 @@ def _mode(path: bytes) -> int:
 
 
 def _count(root: bytes, found: Iterable[Met], limits: Limits) -> Counted:
-    files, exact, most = 0, True, COUNTED * limits.max_files
+    files, folders, exact, most = 0, 0, True, COUNTED * limits.max_files
     for met in found:
         if met.is_git:
             continue
-        more, all_ = _deeper(root, met.path, most - files) if met.code else (1, True)
+        if met.is_folder:
+            more, all_, folders = 0, True, folders + 1
+        else:
+            more, all_ = _deeper(root, met.path, most - files) if met.code else (1, True)
         files, exact = files + more, exact and all_
-        if files > most:
-            return Counted(most, False, FIND)
+        if files + folders > most:  # whichever the disk gave first
+            return Counted(most, False, FIND, "files and folders")
     return Counted(files, exact, FIND)
+
+
+def _with_not_committed(root: bytes, path: bytes, entries: Iterator[Entry], limits: Limits) -> Iterator[Entry]:
+    """Yield the entries of a commit, then one that counts what is in the work tree beside them, where all of the commit was told."""
+    committed, whole = set[bytes](), _is_checkout(root, path)
+    for entry in entries:
+        committed.add(entry.path)
+        yield entry
+    if whole and b"" not in committed:
+        found = _count(root, _beside(root, path, committed), limits)
+        if found.files:
+            yield Entry(b"", None, "not_committed", str(replace(found, listed_by="git status --ignored --untracked-files=all")))
+
+
+def _beside(root: bytes, path: bytes, committed: set[bytes]) -> Iterator[Met]:
+    """Yield what is in a work tree, and has no entry, nor a folder around it: one that is too deep has one for all below it."""
+    start, told = len(path) + 1 if path else 0, set[bytes]()
+    for met in _walk(root, path, own=True, folders=True):  # a folder comes before what is in it
+        if met.path[start:] in committed or os.path.dirname(met.path) in told:
+            told |= {met.path} if met.is_folder else set()
+        else:
+            yield met
 
 
 def _deeper(root: bytes, folder: bytes, most: int) -> tuple[int, bool]:
@@ -235,17 +286,24 @@ def _enter(folder: int, name: bytes) -> int:
     return below
 
 
+def _plain(root: bytes, child: bytes, most: int = 0) -> Iterator[Met]:
+    """Yield the folders and files at or below root/child that are in no git repository."""
+    found = _walk(root, child, loose=not child, most=most, folders=True)
+    return (met for met in found if not met.is_git and met.within is None)
+
+
 def _entries(root: bytes, child: bytes, limits: Limits) -> Iterator[Entry]:
     met, tally = list[Met](), Tally(limits)
-    for one in _walk(root, child, loose=not child, most=limits.max_files + 1):
-        if one.is_git:
-            continue
+    for one in _plain(root, child, limits.max_files + 1):
         if limit := tally.beyond(one.path[len(child) :]):
-            left = _count(root, _walk(root, child, loose=not child), limits).less(len(met)).number
-            yield Entry(b"", None, "too_many_files", f"more than {limit}; {left} have no row: {FIND} lists all")
+            left = _count(root, _plain(root, child), limits).less(len(met)).number
+            yield Entry(
+                b"", None, "too_many_files", f"more than {limit}, folders counted; {left} have no row: {FIND} lists all"
+            )
             break
-        met.append(one)
-    for path, _, code in sorted(met):
+        if not one.is_folder:
+            met.append(one)
+    for path, code in sorted((one.path, one.code) for one in met):
         shown = path[len(child) + 1 :] if child else path
         if code is None:
             yield read_file(shown, os.path.join(root, path), limits.max_file_bytes)

@@ -9,13 +9,15 @@ import fnmatch
 import hashlib
 import importlib.metadata
 import io
+import itertools
 import os
 import re
 import stat
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -26,7 +28,8 @@ LICENSE_FILE = re.compile(r"(?:.*/)?[^/]*\.dist-info/(?:licenses/.*|(?:licen[cs]
 LICENSE = "LICENSE.txt"  # Python's own
 MAX_RECORD = 64 << 20  # bytes; the largest of a distribution on PyPI have some 5 MB
 # What lies in the library's folder and is no part of the input: other packages, and bytecode.
-OTHERS = ("site-packages", "dist-packages", "__pycache__")
+SITES = ("site-packages", "dist-packages")
+OTHERS = (*SITES, "__pycache__")
 # What is not read of the rest. The interpreter's own tests are full of files broken on purpose.
 NOT_THE_LIBRARY = ("test", "config-*")
 
@@ -39,11 +42,19 @@ class Packages(Options):
 
     def plan(self) -> list[Repository]:
         """Return one repository a package."""
-        return sorted((*_distributions(), *_standard_library()), key=lambda r: r.name)
+        found = [_of_distribution(name, metadata) for name, metadata, is_first in _distributions() if is_first]
+        return sorted((*found, *_standard_library()), key=lambda r: r.name)
 
     def never(self) -> list[Repository]:
-        """Return the folders of the standard library that are no part of it."""
-        return [_of_library(name) for name in _folders() if not _is_library(name)]
+        """Return what no import finds: folders of the standard library that are no part of it, and second distributions of a name; and,
+        for each folder of packages, the files that no distribution records.
+        """
+        hidden = [(name, metadata) for name, metadata, is_first in _distributions() if not is_first]
+        return [
+            *(_of_library(name) for name in _folders() if not _is_library(name)),
+            *(replace(_of_distribution(*of), left_out="not_imported") for of in hidden),
+            *_unrecorded(),
+        ]
 
     def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
         """Return a package's files."""
@@ -51,12 +62,15 @@ class Packages(Options):
 
     def count(self, repository: Repository, limits: Limits) -> Counted:
         """Return how many files a package has."""
-        listed_by = "find . ! -type d" if "library" in repository.place else "its RECORD"
+        place, find = repository.place, "find . ! -type d"
+        if "site" in place:
+            beside = next((r.place["files"] for r in _unrecorded() if r.place["site"] == place["site"]), "0")
+            return Counted(int(beside), True, f"{find}, without the paths in */RECORD,")
         try:
-            found = _listed(repository.place)
+            found = _listed(place)
         except Unreadable:
-            return Counted(0, False, "find . ! -type d")
-        return Counted(len(found), True, listed_by)
+            return Counted(0, False, find)
+        return Counted(len(found), True, find if "library" in place else "its RECORD")
 
     def fingerprint(self, repository: Repository) -> str:
         """Return the fingerprint that the package has now.
@@ -79,15 +93,37 @@ class Unreadable(ValueError):
         self.reason = reason
 
 
-def _distributions() -> Iterator[Repository]:
-    seen = set()  # the first of a name on the path is the one that is imported
+def _distributions() -> Iterator[tuple[str, Path, bool]]:
+    """Yield the name, the metadata and whether it is the first of its name on the path, the one that is imported."""
+    names, places = set[str](), set[str]()
     for found in importlib.metadata.distributions():
         metadata = str(getattr(found, "_path", ""))
-        name = "pypi/" + re.sub(r"[-_.]+", "-", label(os.fsencode(_name(found, metadata)))[0][1:]).lower()
-        if name in seen or not metadata:
+        if not metadata or (place := os.path.realpath(metadata)) in places:  # lib64 is lib
             continue
-        seen.add(name)
-        yield _of_distribution(name, Path(metadata))
+        places.add(place)
+        own = name = "pypi/" + re.sub(r"[-_.]+", "-", label(os.fsencode(_name(found, metadata)))[0][1:]).lower()
+        for number in itertools.count(2):
+            if name not in names:
+                break
+            name = f"{own}~{number}"
+        names.add(name)
+        yield name, Path(metadata), name == own
+
+
+def _unrecorded() -> Iterator[Repository]:
+    """Yield one repository for each folder of packages with files that are in no RECORD, bytecode aside."""
+    recorded = dict[str, set[str]]()
+    for _, metadata, _ in _distributions():
+        if metadata.parent.name in SITES:
+            files = recorded.setdefault(str(metadata.parent), set())
+            with suppress(Unreadable):
+                files |= {os.path.normpath(file) for _, file in _recorded(metadata)}
+    every = set().union(*recorded.values())  # a RECORD may name files of another folder
+    for number, site in enumerate(sorted(recorded)):
+        if beside := sorted(file[len(site) :] for file in _below(site) if file not in every):
+            name = "pypi/(in no distribution)" + (f"~{number + 1}" if number else "")
+            place = {"site": site, "files": str(len(beside))}
+            yield Repository(name, place, 0, _digest(beside), left_out="no_distribution")
 
 
 def _name(found: importlib.metadata.Distribution, metadata: str) -> str:

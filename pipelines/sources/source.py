@@ -41,7 +41,7 @@ class Limits:
     """
 
     max_file_bytes: BytesAtOnce = 10 << 20  # The Stack v2: 10 MiB, uncompressed
-    max_files: AtLeast1 = 1_000_000  # of a repository, folders of git's counted: a few trees that name each other are billions
+    max_files: AtLeast1 = 1_000_000  # of a repository, folders counted: a few of git's trees that name each other are billions
     max_names_bytes: Bytes = 64 << 20  # of all paths in a repository
     max_inflated_bytes: Bytes = 64 << 30  # read of a repository; of git's, deltas counted: a byte may be read a million times
     max_inflation: AtLeast1 = 200  # of a git repository, the same as bytes per stored byte; 256 MiB are always allowed
@@ -70,18 +70,19 @@ class Counted:
 
     >>> print(Counted(1234, True, "find . ! -type d"))
     1,234 files; find . ! -type d lists them
-    >>> print(Counted(4000000, False, "find . ! -type d").less(500))
-    more than 3,999,500 files; find . ! -type d lists them
+    >>> print(Counted(4000000, False, "find . ! -type d", "files and folders").less(500))
+    more than 3,999,500 files and folders; find . ! -type d lists them
     """
 
     files: int
     exact: bool
     listed_by: str
+    what: str = "files"
 
     @property
     def number(self) -> str:
         """Say how many they are."""
-        return f"{'' if self.exact else 'more than '}{self.files:,} files"
+        return f"{'' if self.exact else 'more than '}{self.files:,} {self.what}"
 
     def __str__(self) -> str:
         """Say it in one line."""

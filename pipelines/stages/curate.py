@@ -3,20 +3,23 @@
 Emits, beside the kept rows, the MinHash signature and the rank columns of each: dedup never reads text that nothing resembles.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import pyarrow as pa
 
-from starmill.core import schema
+from starmill.core import schema, skips
 from starmill.core.dataset import ParquetPart, Sidecar, Workspace, part_path
 from starmill.pipelines.stages.ledger import Ledger, lineage
 from starmill.pipelines.stages.stage import Options, Stage, by_kind, of_parts
 from starmill.transforms.beam import PartRef
 from starmill.transforms.chain import check_chain
 from starmill.transforms.dedup.minhash import MinHash, signature_rows
-from starmill.transforms.step import Step, append, chain
+from starmill.transforms.step import Step, append, chain, leave_out
+
+SIGN = "signature"  # what makes the signatures, as a step
 
 
 class Rules(NamedTuple):
@@ -43,12 +46,16 @@ class CuratePart:
         for block in measured(replace(self.workspace, digests=inputs), ref.part):
             for kind, rows in by_kind(block, self.rules):
                 kept, dropped = chain(rows, self.rules[kind].steps, "curate")
-                ledger.drop(dropped)
+                kept, left_out = leave_out(kept, SIGN, "curate")
+                ledger.drop(dropped + left_out)
                 ledger.keep(kept)
                 kept = schema.conform(kept, schema.CURATED)
                 curated.write(kept)
                 signed = replace(self.minhash, near=self.minhash.near and self.rules[kind].dedup == "near")
-                signatures.write(signature_rows(kept, signed))
+                # First of no row: what is compiled on first use is no record's time. All are one row group, however they were made.
+                some = itertools.chain([kept.slice(0, 0)], skips.pieces("curate", SIGN, kept))
+                made = [signature_rows(rows, signed) for rows in some]
+                signatures.write(pa.concat_batches(made))
         ledger.add(part_path("curated", ref.part), curated.close(), curated.rows)
         ledger.add(part_path("signatures", ref.part), signatures.close(), signatures.rows)
         return ledger.commit(self.workspace)

@@ -98,11 +98,8 @@ def _show(watch: Watch, name: str, rows: pa.RecordBatch) -> None:
     asked, gone, _ = skips.divide("measure", name, rows)
     if gone is not None:
         watch.lose(gone)
-    size = 1 if skips.one_by_one("measure", name) else max(1, asked.num_rows)
-    for first in range(0, asked.num_rows, size):
-        some = asked.slice(first, size)
-        with skips.at("measure", name, some):
-            watch.see(some)
+    for some in skips.pieces("measure", name, asked):
+        watch.see(some)
 
 
 def _material(step: PartStep) -> tuple[str, ...]:

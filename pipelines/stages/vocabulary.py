@@ -7,7 +7,7 @@ from typing import Annotated, TypedDict
 
 import msgspec
 
-from starmill.core import recipe, seeds
+from starmill.core import recipe, seeds, skips
 from starmill.core.dataset import Workspace, output, part_path, tell_damage
 from starmill.core.errors import InputError, NotThere
 from starmill.core.names import Bytes, Place, Seed
@@ -15,6 +15,7 @@ from starmill.core.storage import named
 from starmill.core.tokenizer import SPECIAL_TOKENS, Tokenizer, huggingface_files, train
 from starmill.pipelines.stages.ledger import digest_of, lineage
 
+ALL = "all parts"  # what a tokenizer is trained on, in words
 PATH, MADE = "tokenizer/tokenizer.json", "tokenizer/manifest.json"
 
 
@@ -49,7 +50,10 @@ def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
         data = _given(options.path)
     else:
         total = sum(c.bytes for p in dataset.parts for c in p.counts if not c.reason)
-        data = train(sample(workspace, len(dataset.parts), options, total), options.vocab_size)
+        # None of them is left out because it takes long: its words are cut, so that its time is linear in its bytes, and the training
+        # that follows is over the words of all.
+        with skips.naming(workspace, "tokenize", "train", ALL) as desk:
+            data = train(sample(workspace, len(dataset.parts), options, total, desk), options.vocab_size)
     tokenizer = _lossless(data, f"tokenizer.path: {options.path}")
     outputs = {}
     for name, content in sorted(huggingface_files(data).items()):
@@ -106,12 +110,23 @@ def made(workspace: Workspace) -> Made | None:
         return None
 
 
-def sample(workspace: Workspace, parts: int, options: TokenizerOptions, total_bytes: int) -> Iterator[str]:
-    """Yield the contents of about `sample_bytes` of the dataset, in its order, each file chosen by a hash of what it is."""
+def sample(
+    workspace: Workspace, parts: int, options: TokenizerOptions, total_bytes: int, desk: skips.Desk | None = None
+) -> Iterator[str]:
+    """Yield the contents of about `sample_bytes` of the dataset, in its order, each file chosen by a hash of what it is.
+
+    The desk is told which row group they are of. The trainer reads a few hundred texts ahead, and in threads of its own.
+    """
     rate = options.sample_bytes / max(1, total_bytes)
     for part in range(parts):
         compared = replace(workspace, digests=lineage(workspace, part, "dataset"))
         for block in compared.blocks(part_path("dataset", part), ["repo_name", "path", "content"]):
-            for repo_name, path, content in zip(*(c.to_pylist() for c in block.columns), strict=True):
-                if rate >= 1 or seeds.uniform(options.seed, "tokenizer_sample", repo_name, path) < rate:
-                    yield content
+            if desk is not None:
+                desk.of = f"part {part}"
+            with skips.at("tokenize", "train", block, desk):
+                for repo_name, path, content in zip(*(c.to_pylist() for c in block.columns), strict=True):
+                    if rate >= 1 or seeds.uniform(options.seed, "tokenizer_sample", repo_name, path) < rate:
+                        yield content
+    if desk is not None:
+        desk.of = ALL
+        desk.tell()

@@ -94,7 +94,8 @@ def committed(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     for command in (("init", "-q"), ("add", "-A", "--ignore-errors"), ("commit", "-qm", "x", "--allow-empty")):
         subprocess.run([*git, *command], env=clean, capture_output=True)
     listed = subprocess.run([*git, "ls-tree", "-r", "-z", "--name-only", "HEAD"], env=clean, capture_output=True, check=True)
-    return Folders(roots=(str(root),)), {*listed.stdout.split(b"\0")[:-1]}
+    beside = {path for path in walked(root / "toy") if not path.startswith(b".git/")}  # what git would not add
+    return Folders(roots=(str(root),)), {*listed.stdout.split(b"\0")[:-1]} | beside
 
 
 def installed(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:

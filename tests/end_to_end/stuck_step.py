@@ -1,21 +1,28 @@
 """A driver whose curate has a step that is stuck for ever on records with `slow` in their path, with Python's lock held.
 
-`ingest` as fourth argument: its ingest, whose reader is stuck for ever in the repository `three`.
+`ingest` as fourth argument: its ingest, whose reader is stuck for ever in the repository `three`. `all`: every stage, of which dedup and
+the training of the tokenizer take some seconds with a text that says so.
 """
 
 import ctypes
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
+import pyarrow as pa
+
+from starmill.core import watch
 from starmill.pipelines.kinds import KINDS, Kind
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.run.stages import run_stage
 from starmill.pipelines.runners import choose
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.source import Entry, Limits, Repository, Snapshot
+from starmill.pipelines.stages import STAGES, vocabulary
 from starmill.pipelines.stages.ingest import Ingest
+from starmill.transforms.dedup import verify
 from starmill.transforms.step import Rule
 
 
@@ -71,8 +78,34 @@ def mill(place: str, dump: str, workers: int) -> None:
         run_stage(name, options(place, dump), choose((), several))
 
 
+def mill_slowly(place: str, dump: str, workers: int) -> None:
+    """Make all stages in this process, and name what takes a second."""
+
+    def shingle_sets(files: Iterable[int], texts: pa.Array, words: int) -> dict[int, np.ndarray]:
+        linger(texts.to_pylist())
+        return shingled(files, texts, words)
+
+    def train(texts: Iterable[str], vocab_size: int) -> bytes:
+        return trained((text for text in texts if linger([text])), vocab_size)
+
+    watch.NAMED_SECONDS = 1.0
+    shingled, verify.shingle_sets = verify.shingle_sets, shingle_sets
+    trained, vocabulary.train = vocabulary.train, train
+    made = Recipe(place, {"input": Folders(roots=(dump,))}, tokenizer=vocabulary.TokenizerOptions(vocab_size=300))
+    made = replace(made, minhash=replace(made.minhash, threshold=0.5))
+    for name in STAGES:
+        run_stage(name, made, choose((), 1))
+
+
+def linger(texts: list[str]) -> bool:
+    """Take some seconds with a text that says so, with Python's lock held."""
+    if any("linger" in text for text in texts):
+        ctypes.PyDLL(None).sleep(4)
+    return True
+
+
 if __name__ == "__main__":
     import stuck_step  # not __main__: the workers know this module by its name
 
-    made = stuck_step.read if sys.argv[4:] == ["ingest"] else stuck_step.mill
+    made = {"ingest": stuck_step.read, "all": stuck_step.mill_slowly}.get(sys.argv[4] if sys.argv[4:] else "", stuck_step.mill)
     made(sys.argv[1], sys.argv[2], int(sys.argv[3]))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -107,6 +108,16 @@ def test_a_repository_that_is_read_for_ever_is_a_row(dump: Path, tmp_path: Path)
     assert "took longer" not in apart(other, dump, 1, "ingest")
     assert digests(other, "records") == digests(place, "records")
     assert "up to date: 3 parts" in apart(other, dump, 1, "ingest")
+
+
+def test_dedup_and_the_training_of_a_tokenizer_name_what_is_slow_without_personal_data(tmp_path: Path) -> None:
+    for number in (1, 2):
+        text = "".join(f"the word number {i} of this text, where readers linger\n" for i in range(number, 40))
+        (tmp_path / f"dump/{number}").mkdir(parents=True)
+        (tmp_path / f"dump/{number}/jane.doe@real-site.org.py").write_text(text)
+    said = apart(tmp_path / "w", tmp_path / "dump", 1, "all")
+    for slow in ("dedup     group 0: step shingles", "tokenize  part 0: step train"):
+        assert re.search(rf"(?m)^{slow} has been at [12]:/<EMAIL-[0-9a-f]{{12}}>\.py for \d+ s$", said), said
 
 
 def test_a_damaged_list_is_named_before_any_work(dump: Path, tmp_path: Path) -> None:

@@ -44,18 +44,16 @@ def shingle_sets(files: Iterable[int], texts: pa.Array, words: int) -> dict[int,
     return {file: shingles(text.as_buffer(), words) for file, text in zip(files, texts, strict=True)}
 
 
-def jaccards(pairs: np.ndarray, left: dict[int, np.ndarray], right: dict[int, np.ndarray], chunk: int = 1 << 14) -> np.ndarray:
-    """Return the exact similarity, float64[n], of pairs of file ids (int64[n, 2]): the first in `left`, the second in `right`.
+def jaccards(pairs: np.ndarray, left: dict[int, np.ndarray], right: dict[int, np.ndarray]) -> np.ndarray:
+    """Return the exact similarity, float64[n], of n >= 1 pairs of file ids (int64[n, 2]): the first in `left`, the second in `right`.
 
-    Pairs sorted by their first file are the cheapest: a chunk of them needs few sets.
+    All their sets are laid side by side in memory, each once.
     """
     from starmill.transforms.dedup import kernel  # when it is needed: numba takes a second to import
 
     out = np.empty(len(pairs), np.float64)
-    for first in range(0, len(pairs), chunk):
-        some, result = pairs[first : first + chunk], out[first : first + chunk]
-        (a_files, a), (b_files, b) = (np.unique(some[:, side], return_inverse=True) for side in (0, 1))
-        sets = [left[f] for f in a_files.tolist()] + [right[f] for f in b_files.tolist()]
-        offsets = np.cumsum([0, *map(len, sets)], dtype=np.int64)
-        kernel.jaccards(np.concatenate(sets), offsets, a, b + len(a_files), result)
+    (a_files, a), (b_files, b) = (np.unique(pairs[:, side], return_inverse=True) for side in (0, 1))
+    sets = [left[f] for f in a_files.tolist()] + [right[f] for f in b_files.tolist()]
+    offsets = np.cumsum([0, *map(len, sets)], dtype=np.int64)
+    kernel.jaccards(np.concatenate(sets), offsets, a, b + len(a_files), out)
     return out

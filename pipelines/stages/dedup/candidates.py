@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from starmill.core import seeds
+from starmill.core import seeds, skips
 from starmill.core.dataset import Workspace, part_path
 from starmill.core.errors import InputError, MachineError, NotThere
 from starmill.pipelines.stages.ledger import digest_of, lineage
@@ -22,6 +22,7 @@ from starmill.transforms.dedup import bands, clusters, hot, verify
 from starmill.transforms.dedup.minhash import MinHash, matrix
 
 RELEASE = 1 << 24
+CHUNK = 1 << 14  # pairs that are compared at once: few sets, where they are sorted
 
 
 def is_earlier(files: np.ndarray) -> np.ndarray:
@@ -89,6 +90,7 @@ class Candidates:
         keep = workspace.table(part_path("verdicts", number), ["keep"]).column("keep").combine_chunks() if release else None
         first = 0
         for block in workspace.blocks(part_path("signatures", number), columns):
+            skips.go_on()
             ids = bands.file_ids(part, first + np.arange(block.num_rows))
             if keep is not None:
                 stays = keep.slice(first, block.num_rows)
@@ -105,8 +107,11 @@ class Candidates:
 
     def shingles(self, files: np.ndarray) -> Iterator[dict[int, np.ndarray]]:
         """Yield the shingle sets of some files, a row group at a time."""
-        for ids, block in self.rows("curated", files, ["content"]):
-            yield verify.shingle_sets(ids.tolist(), block.column("content"), self.options.shingle_words)
+        for ids, block in self.rows("curated", files, [*clusters.IDENTITY, "content"]):
+            texts, sets = block.column("content"), dict[int, np.ndarray]()
+            for row in skips.each("dedup", "shingles", block):
+                sets |= verify.shingle_sets(ids[row : row + 1].tolist(), texts[row : row + 1], self.options.shingle_words)
+            yield sets
 
     def describe(self, files: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[pa.RecordBatch]]:
         """Return the distinct ids, ascending, their signatures, dtype[ids, permutations], and FILE blocks."""
@@ -133,12 +138,12 @@ class Candidates:
             mine |= sets
         inside = _among(pairs[:, 1], parts)
         found.append(pairs[inside])
-        similar.append(verify.jaccards(pairs[inside], mine, mine))
+        similar.append(_similar(pairs[inside], mine, mine, files))
         outside = pairs[~inside]
         for theirs in self.shingles(outside[:, 1]):
             here = outside[np.isin(outside[:, 1], list(theirs))]
             found.append(here)
-            similar.append(verify.jaccards(here, mine, theirs))
+            similar.append(_similar(here, mine, theirs, files))
         pairs, jaccards = np.concatenate(found), np.concatenate(similar)
         return pairs[jaccards >= self.options.threshold], jaccards[jaccards >= self.options.threshold], files
 
@@ -160,7 +165,8 @@ class Candidates:
         for start, end in itertools.pairwise(bounds.tolist()):
             members = files[start:end]
             earlier = int(is_earlier(members).sum())  # they rank above all others
-            found, jaccards, behind = hot.neighbors([sets[f] for f in members[earlier:].tolist()], self.options.threshold)
+            with skips.at("dedup", "join", ranked.take(pa.array(place[np.searchsorted(ids, members)]))):
+                found, jaccards, behind = hot.neighbors([sets[f] for f in members[earlier:].tolist()], self.options.threshold)
             pairs.append(members[earlier + found])
             similar.append(jaccards)
             follows[start + earlier : end] = behind
@@ -229,6 +235,18 @@ class Candidates:
                     table = parquet.read_row_group(group, columns=list(columns)).take(pa.array(here - first))
                     yield here, table.combine_chunks().to_batches()[0]
                 first = end
+
+
+def _similar(pairs: np.ndarray, mine: dict[int, np.ndarray], theirs: dict[int, np.ndarray], files: pa.Table) -> np.ndarray:
+    """Return the exact similarities of pairs sorted by their first file, and tell which these are; `files` are FILE rows by id."""
+    files, similar = files.combine_chunks(), [np.empty(0)]
+    ids = files.column("file").to_numpy()
+    for start in range(0, len(pairs), CHUNK):
+        some = pairs[start : start + CHUNK]
+        first, last = np.searchsorted(ids, some[[0, -1], 0]).tolist()
+        with skips.at("dedup", "verify", files.slice(first, last - first + 1)):
+            similar.append(verify.jaccards(some, mine, theirs))
+    return np.concatenate(similar)
 
 
 def _among(files: np.ndarray, parts: range) -> np.ndarray:

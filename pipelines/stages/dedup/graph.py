@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.metrics import Metrics
 
+from starmill.core import skips
 from starmill.core.dataset import Workspace, part_number
 from starmill.pipelines.stages.dedup.candidates import Candidates, is_earlier
 from starmill.pipelines.stages.dedup.verdicts import publish
@@ -86,7 +87,8 @@ class Dedup:
                 | "Group roots" >> beam.GroupByKey()
                 | "Remove repositories" >> self._send(self.remove_repositories)
             )
-        return judged | "Join verdicts" >> beam.CoGroupByKey() | "Publish" >> beam.FlatMap(self.publish).with_output_types(int)
+        publish = _Named(self.publish, self.candidates.workspace)
+        return judged | "Join verdicts" >> beam.CoGroupByKey() | "Publish" >> beam.FlatMap(publish).with_output_types(int)
 
     def removals(self, refs: beam.PCollection, numbered: beam.PCollection) -> beam.PCollection:
         """PartRefs -> REMOVAL blocks by part, one row per removed file."""
@@ -307,7 +309,7 @@ class Dedup:
     def _send(self, work: Callable[..., Iterator[Any]], aside: str | None = None) -> beam.ParDo:
         """Return the ParDo of a step whose blocks go into a shuffle; `aside`: the output for (name, key, block)."""
         # Types, or Beam would pickle what goes into the shuffle, keys too.
-        step = beam.ParDo(_Send(work))
+        step = beam.ParDo(_Send(_Named(work, self.candidates.workspace)))
         if aside:
             return step.with_output_types(Keyed, **{aside: Keyed}).with_outputs(aside, main="main")
         return step.with_output_types(Keyed)
@@ -326,6 +328,26 @@ def number_parts() -> beam.PTransform:
 def spread_parts() -> beam.PTransform:
     """Return the transform that spreads part references over the workers."""
     return "Spread parts" >> beam.Reshuffle()
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A step whose work is named while it is slow: on a part or group, between two row groups that it reads or blocks that it makes.
+
+    No record is left out because it takes long here. Its text was shingled in curate already, where one that takes too long leaves; what
+    becomes of all others depends on it; and the keys of this stage, which is whole, count no list of records.
+    """
+
+    work: Callable[..., Iterator[Any]]
+    workspace: Workspace
+
+    def __call__(self, element: Any) -> Iterator[Any]:
+        of = "part" if isinstance(element[1], str | dict) else "group"  # a reference, or what is joined with one
+        step = getattr(self.work, "work", self.work).__name__
+        with skips.naming(self.workspace, "dedup", step, f"{of} {element[0]}"):
+            for made in self.work(element):
+                yield made
+                skips.go_on()
 
 
 class _Send(beam.DoFn):

@@ -202,3 +202,27 @@ def test_a_link_of_a_folder_leads_nowhere_outside(site: Path) -> None:
 def test_what_is_no_library_is_left_out_by_name() -> None:
     left_out = {r.name: r.left_out for r in Packages().planned() if r.left_out}
     assert set(left_out.values()) == {"not_the_library"} and "cpython/test" in left_out
+
+
+def test_what_no_distribution_records_and_what_no_import_finds_is_counted(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(site, "toy", {"toy/a.py": b"x = 1\n"})
+    other = tmp_path / "other/site-packages"
+    install(other, "toy", {"toy/b.py": b"x = 1\n", "toy/c.py": b"x = 1\n"})
+    (tmp_path / "linked").symlink_to(other)
+    monkeypatch.setattr(sys, "path", [str(site), str(other), str(tmp_path / "linked")])
+    (other / "toy/by_hand.py").write_text("x = 2\n")
+    (other / "toy/__pycache__").mkdir()
+    (other / "toy/__pycache__/b.cpython-313.pyc").touch()
+    planned = {
+        r.name: (r.left_out, str(Packages().count(r, LIMIT))) for r in Packages().planned() if r.name.startswith("pypi/")
+    }
+    assert planned == {
+        "pypi/toy": ("", "3 files; its RECORD lists them"),
+        "pypi/toy~2": ("not_imported", "4 files; its RECORD lists them"),
+        "pypi/(in no distribution)~2": (
+            "no_distribution",
+            "1 files; find . ! -type d, without the paths in */RECORD, lists them",
+        ),
+    }

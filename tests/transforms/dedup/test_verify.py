@@ -64,7 +64,7 @@ def edges(corpus) -> dict[tuple[int, int], float]:
     minima = matrix(column, OPTIONS)
     pairs = pairs[verify.agreements(minima, minima, rows[pairs], chunk=100) >= LEAST]
     sets = verify.shingle_sets(range(len(corpus)), pa.array(corpus), OPTIONS.shingle_words)
-    found = verify.jaccards(pairs, sets, sets, chunk=100)
+    found = verify.jaccards(pairs, sets, sets)
     return {(a, b): j for (a, b), j in zip(pairs.tolist(), found.tolist(), strict=True) if j >= OPTIONS.threshold}
 
 
@@ -104,5 +104,5 @@ def test_agreements_count_equal_minima():
 
 def test_jaccard_of_sets():
     a, b = shingles(b"one two three four five six", 5), shingles(b"zero one two three four five", 5)
-    assert verify.jaccards(np.array([[7, 1], [7, 2]]), {7: a}, {1: b, 2: a}, chunk=1).tolist() == [1 / 3, 1.0]
+    assert verify.jaccards(np.array([[7, 1], [7, 2]]), {7: a}, {1: b, 2: a}).tolist() == [1 / 3, 1.0]
     assert verify.jaccards(np.array([[7, 1]]), {7: a[:0]}, {1: a[:0]}).tolist() == [0.0]
