@@ -8,7 +8,7 @@ import stat
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -105,7 +105,9 @@ class Entry:
     """One record, or one that was lost: `data` is its bytes, or None with the `reason` why, and the `size` that it has.
 
     `path` is the dump's own, relative, and may be hostile; it is empty for the repository as a whole. Of `segments`, each a value of
-    schema.SEGMENT, the bounds are in characters of the data, which then is UTF-8.
+    schema.SEGMENT, the bounds are in characters of the data, which then is UTF-8. `repo_name`: the repository of the record itself, where
+    that of the plan is a piece of a table; of two such pieces no path of one repository may be equal. `facts` are columns of
+    schema.RECORDS that hold for this record.
     """
 
     path: bytes
@@ -115,6 +117,8 @@ class Entry:
     size: int = 0
     kind: str = CODE
     segments: list[dict[str, Any]] | None = None
+    repo_name: bytes | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -162,7 +166,7 @@ class Source(ABC):
 
     @abstractmethod
     def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
-        """Return what is known of a repository, and an entry for each thing in it, in the order of the paths."""
+        """Return what is known of a repository, and an entry for each thing in it, in the order of the paths, or of a table."""
 
     def fingerprint(self, repository: Repository) -> str:
         """Return the fingerprint that the repository has now; this one is of a source whose input does not change while it is read."""

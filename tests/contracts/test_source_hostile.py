@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tars import Tars
 
@@ -25,6 +27,7 @@ from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.packages import Packages
 from starmill.pipelines.sources.source import Source
+from starmill.pipelines.sources.tables import Tables
 from starmill.pipelines.stages import ingest
 from starmill.pipelines.stages.ingest import Ingest
 
@@ -118,7 +121,18 @@ def archived(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
         return Tars(folder=str(place.parent)), {os.fsencode(member.name) for member in archive if not member.isdir()}
 
 
-PLACES = (plain, committed, installed, archived)
+def tabled(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    (root / "toy/sparse").unlink(missing_ok=True)  # 10 GB of memory
+    (root.parent / "tables").mkdir(exist_ok=True)
+    paths = sorted(walked(root / "toy"))
+    files = [Path(os.fsdecode(os.path.join(os.fsencode(root / "toy"), path))) for path in paths]
+    contents = [file.read_bytes() if file.is_file() and not file.is_symlink() else None for file in files]
+    table = pa.table({"path": pa.array(paths, pa.binary()), "content": pa.array(contents, pa.binary())})
+    pq.write_table(table, root.parent / "tables/toy.parquet")
+    return Tables(place=str(root.parent / "tables")), {*paths}
+
+
+PLACES = (plain, committed, installed, archived, tabled)
 Make = Callable[[], Place]
 
 
@@ -168,7 +182,10 @@ def test_files_in_are_rows_out(make: Make, tmp_path: Path) -> None:
     assert counted(rows) == len(wanted) > 18 and len({(row["repo_name"], row["path"]) for row in rows}) == len(rows)
     assert all(row["path"].isprintable() and row["path"].encode() for row in rows)
     reasons = {row["path"]: row.get("reason") for row in rows}
-    assert reasons["/out"] == "symlink" and reasons.get("/sparse", "too_large") == "too_large"
+    assert (
+        reasons["/out"] == ("no_content" if isinstance(source, Tables) else "symlink")
+        and reasons.get("/sparse", "too_large") == "too_large"
+    )
     assert not any("root:" in row.get("content", "") for row in rows), "nothing outside is read"
 
 
