@@ -162,6 +162,11 @@ class Storage:
         """Return the paths of all files below a folder; an absent folder is empty."""
         return [path.removeprefix(f"{self.root}/") for path in self._call("find", folder, size=None)]
 
+    def infos(self, folder: str) -> dict[str, dict[str, Any]]:
+        """Return what the file system knows of each file below a folder, by path, sorted; of a file given as the folder, itself."""
+        found = self._call("find", folder, detail=True, size=None)
+        return {name.removeprefix(self.root).strip("/"): found[name] for name in sorted(found)}
+
     def _ls(self, folder: str, detail: bool) -> list[Any]:
         try:
             return list(self._call("ls", folder, detail=detail, refresh=True, size=None))

@@ -12,13 +12,14 @@ from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.packages import Packages
 from starmill.pipelines.sources.source import Source
 from starmill.pipelines.sources.swh import SoftwareHeritage
+from starmill.pipelines.sources.tables import Tables
 from starmill.pipelines.stages.ingest import REPOSITORY_SECONDS, Ingest
 from starmill.pipelines.stages.vocabulary import TokenizerOptions
 from starmill.transforms.dedup.minhash import MinHash
 from starmill.transforms.render.code import Format
 
 # The only list of the sources. It is here, because no stage and no source may depend on all of them: a part's key counts its own.
-SOURCES: tuple[type[Source], ...] = (Packages, Folders, SoftwareHeritage)
+SOURCES: tuple[type[Source], ...] = (Packages, Folders, SoftwareHeritage, Tables)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import stat
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -118,7 +118,9 @@ class Entry:
 
     `path` is the dump's own, relative, and may be hostile; it is empty for the repository as a whole. Of `segments`, each a value of
     schema.SEGMENT, the bounds are in characters of the data, which then is UTF-8. `origin` is the file that the data was made of, if
-    it is no file's: the record's ids are those of that.
+    it is no file's: the record's ids are those of that. `repo_name`: the repository of the record itself, where that of the plan is a
+    piece of a table; of two such pieces no path of one repository may be equal. `facts` are columns of schema.RECORDS that hold for
+    this record.
     """
 
     path: bytes
@@ -129,6 +131,8 @@ class Entry:
     kind: str = CODE
     segments: list[dict[str, Any]] | None = None
     origin: bytes | None = None
+    repo_name: bytes | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -176,7 +180,7 @@ class Source(ABC):
 
     @abstractmethod
     def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
-        """Return what is known of a repository, and an entry for each thing in it, in the order of the paths."""
+        """Return what is known of a repository, and an entry for each thing in it, in the order of the paths, or of a table."""
 
     def fingerprint(self, repository: Repository) -> str:
         """Return the fingerprint that the repository has now; this one is of a source whose input does not change while it is read."""

@@ -216,7 +216,7 @@ class IngestPart:
             said += f"{repository.size_bytes:,} bytes in {self._count(source, repository)}"
             yield _lost(whole, "read", reason, said, repository.size_bytes)
             return
-        seen: dict[str, int] = {}
+        seen: dict[tuple[str, str], int] = {}
         failed, judged, kinds, first = 0, 0, set[str](), ""
         tally = Tally(self.options)
         try:
@@ -228,11 +228,19 @@ class IngestPart:
                     left = self._count(source, repository).less(tally.entries - 1)
                     why = "too_many_bytes" if limit.startswith("max_inflated_bytes") else "too_many_files"
                     yield _lost(
-                        {**whole, "path": _unique("/", seen)}, "read", why, f"more than {limit}; without a row are {left}", 0
+                        {**whole, "path": _unique("/", seen, repository.name)},
+                        "read",
+                        why,
+                        f"more than {limit}; without a row are {left}",
+                        0,
                     )
                     break
                 path, hostile = label(entry.path)
-                of = {**whole, "kind": entry.kind, "path": _unique(path, seen)}
+                of = {**whole, "kind": entry.kind}
+                if entry.repo_name is not None:
+                    name, bad = label(entry.repo_name)
+                    of, hostile = {**of, "repo_name": name[1:]}, hostile or bad
+                of["path"] = _unique(path, seen, of["repo_name"])
                 if entry.data is not None and (full := filled.by(self.options)):
                     yield _lost(of, "read", "part_is_full", full, len(entry.data))
                     continue
@@ -249,9 +257,9 @@ class IngestPart:
                 yield from rows
             if source.fingerprint(repository) != repository.fingerprint:
                 said = "its files changed after they were planned, so that what was read may be of two moments; the next run reads it again"
-                yield _lost({**whole, "path": _unique("/", seen)}, "read", "error:ingest:Changed", said, 0)
+                yield _lost({**whole, "path": _unique("/", seen, repository.name)}, "read", "error:ingest:Changed", said, 0)
         except Exception as error:  # one repository's trouble is not the part's
-            yield _error({**whole, "path": _unique("/", seen)}, error)
+            yield _error({**whole, "path": _unique("/", seen, repository.name)}, error)
         if failed == judged:
             raise_if_broken("ingest: decoding", failed, kinds, first)
 
@@ -283,6 +291,7 @@ class IngestPart:
             **snapshot.columns(),
             "star_events_count": 0,
             "fork_events_count": 0,
+            **entry.facts,
             "src_encoding": src_encoding,
             "extension": PurePosixPath(of["path"]).suffix[1:] or None,
             "length_bytes": len(text.encode()),
@@ -291,13 +300,13 @@ class IngestPart:
         }
 
 
-def _unique(path: str, seen: dict[str, int]) -> str:
+def _unique(path: str, seen: dict[tuple[str, str], int], name: str = "") -> str:
     # Two hostile names may look alike once they are printable, and a tree made by hand may hold one name twice.
     unique = path
-    while unique in seen:
-        seen[path] += 1
-        unique = f"{path}~{seen[path]}"
-    seen[unique] = 1
+    while (name, unique) in seen:
+        seen[name, path] += 1
+        unique = f"{path}~{seen[name, path]}"
+    seen[name, unique] = 1
     return unique
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import exports
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from dulwich import porcelain
@@ -30,6 +31,7 @@ from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.packages import Packages
 from starmill.pipelines.sources.source import Entry, Limits, Options, Repository, Snapshot, Source, label
 from starmill.pipelines.sources.swh import SoftwareHeritage
+from starmill.pipelines.sources.tables import Tables
 from starmill.pipelines.stages import ingest
 
 LIMIT = 100_000
@@ -85,8 +87,20 @@ def exported(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]
     return SoftwareHeritage(export=str(dump / "orc"), contents=str(dump / "content"), catalog=catalog), dump
 
 
+def tabled(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
+    (root.parent / "tables").mkdir(exist_ok=True)
+    for folder in root.iterdir():
+        paths = sorted(
+            (p for p in folder.rglob("*") if p.is_symlink() or p.is_file()), key=lambda p: bytes(p.relative_to(folder))
+        )
+        contents = [None if p.is_symlink() else p.read_bytes() for p in paths]
+        columns = {"path": [bytes(p.relative_to(folder)) for p in paths], "content": pa.array(contents, pa.binary())}
+        pq.write_table(pa.table(columns), root.parent / f"tables/{folder.name}.parquet")
+    return Tables(place=str(root.parent / "tables")), root.parent / "tables"
+
+
 # How one tree becomes the input of a source: a new source says it here.
-INPUTS = (plain, committed, installed, archived, exported)
+INPUTS = (plain, committed, installed, archived, exported, tabled)
 Made = Callable[[], tuple[Source, Path]]
 
 
@@ -134,7 +148,8 @@ def test_a_fingerprint_changes_with_a_file(made: Made, tmp_path: Path) -> None:
 def test_every_file_is_an_entry_read_or_with_a_reason(made: Made) -> None:
     source, _ = made()
     found = entries(source, toy(source))
-    assert {label(e.path)[0]: e.reason for e in found if b"dist-info" not in e.path} == TREE
+    wanted = TREE | ({"/link": "no_content"} if isinstance(source, Tables) else {})  # a table has no links
+    assert {label(e.path)[0]: e.reason for e in found if b"dist-info" not in e.path} == wanted
     assert [e.path for e in found] == sorted(e.path for e in found), "in the order of their paths"
     for entry in found:
         assert (entry.data is None) == (entry.reason is not None) and entry.kind in source.gives
@@ -204,6 +219,7 @@ HOSTILE = {
     "too much": (Entry(b"a", b"x" * (10 << 20)), "/a", "too_large"),
     "outside": (Entry(b"a", b"text", kind="issue", segments=segments(9)), "/a", "error:ingest:ValueError"),
     "no text": (Entry(b"a", b"t\xff", kind="issue", segments=segments(2)), "/a", "error:ingest:UnicodeDecodeError"),
+    "its repository": (Entry(b"a", b"x = 1\n", repo_name=b"../../etc"), "/a", "hostile_path"),
     "kind": (Entry(b"a", b"text", kind="undeclared"), "/", "error:ingest:SchemaError"),
     "error": (PermissionError(errno.EACCES, "Permission denied"), "/", "error:ingest:PermissionError"),
 }
@@ -215,6 +231,15 @@ def test_what_is_hostile_is_a_row(tmp_path: Path, case: str) -> None:
     sidecar, kept, lost = ingested(tmp_path, Entry(b"good.py", b"x = 1\n"), entry)
     assert [r["path"] for r in kept] == ["/good.py"] and [(r["path"], r["reason"]) for r in lost] == [(path, reason)]
     assert sum(c.files for c in sidecar.counts) == 2 and all(r["length_bytes"] >= 0 for r in lost)
+
+
+def test_a_record_may_have_a_repository_and_facts_of_its_own(tmp_path: Path) -> None:
+    found = [
+        Entry(b"a.py", b"x = 1\n", repo_name=name, facts={"star_events_count": 7}) for name in (b"me/one", b"me/two", b"me/one")
+    ]
+    _, kept, _ = ingested(tmp_path, *found, Entry(b"a.py", b"x = 1\n"))
+    wanted = [("me/one", "/a.py", 7), ("me/two", "/a.py", 7), ("me/one", "/a.py~2", 7), ("r", "/a.py", 0)]
+    assert [(r["repo_name"], r["path"], r["star_events_count"]) for r in kept] == wanted
 
 
 def test_trouble_of_the_machine_is_no_row(tmp_path: Path) -> None:

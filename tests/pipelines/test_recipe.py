@@ -34,10 +34,10 @@ def test_sources_are_named_and_of_a_kind(tmp_path: Path) -> None:
     [
         (
             {"x": {"kind": "folder"}},
-            r"^recipe: sources\.x\.kind: 'folder' is not one of packages, folders; did you mean 'folders'",
+            r"^recipe: sources\.x\.kind: 'folder' is not one of packages, folders, table; did you mean 'folders'",
         ),
-        ({"x": {"kind": ["folders"]}}, r"sources\.x\.kind: '\['folders'\]' is not one of packages, folders"),
-        ({"x": {}}, r"sources\.x\.kind: give one of packages, folders"),
+        ({"x": {"kind": ["folders"]}}, r"sources\.x\.kind: '\['folders'\]' is not one of packages, folders, table"),
+        ({"x": {}}, r"sources\.x\.kind: give one of packages, folders, table"),
         ({"x": "folders"}, r"sources\.x: expected a section with keys, got 'folders'"),
         ({"x": {"kind": "folders"}}, r"sources\.x\.roots: give a value"),
         ({"x": {"kind": "folders", "roots": [1]}}, r"sources\.x\.roots\[0\]: expected str, got 1"),

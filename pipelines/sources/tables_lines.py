@@ -1,0 +1,155 @@
+"""Reads JSON Lines, plain or compressed: each line that lies whole before a damage, and each value once.
+
+A line that is no row is a `Bad` row: no JSON, NaN, invalid UTF-8, a lone surrogate, an object with one key twice, above the limit.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
+
+import msgspec
+import pyarrow as pa
+
+from starmill.core.errors import InputError, MachineError, StarmillError, is_of_the_machine, one_line
+from starmill.pipelines.sources.tables_columns import Bad, Columns, Row
+
+Open = Callable[[], AbstractContextManager[pa.NativeFile]]  # opens the file anew
+CHUNK = 1 << 18  # bytes of text
+DAMAGE = (pa.ArrowException, OSError, ValueError, RecursionError, msgspec.MsgspecError)
+
+
+def damaged(error: Exception) -> str:
+    """Return what an error says of a file that cannot be read. Raises MachineError where the file does not explain it."""
+    if isinstance(error, StarmillError) and not isinstance(error, InputError):
+        raise error
+    # Arrow says that a file is damaged by an OSError without a number.
+    if isinstance(error, OSError) and error.errno is not None and is_of_the_machine(error):
+        raise MachineError(one_line(error)) from error
+    return one_line(error)
+
+
+def longest(columns: Columns, most: int) -> int:
+    """Return the bytes that a line may have: a character of content takes up to six, and a row may be a repository."""
+    return (64 if columns.files else 6) * most + (1 << 20)
+
+
+class Line(NamedTuple):
+    """A line of a text: its bytes, or None for one that is too long; or an `error`, after which nothing can be read."""
+
+    number: int
+    data: bytes | None
+    size: int = 0
+    error: str = ""
+
+
+def lines(open_: Open, codec: str, most: int) -> Iterator[Line]:
+    """Yield the lines of a text, those that are not empty; holds `most` bytes of one. Raises MachineError.
+
+    Of a damaged gzip or zstd stream every line is given that lies whole before the damage.
+    """
+    held, size, number = list[bytes](), 0, 0
+    try:
+        for chunk in _chunks(open_, codec):
+            *whole, rest = chunk.split(b"\n")
+            for piece in whole:
+                number, size = number + 1, size + len(piece)
+                if size > most:
+                    yield Line(number, None, size)
+                elif data := b"".join([*held, piece]).strip():
+                    yield Line(number, data, size)
+                held, size = [], 0
+            size += len(rest)
+            held = [*held, rest] if size <= most and rest else held if size <= most else []
+    except DAMAGE as error:
+        yield Line(number + 1, None, size, f"nothing after line {number:,} can be read: {damaged(error)}")
+        return
+    if size and (size > most or b"".join(held).strip()):
+        yield Line(number + 1, b"".join(held).strip() if size <= most else None, size)
+
+
+def _chunks(open_: Open, codec: str) -> Iterator[bytes]:
+    done = 0
+    try:
+        with open_() as file, _inflated(file, codec) as stream:
+            while chunk := stream.read(CHUNK):
+                done += len(chunk)
+                yield chunk
+    except OSError as error:
+        damaged(error)
+        if not codec or isinstance(error, StarmillError | FileNotFoundError):
+            raise
+        # What was inflated before the damage is lost with the read that met it: again, byte by byte from there.
+        with open_() as file, _inflated(file, codec) as stream:
+            while done > 0:
+                done -= len(stream.read(min(done, CHUNK)))
+            while byte := stream.read(1):
+                yield byte
+
+
+def _inflated(file: pa.NativeFile, codec: str) -> AbstractContextManager[pa.NativeFile]:
+    stream: AbstractContextManager[pa.NativeFile] = pa.CompressedInputStream(file, codec) if codec else file
+    return stream
+
+
+def rows(found: Iterable[Line], columns: Columns) -> Iterator[Row | Bad]:
+    keys = {n.split(".")[0].encode() for names in columns.names.values() for n in names}
+    quoted = [b'"%s"' % key for key in sorted(keys)]
+    for line in found:
+        if line.error:
+            yield Bad(None, "unreadable_table", line.error)
+        elif line.data is None:
+            yield Bad(line.number, "too_large", "a line above the limit", line.size)
+        else:
+            yield _row(line, columns, quoted)
+
+
+def _row(line: Line, columns: Columns, quoted: Sequence[bytes]) -> Row | Bad:
+    assert line.data is not None
+    try:
+        data = line.data.removeprefix(b"\xef\xbb\xbf") if line.number == 1 else line.data
+        row = msgspec.json.decode(data)
+        if not isinstance(row, dict):
+            raise ValueError("no object")
+        # One key twice: msgspec keeps the last, others the first.
+        if any(data.count(key) > 1 for key in quoted):
+            json.loads(data, object_pairs_hook=_once)
+        own, within = dict[str, Any](), dict[str, list[str]]()
+        for role, names in columns.names.items():
+            if any(map(columns.inside, names)):
+                within[role] = [columns.inside(n) for n in names]
+                continue
+            own[role], there = _first(row, names)
+            if not there and role in columns.required:
+                return Bad(line.number, "missing_column", f"no key {names[0]!r}", line.size)
+        if not columns.files:
+            return Row(line.number, own, ({},))
+        listed = _first(row, [columns.files])[0]
+        if not isinstance(listed, list) or not all(isinstance(f, dict) for f in listed):
+            return Bad(line.number, "wrong_type", f"{columns.files}: no list of objects", line.size)
+        return Row(line.number, own, ({role: _first(f, names)[0] for role, names in within.items()} for f in listed))
+    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+        return Bad(line.number, "malformed_row", one_line(error), line.size)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError("an object with one key twice")
+    return made
+
+
+def _first(row: dict[str, Any], names: Sequence[str]) -> tuple[Any, bool]:
+    """Return the value of the first of some names that an object has, and whether it has one."""
+    for name in names:
+        if name in row:
+            return row[name], True
+        at: Any = row
+        for key in name.split("."):
+            at = at.get(key, _NONE) if isinstance(at, dict) else _NONE
+        if at is not _NONE:
+            return at, True
+    return None, False
+
+
+_NONE = object()
