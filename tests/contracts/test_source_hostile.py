@@ -89,7 +89,8 @@ def plain(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return Folders(roots=(str(root),)), walked(root / "toy")
 
 
-def committed(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def in_git(root: Path) -> set[bytes]:
+    """Commit the tree, and return what git has of it then."""
     who = {f"GIT_{r}_{w}": "a@b.c" for r in ("AUTHOR", "COMMITTER") for w in ("NAME", "EMAIL")}
     clean = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1", **who}
     (root / "toy/sparse").unlink(missing_ok=True)  # 10 GB to git
@@ -97,8 +98,13 @@ def committed(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     for command in (("init", "-q"), ("add", "-A", "--ignore-errors"), ("commit", "-qm", "x", "--allow-empty")):
         subprocess.run([*git, *command], env=clean, capture_output=True)
     listed = subprocess.run([*git, "ls-tree", "-r", "-z", "--name-only", "HEAD"], env=clean, capture_output=True, check=True)
+    return {*listed.stdout.split(b"\0")[:-1]}
+
+
+def committed(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    held = in_git(root)
     beside = {path for path in walked(root / "toy") if not path.startswith(b".git/")}  # what git would not add
-    return Folders(roots=(str(root),)), {*listed.stdout.split(b"\0")[:-1]} | beside
+    return Folders(roots=(str(root),)), held | beside
 
 
 def installed(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
@@ -125,7 +131,7 @@ def archived(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 
 def exported(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    _, wanted = committed(root, monkeypatch)
+    wanted = in_git(root)
     dump = exports.write(root.parent / "swh", {"https://github.com/a/toy": root / "toy"})
     catalog = str(root.parent / "catalog")
     return SoftwareHeritage(export=str(dump / "orc"), contents=str(dump / "content"), catalog=catalog), wanted
