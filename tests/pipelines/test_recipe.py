@@ -29,15 +29,18 @@ def test_sources_are_named_and_of_a_kind(tmp_path: Path) -> None:
     assert given.sources == {"input": Folders(roots=(str(tmp_path),), exclude=("a",))} and given.ingest.part_bytes == 9
 
 
+KINDS = ", ".join(source.kind for source in recipes.SOURCES)
+
+
 @pytest.mark.parametrize(
     ("sources", "message"),
     [
         (
             {"x": {"kind": "folder"}},
-            r"^recipe: sources\.x\.kind: 'folder' is not one of packages, folders, table; did you mean 'folders'",
+            rf"^recipe: sources\.x\.kind: 'folder' is not one of {KINDS}; did you mean 'folders'",
         ),
-        ({"x": {"kind": ["folders"]}}, r"sources\.x\.kind: '\['folders'\]' is not one of packages, folders, table"),
-        ({"x": {}}, r"sources\.x\.kind: give one of packages, folders, table"),
+        ({"x": {"kind": ["folders"]}}, rf"sources\.x\.kind: '\['folders'\]' is not one of {KINDS}"),
+        ({"x": {}}, rf"sources\.x\.kind: give one of {KINDS}"),
         ({"x": "folders"}, r"sources\.x: expected a section with keys, got 'folders'"),
         ({"x": {"kind": "folders"}}, r"sources\.x\.roots: give a value"),
         ({"x": {"kind": "folders", "roots": [1]}}, r"sources\.x\.roots\[0\]: expected str, got 1"),
