@@ -7,7 +7,6 @@ completion load neither Beam nor torch. What follows `--` is Beam's and is hande
 
 import functools
 import inspect
-import os
 import sys
 import traceback as tracebacks
 from collections.abc import Callable, Iterator, Sequence
@@ -18,8 +17,8 @@ import typer
 from typer.models import OptionInfo
 
 from starmill.cli import complete, costs, look, mill, options, train
-from starmill.core import __version__
-from starmill.core.errors import Interrupted, StarmillError, UsageError
+from starmill.core import __version__, terminal
+from starmill.core.errors import Interrupted, MachineError, StarmillError, UsageError
 from starmill.core.storage import refuse_credentials
 from starmill.core.terminal import say, say_text
 
@@ -40,13 +39,15 @@ TRY = """Try:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status: 0 done, 1 failed, 2 wrong usage, 3 trouble of the machine, 130 stopped."""
     sys.excepthook = lambda _, error, __: say_text("".join(tracebacks.format_exception(error)), to=sys.stderr)
-    try:
-        status = _status(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()  # here, where it can be told: the interpreter's own last flush shows a trace
-    except BrokenPipeError:  # who reads the output has enough of it, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return status
+    with terminal.talking():
+        try:
+            status = _status(list(sys.argv[1:] if argv is None else argv))
+            terminal.flush()  # here, where it can be told: the interpreter's own last flush shows a trace
+        except BrokenPipeError:
+            return 1
+        except MachineError as error:
+            return _refused(str(error), error.status)
+        return status
 
 
 def _status(words: list[str]) -> int:

@@ -73,7 +73,7 @@ def _mill(
         place.probe()
     started = time.monotonic()
     try:
-        with interrupt.at_work(place, runner.is_local):
+        with options.files(), interrupt.at_work(place, runner.is_local):
             places.claim(place)
             for stage in stages:
                 if run_stage(stage, wanted, runner, quiet) is None:
@@ -147,7 +147,7 @@ def verify(
         raise NotThere(f"{place.root}: no such folder; give --workspace the one that `starmill run` filled")
     if stage is not None:
         complete(place, load(stage).dataset, "verify")
-    with interrupt.at_work(place, runner.is_local):
+    with options.files(), interrupt.at_work(place, runner.is_local):
         if stage is None:
             compared = again.compare(place)
             say(f"{compared.files:,} files, {compared.bytes / 1e6:,.1f} MB compared: {len(compared.damaged)} are damaged")

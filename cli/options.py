@@ -9,7 +9,7 @@ import typer
 
 from starmill.core import names
 from starmill.core.dataset import Workspace
-from starmill.core.errors import InputError, MachineError, StarmillError, UsageError
+from starmill.core.errors import InputError, MachineError, StarmillError, UsageError, is_of_the_machine
 from starmill.core.files import refuse_below_file
 from starmill.core.recipe import SHIPPED, RecipeError, convert, override, read
 from starmill.core.terminal import log_errors, say
@@ -105,10 +105,13 @@ def needs(extra: str) -> Iterator[None]:
 
 @contextmanager
 def files() -> Iterator[None]:
-    """In the block a user's file is read or written: one that cannot be is told as InputError."""
+    """In the block a user's file is read or written: one that cannot be is told, as InputError or MachineError."""
     try:
         yield
     except (StarmillError, BrokenPipeError):
         raise
     except OSError as error:
-        raise InputError(f"{error.filename or 'input'}: {error.strerror or error}") from None
+        kind = MachineError if is_of_the_machine(error) else InputError
+        raise kind(
+            f"{error.filename or 'input'}: {error.strerror or error}; mend that, then run the same command again"
+        ) from error

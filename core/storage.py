@@ -188,9 +188,15 @@ class Storage:
         """Write a file so that it is there whole or not at all. Raises StorageError."""
         if self.is_local:
             place = Path(self.path(relative))
-            with _no_folder(str(place)):
-                place.parent.mkdir(parents=True, exist_ok=True)
-                files.write(place, data, files.writer_of(relative))
+            try:
+                with _no_folder(str(place)):
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    files.write(place, data, files.writer_of(relative))
+            except OSError as error:
+                said = f"{place}: cannot be written: {one_line(error)}"
+                raise StorageError(
+                    f"{said}; mend that (room, rights, limits), then run the same command to continue"
+                ) from error
             return
         single = {"chunksize": ONE_PUT} if {"s3", "gs"} & {*self.fs.protocol} else {}
         try:

@@ -1,11 +1,18 @@
 """What is printed: every line goes through `say`, so that nothing from a dump, a workspace, a model or a recipe controls a terminal.
 
 Escape sequences, carriage returns and marks that turn the direction of writing are shown as Python writes them (`\\x1b`).
+Nobody's work depends on whether its messages are heard: what standard error does not take, on a full disk or after its reader has gone, is
+left out. An answer on standard output that is lost is an error.
 """
 
 import logging
+import os
 import sys
-from typing import TextIO
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
+
+from starmill.core.errors import MachineError, one_line
 
 
 def escaped(text: str, keep: str = "") -> str:
@@ -18,14 +25,82 @@ def escaped(text: str, keep: str = "") -> str:
 
 
 def say(*lines: str, to: TextIO | None = None, flush: bool = False) -> None:
-    """Print lines, in one write, since several threads do: to `to`, or to standard output."""
+    """Print lines, in one write, since several threads do: to `to`, or to standard output. Raises MachineError, BrokenPipeError."""
     if lines:
-        print("".join(f"{escaped(line)}\n" for line in lines), end="", file=to, flush=flush)
+        with _answering():
+            print("".join(f"{escaped(line)}\n" for line in lines), end="", file=to, flush=flush)
+
+
+def flush() -> None:
+    """Write what standard output holds back. Raises as `say`."""
+    with _answering():
+        sys.stdout.flush()
 
 
 def say_text(text: str, to: TextIO | None = None) -> None:
     """Print a text of several lines, such as an error's, a traceback or a script."""
     say(*text.split("\n"), to=to)
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:  # who reads the output has enough of it, as `head` does
+        raise
+    except OSError as error:
+        raise MachineError(f"the output cannot be written: {one_line(error)}; give it a file or device with room") from None
+
+
+class Unheard:
+    """A stream that leaves out what it cannot write: one of Beam's threads that failed to print would never answer its driver.
+
+    >>> print("a line", file=Unheard(open("/dev/full", "w")), flush=True)
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        """Write to `stream`."""
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, or not; return the length of the text."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is held back, or not."""
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the stream has."""
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def talking() -> Iterator[None]:
+    """In the block standard error is Unheard, and a stream that is closed is the null device.
+
+    Else the next file that is opened would have its number, and get what this process and its children print.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115  stays open
+    before = sys.stderr
+    sys.stderr = Unheard(before)
+    try:
+        yield
+    finally:
+        sys.stderr = before
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except OSError:  # what is left would be tried again at the very end, and change the exit status
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 class Escaping(logging.Formatter):

@@ -19,6 +19,8 @@ from starmill.core.files import open_lock
 from starmill.core.process import handling
 from starmill.core.terminal import say
 
+SECONDS_TO_TELL = 2.0  # that a run has stopped
+
 
 class WorkspaceBusy(StarmillError, RuntimeError):
     """The workspace is locked by another run."""
@@ -58,14 +60,18 @@ def stopping_cleanly(workspace: Workspace) -> AbstractContextManager[None]:
     """In the block SIGINT, SIGTERM and SIGHUP end the worker processes, remove temporary files and print how to continue."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        for process in psutil.Process().children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        workspace.sweep_temporary()
-        name = signal.Signals(number).name
-        with suppress(OSError):  # after SIGHUP there is no terminal
-            say("", f"stopped by {name}; finished parts are kept: run the same command to continue", to=sys.stderr, flush=True)
-        os._exit(128 + number)  # Beam's runner blocks a normal exit
+        try:
+            for process in psutil.Process().children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            workspace.sweep_temporary()
+            said = f"stopped by {signal.Signals(number).name}; finished parts are kept: run the same command to continue"
+            # In a thread: the signal may have come in the middle of a line to a pipe that nobody reads.
+            telling = threading.Thread(target=say, args=("", said), kwargs={"to": sys.stderr, "flush": True}, daemon=True)
+            telling.start()
+            telling.join(SECONDS_TO_TELL)
+        finally:
+            os._exit(128 + number)  # Beam's runner blocks a normal exit
 
     return handling(stop, (signal.SIGINT, *_ending()))
 

@@ -1,6 +1,7 @@
 """One Beam job: submitted, waited for, canceled when a signal stops the run; then its counters are printed."""
 
 import logging
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 
@@ -21,8 +22,12 @@ class StageError(MachineError):
 
 def run(name: str, due: Sequence[PartRef], build: Build, runner: Runner, quiet: bool) -> None:
     """Run a graph over the due parts, and wait for the job if the runner waits. Raises StageError."""
-    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    # What fails on this machine comes back as an error; Beam would log its traces, once for each worker, before that.
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL if runner.is_local else logging.ERROR)
     pipeline = runner.pipeline(len(due))
+    shutil.rmtree(
+        pipeline.local_tempdir, ignore_errors=True
+    )  # of transforms in other languages; a run that is killed would leave it
     build(pipeline, due)
     try:
         with interrupt.held(not runner.is_local) as signals:  # a half-submitted job cannot be canceled

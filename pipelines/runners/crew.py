@@ -5,6 +5,7 @@ all services share one port of the loopback interface, and only a caller who kno
 no setting for either: its `GrpcServer` is replaced by ours.
 """
 
+import logging
 import os
 import queue
 import secrets
@@ -104,6 +105,7 @@ class _Server(worker_handlers.GrpcServer):
         beam_fn_api_pb2_grpc.add_BeamFnControlServicer_to_server(self.control_handler, server)
         beam_fn_api_pb2_grpc.add_BeamFnDataServicer_to_server(self.data_plane_handler, server)
         beam_fn_api_pb2_grpc.add_BeamFnStateServicer_to_server(worker_handlers.GrpcStateServicer(state), server)
+        logging.getLogger(local_job_service.__name__).setLevel(logging.ERROR)  # of the libraries in a worker
         beam_fn_api_pb2_grpc.add_BeamFnLoggingServicer_to_server(local_job_service.BeamFnLoggingServicer(), server)
         port = server.add_insecure_port("127.0.0.1:0")
         self.control_port = self.data_port = self.state_port = self.logging_port = port

@@ -14,12 +14,16 @@ import threading
 import time
 
 from starmill.core.process import die_with, note_into
+from starmill.core.terminal import talking
 
 REFUSALS = 4  # by the control endpoint, a second apart, after which the server counts as gone
 
 
 def main() -> None:
-    """Run Beam's worker until it is done or the driver is gone. Arguments: the driver's id; the descriptor of the file for notes."""
+    """Run Beam's worker until it is done or the driver is gone.
+
+    Arguments: the driver's id; of a driver on this machine also the descriptor of the file for notes.
+    """
     parent, *notes = map(int, sys.argv[1:])
     del sys.argv[1:]
     die_with(parent)
@@ -28,9 +32,14 @@ def main() -> None:
     if endpoint := re.search(r'"(.+):(\d+)"', os.environ.get("CONTROL_API_SERVICE_DESCRIPTOR", "")):
         threading.Thread(target=_die_without, args=(endpoint[1], int(endpoint[2])), daemon=True).start()
     logging.getLogger().addHandler(logging.NullHandler())  # or the first warning would install a handler that prints
-    from apache_beam.runners.worker import sdk_worker_main
+    from apache_beam.runners.worker import sdk_worker, sdk_worker_main
 
-    sdk_worker_main.main(sys.argv)
+    # Beam prints and logs the trace of what failed before it answers, with the same trace in the answer.
+    sdk_worker.print = lambda *said, **to: None
+    if notes:
+        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    with talking():
+        sdk_worker_main.main(sys.argv)
 
 
 def _die_without(host: str, port: int) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import pickle
+import subprocess
 import sys
 import threading
 import time
@@ -232,3 +233,21 @@ def test_a_local_file_is_read_without_the_interpreter(tmp_path: Path) -> None:
         assert isinstance(file, pa.OSFile) and not isinstance(file, pa.PythonFile) and file.read() == b"text"
     with pytest.raises(FileNotFoundError), Storage(str(tmp_path)).open("absent"):
         pass
+
+
+FULL = """
+import resource, sys
+from starmill.core.storage import Storage, StorageError
+storage = Storage(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+try:
+    storage.publish("a/b", bytes(1000))
+except StorageError as error:
+    sys.exit(f"{error.status} {error}")
+"""
+
+
+def test_a_disk_that_takes_no_more_is_the_machines_trouble_and_leaves_no_file(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, timeout=100)
+    assert done.stderr.startswith(f"3 {tmp_path}/a/b: cannot be written: OSError: [Errno 27] File too large; mend that")
+    assert [p.name for p in tmp_path.rglob("*")] == ["a"]

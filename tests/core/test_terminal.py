@@ -3,6 +3,8 @@
 import ast
 import io
 import logging
+import subprocess
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -34,6 +36,47 @@ def test_texts_keep_their_lines_and_nothing_prints_nothing() -> None:
 def test_what_libraries_log_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
     record = logging.LogRecord("beam", logging.ERROR, "f.py", 1, "cannot read %s", ("\x1b]0;owned\x07",), None)
     assert terminal.Escaping(logging.BASIC_FORMAT).format(record) == "ERROR:beam:cannot read \\x1b]0;owned\\x07"
+
+
+TALK = """
+import sys
+from starmill.core import terminal
+with terminal.talking():
+    terminal.say("a message", to=sys.stderr)
+    print("of another", file=sys.stderr)
+    try:
+        terminal.say("an answer")
+        terminal.flush()
+    except BrokenPipeError:
+        sys.exit(1)
+    except terminal.MachineError as error:
+        terminal.say(str(error), to=sys.stderr)
+        sys.exit(3)
+open(sys.argv[1], "w").write("a file")
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "status", "said"),
+    [
+        ("2>/dev/full", 0, "an answer\n"),
+        ("2>&-", 0, "an answer\n"),
+        (
+            "2>&1 >/dev/full",
+            3,
+            "a message\nof another\nthe output cannot be written: OSError: [Errno 28] No space left on device",
+        ),
+        (">&- 2>&-", 0, ""),
+        ("2>&1 >/dev/full 2>&-", 3, ""),
+    ],
+)
+def test_messages_that_nobody_hears_stop_nothing_and_lost_answers_are_told(
+    tmp_path: Path, where: str, status: int, said: str
+) -> None:
+    command = ["bash", "-c", f'"$@" {where}', "bash", sys.executable, "-c", TALK, str(tmp_path / "file")]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=100)
+    assert (done.returncode, done.stdout[: len(said)]) == (status, said)
+    assert status or (tmp_path / "file").read_text() == "a file"
 
 
 # Who calls print by itself, and why nothing from a dump can come through it.

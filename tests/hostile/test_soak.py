@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -31,4 +32,17 @@ def test_a_soak_of_a_kill_and_of_damage(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stdout.startswith("seed 1\n") and "2 rounds" in done.stdout and "0 hung or differed" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_soak_that_is_interrupted_says_what_it_did(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "tests/hostile/soak.py"), "--seed", "1", "--only", "signal"]
+    where = {"PYTHONPATH": f"{os.environ.get('PYTHONPATH', '')}:{ROOT}/tests/end_to_end", "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, env={**os.environ, **where}, stdout=subprocess.PIPE, text=True) as soak:
+        assert soak.stdout is not None
+        assert [soak.stdout.readline()[:7] for _ in range(2)] == ["seed 1\n", "round 0"]
+        soak.send_signal(signal.SIGINT)
+        said, _ = soak.communicate(timeout=100)
+    assert soak.returncode == 0 and "stopped; so far:\nfault" in said and "1 rounds, 0 SIGKILLs, 0 hung or differed" in said
     assert not list(tmp_path.iterdir())

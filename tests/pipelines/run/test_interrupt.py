@@ -54,6 +54,20 @@ def test_a_signal_ends_workers_and_leaves_no_temporary_file(tmp_path: Path, numb
         pass  # the lock died with its holder
 
 
+def test_a_signal_ends_a_run_in_the_middle_of_a_line_that_nobody_reads(tmp_path: Path) -> None:
+    printing = RUN.replace("time.sleep(600)\n", "while True: sys.stderr.write('a line that waits\\n')\n")
+    run = subprocess.Popen([sys.executable, "-c", printing, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert run.stdout is not None and run.stdout.readline()
+        time.sleep(0.5)  # the pipe is full by then, or else the signal meets an ordinary line
+        run.send_signal(signal.SIGTERM)
+        assert run.wait(60) == 128 + signal.SIGTERM
+        assert [p.name for p in tmp_path.iterdir()] == [".lock"]
+    finally:
+        run.kill()
+        run.communicate()
+
+
 def test_sigterm_becomes_an_exception_where_a_job_is_to_be_canceled() -> None:
     with pytest.raises(KeyboardInterrupt), stopping_by_exception():
         signal.raise_signal(signal.SIGTERM)  # to this very thread: a test process of pytest-xdist has others

@@ -1,5 +1,8 @@
 """A job that fails is told by its cause, in one line; the errors of ours come through as they are."""
 
+import tempfile
+from pathlib import Path
+
 import apache_beam as beam
 import pytest
 
@@ -28,3 +31,18 @@ def test_a_graph_that_cannot_be_built_says_why() -> None:
 
     with pytest.raises(UsageError, match="no such folder"):
         job.run("s", [PartRef(0, "k")], build, Local(), quiet=True)
+
+
+def test_a_job_that_is_killed_leaves_nothing_in_the_folder_for_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    seen: list[list[str]] = []
+
+    def build(pipeline: beam.Pipeline, due: object) -> beam.PCollection:
+        seen.append([p.name for p in tmp_path.iterdir()])
+        raise UsageError("here a kill may come")
+
+    with pytest.raises(UsageError):
+        job.run("s", [PartRef(0, "k")], build, Local(), quiet=True)
+    assert seen == [[]]

@@ -49,6 +49,25 @@ def test_an_error_in_a_worker_is_no_death() -> None:
         pipeline.run()
 
 
+# A worker's answer, "it failed", may not hang on a line that cannot be printed.
+FAILING = """
+import apache_beam as beam
+from starmill.pipelines.runners.local import Local
+
+pipeline = Local(workers=2).pipeline(2)
+_ = pipeline | beam.Create([0, 0]) | beam.Reshuffle() | beam.Map(lambda n: 1 // n)
+try:
+    pipeline.run()
+except RuntimeError as error:
+    raise SystemExit(7 if "ZeroDivisionError" in str(error) else 8)
+"""
+
+
+def test_an_error_is_told_by_a_worker_whose_standard_error_is_a_full_disk() -> None:
+    with open("/dev/full", "w") as full:
+        assert subprocess.run([sys.executable, "-c", FAILING], stderr=full, timeout=200).returncode == 7
+
+
 def test_listeners_are_at_the_loopback_interface_and_answer_no_stranger(tmp_path: Path) -> None:
     driver = subprocess.Popen([sys.executable, "-c", DRIVER.replace("FOLDER", str(tmp_path))], stderr=subprocess.PIPE)
     try:
