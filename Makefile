@@ -15,8 +15,9 @@ WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 # Processes that run test files, each with one thread: processes that used all cores would wait for each other.
 TESTERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -lt 4 ] && echo $$n || echo 4)
 # A trainer that a test starts may have more threads, which sleep while they wait.
+# Files start in the order of tests/conftest.py; by themselves, those with many tests, which are quick, would start first.
 # A test process that dies ends the run: pytest-xdist would wait for ever for the other tests of its file. Each run names its slowest tests.
-PYTEST = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest -q -n $(TESTERS) --dist loadfile --max-worker-restart 0 --durations=20
+PYTEST = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest -q -n $(TESTERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 --durations=20
 # The fastest installer, itself pinned.
 UV := 0.13.8
 

@@ -1,9 +1,19 @@
-"""A lid on threads, as two cores and many small tensors are faster, and alike, with few; and a box for what could not run."""
+"""A lid on threads, the order of files, and a box for what could not run.
+
+Two cores and many small tensors are faster, and alike, with few threads. Whole runs come first.
+"""
 
 import os
 from typing import Any
 
+import pytest
+
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files of minutes first, so that no process has nothing to do while another one is at such a file."""
+    items.sort(key=lambda item: "end_to_end" not in item.path.parts)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

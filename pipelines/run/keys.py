@@ -85,7 +85,7 @@ def closure(*modules: str) -> tuple[list[Path], list[str]]:
         if file is None or file in seen:
             continue
         seen.add(file)
-        for name in imported(ast.parse(file.read_bytes())):
+        for name in imported(file.read_bytes()):
             top = name.partition(".")[0]
             if top == OURS:
                 ahead.append(name if source(name) else name.rpartition(".")[0])
@@ -101,19 +101,22 @@ def source(module: str) -> Path | None:
     return next((p for p in (place.with_suffix(CODE), place / f"__init__{CODE}") if p.is_file()), None)
 
 
-def imported(tree: ast.Module) -> Iterator[str]:
-    """Yield the full names that a module imports, at any depth; not what only a type checker reads."""
-    ahead: list[ast.AST] = [tree]
+@functools.cache  # stages share most of their files
+def imported(code: bytes) -> tuple[str, ...]:
+    """Return the full names that a module imports, at any depth; not what only a type checker reads."""
+    ahead: list[ast.AST] = [ast.parse(code)]
+    found: list[str] = []
     while ahead:
         node = ahead.pop()
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             ahead += node.orelse
         elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found += (f"{node.module}.{alias.name}" for alias in node.names)
         else:
             ahead += ast.iter_child_nodes(node)
+    return tuple(found)
 
 
 def tables_of(file: Path) -> Iterator[Path]:
@@ -125,9 +128,12 @@ def tables_of(file: Path) -> Iterator[Path]:
 
 def meaning(file: Path) -> bytes:
     """Return what a file says: of code its syntax tree without docstrings, which has no comments; of a table its bytes."""
-    if file.suffix != CODE:
-        return file.read_bytes()
-    tree = ast.parse(file.read_bytes())
+    return _without_docstrings(file.read_bytes()) if file.suffix == CODE else file.read_bytes()
+
+
+@functools.cache
+def _without_docstrings(code: bytes) -> bytes:
+    tree = ast.parse(code)
     for node in ast.walk(tree):
         if (
             isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)

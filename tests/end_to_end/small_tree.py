@@ -7,10 +7,13 @@ import os
 import random
 import shutil
 import subprocess
-import sys
 import sysconfig
 from collections.abc import Callable, Mapping
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
+
+from starmill.cli import __main__ as cli
 
 STDLIB = Path(sysconfig.get_path("stdlib"))
 DATES = ("2020-01-01T00:00:00Z", "2020-01-01T00:00:00Z")
@@ -102,8 +105,9 @@ tokenizer: {{vocab_size: 512, sample_bytes: 200000}}
 
 
 def starmill(*arguments: str, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a person would."""
-    command = [sys.executable, "-m", "starmill.cli", *arguments]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=500)
+    """Run a command in a folder; in this process, which has imported what the command needs."""
+    with chdir(cwd), redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
+        status = cli.main(arguments)
+    done = subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
     assert not check or done.returncode == 0, f"{' '.join(arguments)}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     return done

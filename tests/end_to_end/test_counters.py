@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import kills
 import pytest
 from counted import Kept, of_sidecars, published
 
@@ -27,6 +28,10 @@ def counted(milled: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Wor
         run_stage(stage, recipe, engine, quiet=True)
         counters[stage] = engine.counted(stage)
     return Workspace(recipe.workspace), counters
+
+
+def test_two_workers_leave_the_bytes_of_one(counted: tuple[Workspace, dict[str, Counter[str]]], milled: Path) -> None:
+    assert kills.digests(Path(counted[0].root)) == kills.digests(milled / "work")
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -8,7 +8,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -30,14 +29,16 @@ def test_a_shell_takes_it(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if "--runner=DataflowRunner" in c])
-def test_jobs_are_translated(command: str, tmp_path: Path) -> None:
+def test_jobs_are_translated(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "checkouts").mkdir()
     if "--dry_run" not in command:
         command += " --dry_run=True"
-    environment = {**os.environ, "HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
-    assert done.returncode == 0, done.stderr
-    assert [line.split()[0] for line in done.stdout.splitlines()] == [*STAGES]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert main([*map(os.path.expanduser, shlex.split(command)[1:])]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [*STAGES]
 
 
 def test_other_commands_of_starmill_have_these_options() -> None:

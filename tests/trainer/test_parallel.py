@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
+from small_tree import starmill
 from small_workspace import RECIPE, build
 
 from starmill.core import recipe
@@ -113,9 +114,11 @@ def command(output: Path, processes: int, *changes: str) -> list[str]:
 
 
 def train(place: Path, output: str, processes: int, *changes: str) -> Path:
-    done = subprocess.run(
-        command(place / output, processes, *changes), cwd=place, capture_output=True, text=True, timeout=500, env=environment()
-    )
+    words = command(place / output, processes, *changes)
+    if processes == 1:
+        done = starmill(*words[3:], cwd=place)
+    else:
+        done = subprocess.run(words, cwd=place, capture_output=True, text=True, timeout=500, env=environment())
     assert done.returncode == 0, done.stderr
     steps = 2 if "steps=2" in changes else 12
     assert done.stderr.count(f"step {steps}/{steps}") == 1, "one rank speaks"
@@ -149,16 +152,15 @@ def one(place: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("processes", "tensor"), [(2, 1), (2, 2), (4, 1), (4, 2)], ids=["fsdp", "tp", "fsdp-4", "both"])
+@pytest.mark.parametrize(("processes", "tensor"), [(2, 1), (4, 2)], ids=["fsdp", "both"])
 def test_every_layout_learns_the_same(place: Path, one: Path, processes: int, tensor: int) -> None:
     assert_alike(train(place, f"{processes}-{tensor}", processes, f"parallel.tensor={tensor}"), one, 2e-5)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("processes", [2, 4])
-def test_sharing_out_the_sequence_changes_nothing(place: Path, one: Path, processes: int) -> None:
+def test_sharing_out_the_sequence_changes_nothing(place: Path, one: Path) -> None:
     # Two windows at a time: flattened, a rank's places of both lie in stripes, and targets must not.
-    assert_alike(train(place, f"sequence-{processes}", processes, *SEQUENCE, "data.micro_batch=2"), one, 2e-5)
+    assert_alike(train(place, "sequence", 2, *SEQUENCE, "data.micro_batch=2"), one, 2e-5)
 
 
 @pytest.mark.slow

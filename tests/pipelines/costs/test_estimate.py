@@ -31,7 +31,6 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Recipe, Rates, P
         (place / f"dump/r{i:03d}/copy.py").write_bytes(b"\n".join(lines))
     options = Recipe("unset", dump, tokenizer=TokenizerOptions(vocab_size=300, sample_bytes=20_000))
     block, found = SMALL // 2, []
-    observe(options, place / "warm", SMALL, block)  # the first run loads and compiles
     for name, times, larger in bench.RUNS:
         found += observe(options, place / name, SMALL * times, block * larger)
     return options, bench.of(found, options, {}), place
