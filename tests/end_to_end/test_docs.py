@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import exports
 import pytest
 from pages import ROOT, blocks, commands
 
@@ -37,6 +38,11 @@ def home(milled: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_commands(page: Path, home: Path) -> None:
+    if "heritage/" in page.read_text():
+        tree = home / "checkouts"
+        exports.write(
+            home / "heritage", {f"https://github.com/tree/{name}": tree / name for name in ("alpha", "gamma", "delta")}
+        )
     small = {"HOME": str(home), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     for command in commands(page):
         if command.startswith("make "):
