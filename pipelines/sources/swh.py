@@ -13,11 +13,13 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+import msgspec
 
 from starmill.core import files
 from starmill.core.errors import InputError, MachineError
-from starmill.core.names import AtLeast1, Place
+from starmill.core.names import Place
 from starmill.core.storage import Storage
 from starmill.pipelines.sources import git
 from starmill.pipelines.sources.gitobjects import CorruptObject, MissingObject
@@ -37,7 +39,7 @@ class SoftwareHeritage(Options):
     kind: Literal["swh"] = "swh"  # always given
     export: Place  # the folder or fsspec URL that holds directory_entry/, content/ and the other tables, ORC or Parquet
     contents: Place  # that of the objects named by their SHA-1, such as https://softwareheritage.s3.amazonaws.com/content
-    requests: AtLeast1 = 16  # to the content store at once, for each worker
+    requests: Annotated[int, msgspec.Meta(ge=1, le=256)] = 16  # to the content store at once, for each worker
     catalog: Place | None = None  # the folder of the export's index; none: starmill/swh in the user's folder of caches
 
     def __post_init__(self) -> None:

@@ -171,7 +171,7 @@ ADDITIONS = {
                 "\nfrom starmill.pipelines.sources.source",
                 "\nfrom starmill.pipelines.sources.toy import Toy\nfrom starmill.pipelines.sources.source",
             ),
-            ("= (Packages, Folders, Tables)", "= (Packages, Folders, Tables, Toy)"),
+            ("SOURCES: tuple[type[Source], ...] = (", "SOURCES: tuple[type[Source], ...] = (Toy, "),
         ),
     ),
     "stage": Addition(

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import exports
 import pytest
 from pages import ROOT, blocks, commands
 
@@ -47,6 +48,11 @@ def test_commands(page: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capfd
     monkeypatch.chdir(home)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if "heritage/" in page.read_text():
+        tree = home / "checkouts"
+        exports.write(
+            home / "heritage", {f"https://github.com/tree/{name}": tree / name for name in ("alpha", "gamma", "delta")}
+        )
     for command in commands(page):
         if command.startswith("make "):
             continue

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import exports
 import pytest
+from samples import sample
 from small_tree import commit, git
 
 from starmill.core.errors import InputError, UsageError
@@ -17,8 +18,6 @@ from starmill.core.swhid import object_id
 from starmill.pipelines.sources.source import Entry, Limits, Repository, Snapshot
 from starmill.pipelines.sources.swh import SoftwareHeritage
 
-SAMPLE = Path(__file__).resolve().parents[4] / "shared/data/swh-export/export"
-NO_SAMPLE = "NOT RUN: the export made by Software Heritage's own tools is not beside this tree (../shared/data/swh-export)"
 LIMITS = Limits()
 ODD = {0o120000: "symlink", 0o160000: "submodule"}
 
@@ -39,11 +38,11 @@ def reasons(found: list[Entry]) -> dict[bytes, str | None]:
     return {e.path: e.reason for e in found}
 
 
-@pytest.mark.skipif(not SAMPLE.is_dir(), reason=NO_SAMPLE)
 def test_the_true_export_gives_what_git_says_in_both_forms(tmp_path: Path) -> None:
-    expected, given = json.loads((SAMPLE / "expected.json").read_text()), []
+    export = sample("swh-export/export")
+    expected, given = json.loads((export / "expected.json").read_text()), []
     for form in ("orc", "parquet"):
-        of = SoftwareHeritage(export=str(SAMPLE / form), contents=str(SAMPLE / "content"), catalog=str(tmp_path / "catalog"))
+        of = SoftwareHeritage(export=str(export / form), contents=str(export / "content"), catalog=str(tmp_path / "catalog"))
         assert {r.name for r in of.plan()} == {*expected}
         for name, wanted in expected.items():
             snapshot, found = read(of, name)
