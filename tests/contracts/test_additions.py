@@ -171,7 +171,7 @@ ADDITIONS = {
                 "\nfrom starmill.pipelines.sources.source",
                 "\nfrom starmill.pipelines.sources.toy import Toy\nfrom starmill.pipelines.sources.source",
             ),
-            ("= (Packages, Folders)", "= (Packages, Folders, Toy)"),
+            ("= (Packages, Folders, ", "= (Toy, Packages, Folders, "),
         ),
     ),
     "stage": Addition(
