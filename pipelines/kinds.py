@@ -16,13 +16,15 @@ from starmill.pipelines import benchmarks
 from starmill.transforms.clean.decontaminate import Decontaminate
 from starmill.transforms.clean.redact import Redact
 from starmill.transforms.decide.licenses import KeepLicensed
+from starmill.transforms.decide.pulls import Pulls
 from starmill.transforms.decide.quality import Quality
+from starmill.transforms.decide.threads import Threads
 from starmill.transforms.measure.html import VisibleText
 from starmill.transforms.measure.language import DetectLanguage
 from starmill.transforms.measure.licenses import Licenses
 from starmill.transforms.measure.notebooks import StatedLanguage
 from starmill.transforms.measure.text import Text
-from starmill.transforms.render import code, notebooks
+from starmill.transforms.render import code, issues, notebooks, pulls
 from starmill.transforms.step import PartStep, Step
 
 
@@ -40,6 +42,8 @@ class Curate:
 
     licenses: KeepLicensed = KeepLicensed()
     quality: Quality = Quality()
+    threads: Threads = Threads()  # over issues
+    pulls: Pulls = Pulls()  # over pull requests
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,18 @@ KINDS = {
         decide=lambda on: (on.licenses,),
         clean=lambda on: (on.decontaminate(), on.redact),
         render=notebooks.scripts,
+    ),
+    "issue": Kind(
+        measure=lambda on: (on.text,),
+        decide=lambda on: (on.threads,),
+        clean=lambda on: (on.decontaminate(), on.redact),
+        render=issues.documents,
+    ),
+    "pull_request": Kind(
+        measure=lambda on: (on.text,),
+        decide=lambda on: (on.pulls,),
+        clean=lambda on: (on.decontaminate(), on.redact),
+        render=pulls.documents,
     ),
 }
 

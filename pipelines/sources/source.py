@@ -137,13 +137,19 @@ class Entry:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What is known of a repository as a whole; ids are git's, dates may be unknown."""
+    """What is known of a repository as a whole; ids are git's, dates may be unknown. What begins with gha is from GitHub's events."""
 
     directory_id: str | None = None
     revision_id: str | None = None
     branch_name: str | None = None
     revision_date: datetime | None = None
     committer_date: datetime | None = None
+    github_id: int | None = None
+    star_events_count: int = 0
+    fork_events_count: int = 0
+    gha_license_id: str | None = None
+    gha_created_at: datetime | None = None
+    gha_language: str | None = None
 
     def columns(self) -> dict[str, Any]:
         """Return the repository's columns of schema.RECORDS."""

@@ -289,8 +289,6 @@ class IngestPart:
             **of,
             **ids,
             **snapshot.columns(),
-            "star_events_count": 0,
-            "fork_events_count": 0,
             **entry.facts,
             "src_encoding": src_encoding,
             "extension": PurePosixPath(of["path"]).suffix[1:] or None,

@@ -4,6 +4,7 @@ The toy is what a new source is: one module, its row in the table. Recipes, runs
 """
 
 import errno
+import gzip
 import json
 import os
 import shutil
@@ -28,6 +29,7 @@ from starmill.core.errors import InputError, MachineError, NotThere
 from starmill.pipelines import recipe as recipes
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.sources.folders import Folders
+from starmill.pipelines.sources.gharchive import GHArchive
 from starmill.pipelines.sources.packages import Packages
 from starmill.pipelines.sources.source import Entry, Limits, Options, Repository, Snapshot, Source, label
 from starmill.pipelines.sources.swh import SoftwareHeritage
@@ -99,8 +101,29 @@ def tabled(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
     return Tables(place=str(root.parent / "tables")), root.parent / "tables"
 
 
+def happened(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
+    """Each file of the tree is an issue; a link is one without a title."""
+    (root.parent / "hours").mkdir(exist_ok=True)
+    lines = []
+    for number, name in enumerate(TREE, 1):
+        path = root / "toy" / name[1:]
+        stated = (
+            {} if path.is_symlink() else {"title": name, "body": path.read_bytes().decode("latin-1"), "user": {"login": "ann"}}
+        )
+        event = {"id": str(number), "type": "IssuesEvent", "actor": {"login": "ann"}, "created_at": "2015-01-01T00:00:06Z"}
+        event |= {"repo": {"id": 7, "name": "me/toy"}, "payload": {"action": "opened", "issue": {"number": number, **stated}}}
+        lines.append(json.dumps(event) + "\n")
+    with gzip.open(root.parent / "hours/2015-01-01-0.json.gz", "wt") as hour:
+        hour.writelines(lines)
+    return GHArchive(hours=str(root.parent / "hours"), index=str(root.parent / "index/events.db")), root.parent / "index"
+
+
 # How one tree becomes the input of a source: a new source says it here.
-INPUTS = (plain, committed, installed, archived, exported, tabled)
+INPUTS = (plain, committed, installed, archived, exported, tabled, happened)
+# What it gives then, where that is not the tree.
+GIVEN = {
+    GHArchive: {f"/issues/{n}": "no_text" if reason == "symlink" else reason for n, reason in enumerate(TREE.values(), 1)},
+}
 Made = Callable[[], tuple[Source, Path]]
 
 
@@ -150,6 +173,7 @@ def test_every_file_is_an_entry_read_or_with_a_reason(made: Made) -> None:
     found = entries(source, toy(source))
     wanted = TREE | ({"/link": "no_content"} if isinstance(source, Tables) else {})  # a table has no links
     assert {label(e.path)[0]: e.reason for e in found if b"dist-info" not in e.path} == wanted
+    assert {label(e.path)[0]: e.reason for e in found if b"dist-info" not in e.path} == GIVEN.get(type(source), TREE)
     assert [e.path for e in found] == sorted(e.path for e in found), "in the order of their paths"
     for entry in found:
         assert (entry.data is None) == (entry.reason is not None) and entry.kind in source.gives

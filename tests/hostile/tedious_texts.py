@@ -127,6 +127,8 @@ REPEATED = (
         "#!",
     ),
     *("<fim_prefix>", "<|endoftext|>"),
+    # mail and comments in what people write
+    *("<!--", "<!-- -->", "On a:\n12:34 wrote: ", "a" + "-" * 40, "@"),
     # runs of the length of a run that somebody may have a limit for
     *(" " * 19_999 + "a", "\u0436" * 9_990 + ".\n", "\u2014" * 9_999 + "a"),
 )

@@ -1,0 +1,179 @@
+"""GHArchive: the hours of what happened on GitHub, of which issues and pull requests become records.
+
+A plan reads each new hour once, into an index that is sorted by repository, thread and time (gharchive_index.py); a repository is read
+from there. An hour that is damaged is a repository of its own, `gharchive/hours/<file>`, whose rows tell what was lost.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from msgspec import Meta
+
+from starmill.core import recipe
+from starmill.core.errors import InputError
+from starmill.core.names import AtLeast1, Bytes, Place
+from starmill.core.storage import Storage
+from starmill.pipelines.sources import gharchive_index as indexes
+from starmill.pipelines.sources.gharchive_index import Hour
+from starmill.pipelines.sources.gharchive_threads import Said, Texts, entry
+from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot, label
+
+HOURS = "gharchive/hours/"  # how the name of an hour begins: of three parts, as no repository's is
+# From this day on, events of pull requests have neither title nor text.
+CUT = "2025-10-07"
+Day = Annotated[
+    str, Meta(pattern=r"^(\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}Z)?)?\Z", description="a day, as 2023-07-26, or nothing")
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GHArchive(Options):
+    """Issues and pull requests of GHArchive's hours; a repository's name is the last that it had."""
+
+    kind: Literal["gharchive"] = "gharchive"  # always given
+    hours: Place  # a folder or URL of hours, as 2015-01-01-15.json.gz
+    index: Place  # a file of this machine in which the events are sorted; made where it is missing, and taken up again
+    since: Day = ""  # events before this day are not read
+    until: Day = CUT  # and none from this day on; StarCoder2: 2023-07-26
+    max_hour_bytes: Bytes = 64 << 30  # inflated, of one hour
+    max_lines: AtLeast1 = 100  # of one text (StarCoder2); a longer one loses its middle
+    last_lines: AtLeast1 = 20  # which stay of it
+    gives: ClassVar[tuple[str, ...]] = ("issue", "pull_request")
+    reads_this_machine: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for values that cannot work."""
+        if self.last_lines >= self.max_lines:
+            raise ValueError(f"last_lines={self.last_lines}: must be below max_lines={self.max_lines}")
+        if "://" in self.index:
+            raise ValueError(f"index={self.index}: must be a file of this machine")
+
+    def places(self) -> tuple[str, ...]:
+        """Return the folder of the hours, where it is one of this machine."""
+        return () if "://" in self.hours else (self.hours,)
+
+    def plan(self) -> list[Repository]:
+        """Read the hours that are new into the index; return the repositories in it. Raises NotThere, InputError and MachineError."""
+        storage = Storage(self.hours)
+        if storage.is_local:
+            os.listdir(self.hours)  # an absent folder is an error, not an empty one
+        hours = [Hour(found.name, f"{found.size} {found.modified}") for found in storage.listing("")]
+        os.makedirs(os.path.dirname(os.path.abspath(self.index)), exist_ok=True)
+        with indexes.opened(self.index, write=True) as index:
+            for hour in indexes.prepare(index, hours):
+                with _Looks(storage, hour.name) as looks:
+                    indexes.take(index, hour, looks, self.max_hour_bytes)
+            taken: dict[str, int] = {}
+            planned = []
+            # Of several repositories that had one name after each other, the last keeps it.
+            for found in sorted(indexes.repositories(index), key=lambda f: (f.last, f.key), reverse=True):
+                number = taken[found.name] = taken.get(found.name, 0) + 1
+                name = found.name if number == 1 else f"{found.name}~{number}"
+                place = {"index": os.path.abspath(self.index), "repo": found.key}
+                planned.append(Repository(name, place, found.bytes, self._fingerprint(found.digest)))
+            for found in indexes.damaged_hours(index):
+                place = {"index": os.path.abspath(self.index), "hour": found.name}
+                shown = HOURS + label(os.fsencode(found.name))[0][1:]
+                planned.append(Repository(shown, place, found.bytes, self._fingerprint(found.digest)))
+        return sorted(planned, key=lambda r: r.name)
+
+    def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
+        """Return what events say of a repository, and its issues and pull requests; of an hour what it lost."""
+        place = repository.place
+        try:
+            with indexes.opened(place["index"]) as index:
+                facts = _snapshot(index, place["repo"]) if "repo" in place else Snapshot()
+        except (FileNotFoundError, InputError) as error:
+            reason = "missing_index" if isinstance(error, FileNotFoundError) else "unreadable_index"
+            return Snapshot(), iter([Entry(b"", None, reason, str(error), kind=self.gives[0])])
+        return facts, self._entries(place, limits)
+
+    def count(self, repository: Repository, limits: Limits) -> Counted:
+        """Return how many issues and pull requests a repository has."""
+        place = repository.place
+        with indexes.opened(place["index"]) as index:
+            if "hour" in place:
+                lost = sum(1 for _ in indexes.problems(index, place["hour"]))
+                return Counted(lost, True, "select * from problems in its index")
+            return Counted(indexes.count(index, place["repo"]), True, "select distinct thread from events in its index")
+
+    def _fingerprint(self, digest: str) -> str:
+        return recipe.digest(digest, self.since, self.until, self.max_lines, self.last_lines)
+
+    def _entries(self, place: Any, limits: Limits) -> Iterator[Entry]:
+        try:
+            with indexes.opened(place["index"]) as index:
+                if "hour" in place:
+                    for n, problem in enumerate(indexes.problems(index, place["hour"])):
+                        path = f"line/{problem.line:012d}/{n}".encode() if problem.line else b""
+                        yield Entry(path, None, problem.reason, problem.detail, problem.size, self.gives[0])
+                    return
+                texts = Texts(self.max_lines, self.last_lines)
+                for thread, events in indexes.threads(index, place["repo"]):
+                    if thread:
+                        yield self._entry(thread, events, texts, limits.max_file_bytes)
+        except (FileNotFoundError, InputError) as error:
+            reason = "missing_index" if isinstance(error, FileNotFoundError) else "unreadable_index"
+            yield Entry(b"", None, reason, str(error), kind=self.gives[0])
+
+    def _entry(self, thread: str, events: Iterator[Said], texts: Texts, max_bytes: int) -> Entry:
+        seen = [0, 0]
+
+        def wanted() -> Iterator[Said]:
+            for said in events:
+                early, late = said.time < self.since, bool(self.until) and said.time >= self.until
+                seen[0] += not (early or late)
+                seen[1] += early or late
+                if not (early or late):
+                    yield said
+
+        made = entry(thread, wanted(), texts, max_bytes)
+        if not seen[0]:
+            said = f"{seen[1]} events, all before since={self.since!r} or from until={self.until!r} on"
+            return replace(made, reason="outside_time", detail=said)
+        return made
+
+
+class _Looks:
+    """Opens an hour again and again, and closes what it opened."""
+
+    def __init__(self, storage: Storage, name: str) -> None:
+        self._storage, self._name, self._open = storage, name, list[Any]()
+
+    def __enter__(self) -> Iterator[Any]:
+        return self._again()
+
+    def __exit__(self, *of: object) -> None:
+        while self._open:
+            self._open.pop().__exit__(None, None, None)
+
+    def _again(self) -> Iterator[Any]:
+        while True:
+            self.__exit__()
+            self._open.append(self._storage.open(self._name))
+            yield self._open[-1].__enter__()
+
+
+def _snapshot(index: Any, repo: str) -> Snapshot:
+    stars = forks = 0
+    facts = None
+    for thread, events in indexes.threads(index, repo):
+        if thread:
+            break
+        for said in events:
+            stars += said.event.what == "star"
+            forks += said.event.what == "fork"
+            facts = said.event.facts or facts
+    number = int(repo) if repo.isdecimal() and len(repo) < 19 else None
+    known = Snapshot(github_id=number, star_events_count=stars, fork_events_count=forks)
+    if facts is None:
+        return known
+    created = None
+    with suppress(ValueError):
+        created = datetime.fromisoformat(facts.created_at or "").replace(tzinfo=None)
+    branch = facts.default_branch and f"refs/heads/{facts.default_branch}"
+    return replace(known, branch_name=branch, gha_license_id=facts.license, gha_created_at=created, gha_language=facts.language)

@@ -1,0 +1,314 @@
+"""Events of GHArchive, of every era from 2011 on, as rows of the index: whose thread, when, and what of it a record is made of.
+
+The timeline of 2011 to 2014 has no ids, actors that are texts, `repository` for `repo`, times of California, and no text of issues.
+Since 2015 events are those of GitHub's API; since 2025-10-07 pull requests have no title or text.
+"""
+
+import hashlib
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+HEAD = re.compile(r'\{"(?:id":"|repository":|created_at":|type":"|actor":)')  # how an event begins
+TRIES = 8  # to find an event in a damaged line: each may look at all of it
+TIME = re.compile(r"(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.\d+)? ?(Z|[+-]\d\d:?\d\d)", re.ASCII)
+NAME = re.compile(r"[\w.-]{1,100}/[\w.-]{1,200}", re.ASCII)
+THREAD = re.compile(r"/(issues|pulls?)/(\d{1,18})(?:[#/]|\Z)", re.ASCII)
+
+
+NULL = msgspec.Raw(b"null")
+
+
+class BadEvent(ValueError):
+    """An event that cannot be one; the message says why."""
+
+
+class Facts(msgspec.Struct, array_like=True):
+    """What an event says of a repository as a whole."""
+
+    default_branch: str | None = None
+    license: str | None = None
+    created_at: str | None = None
+    language: str | None = None
+
+
+class Event(msgspec.Struct, array_like=True):
+    """What the index keeps of an event. `what`: opened, closed, reopened, comment, review, hunk, seen, star, fork or facts.
+
+    `title`, `body`, `author` and `opened_at` are the thread's, as the event states them.
+    """
+
+    what: str
+    login: str = ""
+    text: str = ""
+    title: str | None = None
+    body: str = ""
+    author: str = ""
+    opened_at: str = ""
+    own: int = 0  # the id of the comment or of the review
+    review: int = 0  # the review that a comment is part of
+    reply: int = 0  # the comment that it answers
+    path: str = ""
+    line: int = 0
+    hunk: str = ""
+    state: str = ""  # of a review
+    base: str = ""  # commits, where a pull request states them
+    head: str = ""
+    merged: bool | None = None
+    facts: Facts | None = None
+
+
+class Row(NamedTuple):
+    """One row of the index: a repository by its id, or by its name where no id is known; `thread` is `issues/17`, or empty."""
+
+    repo: str
+    thread: str
+    time: str  # UTC, 2015-01-01T00:00:06Z
+    id: str
+    name: str
+    data: bytes
+
+
+class _User(msgspec.Struct):
+    login: str | None = None
+
+
+class _License(msgspec.Struct):
+    spdx_id: str | None = None
+
+
+class _Repository(msgspec.Struct):
+    id: int | None = None
+    name: str | None = None
+    owner: str | _User | None = None
+    full_name: str | None = None
+    default_branch: str | None = None
+    master_branch: str | None = None
+    license: _License | None = None
+    created_at: str | int | None = None
+    language: str | None = None
+
+
+class _End(msgspec.Struct):
+    sha: str | None = None
+    repo: _Repository | None = None
+
+
+class _Thread(msgspec.Struct):
+    number: int | None = None
+    title: str | None = None
+    body: str | None = None
+    user: _User | None = None
+    created_at: str | None = None
+    pull_request: msgspec.Raw = NULL  # anything but null: the issue is a pull request
+    merged: bool | None = None
+    base: _End | None = None
+    head: _End | None = None
+
+
+class _Comment(msgspec.Struct):
+    id: int | None = None
+    body: str | None = None
+    user: _User | None = None
+    state: str | None = None
+    path: str | None = None
+    diff_hunk: str | None = None
+    line: int | None = None
+    original_line: int | None = None
+    original_position: int | None = None
+    pull_request_review_id: int | None = None
+    in_reply_to_id: int | None = None
+    html_url: str | None = None
+
+
+class _Payload(msgspec.Struct):
+    action: str | None = None
+    number: int | None = None
+    issue: int | _Thread | None = None
+    pull_request: _Thread | None = None
+    comment: _Comment | None = None
+    review: _Comment | None = None
+    forkee: int | _Repository | None = None
+
+
+class _Envelope(msgspec.Struct):
+    type: str
+    created_at: str
+    id: str | int | None = None
+    actor: str | _User | None = None
+    repo: _Repository | None = None
+    repository: _Repository | None = None
+    payload: msgspec.Raw = msgspec.Raw(b"{}")
+    url: str | None = None
+
+
+ENVELOPE, PAYLOAD = msgspec.json.Decoder(_Envelope), msgspec.json.Decoder(_Payload)
+ENCODER, EVENT = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(Event)
+LENIENT = json.JSONDecoder(parse_constant=lambda _: None, parse_int=lambda digits: int(digits) if len(digits) < 19 else None)
+MADE = {"opened": "opened", "closed": "closed", "reopened": "reopened", "merged": "closed"}
+WANTED = frozenset(
+    "IssuesEvent IssueCommentEvent PullRequestEvent PullRequestReviewEvent PullRequestReviewCommentEvent WatchEvent ForkEvent".split()
+)
+
+
+def rows(line: bytes) -> tuple[list[Row], list[str]]:
+    r"""Return the rows of a line, and for each thing in it that is lost, why. Most lines are one event, and many give no row.
+
+    >>> watch = b'{"id":"1","type":"WatchEvent","actor":{"login":"a"},"repo":{"id":7,"name":"o/r"},"created_at":"2015-01-01T00:00:06Z"}'
+    >>> [(row.repo, row.name, row.time) for row in rows(watch)[0]]
+    [('7', 'o/r', '2015-01-01T00:00:06Z')]
+    >>> rows(watch[:40])
+    ([], ['no whole event'])
+    """
+    try:
+        envelope = ENVELOPE.decode(line)
+        return (_rows(envelope) if envelope.type in WANTED else []), []
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, BadEvent):
+        return _mended(line)
+
+
+def _mended(line: bytes) -> tuple[list[Row], list[str]]:
+    found: list[Row] = []
+    objects, lost = _objects(line)
+    for event in objects:
+        try:
+            # What stdlib's json takes and UTF-8 does not are lone surrogates.
+            text = json.dumps(event, ensure_ascii=False).encode("utf-8", "replace")
+            envelope = ENVELOPE.decode(text)
+            found += _rows(envelope) if envelope.type in WANTED else []
+        except (msgspec.DecodeError, RecursionError, BadEvent) as error:
+            lost.append(str(error)[:200])
+    return found, lost
+
+
+def _objects(line: bytes) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the whole events in a line that is padded with NULs, glued to another, or has lost its head or its tail."""
+    text = line.replace(b"\0", b"").decode("utf-8", "replace").strip()
+    found: list[dict[str, Any]] = []
+    at, tries, lost = 0, 0, False
+    while at < len(text):
+        try:
+            value, at = LENIENT.raw_decode(text, at)
+            if isinstance(value, dict):
+                found.append(value)
+            else:
+                lost = True
+            while at < len(text) and text[at] in " \t\r":
+                at += 1
+        except (ValueError, RecursionError):
+            lost, tries = True, tries + 1
+            begins = HEAD.search(text, at + 1)
+            if not begins or tries > TRIES:
+                break
+            at = begins.start() if tries < TRIES else max(at + 1, max(m.start() for m in HEAD.finditer(text, at + 1)))
+    return found, ["no whole event"] if lost or not found else []
+
+
+def _rows(event: _Envelope) -> list[Row]:
+    name, key = _repository(event.repo or event.repository)
+    time, payload = instant(event.created_at), PAYLOAD.decode(event.payload)
+    login = event.actor if isinstance(event.actor, str) else (event.actor and event.actor.login) or ""
+    found: list[Row] = []
+
+    def add(repo: str, thread: str, name: str, value: Event) -> None:
+        data = ENCODER.encode(value)
+        own = str(event.id) if event.id is not None else hashlib.sha256(data).hexdigest()[:24]
+        found.append(Row(repo, thread, time, own, name, data))
+
+    if event.type == "WatchEvent":
+        add(key, "", name, Event("star"))
+    elif event.type == "ForkEvent":
+        add(key, "", name, Event("fork"))
+        if (
+            isinstance(forkee := payload.forkee, _Repository)
+            and forkee.id is not None
+            and NAME.fullmatch(forkee.full_name or "")
+        ):
+            add(str(forkee.id), "", str(forkee.full_name), Event("facts", facts=_facts(forkee)))
+    else:
+        thread, stated = _thread(event, payload)
+        value = _event(event.type, payload, login)
+        if stated is not None:
+            value.title, value.body = stated.title, stated.body or ""
+            value.author, value.merged = (stated.user and stated.user.login) or "", stated.merged
+            value.opened_at = instant(stated.created_at) if stated.created_at else ""
+            value.base, value.head = ((end and end.sha) or "" for end in (stated.base, stated.head))
+            base = stated.base and stated.base.repo
+            if base and base.default_branch and str(base.id) == key:
+                add(key, "", name, Event("facts", facts=_facts(base)))
+        if payload.action == "merged":
+            value.merged = True
+        add(key, thread, name, value)
+    return found
+
+
+def _repository(found: _Repository | None) -> tuple[str, str]:
+    if found is None or found.name is None:
+        raise BadEvent("no repository")
+    owner = found.owner if isinstance(found.owner, str) else ""
+    name = found.name if "/" in found.name else f"{owner}/{found.name}"
+    if not NAME.fullmatch(name):
+        raise BadEvent(f"repository {name[:100]!r} is no owner/name")
+    return name, str(found.id) if found.id is not None else name
+
+
+def _facts(of: _Repository) -> Facts:
+    created = of.created_at if isinstance(of.created_at, str) and TIME.fullmatch(of.created_at) else None
+    spdx = of.license.spdx_id if of.license else None
+    return Facts(of.default_branch or of.master_branch, spdx, created and instant(created), of.language)
+
+
+def _thread(event: _Envelope, payload: _Payload) -> tuple[str, _Thread | None]:
+    issue = payload.issue if isinstance(payload.issue, _Thread) else None
+    stated = payload.pull_request or issue
+    pull = event.type.startswith("PullRequest") or bool(issue and bytes(issue.pull_request) != b"null")
+    number = (stated and stated.number) or payload.number
+    if not number:
+        of = payload.comment or payload.review
+        placed = [m for url in (event.url, of and of.html_url) if url and (m := THREAD.search(url))]
+        if not placed:
+            raise BadEvent("no number of its issue or pull request")
+        pull, number = pull or placed[0][1] != "issues", int(placed[0][2])
+    if number < 0:
+        raise BadEvent(f"number {number} of its issue or pull request")
+    return f"{'pull' if pull else 'issues'}/{number}", stated
+
+
+def _event(type_: str, payload: _Payload, login: str) -> Event:
+    if type_ in ("IssuesEvent", "PullRequestEvent"):
+        return Event(MADE.get(payload.action or "", "seen"), login)
+    of = payload.review if type_ == "PullRequestReviewEvent" else payload.comment
+    if of is None or payload.action not in (None, "created", "submitted"):
+        return Event("seen", login)
+    value = Event("comment", (of.user and of.user.login) or login, of.body or "", own=of.id or 0)
+    if type_ == "PullRequestReviewEvent":
+        value.what, value.state = "review", (of.state or "").lower()
+    elif type_ == "PullRequestReviewCommentEvent":
+        value.what, value.path, value.hunk = "hunk", of.path or "", of.diff_hunk or ""
+        value.line = of.line or of.original_line or of.original_position or 0
+        value.review, value.reply = of.pull_request_review_id or 0, of.in_reply_to_id or 0
+    return value
+
+
+def instant(said: str) -> str:
+    """Return a time as UTC. Raises BadEvent for what is none.
+
+    >>> instant("2012/03/10 22:36:55 -0800"), instant("2012-06-14T15:01:46-07:00")
+    ('2012-03-11T06:36:55Z', '2012-06-14T22:01:46Z')
+    """
+    match = TIME.fullmatch(said)
+    if not match:
+        raise BadEvent(f"time {said[:40]!r}")
+    if match[7] == "Z" and len(said) == 20 and said[10] == "T" and said[4] == "-":
+        return said
+    *parts, zone = match.groups()
+    try:
+        when = datetime.fromisoformat(
+            "{}-{}-{}T{}:{}:{}".format(*parts) + (zone if zone == "Z" or ":" in zone else f"{zone[:3]}:{zone[3:]}")
+        )
+        return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError):
+        raise BadEvent(f"time {said[:40]!r}") from None

@@ -1,0 +1,109 @@
+"""The lines of one hour of GHArchive, whatever the file is: gzip of whole members, plain text, or none of both.
+
+A member that ends early gives other lines in another reader, so none of its lines is read: whoever reads an hour meets `Cut`, and
+reads it again up to the last whole member.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from isal import igzip_lib, isal_zlib
+
+CHUNK = 1 << 20  # bytes that are read at once
+BLOCK = 4 << 20  # bytes that are inflated at once
+MAX_LINE = 64 << 20  # bytes of an event; the largest real ones have some 3 MB
+
+
+class File(Protocol):
+    """What an hour is read from."""
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes; none at the end."""
+        ...
+
+
+class Cut(Exception):
+    """A member that ends early or is damaged; `whole` members lie before it."""
+
+    def __init__(self, whole: int, detail: str) -> None:
+        """Keep both."""
+        super().__init__(detail)
+        self.whole = whole
+
+
+class NoEvents(Exception):
+    """A file that is no hour; the message is `reason: detail`."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        """Keep both."""
+        super().__init__(detail)
+        self.reason = reason
+
+
+def lines(file: File, members: int | None = None, max_bytes: int = 1 << 62) -> Iterator[bytes | int]:
+    r"""Yield the lines of an hour without their ends; of one above MAX_LINE, how many bytes it has.
+
+    `members`: of a gzip file, only so many. Raises Cut and NoEvents, the latter also above `max_bytes` inflated bytes.
+
+    >>> import io
+    >>> list(lines(io.BytesIO(b'{"a": 1}\n{"b": 2}')))
+    [b'{"a": 1}', b'{"b": 2}']
+    """
+    rest, left_out, total = b"", 0, 0
+    for block in _blocks(file, members):
+        total += len(block)
+        *whole, last = block.split(b"\n")
+        for line in whole:
+            if left_out:
+                yield left_out + len(line)
+            else:
+                yield rest + line if rest else line
+            rest, left_out = b"", 0
+        if left_out or len(rest) + len(last) > MAX_LINE:
+            rest, left_out = b"", left_out + len(rest) + len(last)
+        else:
+            rest += last
+        if total > max_bytes:
+            raise NoEvents("too_many_bytes", f"more than max_hour_bytes={max_bytes}")
+    if left_out or rest:
+        yield left_out or rest
+
+
+def _blocks(file: File, members: int | None) -> Iterator[bytes]:
+    first = bytes(file.read(CHUNK))
+    if not first:
+        raise NoEvents("empty_file", "an hour without a byte")
+    gzipped = first[:2] == b"\x1f\x8b"
+    found = _inflated(file, first, members) if gzipped else _plain(file, first)
+    for number, block in enumerate(found):
+        # A first event that lost its head is no reason to leave the others.
+        if not number and (block.lstrip(b"\0 \t\r\n\xef\xbb\xbf").startswith(b"<") or b"{" not in block):
+            raise NoEvents("not_events", f"it begins with {block[:60]!r}")
+        yield block
+
+
+def _plain(file: File, first: bytes) -> Iterator[bytes]:
+    while first:
+        yield first
+        first = bytes(file.read(CHUNK))
+
+
+def _inflated(file: File, data: bytes, members: int | None) -> Iterator[bytes]:
+    whole = 0
+    while members is None or whole < members:
+        reader = isal_zlib.decompressobj(31)
+        while not reader.eof:
+            if not data and not (data := bytes(file.read(CHUNK))):
+                raise Cut(whole, "the file ends in it")
+            try:
+                block = reader.decompress(data, BLOCK)
+            except igzip_lib.IsalError as error:  # type: ignore[misc]  # its stub calls the class an instance
+                raise Cut(whole, str(error)) from None
+            data = reader.unconsumed_tail
+            if block:
+                yield block
+        whole, data = whole + 1, reader.unused_data
+        # Zeros behind the last member are no member.
+        while not data.strip(b"\0"):
+            if not (data := bytes(file.read(CHUNK))):
+                return

@@ -1,0 +1,64 @@
+"""StarCoder2's format of a pull request (paper, section 5.2): a document is a pull request with its reviews and comments.
+
+    <pr>Title: T\\nusername_0: what it does<pr_status>opened<repo_name>R
+    <pr_comment>username_1: text<pr_event_id>0
+    <pr_review>username_1: text<pr_event_id>1<pr_review_state>approved
+    <pr_review_comment><pr_event_id>2<pr_in_reply_to_review_id>1<pr_file>P<pr_diff_hunk_comment_line>N<pr_diff_hunk>H<pr_comment>...
+    <pr>username_1<pr_status>closed<pr_is_merged>True
+
+The sentinels follow each other without a line break. A hunk is what the comment on it shows; events carry no files, and so there is no
+<pr_base>. Ids count the comments and reviews of the pull request from 0.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from starmill.core.document import Document, Piece, Special
+from starmill.transforms.render.code import REPO_NAME, Format
+from starmill.transforms.render.issues import COLUMNS, document, said
+from starmill.transforms.render.pieces import label, segments
+
+PULL, STATUS = Special("<pr>"), Special("<pr_status>")
+# Who says something follows these; the text alone follows the others.
+SPOKEN = {"comment": "<pr_comment>", "review": "<pr_review>", "code_comment": "<pr_comment>"}
+PLAIN = {
+    "event_id": "<pr_event_id>",
+    "review_state": "<pr_review_state>",
+    "code": "<pr_review_comment>",
+    "reply_to_review": "<pr_in_reply_to_review_id>",
+    "reply_to_comment": "<pr_in_reply_to_comment_id>",
+    "path": "<pr_file>",
+    "line": "<pr_diff_hunk_comment_line>",
+    "hunk": "<pr_diff_hunk>",
+    "is_merged": "<pr_is_merged>",
+}
+
+
+def documents(blocks: Iterable[pa.RecordBatch], options: Format) -> Iterator[Document]:
+    """Yield a document for each pull request (schema.DATASET)."""
+    for block in blocks:
+        for row in block.select(list(COLUMNS)).to_pylist():
+            yield document(row, "pull_request", pull(row))
+
+
+def pull(row: Mapping[str, Any]) -> Iterator[Piece]:
+    """Yield the pieces of a pull request."""
+    is_open = False
+    for segment in segments(row):
+        if segment.role == "title":
+            yield from (PULL, "Title: ", *segment.pieces)
+        elif segment.role == "body":
+            yield from ("\n", *said(segment))
+        elif segment.role == "status":
+            yield from (
+                (STATUS, *segment.pieces) if not is_open else (PULL, *label(segment.name or "user"), STATUS, *segment.pieces)
+            )
+            if not is_open:
+                yield from (REPO_NAME, *label(row["repo_name"]))
+            is_open = True
+        elif segment.role in SPOKEN:
+            yield from (Special(SPOKEN[segment.role]), *said(segment))
+        elif segment.role in PLAIN:
+            yield from (Special(PLAIN[segment.role]), *segment.pieces)
