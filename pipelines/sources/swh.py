@@ -73,13 +73,15 @@ class SoftwareHeritage(Options):
         if head.reason or not _is_id(head.directory):
             detail = head.detail or f"its directory is {head.directory!r}, no id"
             return Snapshot(), iter([Entry(b"", None, head.reason or "unreadable_repository", detail)])
-        dates = [None if seconds is None else timestamp(seconds) for seconds in (head.date, head.committed)]
+        dated, committed = (None if seconds is None else timestamp(seconds) for seconds in (head.date, head.committed))
         try:
             leaves = paths(index, str(head.directory), limits)
         except (MissingObject, CorruptObject) as error:
             detail = f"{type(error).__name__}: {error}: directory {head.directory}"
             return Snapshot(), iter([Entry(b"", None, "unreadable_repository", detail)])
-        return Snapshot(head.directory, head.revision, head.branch, *dates), self._entries(index, leaves, limits.max_file_bytes)
+        return Snapshot(head.directory, head.revision, head.branch, dated, committed), self._entries(
+            index, leaves, limits.max_file_bytes
+        )
 
     def count(self, repository: Repository, limits: Limits) -> Counted:
         """Return how many files the revision has."""

@@ -8,9 +8,11 @@ import gzip
 import json
 import os
 import shutil
+import subprocess
 import sys
 import sysconfig
 import tarfile
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,7 @@ from starmill.core.dataset import Sidecar, Workspace
 from starmill.core.errors import InputError, MachineError, NotThere
 from starmill.pipelines import recipe as recipes
 from starmill.pipelines.recipe import Recipe
+from starmill.pipelines.sources.archives import Archives
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.gharchive import GHArchive
 from starmill.pipelines.sources.packages import Packages
@@ -118,8 +121,24 @@ def happened(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]
     return GHArchive(hours=str(root.parent / "hours"), index=str(root.parent / "index/events.db")), root.parent / "index"
 
 
+def tarred(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
+    (root.parent / "tars").mkdir(exist_ok=True)
+    subprocess.run(["tar", "-C", root / "toy", "-czf", root.parent / "tars/toy.tar.gz", "."], check=True)
+    return Archives(folder=str(root.parent / "tars")), root.parent / "tars"
+
+
+def zipped(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
+    (root.parent / "zips").mkdir(exist_ok=True)
+    with zipfile.ZipFile(root.parent / "zips/toy.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted((root / "toy").rglob("*")):
+            made = zipfile.ZipInfo(str(path.relative_to(root / "toy")) + "/" * path.is_dir())
+            made.create_system, made.external_attr = 3, path.lstat().st_mode << 16
+            archive.writestr(made, os.readlink(path) if path.is_symlink() else b"" if path.is_dir() else path.read_bytes())
+    return Archives(folder=str(root.parent / "zips")), root.parent / "zips"
+
+
 # How one tree becomes the input of a source: a new source says it here.
-INPUTS = (plain, committed, installed, archived, exported, tabled, happened)
+INPUTS = (plain, committed, installed, archived, exported, tabled, happened, tarred, zipped)
 # What it gives then, where that is not the tree.
 GIVEN = {
     GHArchive: {f"/issues/{n}": "no_text" if reason == "symlink" else reason for n, reason in enumerate(TREE.values(), 1)},

@@ -10,10 +10,12 @@ import json
 import os
 import random
 import re
+import stat
 import subprocess
 import sys
 import sysconfig
 import tarfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +29,7 @@ from tars import Tars
 from starmill.core.dataset import Workspace
 from starmill.pipelines import recipe as recipes
 from starmill.pipelines.recipe import Recipe
+from starmill.pipelines.sources.archives import Archives
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.gharchive import GHArchive
 from starmill.pipelines.sources.packages import Packages
@@ -168,7 +171,31 @@ def happened(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return source, {b"issues/%d" % number for number, _ in enumerate(names, 1)}
 
 
-PLACES = (plain, committed, installed, archived, exported, tabled, happened)
+def tarred(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    (root / "toy/sparse").unlink(missing_ok=True)  # 10 GB to tar
+    (root.parent / "tgz").mkdir(exist_ok=True)
+    place = root.parent / "tgz/toy.tar.gz"
+    subprocess.run(["tar", "-C", root / "toy", "-czf", place, "."], capture_output=True)
+    listed = subprocess.run(["tar", "-tf", place, "--quoting-style=literal"], capture_output=True, check=True).stdout
+    names = [name for name in listed.replace(b"line\nbreak", b"line break").split(b"\n") if name and not name.endswith(b"/")]
+    return Archives(folder=str(place.parent)), {*names}
+
+
+def zipped(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    (root / "toy/sparse").unlink(missing_ok=True)
+    (root.parent / "zips").mkdir(exist_ok=True)
+    place = root.parent / "zips/toy.zip"
+    with zipfile.ZipFile(place, "w") as archive:
+        for path in sorted(walked(root / "toy")):
+            file = os.path.join(os.fsencode(root / "toy"), path)
+            made, mode = zipfile.ZipInfo(path.decode("cp437")), os.lstat(file).st_mode
+            made.create_system, made.external_attr = 3, mode << 16
+            archive.writestr(made, Path(os.fsdecode(file)).read_bytes() if stat.S_ISREG(mode) else b"")
+    with zipfile.ZipFile(place) as archive:
+        return Archives(folder=str(place.parent)), {name.encode() for name in archive.namelist()}
+
+
+PLACES = (plain, committed, installed, archived, exported, tabled, happened, tarred, zipped)
 Make = Callable[[], Place]
 
 
