@@ -74,7 +74,9 @@ class Folders(Options):
         """Return a commit's files, or a plain tree's."""
         root, path = repository.place["root"], repository.place["path"]
         if repository.place["form"] == "git":
-            snapshot, entries = git.read(Path(root, path), Path(root), limits)
+            # HEAD may lead elsewhere for a while: what was planned is read.
+            at = repository.place.get("commit", ""), repository.place.get("branch", "")
+            snapshot, entries = git.read(Path(root, path), Path(root), limits, at)
             if n := repository.place.get("unread"):
                 said = f"; {n} in its folder are not read: find . -name .git -prune -o ! -type d -print lists them"
                 return snapshot, (replace(entry, detail=f"{entry.detail}{said}") for entry in entries)
@@ -96,7 +98,7 @@ class Folders(Options):
         root, path = Path(repository.place["root"]), os.fsencode(repository.place["path"])
         if repository.place["form"] == "git":
             beside = repository.fingerprint.partition(" ")[2]
-            return " ".join([git.look(root / os.fsdecode(path), root)[1], *([beside] if beside else [])])
+            return f"{git.look(root / os.fsdecode(path), root)[1]} {beside}"
         found = _survey(root, path, loose=not path)[1]
         return found.fingerprint if found else ""
 
@@ -116,14 +118,14 @@ def _discover(root: Path) -> Iterator[Repository]:
 
 def _checkout(root: Path, path: bytes, names: int) -> Repository:
     """Return the git repository at root/path, of whose work tree the names of all files are `names`, as one number."""
-    size, fingerprint, state = git.look(root / os.fsdecode(path), root)
+    size, fingerprint, state, (commit, branch) = git.look(root / os.fsdecode(path), root)
     # With the names, since one row counts those that are not committed.
-    found = _repository(root, path, "git", size, f"{fingerprint} {names:x}", state)
+    planned = _repository(root, path, "git", size, f"{fingerprint} {names:x}", state)
     if state:
-        return found
+        return replace(planned, place={**planned.place, "commit": commit, "branch": branch})
     # It has no HEAD that leads to a commit, and so it is one row, which counts the files that have none.
     unread = _count(os.fsencode(root), _walk(os.fsencode(root), path, own=True, folders=True), Limits()).number
-    return replace(found, place={**found.place, "unread": unread}, fingerprint=f"{fingerprint} {unread}")
+    return replace(planned, place={**planned.place, "unread": unread}, fingerprint=f"{planned.fingerprint} {unread}")
 
 
 def _repository(root: Path, path: bytes, form: str, size: int, fingerprint: str, state: str = "") -> Repository:
@@ -138,15 +140,19 @@ def _survey(root: Path, child: bytes, loose: bool = False) -> tuple[dict[bytes, 
     """
     # A sum does not depend on the order of the disk, so that no list of all files is held.
     repositories, facts, total, files = dict[bytes, int](), 0, 0, 0
-    for met in _walk(os.fsencode(root), child, loose):
+    for met in _walk(os.fsencode(root), child, loose, folders=True):
         if met.is_git:
             repositories[met.path] = 0
         elif met.within is not None:
             repositories[met.within] = (repositories[met.within] + _number(met.path, met.code)) % SUMS
+        elif met.is_folder:  # its time of change too: when it is moved away for a while, that of no file in it changes
+            facts += _number(met.path, state_of(os.path.join(os.fsencode(root), met.path))[0])
         else:
             state, size = state_of(os.path.join(os.fsencode(root), met.path))
             facts += _number(met.path, met.code, state)
             files, total = files + 1, total + size
+    if child and child not in repositories:
+        facts += _number(child, state_of(os.path.join(os.fsencode(root), child))[0])
     # An empty child stands for the loose files of the root itself.
     plain = _repository(root, child, "plain", total, f"{facts % SUMS:064x}") if files else None
     return repositories, plain

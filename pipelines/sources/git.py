@@ -94,17 +94,19 @@ def git_directory(folder: Path, root: Path) -> tuple[Path, Path]:
     return directory, _within(directory / common, root) if common else directory
 
 
-def look(folder: Path, root: Path) -> tuple[int, str, str]:
-    """Return what a repository's own objects take on the disk in bytes, its fingerprint, and the state of all its objects' files.
+def look(folder: Path, root: Path) -> tuple[int, str, str, tuple[str, str]]:
+    """Return what a repository's own objects take on the disk in bytes, its fingerprint, a state, and its commit and branch, if any.
 
-    HEAD's commit and branch are the fingerprint, and how many objects are stored: some may have been missing (a partial clone's)
-    and have come since. `git gc` changes neither, only the state. Raises MachineError.
+    These are the fingerprint, and how many objects are stored: some may have been missing (a partial clone's) and have come since. `git
+    gc` changes neither, only the state: of all files of objects, and of their folders, which may be moved away for a while.
+    Raises MachineError.
     """
-    size, state = 0, ""
+    size, state, at = 0, "", ("", "")
     try:
         directory, common = git_directory(folder, root)
         stored = [_stored(objects, root) for objects in object_folders(common / "objects", root)]
-        facts = repr((head(directory, common, root), sum(count for count, _, _ in stored)))
+        now = head(directory, common, root)
+        facts, at = repr((now, sum(count for count, _, _ in stored))), (now[0], now[1] or "")
         size, state = stored[0][1] if stored else 0, _digest(repr([files for _, _, files in stored]))
     except Unreadable as error:
         facts = f"unreadable: {error.reason}, {error.detail}"
@@ -114,7 +116,7 @@ def look(folder: Path, root: Path) -> tuple[int, str, str]:
         if is_of_the_machine(error):
             raise
         facts = f"unreadable: {type(error).__name__}"
-    return size, _digest(facts), state
+    return size, _digest(facts), state, at
 
 
 def _digest(facts: str) -> str:
@@ -131,6 +133,7 @@ def _stored(objects: Path, root: Path) -> tuple[int, int, str]:
     for folder in sorted(name for name in _names(objects) if FAN.fullmatch(name)):
         real = inside(objects / folder, root)
         names = {*(_names(real) if real else ())}
+        states.append((folder, state_of(real)[0] if real else None))
         for name in names:
             path = os.path.join(str(real), name)
             state, taken = state_of(path)
@@ -164,10 +167,12 @@ def _indexed(path: str) -> int:
     return int.from_bytes(table[1020:1024], "big")
 
 
-def read(folder: Path, root: Path, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
-    """Return what is known of the repository, and its files at HEAD in the order of their paths."""
+def read(folder: Path, root: Path, limits: Limits, at: tuple[str, str] = ("", "")) -> tuple[Snapshot, Iterator[Entry]]:
+    """Return what is known of the repository, and its files in the order of their paths: at HEAD, or at this commit of this branch."""
     try:
         commit, branch, objects, budget = _opened(folder, root, limits)
+        if at[0]:
+            commit, branch = at[0], at[1] or None
         with ObjectStore(objects, root, budget) as store:
             fields = _fields(store.read(commit, "commit", MAX_META_BYTES))
             leaves = sorted(walk(store, fields["tree"], limits), key=lambda leaf: leaf.path)

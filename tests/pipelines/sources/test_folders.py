@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from repositories import commit, nest
+from repositories import commit, git, nest
 
 from starmill.core.errors import MachineError
 from starmill.pipelines.sources.folders import Folders
@@ -376,3 +376,39 @@ def test_what_a_work_tree_holds_beside_its_commit_is_counted(tmp_path: Path) -> 
     assert source.fingerprint(before) == before.fingerprint, "a build beside it does not change a commit that is read"
     [*_, beside] = source.read(only(root, "r"), Limits(max_files=1))[1]
     assert beside.detail and beside.detail.startswith("more than 4 files and folders")
+
+
+def test_what_is_put_in_the_place_of_a_folder_for_a_while_is_seen(tmp_path: Path) -> None:
+    root = tmp_path / "dump"
+    for name in ("plain/src/in/a.py", "other/in/a.py"):
+        (root / name).parent.mkdir(parents=True)
+        (root / name).write_text("x = 1\n")
+    commit(root / "r", {"kept.py": b"x = 1\n"})
+    for name, folder in (("plain", "plain/src"), ("plain", "plain/src/in"), ("plain", "plain")):
+        before = only(root, name)
+        (root / folder).rename(tmp_path / "aside")
+        (root / "other").rename(root / folder)
+        assert Folders(roots=(str(root),)).fingerprint(before) != before.fingerprint
+        (root / folder).rename(root / "other")
+        (tmp_path / "aside").rename(root / folder)
+        assert Folders(roots=(str(root),)).fingerprint(before) != before.fingerprint, "no time of a file in it changed"
+    before = only(root, "r")
+    [objects] = [
+        f for f in (root / "r/.git/objects").iterdir() if (f / git(root / "r", "rev-parse", "HEAD:kept.py")[2:-1]).exists()
+    ]
+    objects.rename(tmp_path / "aside")
+    assert [e.reason for e in read(before)] == ["missing_object"]
+    (tmp_path / "aside").rename(objects)
+    assert only(root, "r").state != before.state, "what lost records to it is read again"
+
+
+def test_the_commit_that_was_planned_is_read_wherever_head_leads_for_a_while(tmp_path: Path) -> None:
+    root = tmp_path / "dump"
+    commit(root / "r", {"kept.py": b"x = 1\n"})
+    before = only(root, "r")
+    git(root / "r", "checkout", "-q", "-b", "other")
+    commit(root / "r", {"kept.py": b"y = 2\n", "more.py": b"z = 3\n"})
+    source = Folders(roots=(str(root),))
+    snapshot, found = source.read(before, Limits())
+    assert [(e.path, e.data, e.reason) for e in found] == [(b"kept.py", b"x = 1\n", None), (b"", None, "not_committed")]
+    assert snapshot.branch_name != "refs/heads/other" and source.fingerprint(before) != before.fingerprint

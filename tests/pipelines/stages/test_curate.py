@@ -1,10 +1,12 @@
 """Curate one part: each row is kept with its measures and signature, or dropped with its reason, unless measure dropped it before."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 from ingested_workspace import CODE, ROWS, Picky, ingested
 
+from starmill.core import skips
 from starmill.core.dataset import Workspace
 from starmill.pipelines.kinds import KINDS, Curate
 from starmill.pipelines.stages.curate import CuratePart, Rules
@@ -52,3 +54,20 @@ def test_what_measure_dropped_and_what_has_rules_of_its_own(tmp_path: Path) -> N
     assert "/a.py" not in lost and len(lost) + len(kept) == len(ROWS) - 1, "it is in dropped/measure"
     signatures = workspace.table("signatures/part-00000.parquet").to_pylist()
     assert all(s["signature"] is None for s in signatures), "two are compared exactly, and one is too short"
+
+
+def test_a_record_whose_signature_takes_too_long_is_a_row_and_how_it_was_looked_for_shows_nowhere(tmp_path: Path) -> None:
+    made = []
+    for name, rows in (("whole", []), ("by_row", [("curate", "signature")])):
+        workspace = Workspace(str(tmp_path / name))
+        ingested(workspace)
+        MeasurePart(workspace, CODE)(PartRef(0, "key"))
+        workspace.publish("skips/part-00000.json", json.dumps({"format": 1, "skips": [], "rows": rows}).encode())
+        [row] = [r for r in workspace.table("records/part-00000.parquet").to_pylist() if r["path"] == "/a.py"]
+        identity = [row[n] or "" for n in skips.IDENTITY]
+        with skips.making(workspace, 0, skips.packed([skips.Skip("curate", "signature", *identity, "took an hour")]), 100.0):
+            made.append(CuratePart(workspace, RULES, MinHash())(PartRef(0, "key")))
+        lost = {r["path"]: r for r in workspace.table("dropped/curate/part-00000.parquet").to_pylist()}
+        assert (lost["/a.py"]["reason"], lost["/a.py"]["detail"]) == ("skipped:signature", "took an hour")
+        assert [s["path"] for s in workspace.table("signatures/part-00000.parquet").to_pylist()] == ["/vendor/d.py"]
+    assert made[0] == made[1]
