@@ -162,9 +162,15 @@ class Storage:
         """Return the paths of all files below a folder; an absent folder is empty."""
         return [path.removeprefix(f"{self.root}/") for path in self._call("find", folder, size=None)]
 
-    def infos(self, folder: str) -> dict[str, dict[str, Any]]:
-        """Return what the file system knows of each file below a folder, by path, sorted; of a file given as the folder, itself."""
-        found = self._call("find", folder, detail=True, size=None)
+    def info(self, relative: str) -> dict[str, Any]:
+        """Return what the file system knows of a file or folder now, in its own words. Raises FileNotFoundError."""
+        # Without `expand_info` a hub's answer that is no cached one lacks the file's id.
+        fresh = {"refresh": True} | ({"expand_info": True} if relative and self.fs.protocol == "hf" else {})
+        return dict(self._call("info", relative, **({} if self.is_local else fresh)))
+
+    def infos(self) -> dict[str, dict[str, Any]]:
+        """Return what the file system knows of each file below the URL, by path, sorted."""
+        found = self._call("find", "", detail=True, size=None)
         return {name.removeprefix(self.root).strip("/"): found[name] for name in sorted(found)}
 
     def _ls(self, folder: str, detail: bool) -> list[Any]:

@@ -20,7 +20,6 @@ from starmill.core import recipe, swhid
 from starmill.core.dataset import at_once
 from starmill.core.document import CODE
 from starmill.core.names import OneOf, Place
-from starmill.core.storage import Storage
 from starmill.pipelines.sources import tables_plan
 from starmill.pipelines.sources import tables_rows as reader
 from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot, label
@@ -127,11 +126,7 @@ class Tables(Options):
 
     def fingerprint(self, repository: Repository) -> str:
         """Return the fingerprint that the unit has now."""
-        root, file = repository.place["root"], repository.place["file"]
-        if self.reads_this_machine:
-            return self._fingerprint(repository.place, tables_plan.local(root, file).state)
-        found = Storage(root, patience=tables_plan.PATIENCE).infos(file)
-        return self._fingerprint(repository.place, tables_plan.told(found[file]).state) if file in found else ""
+        return self._fingerprint(repository.place, tables_plan.state(repository.place))
 
     def count(self, repository: Repository, limits: Limits) -> Counted:
         """Return how many files the rows have: by the footer of Parquet, or the list column; of other formats, by reading."""

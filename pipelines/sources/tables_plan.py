@@ -23,7 +23,7 @@ from starmill.pipelines.sources.tables_rows import columns_of, resolve
 UNIT_BYTES, UNIT_ROWS = 512 << 20, 900_000
 SMALL_UNIT = 128 << 20  # bytes of row groups that are read together
 # What tells the versions of a stored object apart, in the words of one store or another.
-STATE = ("size", "ETag", "etag", "md5Hash", "generation", "LastModified", "blob_id", "lfs")
+STATE = ("size", "ETag", "etag", "md5Hash", "generation", "blob_id", "lfs")
 PATIENCE = 60.0  # seconds: who lacks access to a gated data set does not wait ten minutes for the answer
 
 
@@ -131,11 +131,10 @@ def listing(place: str) -> tuple[str, dict[str, Found]]:
             return str(here.parent), {here.name: local(str(here.parent), here.name)}
         return str(here), {name: local(str(here), name) for name in _walk(str(here), "")}
     storage = Storage(place, patience=PATIENCE)
-    found = storage.infos("")
-    if [*found] == [""]:  # the URL of a file
+    if storage.info("")["type"] == "file":
         root, _, name = place.rpartition("/")
-        return root, {name: told(found[""])}
-    return place, {name: told(info) for name, info in found.items()}
+        return root, {name: told(Storage(root, patience=PATIENCE).info(name))}
+    return place, {name: told(info) for name, info in storage.infos().items()}
 
 
 def _walk(root: str, folder: str) -> Iterator[str]:
@@ -164,6 +163,16 @@ def local(root: str, name: str) -> Found:
 def told(info: Mapping[str, Any]) -> Found:
     """Return what a store says of a file."""
     return Found(repr([(name, str(info[name])) for name in STATE if name in info]), int(info.get("size") or 0))
+
+
+def state(place: Mapping[str, str]) -> str:
+    """Return what changes with the file of a unit, as it is now; nothing where it has gone."""
+    if "://" not in place["root"]:
+        return local(place["root"], place["file"]).state
+    try:
+        return told(Storage(place["root"], patience=PATIENCE).info(place["file"])).state
+    except FileNotFoundError:
+        return ""
 
 
 def opened(place: Mapping[str, str]) -> AbstractContextManager[pa.NativeFile]:

@@ -152,7 +152,11 @@ def _parquet(
     file: pa.NativeFile, columns: Columns, most: int, groups: range | None, skip: int, take: int
 ) -> Iterator[Row | Bad]:
     table = pq.ParquetFile(file, buffer_size=PAGES, pre_buffer=False)
-    found, held = resolve(table.schema_arrow, columns), table.metadata
+    held = table.metadata
+    try:
+        found = resolve(table.schema_arrow, columns)
+    except MissingColumn as error:
+        raise MissingColumn(f"{held.num_rows if take < 0 else take:,} rows: {error}") from None
     groups = range(held.num_row_groups) if groups is None else groups
     if groups.stop > held.num_row_groups:
         raise ValueError(f"{held.num_row_groups} row groups, {groups.stop} when it was planned")

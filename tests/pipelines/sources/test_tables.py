@@ -294,7 +294,7 @@ def test_what_a_table_lacks(tmp_path: Path) -> None:
         (b"b.py", "no_content"),
         (b"c.py", None),
     ]
-    assert found[0].detail == "no column 'content'; it has repo_name, path, stars"
+    assert found[0].detail == "3 rows: no column 'content'; it has repo_name, path, stars"
     gone = Tables(place=str(tmp_path / "none"))
     with pytest.raises(FileNotFoundError):
         gone.plan()
