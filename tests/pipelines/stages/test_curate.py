@@ -6,10 +6,10 @@ import numpy as np
 from ingested_workspace import CODE, ROWS, Picky, ingested
 
 from starmill.core.dataset import Workspace
+from starmill.core.part import PartRef
 from starmill.pipelines.kinds import KINDS, Curate
 from starmill.pipelines.stages.curate import CuratePart, Rules
 from starmill.pipelines.stages.measure import MeasurePart
-from starmill.transforms.beam import PartRef
 from starmill.transforms.dedup.minhash import MinHash
 from starmill.transforms.measure.text import Text
 
