@@ -51,10 +51,10 @@ def complete(
     with options.needs("trainer"):
         from starmill.model.complete import complete_one
 
-    completion = complete_one(
-        model, text, dtype, device, max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, top_k=top_k,
-        stops=stop or [], stop_at_block=stop_at_block, seed=seed, file_start=not no_file_start,
-    )  # fmt: skip
+        completion = complete_one(
+            model, text, dtype, device, max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, top_k=top_k,
+            stops=stop or [], stop_at_block=stop_at_block, seed=seed, file_start=not no_file_start,
+        )  # fmt: skip
     before, after = text if isinstance(text, tuple) else (text, "")
     if not sys.stdout.isatty():
         print(f"{before}{completion}{after}")  # a file or a program gets the text as it is

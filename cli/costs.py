@@ -33,9 +33,11 @@ def bench(
         raise UsageError(f"--rates: {rates}: a folder, where a file is to be written; give another name")
     with options.needs("pipelines"):
         from starmill.pipelines import recipe as recipes
+
+        given = recipes.load(recipe, sets or [], inputs or [], None)  # refused before Beam is imported, which takes a second
         from starmill.pipelines.costs import bench as costs
 
-    wanted = costs.packages_unless(inputs or [], recipes.load(recipe, sets or [], inputs or [], None))
+    wanted = costs.packages_unless(inputs or [], given)
     found = costs.bench(wanted, megabytes, lambda line: say(line, flush=True), rounds)
     with options.files():
         Path(rates).parent.mkdir(parents=True, exist_ok=True)
@@ -64,10 +66,11 @@ def estimate(
     """What a recipe would cost for so many files, from the rates of bench."""
     with options.needs("pipelines"):
         from starmill.pipelines import recipe as recipes
-        from starmill.pipelines.costs import estimate as reckon
         from starmill.pipelines.costs.rates import load
 
-    wanted, found = recipes.load(recipe, sets or [], [], None), load(rates)
+        wanted, found = recipes.load(recipe, sets or [], [], None), load(rates)
+        from starmill.pipelines.costs import estimate as reckon
+
     dump = reckon.Dump(files, size, repositories, duplicates)
     costs = reckon.estimate(found, wanted, dump, workers, latency)
     limits = reckon.limits(found, wanted, costs)

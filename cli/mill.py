@@ -4,10 +4,10 @@ import inspect
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,9 @@ from starmill.core.errors import Interrupted, NotThere, UsageError
 from starmill.core.recipe import override, read
 from starmill.core.terminal import say
 from starmill.pipelines.stages import STAGES, load
+
+if TYPE_CHECKING:
+    from starmill.pipelines.runners.runner import Runner
 
 
 def _mill(
@@ -33,20 +36,18 @@ def _mill(
     raw: options.Raw = False,
     beam: options.Beam = None,
 ) -> None:
-    override(read(recipe), sets or [])  # what is no recipe is refused before Beam is imported, which takes seconds
+    override(read(recipe), sets or [])  # before the libraries that the rest of it needs
     with options.needs("pipelines"):
         from starmill.pipelines import recipe as recipes
-        from starmill.pipelines.run import dry, interrupt
         from starmill.pipelines.run import place as places
-        from starmill.pipelines.run.stages import complete, run_stage
-        from starmill.pipelines.runners import choose
-        from starmill.pipelines.runners.dataflow import describe
-    from starmill.reports import funnel
 
     wanted = recipes.load(recipe, sets or [], inputs or [], workspace)
-    runner = choose(tuple(beam or ()), workers or os.cpu_count() or 1)
-    runner.check(wanted.workspace)
-    if runner.is_dry_run:
+    # Beam takes a second to import, and is not asked where its options say nothing.
+    runner = _runner(beam, workers, wanted.workspace) if beam else None
+    if runner is not None and runner.is_dry_run:
+        from starmill.pipelines.run import dry
+        from starmill.pipelines.runners.dataflow import describe
+
         for stage in stages:
             say(f"{stage:<9} dry run: {describe(dry.translate(stage, wanted, runner))}", flush=True)
         return
@@ -62,7 +63,12 @@ def _mill(
             made.steps(wanted)
             made.check(wanted)
         for dataset in load(stages[0]).needs:
-            complete(place, dataset, stages[0])
+            places.complete(place, dataset, stages[0])
+    runner = runner or _runner(beam, workers, wanted.workspace)
+    from starmill.pipelines.run import dry, interrupt
+    from starmill.pipelines.run.stages import run_stage
+    from starmill.reports import funnel
+
     if dry_run:
         planned = dry.overview(wanted)
         planned["parts"] = options.labels(raw).shown(planned["parts"])
@@ -86,6 +92,16 @@ def _mill(
     if not no_funnel:
         funnel.show(place)
     say(f"done in {time.monotonic() - started:.0f} s: {place.root}")
+
+
+def _runner(beam: Sequence[str] | None, workers: int | None, workspace: str) -> "Runner":
+    """Import Beam; return the runner that its options name. Raises UsageError for one that cannot work."""
+    with options.needs("pipelines"):
+        from starmill.pipelines.runners import choose
+
+        found = choose(tuple(beam or ()), workers or os.cpu_count() or 1)
+    found.check(workspace)
+    return found
 
 
 def _lines(planned: dict[str, Any]) -> Iterator[str]:
@@ -135,18 +151,19 @@ def verify(
         raise UsageError(f"--stage {stage}: no such stage; give one of: {', '.join(STAGES)}")
     with options.needs("pipelines"):
         from starmill.pipelines import recipe as recipes
-        from starmill.pipelines.run import interrupt
-        from starmill.pipelines.run import verify as again
-        from starmill.pipelines.run.stages import complete
-        from starmill.pipelines.runners import choose
+        from starmill.pipelines.run.place import complete
 
     wanted = recipes.load(recipe, sets or [], [], workspace)
-    runner, place = choose(tuple(beam or ()), workers or os.cpu_count() or 1), Workspace(wanted.workspace)
+    place = Workspace(wanted.workspace)
     wanted = replace(wanted, workspace=place.root if place.is_local else wanted.workspace)
     if place.is_local and not Path(place.root).is_dir():
         raise NotThere(f"{place.root}: no such folder; give --workspace the one that `starmill run` filled")
     if stage is not None:
         complete(place, load(stage).dataset, "verify")
+    runner = _runner(beam, workers, wanted.workspace)
+    from starmill.pipelines.run import interrupt
+    from starmill.pipelines.run import verify as again
+
     with options.files(), interrupt.at_work(place, runner.is_local):
         if stage is None:
             compared = again.compare(place)

@@ -46,12 +46,9 @@ def train(
 ) -> int:
     """Train a model on shards; stopped and started again, it goes on where it was."""
     with options.needs("trainer"):
-        from starmill.trainer.config import load
-
-        load(recipe, sets or [], workspace, output)  # refused before PyTorch is imported, which takes seconds
         from starmill.trainer.start import start
 
-    return start(recipe, workspace, output, sets or [], processes, fresh, dry_run)
+        return start(recipe, workspace, output, sets or [], processes, fresh, dry_run)
 
 
 def export(
@@ -80,15 +77,18 @@ def export(
     Give the recipe and --set that it was trained with.
     """
     with options.needs("trainer"):
-        from starmill.trainer import export as publish
-        from starmill.trainer.card import OPENRAIL
         from starmill.trainer.config import load
+        from starmill.trainer.data.inputs import look
 
-    wanted = load(recipe, sets or [], workspace, output)
-    folder = to or Path(wanted.output) / "export"
-    refuse_below_file("--to", folder)
-    if push and not re.fullmatch(r"[\w.-]{1,96}/[\w.-]{1,96}", push):
-        raise UsageError(f"--push {push}: give OWNER/NAME, such as my-team/my-model")
+        wanted = load(recipe, sets or [], workspace, output)
+        folder = to or Path(wanted.output) / "export"
+        refuse_below_file("--to", folder)
+        if push and not re.fullmatch(r"[\w.-]{1,96}/[\w.-]{1,96}", push):
+            raise UsageError(f"--push {push}: give OWNER/NAME, such as my-team/my-model")
+        look(wanted)
+        from starmill.trainer import export as publish  # PyTorch, which takes seconds
+        from starmill.trainer.card import OPENRAIL
+
     with options.files():
         told = publish.export(wanted, folder, publish.TYPES[dtype], license or OPENRAIL, checkpoints)
     say(*told)

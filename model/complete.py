@@ -1,17 +1,20 @@
-"""Code completion by a trained model, left to right or fill-in-the-middle; `starmill complete` on the command line."""
+"""Code completion by a trained model, left to right or fill-in-the-middle; `starmill complete` on the command line.
+
+PyTorch takes seconds to import: a folder that is no model is refused before.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from starmill.core.errors import InputError, UsageError
 from starmill.core.tokenizer import Tokenizer
 from starmill.model.code_blocks import block_end, without_blank_end
-from starmill.model.decoder import Decoder
-from starmill.model.exchange.huggingface import load
-from starmill.model.generation import generate
+from starmill.model.config import ModelConfig
+from starmill.model.exchange import folders
+
+if TYPE_CHECKING:
+    from starmill.model.decoder import Decoder
 
 # A completion ends with its document or file: without the stop <file_sep> a model goes on to the next file. StarCoder has <filename>
 # and <reponame> instead, SantaCoder neither.
@@ -19,7 +22,7 @@ STOPS = "<|endoftext|> <file_sep> <repo_name> <fim_prefix> <fim_middle> <fim_suf
 
 
 def complete(
-    decoder: Decoder,
+    decoder: "Decoder",
     tokenizer: Tokenizer,
     prompts: Sequence[str | tuple[str, str]],
     max_new_tokens: int = 64,
@@ -37,11 +40,9 @@ def complete(
     `file_start` begins a prompt with <file_sep>, as StarCoder2's files begin in training. Raises UsageError as `generate` does and for
     an empty stop string, InputError for a tokenizer with more ids than the model.
     """
-    if decoder.config.vocab_size < tokenizer.vocab_size:
-        raise InputError(
-            f"the model has {decoder.config.vocab_size} ids and tokenizer.json {tokenizer.vocab_size}; "
-            "put the tokenizer.json of its training there"
-        )
+    from starmill.model.generation import generate
+
+    _fitting(tokenizer, decoder.config)
     if not all(stops):
         raise UsageError("a stop string is empty; leave it out")
     special = {token: tokenizer.special(token) for token in STOPS if tokenizer.has(token)}
@@ -97,18 +98,38 @@ def complete_one(
     The folder holds config.json, model.safetensors and tokenizer.json; `settings` are the options of `complete`. Raises InputError or
     UsageError, which name the folder.
     """
+    place = Path(folder)
+    config = folders.shape(place)
+    folders.places_of(place, config)
+    tokenizer = Tokenizer.load(place / "tokenizer.json", any_family=True)
+    try:
+        _fitting(tokenizer, config)
+    except InputError as error:
+        raise InputError(f"{folder}: {error}") from None
+    import torch
+
+    from starmill.model.exchange.huggingface import load
+
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         torch.empty(0, device=where)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"--device {where}: {str(error).splitlines()[0]:.200}; give cpu, or leave it out") from None
     decoder = load(folder, None if dtype == "stored" else getattr(torch, dtype), where)
-    tokenizer = Tokenizer.load(Path(folder) / "tokenizer.json", any_family=True)
     try:
         (completion,) = complete(decoder, tokenizer, [prompt], **settings)
     except (InputError, UsageError) as error:
         raise type(error)(f"{folder}: {error}") from None
     return without_blank_end(completion)
+
+
+def _fitting(tokenizer: Tokenizer, config: ModelConfig) -> None:
+    """Raise InputError for a tokenizer with more ids than the model."""
+    if config.vocab_size < tokenizer.vocab_size:
+        raise InputError(
+            f"the model has {config.vocab_size} ids and tokenizer.json {tokenizer.vocab_size}; "
+            "put the tokenizer.json of its training there"
+        )
 
 
 def fill_in_the_middle(tokenizer: Tokenizer, prefix: str, suffix: str) -> list[int]:

@@ -6,6 +6,7 @@ kv_heads       k0 k1 k2 k3      k0     k1            k0
                MHA: kv = heads  GQA             MQA: kv = 1
 """
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -68,12 +69,28 @@ class ModelConfig:
         return self.positions == "learned"
 
 
+def parameter_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each parameter of the decoder by name, in the decoder's order; a tied head is no parameter of its own."""
+    hidden, kv, mlp = config.hidden_size, config.kv_heads * config.head_size, config.mlp_size
+    block: dict[str, tuple[int, ...]] = {
+        "attention_norm": (hidden,),
+        "attention.query": (hidden, hidden),
+        "attention.key": (kv, hidden),
+        "attention.value": (kv, hidden),
+        "attention.output": (hidden, hidden),
+        "mlp_norm": (hidden,),
+        "up": (mlp, hidden),
+        "down": (hidden, mlp),
+    }
+    found: dict[str, tuple[int, ...]] = {"tokens.weight": (config.vocab_size, hidden)}
+    if config.has_position_table:
+        found["places.weight"] = (config.max_positions, hidden)
+    modules = {f"blocks.{i}.{name}": shape for i in range(config.layers) for name, shape in block.items()}
+    for name, shape in (*modules.items(), ("norm", (hidden,))):
+        found |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    return found if config.tie_embeddings else {**found, "head.weight": (config.vocab_size, hidden)}
+
+
 def parameter_count(config: ModelConfig) -> int:
     """Return the number of parameters; tied embeddings count once."""
-    h, kv = config.hidden_size, config.kv_heads * config.head_size
-    attention = 2 * (h * h + h) + 2 * (h * kv + kv)
-    mlp = 2 * h * config.mlp_size + config.mlp_size + h
-    block = attention + mlp + 4 * h
-    embeddings = config.vocab_size * h * (1 if config.tie_embeddings else 2)
-    learned = config.max_positions * h if config.has_position_table else 0
-    return embeddings + learned + config.layers * block + 2 * h
+    return sum(math.prod(shape) for shape in parameter_shapes(config).values())

@@ -87,10 +87,6 @@ class Decoder(nn.Module):
         if self.config.tie_embeddings:
             self.head.weight = self.tokens.weight
 
-    def shapes(self) -> dict[str, torch.Size]:
-        """Return the shape of each parameter by name; a tied head is no parameter of its own."""
-        return {name: parameter.shape for name, parameter in self.named_parameters()}
-
     @torch.no_grad()
     def init_weights(self, generator: torch.Generator) -> None:
         """Draw weights from Normal(0, init_std), projections into the residual stream 1/sqrt(2 * layers) of it (GPT-2, section 2.3)."""

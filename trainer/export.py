@@ -12,8 +12,7 @@ import torch
 
 from starmill.core.errors import MachineError
 from starmill.core.tokenizer import huggingface_files
-from starmill.model.config import ModelConfig
-from starmill.model.decoder import Decoder
+from starmill.model.config import ModelConfig, parameter_shapes
 from starmill.model.exchange import huggingface
 from starmill.trainer import card, checkpoint
 from starmill.trainer.checkpoint import CheckpointError
@@ -29,7 +28,7 @@ class CheckpointWeights(Mapping[str, torch.Tensor]):
 
     def __init__(self, path: Path, config: ModelConfig, dtype: torch.dtype) -> None:
         """Name the checkpoint; no tensor is read."""
-        self._shapes = Decoder.empty(config).shapes()
+        self._shapes = parameter_shapes(config)
         self._path, self._dtype = path, dtype
         self._read: dict[str, torch.Tensor] = {}
 

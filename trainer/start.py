@@ -1,4 +1,7 @@
-"""Start a training as a command does: show it, hand it to torchrun for several ranks, or train in this process."""
+"""Start a training as a command does: show it, hand it to torchrun for several ranks, or train in this process.
+
+What can be refused without PyTorch, which takes seconds to import, is refused before.
+"""
 
 import os
 import sys
@@ -6,9 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-import torch
-
-from starmill.core.dataset import Workspace
 from starmill.core.errors import InputError, StarmillError, UsageError
 from starmill.core.files import refuse_below_file
 from starmill.core.process import die_with
@@ -17,9 +17,7 @@ from starmill.model.exchange import folders
 from starmill.trainer import plan
 from starmill.trainer.clusters.launch import fitting
 from starmill.trainer.config import load, values
-from starmill.trainer.data.inputs import open_inputs
-from starmill.trainer.loop import train
-from starmill.trainer.parallel import MEETING
+from starmill.trainer.data.inputs import look, open_inputs
 
 
 def start(
@@ -50,27 +48,33 @@ def _start(
 ) -> int:
     wanted = load(recipe, list(sets), workspace, output)
     refuse_below_file("output", wanted.output)
-    if wanted.device == "cuda" and not torch.cuda.is_available():
-        raise UsageError("device=cuda: PyTorch sees no GPU here; set device=cpu, or auto")
     if wanted.weights and not (Path(wanted.output) / "checkpoints").is_dir():  # checkpoints replace them
         try:
-            folders.shape(wanted.weights)
+            folders.places_of(Path(wanted.weights), folders.shape(wanted.weights))
         except InputError as error:
             raise type(error)(f"weights: {error}") from None
+    if not dry_run and "RANK" not in os.environ:
+        fitting(recipe, values(recipe, list(sets), workspace, output), 1, processes)  # told once, and not by every rank
+    look(wanted)
+    import torch
+
+    if wanted.device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("device=cuda: PyTorch sees no GPU here; set device=cpu, or auto")
     if dry_run:
         found = open_inputs(wanted)
         say(*plan.lines(wanted, found.config), *plan.data_lines(wanted, found))
         return 0
     if processes > 1 and "RANK" not in os.environ:
-        fitting(recipe, values(recipe, list(sets), workspace, output), 1, processes)  # told once, and not by every rank
-        if not Workspace(wanted.workspace).exists("shards/manifest.json"):
-            raise InputError(f"{wanted.workspace}: no shards/manifest.json; run `starmill run` first, or give --workspace")
         places = [f"--{name}={place}" for name, place in (("workspace", workspace), ("output", output)) if place]
         _torchrun(processes, wanted.threads, [recipe, *places, *(f"--set={s}" for s in sets), *(["--fresh"] if fresh else [])])
+    from starmill.trainer.loop import train
+
     return train(wanted, fresh)
 
 
 def _torchrun(processes: int, threads: int, arguments: list[str]) -> NoReturn:
+    from starmill.trainer.parallel import MEETING
+
     # Another program in this process: signals and the exit status need no passing on. Ranks of one machine talk over loopback, and meet
     # in files without a name that only this user may open: torchrun's own store listens on all interfaces, lets in whoever asks, and
     # holds pickles.

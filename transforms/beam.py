@@ -5,7 +5,6 @@ A pickled slice of a RecordBatch drags its whole parent buffer along, so blocks 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 import apache_beam as beam
 import pyarrow as pa
@@ -13,6 +12,7 @@ from apache_beam.metrics import Metrics
 from apache_beam.typehints import typehints
 
 from starmill.core.dataset import Sidecar
+from starmill.core.part import PartRef
 from starmill.core.process import note
 
 
@@ -36,17 +36,6 @@ def pack(block: pa.RecordBatch) -> bytes:
 
 # What a PartRef is on its way between workers: a plain tuple, whose coder every runner knows. A type of ours would be pickled.
 Reference = tuple[int, str, str, str]
-
-
-class PartRef(NamedTuple):
-    """One unit of work: the part's number, the key that its sidecar must carry, what the work needs to know of it, and which records
-    steps leave out (core/skips.py).
-    """
-
-    part: int
-    key: str
-    plan: str = ""
-    skips: str = ""
 
 
 def references(refs: Sequence[PartRef]) -> beam.PTransform:

@@ -1,21 +1,24 @@
-"""A folder of a model as it lies on a disk: config.json and files of weights, looked at before memory for them is taken."""
+"""A folder of a model as it lies on a disk: config.json and files of weights, looked at before PyTorch is imported or memory is taken."""
 
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from safetensors import SafetensorError, safe_open
 
 from starmill.core.errors import one_line
 from starmill.core.files import read_small
-from starmill.model.config import ModelConfig
-from starmill.model.decoder import Decoder
+from starmill.model.config import ModelConfig, parameter_shapes
 from starmill.model.exchange.families import ExchangeError, family, read_config
 from starmill.model.exchange.layouts import FileTensor, file_tensors
 
 MAX_JSON = 16 << 20  # bytes of config.json, and of the index of any model's weights
+MAX_HEADER = (
+    4 << 20
+)  # bytes of a weight file's own table: a thousand layers have half of it, and the library takes twenty times as much
+FLOATS = ("F64", "F32", "F16", "BF16")  # safetensors' names
 # Masks and tables that older files carry.
 NOT_WEIGHTS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -40,19 +43,29 @@ def places_of(place: Path, config: ModelConfig) -> dict[str, tuple[Path, str]]:
     """Return each tensor's file and its name in that file, by full name. Raises ExchangeError for other tensors or shapes."""
     prefix = family(config).layout.prefix
     where: dict[str, tuple[Path, str]] = {}
-    found: dict[str, tuple[int, ...]] = {}
+    found: dict[str, tuple[tuple[int, ...], str]] = {}
     for file in _weight_files(place):
-        with opened(file) as tensors:
+        with opened(file, "numpy") as tensors:
             for name in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
                 full = name if name.startswith((prefix, "lm_head.")) else prefix + name
-                where[full], found[full] = (file, name), tuple(tensors.get_slice(name).get_shape())
+                if full in where:
+                    raise ExchangeError(
+                        f"{place}: {file.name} has tensor {name!r:.200} again, which {where[full][0].name} has; export it again"
+                    )
+                stored = tensors.get_slice(name)
+                where[full], found[full] = (file, name), (tuple(stored.get_shape()), stored.get_dtype())
     wanted = stored_tensors(config)
     _account(place, where, {stored.name for stored in wanted}, config)
-    shapes = Decoder.empty(config).shapes()
-    for stored in wanted:
-        if found[stored.name] != stored.shape(shapes):
+    shapes = parameter_shapes(config)
+    for each in wanted:
+        (shape, dtype), here = found[each.name], where[each.name][0].name
+        if shape != each.shape(shapes):
             raise ExchangeError(
-                f"{place}: tensor {stored.name} has shape {found[stored.name]}, expected {stored.shape(shapes)}"
+                f"{place}: {here}: tensor {each.name} has shape {shape}, expected {each.shape(shapes)}; fetch or export it again"
+            )
+        if dtype not in FLOATS:
+            raise ExchangeError(
+                f"{place}: {here}: {each.name} is of {dtype}, and weights are one of {', '.join(FLOATS)}; export it again"
             )
     return where
 
@@ -62,12 +75,22 @@ def stored_tensors(config: ModelConfig) -> list[FileTensor]:
     return file_tensors(config, family(config).layout)
 
 
-def opened(file: Path) -> Any:
-    """Open a file of weights. Raises ExchangeError."""
+def opened(file: Path, framework: Literal["pt", "numpy"] = "pt") -> Any:
+    """Open a file of weights, whose tensors are this library's: no bfloat16 is NumPy's. Raises ExchangeError."""
     try:
-        return safe_open(file, "pt")
+        if not file.is_file():  # a pipe would never answer
+            raise ExchangeError(f"{file.parent}: {file.name} is no file; fetch or export it again")
+        with file.open("rb") as start:
+            size = int.from_bytes(start.read(8), "little")
+        if size > MAX_HEADER:
+            raise ExchangeError(
+                f"{file.parent}: {file.name} has a header of {size:,} bytes, above {MAX_HEADER:,}; export it again"
+            )
+        return safe_open(file, framework)
     except (SafetensorError, OSError) as error:
-        raise ExchangeError(f"{file.parent}: {file.name} is not readable ({error}); fetch or export it again") from None
+        raise ExchangeError(
+            f"{file.parent}: {file.name} is not readable ({one_line(error)}); fetch or export it again"
+        ) from None
 
 
 def _json_object(file: Path) -> dict[str, Any]:
@@ -97,7 +120,7 @@ def _weight_files(place: Path) -> list[Path]:
         return [place / name for name in names]
     if (place / WEIGHTS).is_file():
         return [place / WEIGHTS]
-    raise ExchangeError(f"{place}: no {WEIGHTS}; pickled weights are not loaded")
+    raise ExchangeError(f"{place}: no {WEIGHTS}; fetch or export that file: pickled weights are not loaded")
 
 
 def _account(place: Path, where: Mapping[str, object], wanted: set[str], config: ModelConfig) -> None:
@@ -107,4 +130,6 @@ def _account(place: Path, where: Mapping[str, object], wanted: set[str], config:
     tied = {"lm_head.weight"} if config.tie_embeddings else set()
     unknown = sorted(n for n in where.keys() - wanted - tied if not n.endswith(NOT_WEIGHTS))
     if unknown:  # more layers than config.json says, or another architecture: logits would be silently wrong
-        raise ExchangeError(f"{place}: {len(unknown)} tensors that config.json does not account for, first {unknown[0]}")
+        raise ExchangeError(
+            f"{place}: {len(unknown)} tensors that config.json does not account for, first {unknown[0]!r:.200}; export it again"
+        )

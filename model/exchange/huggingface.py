@@ -4,6 +4,7 @@ Loading takes the memory of the model and of one more tensor; weights are never 
 """
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from safetensors.torch import save_file
 
 from starmill.core.files import replacing
 from starmill.core.files import write as write_whole
-from starmill.model.config import ModelConfig
+from starmill.model.config import ModelConfig, parameter_shapes
 from starmill.model.decoder import Decoder
 from starmill.model.exchange.families import ExchangeError, config_values
 from starmill.model.exchange.folders import INDEX, WEIGHTS, opened, places_of, shape, stored_tensors
@@ -49,8 +50,8 @@ def write(
     place.mkdir(parents=True, exist_ok=True)
     ends = {key: values[key] for key in ("bos_token_id", "eos_token_id")}
     files = {**(tokenizer_files or {}), "config.json": _json(values), "generation_config.json": _json(ends)}
-    shapes = Decoder.empty(config).shapes()
-    sizes = {stored: dtype.itemsize * torch.Size(stored.shape(shapes)).numel() for stored in stored_tensors(config)}
+    shapes = parameter_shapes(config)
+    sizes = {stored: dtype.itemsize * math.prod(stored.shape(shapes)) for stored in stored_tensors(config)}
     shards = _shards(sizes, max_shard_bytes)
     names = (
         [WEIGHTS] if len(shards) == 1 else [f"model-{i:05}-of-{len(shards):05}.safetensors" for i in range(1, len(shards) + 1)]
@@ -80,8 +81,6 @@ def load(folder: str | os.PathLike[str], dtype: torch.dtype | None = None, devic
         file, name = where[stored_tensors(config)[0].name]
         with opened(file) as tensors:
             dtype = tensors.get_tensor(name).dtype
-        if not dtype.is_floating_point:
-            raise ExchangeError(f"{place}: {file.name}: {name} is of {dtype}, and weights are floating point; export it again")
     decoder = Decoder.empty(config, device, dtype)
     _copy(decoder, place, where)
     return decoder.eval()

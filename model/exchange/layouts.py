@@ -8,10 +8,12 @@ gpt_bigcode fuses queries, keys and values in one `c_attn`, and how depends on t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import torch
+from typing import TYPE_CHECKING
 
 from starmill.model.config import ModelConfig
+
+if TYPE_CHECKING:
+    import torch  # which takes seconds to import, and whether a folder is in order is said before
 
 
 @dataclass(frozen=True)
@@ -69,14 +71,14 @@ GPT_BIGCODE = Layout(
 class FileTensor:
     """One tensor of a file, and our parameters that the tensor holds: one, or queries, keys and values.
 
-    >>> FileTensor("c_attn.weight", ("query", "key")).shape({"query": torch.Size([8, 8]), "key": torch.Size([2, 8])})
+    >>> FileTensor("c_attn.weight", ("query", "key")).shape({"query": (8, 8), "key": (2, 8)})
     (10, 8)
     """
 
     name: str
     parameters: tuple[str, ...]
 
-    def shape(self, shapes: Mapping[str, torch.Size]) -> tuple[int, ...]:
+    def shape(self, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
         """Return the tensor's shape, given those of our parameters: a fused tensor has the rows of all."""
         parts = [shapes[p] for p in self.parameters]
         return (sum(s[0] for s in parts), *parts[0][1:])
@@ -98,15 +100,17 @@ def file_tensors(config: ModelConfig, layout: Layout) -> list[FileTensor]:
     return found if config.tie_embeddings else [*found, FileTensor("lm_head.weight", ("head.weight",))]
 
 
-def fuse(parts: Sequence[torch.Tensor], config: ModelConfig) -> torch.Tensor:
+def fuse(parts: Sequence["torch.Tensor"], config: ModelConfig) -> "torch.Tensor":
     """Return c_attn's rows of queries, keys and values."""
+    import torch
+
     if config.kv_heads == 1:
         return torch.cat(list(parts))
     heads = [part.unflatten(0, (config.heads, config.head_size)) for part in parts]
     return torch.cat(heads, dim=1).flatten(0, 1)
 
 
-def split(fused: torch.Tensor, config: ModelConfig) -> tuple[torch.Tensor, ...]:
+def split(fused: "torch.Tensor", config: ModelConfig) -> tuple["torch.Tensor", ...]:
     """Return queries, keys and values of c_attn's rows."""
     if config.kv_heads == 1:
         return fused.split([config.hidden_size, config.head_size, config.head_size])

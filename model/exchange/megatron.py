@@ -7,10 +7,13 @@ Names and cuts: Megatron-LM, core/tensor_parallel and model/language_model; orde
 import os
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any, get_type_hints
 
 import torch
 
-from starmill.model.config import ModelConfig
+from starmill.core import recipe
+from starmill.core.errors import one_line
+from starmill.model.config import ModelConfig, parameter_shapes
 from starmill.model.decoder import Decoder
 from starmill.model.exchange import huggingface
 from starmill.model.exchange.megatron_ranks import MegatronError, read_ranks
@@ -39,24 +42,33 @@ class MegatronWeights(Mapping[str, torch.Tensor]):
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         """Open `iter_...` or the folder above it. Raises MegatronError naming what is missing or not of this kind."""
         self._ranks = read_ranks(folder)
+        names = {name for stage in self._ranks.stages for rank in stage for name in rank}
+        unknown = sorted(n for n in names if re.sub(r"^layers\.[0-9]{1,3}\.", "", n) not in KNOWN)
+        if unknown:  # another architecture: logits would be silently wrong
+            raise MegatronError(
+                f"{self._ranks.place}: {len(unknown)} tensors that no StarCoder has, first {unknown[0]!r:.200}; give another checkpoint"
+            )
         self._layers = [
             (stage, local)
             for stage, ranks in enumerate(self._ranks.stages)
             for local in range(1 + max((int(n.split(".")[1]) for n in ranks[0] if n.startswith("layers.")), default=-1))
         ]
-        names = {name for stage in self._ranks.stages for rank in stage for name in rank}
-        unknown = sorted(n for n in names if re.sub(r"^layers\.\d+\.", "", n) not in KNOWN)
-        if unknown:  # another architecture: logits would be silently wrong
-            raise MegatronError(f"{self._ranks.place}: {len(unknown)} tensors that no StarCoder has, first {unknown[0]}")
         self.multi_query = "layers.0.self_attention.key_value.weight" in self._ranks.stages[0][0]
         self.config = self._config()
-        self.shapes = Decoder.empty(self.config).shapes()
+        self.shapes = parameter_shapes(self.config)
 
     def __getitem__(self, name: str) -> torch.Tensor:
         """Return one weight. Raises KeyError for a name that the decoder lacks, MegatronError for one that the files lack."""
         if name not in self.shapes:
             raise KeyError(name)
-        tensor = self._find(name)
+        try:
+            tensor = self._find(name)
+        except (RuntimeError, IndexError) as error:  # ranks whose shapes do not fit each other
+            raise MegatronError(f"{self._ranks.place}: {name} ({one_line(error)}); fetch the checkpoint again") from None
+        if not tensor.is_floating_point():
+            raise MegatronError(
+                f"{self._ranks.place}: {name} is of {tensor.dtype}, and weights are floating point; fetch it again"
+            )
         if tensor.shape != self.shapes[name]:
             raise MegatronError(
                 f"{self._ranks.place}: {name} has shape {tuple(tensor.shape)}, expected {tuple(self.shapes[name])}"
@@ -107,26 +119,28 @@ class MegatronWeights(Mapping[str, torch.Tensor]):
         return rows.unflatten(0, (3, -1, size))[part].flatten(0, 1)
 
     def _config(self) -> ModelConfig:
-        a = self._ranks.arguments
+        a, hints = self._ranks.arguments, get_type_hints(ModelConfig, include_extras=True)
+        words = (self._ranks.part(0, t, "word_embeddings.weight") for t in range(len(self._ranks.stages[0])))
         try:
             fused = a.get("bias_gelu_fusion", True) or a.get("openai_gelu", False)  # both are the tanh approximation
-            return ModelConfig(
-                vocab_size=sum(
-                    len(self._ranks.part(0, t, "word_embeddings.weight")) for t in range(len(self._ranks.stages[0]))
-                ),
+            values = dict[str, Any](
+                vocab_size=sum(word.shape[0] if word.ndim else 0 for word in words),
                 layers=len(self._layers),
                 hidden_size=a["hidden_size"],
                 heads=a["num_attention_heads"],
                 kv_heads=1 if self.multi_query else a["num_attention_heads"],
                 mlp_size=a.get("ffn_hidden_size") or 4 * a["hidden_size"],
                 positions="learned",
-                max_positions=len(self._ranks.part(0, 0, "position_embeddings.weight")),  # a RoPE model has none
+                # A RoPE model has none.
+                max_positions=next(iter(self._ranks.part(0, 0, "position_embeddings.weight").shape), 0),
                 norm_epsilon=a.get("layernorm_epsilon", 1e-5),
                 activation="gelu_tanh" if fused else "gelu",
                 init_std=a.get("init_method_std", 0.02),
                 dropout=a.get("hidden_dropout", 0.0),
                 tie_embeddings="output_layer.weight" not in self._ranks.stages[-1][0],
             )
+            # Within the ranges of our fields, before anything of that size is made.
+            return ModelConfig(**{name: recipe.convert(value, hints[name], name) for name, value in values.items()})
         except KeyError as error:
             raise MegatronError(f"{self._ranks.place}: the checkpoint's args lack {error}") from None
         except ValueError as error:

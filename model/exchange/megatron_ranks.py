@@ -6,6 +6,7 @@ Only tensors and plain values are unpickled; every other class becomes an inert 
 import argparse
 import os
 import re
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 
 import torch
 
-from starmill.core.errors import InputError
+from starmill.core.errors import InputError, one_line
+from starmill.core.files import read_small
 
 RANK = re.compile(r"mp_rank_(\d+)(?:_(\d+))?$")
 
@@ -64,14 +66,20 @@ def read_ranks(folder: str | os.PathLike[str]) -> Ranks:
     if not by_rank or len(by_rank) != stages * width:
         raise MegatronError(f"{place}: {len(by_rank)} folders mp_rank_* for {stages} x {width} ranks; fetch all of them")
     parts = [[_parts(place, by_rank[s, t]) for t in range(width)] for s in range(stages)]
-    return Ranks(place, float(by_rank[0, 0].get("checkpoint_version", 0)), vars(by_rank[0, 0]["args"]), parts)
+    version = by_rank[0, 0].get("checkpoint_version", 0)
+    if not isinstance(version, int | float):
+        raise MegatronError(f"{place}: checkpoint_version={version!r:.200}: no number; fetch the checkpoint again")
+    return Ranks(place, float(version), vars(by_rank[0, 0]["args"]), parts)
 
 
 def _iteration(place: Path) -> Path:
     latest = place / "latest_checkpointed_iteration.txt"
     if latest.exists():
-        text = latest.read_text().strip()
-        if not re.fullmatch(r"release|\d+", text):
+        try:
+            text = read_small(latest, 1 << 10).decode("ascii", "backslashreplace").strip()
+        except OSError as error:
+            raise MegatronError(f"{latest}: {one_line(error)}; write the number of an iteration there") from None
+        if not re.fullmatch(r"release|[0-9]{1,12}", text):
             raise MegatronError(f"{latest}: {text[:50]!r} is neither a number nor release")
         place = place / ("release" if text == "release" else f"iter_{int(text):07}")
     if not place.is_dir():
@@ -81,19 +89,22 @@ def _iteration(place: Path) -> Path:
 
 def _file(rank: Path) -> Path:
     for name in ("model_optim_rng.pt", "model_rng.pt"):
-        if (rank / name).exists():
+        if (rank / name).is_file():  # a pipe would never answer
             return rank / name
     raise MegatronError(f"{rank}: neither model_optim_rng.pt nor model_rng.pt; another kind of checkpoint")
 
 
 def _read(file: Path) -> dict[str, Any]:
     try:
+        with zipfile.ZipFile(file) as members:
+            if any(member.compress_type for member in members.infolist()):  # torch.save compresses nothing
+                raise ValueError("compressed, so that it may be of any size")
         foreign = torch.serialization.get_unsafe_globals_in_checkpoint(file)
         allowed: list[Any] = [(argparse.Namespace if name == "argparse.Namespace" else Inert, name) for name in foreign]
         with torch.serialization.safe_globals(allowed):
             read = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # torch raises whatever its unpickler meets
-        raise MegatronError(f"{file}: not readable ({type(error).__name__}: {error})") from None
+        raise MegatronError(f"{file}: not readable ({one_line(error)}); fetch it again") from None
     if not isinstance(read, dict) or "model" not in read or not isinstance(read.get("args"), argparse.Namespace):
         raise MegatronError(f"{file}: no model and args in it; not a Megatron-LM checkpoint")
     return read
@@ -105,7 +116,15 @@ def _parts(place: Path, rank: dict[str, Any]) -> dict[str, torch.Tensor]:
     if not isinstance(model, dict):
         raise MegatronError(f"{place}: model has no language_model; not a Megatron-LM checkpoint of a GPT")
     parts: dict[str, torch.Tensor] = {}
-    for name, tensor in _flat(model, ""):
+    try:
+        found = [*_flat(model, "")]
+    except RecursionError:
+        raise MegatronError(f"{place}: its model is nested without end; fetch the checkpoint again") from None
+    for name, tensor in found:
+        if tensor.layout != torch.strided or tensor.nbytes > tensor.untyped_storage().nbytes():
+            raise MegatronError(
+                f"{place}: {name!r:.200} has the shape {tuple(tensor.shape)}, for which the file has too few bytes; fetch it again"
+            )
         name = re.sub(r"^(embedding|transformer|encoder|output_layer(?=\.output_layer))\.", "", name)
         parts[name.replace(".attention.", ".self_attention.")] = tensor
     return parts
@@ -114,6 +133,6 @@ def _parts(place: Path, rank: dict[str, Any]) -> dict[str, torch.Tensor]:
 def _flat(values: Mapping[str, Any], before: str) -> Iterator[tuple[str, torch.Tensor]]:
     for name, value in values.items():
         if isinstance(value, torch.Tensor):
-            yield before + name, value
+            yield f"{before}{name}", value
         elif isinstance(value, Mapping):
             yield from _flat(value, f"{before}{name}.")

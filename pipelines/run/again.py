@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 
 from starmill.core import skips
 from starmill.core.dataset import Workspace
+from starmill.core.part import PartRef
 from starmill.pipelines.run import job
 from starmill.pipelines.run.job import StageError
 from starmill.pipelines.run.progress import say
 from starmill.pipelines.runners.runner import Runner, WorkerDied
 from starmill.pipelines.stages.stage import Build
-from starmill.transforms.beam import PartRef
 
 TRIES = 3  # of a job whose workers die outside any part and publish nothing; the last one with a single worker
 FIX = (

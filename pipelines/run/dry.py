@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 from apache_beam.portability.api import beam_runner_api_pb2
 
 from starmill.core.dataset import Workspace
+from starmill.core.part import PartRef
 from starmill.pipelines import stages
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.run import job, rules
-from starmill.pipelines.run.stages import complete
+from starmill.pipelines.run.place import complete
 from starmill.pipelines.runners.runner import Runner
 from starmill.pipelines.stages import curate, dedup, ingest
 from starmill.pipelines.stages.dedup import preview as thresholds
-from starmill.transforms.beam import PartRef
 
 R = TypeVar("R")
 

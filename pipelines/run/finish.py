@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import apache_beam as beam
 
 from starmill.core.dataset import Manifest, Workspace, sidecar_path
+from starmill.core.part import PartRef
 from starmill.pipelines.run.job import StageError
 from starmill.pipelines.stages.stage import Build
-from starmill.transforms.beam import PartRef
 
 # Digits of a part's key that identify the key at the end of a stage: whole keys would be most of a job that writes its manifest itself.
 MARK = 16

@@ -9,11 +9,11 @@ from apache_beam.metrics import MetricsFilter
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from starmill.core.errors import MachineError, StarmillError
+from starmill.core.part import PartRef
 from starmill.pipelines.run import interrupt
 from starmill.pipelines.run.progress import say
 from starmill.pipelines.runners.runner import Runner
 from starmill.pipelines.stages.stage import Build
-from starmill.transforms.beam import PartRef
 
 
 class StageError(MachineError):

@@ -1,12 +1,16 @@
-"""Where a workspace may lie: apart from what is read, and in a folder or bucket prefix of its own, which a file in it marks."""
+"""What is checked before anything starts, without Beam: where a workspace may lie, the inputs, and the datasets that a stage needs.
+
+A workspace lies apart from what is read, in a folder or bucket prefix of its own, which a file in it marks.
+"""
 
 from dataclasses import replace
 from pathlib import Path
 
 from starmill.core import skips
-from starmill.core.dataset import LAST_RUN, LastRun, Workspace
+from starmill.core.dataset import LAST_RUN, LastRun, Manifest, Workspace
 from starmill.core.errors import InputError, UsageError
 from starmill.core.files import is_leftover, refuse_below_file
+from starmill.pipelines import stages
 from starmill.pipelines.recipe import Recipe
 
 MARK = ".starmill"
@@ -47,6 +51,17 @@ def check_inputs(options: Recipe) -> None:
             if not Path(root).is_dir() or not any(Path(root).iterdir()):
                 what = "an empty folder, so no repositories found" if Path(root).is_dir() else "no such folder"
                 raise InputError(f"sources.{name}: {root}: {what}; give one that holds repositories, here or with --input")
+
+
+def complete(workspace: Workspace, dataset: str, wanted_by: str) -> Manifest:
+    """Return the manifest of a dataset. Raises UsageError where its stage is not complete."""
+    manifest = workspace.manifest(dataset)
+    if manifest is None:
+        maker = next(name for name in stages.STAGES if stages.load(name).dataset == dataset)
+        raise UsageError(
+            f"{wanted_by}: {workspace.path(dataset)} has no manifest, so stage {maker} is not complete; run `starmill {maker}` first"
+        )
+    return manifest
 
 
 def claim(workspace: Workspace) -> None:

@@ -14,9 +14,10 @@ import pyarrow as pa
 
 from starmill.core import schema
 from starmill.core.dataset import Workspace
+from starmill.core.part import PartRef
 from starmill.pipelines.stages.curate import STAGE, Rules, measured
 from starmill.pipelines.stages.stage import by_kind
-from starmill.transforms.beam import PartRef, Reference, references
+from starmill.transforms.beam import Reference, references
 from starmill.transforms.step import Step, append, chain
 
 REPORT = "preview-curate.json"

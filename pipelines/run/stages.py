@@ -10,15 +10,16 @@ from collections.abc import Sequence
 from starmill.core import __version__, skips
 from starmill.core.dataset import LastRun, Manifest, StageName, Workspace, at_once, part_path
 from starmill.core.errors import UsageError
+from starmill.core.part import PartRef
 from starmill.pipelines import stages
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.run import again, job, keys
 from starmill.pipelines.run.finish import MARK, Finish
+from starmill.pipelines.run.place import complete
 from starmill.pipelines.run.progress import say, watching
 from starmill.pipelines.runners.runner import Runner
 from starmill.pipelines.stages.stage import Build, Stage
 from starmill.reports.funnel import timings
-from starmill.transforms.beam import PartRef
 
 
 def run_stage(name: str, options: Recipe, runner: Runner, quiet: bool = False) -> Manifest | None:
@@ -124,17 +125,6 @@ def publish_stages(workspace: Workspace, parts: int) -> None:
     """Publish the list of stages and the number of parts, for the views."""
     named = (stages.load(name) for name in stages.STAGES)
     workspace.publish_last_run(LastRun(tuple(StageName(s.name, s.dataset) for s in named), parts))
-
-
-def complete(workspace: Workspace, dataset: str, wanted_by: str) -> Manifest:
-    """Return the manifest of a dataset. Raises UsageError where its stage is not complete."""
-    manifest = workspace.manifest(dataset)
-    if manifest is None:
-        maker = next(name for name in stages.STAGES if stages.load(name).dataset == dataset)
-        raise UsageError(
-            f"{wanted_by}: {workspace.path(dataset)} has no manifest, so stage {maker} is not complete; run `starmill {maker}` first"
-        )
-    return manifest
 
 
 def _finish(workspace: Workspace, stage: Stage, refs: Sequence[PartRef], version: str, max_error_rate: float) -> Finish:

@@ -14,14 +14,15 @@ import pyarrow as pa
 from starmill.core import seeds
 from starmill.core.dataset import BESIDE, Manifest, Sidecar, Workspace, at_once, sidecar_path
 from starmill.core.errors import UsageError
+from starmill.core.part import PartRef
 from starmill.pipelines import stages
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.run import again, keys
-from starmill.pipelines.run.stages import complete, due, keyed, version_of
+from starmill.pipelines.run.place import complete
+from starmill.pipelines.run.stages import due, keyed, version_of
 from starmill.pipelines.runners.runner import Runner
 from starmill.pipelines.stages import vocabulary
 from starmill.pipelines.stages.ledger import digest_of
-from starmill.transforms.beam import PartRef
 
 
 @dataclass(frozen=True)

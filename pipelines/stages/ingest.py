@@ -14,12 +14,12 @@ from starmill.core import recipe, schema, skips, swhid
 from starmill.core.dataset import Manifest, ParquetPart, Sidecar, Workspace, at_once, part_number, part_path
 from starmill.core.errors import InputError, MachineError, StarmillError, is_of_the_machine, of_a_file, one_line, printable
 from starmill.core.names import Bytes, BytesAtOnce
+from starmill.core.part import PartRef
 from starmill.pipelines.sources import encoding
 from starmill.pipelines.sources.notebooks import Form, of_file
 from starmill.pipelines.sources.source import DAMAGE, Counted, Entry, Limits, Repository, Snapshot, Source, Tally, label
 from starmill.pipelines.stages.ledger import Ledger
-from starmill.pipelines.stages.stage import Build, Options, Stage, Watched, of_parts
-from starmill.transforms.beam import PartRef, ProcessParts, references
+from starmill.pipelines.stages.stage import Options, Stage, of_parts
 from starmill.transforms.step import SKIPPED, raise_if_broken
 
 Row = dict[str, Any]
@@ -362,12 +362,6 @@ def _work(options: Options, workspace: Workspace) -> IngestPart:
     return IngestPart(workspace, options.sources, options.ingest, options.max_error_rate, options.max_repository_seconds)
 
 
-def _graph(options: Options, workspace: Workspace) -> Build:
-    work = _work(options, workspace)
-    made = ProcessParts(Watched(work, workspace, options.max_record_seconds))
-    return lambda pipeline, due: pipeline | references(work.publish(due)) | made
-
-
 def _readers(options: Options) -> dict[str, tuple[object, ...]]:
     return {name: (type(source),) for name, source in options.sources.items()}
 
@@ -380,7 +374,7 @@ STAGE = Stage(
     parts=_parts,
     steps=_readers,  # a part's key counts the reader of its own source
     holds=lambda refs, inputs: {ref.part: (json.loads(ref.plan)["source"],) for ref in refs},
-    graph=_graph,
+    graph=of_parts(_work, IngestPart.publish),
     sketch=of_parts(_work),
     listed=_listed,
     reads_this_machine=lambda options: any(source.reads_this_machine for source in options.sources.values()),

@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from starmill.core import recipe, schema, skips
 from starmill.core.dataset import ParquetPart, Sidecar, Workspace, part_path
+from starmill.core.part import PartRef
 from starmill.pipelines.stages.ledger import Ledger, lineage
 from starmill.pipelines.stages.stage import Options, Stage, by_kind, of_parts
-from starmill.transforms.beam import PartRef
 from starmill.transforms.chain import check_chain
 from starmill.transforms.step import PartStep, Step, Watch, append, chain
 

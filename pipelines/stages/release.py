@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 from starmill.core import schema
 from starmill.core.dataset import ParquetPart, Sidecar, Workspace, part_path
+from starmill.core.part import PartRef
 from starmill.pipelines.stages.ledger import Ledger, lineage
 from starmill.pipelines.stages.stage import Options, Stage, by_kind, of_parts
-from starmill.transforms.beam import PartRef
 from starmill.transforms.step import Step, chain
 
 

@@ -2,28 +2,32 @@
 
 A stage is a value, not a class: `Stage(...)` with a few functions of the recipe and the workspace. Most stages map: one DoFn takes
 a part through the whole stage (`of_parts`). A stage imports neither what runs it nor where it runs; so its import closure is the code
-that makes its data, and nothing else, and run/keys.py can digest that.
+that makes its data, and nothing else, and run/keys.py can digest that. Beam, whose import takes a second, is imported where a graph is
+built: a wrong recipe is refused before. Imports inside functions count in keys like all others.
 """
 
 import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import apache_beam as beam
 import pyarrow as pa
 
 from starmill.core import skips
 from starmill.core.dataset import Manifest, Sidecar, Workspace
 from starmill.core.errors import InputError
+from starmill.core.part import PartRef
 from starmill.core.skips import Skip
-from starmill.transforms.beam import PartRef, ProcessParts, references
+
+if TYPE_CHECKING:
+    import apache_beam as beam
 
 # pipelines/recipe.py: Recipe, which is made of the stages' options, so that no stage can import it.
 Options = Any
 # Adds a stage's graph to a pipeline; returns the numbers of the parts as they get published.
-Build = Callable[[beam.Pipeline, Sequence[PartRef]], beam.PCollection]
+Build = Callable[["beam.Pipeline", Sequence[PartRef]], "beam.PCollection"]
 Work = Callable[[PartRef], Sidecar]
+W = TypeVar("W", bound=Work)
 
 
 def follow(options: Options, workspace: Workspace, inputs: Sequence[Manifest]) -> list[PartRef]:
@@ -108,11 +112,16 @@ class Watched:
             return self.work(ref)
 
 
-def of_parts(work: Callable[[Options, Workspace], Work]) -> Callable[[Options, Workspace], Build]:
-    """Return the graph of a map stage: part references through one ProcessParts."""
+def of_parts(
+    work: Callable[[Options, Workspace], W], ready: Callable[[W, Sequence[PartRef]], Sequence[PartRef]] = lambda _, due: due
+) -> Callable[[Options, Workspace], Build]:
+    """Return the graph of a map stage: part references, made `ready` by its work, through one ProcessParts."""
 
     def graph(options: Options, workspace: Workspace) -> Build:
-        made = ProcessParts(Watched(work(options, workspace), workspace, options.max_record_seconds))
-        return lambda pipeline, due: pipeline | references(due) | made
+        from starmill.transforms.beam import ProcessParts, references
+
+        mine = work(options, workspace)
+        made = ProcessParts(Watched(mine, workspace, options.max_record_seconds))
+        return lambda pipeline, due: pipeline | references(ready(mine, due)) | made
 
     return graph

@@ -11,13 +11,13 @@ from starmill.core import skips
 from starmill.core.dataset import Sidecar, Workspace, part_path
 from starmill.core.document import Document
 from starmill.core.errors import InputError
+from starmill.core.part import PartRef
 from starmill.core.shard_cache import SUFFIXES
 from starmill.core.shards import ShardWriter
 from starmill.core.tokenizer import Tokenizer
 from starmill.pipelines.stages import vocabulary
 from starmill.pipelines.stages.ledger import Ledger, lineage
 from starmill.pipelines.stages.stage import Options, Stage, of_parts
-from starmill.transforms.beam import PartRef
 from starmill.transforms.render.code import Format
 from starmill.transforms.step import leave_out
 from starmill.transforms.tokenize import tokenize

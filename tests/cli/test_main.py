@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import hostile_models
 import pytest
 
 from starmill.cli import __main__ as cli
@@ -74,13 +75,19 @@ def test_the_map_views_and_completion_load_neither_beam_nor_torch(tmp_path: Path
 @pytest.mark.parametrize(
     ("without", "arguments", "extra"),
     [
-        ("torch", ["train", "tiny"], "trainer"),
-        ("torch", ["complete", "model", "--prompt", "x"], "trainer"),
+        ("torch", ["train", "tiny", "--workspace", "w"], "trainer"),
+        ("torch", ["complete", "whole", "--prompt", "x"], "trainer"),
         ("apache_beam", ["run", "smoke", "--dry-run"], "pipelines"),
         ("s3fs", ["funnel", "--workspace", "s3://my-bucket/work"], "cloud"),
     ],
 )
-def test_what_is_not_installed_is_one_line(without: str, arguments: list[str], extra: str) -> None:
+def test_what_is_not_installed_is_one_line(
+    without: str, arguments: list[str], extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # with what is looked at before these libraries are imported
+    hostile_models.whole(tmp_path / "whole")
+    (tmp_path / "w/shards").mkdir(parents=True)
+    (tmp_path / "w/shards/manifest.json").touch()
     done = apart(*arguments, without=[without])
     assert done.returncode == 3 and f"pip install 'starmill[{extra}]'" in done.stderr
     assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("starmill: ")

@@ -92,7 +92,7 @@ from dataclasses import dataclass
 from starmill.core.dataset import Sidecar, Workspace, part_path
 from starmill.pipelines.stages.ledger import Ledger, lineage
 from starmill.pipelines.stages.stage import Options, Stage, of_parts
-from starmill.transforms.beam import PartRef
+from starmill.core.part import PartRef
 
 
 @dataclass(frozen=True)

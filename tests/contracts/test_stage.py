@@ -36,7 +36,7 @@ import pyarrow as pa
 from starmill.core.dataset import Sidecar, Workspace, part_path
 from starmill.pipelines.stages.ledger import Ledger, lineage
 from starmill.pipelines.stages.stage import Options, Stage, of_parts
-from starmill.transforms.beam import PartRef
+from starmill.core.part import PartRef
 from starmill.transforms.step import chain, judge_rows
 
 

@@ -13,8 +13,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from starmill.core import schema
 from starmill.core.dataset import ParquetPart, Sidecar, Workspace, output, part_path
+from starmill.core.part import PartRef
 from starmill.pipelines.stages.dedup import graph as dedup
-from starmill.transforms.beam import PartRef
 from starmill.transforms.dedup.minhash import MinHash, signature_rows
 
 OPTIONS = MinHash()

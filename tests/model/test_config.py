@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from starmill.model.config import ModelConfig, parameter_count
+from starmill.model.config import ModelConfig, parameter_count, parameter_shapes
 from starmill.model.decoder import Decoder
 
 TINY = ModelConfig(100, 2, 32, 4, 2, 128, "rope", 64)
@@ -28,4 +28,6 @@ def test_refused(change: dict, message: str) -> None:
 @pytest.mark.parametrize("tied", [True, False])
 def test_counting(positions: str, kv_heads: int, tied: bool) -> None:
     config = dataclasses.replace(TINY, positions=positions, kv_heads=kv_heads, tie_embeddings=tied)
+    made = {name: tuple(p.shape) for name, p in Decoder.empty(config).named_parameters()}
+    assert parameter_shapes(config) == made and [*parameter_shapes(config)] == [*made]
     assert parameter_count(config) == sum(p.numel() for p in Decoder.empty(config).parameters())

@@ -40,8 +40,7 @@ def test_an_empty_decoder_filled_in_is_the_decoder(tied: bool) -> None:
     assert {p.dtype for p in empty.parameters()} == {torch.float64} and not any(p.is_meta for p in empty.parameters())
     empty.load_state_dict(given.state_dict())
     assert torch.equal(empty(tokens), given.double()(tokens))
-    shapes = Decoder.empty(config)
-    assert all(p.is_meta for p in shapes.parameters()) and shapes.shapes() == given.shapes()
+    assert all(p.is_meta for p in Decoder.empty(config).parameters())
 
 
 def test_weights_follow_the_seed() -> None:

@@ -5,7 +5,8 @@ from apache_beam.testing.test_pipeline import TestPipeline
 from apache_beam.testing.util import assert_that, equal_to
 
 from starmill.core.dataset import Count, Output, Sidecar
-from starmill.transforms.beam import PartRef, ProcessParts, block_from_ipc, ipc_bytes, references
+from starmill.core.part import PartRef
+from starmill.transforms.beam import ProcessParts, block_from_ipc, ipc_bytes, references
 
 
 def work(ref: PartRef) -> Sidecar:

@@ -54,6 +54,14 @@ class Inputs:
             threading.Thread(target=fetch, daemon=True).start()
 
 
+def look(options: TrainRecipe) -> None:
+    """Raise InputError or OSError for a workspace without shards; nothing else is read."""
+    workspace = Workspace(options.workspace)
+    workspace.probe(write=False)
+    if not workspace.exists("shards/manifest.json"):
+        raise InputError(f"{options.workspace}: no shards/manifest.json; run `starmill run` first, or give --workspace")
+
+
 def open_inputs(options: TrainRecipe) -> Inputs:
     """Open the workspace. Raises ShardError, CacheError, OSError or ValueError, naming what is missing."""
     workspace = Workspace(options.workspace)

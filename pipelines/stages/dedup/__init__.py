@@ -4,16 +4,19 @@ from dataclasses import replace
 
 from starmill.core.dataset import Workspace
 from starmill.core.errors import UsageError
-from starmill.pipelines.stages.dedup import graph
-from starmill.pipelines.stages.dedup.candidates import Candidates
 from starmill.pipelines.stages.stage import Build, Options, Stage
 
 
 def _graph(options: Options, workspace: Workspace) -> Build:
+    from starmill.pipelines.stages.dedup import graph
+
     return lambda pipeline, due: graph.build(pipeline, workspace, due, options.minhash)
 
 
 def _sketch(options: Options, workspace: Workspace) -> Build:
+    from starmill.pipelines.stages.dedup import graph
+    from starmill.pipelines.stages.dedup.candidates import Candidates
+
     made = graph.Dedup(Candidates.of(workspace, replace(options.minhash, earlier=())))
     return lambda pipeline, due: made.wire(made.parts(pipeline, due))
 

@@ -19,9 +19,10 @@ from apache_beam.metrics import Metrics
 
 from starmill.core import skips
 from starmill.core.dataset import Workspace, part_number
+from starmill.core.part import PartRef
 from starmill.pipelines.stages.dedup.candidates import Candidates, is_earlier
 from starmill.pipelines.stages.dedup.verdicts import publish
-from starmill.transforms.beam import PartRef, Reference, block_from_ipc, count, pack, references
+from starmill.transforms.beam import Reference, block_from_ipc, count, pack, references
 from starmill.transforms.dedup import bands, clusters, hot, rounds
 from starmill.transforms.dedup.bands import Partitioned
 from starmill.transforms.dedup.minhash import MinHash

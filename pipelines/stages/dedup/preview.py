@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from starmill.core.dataset import Workspace
+from starmill.core.part import PartRef
 from starmill.pipelines.stages.dedup.graph import Dedup, number_parts, spread_parts
-from starmill.transforms.beam import PartRef, block_from_ipc
+from starmill.transforms.beam import block_from_ipc
 from starmill.transforms.dedup import clusters, hot
 from starmill.transforms.dedup.minhash import MinHash
 

@@ -6,9 +6,9 @@ import pyarrow.compute as pc
 
 from starmill.core import schema
 from starmill.core.dataset import ParquetPart, Sidecar, part_path
+from starmill.core.part import PartRef
 from starmill.pipelines.stages.dedup.candidates import Candidates
 from starmill.pipelines.stages.ledger import Ledger, lineage
-from starmill.transforms.beam import PartRef
 from starmill.transforms.step import drop_rows
 
 # What VERDICTS and DROPPED say of the file that is kept instead.

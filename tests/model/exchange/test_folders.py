@@ -1,6 +1,8 @@
 """Hostile folders of models: each number, shape and type is refused before memory is taken for it."""
 
 import json
+import os
+import struct
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
-from starmill.model.exchange.families import ExchangeError, family
-from starmill.model.exchange.folders import shape
+from starmill.model.exchange.families import ExchangeError, config_values, family
+from starmill.model.exchange.folders import places_of, shape
 from starmill.model.exchange.huggingface import load, save
 
 GQA = ModelConfig(300, 3, 64, 8, 2, 256, "rope", 128, sliding_window=16)
@@ -46,7 +48,7 @@ def test_weights_of_another_shape_or_type_are_refused_before_memory_is_taken(tmp
     good = load_file(tmp_path / "model.safetensors")
     for tensor, message in (
         (torch.zeros(300, 65), r"shape \(300, 65\), expected \(300, 64\)"),
-        (torch.zeros(300, 64).int(), "int32"),
+        (torch.zeros(300, 64).int(), "I32"),
     ):
         save_file(good | {"model.embed_tokens.weight": tensor}, tmp_path / "model.safetensors")
         with pytest.raises(ExchangeError, match=message):
@@ -57,3 +59,62 @@ def test_weights_of_another_shape_or_type_are_refused_before_memory_is_taken(tmp
     )
     with pytest.raises(ExchangeError, match=r"expected \(1048576, 131072\)"):  # 550 GB
         load(tmp_path, torch.float32)
+
+
+EIGHT = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+# (the table of a file, the length that the file says of it, words of the refusal)
+TABLES = [
+    ({}, 1 << 63, "header of 9,223,372,036,854,775,808 bytes, above"),
+    ({}, 2**64 - 1, "above 4,194,304"),
+    ({}, 90_000_000, "header of 90,000,000 bytes"),  # of which the library would make 1.9 GB
+    ({}, 1000, "header length"),
+    ("[" * 100_000, None, "invalid JSON"),
+    ('{"\xff": 1}', None, "UTF-8"),
+    ({"a": EIGHT, "b": EIGHT}, None, "invalid offset for tensor"),
+    ({"a": EIGHT | {"data_offsets": [0, 800]}}, None, "offset for tensor"),
+    ({"a": EIGHT | {"data_offsets": [1 << 62, (1 << 62) + 8]}}, None, "offset for tensor"),
+    ({"a": EIGHT | {"shape": [-2]}}, None, "invalid value: integer `-2`"),
+    ({"a": EIGHT | {"shape": [2_000_000_000, 2_000_000_000]}}, None, "overflow"),
+    ({"a": EIGHT | {"shape": [1 << 40, 1 << 40, 0]}}, None, "overflow"),
+    ({"a": EIGHT | {"dtype": "F31"}}, None, "unknown variant"),
+    ({"\x1b[31ma\n": EIGHT}, None, "tensors are missing"),
+]
+
+
+@pytest.mark.parametrize(("table", "length", "words"), TABLES, ids=[words for *_, words in TABLES])
+def test_a_hostile_table_of_tensors_is_one_line(table: dict | str, length: int | None, words: str, tmp_path: Path) -> None:
+    header = table.encode("latin-1") if isinstance(table, str) else json.dumps(table).encode()
+    (tmp_path / "config.json").write_text(json.dumps(config_values(GQA)))
+    (tmp_path / "model.safetensors").write_bytes(
+        struct.pack("<Q", len(header) if length is None else length) + header + bytes(8)
+    )
+    with pytest.raises(ExchangeError, match=words) as caught:
+        places_of(tmp_path, shape(tmp_path))
+    assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value) and "again" in str(caught.value)
+
+
+def test_names_of_tensors_that_are_not_the_models_are_told_as_text(tmp_path: Path) -> None:
+    save(Decoder(GQA), tmp_path)
+    good = load_file(tmp_path / "model.safetensors")
+    for name, words in (
+        ("model.\x1b[31m\n" + "x" * 9999, r"x1b\[31m"),
+        ("embed_tokens.weight", "again, which model.safetensors has"),
+    ):
+        save_file(good | {name: torch.zeros(300, 64)}, tmp_path / "model.safetensors")
+        with pytest.raises(ExchangeError, match=words) as caught:
+            load(tmp_path)
+        assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(
+    "named",
+    ["../m.safetensors", "/etc/m.safetensors", "m.bin", "gone.safetensors", "pipe.safetensors", "a\0.safetensors", ".", ""],
+)
+def test_an_index_names_files_of_its_folder_only(named: str, tmp_path: Path) -> None:
+    save(Decoder(GQA), place := tmp_path / "model")
+    (place / "model.safetensors").rename(tmp_path / "m.safetensors")  # what `../` would find
+    os.mkfifo(place / "pipe.safetensors")
+    (place / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"model.norm.weight": named}}))
+    with pytest.raises(ExchangeError, match=r"no safetensors file of this folder|is no file") as caught:
+        load(place)
+    assert "again" in str(caught.value) and str(place) in str(caught.value)

@@ -187,7 +187,7 @@ def test_damaged_folders_are_named(tmp_path: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:100])
     with pytest.raises(ExchangeError, match=r"model\.safetensors is not readable"):
         load(tmp_path)
-    for name, message in (("gone.safetensors", "not readable"), ("../other.safetensors", "no safetensors file of this folder")):
+    for name, message in (("gone.safetensors", "is no file"), ("../other.safetensors", "no safetensors file of this folder")):
         (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"x": name}}))
         with pytest.raises(ExchangeError, match=message):
             load(tmp_path)

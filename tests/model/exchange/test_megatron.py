@@ -157,5 +157,31 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
             load(tmp_path)
     layers |= {name: whole, "layers.0.inter_attention.query.weight": whole}
     torch.save(saved, file)
-    with pytest.raises(MegatronError, match=r"1 tensors that no StarCoder has, first layers\.0\.inter_attention"):
+    with pytest.raises(MegatronError, match=r"1 tensors that no StarCoder has, first 'layers\.0\.inter_attention"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("layers.999999999.mlp.dense_h_to_4h.bias", torch.zeros(2), "no StarCoder has, first 'layers.999999999"),
+        ("layers.x.mlp.dense_h_to_4h.bias", torch.zeros(2), "no StarCoder has, first 'layers.x"),
+        ("layers.0.mlp.dense_h_to_4h.weight", torch.tensor(1.0), r"blocks.0.up.weight \(RuntimeError: zero-dimensional"),
+        ("layers.0.mlp.dense_h_to_4h.bias", torch.zeros(128).int(), "blocks.0.up.bias is of torch.int32"),
+        ("hidden_size", 2_000_000_000, "hidden_size: expected int from 1 to 131,072, got 2000000000"),
+        ("num_attention_heads", "4", "heads: expected int from 1 to 131,072, got '4'"),
+        ("ffn_hidden_size", float("nan"), "mlp_size: expected int from 1 to 1,048,576, got nan"),
+    ],
+)
+def test_hostile_names_and_numbers(name: str, value: object, message: str, tmp_path: Path) -> None:
+    checkpoint(original(True), tmp_path, 2, 1, 3.0, "encoder")
+    for rank in range(2):
+        file = tmp_path / f"iter_0000050/mp_rank_{rank:02}/model_optim_rng.pt"
+        saved = torch.load(file, weights_only=False)
+        if name.startswith("layers."):
+            saved["model"]["language_model"]["encoder"][name] = value
+        else:
+            setattr(saved["args"], name, value)
+        torch.save(saved, file)
+    with pytest.raises(MegatronError, match=message):
         load(tmp_path)

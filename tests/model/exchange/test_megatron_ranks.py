@@ -3,6 +3,7 @@
 import argparse
 import os
 import random
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,3 +89,32 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     (tmp_path / "latest_checkpointed_iteration.txt").write_text("release")
     with pytest.raises(MegatronError, match="release: no such folder"):
         read_ranks(tmp_path)
+
+
+def test_what_would_fill_the_memory_or_never_end_is_refused(tmp_path: Path) -> None:
+    place = tmp_path / "mp_rank_00"
+    file = write(place, {"x": torch.zeros(1).expand(2_000_000_000, 2_000_000_000)})
+    with pytest.raises(
+        MegatronError, match=r"x' has the shape \(2000000000, 2000000000\), for which the file has too few bytes"
+    ):
+        read_ranks(tmp_path)
+    endless: dict[str, object] = {}
+    endless["again"] = endless
+    torch.save({"args": argparse.Namespace(), "model": {"language_model": endless}}, file)
+    with pytest.raises(MegatronError, match="nested without end"):
+        read_ranks(tmp_path)
+    torch.save({"args": argparse.Namespace(), "model": {"language_model": {}}, "checkpoint_version": "x"}, file)
+    with pytest.raises(MegatronError, match="checkpoint_version='x': no number"):
+        read_ranks(tmp_path)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as bomb:
+        bomb.writestr("archive/data.pkl", bytes(100 << 20))
+    with pytest.raises(MegatronError, match=r"not readable \(ValueError: compressed"):
+        read_ranks(tmp_path)
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(MegatronError, match="neither model_optim_rng"):
+        read_ranks(tmp_path)
+    for number in ("9" * 999, "\u0662", "../x"):
+        (tmp_path / "latest_checkpointed_iteration.txt").write_text(number)
+        with pytest.raises(MegatronError, match="neither a number nor release"):
+            read_ranks(tmp_path)

@@ -12,6 +12,7 @@ import apache_beam as beam
 import pytest
 
 from starmill.core.dataset import Sidecar, Workspace, output, part_path
+from starmill.core.part import PartRef
 from starmill.core.skips import read
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.run.again import run as run_again
@@ -20,7 +21,6 @@ from starmill.pipelines.run.stages import run
 from starmill.pipelines.runners.local import Local
 from starmill.pipelines.stages.ingest import STAGE as INGEST
 from starmill.pipelines.stages.stage import of_parts
-from starmill.transforms.beam import PartRef
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ import apache_beam as beam
 import pytest
 
 from starmill.core.errors import UsageError
+from starmill.core.part import PartRef
 from starmill.pipelines.run import job
 from starmill.pipelines.run.job import StageError
 from starmill.pipelines.runners.local import Local
-from starmill.transforms.beam import PartRef, Reference, references
+from starmill.transforms.beam import Reference, references
 
 
 def failing(error: Exception) -> job.Build:

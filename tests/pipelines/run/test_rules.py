@@ -9,13 +9,13 @@ from ingested_workspace import ROWS, ingested
 
 from starmill.cli import __main__ as cli
 from starmill.core.dataset import Workspace
+from starmill.core.part import PartRef
 from starmill.pipelines.kinds import KINDS, Curate
 from starmill.pipelines.recipe import build
 from starmill.pipelines.run import rules
 from starmill.pipelines.run.stages import run_stage
 from starmill.pipelines.runners.local import Local
 from starmill.pipelines.stages.curate import CuratePart, Rules
-from starmill.transforms.beam import PartRef
 from starmill.transforms.decide.quality import Alpha
 from starmill.transforms.dedup.minhash import MinHash
 

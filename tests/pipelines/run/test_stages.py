@@ -9,6 +9,7 @@ import pytest
 
 from starmill.core.dataset import Count, Manifest, Sidecar, Workspace, output, part_path, sidecar_path
 from starmill.core.files import TEMPORARY, writer_of
+from starmill.core.part import PartRef
 from starmill.pipelines import stages
 from starmill.pipelines.costs.traffic import PROTOCOL, Traffic, counting
 from starmill.pipelines.recipe import Recipe
@@ -19,7 +20,6 @@ from starmill.pipelines.runners import choose
 from starmill.pipelines.runners.runner import Runner
 from starmill.pipelines.stages.stage import of_parts
 from starmill.reports.funnel import timings
-from starmill.transforms.beam import PartRef
 
 LOCAL, NOBODY = choose(()), choose(("--template_location=job.json",))
 INGEST = stages.load("ingest")

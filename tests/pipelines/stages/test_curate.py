@@ -8,10 +8,10 @@ from ingested_workspace import CODE, ROWS, Picky, ingested
 
 from starmill.core import skips
 from starmill.core.dataset import Workspace
+from starmill.core.part import PartRef
 from starmill.pipelines.kinds import KINDS, Curate
 from starmill.pipelines.stages.curate import CuratePart, Rules
 from starmill.pipelines.stages.measure import MeasurePart
-from starmill.transforms.beam import PartRef
 from starmill.transforms.dedup.minhash import MinHash
 from starmill.transforms.measure.text import Text
 

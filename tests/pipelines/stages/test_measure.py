@@ -10,8 +10,8 @@ from ingested_workspace import CODE, ROWS, Picky, ingested
 from starmill.core import schema, skips
 from starmill.core.dataset import Workspace
 from starmill.core.errors import InputError
+from starmill.core.part import PartRef
 from starmill.pipelines.stages.measure import MeasurePart, WorkspaceCache
-from starmill.transforms.beam import PartRef
 from starmill.transforms.measure.text import Text
 
 

@@ -7,9 +7,9 @@ import pyarrow as pa
 
 from starmill.core import schema
 from starmill.core.dataset import ParquetPart, Sidecar, Workspace, output, part_path
+from starmill.core.part import PartRef
 from starmill.pipelines.kinds import KINDS, Release
 from starmill.pipelines.stages.release import ReleasePart
-from starmill.transforms.beam import PartRef
 
 SOLUTION = "largest = max(values, default=0)\nsmallest = min(values, default=0)\nreturn largest - smallest\n"
 CONTENTS = [

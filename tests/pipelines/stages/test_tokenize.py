@@ -9,12 +9,12 @@ import tokenizers
 
 from starmill.core import schema, skips
 from starmill.core.dataset import ParquetPart, Sidecar, Workspace, output, part_path
+from starmill.core.part import PartRef
 from starmill.core.shards import ShardReader, open_shards
 from starmill.core.skips import Skip
 from starmill.core.tokenizer import Tokenizer, train
 from starmill.pipelines.stages.tokenize import TokenizePart
 from starmill.pipelines.stages.vocabulary import PATH
-from starmill.transforms.beam import PartRef
 from starmill.transforms.render.code import Format, documents, text
 
 ROWS = [

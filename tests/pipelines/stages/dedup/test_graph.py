@@ -11,9 +11,10 @@ from curated_workspace import LOCAL, OPTIONS, cut, edited_corpus, fill, jaccard,
 from starmill.core import schema
 from starmill.core.dataset import ParquetPart, Workspace, output, part_path
 from starmill.core.errors import MachineError
+from starmill.core.part import PartRef
 from starmill.pipelines.stages.dedup import graph as dedup
 from starmill.pipelines.stages.dedup.candidates import Candidates
-from starmill.transforms.beam import PartRef, pack
+from starmill.transforms.beam import pack
 from starmill.transforms.dedup.minhash import MinHash
 
 TWO_PROCESSES = (*LOCAL, "--direct_running_mode=multi_processing", "--direct_num_workers=2")
