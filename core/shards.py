@@ -8,6 +8,7 @@ cannot be mapped.
 
 import functools
 import hashlib
+import mmap
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -219,8 +220,11 @@ class ShardReader:
         return len(self.lengths)
 
     def tokens(self, document: int) -> np.ndarray:
-        """Return the uint16 ids of one document, `<|endoftext|>` included, as a view of the file."""
+        """Return the uint16 ids of one document, `<|endoftext|>` included, as a view of the file. Raises ShardError."""
         start = self.starts[document]
+        mapped: mmap.mmap = self._mapped.base  # type: ignore[assignment]
+        if mapped.size() < len(mapped):  # the kernel ends a process that reads beyond a file's end, without a word
+            raise ShardError(f"{self.prefix}.bin: became shorter while it was read; copy the shard again, and go on")
         return self._tokens[start : start + self.lengths[document]]
 
     @functools.cached_property

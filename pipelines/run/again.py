@@ -16,8 +16,8 @@ from starmill.pipelines.stages.stage import Build
 
 TRIES = 3  # of a job whose workers die outside any part and publish nothing; the last one with a single worker
 FIX = (
-    "SIGKILL is how the kernel ends a process when memory runs out: free some, or use fewer --workers, then run the same command to "
-    "continue; finished parts are kept"
+    "SIGKILL is how the kernel ends a process when memory runs out: free some, or use fewer --workers; SIGBUS, when a file that it reads "
+    "became shorter, or the disk fails: mend that. Then run the same command to continue; finished parts are kept"
 )
 Due = Callable[[], Sequence[PartRef]]
 

@@ -17,7 +17,7 @@ from typing import Protocol
 from dulwich.object_format import SHA1
 from dulwich.pack import PackIndex, apply_delta, load_pack_index
 
-from starmill.core.errors import is_of_the_machine, of_a_file
+from starmill.core.errors import MachineError, is_of_the_machine, of_a_file
 from starmill.core.swhid import object_id
 
 KINDS = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
@@ -177,6 +177,8 @@ def _loose(path: str, max_bytes: int, budget: Budget) -> tuple[str, bytes]:
 
 
 def _packed(data: mmap.mmap, index: PackIndex, offset: int, max_bytes: int, budget: Budget) -> tuple[str, bytes]:
+    if data.size() < len(data):  # the kernel ends a process that reads beyond a file's end
+        raise MachineError("a pack became shorter while it was read; run again when nothing writes this repository")
     deltas: list[bytes] = []
     results = 0  # of all deltas of the chain, in bytes
     wanted, largest = 0, max(4 * max_bytes, MIN_BASE_BYTES)

@@ -1,5 +1,7 @@
 """Shards: Megatron's own reader opens them, every token leads to its file, and a damaged one is refused by name."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +50,27 @@ def test_it_reads_back(prefix: str) -> None:
     rows = reader.table.to_pylist()
     assert [r["token_count"] for r in rows] == reader.lengths.tolist()
     assert [r["token_start"] for r in rows] == reader.starts.tolist()
+
+
+def test_a_shard_that_becomes_shorter_while_it_is_read_does_not_end_the_process(tmp_path: Path) -> None:
+    writer = ShardWriter(eod=0)
+    for _ in range(2):
+        writer.add(RNG.integers(38, 2000, 50_000).astype(np.uint16), "code", "repo", "Python", [])
+    for suffix, data in writer.finish().items():
+        (tmp_path / f"s.{suffix}").write_bytes(data)
+    read = """
+import os, sys
+from starmill.core.shards import ShardError, ShardReader
+shard = ShardReader(sys.argv[1])
+int(shard.tokens(0).sum())
+os.truncate(f"{sys.argv[1]}.bin", 1000)
+try:
+    int(shard.tokens(1).sum())
+except ShardError as error:
+    sys.exit(f"{error}")
+"""
+    done = subprocess.run([sys.executable, "-c", read, str(tmp_path / "s")], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 1 and done.stderr.startswith(f"{tmp_path}/s.bin: became shorter while it was read;")
 
 
 def test_no_documents_make_no_shard() -> None:

@@ -239,7 +239,8 @@ def main() -> int:
     bad: list[str] = []
     with tempfile.TemporaryDirectory(prefix="starmill-soak-") as folder:
         soak, ends = Soak(Path(folder, "soak")), time.monotonic() + 60 * options.minutes
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell lets its background processes ignore that
+            signal.signal(number, signal.default_int_handler)
         try:
             for number, fault, draw, i in rounds(seed, options.first, options.only):
                 if number - options.first >= options.rounds or time.monotonic() > ends or soak.kills >= options.kills:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from starmill.core.errors import MachineError
 from starmill.core.swhid import object_id
 from starmill.pipelines.sources.gitobjects import CorruptObject, MissingObject, ObjectStore, ObjectTooLarge
 
@@ -93,6 +94,14 @@ def test_a_good_copy_wins_over_a_bad_one(tmp_path: Path) -> None:
     place.write_bytes(b"rotten")
     with write_pack(tmp_path, [(hex_id, whole(data))]) as store:
         assert store.read(hex_id, "blob", MIB) == data
+
+
+def test_a_pack_that_becomes_shorter_while_it_is_read_is_the_machines_trouble(tmp_path: Path) -> None:
+    noise = [bytes(random.Random(n).randbytes(9000)) for n in range(2)]
+    with write_pack(tmp_path, [(object_id("blob", data), whole(data)) for data in noise]) as store:
+        os.truncate(tmp_path / "pack/pack-1.pack", 4096)  # the second object lies in a page that is gone: SIGBUS
+        with pytest.raises(MachineError, match="became shorter while it was read"):
+            store.read(object_id("blob", noise[1]), "blob", MIB)
 
 
 def test_sizes_are_checked_before_anything_is_inflated(tmp_path: Path) -> None:
