@@ -291,6 +291,7 @@ WRONG = [
     ("complete", "Missing argument 'model'"),
     ("complete m", "--prompt, --prompt-file"),
     ("complete m --prompt x --prompt-file r.yaml", "give one of"),
+    ("complete m --prompt x --prefix x --suffix x", "give one of"),
     ("complete m --prefix x", "--prefix and --suffix"),
     ("complete none --prompt x", "none no config.json"),
     ("complete hollow --prompt x", "hollow no config.json"),

@@ -90,17 +90,6 @@ def test_options(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "starmill: --stop: an empty text; give a value, or leave it out\n"
 
 
-def test_wrong_use(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in (
-        [str(folder)],
-        [str(folder), "--prefix", "a"],
-        [str(folder), "--prompt", "a", "--prefix", "b"],
-        [str(folder), "--prompt", "a", "--prefix", "b", "--suffix", "c"],
-    ):
-        assert main(["complete", *arguments]) == 2
-    assert main(["complete", str(tmp_path), "--prompt", "x"]) == 1 and "no config.json" in capsys.readouterr().err
-
-
 # Ids 0 to 18 of StarCoder's tokenizer.json; SantaCoder's come after its 49,152 tokens of text.
 STARCODER = (
     "<|endoftext|> <fim_prefix> <fim_middle> <fim_suffix> <fim_pad> <filename> <gh_stars> <issue_start> <issue_comment> <issue_closed> "
