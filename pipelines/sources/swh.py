@@ -27,7 +27,7 @@ from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, R
 from starmill.pipelines.sources.swh_contents import NoContent, Wanted, fetched
 from starmill.pipelines.sources.swh_heads import Head
 from starmill.pipelines.sources.swh_index import HIDDEN, VISIBLE, Content, Index, ensure
-from starmill.pipelines.sources.swh_tables import export
+from starmill.pipelines.sources.swh_tables import again, export
 
 HEX = frozenset("0123456789abcdef")
 
@@ -104,9 +104,11 @@ class SoftwareHeritage(Options):
         return _repository(*found, "").fingerprint if found else ""
 
     def _index(self, verify: bool = False) -> tuple[Index, str]:
-        place = ensure(export(self.export), Path(self.catalog) if self.catalog else _default_catalog(), verify)
+        """Return the index and the name of the export's state; `verify`: after a look at every file and every byte of the index."""
+        files_of = (export if verify else again)(self.export)
+        place = ensure(files_of, Path(self.catalog) if self.catalog else _default_catalog(), verify)
         try:
-            return _opened(place), place.name
+            return _opened(place, (place / "index.json").stat().st_ino), place.name
         except OSError as error:
             raise MachineError(f"{place}: {error}; the index of an export must stay while it is read: run again") from error
 
@@ -160,6 +162,6 @@ def _default_catalog() -> Path:
 
 
 @functools.lru_cache(maxsize=2)
-def _opened(place: Path) -> Index:
-    """Open an index once a process."""
+def _opened(place: Path, made: int) -> Index:
+    """Open an index once a process; `made` is another number once it was built again."""
     return Index(place)

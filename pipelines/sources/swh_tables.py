@@ -5,7 +5,6 @@ are read, one stripe of ORC or some rows of a row group of Parquet at a time.
 """
 
 import binascii
-import functools
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -84,9 +83,28 @@ def export(url: str) -> Export:
                 raise InputError(
                     f"{url}: an export without its table {lacks[0]!r}; fetch {folder}{lacks[0]}/ beside the others"
                 )
-            return Export(url, files)
+            _known[url] = (_folders(storage), Export(url, files))
+            return _known[url][1]
     raise InputError(
         f"{url}: no export of Software Heritage; name the folder that holds `directory_entry/`, `content/` and so on"
+    )
+
+
+def again(url: str) -> Export:
+    """Return what `export` does, which looks at every file; this looks whether one has come or gone since, and in a bucket not even that.
+
+    It is asked for each repository, and an export has thousands of files, which are published once.
+    """
+    known = _known.get(url)
+    return known[1] if known and known[0] == _folders(Storage(url)) else export(url)
+
+
+_known: dict[str, tuple[list[object], Export]] = {}  # what this process has listed
+
+
+def _folders(storage: Storage) -> list[object]:
+    return (
+        [state_of(f"{storage.root}/{folder}{table}")[0] for folder in FOLDERS for table in TABLES] if storage.is_local else []
     )
 
 
@@ -94,12 +112,6 @@ def _listed(storage: Storage, folder: str) -> list[tuple[str, str]]:
     if storage.is_local:
         names = [n for n in storage.files(folder) if n.endswith(FORMATS)]
         return [(f"{folder}/{n}", repr(state_of(storage.path(f"{folder}/{n}")))) for n in names]
-    return _listed_once(storage, folder)
-
-
-@functools.lru_cache(maxsize=64)
-def _listed_once(storage: Storage, folder: str) -> list[tuple[str, str]]:
-    """What lies in a bucket is listed once a process: an export is published once, and a listing for each repository is a request."""
     found = storage.listing(folder)
     return [(f"{folder}/{f.name}", repr((f.size, f.modified))) for f in found if f.name.endswith(FORMATS)]
 

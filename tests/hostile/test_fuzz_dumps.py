@@ -1,22 +1,28 @@
 """Fuzz targets of what reads dumps: git's objects and references, packages, texts, benchmarks."""
 
 import functools
+import gzip
 import json
+import shutil
 import sys
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import exports
 import hostile_repositories
 import pytest
 import tedious_texts
 from fuzz import Target, fuzz
 
-from starmill.pipelines.sources import encoding, git
+from starmill.core.storage import Storage
+from starmill.core.swhid import blob_id, content_id
+from starmill.pipelines.sources import encoding, git, swh_contents
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.notebooks import NOTEBOOK, SCRIPT, of_file
 from starmill.pipelines.sources.packages import Packages
 from starmill.pipelines.sources.source import Entry, Limits, label
+from starmill.pipelines.sources.swh import SoftwareHeritage
 from starmill.transforms.clean.decontaminate import needles
 from starmill.transforms.clean.redact.redact import Redact
 from starmill.transforms.measure.html import visible_chars
@@ -146,6 +152,41 @@ def notebook(data: bytes, folder: Path) -> object:
     return made
 
 
+@functools.cache
+def exported(folder: Path, form: str) -> Path:
+    """Return an export of one repository."""
+    return exports.write(folder / form, {"https://github.com/a/r": hostile_repositories.whole(folder / "of")}, form)
+
+
+def table_of(table: str, form: str) -> Target:
+    """Return the target of an export in which one file of a table is damaged; what it gives is what git has, or says why not."""
+    place = f"{form}/{table}/{table}-1.{form}"
+
+    def read(data: bytes, folder: Path) -> None:
+        shutil.copytree(exported(folder.parent / "examples", form), folder / "dump")
+        (folder / "dump" / place).write_bytes(data)
+        source = SoftwareHeritage(
+            export=str(folder / "dump"), contents=str(folder / "dump/content"), catalog=str(folder / "catalog")
+        )
+        for planned in source.plan():
+            snapshot, found = source.read(planned, LIMITS)
+            assert all((entry.data is None) == (entry.reason is not None) for entry in found)
+            snapshot.columns()
+
+    return Target(lambda folder: [(exported(folder, form) / place).read_bytes()], read, 60)
+
+
+def object_of(data: bytes, folder: Path) -> object:
+    """Read an object of a content store: the blob that it is named after, or why it is not."""
+    (folder / BLOB.sha1).write_bytes(data)
+    try:
+        assert swh_contents.fetch(Storage(str(folder)), BLOB) == b"text\n"
+    except swh_contents.NoContent as error:
+        assert error.reason
+    return None
+
+
+BLOB = swh_contents.Wanted(blob_id(b"text\n"), content_id(b"text\n"), 5)
 CELLS = [
     {"cell_type": type_, "source": ["%%time\n", "x"], "outputs": [{"output_type": "stream", "text": ["x"]}]}
     for type_ in ("markdown", "code")
@@ -171,6 +212,8 @@ TARGETS: dict[str, Target] = {
     "package metadata": Target(lambda _: [b"Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n\nx"], packages("METADATA")),
     "notebook": Target(lambda _: [json.dumps(book).encode() for book in BOOKS], notebook, 300),
     "benchmark": Target(lambda _: [TASK.encode()], lambda data, _: needles(data.decode("utf-8", "replace").splitlines(), "b.jsonl")),
+    **{f"swh {table}, {form}": table_of(table, form) for table in ("directory_entry", "revision") for form in ("orc", "parquet")},
+    "swh object": Target(lambda _: [gzip.compress(b"text\n", mtime=0)], object_of),
     "texts": Target(lambda _: [t.encode("utf-8", "surrogatepass") for _, t in tedious_texts.texts(3000)], texts, 300),
 }  # fmt: skip
 

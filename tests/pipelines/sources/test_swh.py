@@ -212,7 +212,9 @@ def test_a_damaged_index_is_built_again_and_another_export_has_its_own(tmp_path:
     [folder] = [p for p in (tmp_path / "catalog").iterdir() if p.is_dir()]
     damaged = folder / "names"
     damaged.write_bytes(b"b" * damaged.stat().st_size)
+    assert [e.reason for e in of.read(first[0], LIMITS)[1]] == ["unreadable_repository"], "what a worker is given is checked"
     assert of.plan() == first and damaged.read_bytes() == b"a"
+    assert [e.data for e in of.read(first[0], LIMITS)[1]] == [b"one\n"]
     commit(place, {"a": "three\n"}, "again")
     exports.write(tmp_path / "dump", {"https://github.com/o/r": place})
     assert [e.data for e in read(of, "o/r")[1]] == [b"three\n"]

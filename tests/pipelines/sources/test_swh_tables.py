@@ -88,3 +88,15 @@ def test_an_export_of_a_bucket_is_read_as_one_of_a_folder(tmp_path: Path) -> Non
     bucket = swh_tables.export("memory://export-tables")
     assert rows(bucket, "revision", ["id"], ["date"]) == rows(swh_tables.export(str(folder)), "revision", ["id"], ["date"])
     assert bucket.state == swh_tables.export("memory://export-tables").state
+
+
+def test_an_export_is_not_looked_through_for_each_repository(tmp_path: Path) -> None:
+    folder = exports.save(tmp_path / "orc", ROWS)
+    before = swh_tables.export(str(folder))
+    file = folder / "revision/revision-0.orc"
+    file.write_bytes(file.read_bytes())
+    assert swh_tables.again(str(folder)) is before, "its own index is right whatever was written over"
+    after = swh_tables.export(str(folder))
+    assert after != before and swh_tables.again(str(folder)) is after
+    file.rename(file.with_name("revision-7.orc"))
+    assert swh_tables.again(str(folder)).paths("revision") == ["revision/revision-1.orc", "revision/revision-7.orc"]
