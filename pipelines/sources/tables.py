@@ -41,6 +41,7 @@ from starmill.pipelines.sources.tables_columns import (
 from starmill.pipelines.sources.tables_lines import DAMAGE, damaged
 from starmill.pipelines.sources.tables_plan import ALL, Found, Mark, Span
 
+Constant = Literal["repo_name", "revision_id", "snapshot_id", "branch_name", "visit_date", "gha_license_id", "gha_language"]
 FACTS: tuple[str, ...] = get_args(Fact)
 NAMES_AND_TEXT = frozenset(("repo_name", "path", "content"))
 
@@ -61,7 +62,7 @@ class Tables(Options):
     ] = ()  # patterns of the files that are read (fnmatch), below `place`; none: all by their suffixes, but .json
     dataset: DatasetName | None = None  # whose columns these are
     columns: dict[Role, ColumnName] = field(default_factory=dict)  # what a column is; more than `dataset` and common names say
-    constants: dict[Literal["repo_name"] | Fact, str | int] = field(default_factory=dict)  # the same for all rows
+    constants: dict[Constant, str] = field(default_factory=dict)  # the same for all rows
     files: ColumnName | None = (
         None  # the column with the list of a repository's files, where a row is one: `content: files.content`
     )

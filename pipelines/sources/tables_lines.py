@@ -4,7 +4,7 @@ A line that is no row is a `Bad` row: no JSON, NaN, invalid UTF-8, a lone surrog
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
@@ -12,8 +12,9 @@ import msgspec
 import pyarrow as pa
 
 from starmill.core.errors import InputError, MachineError, StarmillError, is_of_the_machine, one_line
-from starmill.pipelines.sources.tables_columns import Bad, Columns, Row
+from starmill.pipelines.sources.tables_columns import Bad, Columns, MissingColumn, Row, WrongType
 
+Names = Mapping[str, Sequence[str]]  # of roles
 Open = Callable[[], AbstractContextManager[pa.NativeFile]]  # opens the file anew
 CHUNK = 1 << 18  # bytes of text
 DAMAGE = (pa.ArrowException, OSError, ValueError, RecursionError, msgspec.MsgspecError)
@@ -93,43 +94,50 @@ def _inflated(file: pa.NativeFile, codec: str) -> AbstractContextManager[pa.Nati
 
 
 def rows(found: Iterable[Line], columns: Columns) -> Iterator[Row | Bad]:
-    keys = {n.split(".")[0].encode() for names in columns.names.values() for n in names}
-    quoted = [b'"%s"' % key for key in sorted(keys)]
+    """Yield the row of each line."""
+    keys = {n.split(".")[0] for names in columns.names.values() for n in names}
+    quoted = {key: b'"%s"' % key.encode() for key in sorted(keys)}
+    within = {role: [columns.inside(n) for n in names] for role, names in columns.names.items() if columns.inside(names[0])}
+    own = {role: names for role, names in columns.names.items() if role not in within}
     for line in found:
         if line.error:
             yield Bad(None, "unreadable_table", line.error)
         elif line.data is None:
             yield Bad(line.number, "too_large", "a line above the limit", line.size)
         else:
-            yield _row(line, columns, quoted)
+            try:
+                yield _row(line.number, _object(line, quoted), columns, own, within)
+            except MissingColumn as error:
+                yield Bad(line.number, "missing_column", str(error), line.size)
+            except WrongType as error:
+                yield Bad(line.number, "wrong_type", str(error), line.size)
+            except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+                yield Bad(line.number, "malformed_row", one_line(error), line.size)
 
 
-def _row(line: Line, columns: Columns, quoted: Sequence[bytes]) -> Row | Bad:
-    assert line.data is not None
-    try:
-        data = line.data.removeprefix(b"\xef\xbb\xbf") if line.number == 1 else line.data
-        row = msgspec.json.decode(data)
-        if not isinstance(row, dict):
-            raise ValueError("no object")
-        # One key twice: msgspec keeps the last, others the first.
-        if any(data.count(key) > 1 for key in quoted):
-            json.loads(data, object_pairs_hook=_once)
-        own, within = dict[str, Any](), dict[str, list[str]]()
-        for role, names in columns.names.items():
-            if any(map(columns.inside, names)):
-                within[role] = [columns.inside(n) for n in names]
-                continue
-            own[role], there = _first(row, names)
-            if not there and role in columns.required:
-                return Bad(line.number, "missing_column", f"no key {names[0]!r}", line.size)
-        if not columns.files:
-            return Row(line.number, own, ({},))
-        listed = _first(row, [columns.files])[0]
-        if not isinstance(listed, list) or not all(isinstance(f, dict) for f in listed):
-            return Bad(line.number, "wrong_type", f"{columns.files}: no list of objects", line.size)
-        return Row(line.number, own, ({role: _first(f, names)[0] for role, names in within.items()} for f in listed))
-    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
-        return Bad(line.number, "malformed_row", one_line(error), line.size)
+def _object(line: Line, quoted: Mapping[str, bytes]) -> dict[str, Any]:
+    data = (line.data or b"").removeprefix(b"\xef\xbb\xbf" if line.number == 1 else b"")
+    row = msgspec.json.decode(data)
+    if not isinstance(row, dict):
+        raise ValueError("no object")
+    # One key twice: msgspec keeps the last, others the first.
+    if any(data.count(quoted[key]) > 1 for key in row if key in quoted):
+        json.loads(data, object_pairs_hook=_once)
+    return row
+
+
+def _row(number: int, row: dict[str, Any], columns: Columns, own: Names, within: Names) -> Row:
+    values = {}
+    for role, names in own.items():
+        values[role], there = _first(row, names)
+        if not there and role in columns.required:
+            raise MissingColumn(f"no key {names[0]!r}")
+    if not columns.files:
+        return Row(number, values, ({},))
+    listed = _first(row, [columns.files])[0]
+    if not isinstance(listed, list) or not all(isinstance(file, dict) for file in listed):
+        raise WrongType(f"{columns.files}: no list of objects")
+    return Row(number, values, ({role: _first(file, names)[0] for role, names in within.items()} for file in listed))
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -144,6 +152,8 @@ def _first(row: dict[str, Any], names: Sequence[str]) -> tuple[Any, bool]:
     for name in names:
         if name in row:
             return row[name], True
+        if "." not in name:
+            continue
         at: Any = row
         for key in name.split("."):
             at = at.get(key, _NONE) if isinstance(at, dict) else _NONE
