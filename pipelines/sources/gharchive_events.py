@@ -4,11 +4,12 @@ The timeline of 2011 to 2014 has no ids, actors that are texts, `repository` for
 Since 2015 events are those of GitHub's API; since 2025-10-07 pull requests have no title or text.
 """
 
+import functools
 import hashlib
 import json
 import re
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Union
 
 import msgspec
 
@@ -134,24 +135,45 @@ class _Payload(msgspec.Struct):
     forkee: int | _Repository | None = None
 
 
-class _Envelope(msgspec.Struct):
-    type: str
+class _Envelope(msgspec.Struct, kw_only=True):
     created_at: str
     id: str | int | None = None
     actor: str | _User | None = None
     repo: _Repository | None = None
     repository: _Repository | None = None
-    payload: msgspec.Raw = msgspec.Raw(b"{}")
     url: str | None = None
 
 
-ENVELOPE, PAYLOAD = msgspec.json.Decoder(_Envelope), msgspec.json.Decoder(_Payload)
-ENCODER, EVENT = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(Event)
-LENIENT = json.JSONDecoder(parse_constant=lambda _: None, parse_int=lambda digits: int(digits) if len(digits) < 19 else None)
-MADE = {"opened": "opened", "closed": "closed", "reopened": "reopened", "merged": "closed"}
+class _Any(_Envelope, kw_only=True):
+    type: str
+    payload: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _Wanted(_Envelope, kw_only=True, tag_field="type"):
+    payload: _Payload = msgspec.field(default_factory=_Payload)
+
+
+class _Other(msgspec.Struct, tag_field="type"):
+    pass
+
+
 WANTED = frozenset(
     "IssuesEvent IssueCommentEvent PullRequestEvent PullRequestReviewEvent PullRequestReviewCommentEvent WatchEvent ForkEvent".split()
 )
+# The usual ones of which nothing is kept. Whoever is not in this list takes a little longer.
+OTHERS = "PushEvent CreateEvent DeleteEvent GollumEvent MemberEvent PublicEvent CommitCommentEvent ReleaseEvent".split()
+KINDS = {
+    kind: msgspec.defstruct(kind, [], bases=(base,), tag=kind)
+    for base, kinds in ((_Wanted, WANTED), (_Other, OTHERS))
+    for kind in kinds
+}
+NAMES = {cls: kind for kind, cls in KINDS.items() if kind in WANTED}
+# One look at a line where its type is known; two, where not.
+USUAL = msgspec.json.Decoder(Union[tuple(KINDS.values())])  # noqa: UP007
+ENVELOPE, PAYLOAD = msgspec.json.Decoder(_Any), msgspec.json.Decoder(_Payload)
+ENCODER, EVENT = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(Event)
+LENIENT = json.JSONDecoder(parse_constant=lambda _: None, parse_int=lambda digits: int(digits) if len(digits) < 19 else None)
+MADE = {"opened": "opened", "closed": "closed", "reopened": "reopened", "merged": "closed"}
 
 
 def rows(line: bytes) -> tuple[list[Row], list[str]]:
@@ -164,10 +186,22 @@ def rows(line: bytes) -> tuple[list[Row], list[str]]:
     ([], ['no whole event'])
     """
     try:
-        envelope = ENVELOPE.decode(line)
-        return (_rows(envelope) if envelope.type in WANTED else []), []
+        event = USUAL.decode(line)
+        kind = NAMES.get(type(event))
+        return (_rows(kind, event, event.payload) if kind else []), []
+    except (msgspec.ValidationError, RecursionError):  # of another type, or with a field that is not as it should be
+        pass
+    except (msgspec.DecodeError, UnicodeDecodeError, BadEvent):
+        return _mended(line)
+    try:
+        return _of(line), []
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, BadEvent):
         return _mended(line)
+
+
+def _of(line: bytes) -> list[Row]:
+    event = ENVELOPE.decode(line)
+    return _rows(event.type, event, PAYLOAD.decode(event.payload)) if event.type in WANTED else []
 
 
 def _mended(line: bytes) -> tuple[list[Row], list[str]]:
@@ -177,8 +211,7 @@ def _mended(line: bytes) -> tuple[list[Row], list[str]]:
         try:
             # What stdlib's json takes and UTF-8 does not are lone surrogates.
             text = json.dumps(event, ensure_ascii=False).encode("utf-8", "replace")
-            envelope = ENVELOPE.decode(text)
-            found += _rows(envelope) if envelope.type in WANTED else []
+            found += _of(text)
         except (msgspec.DecodeError, RecursionError, BadEvent) as error:
             lost.append(str(error)[:200])
     return found, lost
@@ -207,9 +240,9 @@ def _objects(line: bytes) -> tuple[list[dict[str, Any]], list[str]]:
     return found, ["no whole event"] if lost or not found else []
 
 
-def _rows(event: _Envelope) -> list[Row]:
+def _rows(kind: str, event: _Envelope, payload: _Payload) -> list[Row]:
     name, key = _repository(event.repo or event.repository)
-    time, payload = instant(event.created_at), PAYLOAD.decode(event.payload)
+    time = instant(event.created_at)
     login = event.actor if isinstance(event.actor, str) else (event.actor and event.actor.login) or ""
     found: list[Row] = []
 
@@ -218,9 +251,9 @@ def _rows(event: _Envelope) -> list[Row]:
         own = str(event.id) if event.id is not None else hashlib.sha256(data).hexdigest()[:24]
         found.append(Row(repo, thread, time, own, name, data))
 
-    if event.type == "WatchEvent":
+    if kind == "WatchEvent":
         add(key, "", name, Event("star"))
-    elif event.type == "ForkEvent":
+    elif kind == "ForkEvent":
         add(key, "", name, Event("fork"))
         if (
             isinstance(forkee := payload.forkee, _Repository)
@@ -229,8 +262,8 @@ def _rows(event: _Envelope) -> list[Row]:
         ):
             add(str(forkee.id), "", str(forkee.full_name), Event("facts", facts=_facts(forkee)))
     else:
-        thread, stated = _thread(event, payload)
-        value = _event(event.type, payload, login)
+        thread, stated = _thread(kind, event, payload)
+        value = _event(kind, payload, login)
         if stated is not None:
             value.title, value.body = stated.title, stated.body or ""
             value.author, value.merged = (stated.user and stated.user.login) or "", stated.merged
@@ -248,11 +281,17 @@ def _rows(event: _Envelope) -> list[Row]:
 def _repository(found: _Repository | None) -> tuple[str, str]:
     if found is None or found.name is None:
         raise BadEvent("no repository")
-    owner = found.owner if isinstance(found.owner, str) else ""
-    name = found.name if "/" in found.name else f"{owner}/{found.name}"
+    name = _name(found.name, found.owner if isinstance(found.owner, str) else "")
+    return name, str(found.id) if found.id is not None else name
+
+
+# Both are asked for the same again and again, some hundred thousand times an hour.
+@functools.lru_cache(maxsize=1 << 16)
+def _name(name: str, owner: str) -> str:
+    name = name if "/" in name else f"{owner}/{name}"
     if not NAME.fullmatch(name):
         raise BadEvent(f"repository {name[:100]!r} is no owner/name")
-    return name, str(found.id) if found.id is not None else name
+    return name
 
 
 def _facts(of: _Repository) -> Facts:
@@ -261,10 +300,10 @@ def _facts(of: _Repository) -> Facts:
     return Facts(of.default_branch or of.master_branch, spdx, created and instant(created), of.language)
 
 
-def _thread(event: _Envelope, payload: _Payload) -> tuple[str, _Thread | None]:
+def _thread(kind: str, event: _Envelope, payload: _Payload) -> tuple[str, _Thread | None]:
     issue = payload.issue if isinstance(payload.issue, _Thread) else None
     stated = payload.pull_request or issue
-    pull = event.type.startswith("PullRequest") or bool(issue and bytes(issue.pull_request) != b"null")
+    pull = kind.startswith("PullRequest") or bool(issue and bytes(issue.pull_request) != b"null")
     number = (stated and stated.number) or payload.number
     if not number:
         of = payload.comment or payload.review
@@ -277,22 +316,23 @@ def _thread(event: _Envelope, payload: _Payload) -> tuple[str, _Thread | None]:
     return f"{'pull' if pull else 'issues'}/{number}", stated
 
 
-def _event(type_: str, payload: _Payload, login: str) -> Event:
-    if type_ in ("IssuesEvent", "PullRequestEvent"):
+def _event(kind: str, payload: _Payload, login: str) -> Event:
+    if kind in ("IssuesEvent", "PullRequestEvent"):
         return Event(MADE.get(payload.action or "", "seen"), login)
-    of = payload.review if type_ == "PullRequestReviewEvent" else payload.comment
+    of = payload.review if kind == "PullRequestReviewEvent" else payload.comment
     if of is None or payload.action not in (None, "created", "submitted"):
         return Event("seen", login)
     value = Event("comment", (of.user and of.user.login) or login, of.body or "", own=of.id or 0)
-    if type_ == "PullRequestReviewEvent":
+    if kind == "PullRequestReviewEvent":
         value.what, value.state = "review", (of.state or "").lower()
-    elif type_ == "PullRequestReviewCommentEvent":
+    elif kind == "PullRequestReviewCommentEvent":
         value.what, value.path, value.hunk = "hunk", of.path or "", of.diff_hunk or ""
         value.line = of.line or of.original_line or of.original_position or 0
         value.review, value.reply = of.pull_request_review_id or 0, of.in_reply_to_id or 0
     return value
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def instant(said: str) -> str:
     """Return a time as UTC. Raises BadEvent for what is none.
 
