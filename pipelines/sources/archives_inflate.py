@@ -95,6 +95,7 @@ class Stream:
         file.seek(0)
         self._data, self._stored = b"", file.read(STORED)
         self._reader: Any = None
+        self._failed: Damaged | None = None
         self._make = _reader_of(self._stored)
         self.packed = self._make is not None
 
@@ -129,16 +130,16 @@ class Stream:
         if not self.packed:
             self._data, self._stored = self._stored or self._file.read(STORED), b""
             return bool(self._data)
+        if self._failed:  # what a library says of a stream after it failed is anything
+            raise self._failed
         try:
             self._data = self._inflated()
         except Exception as error:  # the four libraries raise seven types
-            if isinstance(error, Damaged):
-                self.broken = not error.cut_off
+            if not isinstance(error, Damaged) and not _is_of_the_data(error):
                 raise
-            if not _is_of_the_data(error):
-                raise
-            self.broken = True
-            raise Damaged(one_line(error)) from None
+            self._failed = error if isinstance(error, Damaged) else Damaged(one_line(error))
+            self.broken = not self._failed.cut_off
+            raise self._failed from None
         self._most -= len(self._data)
         if self._most < 0:
             self._data = b""

@@ -44,6 +44,7 @@ class Tar:
         self.notes: list[tuple[str, str]] = []
         self.whole = False  # whether all was read
         self._check = contents
+        self._ended: Damaged | Spent | None = None  # why there is nothing after the last member
 
     def close(self) -> None:
         """Let go of what was held."""
@@ -109,8 +110,8 @@ class Tar:
                 continue
             if member := self._member(head, block, {**of_all, **own}, trouble):
                 yield member
-                if member.reason == "truncated":
-                    raise Damaged("it ends in a member", cut_off=True)
+            if self._ended:
+                raise self._ended
             own, trouble = {}, ""
         if not self._stream.at:
             raise Damaged("there is nothing in it")
@@ -168,22 +169,29 @@ class Tar:
         reason, detail = ("unreadable_header", trouble) if trouble else _reason(head, more, stored, self._max_file)
         if not reason and stored > self._left:
             reason, detail = "inflates_too_far", "beyond max_inflated_bytes of the archive"
-        at, start = self._stream.at, self._stream.at
-        if reason or not self.contents or not self._stream.packed:
-            passed = self._stream.skip(stored)
-        else:
-            at, passed = self._spool.seek(0, 2), 0
-            while passed < stored and (data := self._stream.read(min(CHUNK, stored - passed))):
-                self._spool.write(data)
-                passed += len(data)
-        if passed < stored:
-            reason, detail = "truncated", f"{passed:,} of {stored:,} bytes"
-        elif not reason:
+        start = self._stream.at
+        at = self._spool.seek(0, 2) if self._stream.packed else start
+        try:
+            if passed := self._read(stored, keep=not reason and self.contents and self._stream.packed):
+                self._ended, reason, detail = Damaged("it ends in a member", cut_off=True), "truncated", passed
+        except (Damaged, Spent) as error:
+            self._ended, detail = error, str(error)
+            reason = "inflates_too_far" if isinstance(error, Spent) else "truncated" if error.cut_off else "corrupt_member"
+        if not reason:
             self._left -= stored
-        self._stream.skip(_padded(stored) - stored)
-        if head.isdir() and reason != "truncated":
+        if head.isdir() and not self._ended:
             return None
         return Member(path, stored, at, reason, detail, start + stored)
+
+    def _read(self, size: int, keep: bool) -> str:
+        """Read the data of a member, and say in words what is missing of it."""
+        passed = 0 if keep else self._stream.skip(size)
+        while passed < size and keep and (data := self._stream.read(min(CHUNK, size - passed))):
+            self._spool.write(data)
+            passed += len(data)
+        if passed == size:
+            self._stream.skip(_padded(size) - size)
+        return "" if passed == size else f"{passed:,} of {size:,} bytes"
 
 
 def _padded(size: int) -> int:

@@ -1,8 +1,10 @@
 """Fuzz targets of what reads dumps: git's objects and references, packages, texts, benchmarks."""
 
+import bz2
 import functools
 import gzip
 import json
+import lzma
 import shutil
 import sys
 import zlib
@@ -10,14 +12,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import exports
+import hostile_archives
 import hostile_repositories
 import pytest
 import tedious_texts
+import zstandard
 from fuzz import Target, fuzz
 
 from starmill.core.storage import Storage
 from starmill.core.swhid import blob_id, content_id
 from starmill.pipelines.sources import encoding, git, swh_contents
+from starmill.pipelines.sources.archives import Archives
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.notebooks import NOTEBOOK, SCRIPT, of_file
 from starmill.pipelines.sources.packages import Packages
@@ -126,6 +131,52 @@ def packages(name: str) -> Callable[[bytes, Path], object]:
     return read
 
 
+def archive(suffix: str, squeeze: Callable[[bytes], bytes] = bytes) -> Callable[[bytes, Path], object]:
+    """Return what reads an archive, damaged before it was squeezed or as it is."""
+
+    def read(data: bytes, folder: Path) -> object:
+        (folder / f"a.{suffix}").write_bytes(data if len(data) % 2 else squeeze(data))
+        source, held = Archives(folder=str(folder)), 0
+        [planned] = source.plan()
+        before = None
+        for entry in source.read(planned, LIMITS)[1]:
+            assert (entry.data is None) == (entry.reason is not None)
+            assert before is None or before <= entry.path, "sorted"
+            assert entry.data is None or len(entry.data) < LIMITS.max_file_bytes
+            before, held = entry.path, held + len(entry.data or b"")
+        assert held <= LIMITS.max_inflated_bytes
+        return source.count(planned, LIMITS)
+
+    return read
+
+
+def mended(data: bytes) -> bytes:
+    """Return a tar with the right checksum in each block that may be a header, so that what is damaged in it is read."""
+    blocks = [bytearray(data[at : at + 512]) for at in range(0, len(data), 512)]
+    for block in blocks:
+        if block[257:262] == b"ustar" and len(block) == 512:
+            block[148:156] = b" " * 8
+            block[148:156] = b"%06o\0 " % sum(block)
+    return b"".join(blocks)
+
+
+def tars(_: Path) -> list[bytes]:
+    """Return tars of every form that tarfile writes, with each kind of member."""
+    h = hostile_archives
+    kinds = [h.info(f"t{k}", bytes([k]), "../x", 5) for k in b"123456SLKxgVZ"]
+    plain = h.tar(("d/a.py", b"x = 1\n" * 99), ("n" * 150 + "/" + "m" * 150, b"y"), ("é.py", b""), *kinds)
+    made = h.file(b"a") + h.pax(b"path=b", b"size=6") + h.file(b"c") + h.pax(b"k=v", kind=b"g") + h.file(b"e") + h.END
+    return [plain, made]
+
+
+def zips(_: Path) -> list[bytes]:
+    """Return zips of every method, and bombs."""
+    h = hostile_archives
+    files = (("d/a.py", b"x = 1\n" * 99), ("é.py", b""), ("b", bytes(5000)), ("folder/", b""))
+    every = [h.zip_of(*files, method=method) for method in (0, 8, 12, 14)]
+    return [*every, h.zip_whose_files_share_one_kernel(20, 100_000), h.zip_of_one_member_many_times(20, 100_000)]
+
+
 def texts(data: bytes, folder: Path) -> object:
     """Judge, decode, measure and redact the bytes of a file."""
     encoding.judge(data, 1 << 20)
@@ -211,6 +262,17 @@ TARGETS: dict[str, Target] = {
     "package record": Target(lambda _: [b"toy.py,sha256=x,6\n../out.py,,\n"], packages("RECORD")),
     "package metadata": Target(lambda _: [b"Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n\nx"], packages("METADATA")),
     "notebook": Target(lambda _: [json.dumps(book).encode() for book in BOOKS], notebook, 300),
+    "tar": Target(tars, archive("tar"), 300),
+    "tar headers": Target(tars, lambda data, folder: archive("tar")(mended(data + b"x" * (len(data) % 2 == 0)), folder), 500),
+    "tar in gzip": Target(tars, archive("tgz", gzip.compress)),
+    "tar in bzip2": Target(tars, archive("tar.bz2", bz2.compress)),
+    "tar in xz": Target(tars, archive("tar.xz", lzma.compress)),
+    "tar in zstd": Target(tars, archive("tar.zst", lambda data: zstandard.compress(data))),
+    "gzip": Target(lambda folder: [gzip.compress(t, mtime=0) * 2 for t in tars(folder)], archive("tgz")),
+    "bzip2": Target(lambda folder: [bz2.compress(t) for t in tars(folder)], archive("tar.bz2")),
+    "xz": Target(lambda folder: [lzma.compress(t) for t in tars(folder)], archive("tar.xz")),
+    "zstd": Target(lambda folder: [zstandard.compress(t) for t in tars(folder)], archive("tar.zst")),
+    "zip": Target(zips, archive("zip"), 500),
     "benchmark": Target(lambda _: [TASK.encode()], lambda data, _: needles(data.decode("utf-8", "replace").splitlines(), "b.jsonl")),
     **{f"swh {table}, {form}": table_of(table, form) for table in ("directory_entry", "revision") for form in ("orc", "parquet")},
     "swh object": Target(lambda _: [gzip.compress(b"text\n", mtime=0)], object_of),

@@ -125,9 +125,19 @@ def test_what_holds_no_files_is_one_row(tmp_path: Path, data: bytes, reason: str
     assert (entry.path, entry.reason) == (b"", reason)
 
 
+def test_what_no_checksum_vouches_for_is_not_believed(tmp_path: Path) -> None:
+    first, second = gzip.compress(file(b"a.py")), gzip.compress(file(b"b.py", bytes(600_000)) + file(b"c.py") + END)
+    wrong = {"/": "corrupt_archive", "/a.py": None, "/b.py": "corrupt_member"}
+    assert told(entries(tmp_path, first + second[:-8] + b"rubbish!")) == wrong
+    cut = {"/": "truncated_archive", "/a.py": None, "/b.py": None, "/c.py": None}
+    assert told(entries(tmp_path, first + second[:-4])) == cut, "what is cut off is as it was"
+    stray = gzip.compress(file(b"b.py") + b"?" * 512 + bytes(600_000))[:-8] + b"rubbish!"
+    assert told(entries(tmp_path, stray)) == {"/": "corrupt_archive", "/b.py": "corrupt_member"}, "read on to the checksum"
+
+
 def test_a_bomb_ends_where_its_limit_is_and_what_came_before_is_read(tmp_path: Path) -> None:
     found = told(entries(tmp_path, hostile_archives.gzip_of_zeros(280), Limits(max_file_bytes=LIMIT, max_inflation=1)))
-    assert found == {"/": "inflates_too_far", "/good.py": None}
+    assert found == {"/": "inflates_too_far", "/good.py": None, "/zeros": "inflates_too_far"}
     limits = Limits(max_file_bytes=LIMIT, max_inflated_bytes=8)
     assert told(entries(tmp_path, file(b"a.py") + file(b"b.py") + END, limits)) == {"/a.py": None, "/b.py": "inflates_too_far"}
 
