@@ -82,7 +82,7 @@ class Stream:
     >>> import gzip, io
     >>> stream = Stream(io.BytesIO(gzip.compress(b"to be inflated")), 1 << 20)
     >>> stream.read(5), stream.skip(3), stream.read(100), stream.believed
-    (b'to be', 3, b'inflated', 14)
+    (b'to be', 3, b'flated', 14)
     """
 
     def __init__(self, file: BinaryIO, most: int) -> None:
@@ -106,7 +106,7 @@ class Stream:
             part, self._data = self._data[:left], self._data[left:]
             parts.append(part)
             left -= len(part)
-        self.at += size - left
+            self.at += len(part)
         return b"".join(parts)
 
     def skip(self, size: int) -> int:
