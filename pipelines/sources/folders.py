@@ -184,6 +184,8 @@ def _walk(
             within = folder
             if not checkout:
                 continue
+        elif folders and folder != child and (own or within is None):
+            yield Met(folder, within, is_folder=True)
         try:
             with os.scandir(os.path.join(root, folder)) as found:
                 names = ((e.name, e.is_dir(follow_symlinks=False)) for e in found)
@@ -195,8 +197,6 @@ def _walk(
                         yield Met(path, within)
                     elif not loose:
                         stack.append((path, within))
-                        if folders and (own or within is None):
-                            yield Met(path, is_folder=True)
         except OSError as error:
             yield Met(folder, within, code=of_a_file(error, os.path.join(root, folder)))
 
