@@ -50,13 +50,13 @@ def install(site: Path, name: str, files: dict[str, bytes], record: bool = True,
 
 def test_the_real_environment_is_the_same_twice() -> None:
     plan = Packages().plan()
-    names = [r.name for r in plan]
-    assert names == sorted(set(names)) and Packages().plan() == plan
+    names = {r.name: r for r in plan}
+    assert [r.name for r in plan] == sorted(names) and Packages().plan() == plan
     assert {"pypi/pytest", "pypi/numpy", "cpython/json", "cpython/modules"} <= set(names)
     assert not {"cpython/site-packages", "cpython/__pycache__", "cpython/test"} & set(names)
     for name in ("pypi/pluggy", "cpython/json", "cpython/modules"):
-        found = read(named(name))
-        assert found == read(named(name)) and found
+        found = read(names[name])
+        assert found == read(names[name]) and found
         assert [e.path for e in found] == sorted({e.path for e in found})
 
 
