@@ -109,6 +109,7 @@ def _lines(planned: dict[str, Any]) -> Iterator[str]:
     for p in planned["parts"]:
         size = f"{p['repositories']:6,} repositories {p['bytes'] / 1e6:10,.1f} MB"
         yield f"part {p['part']:5d}  {size}  {p['first']} .. {p['last']}"
+    yield from planned["notes"]
     for s in planned["stages"]:
         yield f"stage {s['stage']:<9} {'complete' if s['complete'] else 'to be made'} in {s['folder']}"
 

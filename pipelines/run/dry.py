@@ -43,7 +43,8 @@ def overview(options: Recipe) -> dict[str, Any]:
         }
         for stage in map(stages.load, stages.STAGES)
     ]
-    return {"workspace": workspace.root, "parts": parts, "stages": states}
+    notes = [f"source {name}: {note}" for name in sorted(options.sources) for note in options.sources[name].notes()]
+    return {"workspace": workspace.root, "parts": parts, "notes": notes, "stages": states}
 
 
 def preview(name: str, options: Recipe, runner: Runner) -> tuple[dict[str, Any], list[str]]:

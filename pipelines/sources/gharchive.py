@@ -5,6 +5,7 @@ from there. An hour that is damaged is a repository of its own, `gharchive/hours
 """
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from starmill.core.errors import InputError
 from starmill.core.names import AtLeast1, Bytes, Place
 from starmill.core.storage import Storage
 from starmill.pipelines.sources import gharchive_index as indexes
+from starmill.pipelines.sources.gharchive_hours import NoEvents
 from starmill.pipelines.sources.gharchive_index import Hour
 from starmill.pipelines.sources.gharchive_threads import Said, Texts, entry
 from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot, label
@@ -51,6 +53,8 @@ class GHArchive(Options):
             raise ValueError(f"last_lines={self.last_lines}: must be below max_lines={self.max_lines}")
         if "://" in self.index:
             raise ValueError(f"index={self.index}: must be a file of this machine")
+        if "://" not in self.hours and os.path.abspath(self.index).startswith(os.path.join(os.path.abspath(self.hours), "")):
+            raise ValueError(f"index={self.index}: must not lie among the hours, where it would be one")
 
     def places(self) -> tuple[str, ...]:
         """Return the folder of the hours, where it is one of this machine."""
@@ -80,6 +84,15 @@ class GHArchive(Options):
                 shown = HOURS + label(os.fsencode(found.name))[0][1:]
                 planned.append(Repository(shown, place, found.bytes, self._fingerprint(found.digest)))
         return sorted(planned, key=lambda r: r.name)
+
+    def notes(self) -> tuple[str, ...]:
+        """Say which hours and days are read, and what a dump after the cut cannot have."""
+        found = Storage(self.hours).listing("")
+        size = sum(hour.size for hour in found) / 1e6
+        days = f"{len(found):,} hours, {size:,.1f} MB, of them events since {self.since or 'the first'} until {self.until or 'the last'}"
+        if self.until and self.until <= CUT:
+            return (days,)
+        return days, f"pull requests opened from {CUT} on have no text in GHArchive, and are dropped as no_text"
 
     def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
         """Return what events say of a repository, and its issues and pull requests; of an hour what it lost."""
@@ -138,6 +151,16 @@ class GHArchive(Options):
         return made
 
 
+class _NoFile:
+    """Stands for what lies among the hours and is no file."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def read(self, size: int) -> bytes:
+        raise NoEvents(self._reason, "no link is followed, and no pipe waited for")
+
+
 class _Looks:
     """Opens an hour again and again, and closes what it opened."""
 
@@ -154,6 +177,11 @@ class _Looks:
     def _again(self) -> Iterator[Any]:
         while True:
             self.__exit__()
+            if self._storage.is_local:
+                mode = os.lstat(os.path.join(self._storage.root, self._name)).st_mode
+                if not stat.S_ISREG(mode):
+                    yield _NoFile("symlink" if stat.S_ISLNK(mode) else "not_a_regular_file")
+                    continue
             self._open.append(self._storage.open(self._name))
             yield self._open[-1].__enter__()
 

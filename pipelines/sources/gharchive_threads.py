@@ -3,7 +3,8 @@
 Roles of an issue: title, body, comment, and the marks closed and reopened. A pull request has also status, is_merged, base and head
 (marks whose name counts the commits that were the base, or the head), review with review_state, and of each comment on code the mark
 code, its path, line, hunk, event_id, the reply_to_review or reply_to_comment that it answers, and code_comment. The name of a segment is
-the person's: username_0 is the author, the others follow in the order in which they come in.
+the person's: username_0 is the author, the others follow in the order in which they come in. Of is_merged and review_state it is the
+value once more, and the mark version says that the title is about versions: a rule reads segments, and no text.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,7 @@ BOT = "bot"  # the name of a title that a bot gave
 ORDER = {"opened": 0, "closed": 2}
 PULL = "pull/"
 # StarCoder2 (section 2.3): of a pull request's texts.
+VERSIONS = ("dependencies", "dependency", "depend", "release")  # a title with one of these is about versions
 MAX_TITLE, MAX_TEXT, MIN_TEXT, MAX_HUNK = 500, 1000, 20, 10_000
 
 
@@ -137,6 +139,8 @@ def _pull(stated: Event, events: list[Said], texts: Texts) -> Written:
     by_bot = is_bot(stated.author)
     title = masked(clean(stated.title or "", texts.max_lines, 0).replace("\n", " ")[:MAX_TITLE], people)
     made.add("title", BOT if by_bot else people.get(stated.author.lower()), title)
+    if any(word in title.lower() for word in VERSIONS):
+        made.mark("version", None)
     made.add("body", people.get(stated.author.lower()), "" if by_bot else text(stated.body, MIN_TEXT))
     made.add("status", None, "opened")
     at(stated)
@@ -149,7 +153,7 @@ def _pull(stated: Event, events: list[Said], texts: Texts) -> Written:
         elif event.what == "review":
             made.add("review", name, text(event.text))
             number(event)
-            made.add("review_state", None, event.state)
+            made.add("review_state", event.state, event.state)
         elif event.what == "hunk" and (said := text(event.text, MIN_TEXT)):
             made.mark("code", None)
             number(event)
@@ -166,7 +170,7 @@ def _pull(stated: Event, events: list[Said], texts: Texts) -> Written:
         elif event.what in ("closed", "reopened"):
             made.add("status", name, event.what)
             if event.what == "closed" and event.merged is not None:
-                made.add("is_merged", None, str(event.merged))
+                made.add("is_merged", str(event.merged), str(event.merged))
     return made
 
 

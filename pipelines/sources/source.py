@@ -202,6 +202,10 @@ class Source(ABC):
         """Return what lies in the input and is never read, each `left_out` for a reason."""
         return []
 
+    def notes(self) -> tuple[str, ...]:
+        """Return what a dry run says of the source, beside what it would read."""
+        return ()
+
     def planned(self) -> list[Repository]:
         """Return the repositories of the plan; those that the options leave out say so."""
         found: list[Repository] = []

@@ -3,6 +3,7 @@
 import collections
 import gzip
 import json
+import os
 import re
 from datetime import datetime
 from pathlib import Path
@@ -10,8 +11,17 @@ from pathlib import Path
 import pytest
 from hours import SHARED, comment, event, hour, issue, line, opened, timeline
 
+from starmill.cli import __main__ as cli
+from starmill.core.dataset import Workspace
+from starmill.core.shards import open_shards
+from starmill.core.tokenizer import Tokenizer
+from starmill.pipelines.recipe import build
+from starmill.pipelines.run.stages import run_stage
+from starmill.pipelines.runners import choose
 from starmill.pipelines.sources.gharchive import GHArchive
 from starmill.pipelines.sources.source import Entry, Limits, Repository, Snapshot
+from starmill.pipelines.stages import STAGES
+from starmill.reports import funnel
 
 Records = dict[tuple[str, str], Entry]
 
@@ -171,6 +181,23 @@ def test_another_cut_is_another_input(tmp_path: Path) -> None:
     assert planned() == planned() != planned(until="2023-07-26")
 
 
+def test_a_dry_run_says_which_days_are_read_and_what_later_ones_lack(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hour(tmp_path / "h/0.json.gz", opened(1, 1))
+    where = {"kind": "gharchive", "hours": str(tmp_path / "h"), "index": str(tmp_path / "i")}
+
+    def told(**options: str) -> str:
+        (tmp_path / "r.yaml").write_text(
+            json.dumps({"workspace": str(tmp_path / "w"), "sources": {"all": {**where, **options}}})
+        )
+        assert cli.main(["run", str(tmp_path / "r.yaml"), "--dry-run"]) == 0
+        return capsys.readouterr().out
+
+    assert "source all: 1 hours" in (said := told()) and "until 2025-10-07" in said and "no_text" not in said
+    assert "opened from 2025-10-07 on have no text" in told(until="")
+
+
 def test_timeline_threads_without_text_are_rows(tmp_path: Path) -> None:
     said = timeline("IssueCommentEvent", {"issue_id": 1, "comment_id": 2}, "issues/500#issuecomment-2")
     hour(tmp_path / "h/0.json.gz", said)
@@ -178,7 +205,67 @@ def test_timeline_threads_without_text_are_rows(tmp_path: Path) -> None:
     assert {key: entry.reason for key, entry in found.items()} == {("me/old", "issues/500"): "no_text"}
 
 
-@pytest.mark.parametrize("wrong", [{"last_lines": 100}, {"index": "s3://bucket/index"}])
+def test_what_is_no_regular_file_is_told_and_neither_followed_nor_waited_for(tmp_path: Path) -> None:
+    hour(tmp_path / "h/0.json.gz", opened(1, 1))
+    hour(tmp_path / "private.json.gz", opened(2, 2))
+    (tmp_path / "h/link.json.gz").symlink_to(tmp_path / "private.json.gz")
+    os.mkfifo(tmp_path / "h/pipe.json.gz")
+    (tmp_path / "h/2016").mkdir()
+    found, _ = records(tmp_path / "h")
+    assert {(name, path): entry.reason for (name, path), entry in found.items()} == {
+        ("me/toy", "issues/1"): None,
+        ("gharchive/hours/2016", ""): "not_a_regular_file",
+        ("gharchive/hours/link.json.gz", ""): "symlink",
+        ("gharchive/hours/pipe.json.gz", ""): "not_a_regular_file",
+    }
+
+
+@pytest.mark.parametrize("wrong", [{"last_lines": 100}, {"index": "s3://bucket/index"}, {"index": "h/events.index"}])
 def test_options_that_cannot_work_are_refused(wrong: dict) -> None:
-    with pytest.raises(ValueError, match="must be"):
+    with pytest.raises(ValueError, match="must "):
         GHArchive(**{"hours": "h", "index": "i", **wrong})
+
+
+def test_hours_to_shards(tmp_path: Path) -> None:
+    """Through every stage of a run."""
+    mail, why = "ann" + "@real-site.org", "Because the buffer is full before anybody reads it, as in the other one. " * 3
+    stated = issue(8, "Mend the buffer", "It grows until it is read.", base={"sha": "b" * 40}, merged=True)
+    said = {"id": 5, "body": why, "state": "approved", "user": {"login": "bob-b"}}
+    events = [
+        opened(1, 1, body=f"Write to {mail} or @bob-b."),
+        comment(1, 2, why),
+        event("IssuesEvent", {"action": "closed", "issue": issue(1)}, "00:20:00", 3, "bob-b"),
+        opened(2, 4, time="00:30:00", body="short"),
+        opened(3, 5, time="00:31:00", body=f"Write to {mail} or @bob-b.", title="It crashes"),
+        comment(3, 6, why, time="00:32:00"),
+        event("PullRequestReviewEvent", {"action": "created", "review": said, "pull_request": stated}, "01:00:00", 7, "bob-b"),
+        event("PullRequestEvent", {"action": "closed", "pull_request": stated}, "01:05:00", 8, "bob-b"),
+    ]
+    hour(tmp_path / "h/0.json.gz", *events[:5])
+    hour(tmp_path / "h/1.json.gz", *events[3:])
+    source = {"kind": "gharchive", "hours": str(tmp_path / "h"), "index": str(tmp_path / "i")}
+    tokenizer_options = {"vocab_size": 320, "sample_bytes": 1000}
+    options = build({"workspace": str(tmp_path / "w"), "sources": {"all": source}, "tokenizer": tokenizer_options})
+    for stage in STAGES:
+        run_stage(stage, options, choose((), workers=1), quiet=True)
+    tokenizer = Tokenizer.load(f"{options.workspace}/tokenizer/tokenizer.json")
+    [shard] = open_shards(options.workspace)
+    documents = {
+        (row["kind"], row["files"][0]["path"]): tokenizer.decode(shard.tokens(i).tolist())
+        for i, row in enumerate(shard.table.to_pylist())
+    }
+    dropped = {(f.stage, step, reason) for f in funnel.measure(Workspace(options.workspace)) for step, reason in f.dropped}
+    [kept] = {("issue", "issues/1"), ("issue", "issues/3")} & documents.keys()  # one of the two is a duplicate
+    assert documents == {
+        kept: "<issue_start>Title: It crashes\nusername_0: Write to <EMAIL> or @username_1.<issue_comment>username_1: "
+        + why.strip()
+        + ("<issue_closed>" if kept[1] == "issues/1" else "")
+        + "<|endoftext|>",
+        (
+            "pull_request",
+            "pull/8",
+        ): "<pr>Title: Mend the buffer\nusername_0: It grows until it is read.<pr_status>opened<repo_name>me/toy"
+        f"<pr_review>username_1: {why.strip()}<pr_event_id>0<pr_review_state>approved<pr>username_1<pr_status>closed<pr_is_merged>True"
+        "<|endoftext|>",
+    }
+    assert {("curate", "threads", "thread_too_short"), ("dedup", "exact", "exact_duplicate")} <= dropped

@@ -104,7 +104,7 @@ def test_a_pull_request() -> None:
         ("head", "0", ""),
         ("review", "username_1", "Nearly."),
         ("event_id", None, "0"),
-        ("review_state", None, "changes_requested"),
+        ("review_state", "changes_requested", "changes_requested"),
         ("code", None, ""),
         ("event_id", None, "1"),
         ("reply_to_review", None, "0"),
@@ -122,15 +122,16 @@ def test_a_pull_request() -> None:
         ("event_id", None, "3"),
         ("review", "username_1", ""),
         ("event_id", None, "4"),
-        ("review_state", None, "approved"),
+        ("review_state", "approved", "approved"),
         ("base", "1", ""),
         ("status", "username_1", "closed"),
-        ("is_merged", None, "True"),
+        ("is_merged", "True", "True"),
     ]
 
 
 def test_texts_of_a_pull_request_are_cut() -> None:
     long = {"title": "t" * 600, "body": "b" * 1100, "author": "ann"}
+    assert ("version", None, "") in record("pull/1", said(0, "opened", **{**long, "title": "Bump Dependencies"}))
     found = record(
         "pull/1",
         said(0, "opened", **long),
