@@ -8,7 +8,6 @@ leads out of the input is not followed: what lies behind it is missing.
 import mmap
 import os
 import stat
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Protocol
 
 from dulwich.object_format import SHA1
 from dulwich.pack import PackIndex, apply_delta, load_pack_index
+from isal import isal_zlib
 
 from starmill.core.errors import MachineError, is_of_the_machine, of_a_file
 from starmill.core.swhid import object_id
@@ -123,7 +123,7 @@ class ObjectStore:
                 trouble = error
             except BudgetSpent:
                 raise
-            except Exception as error:  # so do zlib and the reader of deltas
+            except Exception as error:  # so do isal and the reader of deltas
                 if is_of_the_machine(error):
                     raise
                 trouble = CorruptObject(f"{type(error).__name__}: {str(error)[:100]}")
@@ -166,7 +166,7 @@ def _loose(path: str, max_bytes: int, budget: Budget) -> tuple[str, bytes]:
     budget.take(on_disk)
     with open(path, "rb") as file:
         raw = file.read()
-    header, nul, _ = zlib.decompressobj().decompress(raw, 64).partition(b"\0")
+    header, nul, _ = isal_zlib.decompressobj().decompress(raw, 64).partition(b"\0")
     kind, _, size = header.partition(b" ")
     if not nul or not size.isdigit():
         raise CorruptObject("no header of a loose object")
@@ -222,7 +222,7 @@ def _check(needed: int, wanted: int, limit: int) -> None:
 def _inflate(raw: mmap.mmap | bytes, at: int, size: int, budget: Budget) -> bytes:
     budget.take(size)
     # Deflate adds at most 5 bytes to each block; what a caller asks for has passed its limit.
-    data = zlib.decompressobj().decompress(raw[at : at + size + size // 64 + 1024], size + 1)
+    data = isal_zlib.decompressobj().decompress(raw[at : at + size + size // 64 + 1024], size + 1)
     if len(data) != size:
         raise CorruptObject(f"{len(data)} bytes where the header says {size}")
     return data

@@ -1,11 +1,13 @@
 """Archives as their own tools make and unpack them: GNU tar, zip, unzip, python -m build and git archive are the oracles."""
 
+import gzip
 import os
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import hostile_archives as h
 import pytest
 
 from starmill.pipelines.sources.archives import Archives
@@ -134,3 +136,33 @@ def test_names_are_unique_and_what_is_no_archive_is_told(tmp_path: Path) -> None
     }
     with pytest.raises(OSError, match="nowhere"):
         source(tmp_path / "nowhere").plan()
+
+
+PEAK = """
+import resource, sys
+from starmill.pipelines.sources.archives import Archives
+from starmill.pipelines.sources.source import Limits
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+source = Archives(folder=sys.argv[1])
+found = [len(list(source.read(planned, Limits())[1])) for planned in source.plan()]
+print(len(found), (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)
+"""
+
+
+@pytest.mark.slow
+def test_bombs_take_little_memory(tmp_path: Path) -> None:
+    header = h.block(b"p", b"x", 1 << 20) + b"1" * (1 << 20)
+    bombs = {
+        "zeros.tgz": h.gzip_of_zeros(1000),
+        "kernel.zip": h.zip_whose_files_share_one_kernel(100, 9_000_000),
+        "many.tgz": gzip.compress(b"".join(h.block(b"%d" % k) for k in range(100_000)), 1),
+        "nothing.tgz": gzip.compress(h.file(b"a")) + gzip.compress(b"") * 100_000,
+        "zeros.tar.zst": subprocess.run("head -c 1G /dev/zero | zstd -qc", shell=True, capture_output=True, check=True).stdout,  # noqa: S602
+        "digits.tar": header * 100 + h.file(b"z") + h.END,
+        "global.tar": b"".join(h.pax(b"k%d=%s" % (k, b"v" * 900_000), kind=b"g") for k in range(100)) + h.file(b"z") + h.END,
+    }
+    for name, data in bombs.items():
+        (tmp_path / name).write_bytes(data)
+    done = subprocess.run([sys.executable, "-c", PEAK, tmp_path], capture_output=True, text=True, check=True, timeout=300)
+    read, megabytes = map(int, done.stdout.split())
+    assert read == len(bombs) and megabytes < 200
