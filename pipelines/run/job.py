@@ -85,5 +85,7 @@ def _tell(name: str, result: PipelineResult, quiet: bool) -> None:
 def _root_cause(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
+    if "can't start new thread" in str(error):
+        return f"{error}; raise the limits of processes and memory (ulimit -u, ulimit -v), or use fewer --workers"
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {lines[-1]}" if len(lines) > 8 else f"{type(error).__name__}: {error}"

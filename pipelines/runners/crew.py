@@ -30,6 +30,7 @@ from apache_beam.transforms.environments import Environment
 from apache_beam.utils import thread_pool_executor
 from google.protobuf import json_format
 
+from starmill.core.errors import is_of_the_machine
 from starmill.pipelines.runners.runner import WorkerDied
 
 URN = "starmill:env:process:v1"
@@ -57,6 +58,7 @@ class Crew(FnApiRunner):
         worker_handlers.GrpcServer = _Server
         worker_handlers.WorkerHandler.register_environment(URN, bytes)(self._hire)
         thread = threading.Thread(target=work, name="job", daemon=True)
+        before, threading.excepthook = threading.excepthook, self._lost
         thread.start()
         try:
             outcome = self._ended.get()
@@ -67,6 +69,14 @@ class Crew(FnApiRunner):
             for worker in self._workers:
                 worker.end()
             thread.join(GRACE)
+            threading.excepthook = before
+
+    def _lost(self, lost: threading.ExceptHookArgs) -> None:
+        """End the job where trouble of the machine ends a thread of Beam or gRPC: others would wait for that thread for ever."""
+        if lost.exc_value is not None and ("start new thread" in str(lost.exc_value) or is_of_the_machine(lost.exc_value)):
+            self._ended.put(lost.exc_value)
+        else:
+            threading.__excepthook__(lost)
 
     def _hire(self, *given: Any) -> "_Worker":
         self._workers.append(_Worker(self._ended.put, *given))

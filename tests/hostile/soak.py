@@ -117,6 +117,14 @@ def short_files(soak: Soak, draw: random.Random, i: int) -> str:
     return soak.finish(STAGES[i], place, i + 1, run)
 
 
+def scarce(soak: Soak, draw: random.Random, i: int) -> str:
+    """Few descriptors, or little memory, so that no thread can be started either; each process has the limit."""
+    place = soak.workspace(i)
+    what, least, most, unit = draw.choice((("nofile", 16, 64, ""), ("as", 700, 2000, "000000")))
+    run = soak.start(STAGES[i], place, before=("prlimit", f"--{what}={draw.randrange(least, most)}{unit}"))
+    return f"{what}: {soak.finish(STAGES[i], place, i + 1, run)}"
+
+
 UNHEARD = {  # where the output of a run goes that nobody hears
     "full": '"$@" > /dev/full 2>&1',
     "closed": '"$@" >&- 2>&-',
@@ -193,7 +201,7 @@ def hostile_kinds() -> list[tuple[str, Callable[[Path, Path], object]]]:
     return [*made, *hostile_files.FOLDERS.items(), *hostile_repositories.COUNTED.items(), *hostile_repositories.REFUSED.items()]
 
 
-# fault -> (what makes it, how often of 21 rounds)
+# fault -> (what makes it, how often of 22 rounds)
 FAULTS: dict[str, tuple[Callable[[Soak, random.Random, int], str], int]] = {
     "kill": (kill, 9),
     "signal": (tell, 2),
@@ -201,6 +209,7 @@ FAULTS: dict[str, tuple[Callable[[Soak, random.Random, int], str], int]] = {
     "disk full": (no_room, 2),
     "short files": (short_files, 1),
     "unheard": (unheard, 1),
+    "scarce": (scarce, 1),
     "damage": (damage, 4),
     "hostile input": (hostile, 1),
 }

@@ -68,6 +68,35 @@ def test_an_error_is_told_by_a_worker_whose_standard_error_is_a_full_disk() -> N
         assert subprocess.run([sys.executable, "-c", FAILING], stderr=full, timeout=200).returncode == 7
 
 
+LOSING = """
+import os, threading, time
+import apache_beam as beam
+from starmill.pipelines.runners.local import Local
+
+def lose():
+    while not os.path.exists("FOLDER/at-work"):
+        time.sleep(0.05)
+    raise RuntimeError("can't start new thread")
+
+def work(n):
+    open("FOLDER/at-work", "w").close()
+    __import__("time").sleep(600)
+
+pipeline = Local(workers=2).pipeline(2)
+_ = pipeline | beam.Create([0, 0]) | beam.Reshuffle() | beam.Map(work)
+threading.Thread(target=lose, daemon=True).start()
+try:
+    pipeline.run()
+except RuntimeError as error:
+    raise SystemExit(7 if "start new thread" in str(error) else 8)
+"""
+
+
+def test_a_job_ends_when_the_machine_ends_a_thread_of_the_driver_that_others_wait_for(tmp_path: Path) -> None:
+    script = LOSING.replace("FOLDER", str(tmp_path))
+    assert subprocess.run([sys.executable, "-c", script], timeout=300).returncode == 7
+
+
 def test_listeners_are_at_the_loopback_interface_and_answer_no_stranger(tmp_path: Path) -> None:
     driver = subprocess.Popen([sys.executable, "-c", DRIVER.replace("FOLDER", str(tmp_path))], stderr=subprocess.PIPE)
     try:
