@@ -167,7 +167,7 @@ def test_what_cannot_be_exchanged_is_named(tmp_path: Path) -> None:
     [
         (GQA, {"rope_scaling": {"type": "dynamic", "factor": 2.0}}, "rope_type=dynamic"),
         (GQA, {"rope_parameters": None, "rope_theta": None}, "lacks 'rope_theta'"),
-        (GQA, {"num_hidden_layers": 2}, r"16 tensors that config\.json does not account for, first model\.layers\.2"),
+        (GQA, {"num_hidden_layers": 2}, r"16 tensors that config\.json does not account for, first 'model\.layers\.2"),
         (GQA, {"num_hidden_layers": 4}, r"16 tensors are missing, first model\.layers\.3"),
         (CONFIGS["starcoder-mha-untied"], {"tie_word_embeddings": True}, r"lm_head\.weight is not the embedding"),
     ],
