@@ -76,12 +76,14 @@ def sources(as_json: options.Json = False) -> None:
     from starmill.core import recipe_page
     from starmill.pipelines.recipe import SOURCES
 
-    told: list[dict[str, Any]] = [
-        {"kind": s.kind, "gives": [*s.gives], "about": recipe_page.text(s), "options": recipe_page.fields(s)} for s in SOURCES
-    ]
+    told: list[dict[str, Any]] = []
+    for one in SOURCES:
+        gives = [*one.gives] if isinstance(one.gives, tuple) else []  # else what the recipe says
+        told.append({"kind": one.kind, "gives": gives, "about": recipe_page.text(one), "options": recipe_page.fields(one)})
     lines = []
     for source in told:
-        lines += [f"kind: {source['kind']} gives records of kind {', '.join(source['gives'])}", f"  {source['about']}"]
+        gives = ", ".join(source["gives"]) or "the recipe's choice"
+        lines += [f"kind: {source['kind']} gives records of kind {gives}", f"  {source['about']}"]
         for field in source["options"]:
             meaning = field["meaning"] and f"  # {field['meaning']}"
             lines.append(f"    {field['key']}: {field['default']} ({field['type']}){meaning}".replace("`", ""))
