@@ -82,8 +82,8 @@ def sources(as_json: options.Json = False) -> None:
         told.append({"kind": one.kind, "gives": gives, "about": recipe_page.text(one), "options": recipe_page.fields(one)})
     lines = []
     for source in told:
-        gives = ", ".join(source["gives"]) or "the recipe's choice"
-        lines += [f"kind: {source['kind']} gives records of kind {gives}", f"  {source['about']}"]
+        kinds = ", ".join(source["gives"]) or "the recipe's choice"
+        lines += [f"kind: {source['kind']} gives records of kind {kinds}", f"  {source['about']}"]
         for field in source["options"]:
             meaning = field["meaning"] and f"  # {field['meaning']}"
             lines.append(f"    {field['key']}: {field['default']} ({field['type']}){meaning}".replace("`", ""))
