@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from starmill.core.errors import InputError, UsageError
 from starmill.core.tokenizer import Tokenizer
+from starmill.model import devices
 from starmill.model.code_blocks import block_end, without_blank_end
-from starmill.model.config import ModelConfig
+from starmill.model.config import ModelConfig, refuse_prompts
 from starmill.model.exchange import folders
 
 if TYPE_CHECKING:
@@ -46,8 +47,7 @@ def complete(
     if not all(stops):
         raise UsageError("a stop string is empty; leave it out")
     special = {token: tokenizer.special(token) for token in STOPS if tokenizer.has(token)}
-    start = [special["<file_sep>"]] if file_start and "<file_sep>" in special else []
-    ids = [start + (tokenizer.encode(p).tolist() if isinstance(p, str) else fill_in_the_middle(tokenizer, *p)) for p in prompts]
+    ids = _ids(tokenizer, prompts, file_start)
     ends = [stop.encode() for stop in stops]
     longest = max(map(len, ends), default=0)
 
@@ -86,6 +86,13 @@ def complete(
     ]
 
 
+def _ids(tokenizer: Tokenizer, prompts: Sequence[str | tuple[str, str]], file_start: bool) -> list[list[int]]:
+    start = [tokenizer.special("<file_sep>")] if file_start and tokenizer.has("<file_sep>") else []
+    return [
+        start + (tokenizer.encode(p).tolist() if isinstance(p, str) else fill_in_the_middle(tokenizer, *p)) for p in prompts
+    ]
+
+
 def complete_one(
     folder: str,
     prompt: str | tuple[str, str],
@@ -104,8 +111,11 @@ def complete_one(
     tokenizer = Tokenizer.load(place / "tokenizer.json", any_family=True)
     try:
         _fitting(tokenizer, config)
-    except InputError as error:
-        raise InputError(f"{folder}: {error}") from None
+        refuse_prompts(_ids(tokenizer, [prompt], settings.get("file_start", True)), config.max_positions)
+    except (InputError, UsageError) as error:
+        raise type(error)(f"{folder}: {error}") from None
+    if device:
+        devices.refuse("--device ", device)
     import torch
 
     from starmill.model.exchange.huggingface import load

@@ -7,11 +7,13 @@ kv_heads       k0 k1 k2 k3      k0     k1            k0
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from starmill.core.errors import UsageError
 from starmill.core.names import ShareBelow1
 
 # Far above any model that there is, and far below what would fill a machine before a refusal.
@@ -94,3 +96,11 @@ def parameter_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
 def parameter_count(config: ModelConfig) -> int:
     """Return the number of parameters; tied embeddings count once."""
     return sum(math.prod(shape) for shape in parameter_shapes(config).values())
+
+
+def refuse_prompts(prompts: Sequence[Sequence[int]], max_positions: int) -> None:
+    """Raise UsageError for a prompt (token ids) that has none, or as many as the model has positions."""
+    if not all(prompts):
+        raise UsageError("a prompt has no tokens; start it with <|endoftext|> or <file_sep>")
+    if (longest := max(map(len, prompts), default=0)) >= max_positions:
+        raise UsageError(f"a prompt of {longest} tokens leaves no room in max_positions={max_positions}; shorten it")

@@ -11,6 +11,7 @@ import torch
 from starmill.core import seeds
 from starmill.core.errors import UsageError
 from starmill.model.cache import Cache
+from starmill.model.config import refuse_prompts
 from starmill.model.decoder import Decoder
 
 PIECE = 2048  # tokens of a prompt that are read at once, to bound the memory of masks and activations
@@ -37,10 +38,7 @@ def generate(
     or as long as max_positions.
     """
     room = decoder.config.max_positions
-    if not all(prompts):
-        raise UsageError("a prompt has no tokens; start it with <|endoftext|> or <file_sep>")
-    if max(map(len, prompts), default=0) >= room:
-        raise UsageError(f"a prompt of {max(map(len, prompts))} tokens leaves no room in max_positions={room}; shorten it")
+    refuse_prompts(prompts, room)
     if temperature < 0 or not 0 < top_p <= 1 or top_k < 0:
         raise UsageError(f"temperature={temperature}, top_p={top_p}, top_k={top_k}: need >= 0, in (0, 1], >= 0")
     keys = range(len(prompts)) if names is None else names

@@ -13,6 +13,7 @@ from starmill.core.errors import InputError, StarmillError, UsageError
 from starmill.core.files import refuse_below_file
 from starmill.core.process import die_with
 from starmill.core.terminal import say
+from starmill.model import devices
 from starmill.model.exchange import folders
 from starmill.trainer import plan
 from starmill.trainer.clusters.launch import fitting
@@ -56,6 +57,8 @@ def _start(
     if not dry_run and "RANK" not in os.environ:
         fitting(recipe, values(recipe, list(sets), workspace, output), 1, processes)  # told once, and not by every rank
     look(wanted)
+    if wanted.device == "cuda":
+        devices.refuse("device=", wanted.device)
     import torch
 
     if wanted.device == "cuda" and not torch.cuda.is_available():
