@@ -21,7 +21,7 @@ class StatedLanguage:
     reads: ClassVar[tuple[str, ...]] = ("segments",)
     adds: ClassVar[pa.Schema] = annotated("language")
 
-    name: str = "language"
+    name: str = "stated_language"
 
     def __call__(self, block: pa.RecordBatch) -> pa.RecordBatch:
         """Take each row's from its segments."""

@@ -29,7 +29,7 @@ GOOD = {
     "stage": list(STAGES),
     "workspace": ["gs://my-bucket/work", "gs://abc", "gs://my_bucket.example.com/a b/c"],
     "sdk_container_image": ["us-docker.pkg.dev/p/r/worker:0.1.0", f"us-docker.pkg.dev/p/r/worker@sha256:{'0a' * 32}"],
-    "recipe": ["smoke", "stack-v2"],
+    "recipe": sorted(p.stem for p in (ROOT / "recipes/data").glob("*.yaml")),
     "settings": ["", "minhash.threshold=0.8", "minhash.threshold=0.8;tokenizer.vocab_size=32768", "source={kind: packages}"],
 }
 BAD = {
@@ -118,8 +118,7 @@ def test_parameters_are_those_of_the_program() -> None:
         assert PARAMETERS[name]["isOptional"] is not option.required
         assert PARAMETERS[name].get("defaultValue", "") == (option.default or "")
     assert [o["value"] for o in PARAMETERS["stage"]["enumOptions"]] == list(options["stage"].choices) == list(STAGES)
-    shipped = {p.stem for p in (ROOT / "recipes/data").glob("*.yaml")}
-    assert set(GOOD["recipe"]) == shipped and all(name in PARAMETERS["recipe"]["helpText"] for name in shipped)
+    assert all(name in PARAMETERS["recipe"]["helpText"] for name in GOOD["recipe"])
 
 
 def accepts(name: str, value: str) -> bool:
