@@ -10,9 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from starmill.core.document import Document, FileSpan, Piece, Special
+from starmill.core.document import Document, Piece, Special
 from starmill.transforms.render.code import Format
-from starmill.transforms.render.pieces import Segment, joined, label, segments
+from starmill.transforms.render.pieces import Segment, document, label, segments
 
 START, COMMENT, CLOSED = Special("<issue_start>"), Special("<issue_comment>"), Special("<issue_closed>")
 COLUMNS = ("repo_name", "path", "content", "content_id", "redactions", "segments")
@@ -23,13 +23,6 @@ def documents(blocks: Iterable[pa.RecordBatch], options: Format) -> Iterator[Doc
     for block in blocks:
         for row in block.select(list(COLUMNS)).to_pylist():
             yield document(row, "issue", issue(row))
-
-
-def document(row: Mapping[str, Any], kind: str, pieces: Iterable[Piece]) -> Document:
-    """Return the document of one record, which is its only file."""
-    made = tuple(joined(pieces))
-    file = FileSpan(row["path"].lstrip("/"), row["content_id"], "", 0, len(made))
-    return Document(kind, row["repo_name"], "", made, (file,))
 
 
 def issue(row: Mapping[str, Any]) -> Iterator[Piece]:

@@ -5,13 +5,12 @@
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import pyarrow as pa
 
-from starmill.core.document import Document, FileSpan, Piece, Special
+from starmill.core.document import Document, Piece, Special
 from starmill.transforms.render.code import Format
-from starmill.transforms.render.pieces import joined, redacted, segments
+from starmill.transforms.render.pieces import document, redacted, segments
 
 START, EMPTY, SCRIPT = Special("<jupyter_start>"), Special("<empty_output>"), Special("<jupyter_script>")
 SENTINELS = {"markdown": Special("<jupyter_text>"), "code": Special("<jupyter_code>"), "output": Special("<jupyter_output>")}
@@ -23,16 +22,11 @@ def turns(blocks: Iterable[pa.RecordBatch], options: Format) -> Iterator[Documen
         pieces: list[Piece] = [START]
         for segment in segments(row):
             pieces += [SENTINELS[segment.role], *(segment.pieces or ((EMPTY,) if segment.role == "output" else ()))]
-        yield _document(row, pieces)
+        yield document(row, row["kind"], pieces, row["language"] or "")
 
 
 def scripts(blocks: Iterable[pa.RecordBatch], options: Format) -> Iterator[Document]:
     """Yield a document for each notebook of DATASET rows, whose text is a script."""
     for row in (row for block in blocks for row in block.to_pylist()):
-        yield _document(row, [SCRIPT, *joined(redacted(row["content"], row["redactions"] or []))])
-
-
-def _document(row: dict[str, Any], pieces: list[Piece]) -> Document:
-    language = row["language"] or ""
-    file = FileSpan(row["path"].lstrip("/"), row["content_id"], language, 0, len(pieces))
-    return Document(row["kind"], row["repo_name"], language, tuple(pieces), (file,))
+        pieces = [SCRIPT, *redacted(row["content"], row["redactions"] or [])]
+        yield document(row, row["kind"], pieces, row["language"] or "")

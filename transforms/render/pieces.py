@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from starmill.core.document import Piece, Special
+from starmill.core.document import Document, FileSpan, Piece, Special
 from starmill.core.schema import PLACEHOLDER, PRIVATE_IPV4
 
 # Placeholders that are one token; a replaced IP address is ordinary text.
@@ -60,6 +60,13 @@ def joined(pieces: Iterable[Piece]) -> list[Piece]:
         elif piece != "":
             made.append(piece)
     return made
+
+
+def document(row: Mapping[str, Any], kind: str, pieces: Iterable[Piece], language: str = "") -> Document:
+    """Return the document of one record, which is its only file."""
+    made = tuple(joined(pieces))
+    file = FileSpan(row["path"].lstrip("/"), row["content_id"], language, 0, len(made))
+    return Document(kind, row["repo_name"], language, made, (file,))
 
 
 def segments(row: Mapping[str, Any]) -> Iterator[Segment]:

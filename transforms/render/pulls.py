@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from starmill.core.document import Document, Piece, Special
 from starmill.transforms.render.code import REPO_NAME, Format
-from starmill.transforms.render.issues import COLUMNS, document, said
-from starmill.transforms.render.pieces import label, segments
+from starmill.transforms.render.issues import COLUMNS, said
+from starmill.transforms.render.pieces import document, label, segments
 
 PULL, STATUS = Special("<pr>"), Special("<pr_status>")
 # Who says something follows these; the text alone follows the others.
