@@ -121,4 +121,4 @@ def zip_of_one_member_many_times(times: int, size: int) -> bytes:
 def gzip_of_zeros(megabytes: int) -> bytes:
     """Return a tar.gz whose one large file inflates a thousand times, with a small one on either side."""
     first, last = file(b"good.py") + block(b"zeros", size=megabytes << 20), file(b"last.py") + END
-    return gzip.compress(first) + gzip.compress(bytes(1 << 20)) * megabytes + gzip.compress(last)
+    return gzip.compress(first, mtime=0) + gzip.compress(bytes(1 << 20), mtime=0) * megabytes + gzip.compress(last, mtime=0)

@@ -21,9 +21,9 @@ def read(data: bytes, **options: int) -> list[bytes | int]:
     [
         TEXT,
         TEXT[:-1],
-        gzip.compress(TEXT, 1),
-        gzip.compress(TEXT[:999_999], 1) + gzip.compress(TEXT[999_999:], 1),
-        gzip.compress(TEXT, 1) + bytes(3_000_000),
+        gzip.compress(TEXT, 1, mtime=0),
+        gzip.compress(TEXT[:999_999], 1, mtime=0) + gzip.compress(TEXT[999_999:], 1, mtime=0),
+        gzip.compress(TEXT, 1, mtime=0) + bytes(3_000_000),
         b"\xef\xbb\xbf" + TEXT,
     ],
     ids=["plain", "no last line end", "gzip", "a line in two members", "zeros behind", "byte order mark"],
@@ -33,7 +33,7 @@ def test_whole_hours(data: bytes) -> None:
 
 
 def test_a_member_that_is_cut_or_damaged_is_not_read() -> None:
-    first, second = gzip.compress(TEXT[:999_999], 1), gzip.compress(TEXT[999_999:], 1)
+    first, second = gzip.compress(TEXT[:999_999], 1, mtime=0), gzip.compress(TEXT[999_999:], 1, mtime=0)
     damaged = bytearray(second)
     damaged[-6] ^= 1  # of its CRC: every line is there
     for data in (first + second[:-20], first + second[:5], first + bytes(damaged), first + b"no member"):
@@ -50,7 +50,7 @@ def test_a_member_that_is_cut_or_damaged_is_not_read() -> None:
     [
         (b"", "empty_file"),
         (b"<?xml version='1.0'?><Error/>", "not_events"),
-        (gzip.compress(b"<html>Too many requests</html>"), "not_events"),
+        (gzip.compress(b"<html>Too many requests</html>", mtime=0), "not_events"),
         (bytes(100), "not_events"),
         (TEXT, "too_many_bytes"),
     ],
@@ -64,4 +64,4 @@ def test_what_is_no_hour_says_so(data: bytes, reason: str) -> None:
 def test_a_line_that_is_too_long_is_counted_and_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gharchive_hours, "MAX_LINE", 5_000_000)
     bomb = b"{" + b" " * 40_000_000
-    assert read(gzip.compress(b"{}\n" + bomb + b"\n{}\n" + bomb)) == [b"{}", len(bomb), b"{}", len(bomb)]
+    assert read(gzip.compress(b"{}\n" + bomb + b"\n{}\n" + bomb, mtime=0)) == [b"{}", len(bomb), b"{}", len(bomb)]

@@ -181,7 +181,7 @@ HOSTILE: dict[str, Callable[[bytes], bytes | None]] = {
     "missing_content": lambda data: None,
     "zeroed_object": lambda data: b"\0" * len(data),
     "truncated_content": lambda data: data[:-9],
-    "wrong_content": lambda data: gzip.compress(b"other"),
+    "wrong_content": lambda data: gzip.compress(b"other", mtime=0),
 }
 
 

@@ -56,7 +56,12 @@ class Store(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def store() -> Iterator[Storage]:
-    Store.objects, Store.failures, Store.headers_of, Store.together[:] = {OWN.sha1: gzip.compress(BLOB)}, {}, {}, [0, 0]
+    Store.objects, Store.failures, Store.headers_of, Store.together[:] = (
+        {OWN.sha1: gzip.compress(BLOB, mtime=0)},
+        {},
+        {},
+        [0, 0],
+    )
     Store.asked.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), Store) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -78,20 +83,24 @@ def test_a_store_that_fails_for_good_is_trouble_of_the_machine_and_no_row(store:
         list(fetched(store, [OWN], 2))
 
 
-BOMB = gzip.compress(b"\0" * (64 << 20))
-MEMBERS = gzip.compress(BLOB[:500]) + gzip.compress(BLOB[500:])
+BOMB = gzip.compress(b"\0" * (64 << 20), mtime=0)
+MEMBERS = gzip.compress(BLOB[:500], mtime=0) + gzip.compress(BLOB[500:], mtime=0)
 GIVEN = {
-    "": (gzip.compress(BLOB), MEMBERS, BLOB),  # a server may have inflated it on the way
+    "": (gzip.compress(BLOB, mtime=0), MEMBERS, BLOB),  # a server may have inflated it on the way
     "zeroed_object": (b"\0" * 200, b""),
-    "truncated_content": (gzip.compress(BLOB)[:-1], gzip.compress(BLOB)[:40], gzip.compress(BLOB)[:12]),
+    "truncated_content": (
+        gzip.compress(BLOB, mtime=0)[:-1],
+        gzip.compress(BLOB, mtime=0)[:40],
+        gzip.compress(BLOB, mtime=0)[:12],
+    ),
     "wrong_content": (
         BOMB,
-        gzip.compress(BLOB + b"x"),
-        gzip.compress(BLOB[:-1]),
-        gzip.compress(BLOB[:-1] + b"x"),
+        gzip.compress(BLOB + b"x", mtime=0),
+        gzip.compress(BLOB[:-1], mtime=0),
+        gzip.compress(BLOB[:-1] + b"x", mtime=0),
         b"<html>not found</html>",
-        gzip.compress(BLOB) + b"rest",
-        gzip.compress(BLOB)[:30] + b"x" * 20,
+        gzip.compress(BLOB, mtime=0) + b"rest",
+        gzip.compress(BLOB, mtime=0)[:30] + b"x" * 20,
     ),
 }
 
@@ -133,7 +142,7 @@ def test_what_is_no_object_of_a_folder_is_a_reason(tmp_path: Path) -> None:
 
 def test_blobs_come_in_order_each_asked_for_once_and_some_together(store: Storage) -> None:
     texts = [f"text {n}\n".encode() * n for n in range(40)]
-    Store.objects |= {blob_id(text): gzip.compress(text) for text in texts}
+    Store.objects |= {blob_id(text): gzip.compress(text, mtime=0) for text in texts}
     blobs = [Wanted(hashlib.sha1(text).hexdigest(), content_id(text), len(text)) for text in texts]
     gone = Wanted("f" * 40, "e" * 40, 7)
     wanted = [None, *blobs, gone, blobs[3], None, *reversed(blobs), gone]

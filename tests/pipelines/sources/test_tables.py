@@ -76,7 +76,7 @@ DIALECTS: dict[str, Callable[[Path, Rows], None]] = {
     "t.jsonl": lambda f, rows: f.write_bytes(b"\xef\xbb\xbf" + json_lines(rows).rstrip(b"\n")) and None,
     "crlf.ndjson": lambda f, rows: f.write_bytes(json_lines(rows).replace(b"\n", b"\r\n\n")) and None,
     "t.jsonl.gz": lambda f, rows: (
-        f.write_bytes(gzip.compress(json_lines(rows[:9])) + gzip.compress(json_lines(rows[9:]))) and None
+        f.write_bytes(gzip.compress(json_lines(rows[:9]), mtime=0) + gzip.compress(json_lines(rows[9:]), mtime=0)) and None
     ),
     "t.JSONL.ZST": lambda f, rows: (
         f.write_bytes(b"".join(zstandard.compress(json_lines(part)) for part in (rows[:9], rows[9:]))) and None
