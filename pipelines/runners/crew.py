@@ -55,7 +55,7 @@ class Crew(FnApiRunner):
             except BaseException as error:
                 self._ended.put(error)
 
-        worker_handlers.GrpcServer = _Server
+        servers, worker_handlers.GrpcServer = worker_handlers.GrpcServer, _Server
         worker_handlers.WorkerHandler.register_environment(URN, bytes)(self._hire)
         thread = threading.Thread(target=work, name="job", daemon=True)
         before, threading.excepthook = threading.excepthook, self._lost
@@ -70,6 +70,7 @@ class Crew(FnApiRunner):
                 worker.end()
             thread.join(GRACE)
             threading.excepthook = before
+            worker_handlers.GrpcServer = servers
 
     def _lost(self, lost: threading.ExceptHookArgs) -> None:
         """End the job where trouble of the machine ends a thread of Beam or gRPC: others would wait for that thread for ever."""

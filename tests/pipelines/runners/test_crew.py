@@ -10,6 +10,7 @@ import grpc
 import psutil
 import pytest
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
+from apache_beam.runners.portability.fn_api_runner import worker_handlers
 
 from starmill.pipelines.runners.local import Local
 from starmill.pipelines.runners.runner import WorkerDied
@@ -43,10 +44,12 @@ def test_a_worker_that_ends_in_the_middle_is_told(end: str) -> None:
 
 
 def test_an_error_in_a_worker_is_no_death() -> None:
+    beams = worker_handlers.GrpcServer
     pipeline = Local(workers=2).pipeline(2)
     _ = pipeline | beam.Create([1, 0]) | beam.Reshuffle() | beam.Map(lambda n: 1 // n)
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
         pipeline.run()
+    assert worker_handlers.GrpcServer is beams, "another runner of this process has Beam's own again"
 
 
 # A worker's answer, "it failed", may not hang on a line that cannot be printed.
