@@ -5,6 +5,7 @@ all services share one port of the loopback interface, and only a caller who kno
 no setting for either: its `GrpcServer` is replaced by ours.
 """
 
+import ctypes
 import logging
 import os
 import queue
@@ -113,6 +114,8 @@ class _Server(worker_handlers.GrpcServer):
         server = grpc.server(
             thread_pool_executor.shared_unbounded_instance(), options=options, interceptors=[_Known(self.names)]
         )
+        # One reference too many: where a thread of the server could not start, gRPC would wait for it at the end of the process, for ever.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(server._state.server))
         beam_fn_api_pb2_grpc.add_BeamFnControlServicer_to_server(self.control_handler, server)
         beam_fn_api_pb2_grpc.add_BeamFnDataServicer_to_server(self.data_plane_handler, server)
         beam_fn_api_pb2_grpc.add_BeamFnStateServicer_to_server(worker_handlers.GrpcStateServicer(state), server)
