@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import BinaryIO, ClassVar, Literal
+from typing import BinaryIO, Literal
 
 from starmill.core.errors import of_a_file
 from starmill.core.names import Place
@@ -29,6 +29,7 @@ from starmill.pipelines.sources.source import (
     Tally,
     label,
     state_of,
+    unique,
 )
 
 SUFFIX = re.compile(
@@ -46,7 +47,6 @@ class Archives(Options):
 
     kind: Literal["archives"] = "archives"  # always given
     folder: Place  # of archives, at any depth
-    reads_this_machine: ClassVar[bool] = True
 
     def places(self) -> tuple[str, ...]:
         """Return the folder."""
@@ -54,11 +54,19 @@ class Archives(Options):
 
     def plan(self) -> list[Repository]:
         """Return every archive below the folder; of equal names all but the first get a number. Raises OSError for the folder."""
-        return [r for r in self._found() if not r.left_out]
+        return [r for r in self.inventory() if not r.left_out]
 
-    def never(self) -> list[Repository]:
-        """Return the files that are no archives by their names, links, and folders that cannot be listed."""
-        return [r for r in self._found() if r.left_out]
+    def inventory(self) -> list[Repository]:
+        """Return the archives, the files that are none by their names, links, and folders that cannot be listed. Raises OSError."""
+        root, seen = os.path.realpath(self.folder), dict[str, int]()
+        found = []
+        for path, left_out in sorted(_walk(os.fsencode(root))):
+            shown = label(os.path.relpath(path, os.fsencode(root)))[0][1:]
+            stem = shown if left_out else SUFFIX.sub("", shown)
+            name = unique(shown if not stem or stem.endswith("/") else stem, seen)
+            state, size = state_of(path)
+            found.append(Repository(name, {"file": os.fsdecode(path)}, size, _fingerprint(state), left_out=left_out))
+        return sorted(found, key=lambda r: r.name)
 
     def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
         """Return the files of an archive."""
@@ -82,21 +90,6 @@ class Archives(Options):
         except OSError as error:
             of_a_file(error, file)
             return Counted(0, False, "tar -tf")
-
-    def _found(self) -> list[Repository]:
-        root, taken = os.path.realpath(self.folder), set[str]()
-        found = []
-        for path, left_out in sorted(_walk(os.fsencode(root))):
-            shown = label(os.path.relpath(path, os.fsencode(root)))[0][1:]
-            stem = shown if left_out else SUFFIX.sub("", shown)
-            stem = shown if not stem or stem.endswith("/") else stem
-            name, n = stem, 2
-            while name in taken:
-                name, n = f"{stem}~{n}", n + 1
-            taken.add(name)
-            state, size = state_of(path)
-            found.append(Repository(name, {"file": os.fsdecode(path)}, size, _fingerprint(state), left_out=left_out))
-        return sorted(found, key=lambda r: r.name)
 
 
 def _fingerprint(state: object) -> str:

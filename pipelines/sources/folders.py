@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from starmill.core.errors import of_a_file
 from starmill.core.names import Place
@@ -28,6 +28,7 @@ from starmill.pipelines.sources.source import (
     label,
     read_file,
     state_of,
+    unique,
 )
 
 FIND = "find . ! -type d"
@@ -54,7 +55,6 @@ class Folders(Options):
 
     kind: Literal["folders"] = "folders"  # always given
     roots: tuple[Place, ...]  # of checkouts, bare repositories or plain trees
-    reads_this_machine: ClassVar[bool] = True
 
     def places(self) -> tuple[str, ...]:
         """Return the roots."""
@@ -62,13 +62,9 @@ class Folders(Options):
 
     def plan(self) -> list[Repository]:
         """Return every repository below the roots; of equal names all but the first get a number. Raises OSError for a root."""
-        found: dict[str, Repository] = {}
-        for repository in (r for root in self.roots for r in _discover(Path(root).resolve())):
-            name, n = repository.name, 2
-            while name in found:
-                name, n = f"{repository.name}~{n}", n + 1
-            found[name] = replace(repository, name=name)
-        return sorted(found.values(), key=lambda r: r.name)
+        seen: dict[str, int] = {}
+        found = (r for root in self.roots for r in _discover(Path(root).resolve()))
+        return sorted((replace(r, name=unique(r.name, seen)) for r in found), key=lambda r: r.name)
 
     def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
         """Return a commit's files, or a plain tree's."""

@@ -22,7 +22,7 @@ from starmill.pipelines.sources import gharchive_index as indexes
 from starmill.pipelines.sources.gharchive_hours import NoEvents
 from starmill.pipelines.sources.gharchive_index import Hour
 from starmill.pipelines.sources.gharchive_threads import Said, Texts, entry
-from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot, label
+from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot, label, unique
 
 HOURS = "gharchive/hours/"  # how the name of an hour begins: of three parts, as no repository's is
 # From this day on, events of pull requests have neither title nor text.
@@ -45,7 +45,6 @@ class GHArchive(Options):
     max_lines: AtLeast1 = 100  # of one text (StarCoder2); a longer one loses its middle
     last_lines: AtLeast1 = 20  # which stay of it
     gives: ClassVar[tuple[str, ...]] = ("issue", "pull_request")
-    reads_this_machine: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Raise ValueError for values that cannot work."""
@@ -60,6 +59,11 @@ class GHArchive(Options):
         """Return the folder of the hours, where it is one of this machine."""
         return () if "://" in self.hours else (self.hours,)
 
+    @property
+    def reads_this_machine(self) -> bool:
+        """The index is a file of this machine, wherever the hours are."""
+        return True
+
     def plan(self) -> list[Repository]:
         """Read the hours that are new into the index; return the repositories in it. Raises NotThere, InputError and MachineError."""
         storage = Storage(self.hours)
@@ -71,12 +75,11 @@ class GHArchive(Options):
             for hour in indexes.prepare(index, hours):
                 with _Looks(storage, hour.name) as looks:
                     indexes.take(index, hour, looks, self.max_hour_bytes)
-            taken: dict[str, int] = {}
+            seen: dict[str, int] = {}
             planned = []
             # Of several repositories that had one name after each other, the last keeps it.
             for found in sorted(indexes.repositories(index), key=lambda f: (f.last, f.key), reverse=True):
-                number = taken[found.name] = taken.get(found.name, 0) + 1
-                name = found.name if number == 1 else f"{found.name}~{number}"
+                name = unique(found.name, seen)
                 place = {"index": os.path.abspath(self.index), "repo": found.key}
                 planned.append(Repository(name, place, found.bytes, self._fingerprint(found.digest)))
             for found in indexes.damaged_hours(index):
@@ -101,8 +104,7 @@ class GHArchive(Options):
             with indexes.opened(place["index"]) as index:
                 facts = _snapshot(index, place["repo"]) if "repo" in place else Snapshot()
         except (FileNotFoundError, InputError) as error:
-            reason = "missing_index" if isinstance(error, FileNotFoundError) else "unreadable_index"
-            return Snapshot(), iter([Entry(b"", None, reason, str(error), kind=self.gives[0])])
+            return Snapshot(), iter([self._without_index(error)])
         return facts, self._entries(place, limits)
 
     def count(self, repository: Repository, limits: Limits) -> Counted:
@@ -130,8 +132,11 @@ class GHArchive(Options):
                     if thread:
                         yield self._entry(thread, events, texts, limits.max_file_bytes)
         except (FileNotFoundError, InputError) as error:
-            reason = "missing_index" if isinstance(error, FileNotFoundError) else "unreadable_index"
-            yield Entry(b"", None, reason, str(error), kind=self.gives[0])
+            yield self._without_index(error)
+
+    def _without_index(self, error: Exception) -> Entry:
+        reason = "missing_index" if isinstance(error, FileNotFoundError) else "unreadable_index"
+        return Entry(b"", None, reason, str(error), kind=self.gives[0])
 
     def _entry(self, thread: str, events: Iterator[Said], texts: Texts, max_bytes: int) -> Entry:
         seen = [0, 0]

@@ -20,36 +20,23 @@ Form = Literal["notebook", "notebook_script"]
 MAX_CELLS = 20_000  # of a notebook
 MAX_OUTPUT = 1000  # characters of an output; StarCoder cut there
 CUT = "[...]"
-# How a line of a comment begins, for the languages of Jupyter's kernels, by the language's name in lower case; the name is linguist's.
-COMMENTS = {
-    **dict.fromkeys(("python", "sage", "sos"), ("Python", "#")),
-    **{name: (shown, "#") for name, shown in (("r", "R"), ("julia", "Julia"), ("ruby", "Ruby"), ("perl", "Perl"))},
-    **dict.fromkeys(("bash", "shell", "sh"), ("Shell", "#")),
-    **{"powershell": ("PowerShell", "#"), "coffeescript": ("CoffeeScript", "#"), "tcl": ("Tcl", "#"), "sql": ("SQL", "--")},
-    **{"haskell": ("Haskell", "--"), "lua": ("Lua", "--"), "octave": ("MATLAB", "%"), "matlab": ("MATLAB", "%")},
-    **{
-        "clojure": ("Clojure", ";"),
-        "scheme": ("Scheme", ";"),
-        "javascript": ("JavaScript", "//"),
-        "typescript": ("TypeScript", "//"),
-    },
-    **{
-        "scala": ("Scala", "//"),
-        "java": ("Java", "//"),
-        "kotlin": ("Kotlin", "//"),
-        "groovy": ("Groovy", "//"),
-        "go": ("Go", "//"),
-    },
-    **{
-        "rust": ("Rust", "//"),
-        "c": ("C", "//"),
-        "c++": ("C++", "//"),
-        "c#": ("C#", "//"),
-        "f#": ("F#", "//"),
-        "swift": ("Swift", "//"),
-    },
-    **dict.fromkeys(("c++11", "c++14", "c++17", "c++20"), ("C++", "//")),
+# How a line of a comment begins, for the languages of Jupyter's kernels, as linguist names them.
+MARKS = {
+    "#": ("Python", "R", "Julia", "Ruby", "Perl", "Shell", "PowerShell", "CoffeeScript", "Tcl"),
+    "--": ("SQL", "Haskell", "Lua"),
+    "%": ("MATLAB",),
+    ";": ("Clojure", "Scheme"),
+    "//": ("JavaScript", "TypeScript", "Scala", "Java", "Kotlin", "Groovy", "Go", "Rust", "C", "C++", "C#", "F#", "Swift"),
 }
+OTHER_NAMES = {
+    **dict.fromkeys(("sage", "sos"), "Python"),
+    **dict.fromkeys(("bash", "sh"), "Shell"),
+    **dict.fromkeys(("c++11", "c++14", "c++17", "c++20"), "C++"),
+    "octave": "MATLAB",
+}
+# By the name that a notebook may say, in lower case: linguist's name and the mark.
+COMMENTS = {name.lower(): (name, mark) for mark, names in MARKS.items() for name in names}
+COMMENTS |= {other: COMMENTS[name.lower()] for other, name in OTHER_NAMES.items()}
 # IPython's own lines, which are no Python: `%matplotlib inline`, `!ls`, `np.array?`.
 MAGIC = re.compile(r"\s*(?:%{1,2}[A-Za-z]|!{1,2}\s*[\w./~$\"'{]|\?{1,2}\s*[\w.%]+\s*$|[\w.%]+\?{1,2}\s*$)")
 # Cell magics whose cell is Python all the same; the cell of any other is in another language, or a file's text.

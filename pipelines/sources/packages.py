@@ -9,20 +9,30 @@ import fnmatch
 import hashlib
 import importlib.metadata
 import io
-import itertools
 import os
 import re
 import stat
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from starmill.core.errors import of_a_file
-from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot, label, read_file, state_of
+from starmill.pipelines.sources.source import (
+    Counted,
+    Entry,
+    Limits,
+    Options,
+    Repository,
+    Snapshot,
+    label,
+    read_file,
+    state_of,
+    unique,
+)
 
 LICENSE_FILE = re.compile(r"(?:.*/)?[^/]*\.dist-info/(?:licenses/.*|(?:licen[cs]e|copying|notice)[^/]*)", re.IGNORECASE)
 LICENSE = "LICENSE.txt"  # Python's own
@@ -42,19 +52,19 @@ class Packages(Options):
 
     def plan(self) -> list[Repository]:
         """Return one repository a package."""
-        found = [_of_distribution(name, metadata) for name, metadata, is_first in _distributions() if is_first]
-        return sorted((*found, *_standard_library()), key=lambda r: r.name)
+        return [r for r in self.inventory() if not r.left_out]
 
-    def never(self) -> list[Repository]:
-        """Return what no import finds: folders of the standard library that are no part of it, and second distributions of a name; and,
-        for each folder of packages, the files that no distribution records.
+    def inventory(self) -> list[Repository]:
+        """Return the packages, and what no import finds: folders of the standard library that are no part of it, and second
+        distributions of a name; and, for each folder of packages, the files that no distribution records.
         """
-        hidden = [(name, metadata) for name, metadata, is_first in _distributions() if not is_first]
-        return [
-            *(_of_library(name) for name in _folders() if not _is_library(name)),
-            *(replace(_of_distribution(*of), left_out="not_imported") for of in hidden),
-            *_unrecorded(),
+        installed = [*_distributions()]
+        of = [
+            replace(_of_distribution(name, metadata), left_out="" if is_first else "not_imported")
+            for name, metadata, is_first in installed
         ]
+        library = map(_of_library, ("modules", *_folders()))
+        return sorted((*of, *library, *_unrecorded([metadata for _, metadata, _ in installed])), key=lambda r: r.name)
 
     def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
         """Return a package's files."""
@@ -64,8 +74,7 @@ class Packages(Options):
         """Return how many files a package has."""
         place, find = repository.place, "find . ! -type d"
         if "site" in place:
-            beside = next((r.place["files"] for r in _unrecorded() if r.place["site"] == place["site"]), "0")
-            return Counted(int(beside), True, f"{find}, without the paths in */RECORD,")
+            return Counted(int(place["files"]), True, f"{find}, without the paths in */RECORD,")
         try:
             found = _listed(place)
         except Unreadable:
@@ -95,25 +104,21 @@ class Unreadable(ValueError):
 
 def _distributions() -> Iterator[tuple[str, Path, bool]]:
     """Yield the name, the metadata and whether it is the first of its name on the path, the one that is imported."""
-    names, places = set[str](), set[str]()
+    seen, places = dict[str, int](), set[str]()
     for found in importlib.metadata.distributions():
         metadata = str(getattr(found, "_path", ""))
         if not metadata or (place := os.path.realpath(metadata)) in places:  # lib64 is lib
             continue
         places.add(place)
-        own = name = "pypi/" + re.sub(r"[-_.]+", "-", label(os.fsencode(_name(found, metadata)))[0][1:]).lower()
-        for number in itertools.count(2):
-            if name not in names:
-                break
-            name = f"{own}~{number}"
-        names.add(name)
+        own = "pypi/" + re.sub(r"[-_.]+", "-", label(os.fsencode(_name(found, metadata)))[0][1:]).lower()
+        name = unique(own, seen)
         yield name, Path(metadata), name == own
 
 
-def _unrecorded() -> Iterator[Repository]:
+def _unrecorded(installed: Sequence[Path]) -> Iterator[Repository]:
     """Yield one repository for each folder of packages with files that are in no RECORD, bytecode aside."""
     recorded = dict[str, set[str]]()
-    for _, metadata, _ in _distributions():
+    for metadata in installed:
         if metadata.parent.name in SITES:
             files = recorded.setdefault(str(metadata.parent), set())
             with suppress(Unreadable):
@@ -168,10 +173,6 @@ def _repository(name: str, place: dict[str, str], more: list[State], files: list
 
 def _digest(facts: object) -> str:
     return hashlib.sha256(repr(facts).encode("utf-8", "backslashreplace")).hexdigest()
-
-
-def _standard_library() -> Iterator[Repository]:
-    yield from (_of_library(name) for name in ("modules", *_folders()) if _is_library(name))
 
 
 def _folders() -> list[str]:

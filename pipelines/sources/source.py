@@ -167,7 +167,6 @@ class Source(ABC):
     exclude: tuple[str, ...]
     max_repositories: AtLeast1 | None
     gives: ClassVar[tuple[str, ...]] = (CODE,)  # the kinds of its records; the first is that of a repository as a whole
-    reads_this_machine: ClassVar[bool] = False  # whether its input lies on the disk of the machine that starts the run
 
     @staticmethod
     def kinds() -> "tuple[type[Source], ...]":
@@ -179,6 +178,11 @@ class Source(ABC):
     def places(self) -> tuple[str, ...]:
         """Return the folders of this machine that a user named as input: no workspace may lie in or around them."""
         return ()
+
+    @property
+    def reads_this_machine(self) -> bool:
+        """Whether its input lies on the disk of the machine that starts the run."""
+        return bool(self.places())
 
     @abstractmethod
     def plan(self) -> list[Repository]:
@@ -198,9 +202,9 @@ class Source(ABC):
         found = sum(1 for entry in itertools.islice(entries, COUNTED * limits.max_files + 1) if entry.path)
         return Counted(min(found, COUNTED * limits.max_files), found <= COUNTED * limits.max_files, "a tool of its format")
 
-    def never(self) -> list[Repository]:
-        """Return what lies in the input and is never read, each `left_out` for a reason."""
-        return []
+    def inventory(self) -> list[Repository]:
+        """Return the plan, and what lies in the input and is never read, each of that `left_out` for a reason."""
+        return self.plan()
 
     def notes(self) -> tuple[str, ...]:
         """Return what a dry run says of the source, beside what it would read."""
@@ -208,15 +212,15 @@ class Source(ABC):
 
     def planned(self) -> list[Repository]:
         """Return the repositories of the plan; those that the options leave out say so."""
-        found: list[Repository] = []
+        planned: list[Repository] = []
         taken = 0
-        for repository in sorted((*self.plan(), *self.never()), key=lambda r: r.name):
+        for repository in sorted(self.inventory(), key=lambda r: r.name):
             reason = repository.left_out or self._unwanted(repository.name)
             taken += not reason
             if not reason and self.max_repositories is not None and taken > self.max_repositories:
                 reason = "max_repositories"
-            found.append(replace(repository, left_out=reason) if reason else repository)
-        return found
+            planned.append(replace(repository, left_out=reason) if reason else repository)
+        return planned
 
     def _unwanted(self, name: str) -> str:
         if self.include and not any(fnmatch.fnmatchcase(name, p) for p in self.include):
@@ -232,6 +236,21 @@ class Options(Source):
     include: tuple[str, ...] = ()  # patterns of repository names (fnmatch); none: all
     exclude: tuple[str, ...] = ()  # and of those that are left out
     max_repositories: AtLeast1 | None = None  # the first so many by name
+
+
+def unique(name: str, seen: dict[str, int]) -> str:
+    """Return a name that was not seen before: itself, or with a number behind it. So many equal ones take a time that is linear.
+
+    >>> seen = {}
+    >>> [unique(name, seen) for name in ("a", "a", "b", "a")]
+    ['a', 'a~2', 'b', 'a~3']
+    """
+    made = name
+    while made in seen:
+        seen[name] += 1
+        made = f"{name}~{seen[name]}"
+    seen[made] = 1
+    return made
 
 
 def label(path: bytes) -> tuple[str, str | None]:

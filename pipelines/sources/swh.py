@@ -42,10 +42,6 @@ class SoftwareHeritage(Options):
     requests: Annotated[int, msgspec.Meta(ge=1, le=256)] = 16  # to the content store at once, for each worker
     catalog: Place | None = None  # the folder of the export's index; none: starmill/swh in the user's folder of caches
 
-    def __post_init__(self) -> None:
-        """Say whether its input lies on this machine's disk alone."""
-        object.__setattr__(self, "reads_this_machine", "://" not in self.export or "://" not in self.contents)
-
     def places(self) -> tuple[str, ...]:
         """Return the export and the contents, where they are folders."""
         return tuple(place for place in (self.export, self.contents) if "://" not in place)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starmill.pipelines.sources.source import label
+from starmill.pipelines.sources.source import label, unique
 from starmill.pipelines.sources.swh_tables import Export
 
 MAIN = (b"HEAD", b"refs/heads/main", b"refs/heads/master")
@@ -194,16 +194,8 @@ def _of(
 
 
 def _named(found: Iterable[Head]) -> list[Head]:
-    named: list[Head] = []
-    taken: set[str] = set()
-    for head in found:
-        first = name = name_of(head.origin)
-        n = 2
-        while name in taken:
-            name, n = f"{first}~{n}", n + 1
-        taken.add(name)
-        named.append(replace(head, name=name))
-    return named
+    seen: dict[str, int] = {}
+    return [replace(head, name=unique(name_of(head.origin), seen)) for head in found]
 
 
 def name_of(url: str) -> str:

@@ -22,7 +22,7 @@ from starmill.core.document import CODE
 from starmill.core.names import OneOf, Place
 from starmill.pipelines.sources import tables_plan
 from starmill.pipelines.sources import tables_rows as reader
-from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot, label
+from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot, label, unique
 from starmill.pipelines.sources.tables_columns import (
     DATASETS,
     WELL_KNOWN,
@@ -85,41 +85,33 @@ class Tables(Options):
         """The kind of its records."""
         return (self.records,)
 
-    @property
-    def reads_this_machine(self) -> bool:  # type: ignore[override]
-        """Whether the table lies on the disk of the machine that starts the run."""
-        return "://" not in self.place
-
     def places(self) -> tuple[str, ...]:
         """Return the place, where it is of this machine."""
-        return (self.place,) if self.reads_this_machine else ()
+        return () if "://" in self.place else (self.place,)
 
     def plan(self) -> list[Repository]:
         """Return each file of the table, or some row groups of one. Raises OSError where the place cannot be listed."""
+        return [r for r in self.inventory() if not r.left_out]
+
+    def inventory(self) -> list[Repository]:
+        """Return the plan, and the files that are no tables, or are not matched. Raises OSError where the place cannot be listed."""
         root, files = tables_plan.listing(self.place)
-        wanted = [(name, found) for name, found in sorted(files.items()) if not self._unread(name, found)]
+        every = [(name, found, self._unread(name, found)) for name, found in sorted(files.items())]
+        wanted = [(name, found) for name, found, why in every if not why]
         asked = at_once(lambda item: self._units(root, *item), wanted, 1 if self.reads_this_machine else 32)
         units = [unit for planned in asked for unit in planned]
-        made, taken = list[Repository](), set[str]()
+        made, seen = list[Repository](), dict[str, int]()
         for (unit, span), both in zip(units, tables_plan.shared([span for _, span in units]), strict=True):
-            name, n = unit.name, 2
-            while name in taken:
-                name, n = f"{unit.name}~{n}", n + 1
-            taken.add(name)
+            name = unique(unit.name, seen)
             place = dict(unit.place)
             if span is not None and self.names == "marked":
                 place |= {"span": str(span), "shared": str(both or ""), "mark": recipe.digest(name)[:8]}
             made.append(replace(unit, name=name, place=place, fingerprint=self._fingerprint(place, unit.fingerprint)))
+        for file, found, why in every:
+            if why:
+                name = unique(label(os.fsencode(file))[0][1:], seen)
+                made.append(Repository(name, {"root": root, "file": file}, found.size, found.state, left_out=why))
         return sorted(made, key=lambda r: r.name)
-
-    def never(self) -> list[Repository]:
-        """Return the files that are no tables, or are not matched."""
-        root, files = tables_plan.listing(self.place)
-        left_out = [(name, found, why) for name, found in sorted(files.items()) if (why := self._unread(name, found))]
-        return [
-            Repository(label(os.fsencode(name))[0][1:], {"root": root, "file": name}, found.size, found.state, left_out=why)
-            for name, found, why in left_out
-        ]
 
     def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
         """Return the records of some rows, in the order of the table."""

@@ -1,6 +1,7 @@
 """Ingest: plan the parts of a dump and read one. A repository is never split over parts, so what concerns one is local to a part."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
@@ -17,7 +18,7 @@ from starmill.core.names import Bytes, BytesAtOnce
 from starmill.core.part import PartRef
 from starmill.pipelines.sources import encoding
 from starmill.pipelines.sources.notebooks import Form, of_file
-from starmill.pipelines.sources.source import DAMAGE, Counted, Entry, Limits, Repository, Snapshot, Source, Tally, label
+from starmill.pipelines.sources.source import DAMAGE, Counted, Entry, Limits, Repository, Snapshot, Source, Tally, label, unique
 from starmill.pipelines.stages.ledger import Ledger
 from starmill.pipelines.stages.stage import Options, Stage, of_parts
 from starmill.transforms.step import SKIPPED, raise_if_broken
@@ -216,7 +217,8 @@ class IngestPart:
             said += f"{repository.size_bytes:,} bytes in {self._count(source, repository)}"
             yield _lost(whole, "read", reason, said, repository.size_bytes)
             return
-        seen: dict[tuple[str, str], int] = {}
+        seen = defaultdict[str, dict[str, int]](dict)  # the paths of each repository
+        own = seen[repository.name]
         failed, judged, kinds, first = 0, 0, set[str](), ""
         tally = Tally(self.options)
         try:
@@ -228,11 +230,7 @@ class IngestPart:
                     left = self._count(source, repository).less(tally.entries - 1)
                     why = "too_many_bytes" if limit.startswith("max_inflated_bytes") else "too_many_files"
                     yield _lost(
-                        {**whole, "path": _unique("/", seen, repository.name)},
-                        "read",
-                        why,
-                        f"more than {limit}; without a row are {left}",
-                        0,
+                        {**whole, "path": unique("/", own)}, "read", why, f"more than {limit}; without a row are {left}", 0
                     )
                     break
                 path, hostile = label(entry.path)
@@ -240,7 +238,7 @@ class IngestPart:
                 if entry.repo_name is not None:
                     name, bad = label(entry.repo_name)
                     of, hostile = {**of, "repo_name": name[1:]}, hostile or bad
-                of["path"] = _unique(path, seen, of["repo_name"])
+                of["path"] = unique(path, seen[of["repo_name"]])
                 if entry.data is not None and (full := filled.by(self.options)):
                     yield _lost(of, "read", "part_is_full", full, len(entry.data))
                     continue
@@ -257,9 +255,9 @@ class IngestPart:
                 yield from rows
             if source.fingerprint(repository) != repository.fingerprint:
                 said = "its files changed after they were planned, so that what was read may be of two moments; the next run reads it again"
-                yield _lost({**whole, "path": _unique("/", seen, repository.name)}, "read", "error:ingest:Changed", said, 0)
+                yield _lost({**whole, "path": unique("/", own)}, "read", "error:ingest:Changed", said, 0)
         except Exception as error:  # one repository's trouble is not the part's
-            yield _error({**whole, "path": _unique("/", seen, repository.name)}, error)
+            yield _error({**whole, "path": unique("/", own)}, error)
         if failed == judged:
             raise_if_broken("ingest: decoding", failed, kinds, first)
 
@@ -296,16 +294,6 @@ class IngestPart:
             "content": text,
             "segments": entry.segments,
         }
-
-
-def _unique(path: str, seen: dict[tuple[str, str], int], name: str = "") -> str:
-    # Two hostile names may look alike once they are printable, and a tree made by hand may hold one name twice.
-    unique = path
-    while (name, unique) in seen:
-        seen[name, path] += 1
-        unique = f"{path}~{seen[name, path]}"
-    seen[name, unique] = 1
-    return unique
 
 
 def _error(of: Row, error: Exception) -> Row:

@@ -179,6 +179,8 @@ def test_a_plan_is_sorted_and_the_same_again(made: Made) -> None:
     assert planned == source.plan() and planned == sorted(planned, key=lambda r: r.name)
     assert len({r.name for r in planned}) == len(planned) and all(r.name.isprintable() and r.fingerprint for r in planned)
     assert json.loads(json.dumps([r.place for r in planned])) == [r.place for r in planned], "a plan is a file"
+    every = source.planned()
+    assert len({r.name for r in every}) == len(every), "what is never read has a name of its own too"
 
 
 def test_a_fingerprint_changes_with_a_file(made: Made, tmp_path: Path) -> None:

@@ -7,6 +7,10 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Sequence
+from pathlib import Path
+
+from starmill.pipelines.sources.archives import Archives
+from starmill.pipelines.sources.source import Entry, Limits, label
 
 GOOD = b"x = 1\n"
 Pair = tuple[str, bytes]
@@ -122,3 +126,23 @@ def gzip_of_zeros(megabytes: int) -> bytes:
     """Return a tar.gz whose one large file inflates a thousand times, with a small one on either side."""
     first, last = file(b"good.py") + block(b"zeros", size=megabytes << 20), file(b"last.py") + END
     return gzip.compress(first, mtime=0) + gzip.compress(bytes(1 << 20), mtime=0) * megabytes + gzip.compress(last, mtime=0)
+
+
+LIMIT = 1 << 20
+LIMITS = Limits(max_file_bytes=LIMIT)
+
+
+def read_as(name: str, folder: Path, data: bytes, limits: Limits = LIMITS) -> list[Entry]:
+    """Return what is read of the only archive of a folder."""
+    (folder / "in").mkdir(exist_ok=True)
+    (folder / "in" / name).write_bytes(data)
+    source = Archives(folder=str(folder / "in"))
+    found = list(source.read(source.plan()[0], limits)[1])
+    assert [e.path for e in found] == sorted(e.path for e in found)
+    assert all((e.data is None) == (e.reason is not None) for e in found)
+    return found
+
+
+def told(found: list[Entry]) -> dict[str, str | None]:
+    """Return the reason of each path, or None."""
+    return {path: e.reason or hostile for e in found for path, hostile in (label(e.path),)}

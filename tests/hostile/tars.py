@@ -18,7 +18,9 @@ class Tars(Options):
     kind: Literal["tars"] = "tars"
     folder: str
     gives: ClassVar[tuple[str, ...]] = ("code", "issue")
-    reads_this_machine: ClassVar[bool] = True
+
+    def places(self) -> tuple[str, ...]:
+        return (self.folder,)
 
     def plan(self) -> list[Repository]:
         found = [(p, *state_of(p)) for p in sorted(Path(self.folder).iterdir())]

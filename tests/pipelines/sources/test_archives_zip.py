@@ -4,32 +4,17 @@ import io
 import subprocess
 import zipfile
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import hostile_archives
 import pytest
-from hostile_archives import GOOD, directory, local, zip_of
+from hostile_archives import GOOD, LIMIT, directory, local, read_as, told, zip_of
 
-from starmill.pipelines.sources.archives import Archives
-from starmill.pipelines.sources.source import Entry, Limits, label
+from starmill.pipelines.sources.source import Limits
 
-LIMIT = 1 << 20
-LIMITS = Limits(max_file_bytes=LIMIT)
-
-
-def entries(folder: Path, data: bytes, limits: Limits = LIMITS) -> list[Entry]:
-    (folder / "in").mkdir(exist_ok=True)
-    (folder / "in/a.zip").write_bytes(data)
-    source = Archives(folder=str(folder / "in"))
-    found = list(source.read(source.plan()[0], limits)[1])
-    assert [e.path for e in found] == sorted(e.path for e in found)
-    assert all((e.data is None) == (e.reason is not None) for e in found)
-    return found
-
-
-def told(found: list[Entry]) -> dict[str, str | None]:
-    return {path: e.reason or hostile for e in found for path, hostile in (label(e.path),)}
+entries = partial(read_as, "a.zip")
 
 
 def test_what_is_no_file_has_a_reason(tmp_path: Path) -> None:
