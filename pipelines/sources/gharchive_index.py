@@ -27,6 +27,7 @@ CREATE TABLE events (repo TEXT, thread TEXT, time TEXT, id TEXT, hour INTEGER, d
 CREATE TABLE repos (repo TEXT, hour INTEGER, batch INTEGER, name TEXT, last TEXT, threads INTEGER, bytes INTEGER, digest TEXT,
   PRIMARY KEY (repo, hour, batch)) WITHOUT ROWID;
 """
+APPLICATION = 0x73746D6C  # SQLite's mark of whose a file is: a database of another program is left alone
 BATCH_ROWS, BATCH_BYTES = 50_000, 64 << 20  # that are sorted in memory
 PATIENCE = 600.0  # seconds in which another run may write
 # Errors of SQLite that a damaged file explains; any other is the machine's.
@@ -71,7 +72,8 @@ def opened(place: str, write: bool = False) -> Iterator[sqlite3.Connection]:
             yield index
     except sqlite3.Error as error:
         if not isinstance(error, sqlite3.OperationalError) and getattr(error, "sqlite_errorcode", 0) in DAMAGED:
-            raise InputError(f"{place}: {one_line(error)}; remove this index, it is made again from the hours") from error
+            fix = "name another file as the index, or remove this one if it was one: it is made again from the hours"
+            raise InputError(f"{place}: {one_line(error)}; {fix}") from error
         raise MachineError(f"{place}: {one_line(error)}; see to its disk, then run again") from error
 
 
@@ -82,14 +84,23 @@ def made_by() -> str:
 
 
 def prepare(index: sqlite3.Connection, hours: Iterable[Hour]) -> list[Hour]:
-    """Make the tables where they are missing or of other code, forget hours that have gone; return those that are to be read."""
+    """Make the tables where they are missing or of other code, forget hours that have gone; return those that are to be read.
+
+    Raises InputError for a database of another program.
+    """
     index.execute("PRAGMA synchronous=NORMAL")
     index.execute("BEGIN IMMEDIATE")
     tables = [name for (name,) in index.execute("SELECT name FROM sqlite_master WHERE type='table'")]
+    if tables and index.execute("PRAGMA application_id").fetchone() != (APPLICATION,):
+        place = index.execute("PRAGMA database_list").fetchone()[2]
+        raise InputError(
+            f"{place}: a database of another program, with a table {tables[0]!r:.100}; name another file as the index"
+        )
     known = index.execute("SELECT by FROM made").fetchone() if "made" in tables else None
     if known != (made_by(),):
         for name in tables:
             index.execute(f'DROP TABLE "{name}"')
+        index.execute(f"PRAGMA application_id={APPLICATION}")
         for statement in TABLES.split(";"):
             index.execute(statement)
         index.execute("INSERT INTO made VALUES (?)", (made_by(),))

@@ -95,7 +95,25 @@ def test_an_index_of_other_code_is_made_again(tmp_path: Path, monkeypatch: pytes
 
 def test_a_damaged_index_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "i").write_bytes(b"no index" * 999)
-    with pytest.raises(InputError, match="remove this index"), indexes.opened(str(tmp_path / "i")) as index:
+    with (
+        pytest.raises(InputError, match="name another file as the index, or remove this one if it was one"),
+        indexes.opened(str(tmp_path / "i")) as index,
+    ):
         list(indexes.repositories(index))
     with pytest.raises(FileNotFoundError), indexes.opened(str(tmp_path / "none")):
         pass
+
+
+def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "accounts.db") as other:
+        other.execute("CREATE TABLE accounts (owner TEXT)")
+        other.execute("INSERT INTO accounts VALUES ('ada')")
+    other.close()
+    before = (tmp_path / "accounts.db").read_bytes()
+    with pytest.raises(InputError, match=r"accounts\.db: a database of another program, with a table 'accounts'; name another"):
+        taken(tmp_path / "accounts.db", {"0.json": EVENTS[0]})
+    assert (tmp_path / "accounts.db").read_bytes() == before
+    (tmp_path / "text").write_text("precious")
+    with pytest.raises(InputError, match="name another file as the index"):
+        taken(tmp_path / "text", {"0.json": EVENTS[0]})
+    assert (tmp_path / "text").read_text() == "precious"
