@@ -4,12 +4,15 @@ A member that ends early gives other lines in another reader, so none of its lin
 reads it again up to the last whole member.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from isal import igzip_lib, isal_zlib
 
-CHUNK = 1 << 20  # bytes that are read at once
+from starmill.pipelines.sources.lines import lines as split
+
+# Bytes that are read at once: what is left of them is copied at each end of a member, and there may be one every 20 bytes.
+CHUNK = 1 << 16
 BLOCK = 4 << 20  # bytes that are inflated at once
 MAX_LINE = 64 << 20  # bytes of an event; the largest real ones have some 3 MB
 
@@ -49,24 +52,17 @@ def lines(file: File, members: int | None = None, max_bytes: int = 1 << 62) -> I
     >>> list(lines(io.BytesIO(b'{"a": 1}\n{"b": 2}')))
     [b'{"a": 1}', b'{"b": 2}']
     """
-    rest, left_out, total = b"", 0, 0
-    for block in _blocks(file, members):
+    for line, size in split(_counted(_blocks(file, members), max_bytes), MAX_LINE):
+        yield size if line is None else line
+
+
+def _counted(blocks: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
+    total = 0
+    for block in blocks:
+        yield block
         total += len(block)
-        *whole, last = block.split(b"\n")
-        for line in whole:
-            if left_out:
-                yield left_out + len(line)
-            else:
-                yield rest + line if rest else line
-            rest, left_out = b"", 0
-        if left_out or len(rest) + len(last) > MAX_LINE:
-            rest, left_out = b"", left_out + len(rest) + len(last)
-        else:
-            rest += last
         if total > max_bytes:
             raise NoEvents("too_many_bytes", f"more than max_hour_bytes={max_bytes}")
-    if left_out or rest:
-        yield left_out or rest
 
 
 def _blocks(file: File, members: int | None) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ import msgspec
 import pyarrow as pa
 
 from starmill.core.errors import InputError, MachineError, StarmillError, is_of_the_machine, one_line
+from starmill.pipelines.sources.lines import lines as split
 from starmill.pipelines.sources.tables_columns import Bad, Columns, MissingColumn, Row, WrongType
 
 Names = Mapping[str, Sequence[str]]  # of roles
@@ -49,24 +50,27 @@ def lines(open_: Open, codec: str, most: int) -> Iterator[Line]:
 
     Of a damaged gzip or zstd stream every line is given that lies whole before the damage.
     """
-    held, size, number = list[bytes](), 0, 0
+    number, begun = 0, _Begun()
     try:
-        for chunk in _chunks(open_, codec):
-            *whole, rest = chunk.split(b"\n")
-            for piece in whole:
-                number, size = number + 1, size + len(piece)
-                if size > most:
-                    yield Line(number, None, size)
-                elif data := b"".join([*held, piece]).strip():
-                    yield Line(number, data, size)
-                held, size = [], 0
-            size += len(rest)
-            held = [*held, rest] if size <= most and rest else held if size <= most else []
+        for number, (data, size) in enumerate(split(begun.of(_chunks(open_, codec)), most), start=1):
+            text = data and data.strip()
+            if text or data is None:
+                yield Line(number, text, size)
     except DAMAGE as error:
-        yield Line(number + 1, None, size, f"nothing after line {number:,} can be read: {damaged(error)}")
-        return
-    if size and (size > most or b"".join(held).strip()):
-        yield Line(number + 1, b"".join(held).strip() if size <= most else None, size)
+        yield Line(number + 1, None, begun.size, f"nothing after line {number:,} can be read: {damaged(error)}")
+
+
+class _Begun:
+    """Counts the bytes of the line that has begun in what was given out."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def of(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            end = chunk.rfind(b"\n") + 1
+            self.size = len(chunk) - end + (0 if end else self.size)
+            yield chunk
 
 
 def _chunks(open_: Open, codec: str) -> Iterator[bytes]:
