@@ -93,7 +93,8 @@ class Stream:
         self.trailing = 0  # stored bytes behind the last stream, which are none
         self._size = file.seek(0, io.SEEK_END)
         file.seek(0)
-        self._data, self._stored = b"", file.read(STORED)
+        # A view, so that a read copies nothing of what is left.
+        self._data, self._stored = memoryview(b""), file.read(STORED)
         self._reader: Any = None
         self._failed: Damaged | None = None
         self._make = _reader_of(self._stored)
@@ -113,7 +114,7 @@ class Stream:
         """Pass over so many bytes and return how many there were: a plain file is not read for it."""
         if not self.packed:
             size = max(0, min(size, self._size - self.at))
-            self._data = self._stored = b""
+            self._data, self._stored = memoryview(b""), b""
             self.at += size
             self._file.seek(self.at)
             return size
@@ -128,12 +129,12 @@ class Stream:
     def _more(self) -> bool:
         """Fill what is inflated, and say whether there is more of it."""
         if not self.packed:
-            self._data, self._stored = self._stored or self._file.read(STORED), b""
+            self._data, self._stored = memoryview(self._stored or self._file.read(STORED)), b""
             return bool(self._data)
         if self._failed:  # what a library says of a stream after it failed is anything
             raise self._failed
         try:
-            self._data = self._inflated()
+            self._data = memoryview(self._inflated())
         except Exception as error:  # the four libraries raise seven types
             if not isinstance(error, Damaged) and not _is_of_the_data(error):
                 raise
@@ -142,7 +143,7 @@ class Stream:
             raise self._failed from None
         self._most -= len(self._data)
         if self._most < 0:
-            self._data = b""
+            self._data = memoryview(b"")
             raise Spent
         if not self._data:
             self.believed = self.at
