@@ -1,0 +1,208 @@
+"""The dumps of recipes/data/miniature.yaml, small and complete: a graph export, git repositories, hours of events, packages, programs, sets.
+
+    PYTHONPATH=tests/end_to_end:tests/hostile python tests/end_to_end/miniature.py FOLDER [SAMPLES]
+
+Code is the standard library's, what people say is invented. True samples of dumps, where SAMPLES holds them, lie among it. Two calls
+write the same bytes.
+"""
+
+import gzip
+import io
+import json
+import shutil
+import sys
+import tarfile
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import exports
+import hours
+from small_tree import STDLIB, commit, license_text
+
+PACKAGES = (
+    "json",
+    "email",
+    "http",
+    "html",
+    "xml",
+    "logging",
+    "unittest",
+    "wsgiref",
+    "urllib",
+    "concurrent",
+    "importlib",
+    "sqlite3",
+)
+DOCUMENTED = (
+    "numpy",
+    "pyarrow",
+    "pytest",
+    "rich",
+    "typer",
+    "msgspec",
+    "fsspec",
+    "psutil",
+    "zstandard",
+    "pluggy",
+    "click",
+    "jinja2",
+)
+SPOKEN = (
+    "When the file is empty, the reader returns one row of nulls instead of none, and the counts are wrong after it.",
+    "I see the same with version 2, on Linux and on a Mac. A file with a single line feed is enough to show it.",
+    "The loop ends one step too late: it tests for the end only after the row was made. I can send a change for it.",
+    "Please do, and add a test with an empty file and one with a last line that is not terminated.",
+    "Merged, and it will be in the next release. Thank you both for the report and for the small example.",
+)
+PROGRAMS = {
+    "c": "#include <stdio.h>\n\nint main(void) {{\n    long sum = 0;\n    for (int i = 1; i <= {n}; i++)\n        if (i % {m} == 0) sum += i;\n"
+    '    printf("%ld\\n", sum);\n    return 0;\n}}\n',
+    "cpp": "#include <cstdio>\n\nstruct Sum {{\n    long of(int n) const {{ return n <= 0 ? 0 : n + of(n - {m}); }}\n}};\n\n"
+    'int main() {{\n    std::printf("%ld\\n", Sum{{}}.of({n}));\n}}\n',
+    "rs": 'fn main() {{\n    let sum: u64 = (1..={n}u64).filter(|i| i % {m} == 0).sum();\n    println!("{{}}", sum);\n}}\n',
+}
+
+
+def make(folder: Path, samples: Path | None = None) -> Path:
+    """Write all dumps below `folder`, which is emptied."""
+    shutil.rmtree(folder, ignore_errors=True)
+    found = {f"https://github.com/python/{place.name}": place for place in repositories(folder / "git")}
+    notebooks(folder / "git/notebooks", samples)
+    exports.write(folder / "heritage", found | {"https://github.com/me/notebooks": folder / "git/notebooks"})
+    talk(folder / "gharchive")
+    packages(folder / "packages")
+    programs(folder / "programs")
+    sets(folder / "sets", samples)
+    if samples:
+        true = samples / "swh-export/export"
+        shutil.copytree(true / "orc", folder / "heritage/orc", dirs_exist_ok=True)
+        shutil.copytree(true / "content", folder / "heritage/content", dirs_exist_ok=True)
+        for hour in sorted((samples / "gharchive").glob("*.json.gz")):
+            shutil.copy(hour, folder / "gharchive")
+    return folder
+
+
+def repositories(folder: Path) -> list[Path]:
+    """Repositories of the standard library's packages; each file came to its length in two commits."""
+    places = []
+    for number, package in enumerate(PACKAGES):
+        files = {
+            path.relative_to(STDLIB).as_posix(): path.read_text() for path in sorted((STDLIB / package).rglob("*.py"))[:12]
+        }
+        files = {name: text for name, text in files.items() if text.strip()}
+        lines = {name: text.splitlines(keepends=True) for name, text in files.items()}
+        before = {name: "".join(text[: len(text) * 2 // 3]) for name, text in lines.items()}
+        own = {"LICENSE": license_text(("mit", "bsd-new", "apache-2.0", "gpl-3.0")[number % 4]), "README.md": f"# {package}\n"}
+        place = commit(folder / package, own | before, "Take the first of every file")
+        for name in [*files][:6]:
+            commit(place, {name: files[name]}, f"Complete what {Path(name).name} promises to its callers")
+        commit(place, files, "Take the rest of every file")
+        places.append(place)
+    return places
+
+
+def notebooks(folder: Path, samples: Path | None) -> None:
+    """A repository of notebooks: the samples, or some of our own."""
+    own = {}
+    for n in range(6):
+        cells = [
+            {
+                "cell_type": "markdown",
+                "metadata": {},
+                "source": f"# Sums up to {n + 3}\n\nEach row is a number and what all before it add up to.",
+            },
+            {
+                "cell_type": "code",
+                "metadata": {},
+                "execution_count": 1,
+                "source": [f"total = 0\nfor i in range({n + 3}):\n", "    total += i\n", "    print(i, total)"],
+                "outputs": [
+                    {
+                        "output_type": "stream",
+                        "name": "stdout",
+                        "text": "".join(f"{i} {i * (i + 1) // 2}\n" for i in range(n + 3)),
+                    }
+                ],
+            },
+            {"cell_type": "markdown", "metadata": {}, "source": "The last total is enough."},
+            {"cell_type": "code", "metadata": {}, "execution_count": 2, "source": "total", "outputs": []},
+        ]
+        kernel = {
+            "kernelspec": {"name": "python3", "language": "python"},
+            "language_info": {"name": "python", "file_extension": ".py"},
+        }
+        own[f"sums-{n}.ipynb"] = json.dumps({"nbformat": 4, "nbformat_minor": 4, "metadata": kernel, "cells": cells}, indent=1)
+    true = sorted((samples / "notebooks").glob("*.ipynb")) if samples else []
+    commit(folder, own | {path.name: path.read_bytes() for path in true}, "All notebooks")
+
+
+def talk(folder: Path) -> None:
+    """Two hours of issues and pull requests."""
+    events = []
+    for n in range(40):
+        title, at = f"Rows are wrong after an empty file ({n})", f"00:{n:02}:00"
+        events.append(hours.opened(n, 10 * n, at, title=title, body=SPOKEN[0]))
+        for k, said in enumerate(SPOKEN[1:], 1):
+            events.append(
+                hours.comment(n, 10 * n + k, f"{said} ({n})", ("bob-b", "ann")[k % 2], at, title=title, body=SPOKEN[0])
+            )
+    hours.hour(folder / "2015-01-01-10.json.gz", *events)
+
+
+def packages(folder: Path) -> None:
+    """Wheels with what installed distributions say of themselves, an npm package, a crate."""
+    folder.mkdir(parents=True)
+    for name in DOCUMENTED:
+        found = metadata.distribution(name)
+        said = (found.read_text("METADATA") or "").encode()
+        with zipfile.ZipFile(folder / f"{name}-{found.version}-py3-none-any.whl", "w", zipfile.ZIP_DEFLATED) as wheel:
+            wheel.writestr(zipfile.ZipInfo(f"{name}-{found.version}.dist-info/METADATA"), said)
+            wheel.writestr(zipfile.ZipInfo(f"{name}/__init__.py"), b'"""A package."""\n')
+    said = "# rows\n\nReads rows of files, also of empty ones.\n\n```\nrows.read('a.csv')\n```\n\n" + "\n\n".join(SPOKEN)
+    for name, root in (("rows-1.0.0.tgz", "package"), ("rows-1.0.0.crate", "rows-1.0.0")):
+        (folder / name).write_bytes(
+            gzip.compress(tar({f"{root}/README.md": said + name, f"{root}/docs/guide.md": said}), mtime=0)
+        )
+
+
+def tar(files: dict[str, str]) -> bytes:
+    """A plain tar."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.USTAR_FORMAT) as to:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text.encode())
+            to.addfile(member, io.BytesIO(text.encode()))
+    return made.getvalue()
+
+
+def programs(folder: Path) -> None:
+    """Programs in C, C++ and Rust, each of one file."""
+    for suffix, text in PROGRAMS.items():
+        for n in range(4):
+            place = folder / f"sum-{n}" / f"main.{suffix}"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text.format(n=100 * (n + 1), m=n + 2))
+
+
+def sets(folder: Path, samples: Path | None) -> None:
+    """Two small sets: school mathematics, and arithmetic by a generator."""
+    folder.mkdir(parents=True)
+    questions = [
+        {
+            "question": f"A box holds {n} pens. How many pens are in {n + 1} boxes?",
+            "answer": f"{n}*{n + 1}=<<{n}*{n + 1}={n * (n + 1)}>>{n * (n + 1)}\n#### {n * (n + 1)}",
+        }
+        for n in range(2, 60)
+    ]
+    (folder / "gsm8k.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions))
+    (folder / "arithmetic__add.txt").write_text("".join(f"What is {n} + {7 * n}?\n{8 * n}\n" for n in range(60)))
+    if samples:
+        shutil.copy(samples / "small-sets/gsm8k-train-50.jsonl", folder / "gsm8k.jsonl")
+        shutil.copy(samples / "small-sets/deepmind-math-train-sample.txt", folder / "arithmetic__add.txt")
+
+
+if __name__ == "__main__":
+    given = [Path(argument) for argument in sys.argv[1:]]
+    make(given[0], given[1] if len(given) > 1 and given[1].is_dir() else None)
