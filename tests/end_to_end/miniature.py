@@ -1,4 +1,4 @@
-"""The dumps of recipes/data/miniature.yaml, small and complete: a graph export, git repositories, hours of events, packages, programs, sets.
+"""The dumps of recipes/data/miniature.yaml, small and complete: an export, repositories, hours, packages, programs, sets.
 
     PYTHONPATH=tests/end_to_end:tests/hostile python tests/end_to_end/miniature.py FOLDER [SAMPLES]
 
@@ -56,7 +56,8 @@ SPOKEN = (
     "Merged, and it will be in the next release. Thank you both for the report and for the small example.",
 )
 PROGRAMS = {
-    "c": "#include <stdio.h>\n\nint main(void) {{\n    long sum = 0;\n    for (int i = 1; i <= {n}; i++)\n        if (i % {m} == 0) sum += i;\n"
+    "c": "#include <stdio.h>\n\nint main(void) {{\n    long sum = 0;\n"
+    "    for (int i = 1; i <= {n}; i++)\n        if (i % {m} == 0) sum += i;\n"
     '    printf("%ld\\n", sum);\n    return 0;\n}}\n',
     "cpp": "#include <cstdio>\n\nstruct Sum {{\n    long of(int n) const {{ return n <= 0 ? 0 : n + of(n - {m}); }}\n}};\n\n"
     'int main() {{\n    std::printf("%ld\\n", Sum{{}}.of({n}));\n}}\n',

@@ -3,19 +3,21 @@
     <repo_name>R<file_sep>path1\\ncode1<file_sep>path2\\ncode2...     half of the repositories
     <file_sep>code1<file_sep>code2...                                 the others
 
-Files come in a random order. Which half and which order are hashes of (seed, repository, path), so they depend on nothing else.
+Files come in a random order, or in one of transforms/render/order.py. Which half and which order are hashes of (seed, repository,
+path), so they depend on nothing else.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
 from starmill.core import seeds
 from starmill.core.document import CODE, Document, FileSpan, Piece, Special
 from starmill.core.names import Seed, Share
+from starmill.transforms.render.order import by_dependency
 from starmill.transforms.render.pieces import joined, label, redacted
 
 REPO_NAME, FILE_SEP = Special("<repo_name>"), Special("<file_sep>")
@@ -24,9 +26,16 @@ COLUMNS = ("repo_name", "path", "content", "content_id", "language", "length_byt
 
 @dataclass(frozen=True)
 class Format:
-    """The share of repositories that are written with their name and paths, and the seed."""
+    """The share of repositories that are written with their name and paths, the order of their files, and the seed.
+
+    StarCoder2's order is `random`. `path` keeps folders together, `depth` begins with the files at the top. `dependency` puts a file behind
+    those that it imports, where both are in the repository, and is else as random.
+    """
 
     metadata_rate: Share = 0.5  # share of repositories with name and paths (StarCoder2)
+    order: Literal["random", "path", "depth", "dependency"] = (
+        "random"  # of a repository's files; dependency: imported ones first
+    )
     seed: Seed = 0  # of that choice and of the order of files
 
     def __post_init__(self) -> None:
@@ -47,7 +56,7 @@ def repository(repo_name: str, files: list[dict[str, Any]], options: Format) -> 
     named = seeds.uniform(options.seed, "metadata", repo_name) < options.metadata_rate
     pieces: list[Piece] = [REPO_NAME, *joined(label(repo_name))] if named else []
     spans = []
-    for file in sorted(files, key=lambda f: (seeds.uint64(options.seed, "file_order", repo_name, f["path"]), f["path"])):
+    for file in ordered(repo_name, files, options):
         pieces.append(FILE_SEP)
         start = len(pieces)
         path = file["path"].lstrip("/")
@@ -59,6 +68,18 @@ def repository(repo_name: str, files: list[dict[str, Any]], options: Format) -> 
         sizes[file["language"] or ""] = sizes.get(file["language"] or "", 0) + file["length_bytes"]
     language = min(sizes, key=lambda name: (-sizes[name], name), default="")
     return Document(CODE, repo_name, language, tuple(pieces), tuple(spans))
+
+
+def ordered(repo_name: str, files: Sequence[Mapping[str, Any]], options: Format) -> Sequence[Mapping[str, Any]]:
+    """Return the files of a repository in the order of their document."""
+
+    def drawn(file: Mapping[str, Any]) -> tuple[int, str]:
+        return seeds.uint64(options.seed, "file_order", repo_name, file["path"]), file["path"]
+
+    if options.order == "dependency":
+        return by_dependency(files, drawn)
+    keys = {"random": drawn, "path": lambda f: f["path"], "depth": lambda f: (f["path"].count("/"), f["path"])}
+    return sorted(files, key=keys[options.order])
 
 
 def text(document: Document) -> str:
