@@ -21,7 +21,7 @@ PYTEST = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest -q -n $(TESTERS
 # The fastest installer, itself pinned.
 UV := 0.13.8
 
-.PHONY: help run test test-slow test-flink test-clusters soak check docs bench bench-dedup bench-train bench-gpu bench-flink flink-jars flink-up flink-run flink-status flink-down constraints setup clean
+.PHONY: help run miniature test test-slow test-flink test-clusters soak check docs bench bench-dedup bench-train bench-gpu bench-flink flink-jars flink-up flink-run flink-status flink-down constraints setup clean
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -36,6 +36,12 @@ run: setup       ## mill real code, show the funnel, train on the shards, comple
 	@printf '%s\n' '' '--- Next:' '  $(BIN)/starmill why os.py                     # why a file is in the data, or not' \
 	  '  $(BIN)/starmill funnel --languages 30         # what each stage kept and dropped' \
 	  '  $(BIN)/starmill run smoke --input ~/checkouts --workspace runs/mine   # your own code'
+
+# True samples of dumps that go into the miniature, where there are some.
+SAMPLES ?=
+miniature: setup ## mill a miniature of StarCoder2's data, all kinds of records from dumps of every sort (two minutes)
+	PYTHONPATH=tests/end_to_end:tests/hostile $(BIN)/python tests/end_to_end/miniature.py miniature $(SAMPLES)
+	$(BIN)/starmill run recipes/data/miniature.yaml --workers $(WORKERS)
 
 test: setup check  ## lint, types and the test suite
 	$(PYTEST) -m 'not slow and not clusters and not flink'

@@ -1,6 +1,7 @@
 """The small tree on a real Flink session cluster, by the commands of docs/flink.md: every dataset has the local run's digest."""
 
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -9,12 +10,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import miniature
 import psutil
 import pytest
 import stranger
 from counted import KeptOnFlink, of_sidecars, published
 from flink_shell import CACHE, Shell, running
 from pages import ROOT, commands
+from samples import SAMPLES
+from small_tree import starmill
 
 from starmill.core.dataset import Workspace
 from starmill.pipelines import recipe as recipes
@@ -91,6 +95,17 @@ def test_a_stranger_gets_no_work(shell: Shell, ran: "subprocess.CompletedProcess
     started = log.read_text().count("started, process")
     stranger.is_refused(shell.ports["pool"])
     assert log.read_text().count("started, process") == started and set(shell.workers()) <= set(before)
+
+
+@pytest.mark.flink
+def test_the_miniature_is_the_local_runs(shell: Shell) -> None:
+    """Dumps of every sort, all kinds of records."""
+    miniature.make(shell.home / "miniature", SAMPLES if SAMPLES.exists() else None)
+    recipe = ROOT / "recipes/data/miniature.yaml"
+    starmill("run", str(recipe), "--workspace", "local", "--workers", "1", cwd=shell.home)
+    options = shlex.join(shell.options())
+    shell(f"starmill run {recipe} --workspace {shell.home}/flinks -- {options}")
+    assert digests(shell.home / "flinks") == digests(shell.home / "local")
 
 
 @pytest.mark.flink

@@ -1,0 +1,32 @@
+"""The miniature of StarCoder2's data: every kind of record comes from its dump to shards."""
+
+from pathlib import Path
+
+import miniature
+import pytest
+from samples import SAMPLES
+from small_tree import starmill
+
+from starmill.core.shards import open_shards
+from starmill.pipelines.kinds import KINDS
+
+RECIPE = Path(__file__).resolve().parents[2] / "recipes/data/miniature.yaml"
+# Kinds that only a machine with a certain tool makes, or that come of sets which are not written small.
+ELSEWHERE: set[str] = set()
+
+
+def test_the_dumps_are_the_same_each_time(tmp_path: Path) -> None:
+    made = [miniature.make(tmp_path / name, SAMPLES if SAMPLES.exists() else None) for name in ("a", "b")]
+    one, other = (
+        {p.relative_to(m): p.read_bytes() for p in m.rglob("*") if p.is_file() and ".git" not in p.parts} for m in made
+    )
+    assert one == other and len(one) > 100
+
+
+@pytest.mark.slow
+def test_every_kind_comes_to_shards(tmp_path: Path) -> None:
+    """From dumps of every sort; tests/end_to_end/test_flink.py compares the bytes with Flink's."""
+    miniature.make(tmp_path / "miniature", SAMPLES if SAMPLES.exists() else None)
+    starmill("run", str(RECIPE), "--workers", "2", "--workspace", "work", cwd=tmp_path)
+    kinds = {kind for shard in open_shards(str(tmp_path / "work")) for kind in shard.table.column("kind").to_pylist()}
+    assert {*KINDS} - ELSEWHERE <= kinds
