@@ -79,7 +79,8 @@ MEASURES = pa.schema([("keep", pa.bool_()), *ANNOTATIONS])
 CURATED = pa.schema([*RECORDS, *ANNOTATIONS])
 
 # Row i of signatures/part-k describes row i of curated/part-k. `signature`: uint32[permutations] or, with 61 bits, uint64,
-# little-endian; null under `shingle_words` words. The other columns identify the file and rank it.
+# little-endian; null under `shingle_words` words, and where its kind is not near-compared. `blob_id`: null where its kind is not compared
+# at all. The other columns identify the file and rank it.
 SIGNATURES = pa.schema(
     [
         *_of(RECORDS, "kind", "repo_name", "path", "blob_id", "content_id", "directory_id"),

@@ -85,7 +85,7 @@ class Kind:
     decide: Callable[[Curate], tuple[Step, ...]]
     clean: Callable[[Release], tuple[Step, ...]]
     render: Callable[[Iterable[pa.RecordBatch], code.Format], Iterator[Document]]
-    dedup: Literal["near", "exact"] = "near"
+    dedup: Literal["near", "exact", "none"] = "near"  # near duplicates are removed and exact ones, only exact ones, or neither
 
 
 KINDS = {

@@ -23,7 +23,7 @@ SIGN = "signature"  # what makes the signatures, as a step
 
 
 class Rules(NamedTuple):
-    """What decides over the records of one kind, and how dedup compares the records that stay."""
+    """What decides over the records of one kind, and how dedup compares the records that stay: near (and exact), exact or none."""
 
     steps: tuple[Step, ...]
     dedup: str
@@ -51,10 +51,11 @@ class CuratePart:
                 ledger.keep(kept)
                 kept = schema.conform(kept, schema.CURATED)
                 curated.write(kept)
-                signed = replace(self.minhash, near=self.minhash.near and self.rules[kind].dedup == "near")
+                compared = self.rules[kind].dedup
+                signed = replace(self.minhash, near=self.minhash.near and compared == "near")
                 # First of no row: what is compiled on first use is no record's time. All are one row group, however they were made.
                 some = itertools.chain([kept.slice(0, 0)], skips.pieces("curate", SIGN, kept))
-                made = [signature_rows(rows, signed) for rows in some]
+                made = [signature_rows(rows, signed, exact=compared != "none") for rows in some]
                 signatures.write(pa.concat_batches(made))
         ledger.add(part_path("curated", ref.part), curated.close(), curated.rows)
         ledger.add(part_path("signatures", ref.part), signatures.close(), signatures.rows)

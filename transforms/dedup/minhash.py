@@ -120,11 +120,12 @@ def shingles(text: bytes | pa.Buffer, words: int) -> np.ndarray:
     return found[np.append(True, found[1:] != found[:-1])[: len(found)]]
 
 
-def signature_rows(block: pa.RecordBatch, options: MinHash) -> pa.RecordBatch:
-    """Return the SIGNATURES rows of a CURATED block, row by row; without `near` every signature is null."""
+def signature_rows(block: pa.RecordBatch, options: MinHash, exact: bool = True) -> pa.RecordBatch:
+    """Return the SIGNATURES rows of a CURATED block, row by row; without `near` every signature is null, without `exact` every blob_id."""
     column = signatures(block.column("content"), options) if options.near else pa.nulls(block.num_rows, pa.binary())
     known = block.select([name for name in schema.SIGNATURES.names if name != "signature"])
-    return schema.conform(append(known, {"signature": column}), schema.SIGNATURES)
+    of_files = {} if exact else {"blob_id": pa.nulls(block.num_rows, pa.string())}
+    return schema.conform(append(known, {**of_files, "signature": column}), schema.SIGNATURES)
 
 
 def matrix(column: pa.Array, options: MinHash) -> np.ndarray:

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
+from curated_workspace import run
 from ingested_workspace import CODE, ROWS, Picky, ingested
 
 from starmill.core import skips
@@ -54,6 +56,36 @@ def test_what_measure_dropped_and_what_has_rules_of_its_own(tmp_path: Path) -> N
     assert "/a.py" not in lost and len(lost) + len(kept) == len(ROWS) - 1, "it is in dropped/measure"
     signatures = workspace.table("signatures/part-00000.parquet").to_pylist()
     assert all(s["signature"] is None for s in signatures), "two are compared exactly, and one is too short"
+
+
+def deduplicated(workspace: Workspace, compared: str, earlier: tuple[str, ...] = ()) -> dict[tuple[str, str], str]:
+    """Return why each of three notes and three files of code is gone: the second is equal to the first, the third nearly."""
+    options = MinHash(earlier=earlier)
+    words = [f"word{i}" for i in range(200)]
+    texts = [" ".join(words), " ".join(words), " ".join([*words[:-1], "other"])]
+    rows = tuple((kind, f"/{i}", text) for kind in ("note", "code") for i, text in enumerate(texts))
+    ingested(workspace, rows, ("note",) * 3 + ("code",) * 3)
+    MeasurePart(workspace, {"note": (), "code": ()})(PartRef(0, "key"))
+    CuratePart(workspace, {"note": Rules((), compared), "code": Rules((), "near")}, options)(PartRef(0, "key"))
+    run(workspace, [PartRef(0, "key")], options)
+    workspace.finish("verdicts", "key", 1, "v")
+    return {(r["kind"], r["path"]): r["reason"] for r in workspace.table("dropped/dedup/part-00000.parquet").to_pylist()}
+
+
+@pytest.mark.parametrize(
+    ("compared", "gone"),
+    [("near", {"/1": "exact_duplicate", "/2": "near_duplicate"}), ("exact", {"/1": "exact_duplicate"}), ("none", {})],
+)
+def test_a_kind_says_what_is_removed_as_a_duplicate(tmp_path: Path, compared: str, gone: dict[str, str]) -> None:
+    code = {("code", "/1"): "exact_duplicate", ("code", "/2"): "near_duplicate"}
+    lost = deduplicated(Workspace(str(tmp_path)), compared)
+    assert lost == code | {("note", path): reason for path, reason in gone.items()}
+
+
+def test_a_kind_that_is_not_compared_loses_nothing_to_an_earlier_release(tmp_path: Path) -> None:
+    deduplicated(Workspace(str(tmp_path / "earlier")), "none")
+    lost = deduplicated(Workspace(str(tmp_path / "later")), "none", (str(tmp_path / "earlier"),))
+    assert set(lost) == {("code", f"/{i}") for i in range(3)}
 
 
 def test_a_record_whose_signature_takes_too_long_is_a_row_and_how_it_was_looked_for_shows_nowhere(tmp_path: Path) -> None:

@@ -156,6 +156,8 @@ def test_signature_rows_follow_the_block():
     assert rows.column("star_events_count").to_pylist() == [3, 4]
     assert rows.column("signature").to_pylist() == [reference_signature(b"one two three four five", SMALL), None]
     assert signature_rows(block, MinHash(near=False)).column("signature").null_count == 2
+    named = pa.RecordBatch.from_arrays([*block.columns[:3], pa.array(["1f", "2e"]), *block.columns[4:]], schema=schema.CURATED)
+    assert [signature_rows(named, SMALL, exact).column("blob_id").null_count for exact in (True, False)] == [0, 2]
 
 
 @pytest.mark.parametrize(
