@@ -1,4 +1,4 @@
-"""Archives of source code, each a repository: tars and zips, and by that sdists, wheels, crates, npm's packages and Debian's sources.
+"""Archives of source code, each a repository: sdists, wheels, crates, npm's packages, Debian's packages and sources, any tar or zip.
 
 None is extracted and nothing in one is run. Where all members lie in one folder (`name-1.2.3/`, `package/`), paths start below it.
 Of members of one name the last counts, as it does for tar. A compressed tar is inflated once, and its files wait in memory, or in a
@@ -15,6 +15,7 @@ from typing import BinaryIO, Literal
 
 from starmill.core.errors import of_a_file
 from starmill.core.names import Place
+from starmill.pipelines.sources.archives_deb import Deb
 from starmill.pipelines.sources.archives_inflate import Damaged, opened
 from starmill.pipelines.sources.archives_tar import Member, Tar
 from starmill.pipelines.sources.archives_zip import Zip
@@ -33,7 +34,8 @@ from starmill.pipelines.sources.source import (
 )
 
 SUFFIX = re.compile(
-    r"\.(?:(?P<tar>tar(?:\.(?:gz|bz2|xz|zst))?|tgz|tbz2?|txz|tzst|crate)|(?P<zip>zip|whl|jar|egg))\Z", re.IGNORECASE
+    r"\.(?:(?P<tar>tar(?:\.(?:gz|bz2|xz|zst))?|tgz|tbz2?|txz|tzst|crate)|(?P<zip>zip|whl|jar|egg)|(?P<deb>u?deb))\Z",
+    re.IGNORECASE,
 )
 FREE_BYTES = 256 << 20  # that an archive may inflate to, however small it is
 MAX_PATH = 4096  # bytes, as Linux has it
@@ -43,7 +45,7 @@ ELSEWHERE = re.compile(rb"[A-Za-z]:[/\\]|(?:.*[/\\])?\.\.\\|.*\\\.\.(?:[/\\]|\Z)
 
 @dataclass(frozen=True, kw_only=True)
 class Archives(Options):
-    """A folder of archives: tar (plain, gz, bz2, xz, zst), zip, crate, whl, egg, jar. A repository's name is the file's, without these."""
+    """A folder of archives: tar (plain, gz, bz2, xz, zst), zip, crate, whl, egg, jar, deb. A repository's name is the file's without it."""
 
     kind: Literal["archives"] = "archives"  # always given
     folder: Place  # of archives, at any depth
@@ -119,13 +121,13 @@ def _walk(top: bytes) -> Iterator[tuple[bytes, str]]:
                 yield path, "" if SUFFIX.search(os.fsdecode(path)) else "not_an_archive"
 
 
-def _reader(name: str, file: BinaryIO, limits: Limits, contents: bool = True) -> Tar | Zip:
+def _reader(name: str, file: BinaryIO, limits: Limits, contents: bool = True) -> Tar | Zip | Deb:
     size = os.stat(name).st_size
     most = min(FREE_BYTES + limits.max_inflation * size, FREE_BYTES + COUNTED * limits.max_inflated_bytes)
     kind = SUFFIX.search(name)
     if kind and kind["zip"]:
         return Zip(file, limits.max_file_bytes, min(limits.max_inflated_bytes, most))
-    return Tar(file, limits.max_file_bytes, limits.max_inflated_bytes, most, contents)
+    return (Deb if kind and kind["deb"] else Tar)(file, limits.max_file_bytes, limits.max_inflated_bytes, most, contents)
 
 
 def _entries(name: str, limits: Limits) -> Iterator[Entry]:
@@ -136,7 +138,7 @@ def _entries(name: str, limits: Limits) -> Iterator[Entry]:
         yield Entry(b"", None, "unreadable_archive", of_a_file(error, name))
 
 
-def _sorted(reader: Tar | Zip, limits: Limits) -> Iterator[Entry]:
+def _sorted(reader: Tar | Zip | Deb, limits: Limits) -> Iterator[Entry]:
     """Yield the members in the order of their paths; of one name the last is the file, and the others have a reason."""
     members, tally, limit, left = list[Member](), Tally(limits), None, 0
     for member in reader.members():
@@ -156,7 +158,7 @@ def _sorted(reader: Tar | Zip, limits: Limits) -> Iterator[Entry]:
         yield Entry(b"", None, "empty_archive", "there are no files in it")
     for reason, detail in reader.notes:
         yield Entry(b"", None, reason, detail)
-    top = _top(members)
+    top = b"" if isinstance(reader, Deb) else _top(members)
     order = sorted(range(len(members)), key=lambda k: (members[k].path, -k))
     before = None
     for member in (members[k] for k in order):
@@ -165,7 +167,7 @@ def _sorted(reader: Tar | Zip, limits: Limits) -> Iterator[Entry]:
         before = member.path
 
 
-def _entry(reader: Tar | Zip, member: Member, again: bool) -> Entry:
+def _entry(reader: Tar | Zip | Deb, member: Member, again: bool) -> Entry:
     path, reason, detail = member.path, member.reason, member.detail
     if not reason and ELSEWHERE.match(path):
         reason, detail = "hostile_path", "a place of another system"
