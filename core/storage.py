@@ -12,7 +12,7 @@ import itertools
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -42,6 +42,7 @@ DEFINITE = (
 ONE_PUT = 5 << 30
 # A proxy's error page, with status 200, where the library expected JSON.
 GARBLED = (json.JSONDecodeError, UnicodeDecodeError)
+PIECE = 1 << 16  # bytes of a web server's answer that are taken at once
 SMALL = 8 << 20  # bytes; nearly every file that is read whole is smaller
 LONG = 1 << 30  # bytes of the longest listing: 2,000,000 files, one request per thousand
 
@@ -130,6 +131,18 @@ class Storage:
         """Return a file, or its bytes from `start` up to `end`. Raises FileNotFoundError."""
         return bytes(self._call("cat_file", relative, start=start, end=end, size=None if end is None else end - (start or 0)))
 
+    def start_of(self, relative: str, most: int) -> bytes:
+        """Return a file, or of a larger one its first `most` bytes, as they are stored; no more is held. Raises FileNotFoundError.
+
+        It is one request, whatever the file's size. A web server may send without end, and is left in the middle.
+        """
+        if self.is_local:
+            with _no_folder(self.path(relative)), open(self.path(relative), "rb") as file:
+                return file.read(most)
+        if {"http", "https"} & {*self.fs.protocol}:
+            return bytes(self._call("start_of", relative, most, size=most, by=functools.partial(_streamed, self.fs)))
+        return bytes(self._call("cat_file", relative, start=0, end=most, size=most))
+
     def sha256(self, relative: str) -> str:
         """Return the digest of a file's bytes, in hexadecimal digits. Raises FileNotFoundError."""
         if self.is_local:
@@ -210,8 +223,19 @@ class Storage:
         except FileNotFoundError as error:
             raise StorageError(f"{self.url}: {error}; make the bucket first") from None
 
-    def _call(self, method: str, relative: str, *arguments: Any, size: int | None = 0, **options: Any) -> Any:
-        """Call a method of the file system until it answers or `patience` is over. `size`: bytes of the request; None: a whole file's."""
+    def _call(
+        self,
+        method: str,
+        relative: str,
+        *arguments: Any,
+        size: int | None = 0,
+        by: Callable[..., Any] | None = None,
+        **options: Any,
+    ) -> Any:
+        """Call a method of the file system, or `by`, until it answers or `patience` is over.
+
+        `size`: bytes of the request; None: a whole file's.
+        """
         path, failing_since, carried = self.path(relative), 0.0, SMALL if size is None else size
         for attempt in itertools.count():
             try:
@@ -219,7 +243,8 @@ class Storage:
                     with _no_folder(path):
                         return getattr(self.fs, method)(path, *arguments, **options)
                 slow = self.stall + carried / self.slowest
-                return fsspec.asyn.sync(self.fs.loop, getattr(self.fs, f"_{method}"), path, *arguments, timeout=slow, **options)
+                asked = by or getattr(self.fs, f"_{method}")
+                return fsspec.asyn.sync(self.fs.loop, asked, path, *arguments, timeout=slow, **options)
             except Exception as error:
                 if isinstance(error, DEFINITE) and not isinstance(error, GARBLED):
                     raise
@@ -286,6 +311,21 @@ def _file_system(url: str, protocol: str) -> fsspec.AbstractFileSystem:
         # A network error quotes the request, and with it a token.
         said = "" if isinstance(error, OSError) else f": {error}"
         raise StorageError(f"{url}: no credentials for Google's store: {type(error).__name__}{said}") from None
+
+
+async def _streamed(fs: Any, url: str, most: int) -> bytes:
+    """Return the first bytes that a web server sends: not inflated on the way, so that a small answer is not a large one."""
+    made, left = [], most
+    session = await fs.set_session()
+    plain = {"Accept-Encoding": "identity"}
+    async with session.get(fs.encode_url(url), headers=plain, auto_decompress=False) as answer:
+        fs._raise_not_found_for_status(answer, url)
+        while left > 0 and (piece := await answer.content.read(min(left, PIECE))):
+            made.append(piece)
+            left -= len(piece)
+        if left <= 0:
+            answer.close()  # what else it sends is not waited for
+    return b"".join(made)
 
 
 class _Ranges(AbstractBufferedFile):

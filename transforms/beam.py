@@ -4,7 +4,7 @@
 A pickled slice of a RecordBatch drags its whole parent buffer along, so blocks always travel as Arrow IPC.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import apache_beam as beam
 import pyarrow as pa
@@ -56,6 +56,12 @@ def count(sidecar: Sidecar) -> None:
         Metrics.counter("starmill", f"{stage}/written/{dataset}/bytes").inc(output.bytes)
         if output.rows is not None:
             Metrics.counter("starmill", f"{stage}/written/{dataset}/rows").inc(output.rows)
+
+
+def count_asked(stage: str, asked: Mapping[str, int]) -> None:
+    """Count what a part asked of other machines: no sidecar has it, since a store that fails now and then is asked more often."""
+    for name, number in asked.items():
+        Metrics.counter("starmill", f"{stage}/asked/{name}").inc(number)
 
 
 _REFERENCE = beam.coders.registry.get_coder(typehints.normalize(Reference))  # Beam's own tuple, as in a pipeline

@@ -71,6 +71,13 @@ def _tell(name: str, result: PipelineResult, quiet: bool) -> None:
     counted: Counter[str] = Counter()
     for metric in found["counters"]:  # each step that counts has a metric of the same name
         counted[metric.key.metric.name] += metric.result
+    if requests := counted[f"{name}/asked/requests"]:
+        again, spared, size = (counted[f"{name}/asked/{what}"] for what in ("again", "spared", "bytes"))
+        say(
+            quiet,
+            f"{name:<9} {requests:,} requests to content stores, {again:,} of them again, {size / 1e6:,.1f} MB; {spared:,} spared, of what "
+            "is known to be missing",
+        )
     shuffled, files = counted[f"{name}/shuffled/bytes"], counted[f"{name}/files"]
     if not files:
         return

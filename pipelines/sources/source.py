@@ -210,6 +210,10 @@ class Source(ABC):
         """Return what a dry run says of the source, beside what it would read."""
         return ()
 
+    def take_counts(self) -> dict[str, int]:
+        """Return what this process asked of other machines for contents since the last call, for the counters of a run."""
+        return {}
+
     def planned(self) -> list[Repository]:
         """Return the repositories of the plan; those that the options leave out say so."""
         planned: list[Repository] = []

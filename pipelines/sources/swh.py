@@ -13,18 +13,15 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
-
-import msgspec
+from typing import Literal
 
 from starmill.core import files
 from starmill.core.errors import InputError, MachineError
-from starmill.core.names import Place
-from starmill.core.storage import Storage
+from starmill.core.names import AtLeast0, Place, Positive
 from starmill.pipelines.sources import git
 from starmill.pipelines.sources.gitobjects import CorruptObject, MissingObject
-from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot, state_of, timestamp
-from starmill.pipelines.sources.swh_contents import NoContent, Wanted, fetched
+from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot, timestamp
+from starmill.pipelines.sources.swh_contents import Asking, AtOnce, NoContent, Wanted, fetched, store
 from starmill.pipelines.sources.swh_heads import Head
 from starmill.pipelines.sources.swh_index import HIDDEN, VISIBLE, Content, Index, ensure
 from starmill.pipelines.sources.swh_tables import again, export
@@ -39,7 +36,14 @@ class SoftwareHeritage(Options):
     kind: Literal["swh"] = "swh"  # always given
     export: Place  # the folder or fsspec URL that holds directory_entry/, content/ and the other tables, ORC or Parquet
     contents: Place  # that of the objects named by their SHA-1, such as https://softwareheritage.s3.amazonaws.com/content
-    requests: Annotated[int, msgspec.Meta(ge=1, le=256)] = 16  # to the content store at once, for each worker
+    requests: AtOnce = 16  # to the content store at once, for each worker
+    requests_per_second: Positive | None = (
+        None  # to the content store, at most, of each worker process; none: as many as it answers
+    )
+    misses: Place | None = (
+        None  # the folder where what a remote store does not have is remembered for later runs; none: for one run
+    )
+    ask_again: AtLeast0 = 0  # another number asks the store again: repositories that lost contents are read once more
     catalog: Place | None = None  # the folder of the export's index; none: starmill/swh in the user's folder of caches
 
     def places(self) -> tuple[str, ...]:
@@ -50,10 +54,10 @@ class SoftwareHeritage(Options):
         """Return every origin. Raises InputError for an export that is damaged or incomplete, MachineError."""
         if self.catalog is not None:
             files.refuse_below_file("catalog", self.catalog)
-        if "://" not in self.contents and not Path(self.contents).is_dir():
-            raise InputError(f"{self.contents}: no such folder of contents; name the one that holds the objects")
+        self._asking.refuse_absent()
+        store(self._asking).forget()
         index, key = self._index(verify=True)
-        state = hashlib.sha256(repr((key, "://" in self.contents or state_of(self.contents)[0])).encode()).hexdigest()
+        state = f"{key} {self._asking.state()}"
         return [_repository(head, size, state) for head, size in index.heads()]
 
     def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
@@ -99,6 +103,14 @@ class SoftwareHeritage(Options):
             return ""
         return _repository(*found, "").fingerprint if found else ""
 
+    def take_counts(self) -> dict[str, int]:
+        """Return what the content store was asked."""
+        return store(self._asking).take_counts()
+
+    @property
+    def _asking(self) -> Asking:
+        return Asking(self.contents, self.requests, self.requests_per_second, self.misses, self.ask_again)
+
     def _index(self, verify: bool = False) -> tuple[Index, str]:
         """Return the index and the name of the export's state; `verify`: after a look at every file and every byte of the index."""
         files_of = (export if verify else again)(self.export)
@@ -111,14 +123,14 @@ class SoftwareHeritage(Options):
     def _entries(self, index: Index, leaves: list[git.Leaf], max_file_bytes: int) -> Iterator[Entry]:
         known = index.contents([leaf.object_id for leaf in leaves])
         judged = [_judged(leaf, content, max_file_bytes) for leaf, content in zip(leaves, known, strict=True)]
-        store = Storage(self.contents)
-        given = fetched(store, [what if isinstance(what, Wanted) else None for what in judged], self.requests)
+        wanted = [what if isinstance(what, Wanted) else None for what in judged]
+        given = fetched(store(self._asking), wanted, max_file_bytes)
         for leaf, what, data in zip(leaves, judged, given, strict=True):
             path = leaf.path.rstrip(b"/")
             if isinstance(what, Entry):
                 yield what
             elif isinstance(data, NoContent):
-                yield Entry(path, None, data.reason, str(data), what.length)
+                yield Entry(path, None, data.reason, str(data), what.length or 0)
             else:
                 yield Entry(path, data)
 

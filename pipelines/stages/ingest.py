@@ -198,6 +198,10 @@ class IngestPart:
                 kept, lost, held, named = [], [], 0, 0
         _flush(ledger, files, kept, lost)
         ledger.add(part_path("records", ref.part), files.close(), files.rows)
+        if asked := source.take_counts():
+            from starmill.transforms.beam import count_asked
+
+            count_asked("ingest", asked)
         return ledger.commit(self.workspace)
 
     def _rows(self, source: Source, repository: Repository, filled: Filled) -> Iterator[Row]:

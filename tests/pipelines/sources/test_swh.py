@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import contents as double
 import exports
 import pytest
 from samples import sample
@@ -203,6 +204,22 @@ def test_what_the_store_does_not_give_is_a_row_and_read_again_once_it_does(tmp_p
         "a repository that lost a record"
     )
     assert reasons(read(of, "o/r")[1]) == {b"a": None, b"b": None}
+
+
+def test_what_a_remote_store_lacks_is_read_again_once_a_person_asks_for_it(tmp_path: Path) -> None:
+    place = commit(tmp_path / "r", {"a": "one\n", "b": "two\n"})
+    dump = exports.write(tmp_path / "dump", {"https://github.com/o/r": place})
+    with double.contents() as server:
+        server.put(b"two\n")
+        first = replace(source(dump), contents=server.url, misses=str(tmp_path / "misses"))
+        assert reasons(read(first, "o/r")[1]) == {b"a": "missing_content", b"b": None}
+        assert first.take_counts()["requests"] == 2 and not first.take_counts()
+        server.put(b"one\n")
+        assert reasons(read(first, "o/r")[1]) == {b"a": "missing_content", b"b": None} and server.asked.total() == 3
+        again = replace(first, ask_again=1)
+        before, after = first.plan()[0], again.plan()[0]
+        assert before.fingerprint == after.fingerprint and before.state != after.state == again.plan()[0].state
+        assert reasons(read(again, "o/r")[1]) == {b"a": None, b"b": None}
 
 
 def test_a_damaged_index_is_built_again_and_another_export_has_its_own(tmp_path: Path) -> None:
