@@ -14,14 +14,17 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
-from starmill.core import recipe
+from starmill.core import recipe, seeds
 from starmill.core.errors import InputError
 from starmill.core.names import AtLeast1, Bytes, Place
 from starmill.core.storage import Storage
 from starmill.pipelines.sources import gharchive_index as indexes
+from starmill.pipelines.sources import pulls_mirrors
 from starmill.pipelines.sources.gharchive_hours import NoEvents
 from starmill.pipelines.sources.gharchive_index import Hour
-from starmill.pipelines.sources.gharchive_threads import Said, Texts, entry
+from starmill.pipelines.sources.gharchive_threads import PULL, Said, Texts, entry
+from starmill.pipelines.sources.pulls_files import Show
+from starmill.pipelines.sources.pulls_mirrors import Mirror
 from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot, label, unique
 
 HOURS = "gharchive/hours/"  # how the name of an hour begins: of three parts, as no repository's is
@@ -44,6 +47,11 @@ class GHArchive(Options):
     max_hour_bytes: Bytes = 64 << 30  # inflated, of one hour
     max_lines: AtLeast1 = 100  # of one text (StarCoder2); a longer one loses its middle
     last_lines: AtLeast1 = 20  # which stay of it
+    repositories: Place | None = (
+        None  # a folder of mirrors, owner/name.git, for the files of pull requests; none: without files
+    )
+    files: Show = Show()  # how much of them is shown
+    sample: bool = False  # whether of a repository with many pull requests fewer are taken, as in StarCoder2
     gives: ClassVar[tuple[str, ...]] = ("issue", "pull_request")
 
     def __post_init__(self) -> None:
@@ -56,8 +64,9 @@ class GHArchive(Options):
             raise ValueError(f"index={self.index}: must not lie among the hours, where it would be one")
 
     def places(self) -> tuple[str, ...]:
-        """Return the folder of the hours, where it is one of this machine."""
-        return () if "://" in self.hours else (self.hours,)
+        """Return the folder of the hours, where it is one of this machine, and that of the mirrors."""
+        mirrors = (self.repositories,) if self.repositories else ()
+        return mirrors if "://" in self.hours else (self.hours, *mirrors)
 
     @property
     def reads_this_machine(self) -> bool:
@@ -81,7 +90,8 @@ class GHArchive(Options):
             for found in sorted(indexes.repositories(index), key=lambda f: (f.last, f.key), reverse=True):
                 name = unique(found.name, seen)
                 place = {"index": os.path.abspath(self.index), "repo": found.key}
-                planned.append(Repository(name, place, found.bytes, self._fingerprint(found.digest)))
+                mirror = pulls_mirrors.state(self.repositories, name) if self.repositories else ""
+                planned.append(Repository(name, place, found.bytes, self._fingerprint(found.digest + mirror)))
             for found in indexes.damaged_hours(index):
                 place = {"index": os.path.abspath(self.index), "hour": found.name}
                 shown = HOURS + label(os.fsencode(found.name))[0][1:]
@@ -105,7 +115,7 @@ class GHArchive(Options):
                 facts = _snapshot(index, place["repo"]) if "repo" in place else Snapshot()
         except (FileNotFoundError, InputError) as error:
             return Snapshot(), iter([self._without_index(error)])
-        return facts, self._entries(place, limits)
+        return facts, self._entries(repository.name, place, limits)
 
     def count(self, repository: Repository, limits: Limits) -> Counted:
         """Return how many issues and pull requests a repository has."""
@@ -117,20 +127,24 @@ class GHArchive(Options):
             return Counted(indexes.count(index, place["repo"]), True, "select distinct thread from events in its index")
 
     def _fingerprint(self, digest: str) -> str:
-        return recipe.digest(digest, self.since, self.until, self.max_lines, self.last_lines)
+        return recipe.digest(digest, self.since, self.until, self.max_lines, self.last_lines, self.files, self.sample)
 
-    def _entries(self, place: Any, limits: Limits) -> Iterator[Entry]:
+    def _entries(self, name: str, place: Any, limits: Limits) -> Iterator[Entry]:
+        mirror = Mirror(self.repositories, name, limits, self.files)
         try:
-            with indexes.opened(place["index"]) as index:
+            with indexes.opened(place["index"]) as index, mirror:
                 if "hour" in place:
                     for n, problem in enumerate(indexes.problems(index, place["hour"])):
                         path = f"line/{problem.line:012d}/{n}".encode() if problem.line else b""
                         yield Entry(path, None, problem.reason, problem.detail, problem.size, self.gives[0])
                     return
-                texts = Texts(self.max_lines, self.last_lines)
+                share = self._share(indexes.count(index, place["repo"], PULL)) if self.sample else 1.0
                 for thread, events in indexes.threads(index, place["repo"]):
-                    if thread:
-                        yield self._entry(thread, events, texts, limits.max_file_bytes)
+                    if thread.startswith(PULL) and share < 1 and seeds.uniform(self.files.seed, "pull", name, thread) >= share:
+                        said = f"of so many pull requests of one repository {share:.1%} are taken"
+                        yield Entry(thread.encode(), None, "not_sampled", said, kind="pull_request")
+                    elif thread:
+                        yield self._entry(thread, events, limits.max_file_bytes, mirror)
         except (FileNotFoundError, InputError) as error:
             yield self._without_index(error)
 
@@ -138,8 +152,14 @@ class GHArchive(Options):
         reason = "missing_index" if isinstance(error, FileNotFoundError) else "unreadable_index"
         return Entry(b"", None, reason, str(error), kind=self.gives[0])
 
-    def _entry(self, thread: str, events: Iterator[Said], texts: Texts, max_bytes: int) -> Entry:
+    @staticmethod
+    def _share(pulls: int) -> float:
+        """Return the share that is taken of a repository with so many pull requests (the released code; a repository has 100 then)."""
+        return 0.8007 - 0.0007 * pulls if pulls <= 1000 else 100 / pulls
+
+    def _entry(self, thread: str, events: Iterator[Said], max_bytes: int, mirror: Mirror) -> Entry:
         seen = [0, 0]
+        texts = Texts(self.max_lines, self.last_lines)
 
         def wanted() -> Iterator[Said]:
             for said in events:
@@ -149,7 +169,7 @@ class GHArchive(Options):
                 if not (early or late):
                     yield said
 
-        made = entry(thread, wanted(), texts, max_bytes)
+        made = entry(thread, wanted(), texts, max_bytes, lambda base, heads: mirror.files(thread, base, heads))
         if not seen[0]:
             said = f"{seen[1]} events, all before since={self.since!r} or from until={self.until!r} on"
             return replace(made, reason="outside_time", detail=said)

@@ -241,7 +241,8 @@ def threads(index: sqlite3.Connection, repo: str) -> Iterator[tuple[str, Iterato
         )
 
 
-def count(index: sqlite3.Connection, repo: str) -> int:
-    """Return how many issues and pull requests a repository has."""
-    [(found,)] = index.execute("SELECT count(DISTINCT thread) FROM events WHERE repo=? AND thread!=''", (repo,))
+def count(index: sqlite3.Connection, repo: str, begins: str = "") -> int:
+    """Return how many issues and pull requests a repository has, or of its threads those whose names begin so."""
+    named = "SELECT count(DISTINCT thread) FROM events WHERE repo=? AND thread!='' AND substr(thread, 1, ?)=?"
+    [(found,)] = index.execute(named, (repo, len(begins), begins))
     return int(found)

@@ -4,15 +4,17 @@ Roles of an issue: title, body, comment, and the marks closed and reopened. A pu
 (marks whose name counts the commits that were the base, or the head), review with review_state, and of each comment on code the mark
 code, its path, line, hunk, event_id, the reply_to_review or reply_to_comment that it answers, and code_comment. The name of a segment is
 the person's: username_0 is the author, the others follow in the order in which they come in. Of is_merged and review_state it is the
-value once more, and the mark version says that the title is about versions: a rule reads segments, and no text.
+value once more, and the mark version says that the title is about versions: a rule reads segments, and no text. Where its files are known
+it has base_file, and behind the mark diff of each head diff_hunk, both of the path that their name is.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from starmill.pipelines.sources.gharchive_events import Event
 from starmill.pipelines.sources.gharchive_text import clean, is_bot, masked, without_html_comments
+from starmill.pipelines.sources.pulls_files import Files
 from starmill.pipelines.sources.source import Entry
 
 BOT = "bot"  # the name of a title that a bot gave
@@ -22,6 +24,8 @@ PULL = "pull/"
 # StarCoder2 (section 2.3): of a pull request's texts.
 VERSIONS = ("dependencies", "dependency", "depend", "release")  # a title with one of these is about versions
 MAX_TITLE, MAX_TEXT, MIN_TEXT, MAX_HUNK = 500, 1000, 20, 10_000
+# Of a base and its heads: what is shown of the files.
+FilesOf = Callable[[str, Sequence[str]], Files | None]
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,15 @@ class Said:
     event: Event
 
 
-def entry(thread: str, events: Iterable[Said], texts: Texts, max_bytes: int) -> Entry:
-    """Return the record of a thread, or the reason why there is none. Holds `max_bytes` of it at most, but for one event."""
+def _no_files(base: str, heads: Sequence[str]) -> None:
+    return None
+
+
+def entry(thread: str, events: Iterable[Said], texts: Texts, max_bytes: int, files_of: FilesOf = _no_files) -> Entry:
+    """Return the record of a thread, or the reason why there is none. Holds `max_bytes` of it at most, but for one event.
+
+    `files_of` gives what is shown of a pull request's files, where they are known.
+    """
     path, kind = thread.encode(), "pull_request" if thread.startswith(PULL) else "issue"
     held: list[Said] = []
     size = 0
@@ -84,7 +95,7 @@ def entry(thread: str, events: Iterable[Said], texts: Texts, max_bytes: int) -> 
     if stated is None:
         return Entry(path, None, "no_text", f"{len(held)} events, of which none states a title", size=size, kind=kind)
     held.sort(key=lambda s: (s.time, ORDER.get(s.event.what, 1), len(s.id), s.id))
-    made = (_pull if kind == "pull_request" else _issue)(stated, held, texts)
+    made = _pull(stated, held, texts, files_of) if kind == "pull_request" else _issue(stated, held, texts)
     data = "".join(made.text).encode()
     if len(data) >= max_bytes:
         return Entry(path, None, "too_large", size=len(data), kind=kind)
@@ -111,8 +122,10 @@ def _issue(stated: Event, events: list[Said], texts: Texts) -> Written:
     return made
 
 
-def _pull(stated: Event, events: list[Said], texts: Texts) -> Written:
+def _pull(stated: Event, events: list[Said], texts: Texts, files_of: FilesOf) -> Written:
     people = _people(stated, events)
+    ends_of = [event for event in (stated, *(said.event for said in events)) if event.base and event.head]
+    files = files_of(ends_of[0].base, [event.head for event in ends_of]) if ends_of else None
     made = Written()
     numbers: dict[int, str] = {}  # of comments and reviews, as a document tells them: no id of GitHub's
     ends: dict[str, dict[str, int]] = {"base": {}, "head": {}}
@@ -131,6 +144,13 @@ def _pull(stated: Event, events: list[Said], texts: Texts) -> Written:
             if commit and last.get(end) != commit:
                 last[end] = commit
                 made.mark(end, str(ends[end].setdefault(commit, len(ends[end]))))
+                if files and end == "base" and len(ends["base"]) == 1:
+                    for window in files.windows:
+                        made.add("base_file", window.path, window.text)
+                if files and end == "head" and (hunks := files.hunks.get(commit)):
+                    made.mark("diff", None)
+                    for hunk in hunks:
+                        made.add("diff_hunk", hunk.path, hunk.text)
 
     def number(event: Event) -> None:
         if event.own:

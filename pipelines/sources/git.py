@@ -174,7 +174,7 @@ def read(folder: Path, root: Path, limits: Limits, at: tuple[str, str] = ("", ""
         if at[0]:
             commit, branch = at[0], at[1] or None
         with ObjectStore(objects, root, budget) as store:
-            fields = _fields(store.read(commit, "commit", MAX_META_BYTES))
+            fields = fields_of(store.read(commit, "commit", MAX_META_BYTES))
             leaves = sorted(walk(store, fields["tree"], limits), key=lambda leaf: leaf.path)
     except Unreadable as error:
         return Snapshot(), iter([Entry(b"", None, error.reason, error.detail)])
@@ -192,7 +192,7 @@ def count(folder: Path, root: Path, limits: Limits) -> Counted:
     try:
         commit, _, objects, budget = _opened(folder, root, limits)
         with ObjectStore(objects, root, budget) as store:
-            tree = _fields(store.read(commit, "commit", MAX_META_BYTES))["tree"]
+            tree = fields_of(store.read(commit, "commit", MAX_META_BYTES))["tree"]
             return Count(store, limits)([tree], LISTS.format("HEAD"))
     except (Unreadable, *OF_A_STORE, OSError) as error:
         if isinstance(error, OSError):
@@ -311,7 +311,7 @@ def _packed_reference(common: Path, name: str, root: Path) -> str:
     return ""
 
 
-def _fields(commit: bytes) -> dict[str, str]:
+def fields_of(commit: bytes) -> dict[str, str]:
     # As git does: the tree is the first line, of two authors the last one counts, and a NUL ends it all.
     lines = commit.partition(b"\n\n")[0].partition(b"\0")[0].decode("utf-8", "replace").split("\n")
     fields = {key: value for key, space, value in (line.partition(" ") for line in lines) if space and key}

@@ -1,6 +1,6 @@
 """StarCoder2's rules over pull requests (paper, section 2.3): reviewed by people, merged or approved, and neither tiny nor endless.
 
-Rules over the changed files need the files, which events do not carry.
+Which of the changed files are shown is the source's to say, which alone has them whole.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,6 +29,7 @@ class Pulls(Rule):
     min_chars: AtLeast0 = 200  # of the whole record (the released code)
     max_chars: AtLeast0 = 100_000  # the same (section 2.3; the released code says 1,000,000)
     merged_or_approved: bool = True  # whether one of both is asked for (section 2.3)
+    with_files: bool = False  # whether it must show files (section 2.3: yes); they are the mirrors' that the source names
     base_may_change: bool = False  # whether the branch may have moved below it, but for the merge (section 2.3)
     name: str = "pulls"
 
@@ -43,6 +44,7 @@ class Pulls(Rule):
             "opened_by_a_bot": ("title", "bot") in said,
             "no_description": not sizes["body"],
             "no_review": not any(role in SPOKEN for role, _ in said),
+            "no_files": self.with_files and not any(role == "base_file" for role, _ in said),
             "base_changed": not self.base_may_change and bases - 1 - merged > 0,
             "not_accepted": self.merged_or_approved and not (merged or approved),
             "title_too_short": sizes["title"] < self.min_title_chars,

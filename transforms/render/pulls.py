@@ -6,8 +6,8 @@
     <pr_review_comment><pr_event_id>2<pr_in_reply_to_review_id>1<pr_file>P<pr_diff_hunk_comment_line>N<pr_diff_hunk>H<pr_comment>...
     <pr>username_1<pr_status>closed<pr_is_merged>True
 
-The sentinels follow each other without a line break. A hunk is what the comment on it shows; events carry no files, and so there is no
-<pr_base>. Ids count the comments and reviews of the pull request from 0.
+The sentinels follow each other without a line break. Base and diffs are there where the files are known; each later head has a <pr_diff> of
+its own. Ids count the comments and reviews of the pull request from 0.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,6 +21,8 @@ from starmill.transforms.render.issues import COLUMNS, said
 from starmill.transforms.render.pieces import document, label, segments
 
 PULL, STATUS = Special("<pr>"), Special("<pr_status>")
+BASE, FILE, BASE_CODE = Special("<pr_base>"), Special("<pr_file>"), Special("<pr_base_code>")
+DIFF, HUNK = Special("<pr_diff>"), Special("<pr_diff_hunk>")
 # Who says something follows these; the text alone follows the others.
 SPOKEN = {"comment": "<pr_comment>", "review": "<pr_review>", "code_comment": "<pr_comment>"}
 PLAIN = {
@@ -29,9 +31,9 @@ PLAIN = {
     "code": "<pr_review_comment>",
     "reply_to_review": "<pr_in_reply_to_review_id>",
     "reply_to_comment": "<pr_in_reply_to_comment_id>",
-    "path": "<pr_file>",
+    "path": FILE.token,
     "line": "<pr_diff_hunk_comment_line>",
-    "hunk": "<pr_diff_hunk>",
+    "hunk": HUNK.token,
     "is_merged": "<pr_is_merged>",
 }
 
@@ -45,7 +47,7 @@ def documents(blocks: Iterable[pa.RecordBatch], options: Format) -> Iterator[Doc
 
 def pull(row: Mapping[str, Any]) -> Iterator[Piece]:
     """Yield the pieces of a pull request."""
-    is_open = False
+    is_open, has_base, path = False, False, None
     for segment in segments(row):
         if segment.role == "title":
             yield from (PULL, "Title: ", *segment.pieces)
@@ -58,6 +60,15 @@ def pull(row: Mapping[str, Any]) -> Iterator[Piece]:
             if not is_open:
                 yield from (REPO_NAME, *label(row["repo_name"]))
             is_open = True
+        elif segment.role == "base_file":
+            yield from (*(() if has_base else (BASE,)), FILE, *label(segment.name or ""), BASE_CODE, *segment.pieces)
+            has_base = True
+        elif segment.role == "diff":
+            path = None
+            yield DIFF
+        elif segment.role == "diff_hunk":
+            yield from (*((FILE, *label(segment.name or "")) if segment.name != path else ()), HUNK, *segment.pieces)
+            path = segment.name
         elif segment.role in SPOKEN:
             yield from (Special(SPOKEN[segment.role]), *said(segment))
         elif segment.role in PLAIN:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from hours import SHARED, comment, event, hour, issue, line, opened, timeline
+from small_tree import commit, git
 
 from starmill.cli import __main__ as cli
 from starmill.core.dataset import Workspace
@@ -269,3 +270,32 @@ def test_hours_to_shards(tmp_path: Path) -> None:
         "<|endoftext|>",
     }
     assert {("curate", "threads", "thread_too_short"), ("dedup", "exact", "exact_duplicate")} <= dropped
+
+
+def pull_request(number: int, id_: int, action: str, base: str, head: str, **more: object) -> dict:
+    of = {"number": number, "title": "Subtract where the third adds", "body": "It was the wrong way round all along.", **more}
+    of |= {"user": {"login": "ann"}, "base": {"sha": base, "repo": None}, "head": {"sha": head, "repo": None}}
+    return event("PullRequestEvent", {"action": action, "pull_request": of}, f"00:00:{id_:02}", id_)
+
+
+def test_files_of_pull_requests_come_from_mirrors(tmp_path: Path) -> None:
+    code = "".join(f"def function_{n}(value):\n    return value + {n}\n\n" for n in range(20))
+    work = commit(tmp_path / "work", {"a.py": code})
+    ids = [git(work, "rev-parse", "HEAD").strip()]
+    commit(work, {"a.py": code.replace("+ 3", "- 3")})
+    ids.append(git(work, "rev-parse", "HEAD").strip())
+    git(tmp_path, "clone", "-q", "--mirror", "work", "mirrors/me/toy.git")
+    hour(tmp_path / "hours/2015-01-01-0.json.gz", *(pull_request(n, n, "opened", *ids) for n in range(1, 60)))
+    found, _ = records(tmp_path / "hours", repositories=str(tmp_path / "mirrors"))
+    for entry in found.values():
+        assert entry.data and [s["role"] for s in entry.segments or ()][4:] == ["base_file", "head", "diff", "diff_hunk"]
+        assert b"+    return value - 3\n" in entry.data
+    few, _ = records(tmp_path / "hours", repositories=str(tmp_path / "mirrors"), sample=True)  # type: ignore[arg-type]
+    assert {entry.reason for entry in few.values()} == {None, "not_sampled"} and len(few) == 59
+    source = GHArchive(
+        hours=str(tmp_path / "hours"), index=str(tmp_path / "hours.index"), repositories=str(tmp_path / "mirrors")
+    )
+    [planned] = source.plan()
+    git(tmp_path / "mirrors/me/toy.git", "hash-object", "-w", "--stdin", given=b"more")
+    assert source.plan()[0].fingerprint != planned.fingerprint, "a mirror that was fetched again is read again"
+    assert records(tmp_path / "hours")[0].keys() == found.keys()

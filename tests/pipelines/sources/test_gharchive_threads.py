@@ -1,9 +1,11 @@
 """What a thread's events become: a text with segments, and who is who in it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from starmill.pipelines.sources.gharchive_events import Event
 from starmill.pipelines.sources.gharchive_threads import Said, Texts, entry
+from starmill.pipelines.sources.pulls_files import Files, Hunk, Window
 from starmill.pipelines.sources.source import Entry
 
 TEXTS = Texts(100, 20)
@@ -155,3 +157,44 @@ def test_what_has_no_text_and_what_has_too_much_says_so() -> None:
     assert why == "too_large" and found.size > 4000
     each_says_all = (said(n % 60, "comment", "bob", "x", id_=n, **{**OPENED, "body": "y" * 500}) for n in range(1, 20))
     assert reason(*each_says_all)[1] is None, "a body that each event repeats counts once"
+
+
+def test_files_of_a_pull_request_stand_where_its_base_and_heads_are_said() -> None:
+    asked = []
+
+    def files_of(base: str, heads: Sequence[str]) -> Files:
+        asked.append((base, [*dict.fromkeys(heads)]))
+        hunks = {"h1": (Hunk("a.py", "@@ 1"), Hunk("a.py", "@@ 2")), "h2": (Hunk("b.py", "@@ 3"),), "h3": ()}
+        return Files((Window("a.py", 0, 1, "old\n"), Window("b.py", 0, 1, "b\n")), hunks)
+
+    ends = {"base": "b", "author": "ann"}
+    events = [
+        said(0, "opened", **OPENED | ends, head="h1"),
+        said(1, "comment", "bob", "Please mend the second as well."),
+        said(2, "seen", **ends, head="h2"),
+        said(3, "closed", "bob", **ends | {"base": "later"}, head="h3", merged=True),
+    ]
+    made = entry("pull/7", iter(events), TEXTS, 10 << 20, files_of)
+    assert asked == [("b", ["h1", "h2", "h3"])] and made.data is not None and made.segments is not None
+    text = made.data.decode()
+    found = [(s["role"], s["name"], text[s["start"] : s["end"]]) for s in made.segments]
+    at = found.index(("status", None, "opened"))
+    assert found[at + 1 : at + 9] == [
+        ("base", "0", ""),
+        ("base_file", "a.py", "old\n"),
+        ("base_file", "b.py", "b\n"),
+        ("head", "0", ""),
+        ("diff", None, ""),
+        ("diff_hunk", "a.py", "@@ 1"),
+        ("diff_hunk", "a.py", "@@ 2"),
+        ("comment", "username_1", "Please mend the second as well."),
+    ]
+    assert [part[:2] for part in found[at + 9 :]] == [
+        ("head", "1"),
+        ("diff", None),
+        ("diff_hunk", "b.py"),
+        ("base", "1"),
+        ("head", "2"),
+        ("status", "username_1"),
+        ("is_merged", "True"),
+    ]

@@ -52,6 +52,11 @@ def test_a_pull_request(case: str) -> None:
     assert judged(Pulls(), *changes) == reason
 
 
+def test_files_may_be_asked_for() -> None:
+    assert judged(Pulls(with_files=True)) == "no_files"
+    assert judged(Pulls(with_files=True), ("base_file", "a.py", "x = 1\n")) is None
+
+
 def test_a_base_may_change_once_by_the_merge() -> None:
     marks = [{"role": "base", "name": name, "start": 0, "end": 0} for name in ("0", "1")]
 

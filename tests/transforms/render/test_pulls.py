@@ -1,5 +1,6 @@
 """A pull request's golden rendering, and its fields parsed back from it."""
 
+import itertools
 import re
 from typing import Any
 
@@ -15,7 +16,13 @@ PARTS = [
     ("body", "username_0", "It was a race."),
     ("status", None, "opened"),
     ("base", "0", ""),
+    ("base_file", "a.py", "x\n"),
+    ("base_file", "b/c.py", "z = 1\n"),
     ("head", "0", ""),
+    ("diff", None, ""),
+    ("diff_hunk", "a.py", "@@ -1,1 +1,1 @@\n-x\n+y\n"),
+    ("diff_hunk", "b/c.py", "@@ -1,1 +1,1 @@\n-z = 1\n+z = 2\n"),
+    ("diff_hunk", "b/c.py", "@@ -9,1 +9,0 @@\n-z = 3\n"),
     ("review", "username_1", "Nearly."),
     ("event_id", None, "0"),
     ("review_state", None, "commented"),
@@ -38,6 +45,9 @@ PARTS = [
 ]
 GOLDEN = (
     "<pr>Title: Fix the crash\nusername_0: It was a race.<pr_status>opened<repo_name>me/toy"
+    "<pr_base><pr_file>a.py<pr_base_code>x\n<pr_file>b/c.py<pr_base_code>z = 1\n"
+    "<pr_diff><pr_file>a.py<pr_diff_hunk>@@ -1,1 +1,1 @@\n-x\n+y\n"
+    "<pr_file>b/c.py<pr_diff_hunk>@@ -1,1 +1,1 @@\n-z = 1\n+z = 2\n<pr_diff_hunk>@@ -9,1 +9,0 @@\n-z = 3\n"
     "<pr_review>username_1: Nearly.<pr_event_id>0<pr_review_state>commented"
     "<pr_review_comment><pr_event_id>1<pr_in_reply_to_review_id>0<pr_file>a.py<pr_diff_hunk_comment_line>9"
     "<pr_diff_hunk>@@ -1 +1 @@\n-x\n+y<pr_comment>username_1: A lock?"
@@ -78,9 +88,23 @@ def test_the_golden_rendering() -> None:
 def test_fields_come_back() -> None:
     said = "".join(piece if isinstance(piece, str) else f"\0{piece.token}\0" for piece in made().pieces)
     fields = re.findall("\0<([a-z_]+)>\0([^\0]*)", said)
-    texts = [text for role, _, text in PARTS if text]
+    texts = [text for role, _, text in PARTS if text and "base_file" != role != "diff_hunk"]
+    files = [*itertools.takewhile(lambda field: field[0] != "pr_review", fields[3:])]
     spoken = [text.partition(": ")[2] if re.match(r"username_\d+: ", text) else text for _, text in fields if text]
-    assert [t for t in spoken if t not in ("me/toy", "username_1")] == [
-        "Title: Fix the crash\nusername_0: It was a race.",
-        *texts[2:],
-    ]
+    spoken = [text for text in spoken if text not in {text for _, text in files} or text == "a.py"]
+    assert (
+        [t for t in spoken if t not in ("me/toy", "username_1")]
+        == [
+            "Title: Fix the crash\nusername_0: It was a race.",
+            texts[2],
+            *("a.py", "a.py"),  # of the base and of the diff
+            *texts[3:],
+        ]
+    )
+    found: list[tuple[str, str | None, str]] = []
+    path = None
+    for field, text in files:
+        path = text if field == "pr_file" else path
+        if role := {"pr_base_code": "base_file", "pr_diff_hunk": "diff_hunk"}.get(field):
+            found.append((role, path, text))
+    assert found == [part for part in PARTS if part[0] in ("base_file", "diff_hunk")]

@@ -1,0 +1,136 @@
+"""Mirrors of repositories, in whose objects the commits of pull requests lie: `git clone --mirror` fetches refs/pull/*/head with the rest.
+
+A commit is found by its id, and no reference is read. What is missing of a pull request, or damaged, leaves it without files.
+"""
+
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from starmill.core.errors import of_a_file
+from starmill.pipelines.sources import encoding, git
+from starmill.pipelines.sources.gitobjects import Budget, CorruptObject, ObjectStore, inside
+from starmill.pipelines.sources.pulls_files import Files, Show, shown
+from starmill.pipelines.sources.source import Limits
+
+MAX_HEADS = 100  # commits of one pull request
+MAX_CHANGED = 1_000  # files that one head changes
+MAX_FOLDERS = 10_000  # that are compared for it
+Tree = dict[tuple[bytes, bool], tuple[int, str]]
+
+
+def find(folder: str, name: str) -> Path | None:
+    """Return where the mirror of owner/name lies below a folder: `owner/name.git` or `owner/name`. None where there is none.
+
+    A name is an event's, and a link may lie there: nothing outside of the folder is a mirror.
+    """
+    for place in (inside(Path(folder, f"{name}.git"), folder), inside(Path(folder, name), folder)):
+        if place is not None and place.is_dir():
+            return place
+    return None
+
+
+def state(folder: str, name: str) -> str:
+    """Return a fingerprint of the mirror, which changes with its objects; empty where there is none. Raises MachineError."""
+    place = find(folder, name)
+    return "" if place is None else git.look(place, Path(folder))[1]
+
+
+class Mirror:
+    """One mirror, open. Use as a context manager; without a folder, and of a folder that is no repository, it has nothing."""
+
+    def __init__(self, folder: str | None, name: str, limits: Limits, show: Show) -> None:
+        """Find the mirror of a repository; its objects are mapped when the first pull request asks."""
+        self._root, self._place = Path(folder or ""), find(folder, name) if folder else None
+        self._limits, self._show = limits, show
+        self._stack = ExitStack()
+        self._store: ObjectStore | None = None
+
+    def __enter__(self) -> "Mirror":
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Unmap the objects."""
+        self._stack.close()
+        self._store = None
+
+    def files(self, thread: str, base: str, heads: Sequence[str]) -> Files | None:
+        """Return what is shown of a pull request's files; None where the base or all heads are missing, or no file is on both sides."""
+        store = self._opened()
+        if store is None or not base or not heads:
+            return None
+        before: dict[str, str] = {}
+        after: dict[str, dict[str, str]] = {}
+        with suppress(*git.OF_A_STORE):
+            tree = _tree_of(store, base)
+            for head in [*dict.fromkeys(heads)][:MAX_HEADS]:
+                with suppress(*git.OF_A_STORE):
+                    after[head] = self._changed(store, tree, _tree_of(store, head), before)
+                if sum(map(len, before.values())) > self._show.max_chars:
+                    return None
+        made = shown(thread, before, after, self._show)
+        return made if made.windows else None
+
+    def _opened(self) -> ObjectStore | None:
+        if self._store is None and self._place is not None:
+            try:
+                _, common = git.git_directory(self._place, self._root)
+                folders = git.object_folders(common / "objects", self._root)
+            except (git.Unreadable, OSError) as error:
+                if isinstance(error, OSError):
+                    of_a_file(error, self._place)
+                self._place = None
+                return None
+            budget = Budget(self._limits.max_inflated_bytes)
+            self._store = self._stack.enter_context(ObjectStore(folders, self._root, budget))
+        return self._store
+
+    def _changed(self, store: ObjectStore, base: str, head: str, before: dict[str, str]) -> dict[str, str]:
+        """Return the files that a head has otherwise than the base, by path; of the same, add those of the base to `before`."""
+        found: dict[str, str] = {}
+        for path, one, other in _pairs(store, base, head):
+            shown_path = path.decode("utf-8", "backslashreplace")
+            if (old := before.get(shown_path) or self._text(store, one)) and (new := self._text(store, other)) is not None:
+                before[shown_path], found[shown_path] = old, new
+        return found
+
+    def _text(self, store: ObjectStore, blob: str) -> str | None:
+        data = store.read(blob, "blob", self._limits.max_file_bytes - 1)
+        if encoding.judge(data, self._limits.max_file_bytes) not in (None, "empty"):
+            return None
+        decoded = encoding.decode(data)
+        return decoded and decoded[0]
+
+
+def _tree_of(store: ObjectStore, commit: str) -> str:
+    if not git.HEX.fullmatch(commit):
+        raise CorruptObject(f"commit {commit[:80]!r}")
+    return git.fields_of(store.read(commit, "commit", git.MAX_META_BYTES))["tree"]
+
+
+def _pairs(store: ObjectStore, base: str, head: str) -> Iterator[tuple[bytes, str, str]]:
+    """Yield path and blobs of the regular files that both trees have, and have differently. Raises CorruptObject for too many."""
+    due, folders, changed = [(b"", base, head)], 0, 0
+    while due:
+        prefix, one, other = due.pop()
+        folders += 1
+        was, now = _entries(store, one), _entries(store, other)
+        for key in sorted(was.keys() & now.keys()):
+            (name, is_folder), (mode, old), (new_mode, new) = key, was[key], now[key]
+            if old == new or len(prefix + name) > git.MAX_PATH:
+                continue
+            if is_folder:
+                if prefix.count(b"/") < git.MAX_DEPTH:
+                    due.append((prefix + name + b"/", old, new))
+            elif stat.S_ISREG(mode) and stat.S_ISREG(new_mode):
+                changed += 1
+                yield prefix + name, old, new
+            if changed > MAX_CHANGED or folders > MAX_FOLDERS:
+                raise CorruptObject(f"more than {MAX_CHANGED} changed files, or {MAX_FOLDERS} folders")
+
+
+def _entries(store: ObjectStore, tree: str) -> Tree:
+    data = store.read(tree, "tree", git.MAX_META_BYTES)
+    return {(name, stat.S_ISDIR(int(mode, 8))): (int(mode, 8), own.hex()) for mode, name, own in git.TREE_ENTRY.findall(data)}
