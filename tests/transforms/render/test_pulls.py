@@ -103,8 +103,8 @@ def test_fields_come_back() -> None:
     )
     found: list[tuple[str, str | None, str]] = []
     path = None
-    for field, text in files:
-        path = text if field == "pr_file" else path
+    for field, value in files:
+        path = value if field == "pr_file" else path
         if role := {"pr_base_code": "base_file", "pr_diff_hunk": "diff_hunk"}.get(field):
-            found.append((role, path, text))
+            found.append((role, path, value))
     assert found == [part for part in PARTS if part[0] in ("base_file", "diff_hunk")]
