@@ -1,4 +1,4 @@
-"""Byte-level BPE with StarCoder2's special tokens, on both sides of the shard contract.
+"""Byte-level BPE with StarCoder2's special tokens, and others behind them, on both sides of the shard contract.
 
 `encode` gives the ids of Hugging Face's tokenizer with sentinels read as plain text: a literal `<fim_prefix>` in a source file can
 never become the sentinel. It is about seven times faster than `tokenizers` by way of tiktoken, where that is installed, over the
@@ -78,6 +78,8 @@ class Tokenizer:
             raise InputError(f"a vocabulary of {self.vocab_size} does not fit the shards' uint16; train one of at most 65,536")
         self._special = {t.content: number for number, t in self._slow.get_added_tokens_decoder().items() if t.special}
         self.eod = self.special(END_OF_TEXT)
+        numbers = {*self._special.values()}
+        self._specials = next(number for number in range(len(numbers) + 1) if number not in numbers)
         if not any_family and [self._slow.token_to_id(t) for t in SPECIAL_TOKENS] != list(range(len(SPECIAL_TOKENS))):
             raise InputError("its special tokens are not StarCoder2's 38 at ids 0 to 37; train one with starmill")
 
@@ -98,8 +100,8 @@ class Tokenizer:
 
     @property
     def specials(self) -> int:
-        """The number of special tokens: ids below it are special, all others are text."""
-        return len(SPECIAL_TOKENS)
+        """The number of special tokens: ids below it are special, all others are text. Others than StarCoder2's follow these."""
+        return self._specials
 
     def has(self, token: str) -> bool:
         """Say whether this is a special token here."""
@@ -150,10 +152,10 @@ class Tokenizer:
             (
                 f"added_tokens: {token['content']}",
                 token,
-                f"one of StarCoder2's {self.specials} special tokens, which strip nothing",
+                f"one of the special tokens at ids 0 to {self.specials - 1}, which strip nothing",
             )
             for token in added
-            if token["content"] not in SPECIAL_TOKENS or plain != {flag: token.get(flag) for flag in plain}
+            if not token["id"] < self.specials or plain != {flag: token.get(flag) for flag in plain}
         ]
         for token, number in [*model["vocab"].items(), *((t["content"], t["id"]) for t in added)]:
             if taken.setdefault(number, token) != token:
@@ -162,7 +164,7 @@ class Tokenizer:
                 wrong.append(
                     (f"model.vocab: {token}", number, f"an id below {self.vocab_size}, which is how many tokens there are")
                 )
-            if token not in SPECIAL_TOKENS and not BYTES.keys() >= {*token}:
+            if not number < self.specials and not BYTES.keys() >= {*token}:
                 wrong.append((f"model.vocab: {token}", number, "of the characters that stand for bytes"))
         wrong += [
             (f"model.vocab: {c}", None, f"there: it is byte {byte}") for c, byte in BYTES.items() if c not in model["vocab"]
@@ -246,18 +248,20 @@ def _untrained() -> tokenizers.Tokenizer:
     return tokenizer
 
 
-def train(texts: Iterable[str], vocab_size: int) -> bytes:
+def train(texts: Iterable[str], vocab_size: int, more: Sequence[str] = ()) -> bytes:
     """Train a byte-level BPE on texts and return its tokenizer.json; the same texts in the same order give the same bytes.
 
-    `vocab_size` includes the 38 special tokens and the 256 bytes. Raises UsageError below that, or above uint16. A run of 256
-    characters without a digit or white space, or of white space, is cut: the trainer sees no longer words.
+    `vocab_size` includes the special tokens, which are StarCoder2's 38 and `more` behind them, and the 256 bytes. Raises UsageError below
+    that, or above uint16. A run of 256 characters without a digit or white space, or of white space, is cut: the trainer sees no longer
+    words.
     """
-    if not len(SPECIAL_TOKENS) + 256 <= vocab_size <= 65_536:
-        raise UsageError(f"vocab_size={vocab_size}: must be from {len(SPECIAL_TOKENS) + 256} to 65536")
+    least = len(SPECIAL_TOKENS) + len(more) + 256
+    if not least <= vocab_size <= 65_536:
+        raise UsageError(f"vocab_size={vocab_size}: must be from {least} to 65536")
     tokenizer = _untrained()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
-        special_tokens=list(SPECIAL_TOKENS),
+        special_tokens=[*SPECIAL_TOKENS, *more],
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
@@ -290,7 +294,13 @@ def huggingface_files(data: bytes) -> dict[str, bytes]:
         "clean_up_tokenization_spaces": False,  # True would alter spacing in code
         "model_max_length": 16384,
     }
-    special = {**ends, "additional_special_tokens": list(SPECIAL_TOKENS)}
+    added = json.loads(data).get("added_tokens") or []
+    special = {
+        **ends,
+        "additional_special_tokens": [
+            token["content"] for token in sorted(added, key=lambda token: token["id"]) if token["special"]
+        ],
+    }
     return {
         "tokenizer.json": data,
         "tokenizer_config.json": (json.dumps(config, indent=2) + "\n").encode(),

@@ -15,16 +15,18 @@ from starmill.core.names import OneOf, Place
 from starmill.pipelines import benchmarks
 from starmill.transforms.clean.decontaminate import Decontaminate
 from starmill.transforms.clean.redact import Redact
+from starmill.transforms.decide.commits import Commits
 from starmill.transforms.decide.licenses import KeepLicensed
 from starmill.transforms.decide.pulls import Pulls
 from starmill.transforms.decide.quality import Quality
 from starmill.transforms.decide.threads import Threads
+from starmill.transforms.measure.commits import ChangedLanguage
 from starmill.transforms.measure.html import VisibleText
 from starmill.transforms.measure.language import DetectLanguage
 from starmill.transforms.measure.licenses import Licenses
 from starmill.transforms.measure.notebooks import StatedLanguage
 from starmill.transforms.measure.text import Text
-from starmill.transforms.render import code, issues, notebooks, pulls
+from starmill.transforms.render import code, commits, issues, notebooks, pulls
 from starmill.transforms.step import PartStep, Step
 
 
@@ -44,6 +46,7 @@ class Curate:
     quality: Quality = Quality()
     threads: Threads = Threads()  # over issues
     pulls: Pulls = Pulls()  # over pull requests
+    commits: Commits = Commits()  # over commits
 
 
 @dataclass(frozen=True)
@@ -79,13 +82,17 @@ class Sections:
 
 @dataclass(frozen=True)
 class Kind:
-    """A row of the table. Its functions take a section of the recipe, and return the steps in the order in which they run."""
+    """A row of the table. Its functions take a section of the recipe, and return the steps in the order in which they run.
+
+    `sentinels`: the special tokens of its renderer that are not StarCoder2's. A tokenizer that is trained on such records has them.
+    """
 
     measure: Callable[[Measure], tuple[Step | PartStep, ...]]
     decide: Callable[[Curate], tuple[Step, ...]]
     clean: Callable[[Release], tuple[Step, ...]]
     render: Callable[[Iterable[pa.RecordBatch], code.Format], Iterator[Document]]
     dedup: Literal["near", "exact", "none"] = "near"  # near duplicates are removed and exact ones, only exact ones, or neither
+    sentinels: tuple[str, ...] = ()
 
 
 KINDS = {
@@ -119,6 +126,13 @@ KINDS = {
         decide=lambda on: (on.pulls,),
         clean=lambda on: (on.decontaminate(), on.redact),
         render=pulls.documents,
+    ),
+    "commit": Kind(
+        measure=lambda on: (ChangedLanguage(), on.text),
+        decide=lambda on: (on.quality.languages, on.commits),
+        clean=lambda on: (on.decontaminate(), on.redact),
+        render=commits.documents,
+        sentinels=commits.TOKENS,
     ),
 }
 

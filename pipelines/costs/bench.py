@@ -45,6 +45,7 @@ from starmill.pipelines.runners.runner import Runner
 from starmill.pipelines.sources.packages import Packages
 from starmill.pipelines.stages import STAGES, ingest, vocabulary
 from starmill.pipelines.stages.dedup import graph as dedup
+from starmill.pipelines.stages.tokenize import sentinels
 from starmill.reports import funnel
 from starmill.transforms.dedup import hot, verify
 from starmill.transforms.measure.scancode import detector
@@ -240,7 +241,7 @@ def observe(options: Recipe, stage: str) -> list[Observation]:
     if stage == STAGE_OF["tokenizer"]:
         _forget_peak()
         clock, used = time.monotonic(), _cpu()
-        vocabulary.prepare(Workspace(counted.workspace), options.tokenizer)
+        vocabulary.prepare(Workspace(counted.workspace), options.tokenizer, sentinels(options))
         trained = {"seconds": time.monotonic() - clock, "cpu": _cpu() - used, "peak": _peaks(os.getpid())}
         found.append(("tokenizer", trained | traffic.take(local.root, lambda d: True)))
         _forget_peak()

@@ -170,7 +170,7 @@ def _indexed(path: str) -> int:
 def read(folder: Path, root: Path, limits: Limits, at: tuple[str, str] = ("", "")) -> tuple[Snapshot, Iterator[Entry]]:
     """Return what is known of the repository, and its files in the order of their paths: at HEAD, or at this commit of this branch."""
     try:
-        commit, branch, objects, budget = _opened(folder, root, limits)
+        commit, branch, objects, budget = opened(folder, root, limits)
         if at[0]:
             commit, branch = at[0], at[1] or None
         with ObjectStore(objects, root, budget) as store:
@@ -183,14 +183,14 @@ def read(folder: Path, root: Path, limits: Limits, at: tuple[str, str] = ("", ""
             of_a_file(error, folder)
         return Snapshot(), iter([Entry(b"", None, "unreadable_repository", f"{type(error).__name__}: {error}")])
     shown = branch and branch.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    dates = _date(fields.get("author", "")), _date(fields.get("committer", ""))
+    dates = date_of(fields.get("author", "")), date_of(fields.get("committer", ""))
     return Snapshot(fields["tree"], commit, shown, *dates), _entries(objects, root, leaves, limits.max_file_bytes, budget)
 
 
 def count(folder: Path, root: Path, limits: Limits) -> Counted:
     """Return how many files HEAD has; at least none where that cannot be read. Raises MachineError."""
     try:
-        commit, _, objects, budget = _opened(folder, root, limits)
+        commit, _, objects, budget = opened(folder, root, limits)
         with ObjectStore(objects, root, budget) as store:
             tree = fields_of(store.read(commit, "commit", MAX_META_BYTES))["tree"]
             return Count(store, limits)([tree], LISTS.format("HEAD"))
@@ -200,7 +200,7 @@ def count(folder: Path, root: Path, limits: Limits) -> Counted:
         return Counted(0, False, LISTS.format("HEAD"))
 
 
-def _opened(folder: Path, root: Path, limits: Limits) -> tuple[str, str | None, list[Path], Budget]:
+def opened(folder: Path, root: Path, limits: Limits) -> tuple[str, str | None, list[Path], Budget]:
     directory, common = git_directory(folder, root)
     commit, branch = head(directory, common, root)
     objects = object_folders(common / "objects", root)
@@ -321,7 +321,7 @@ def fields_of(commit: bytes) -> dict[str, str]:
     return fields
 
 
-def _date(person: str) -> datetime | None:
+def date_of(person: str) -> datetime | None:
     # As git does: a name may hold a ">", so what follows the last one counts, and it must have a time zone. A moment before 1970
     # is none to git, nor is one of more digits to any calendar.
     before, _, after = person.rpartition(">")

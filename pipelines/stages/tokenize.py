@@ -84,6 +84,16 @@ def _renderers(options: Options) -> dict[str, Render]:
     return {name: kind.render for name, kind in options.table.items()}
 
 
+def sentinels(options: Options) -> dict[str, tuple[str, ...]]:
+    """Return the special tokens that the documents of each kind have beside StarCoder2's."""
+    return {name: kind.sentinels for name, kind in options.table.items() if kind.sentinels}
+
+
+def _of_sources(options: Options) -> dict[str, tuple[str, ...]]:
+    given = {kind for source in options.sources.values() for kind in source.gives}
+    return {kind: tokens for kind, tokens in sentinels(options).items() if kind in given}
+
+
 def _work(options: Options, workspace: Workspace) -> TokenizePart:
     return TokenizePart(workspace, _renderers(options), options.format, vocabulary.sha256(workspace))
 
@@ -94,8 +104,8 @@ STAGE = Stage(
     needs=("dataset",),
     reads=lambda options: (options.format,),
     steps=lambda options: {name: (render,) for name, render in _renderers(options).items()},
-    check=lambda options: vocabulary.check(options.tokenizer),
-    material=lambda options, workspace: (vocabulary.prepare(workspace, options.tokenizer).sha256,),
+    check=lambda options: vocabulary.check(options.tokenizer, _of_sources(options)),
+    material=lambda options, workspace: (vocabulary.prepare(workspace, options.tokenizer, sentinels(options)).sha256,),
     graph=of_parts(_work),
     sketch=of_parts(lambda options, workspace: TokenizePart(workspace, _renderers(options), options.format, "")),
 )

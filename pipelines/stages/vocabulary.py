@@ -1,7 +1,7 @@
 """The tokenizer of a workspace: an existing one copied in, or one trained on a sample of the dataset that depends on no worker."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, TypedDict
 
@@ -29,21 +29,24 @@ class TokenizerOptions:
     seed: Seed = 0  # of the sample
 
 
-def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
+def prepare(workspace: Workspace, options: TokenizerOptions, sentinels: Mapping[str, tuple[str, ...]]) -> Tokenizer:
     """Return the workspace's tokenizer, made first if it is not there for these options and this dataset.
 
-    Raises FileNotFoundError for a missing `path`, InputError for a file that is no tokenizer.json, or
-    whose tokenizer changes text.
+    `sentinels`: by kind of record, the special tokens that its documents have beside StarCoder2's, which follow these where the dataset
+    has such records. Raises FileNotFoundError for a missing `path`, InputError for a file that is no tokenizer.json, that lacks one of
+    them, or whose tokenizer changes text.
     """
     dataset = workspace.manifest("dataset")
     if dataset is None:
         raise NotThere(f"{workspace.url}: the dataset is not complete; run `starmill release` first")
-    wanted = recipe.digest(options, None if options.path else dataset.digest)
+    held = {kind for part in dataset.parts for kind in part.kinds}
+    more = needed({kind: tokens for kind, tokens in sentinels.items() if kind in held})
+    wanted = recipe.digest(options, None if options.path else dataset.digest, *more)
     known = made(workspace)
     if known is not None and known["key"] == wanted:
         changed = [path for path, sha256 in known["outputs"].items() if digest_of(workspace, path) != sha256]
         if not changed:
-            return _lossless(workspace.read(PATH), workspace.path(PATH))
+            return _lossless(workspace.read(PATH), workspace.path(PATH), more)
         for path in changed:
             tell_damage(workspace.path(path), "its sha256 is not the manifest's")
     if options.path:
@@ -53,8 +56,8 @@ def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
         # None of them is left out because it takes long: its words are cut, so that its time is linear in its bytes, and the training
         # that follows is over the words of all.
         with skips.naming(workspace, "tokenize", "train", ALL) as desk:
-            data = train(sample(workspace, len(dataset.parts), options, total, desk), options.vocab_size)
-    tokenizer = _lossless(data, f"tokenizer.path: {options.path}")
+            data = train(sample(workspace, len(dataset.parts), options, total, desk), options.vocab_size, [*more])
+    tokenizer = _lossless(data, f"tokenizer.path: {options.path}", more)
     outputs = {}
     for name, content in sorted(huggingface_files(data).items()):
         workspace.publish(f"tokenizer/{name}", content)
@@ -64,10 +67,26 @@ def prepare(workspace: Workspace, options: TokenizerOptions) -> Tokenizer:
     return tokenizer
 
 
-def check(options: TokenizerOptions) -> None:
-    """Raise InputError where `path` is no tokenizer that shards can be made with."""
+def needed(sentinels: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """Return the special tokens of these kinds in their order, each with the kind that has it.
+
+    >>> needed({"commit": ("<commit_before>", "<commit_msg>")})
+    {'<commit_before>': 'commit', '<commit_msg>': 'commit'}
+    """
+    found: dict[str, str] = {}
+    for kind, tokens in sentinels.items():
+        for token in tokens:
+            found.setdefault(token, kind)
+    return found
+
+
+def check(options: TokenizerOptions, sentinels: Mapping[str, tuple[str, ...]]) -> None:
+    """Raise InputError where `path` is no tokenizer that shards of these kinds of records can be made with, or `vocab_size` too small."""
+    more = needed(sentinels)
     if options.path:
-        _lossless(_given(options.path), f"tokenizer.path: {options.path}")
+        _lossless(_given(options.path), f"tokenizer.path: {options.path}", more)
+    elif options.vocab_size < (least := len(SPECIAL_TOKENS) + len(more) + 256):
+        raise InputError(f"tokenizer.vocab_size: {options.vocab_size}: must be at least {least}, with {', '.join(more)}")
 
 
 def _given(path: str) -> bytes:
@@ -75,8 +94,14 @@ def _given(path: str) -> bytes:
         return bytes(file.read())
 
 
-def _lossless(data: bytes, where: str) -> Tokenizer:
+def _lossless(data: bytes, where: str, more: Mapping[str, str]) -> Tokenizer:
     tokenizer = Tokenizer.load(data, where=where)
+    for token, kind in more.items():
+        if not tokenizer.has(token):
+            raise InputError(
+                f"{where}: it has no special token {token}, which records of kind {kind} need: give one that was trained with them, leave "
+                "`path` out, or leave out their source"
+            )
     try:
         tokenizer.check_lossless()
     except InputError as error:

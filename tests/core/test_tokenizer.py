@@ -215,3 +215,20 @@ def test_it_travels_as_its_bytes() -> None:
 
 def test_a_cut_character_decodes_to_a_replacement() -> None:
     assert TOKENIZER.decode(TOKENIZER.encode("漢")[:1]) in {"\ufffd", "漢"}
+
+
+def test_more_special_tokens_follow_starcoder2s() -> None:
+    more = ("<commit_before>", "<commit_msg>", "<commit_after>")
+    made = Tokenizer(train(TEXTS[:5], 400, more))
+    made.check_lossless()
+    assert made.specials == 41 and [made.special(t) for t in (*SPECIAL_TOKENS, *more)] == list(range(41))
+    assert made.encode("".join(more)).min() >= 41, "a literal is text"
+    assert made.decode([38, *made.encode("x"), 40]) == "<commit_before>x<commit_after>"
+    files = huggingface_files(made.data)
+    assert json.loads(files["special_tokens_map.json"])["additional_special_tokens"] == [*SPECIAL_TOKENS, *more]
+    with pytest.raises(ValueError, match="must be from 297 to"):
+        train(["a"], 296, more)
+    apart = json.loads(DATA)
+    apart["added_tokens"].append({**PLAIN, "content": "<commit_msg>"})
+    with pytest.raises(InputError, match=r"added_tokens: <commit_msg>: .*ids 0 to 37"):
+        Tokenizer(json.dumps(apart).encode()).check_lossless()

@@ -1,6 +1,7 @@
 """A workspace's tokenizer: trained once for a dataset and its options, on a sample that no part border changes; or copied in."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ from starmill.core import schema
 from starmill.core.dataset import Count, ParquetPart, Sidecar, Workspace, output, part_path
 from starmill.core.errors import InputError
 from starmill.core.tokenizer import Tokenizer, train
-from starmill.pipelines.stages.vocabulary import PATH, TokenizerOptions, prepare, sample
+from starmill.pipelines.stages.vocabulary import PATH, TokenizerOptions, check, prepare, sample
 
 TEXTS = [f"def function_{i}(argument):\n    return argument * {i}\n" for i in range(200)]
 
@@ -36,36 +37,58 @@ def test_parts_do_not_change_the_sample(tmp_path: Path) -> None:
     few = list(sample(workspace(tmp_path / "a", 50), 4, options, total))
     assert few == list(sample(workspace(tmp_path / "b", 7), 29, options, total))
     assert 1500 < sum(map(len, few)) < 6000
-    assert prepare(Workspace(str(tmp_path / "a")), options).sha256 == prepare(Workspace(str(tmp_path / "b")), options).sha256
+    assert (
+        prepare(Workspace(str(tmp_path / "a")), options, {}).sha256
+        == prepare(Workspace(str(tmp_path / "b")), options, {}).sha256
+    )
 
 
 def test_trained_once(tmp_path: Path) -> None:
     made = workspace(tmp_path, 100)
     options = TokenizerOptions(vocab_size=400, sample_bytes=10**9)
-    first = prepare(made, options)
+    first = prepare(made, options, {})
     stamp = (tmp_path / PATH).stat().st_mtime_ns
-    assert prepare(made, options).sha256 == first.sha256 and (tmp_path / PATH).stat().st_mtime_ns == stamp
+    assert prepare(made, options, {}).sha256 == first.sha256 and (tmp_path / PATH).stat().st_mtime_ns == stamp
     (tmp_path / PATH).write_bytes(train(["other"], 300))
-    assert prepare(made, options).sha256 == first.sha256, "a changed file is made again"
+    assert prepare(made, options, {}).sha256 == first.sha256, "a changed file is made again"
     (tmp_path / PATH).write_bytes(b"{}")
-    assert prepare(made, options).sha256 == first.sha256, "and so is one that is no tokenizer"
-    assert prepare(made, TokenizerOptions(vocab_size=420, sample_bytes=10**9)).vocab_size <= 420
+    assert prepare(made, options, {}).sha256 == first.sha256, "and so is one that is no tokenizer"
+    assert prepare(made, TokenizerOptions(vocab_size=420, sample_bytes=10**9), {}).vocab_size <= 420
 
 
 def test_an_existing_one_is_copied_in(tmp_path: Path) -> None:
     made = workspace(tmp_path / "w", 100)
     data = train(TEXTS, 350)
     (tmp_path / "mine.json").write_bytes(data)
-    assert prepare(made, TokenizerOptions(path=str(tmp_path / "mine.json"))).sha256 == Tokenizer.load(data).sha256
+    assert prepare(made, TokenizerOptions(path=str(tmp_path / "mine.json")), {}).sha256 == Tokenizer.load(data).sha256
     assert (tmp_path / "w" / PATH).read_bytes() == data
     with pytest.raises(FileNotFoundError, match=r"none\.json"):
-        prepare(made, TokenizerOptions(path=str(tmp_path / "none.json")))
+        prepare(made, TokenizerOptions(path=str(tmp_path / "none.json")), {})
     (tmp_path / "other.json").write_text("{}")
     with pytest.raises(InputError, match=r"tokenizer\.path: .*other\.json: not a tokenizer\.json"):
-        prepare(made, TokenizerOptions(path=str(tmp_path / "other.json")))
+        prepare(made, TokenizerOptions(path=str(tmp_path / "other.json")), {})
     lower = json.loads(data) | {"normalizer": {"type": "Lowercase"}}
     (tmp_path / "lower.json").write_text(json.dumps(lower))
     with pytest.raises(InputError, match=r"tokenizer\.path: .*lower\.json: normalizer: "):
-        prepare(made, TokenizerOptions(path=str(tmp_path / "lower.json")))
+        prepare(made, TokenizerOptions(path=str(tmp_path / "lower.json")), {})
     with pytest.raises(FileNotFoundError, match="run `starmill release` first"):
-        prepare(Workspace(str(tmp_path / "empty")), TokenizerOptions())
+        prepare(Workspace(str(tmp_path / "empty")), TokenizerOptions(), {})
+
+
+def test_sentinels_are_of_the_kinds_that_the_dataset_has(tmp_path: Path) -> None:
+    made, options = workspace(tmp_path / "w", 100), TokenizerOptions(vocab_size=400)
+    other = {"commit": ("<commit_msg>",), "note": ("<note>", "<commit_msg>")}
+    assert prepare(made, options, other).specials == 38, "none of these kinds is here"
+    held = replace(made.sidecar("dataset", 0), kinds=("code", "note"))  # type: ignore[type-var]
+    made.commit(held, [made.read(part_path("dataset", 0))])
+    made.finish("dataset", "k", 2, "v")
+    found = prepare(made, options, other)
+    assert [found.special("<note>"), found.special("<commit_msg>"), found.specials] == [38, 39, 40]
+    plain = TokenizerOptions(path=str(tmp_path / "plain.json"))
+    (tmp_path / "plain.json").write_bytes(train(TEXTS, 300))
+    with pytest.raises(InputError, match=r"plain\.json: it has no special token <note>, which records of kind note need"):
+        prepare(made, plain, other)
+    with pytest.raises(InputError, match=r"plain\.json: it has no special token"):
+        check(plain, other)
+    with pytest.raises(InputError, match="vocab_size: 295: must be at least 296, with <commit_msg>, <note>"):
+        check(replace(options, vocab_size=295), other)
