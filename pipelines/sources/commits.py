@@ -17,7 +17,7 @@ from starmill.core.names import AtLeast0, AtLeast1, Place, Seed, Share
 from starmill.pipelines.sources import git
 from starmill.pipelines.sources.commits_text import Form, entry
 from starmill.pipelines.sources.folders import Folders
-from starmill.pipelines.sources.gitobjects import BudgetSpent, ObjectStore, ObjectTooLarge
+from starmill.pipelines.sources.gitobjects import Budget, BudgetSpent, ObjectStore, ObjectTooLarge
 from starmill.pipelines.sources.history import Change, Commit, Comparison, Lost, lost, newest_first, parse
 from starmill.pipelines.sources.source import COUNTED, Counted, Entry, Limits, Options, Repository, Snapshot, label
 
@@ -78,8 +78,10 @@ class Commits(Options):
         known = Snapshot(tip.tree, head, shown, tip.date, tip.committer_date)
 
         def entries() -> Iterator[Entry]:
-            with ObjectStore(objects, root, budget) as store:
+            walk = Budget(budget.left // 2)  # so that the newest have their texts, however long the history is
+            with ObjectStore(objects, root, walk) as store:
                 found, limit = self._history(store, tip, limits)
+            with ObjectStore(objects, root, Budget(budget.left // 2 + walk.left)) as store:
                 yield from self._entries(store, found, limits)
             if limit:
                 left = self.count(repository, limits).less(len(found))

@@ -79,9 +79,11 @@ def texts(before: bytes, after: bytes, max_chars: int) -> tuple[str, str] | Lost
         if (guess := encoding.decode(b"".join(guessed))) is None:
             return Lost("undecodable")
         try:
-            again = iter([data.decode(guess[1]) for data in guessed])
-        except UnicodeDecodeError:  # both together were text, and one is not
+            decoded = [data.decode(guess[1]) for data in guessed]
+            "".join(decoded).encode()
+        except UnicodeError:  # both together were text, and one is not
             return Lost("undecodable")
+        again = iter(decoded)
         found = [next(again) if text is None else text for text in found]
     old, new = map(str, found)
     if max(len(old), len(new)) > max_chars:

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from dulwich import porcelain
+from histories import one_by_one
 from tars import Tars, segments
 
 from starmill.cli import __main__ as cli
@@ -31,6 +32,7 @@ from starmill.core.errors import InputError, MachineError, NotThere
 from starmill.pipelines import recipe as recipes
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.sources.archives import Archives
+from starmill.pipelines.sources.commits import Commits
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.gharchive import GHArchive
 from starmill.pipelines.sources.packages import Packages
@@ -137,12 +139,27 @@ def zipped(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
     return Archives(folder=str(root.parent / "zips")), root.parent / "zips"
 
 
+def changed(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
+    """Each file of the tree is added by a commit of its own."""
+    one_by_one(root / "toy")
+    return Commits(roots=(str(root),)), root
+
+
 # How one tree becomes the input of a source: a new source says it here.
-INPUTS = (plain, committed, installed, archived, exported, tabled, happened, tarred, zipped)
+INPUTS = (plain, committed, installed, archived, exported, tabled, happened, tarred, zipped, changed)
+# The commits that add a.py, big.bin, empty, link and sub/b.txt; the text of a commit is decoded where it is read.
+ADDED = {
+    "3a9b0a858446b0355183cc2b0004ccca75d0222a": None,
+    "20bd49bd39f46a12c5e6dee8bd36c9d6d3700328": "too_large",
+    "437075f0bdbdbd2df95d90925775ffc59ce09240": None,
+    "06b929e5a158a6e18d1cefe3206ef7c375762b86": "symlink",
+    "3add3edc82603c07f024627bdfae2432b066d548": "nul_bytes",
+}
 # What it gives then, where that is not the tree.
 GIVEN = {
     Tables: TREE | {"/link": "no_content"},  # a table has no links
     GHArchive: {f"/issues/{n}": "no_text" if reason == "symlink" else reason for n, reason in enumerate(TREE.values(), 1)},
+    Commits: {f"/commit/{own}": reason for own, reason in ADDED.items()},
 }
 Made = Callable[[], tuple[Source, Path]]
 

@@ -24,12 +24,14 @@ import exports
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from histories import one_by_one
 from tars import Tars
 
 from starmill.core.dataset import Workspace
 from starmill.pipelines import recipe as recipes
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.sources.archives import Archives
+from starmill.pipelines.sources.commits import Commits
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.gharchive import GHArchive
 from starmill.pipelines.sources.packages import Packages
@@ -195,7 +197,13 @@ def zipped(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
         return Archives(folder=str(place.parent)), {name.encode() for name in archive.namelist()}
 
 
-PLACES = (plain, committed, installed, archived, exported, tabled, happened, tarred, zipped)
+def changed(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Each file that git would have of the tree is added by a commit of its own."""
+    (root / "toy/sparse").unlink(missing_ok=True)  # 10 GB to git
+    return Commits(roots=(str(root),)), {f"commit/{own}".encode() for own in one_by_one(root / "toy")}
+
+
+PLACES = (plain, committed, installed, archived, exported, tabled, happened, tarred, zipped, changed)
 Make = Callable[[], Place]
 
 
@@ -226,7 +234,7 @@ def milled(source: Source, work: Path, between: Callable[[], object] = lambda: N
 
 def counted(rows: list[dict]) -> int:
     """Return how many files the rows are, those that count several by what they say."""
-    said = [re.search(r"([\d,]+) files", row.get("detail") or "") for row in rows if row["path"] == "/"]
+    said = [re.search(r"([\d,]+) (?:files|commits)", row.get("detail") or "") for row in rows if row["path"] == "/"]
     return sum(row["path"] != "/" for row in rows) + sum(int(n[1].replace(",", "")) for n in said if n)
 
 
@@ -245,16 +253,18 @@ def test_files_in_are_rows_out(make: Make, tmp_path: Path) -> None:
     assert counted(rows) == len(wanted) > 18 and len({(row["repo_name"], row["path"]) for row in rows}) == len(rows)
     assert all(row["path"].isprintable() and row["path"].encode() for row in rows)
     reasons = {row["path"]: row.get("reason") for row in rows}
-    if not isinstance(source, GHArchive):  # of which no path is that of a file
+    if not isinstance(source, GHArchive | Commits):  # of which no path is that of a file
         assert reasons["/out"] == ("no_content" if isinstance(source, Tables) else "symlink")
     assert reasons.get("/sparse", "too_large") == "too_large"
     assert not any("root:" in row.get("content", "") for row in rows), "nothing outside is read"
 
 
-@pytest.mark.parametrize("limit", [{"max_files": 5}, {"max_names_bytes": 40}, {"max_inflated_bytes": 6000}])
+@pytest.mark.parametrize("limit", [{"max_files": 5}, {"max_names_bytes": 60}, {"max_inflated_bytes": 6000}])
 def test_what_lies_beyond_a_limit_is_counted(make: Make, tmp_path: Path, limit: dict[str, int]) -> None:
     few(tmp_path / "dump/toy")
     source, wanted = make()
+    if isinstance(source, Commits) and "max_inflated_bytes" in limit:
+        limit = {"max_inflated_bytes": 15_000}  # with the commits and trees, which are read first
     rows = milled(source, tmp_path / "w", **limit)
     assert counted(rows) == len(wanted) and 0 < sum("content" in row for row in rows) < len(wanted)
     assert {row["reason"] for row in rows if "reason" in row} <= {"too_many_files", "too_many_bytes", "inflates_too_far"}

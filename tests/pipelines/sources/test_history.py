@@ -1,52 +1,16 @@
 """Which commits there are and which file each one changed, held against what git itself says of random histories."""
 
-import random
+import os
 from datetime import datetime
 from pathlib import Path
 
 import pytest
+from histories import random_history
 from repositories import git, raw_tree
 
 from starmill.core.swhid import object_id
 from starmill.pipelines.sources.gitobjects import Budget, CorruptObject, MissingObject, ObjectStore
 from starmill.pipelines.sources.history import Change, Commit, Comparison, Lost, lost, newest_first, parse
-
-NAMES = ("a.py", "b.py", "lib/c.h", "lib/d.h", "lib/deep/e.c", "lib.c", "é/日本.py", "lib")
-
-
-def random_history(folder: Path, seed: int, commits: int) -> Path:
-    """Make a repository whose commits change, add, delete, move and link files, with branches and merges."""
-    draw, git_ = random.Random(seed), lambda *a: git(folder, *a)
-    folder.mkdir(parents=True)
-    git_("init", "-q", "-b", "main")
-    for n in range(commits):
-        for _ in range(draw.choice((0, 1, 1, 1, 1, 2, 3))):
-            path = folder / draw.choice(NAMES)
-            what = draw.choice(("write", "write", "write", "delete", "mode", "link", "same"))
-            if path.is_dir() or any(parent.is_file() for parent in path.parents):
-                continue
-            if what == "delete" and (path.exists() or path.is_symlink()):
-                path.unlink()
-            elif what == "mode" and path.is_file():
-                path.chmod(draw.choice((0o644, 0o755)))
-            elif what == "link":
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.unlink(missing_ok=True)
-                path.symlink_to(f"nowhere{n}")
-            elif what in ("write", "same"):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.unlink(missing_ok=True)
-                path.write_text("same\n" if what == "same" else "".join(f"{draw.random()}\n" for _ in range(3)))
-        git_("add", "-A")
-        git_("commit", "-q", "--allow-empty", "-m", f"commit {n}")
-        if n % 9 == 4:
-            git_("checkout", "-q", "-b", f"side{n}")
-        if n % 9 == 7:
-            git_("checkout", "-q", "main")
-            git_("merge", "-q", "--no-ff", "-s", "ours", "-m", "merge", f"side{n - 3}")
-    if seed % 2:
-        git_("gc", "-q")
-    return folder
 
 
 def by_git(folder: Path) -> dict[str, list[tuple[str, str, str, str, str, str]]]:
@@ -74,10 +38,10 @@ def ours(folder: Path) -> dict[str, Change | Lost]:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_every_commit_is_as_git_says(tmp_path: Path, seed: int) -> None:
-    folder = random_history(tmp_path / "r", seed, 40)
+    folder = random_history(tmp_path / "r", seed, 150)
     said, found = by_git(folder), ours(folder)
     merges = {*git(folder, "rev-list", "--merges", "HEAD").split()}
-    assert found.keys() == said.keys() and len(found) > 40 and len(merges) > 2
+    assert found.keys() == said.keys() and len(found) > 60 and len(merges) > 2
     seen = set()
     for own, change in found.items():
         changed = said[own]
@@ -87,20 +51,20 @@ def test_every_commit_is_as_git_says(tmp_path: Path, seed: int) -> None:
             assert change == Lost("several_files" if changed else "no_change")
         else:
             [(old_mode, mode, old, new, status, path)] = changed
-            if {"120000"} & {old_mode, mode}:
-                assert change == Lost("symlink")
+            if odd := {"120000", "160000"} & {old_mode, mode}:
+                assert change in [Lost({"120000": "symlink", "160000": "submodule"}[mode]) for mode in odd]
             elif status == "D":
                 assert change == Lost("file_deleted")
             elif old == new:
                 assert change == Lost("mode_change")
             else:
-                assert isinstance(change, Change) and change.path == path.encode() and change.after.blob == new
+                assert isinstance(change, Change) and change.path == os.fsencode(path) and change.after.blob == new
                 assert change.after.mode == int(mode, 8) and (change.before is None) == (status == "A")
                 assert change.before is None or (change.before.blob, change.before.mode) == (old, int(old_mode, 8))
                 seen.add(status)
                 continue
         seen.add(change.reason)
-    assert {"A", "M", "merge", "several_files", "no_change", "symlink", "file_deleted"} <= seen
+    assert {"A", "M", "merge", "several_files", "no_change", "symlink", "submodule", "file_deleted"} <= seen
 
 
 def test_a_commit_is_as_git_reads_it(tmp_path: Path) -> None:
@@ -175,13 +139,9 @@ def test_folders_without_files_end() -> None:
     levels = {f"a{n}": [(b"40000", b"x", f"a{n - 1}"), (b"40000", b"y", f"a{n - 1}")] for n in range(1, 61)}
     others = {f"b{n}": [(b"40000", b"x", f"b{n - 1}"), (b"40000", b"y", f"b{n - 1}")] for n in range(1, 61)}
     numbered = {f"{name[0]}{int(name[1:]):02d}1": entries for name, entries in (levels | others).items()}
-    trees = {
-        name: [(m, n, f"{own[0]}{int(own[1:]):02d}1") for m, n, own in entries] for name, entries in numbered.items()
-    }
+    trees = {name: [(m, n, f"{own[0]}{int(own[1:]):02d}1") for m, n, own in entries] for name, entries in numbered.items()}
     trees |= {"a001": [], "b001": [(b"40000", b"z", "a001")]}
-    head, before = (
-        Commit(side, f"{side}601", ("p",) * (side == "a"), None, None) for side in "ab"
-    )
+    head, before = (Commit(side, f"{side}601", ("p",) * (side == "a"), None, None) for side in "ab")
     made = Comparison(Trees(**trees))(head, [before])
     assert isinstance(made, Lost) and made.reason == "too_deep"
 
