@@ -175,13 +175,9 @@ def test_folders_without_files_end() -> None:
     levels = {f"a{n}": [(b"40000", b"x", f"a{n - 1}"), (b"40000", b"y", f"a{n - 1}")] for n in range(1, 61)}
     others = {f"b{n}": [(b"40000", b"x", f"b{n - 1}"), (b"40000", b"y", f"b{n - 1}")] for n in range(1, 61)}
     numbered = {f"{name[0]}{int(name[1:]):02d}1": entries for name, entries in (levels | others).items()}
-    trees = {
-        name: [(m, n, f"{own[0]}{int(own[1:]):02d}1") for m, n, own in entries] for name, entries in numbered.items()
-    }
+    trees = {name: [(m, n, f"{own[0]}{int(own[1:]):02d}1") for m, n, own in entries] for name, entries in numbered.items()}
     trees |= {"a001": [], "b001": [(b"40000", b"z", "a001")]}
-    head, before = (
-        Commit(side, f"{side}601", ("p",) * (side == "a"), None, None) for side in "ab"
-    )
+    head, before = (Commit(side, f"{side}601", ("p",) * (side == "a"), None, None) for side in "ab")
     made = Comparison(Trees(**trees))(head, [before])
     assert isinstance(made, Lost) and made.reason == "too_deep"
 
