@@ -152,7 +152,7 @@ def test_a_drawn_token(workspace: Workspace) -> None:
         ("7:0", "7: no shard of .*; it has 2, 0 to 1"),
         ("7:0:0", "7: no shard of"),
         ("0:99999999", "shard 0 has the tokens 0 to "),
-        ("0:5:0", "0:5:0: shard 0 has 2 documents"),
+        ("0:5:0", "0:5:0: shard 0 has [23] documents"),
         ("0:0:99999999", "must be in one of them"),
         ("x", "x: not a position"),
     ],
