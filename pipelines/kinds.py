@@ -84,7 +84,8 @@ class Sections:
 class Kind:
     """A row of the table. Its functions take a section of the recipe, and return the steps in the order in which they run.
 
-    `sentinels`: the special tokens of its renderer that are not StarCoder2's. A tokenizer that is trained on such records has them.
+    `sentinels`: the special tokens of its renderer in a format that are not StarCoder2's. A tokenizer that is trained on such records has
+    them.
     """
 
     measure: Callable[[Measure], tuple[Step | PartStep, ...]]
@@ -92,7 +93,7 @@ class Kind:
     clean: Callable[[Release], tuple[Step, ...]]
     render: Callable[[Iterable[pa.RecordBatch], code.Format], Iterator[Document]]
     dedup: Literal["near", "exact", "none"] = "near"  # near duplicates are removed and exact ones, only exact ones, or neither
-    sentinels: tuple[str, ...] = ()
+    sentinels: Callable[[code.Format], tuple[str, ...]] = lambda _: ()
 
 
 KINDS = {
@@ -101,6 +102,7 @@ KINDS = {
         decide=lambda on: (on.licenses, *on.quality.steps()),
         clean=lambda on: (on.decontaminate(), on.redact),
         render=code.documents,
+        sentinels=code.sentinels,
     ),
     # Both are made by ingest, where the recipe wants them; all stages of the paper's table 3 are theirs.
     "notebook": Kind(
@@ -132,7 +134,7 @@ KINDS = {
         decide=lambda on: (on.quality.languages, on.commits),
         clean=lambda on: (on.decontaminate(), on.redact),
         render=commits.documents,
-        sentinels=commits.TOKENS,
+        sentinels=lambda _: commits.TOKENS,
     ),
 }
 

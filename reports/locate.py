@@ -28,6 +28,8 @@ WIDTH = 100  # characters of a line around the token; the rest is cut off
 MARKS = ("⟦", "⟧")
 P = TypeVar("P", "Place", "FileTokens")
 
+NAMES = ("<repo_name>", "<reponame>", "<filename>", "<gh_stars>")  # with one of which a document begins that says of what it is
+
 
 @dataclass(frozen=True)
 class Place:
@@ -117,8 +119,10 @@ class Tokens:
         decode, ids = self.tokenizer.decode, self.read(shard, first, last).tolist()
         before, line = decode(ids[: token - first]), None
         if file is not None:
-            # A file's first line is its path where the document begins with its repository's name.
-            named = self.read(shard, start, start + 1)[0] == self.tokenizer.special("<repo_name>")
+            # A file's first line is its path where the document begins with its repository's name; StarCoder's is what stands before it.
+            named = self.read(shard, start, start + 1)[0] in [
+                self.tokenizer.special(token) for token in NAMES if self.tokenizer.has(token)
+            ]
             line = before.count("\n") + 1 - int(named) or None
         return Place(
             shard=shard,

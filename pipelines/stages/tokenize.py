@@ -86,7 +86,8 @@ def _renderers(options: Options) -> dict[str, Render]:
 
 def sentinels(options: Options) -> dict[str, tuple[str, ...]]:
     """Return the special tokens that the documents of each kind have beside StarCoder2's."""
-    return {name: kind.sentinels for name, kind in options.table.items() if kind.sentinels}
+    made = {name: kind.sentinels(options.format) for name, kind in options.table.items()}
+    return {name: tokens for name, tokens in made.items() if tokens}
 
 
 def _of_sources(options: Options) -> dict[str, tuple[str, ...]]:

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from starmill.core import swhid
+from starmill.core import schema, swhid
 from starmill.core.dataset import Sidecar, Workspace, output
 from starmill.core.errors import InputError, UsageError
 from starmill.core.shards import ShardWriter, open_shards
 from starmill.core.tokenizer import Tokenizer, train
 from starmill.reports.locate import Place, file_lines, lines, locate, of_file
-from starmill.transforms.render.code import Format, repository
+from starmill.transforms.render.code import OF_A_FILE, Format, documents, sentinels
 from starmill.transforms.tokenize import tokenize
 
 TEXTS = {
@@ -28,16 +29,24 @@ TEXTS = {
 }
 
 
-@pytest.fixture(scope="module", params=[0.0, 1.0], ids=["without names", "with names"])
+FORMATS = {
+    "without names": Format(metadata_rate=0.0),
+    "with names": Format(metadata_rate=1.0),
+    "file by file": Format(unit="file", file_metadata_rate=0.5),
+}
+
+
+@pytest.fixture(scope="module", params=FORMATS)
 def workspace(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     made = Workspace(str(tmp_path_factory.mktemp("work")))
-    data = train(TEXTS.values(), 400)
+    form = FORMATS[request.param]
+    data = train(TEXTS.values(), 400, sentinels(form))
     made.publish("tokenizer/tokenizer.json", data)
     tokenizer = Tokenizer.load(data)
     for shard, names in enumerate((["o/one", "o/two"], ["o/three"])):
         writer = ShardWriter(tokenizer.eod)
-        documents = [repository(name, _rows(name), Format(request.param)) for name in names]
-        for one in tokenize(documents, tokenizer):
+        block = pa.RecordBatch.from_pylist([row for name in names for row in _rows(name)], schema=schema.DATASET)
+        for one in tokenize(documents([block], form), tokenizer):
             writer.add(one.ids, "code", one.document.repo_name, one.document.language, one.files)
         files = {f"shards/part-{shard:05d}.{suffix}": content for suffix, content in writer.finish().items()}
         made.commit(
@@ -82,7 +91,8 @@ def test_every_token_of_every_file_and_between(workspace: Workspace) -> None:
     for (repo, path), places in seen.items():
         text = TEXTS[repo, path]
         data = tokenizer.decode_bytes(i for place in places for i in place.ids).decode()
-        assert data in (text, f"{path.lstrip('/')}\n{text}")
+        before = data.removesuffix(text)
+        assert data.endswith(text) and (before in ("", f"{path.lstrip('/')}\n") or before.startswith(OF_A_FILE)), before
         assert {p.swhid for p in places} == {f"swh:1:cnt:{swhid.content_id(text.encode())}"}
         assert {(p.file_token, p.file_tokens) for p in places} == {(places[0].token, len(places))}
         assert [p.line for p in places][-1] == text.rstrip("\n").count("\n") + 1
@@ -142,7 +152,7 @@ def test_a_drawn_token(workspace: Workspace) -> None:
         ("7:0", "7: no shard of .*; it has 2, 0 to 1"),
         ("7:0:0", "7: no shard of"),
         ("0:99999999", "shard 0 has the tokens 0 to "),
-        ("0:5:0", "0:5:0: shard 0 has 2 documents"),
+        ("0:5:0", "0:5:0: shard 0 has [23] documents"),
         ("0:0:99999999", "must be in one of them"),
         ("x", "x: not a position"),
     ],

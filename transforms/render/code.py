@@ -3,6 +3,10 @@
     <repo_name>R<file_sep>path1\\ncode1<file_sep>path2\\ncode2...     half of the repositories
     <file_sep>code1<file_sep>code2...                                 the others
 
+And StarCoder's: a document is a file, and each of these stands before the code of a fifth of the files, whatever the others do.
+
+    <reponame>R<filename>path<gh_stars>10-100\\ncode
+
 Files come in a random order, or in one of transforms/render/order.py. Which half and which order are hashes of (seed, repository,
 path), so they depend on nothing else.
 """
@@ -18,10 +22,12 @@ from starmill.core import seeds
 from starmill.core.document import CODE, Document, FileSpan, Piece, Special
 from starmill.core.names import Seed, Share
 from starmill.transforms.render.order import by_dependency
-from starmill.transforms.render.pieces import joined, label, redacted
+from starmill.transforms.render.pieces import document, joined, label, redacted
 
 REPO_NAME, FILE_SEP = Special("<repo_name>"), Special("<file_sep>")
-COLUMNS = ("repo_name", "path", "content", "content_id", "language", "length_bytes", "redactions")
+OF_A_FILE = ("<reponame>", "<filename>", "<gh_stars>")  # which StarCoder2's vocabulary has not
+STARS = ((0, "0"), (10, "1-10"), (100, "10-100"), (1000, "100-1000"))  # up to so many; above: 1000+
+COLUMNS = ("repo_name", "path", "content", "content_id", "language", "length_bytes", "redactions", "star_events_count")
 
 
 @dataclass(frozen=True)
@@ -33,10 +39,17 @@ class Format:
     """
 
     metadata_rate: Share = 0.5  # share of repositories with name and paths (StarCoder2)
+    file_metadata_rate: Share = (
+        0.2  # of files with their repository's name, with their path, with its stars: each for itself (StarCoder)
+    )
     order: Literal["random", "path", "depth", "dependency"] = (
         "random"  # of a repository's files; dependency: imported ones first
     )
-    seed: Seed = 0  # of that choice and of the order of files
+    unit: Literal["repository", "file"] = "repository"  # what a document of code is: StarCoder2's, or StarCoder's
+    file_metadata_rate: Share = (
+        0.2  # of files with their repository's name, with their path, with its stars: each for itself (StarCoder)
+    )
+    seed: Seed = 0  # of these choices and of the order of files
 
     def __post_init__(self) -> None:
         """Refuse what is no rate."""
@@ -45,8 +58,11 @@ class Format:
 
 
 def documents(blocks: Iterable[pa.RecordBatch], options: Format) -> Iterator[Document]:
-    """Yield a document for each run of rows with one repo_name (schema.DATASET). Holds one repository in memory."""
+    """Yield a document for each run of rows with one repo_name (schema.DATASET), or for each row. Holds one repository in memory."""
     rows = (row for block in blocks for row in block.select(list(COLUMNS)).to_pylist())
+    if options.unit == "file":
+        yield from (_file(row, options) for row in rows)
+        return
     for repo_name, files in groupby(rows, key=lambda row: str(row["repo_name"])):
         yield repository(repo_name, list(files), options)
 
@@ -68,6 +84,23 @@ def repository(repo_name: str, files: list[dict[str, Any]], options: Format) -> 
         sizes[file["language"] or ""] = sizes.get(file["language"] or "", 0) + file["length_bytes"]
     language = min(sizes, key=lambda name: (-sizes[name], name), default="")
     return Document(CODE, repo_name, language, tuple(pieces), tuple(spans))
+
+
+def sentinels(options: Format) -> tuple[str, ...]:
+    """Return the special tokens of a format that StarCoder2's vocabulary has not."""
+    return OF_A_FILE if options.unit == "file" else ()
+
+
+def _file(file: dict[str, Any], options: Format) -> Document:
+    repo_name, path = file["repo_name"], file["path"]
+    stars = file["star_events_count"] or 0
+    said = (label(repo_name), label(path.lstrip("/")), [next((name for most, name in STARS if stars <= most), "1000+")])
+    pieces: list[Piece] = []
+    for token, value in zip(OF_A_FILE, said, strict=True):
+        if seeds.uniform(options.seed, f"file{token}", repo_name, path) < options.file_metadata_rate:
+            pieces += [Special(token), *value]
+    body = [*(["\n"] if pieces else []), *redacted(file["content"], file["redactions"] or [])]
+    return document(file, CODE, [*pieces, *body], file["language"] or "")
 
 
 def ordered(repo_name: str, files: Sequence[Mapping[str, Any]], options: Format) -> Sequence[Mapping[str, Any]]:

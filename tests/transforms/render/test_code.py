@@ -1,12 +1,14 @@
 """StarCoder2's repository format, as a person would write it down."""
 
+import re
 from collections import Counter
 
 import pyarrow as pa
+import pytest
 
 from starmill.core import schema
 from starmill.core.document import Special
-from starmill.transforms.render.code import Format, documents, text
+from starmill.transforms.render.code import Format, documents, sentinels, text
 
 
 def rows(*files: tuple[str, str, str], redactions: list | None = None) -> pa.RecordBatch:
@@ -71,3 +73,23 @@ def test_redacted_names_are_sentinels_in_the_text_and_whole_in_the_spans() -> No
     assert (document.repo_name, document.files[0].path) == (f"{name}/r", f"a_{name}.c")
     (typed,) = documents([rows(("<EMAIL>", "/<KEY>", "x"))], Format(metadata_rate=1))
     assert typed.pieces == (Special("<repo_name>"), "<EMAIL>", Special("<file_sep>"), "<KEY>\nx"), "typed ones stay text"
+
+
+def test_starcoders_files_with_some_of_their_metadata() -> None:
+    block = rows(*(("o/r", f"/src/f{n}.c", f"int f{n};\n") for n in range(1000)))
+    stars = [0, 1, 10, 11, 1001] * 200
+    at = block.schema.get_field_index("star_events_count")
+    block = block.set_column(at, block.schema.field(at), pa.array(stars, pa.int64()))
+    made = list(documents([block], Format(unit="file")))
+    shape = re.compile(r"(<reponame>o/r)?(<filename>src/f(\d+)\.c)?(<gh_stars>(0|1-10|10-100|1000\+))?(\n)?int f(\d+);\n")
+    found = [shape.fullmatch(text(document)) for document in made]
+    assert all(found) and made == list(documents([block], Format(unit="file")))
+    for n, (match, document) in enumerate(zip(found, made, strict=True)):
+        assert match and match[7] == str(n) and match[3] in (None, str(n)), "fields come back"
+        assert (match[6] is not None) == any(match[k] for k in (1, 2, 4)), "a line break where anything stands before it"
+        assert match[5] in (None, ["0", "1-10", "1-10", "10-100", "1000+"][n % 5])
+        assert [(span.path, span.start, span.end) for span in document.files] == [(f"src/f{n}.c", 0, len(document.pieces))]
+    assert all(140 < sum(match is not None and match[k] is not None for match in found) < 260 for k in (1, 2, 4))
+    assert sum(match is not None and match[6] is not None for match in found) == pytest.approx(488, abs=80), "each for itself"
+    tokens = {piece.token for document in made for piece in document.pieces if isinstance(piece, Special)}
+    assert tokens == {*sentinels(Format(unit="file"))} and sentinels(Format()) == ()
