@@ -15,10 +15,11 @@ import tarfile
 import zipfile
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import exports
 import hours
-from small_tree import STDLIB, commit, license_text
+from small_tree import STDLIB, commit, git, license_text
 
 PACKAGES = (
     "json",
@@ -68,10 +69,9 @@ PROGRAMS = {
 def make(folder: Path, samples: Path | None = None) -> Path:
     """Write all dumps below `folder`, which is emptied."""
     shutil.rmtree(folder, ignore_errors=True)
-    found = {f"https://github.com/python/{place.name}": place for place in repositories(folder / "git")}
-    notebooks(folder / "git/notebooks", samples)
-    exports.write(folder / "heritage", found | {"https://github.com/me/notebooks": folder / "git/notebooks"})
-    talk(folder / "gharchive")
+    places = [*repositories(folder / "git/python"), notebooks(folder / "git/me/notebooks", samples)]
+    exports.write(folder / "heritage", {f"https://github.com/{p.parent.name}/{p.name}": p for p in places})
+    talk(folder / "gharchive", places[:-1])
     packages(folder / "packages")
     programs(folder / "programs")
     sets(folder / "sets", samples)
@@ -103,7 +103,7 @@ def repositories(folder: Path) -> list[Path]:
     return places
 
 
-def notebooks(folder: Path, samples: Path | None) -> None:
+def notebooks(folder: Path, samples: Path | None) -> Path:
     """A repository of notebooks: the samples, or some of our own."""
     own = {}
     for n in range(6):
@@ -135,12 +135,12 @@ def notebooks(folder: Path, samples: Path | None) -> None:
         }
         own[f"sums-{n}.ipynb"] = json.dumps({"nbformat": 4, "nbformat_minor": 4, "metadata": kernel, "cells": cells}, indent=1)
     true = sorted((samples / "notebooks").glob("*.ipynb")) if samples else []
-    commit(folder, own | {path.name: path.read_bytes() for path in true}, "All notebooks")
+    return commit(folder, own | {path.name: path.read_bytes() for path in true}, "All notebooks")
 
 
-def talk(folder: Path) -> None:
-    """Two hours of issues and pull requests."""
-    events = []
+def talk(folder: Path, places: list[Path]) -> None:
+    """An hour of issues, and of a pull request for each repository, whose commits are there."""
+    events: list[dict[str, Any] | bytes] = []
     for n in range(40):
         title, at = f"Rows are wrong after an empty file ({n})", f"00:{n:02}:00"
         events.append(hours.opened(n, 10 * n, at, title=title, body=SPOKEN[0]))
@@ -148,7 +148,28 @@ def talk(folder: Path) -> None:
             events.append(
                 hours.comment(n, 10 * n + k, f"{said} ({n})", ("bob-b", "ann")[k % 2], at, title=title, body=SPOKEN[0])
             )
+    for n, place in enumerate(places):
+        events += pull_request(
+            n, f"{place.parent.name}/{place.name}", *(git(place, "rev-parse", f"HEAD~{k}").strip() for k in (4, 2))
+        )
     hours.hour(folder / "2015-01-01-10.json.gz", *events)
+
+
+def pull_request(n: int, name: str, base: str, head: str) -> list[dict[str, Any] | bytes]:
+    """The events of a pull request that is reviewed and merged."""
+    of: dict[str, Any] = {"number": 1, "title": f"Complete what {name} promises", "body": SPOKEN[2], "user": {"login": "ann"}}
+    of |= {"base": {"sha": base, "repo": None}, "head": {"sha": head, "repo": None}}
+    review = {"id": n, "body": SPOKEN[3], "user": {"login": "bob-b"}, "state": "approved"}
+
+    def said(kind: str, minute: int, payload: dict[str, Any], login: str) -> dict[str, Any]:
+        number = 900_000 + 10 * n + minute
+        return hours.event(kind, {"pull_request": of, **payload}, f"01:{minute:02}:00", number, login, (100 + n, name))
+
+    return [
+        said("PullRequestEvent", 0, {"action": "opened"}, "ann"),
+        said("PullRequestReviewEvent", 1, {"action": "created", "review": review}, "bob-b"),
+        said("PullRequestEvent", 2, {"action": "closed", "pull_request": {**of, "merged": True}}, "bob-b"),
+    ]
 
 
 def packages(folder: Path) -> None:
