@@ -5,7 +5,7 @@ part's key counts the steps of its own kinds only. So a change of one kind's row
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import pyarrow as pa
@@ -26,7 +26,7 @@ from starmill.transforms.measure.language import DetectLanguage
 from starmill.transforms.measure.licenses import Licenses
 from starmill.transforms.measure.notebooks import StatedLanguage
 from starmill.transforms.measure.text import Text
-from starmill.transforms.render import code, commits, issues, notebooks, pulls
+from starmill.transforms.render import code, commits, issues, notebooks, prose, pulls
 from starmill.transforms.step import PartStep, Step
 
 
@@ -135,6 +135,21 @@ KINDS = {
         clean=lambda on: (on.decontaminate(), on.redact),
         render=commits.documents,
         sentinels=lambda _: commits.TOKENS,
+    ),
+    # Small sets are read, and nothing else: equal rows stay too, and table 3 takes nothing out of their texts.
+    "lhq": Kind(
+        measure=lambda on: (),
+        decide=lambda on: (),
+        clean=lambda on: (replace(on.redact, emails=False, ip_addresses=False, keys=False),),
+        render=prose.documents,
+        dedup="none",
+    ),
+    "openwebmath": Kind(
+        measure=lambda on: (),
+        decide=lambda on: (),
+        clean=lambda on: (on.decontaminate(), replace(on.redact, ip_addresses=False)),
+        render=prose.documents,
+        dedup="none",
     ),
 }
 

@@ -36,6 +36,7 @@ from starmill.pipelines.sources.commits import Commits
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.gharchive import GHArchive
 from starmill.pipelines.sources.packages import Packages
+from starmill.pipelines.sources.sets import Sets
 from starmill.pipelines.sources.source import Entry, Limits, Options, Repository, Snapshot, Source, label
 from starmill.pipelines.sources.swh import SoftwareHeritage
 from starmill.pipelines.sources.tables import Tables
@@ -145,8 +146,19 @@ def changed(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
     return Commits(roots=(str(root),)), root
 
 
+def told(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
+    """Each file of the tree is the answer to its name; a link is a row without one."""
+    (root.parent / "sums").mkdir(exist_ok=True)
+    rows = []
+    for name in TREE:
+        path = root / "toy" / name[1:]
+        rows.append({"question": name, "answer": None if path.is_symlink() else path.read_bytes().decode("latin-1")})
+    (root.parent / "sums/toy.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return Sets(dataset="gsm8k", place=str(root.parent / "sums"), repo_name="toy"), root.parent / "sums"
+
+
 # How one tree becomes the input of a source: a new source says it here.
-INPUTS = (plain, committed, installed, archived, exported, tabled, happened, tarred, zipped, changed)
+INPUTS = (plain, committed, installed, archived, exported, tabled, happened, tarred, zipped, changed, told)
 # The commits that add a.py, big.bin, empty, link and sub/b.txt; the text of a commit is decoded where it is read.
 ADDED = {
     "3a9b0a858446b0355183cc2b0004ccca75d0222a": None,
@@ -160,6 +172,7 @@ GIVEN = {
     Tables: TREE | {"/link": "no_content"},  # a table has no links
     GHArchive: {f"/issues/{n}": "no_text" if reason == "symlink" else reason for n, reason in enumerate(TREE.values(), 1)},
     Commits: {f"/commit/{own}": reason for own, reason in ADDED.items()},
+    Sets: {f"/toy/{n}": "no_content" if reason == "symlink" else reason for n, reason in enumerate(TREE.values(), 1)},
 }
 Made = Callable[[], tuple[Source, Path]]
 

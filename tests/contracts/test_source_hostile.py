@@ -35,6 +35,7 @@ from starmill.pipelines.sources.commits import Commits
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.gharchive import GHArchive
 from starmill.pipelines.sources.packages import Packages
+from starmill.pipelines.sources.sets import Sets
 from starmill.pipelines.sources.source import Source
 from starmill.pipelines.sources.swh import SoftwareHeritage
 from starmill.pipelines.sources.tables import Tables
@@ -173,6 +174,21 @@ def happened(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return source, {b"issues/%d" % number for number, _ in enumerate(names, 1)}
 
 
+def told(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Each file is the answer to its name; what is no regular file is a row without one."""
+    (root.parent / "sums").mkdir(exist_ok=True)
+    names = sorted(walked(root / "toy"))
+    with open(root.parent / "sums/toy.jsonl", "w") as table:
+        for name in names:
+            path = Path(root / "toy", os.fsdecode(name))
+            regular = path.is_file() and not path.is_symlink() and path.stat().st_size < 10 << 20
+            table.write(
+                json.dumps({"question": name.decode("latin-1"), "answer": path.read_text() if regular else None}) + "\n"
+            )
+    source = Sets(dataset="gsm8k", place=str(root.parent / "sums"), repo_name="toy")
+    return source, {b"toy/%d" % number for number, _ in enumerate(names, 1)}
+
+
 def tarred(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     (root / "toy/sparse").unlink(missing_ok=True)  # 10 GB to tar
     (root.parent / "tgz").mkdir(exist_ok=True)
@@ -203,7 +219,7 @@ def changed(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return Commits(roots=(str(root),)), {f"commit/{own}".encode() for own in one_by_one(root / "toy")}
 
 
-PLACES = (plain, committed, installed, archived, exported, tabled, happened, tarred, zipped, changed)
+PLACES = (plain, committed, installed, archived, exported, tabled, happened, tarred, zipped, changed, told)
 Make = Callable[[], Place]
 
 
@@ -253,7 +269,7 @@ def test_files_in_are_rows_out(make: Make, tmp_path: Path) -> None:
     assert counted(rows) == len(wanted) > 18 and len({(row["repo_name"], row["path"]) for row in rows}) == len(rows)
     assert all(row["path"].isprintable() and row["path"].encode() for row in rows)
     reasons = {row["path"]: row.get("reason") for row in rows}
-    if not isinstance(source, GHArchive | Commits):  # of which no path is that of a file
+    if not isinstance(source, GHArchive | Commits | Sets):  # of which no path is that of a file
         assert reasons["/out"] == ("no_content" if isinstance(source, Tables) else "symlink")
     assert reasons.get("/sparse", "too_large") == "too_large"
     assert not any("root:" in row.get("content", "") for row in rows), "nothing outside is read"
