@@ -21,7 +21,7 @@ def _of(schema: pa.Schema, *names: str) -> list[pa.Field]:
 SEGMENT = pa.struct([("role", pa.string()), ("name", pa.string()), ("start", pa.int32()), ("end", pa.int32())])
 
 # One row per record, as ingest reads it. `content` is Unicode text; `length_bytes` counts its UTF-8 bytes. `segments` is null
-# where the whole content is one piece, as it is for code.
+# where the whole content is one piece, as it is for code. `parent`: the SWHID of the content that a model rewrote into this one.
 RECORDS = pa.schema(
     [
         ("kind", pa.string()),
@@ -42,6 +42,7 @@ RECORDS = pa.schema(
         ("gha_license_id", pa.string()),
         ("gha_created_at", TIMESTAMP),
         ("gha_language", pa.string()),
+        ("parent", pa.string()),
         ("src_encoding", pa.string()),
         ("extension", pa.string()),
         ("length_bytes", pa.int64()),

@@ -1,9 +1,11 @@
 """Software Heritage identifiers (SWHID, ISO/IEC 18670) of contents and directories; they are git's own object ids."""
 
 import hashlib
+import re
 from collections.abc import Iterable
 
 DIRECTORY_MODE = 0o40000
+CONTENT = re.compile(r"swh:1:cnt:[0-9a-f]{40}")
 
 
 def blob_id(data: bytes) -> str:
@@ -30,3 +32,12 @@ def directory_id(entries: Iterable[tuple[int, bytes, str]]) -> str:
 def swhid(kind: str, hex_id: str) -> str:
     """Return the identifier of an object; kind is cnt, dir, rev, rel or snp."""
     return f"swh:1:{kind}:{hex_id}"
+
+
+def is_content(text: str) -> bool:
+    """Say whether a text is the identifier of a content, without qualifiers.
+
+    >>> is_content(swhid("cnt", "0" * 40)), is_content(swhid("dir", "0" * 40)), is_content("0" * 40)
+    (True, False, False)
+    """
+    return CONTENT.fullmatch(text) is not None

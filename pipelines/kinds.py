@@ -17,6 +17,7 @@ from starmill.transforms.clean.decontaminate import Decontaminate
 from starmill.transforms.clean.redact import Redact
 from starmill.transforms.decide.commits import Commits
 from starmill.transforms.decide.licenses import KeepLicensed
+from starmill.transforms.decide.parents import HasParent
 from starmill.transforms.decide.pulls import Pulls
 from starmill.transforms.decide.quality import Quality
 from starmill.transforms.decide.threads import Threads
@@ -150,6 +151,13 @@ KINDS = {
         clean=lambda on: (on.decontaminate(), replace(on.redact, ip_addresses=False)),
         render=prose.documents,
         dedup="none",
+    ),
+    # Text that a model rewrote is no longer what its parent was, and passes what code passes.
+    "rewritten": Kind(
+        measure=lambda on: (on.text,),
+        decide=lambda on: (HasParent(),),
+        clean=lambda on: (on.decontaminate(), on.redact),
+        render=prose.documents,
     ),
 }
 

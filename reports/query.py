@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from starmill.core.dataset import Workspace
 from starmill.core.errors import UsageError
 from starmill.core.schema import PLACEHOLDER
+from starmill.core.swhid import swhid
 
 HASH = re.compile(r"[0-9a-fA-F]{40}")
 SWHID = re.compile(r"swh:1:(cnt|dir|rev|rel|snp):([0-9a-f]{40})")
@@ -60,13 +61,17 @@ class Query:
     labels: Labels = RAW
 
     def mask(self, block: pa.RecordBatch) -> pa.BooleanArray:
-        """Return which rows the query names: of the columns repo_name and path, or content_id and blob_id (where there), or the tree's."""
+        """Return which rows the query names: of the columns repo_name and path, or content_id and blob_id (where there), or the tree's.
+
+        Of a content these are the texts that were rewritten from it too, where there is a column parent.
+        """
         if self.tree is not None:
             column, wanted = self.tree
             return pc.fill_null(pc.equal(block.column(column), wanted), False)
         if self.hash is not None:
-            ids = [name for name in ("content_id", "blob_id") if name in block.schema.names]
-            found = [pc.fill_null(pc.equal(block.column(name), self.hash), False) for name in ids]
+            named = {"content_id": self.hash, "blob_id": self.hash, "parent": swhid("cnt", self.hash)}
+            here = [(block.column(name), value) for name, value in named.items() if name in block.schema.names]
+            found = [pc.fill_null(pc.equal(column, value), False) for column, value in here]
         else:
             found = [self._here(block, repository, path) for repository, path in self.places]
         mask = found[0]

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
+from starmill.core.swhid import is_content
+
 # A column, or a field of a struct in it: `github_metadata.stars`.
 ColumnName = Annotated[
     str,
@@ -18,7 +20,7 @@ ColumnName = Annotated[
     ),
 ]
 # What a column may be. `content_id` (git's SHA-1 of the blob) and `blob_id` (SHA-1 of the bytes) are compared with the content;
-# `reason` says why a row has none. The others are the repository's columns of schema.RECORDS.
+# `reason` says why a row has none. The others are columns of schema.RECORDS: the repository's, and the `parent` of a rewritten text.
 Fact = Literal[
     "directory_id",
     "revision_id",
@@ -33,6 +35,7 @@ Fact = Literal[
     "gha_license_id",
     "gha_created_at",
     "gha_language",
+    "parent",
 ]
 Role = Literal["content", "path", "repo_name", "content_id", "blob_id", "reason"] | Fact
 
@@ -125,6 +128,8 @@ def value(role: str, found: Any) -> Any:
         if role in DATES:
             return _date(found)
         data = found if isinstance(found, bytes) else found.encode("utf-8", "surrogatepass" if role in NAMES else "strict")
+        if role == "parent" and not is_content(data.decode()):
+            raise ValueError
         return data if role in NAMES or role == "content" else data.decode()
     except (AttributeError, TypeError, ValueError, OverflowError):
         raise WrongType(f"{role}: {found!r:.200} is no {_word(role)}") from None
@@ -153,7 +158,8 @@ def _date(found: Any) -> datetime | None:
 
 
 def _word(role: str) -> str:
-    return "number of 64 bits" if role in NUMBERS else "date" if role in DATES else "text"
+    words = {"parent": "SWHID of a content, swh:1:cnt:<40 hexadecimal digits>"}
+    return "number of 64 bits" if role in NUMBERS else "date" if role in DATES else words.get(role, "text")
 
 
 @dataclass(frozen=True)

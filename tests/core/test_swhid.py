@@ -55,3 +55,21 @@ def test_a_directory_has_gits_id_in_any_order(repository: Path) -> None:
 
 def test_an_identifier_as_text() -> None:
     assert swhid.swhid("cnt", swhid.content_id(b"")) == "swh:1:cnt:e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("swh:1:cnt:" + "0a" * 20, True),
+        ("swh:1:cnt:" + "0A" * 20, False),  # ISO/IEC 18670: lower case
+        ("swh:1:cnt:" + "0a" * 20 + "\n", False),
+        ("swh:1:cnt:" + "0a" * 20 + ";origin=https://a.b", False),
+        ("swh:1:cnt:" + "0a" * 19, False),
+        ("swh:2:cnt:" + "0a" * 20, False),
+        ("swh:1:rev:" + "0a" * 20, False),
+        ("0a" * 20, False),
+        ("", False),
+    ],
+)
+def test_what_identifies_a_content(text: str, is_one: bool) -> None:
+    assert swhid.is_content(text) == is_one

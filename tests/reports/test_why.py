@@ -115,6 +115,22 @@ def test_what_a_query_finds(workspace: Workspace, query: str, titles: list[str])
     assert [line.split("  ")[0] for line in tell(workspace, query) if line and not line.startswith(" ")] == titles
 
 
+def test_a_rewritten_text_names_its_parent_and_is_found_by_it(workspace: Workspace) -> None:
+    parent = "swh:1:cnt:" + "a" * 40
+    rows = [
+        {"repo_name": "told", "path": f"/{n}", "content_id": n * 40, "parent": of} for n, of in (("5", parent), ("6", None))
+    ]
+    part = ParquetPart(schema.RECORDS)
+    part.write(pa.RecordBatch.from_pylist(rows, schema=schema.RECORDS))
+    workspace.publish(part_path("records", 1), part.close())
+    workspace.publish_sidecar(Sidecar("read", "records", 1, "k", (output(part_path("records", 1), b""),)))
+    assert [line for line in tell(workspace, "told:/5") if "parent" in line] == [
+        f"  read      kept in records/part-00001.parquet (parent={parent})"
+    ]
+    assert [f["path"] for f in why.tell(workspace, parent)["files"]] == ["/a.py", "/5"]
+    assert not any("parent" in line for line in tell(workspace, "told:/6"))
+
+
 def test_a_duplicates_story(workspace: Workspace) -> None:
     story = "\n".join(tell(workspace, "s:/dup.py"))
     for text in (

@@ -10,8 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 from samples import sample
 
-from starmill.cli import __main__ as cli
-from starmill.core.dataset import Workspace
 from starmill.core.recipe import RecipeError
 from starmill.pipelines import recipe as recipes
 from starmill.pipelines.sources import sets
@@ -183,34 +181,3 @@ def test_files_are_matched_and_names_stay_apart(tmp_path: Path) -> None:
 def test_a_set_that_is_not_known_is_refused_with_the_nearest() -> None:
     with pytest.raises(RecipeError, match=r"dataset: 'gsm8' is no set; did you mean 'gsm8k'\?"):
         recipes.build({"workspace": "w", "sources": {"a": {"kind": "set", "dataset": "gsm8", "place": "p"}}})
-
-
-def test_a_run_keeps_equal_rows_and_what_they_say_and_takes_benchmarks_out_of_web_pages_only(tmp_path: Path) -> None:
-    mail, key = "jane.doe" + "@real-site.org", "AKIA" + "IOSFODNN7EXAMPLE"
-    test = "Janet sells the eggs that her sixteen ducks lay every morning at the market for two dollars each."
-    (tmp_path / "tests.jsonl").write_text(json.dumps({"task_id": "t/1", "prompt": test, "canonical_solution": "18"}) + "\n")
-    (tmp_path / "sums").mkdir()
-    json_lines(tmp_path / "sums/train.jsonl", [{"question": f"{test} Ask {mail} at 93.184.216.34.", "answer": key}] * 3)
-    (tmp_path / "pages").mkdir()
-    pages = [{"text": f"Euler wrote to {mail}.", "url": "u"}, {"text": f"See {test}", "url": "v"}]
-    parquet(tmp_path / "pages/train.parquet", [pages[0], *pages])
-    (tmp_path / "recipe.yaml").write_text(
-        f"workspace: {tmp_path}/w\ntokenizer: {{vocab_size: 300, sample_bytes: 10000}}\n"
-        f"release: {{benchmarks: ['{tmp_path}/tests.jsonl']}}\nsources:\n"
-        f"  sums: {{kind: set, dataset: gsm8k, place: {tmp_path}/sums}}\n"
-        f"  pages: {{kind: set, dataset: open-web-math, place: {tmp_path}/pages}}\n"
-    )
-    assert cli.main(["run", str(tmp_path / "recipe.yaml"), "--workers", "1", "--quiet"]) == 0
-    workspace = Workspace(f"{tmp_path}/w")
-    rows = [row for part in workspace.parts("dataset") for row in workspace.table(part).to_pylist()]
-    assert [(r["kind"], r["path"], r["content"]) for r in rows] == [
-        ("openwebmath", "/train/1", "Euler wrote to <EMAIL>."),
-        ("openwebmath", "/train/2", "Euler wrote to <EMAIL>."),
-        *(("lhq", f"/train/{n}", f"{test} Ask {mail} at 93.184.216.34.\n{key}") for n in (1, 2, 3)),
-    ]
-    shards = [row for part in workspace.parts("shards") for row in workspace.table(part).to_pylist()]
-    assert len(shards) == 5
-    gone = [row for part in workspace.parts("dropped/release") for row in workspace.table(part).to_pylist()]
-    assert [(r["repo_name"], r["path"], r["reason"]) for r in gone] == [
-        ("open-web-math/open-web-math", "/train/3", "contaminated")
-    ]

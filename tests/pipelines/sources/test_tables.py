@@ -305,6 +305,19 @@ def test_what_a_table_lacks(tmp_path: Path) -> None:
         gone.plan()
 
 
+def test_a_rewritten_text_names_its_parent(tmp_path: Path) -> None:
+    parent = "swh:1:cnt:" + "0a" * 20
+    parquet(tmp_path / "t.parquet", [{"text": "t", "source": said} for said in (parent, None, parent.upper(), "a.py")])
+    found = read(Tables(place=str(tmp_path), columns={"parent": "source"}, records="rewritten"))
+    assert [(e.path, e.reason, e.facts.get("parent")) for e in found] == [
+        (b"1", None, parent),
+        (b"2", None, None),
+        (b"3", "wrong_type", None),
+        (b"4", "wrong_type", None),
+    ]
+    assert (found[3].detail or "").endswith("is no SWHID of a content, swh:1:cnt:<40 hexadecimal digits>")
+
+
 def test_a_recipe_says_what_a_column_is(tmp_path: Path) -> None:
     parquet(tmp_path / "t.parquet", rows_of(1))
 

@@ -37,6 +37,7 @@ def test_known_data_sets() -> None:
         ("visit_date", datetime(1, 1, 1), None),
         ("visit_date", 10**30, None),
         ("github_id", None, None),
+        ("parent", b"swh:1:cnt:" + b"0a" * 20, "swh:1:cnt:" + "0a" * 20),
     ],
 )
 def test_values(role: str, found: object, wanted: object) -> None:
@@ -45,7 +46,15 @@ def test_values(role: str, found: object, wanted: object) -> None:
 
 @pytest.mark.parametrize(
     ("role", "found"),
-    [("content", "\ud800"), ("branch_name", b"\xff"), ("github_id", 2**63), ("github_id", float("nan")), ("visit_date", True)],
+    [
+        ("content", "\ud800"),
+        ("branch_name", b"\xff"),
+        ("github_id", 2**63),
+        ("github_id", float("nan")),
+        ("visit_date", True),
+        ("parent", "0a" * 20),
+        ("parent", 7),
+    ],
 )
 def test_what_a_role_cannot_have(role: str, found: object) -> None:
     with pytest.raises(WrongType, match=f"^{role}: "):
