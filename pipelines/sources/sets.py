@@ -6,7 +6,7 @@ A repository of the plan is a file of the set. The repository of a record is the
 import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal, NamedTuple
 
@@ -105,18 +105,18 @@ class Sets(Options):
     # ---- reading
 
     def _entries(self, unit: Repository, most: int) -> Iterator[Entry]:
-        made, name = self._set, self._name.encode()
+        made, name, file = self._set, self._name.encode(), unit.place["stem"].encode()
         rows = self._rows(unit, most)
         for found in _together(rows, made) if made.together else (_made(row, made.text) for row in rows):
             # What stands for several rows is a row of the whole file.
-            path = b"" if found.number is None else b"%s/%d" % (unit.place["stem"].encode(), found.number)
-            data = b"" if isinstance(found, Bad) else found.text.encode()
-            reason = (
-                found.reason if isinstance(found, Bad) else "too_large" if len(data) >= most else "" if data else "no_content"
-            )
-            said, size = (found.detail, found.size) if isinstance(found, Bad) else (None, len(data))
-            entry = Entry(path, None, reason, said, size) if reason else Entry(path, data)
-            yield replace(entry, kind=made.kind, repo_name=name if path else None)
+            path, of = (b"", None) if found.number is None else (b"%s/%d" % (file, found.number), name)
+            if isinstance(found, Bad):
+                yield Entry(path, None, found.reason, found.detail, found.size, made.kind, repo_name=of)
+            elif (data := found.text.encode()) and len(data) < most:
+                yield Entry(path, data, kind=made.kind, repo_name=of)
+            else:
+                reason = "too_large" if data else "no_content"
+                yield Entry(path, None, reason, size=len(data), kind=made.kind, repo_name=of)
 
     def _rows(self, unit: Repository, most: int) -> Iterator[Row | Bad]:
         open_, made = functools.partial(tables_plan.opened, unit.place), self._set
@@ -166,7 +166,7 @@ def _of_lines(open_: Open, names: Sequence[str], most: int) -> Iterator[Row | Ba
     """Yield the rows of a text file that has one line a column; none where lines are left over, since any may be the one too many."""
     try:
         with open_() as file:
-            count = sum(1 for _ in lines(_pieces(file), 0))
+            count = _count(_pieces(file))
         if count % len(names):
             yield Bad(None, "odd_lines", f"{count:,} lines are no rows of {len(names)}")
             return
@@ -188,6 +188,14 @@ def _of_lines(open_: Open, names: Sequence[str], most: int) -> Iterator[Row | Ba
 
 def _pieces(file: pa.NativeFile) -> Iterator[bytes]:
     return iter(lambda: file.read(CHUNK), b"")
+
+
+def _count(pieces: Iterable[bytes]) -> int:
+    """Return the number of lines, of which the last may lack its end."""
+    ends, last = 0, b"\n"
+    for piece in pieces:
+        ends, last = ends + piece.count(b"\n"), piece[-1:]
+    return ends + (last != b"\n")
 
 
 def _grouped(found: Iterable[tuple[bytes | None, int]], count: int) -> Iterator[tuple[tuple[bytes | None, int], ...]]:
