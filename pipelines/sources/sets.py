@@ -15,7 +15,7 @@ import pyarrow as pa
 from starmill.core import recipe
 from starmill.core.errors import NotThere
 from starmill.core.names import OneOf, Place
-from starmill.pipelines.sources import tables_plan, tables_rows
+from starmill.pipelines.sources import sets_tasks, tables_plan, tables_rows
 from starmill.pipelines.sources.lines import lines
 from starmill.pipelines.sources.sets_texts import SETS, SmallSet, Unusable
 from starmill.pipelines.sources.sets_texts import Row as Values
@@ -55,10 +55,11 @@ class Sets(Options):
     def inventory(self) -> list[Repository]:
         """Return the plan, and the files that are not of the set, or are not matched. Raises OSError as `plan` does."""
         root, files = tables_plan.listing(self.place)
+        files = sets_tasks.grouped(files) if self._set.form == "tasks" else files
         made, seen = list[Repository](), dict[str, int]()
         for file, found in sorted(files.items(), key=lambda item: (self._unread(*item), item[0])):
             why = self._unread(file, found)
-            stem = unique(label(os.fsencode(file if why else _stem(file)))[0][1:], seen)
+            stem = unique(label(os.fsencode(file if why else self._stem(file)))[0][1:], seen)
             place = {"root": root, "file": file, "stem": stem}
             state = self._fingerprint(found.state)
             made.append(Repository(f"{self._name}/{stem}", place, found.size, state, left_out=why))
@@ -70,7 +71,8 @@ class Sets(Options):
 
     def fingerprint(self, repository: Repository) -> str:
         """Return the fingerprint that the file has now."""
-        return self._fingerprint(tables_plan.state(repository.place))
+        state = sets_tasks.state if self._set.form == "tasks" else tables_plan.state
+        return self._fingerprint(state(repository.place))
 
     def count(self, repository: Repository, limits: Limits) -> Counted:
         """Return how many texts the rows are, by reading them; a file that is not of the set is one."""
@@ -87,8 +89,17 @@ class Sets(Options):
     def _name(self) -> str:
         return label(os.fsencode(self.repo_name or self._set.hub))[0][1:]
 
+    def _stem(self, file: str) -> str:
+        """Return the name of a file without its suffixes, of a task that of its folder."""
+        if self._set.form == "tasks":
+            return file.rpartition("/")[0]
+        stem = file.rpartition(".")[0]
+        return stem.rpartition(".")[0] if tables_rows.form(file)[1] else stem
+
     def _is_read(self, file: str) -> bool:
-        return file.lower().endswith(".txt") if self._set.lines else bool(tables_rows.form(file)[0])
+        if self._set.form == "tasks":
+            return sets_tasks.is_task(file)
+        return file.lower().endswith(".txt") if self._set.form == "lines" else bool(tables_rows.form(file)[0])
 
     def _unread(self, file: str, found: Found) -> str:
         """Return why a file is not read, or nothing."""
@@ -120,7 +131,9 @@ class Sets(Options):
 
     def _rows(self, unit: Repository, most: int) -> Iterator[Row | Bad]:
         open_, made = functools.partial(tables_plan.opened, unit.place), self._set
-        if made.lines:
+        if made.form == "tasks":
+            return sets_tasks.rows(unit.place, most)
+        if made.form == "lines":
             return _of_lines(open_, tuple(made.columns), most)
         columns = Columns(made.columns, frozenset(made.columns) - made.optional)
         return tables_rows.read(open_, unit.place["file"], columns, most)
@@ -200,9 +213,3 @@ def _count(pieces: Iterable[bytes]) -> int:
 
 def _grouped(found: Iterable[tuple[bytes | None, int]], count: int) -> Iterator[tuple[tuple[bytes | None, int], ...]]:
     return zip(*[iter(found)] * count, strict=True)
-
-
-def _stem(file: str) -> str:
-    """Return the name of a file without its suffixes."""
-    stem = file.rpartition(".")[0]
-    return stem.rpartition(".")[0] if tables_rows.form(file)[1] else stem

@@ -5,7 +5,7 @@ A set is a row of SETS. The formats are those in which BigCode trained on the se
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -30,7 +30,8 @@ class SmallSet:
     """What a set takes. `hub`: its owner/name (on the Hugging Face hub, where it is there), which is the repository of its records.
 
     `columns`: a value of a row to the names that its column may have. `text` makes one of these values. `together`: of the rows with
-    one answer, `text` takes a list. `lines`: a row is no row of a table, but as many lines of a text file as there are columns.
+    one answer, `text` takes a list. `form`: a row is one of a table, or as many lines of a text file as there are columns, or a file
+    of a folder of tasks (sets_tasks.py).
     """
 
     hub: str
@@ -38,7 +39,7 @@ class SmallSet:
     text: Callable[..., str]
     optional: frozenset[str] = field(default=frozenset())
     together: Callable[[Row], str] | None = None
-    lines: bool = False
+    form: Literal["table", "lines", "tasks"] = "table"
     kind: str = "lhq"
 
 
@@ -148,6 +149,7 @@ def _named(*names: str) -> dict[str, tuple[str, ...]]:
 
 
 ONE_TEXT = {"content": ("content", "text")}
+SOLVED = _named("task_name", "task_description", "language_name", "code")
 SETS: Mapping[str, SmallSet] = {
     "apps": SmallSet(
         "codeparrot/apps",
@@ -159,12 +161,11 @@ SETS: Mapping[str, SmallSet] = {
     "gsm8k": SmallSet("openai/gsm8k", _named("question", "answer"), two("question", "answer")),
     "gsm8k-screl": SmallSet("OFA-Sys/gsm8k-ScRel", _named("query", "response"), two("query", "response")),
     "mathematics": SmallSet(
-        "google-deepmind/mathematics_dataset", _named("question", "answer"), two("question", "answer"), lines=True
+        "google-deepmind/mathematics_dataset", _named("question", "answer"), two("question", "answer"), form="lines"
     ),
     "multipl-t": SmallSet("nuprl/MultiPL-T", ONE_TEXT, content),
     "open-web-math": SmallSet("open-web-math/open-web-math", ONE_TEXT, content, kind="openwebmath"),
     "proofsteps": SmallSet("xu3kev/proof-pile-2-proofsteps", ONE_TEXT, content),
-    "rosetta-code": SmallSet(
-        "cakiki/rosetta-code", _named("task_name", "task_description", "language_name", "code"), rosetta, together=task
-    ),
+    "rosetta-code": SmallSet("cakiki/rosetta-code", SOLVED, rosetta, together=task),
+    "rosetta-data": SmallSet("acmeism/RosettaCodeData", SOLVED, rosetta, together=task, form="tasks"),
 }

@@ -11,6 +11,11 @@ from starmill.pipelines.sources.sets_texts import SETS, Unusable, text_of
 from starmill.pipelines.sources.tables_columns import TooLarge
 
 DOORS = {"task_name": "100 doors", "task_description": "There are 100 doors.\n\nAll are closed."}
+ROSETTA: tuple[list[dict[str, Any]], str, str] = (
+    [DOORS | {"language_name": name, "code": code} for name, code in (("C", "int d[100];\n"), ("C", "return;"), ("R", "d"))],
+    "100 doors\nThere are 100 doors.\n\nAll are closed.\n\nLanguage: C\nint d[100];\n\n\nLanguage: C\nreturn;\n\nLanguage: R\nd",
+    r"(?P<task_name>[^\n]*)\n(?P<task_description>.*?)\n\nLanguage: (?P<language_name>\w+)\n(?P<code>.*?)\n\nLanguage: C\n.*",
+)
 # Of each set: rows, their text, and the pattern that finds the columns in it.
 GOLDEN: dict[str, tuple[list[dict[str, Any]], str, str]] = {
     "apps": (
@@ -63,14 +68,7 @@ GOLDEN: dict[str, tuple[list[dict[str, Any]], str, str]] = {
     ),
     "open-web-math": ([{"content": b"Let $x$ be \xc3\xa9."}], "Let $x$ be é.", "(?P<content>.*)"),
     "proofsteps": ([{"content": "[STATEMENT]\na = a"}], "[STATEMENT]\na = a", "(?P<content>.*)"),
-    "rosetta-code": (
-        [
-            DOORS | {"language_name": name, "code": code}
-            for name, code in (("C", "int d[100];\n"), ("C", "return;"), ("R", "d"))
-        ],
-        "100 doors\nThere are 100 doors.\n\nAll are closed.\n\nLanguage: C\nint d[100];\n\n\nLanguage: C\nreturn;\n\nLanguage: R\nd",
-        r"(?P<task_name>[^\n]*)\n(?P<task_description>.*?)\n\nLanguage: (?P<language_name>\w+)\n(?P<code>.*?)\n\nLanguage: C\n.*",
-    ),
+    **dict.fromkeys(("rosetta-code", "rosetta-data"), ROSETTA),
 }
 STATED = {"first": "def add(a, b):\n    return a + b\n", "stripped": "Add two numbers.\n\nOutput\n\n3"}
 STATED |= {"python3": "print(3)\n", "cpp": "int main() {}", "java": "class A {}", "python2": "print 3"}
