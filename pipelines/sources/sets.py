@@ -8,16 +8,16 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Annotated, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import pyarrow as pa
 
 from starmill.core import recipe
 from starmill.core.errors import NotThere
-from starmill.core.names import OneOf, Place
+from starmill.core.names import Place
 from starmill.pipelines.sources import sets_tasks, tables_plan, tables_rows
 from starmill.pipelines.sources.lines import lines
-from starmill.pipelines.sources.sets_texts import SETS, SmallSet, Unusable
+from starmill.pipelines.sources.sets_texts import SETS, SetName, SmallSet, Unusable
 from starmill.pipelines.sources.sets_texts import Row as Values
 from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot, label, unique
 from starmill.pipelines.sources.tables_columns import Bad, Columns, Row
@@ -32,9 +32,7 @@ class Sets(Options):
     """A set whose rows have several columns that are one text, as APPS, CodeContests or GSM8K; or two lines of a file, as Mathematics."""
 
     kind: Literal["set"] = "set"  # always given
-    dataset: Annotated[
-        str, OneOf("set", lambda: tuple(SETS))
-    ]  # which set it is (sources.md has the table): how a row becomes a text
+    dataset: SetName  # which set it is: how a row becomes a text
     place: Place  # a file, folder or URL: hf://datasets/OWNER/NAME, s3://, gs://
     match: tuple[str, ...] = ()  # patterns of the files that are read (fnmatch), below `place`; none: all by their suffixes
     repo_name: Place | None = None  # the repository of its records; none: the owner and name of the set

@@ -169,3 +169,15 @@ SETS: Mapping[str, SmallSet] = {
     "rosetta-code": SmallSet("cakiki/rosetta-code", SOLVED, rosetta, together=task),
     "rosetta-data": SmallSet("acmeism/RosettaCodeData", SOLVED, rosetta, together=task, form="tasks"),
 }
+SetName = Literal[
+    "apps",
+    "code-contests",
+    "gsm8k",
+    "gsm8k-screl",
+    "mathematics",
+    "multipl-t",
+    "open-web-math",
+    "proofsteps",
+    "rosetta-code",
+    "rosetta-data",
+]

@@ -179,5 +179,5 @@ def test_files_are_matched_and_names_stay_apart(tmp_path: Path) -> None:
 
 
 def test_a_set_that_is_not_known_is_refused_with_the_nearest() -> None:
-    with pytest.raises(RecipeError, match=r"dataset: 'gsm8' is no set; did you mean 'gsm8k'\?"):
+    with pytest.raises(RecipeError, match=r"dataset: 'gsm8' is not one of .*; did you mean 'gsm8k'\?"):
         recipes.build({"workspace": "w", "sources": {"a": {"kind": "set", "dataset": "gsm8", "place": "p"}}})

@@ -3,11 +3,11 @@
 import json
 import re
 import time
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from starmill.pipelines.sources.sets_texts import SETS, Unusable, text_of
+from starmill.pipelines.sources.sets_texts import SETS, SetName, Unusable, text_of
 from starmill.pipelines.sources.tables_columns import TooLarge
 
 DOORS = {"task_name": "100 doors", "task_description": "There are 100 doors.\n\nAll are closed."}
@@ -80,6 +80,10 @@ def text(name: str, *rows: dict[str, Any]) -> str:
 
 def as_text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else value
+
+
+def test_every_set_may_be_named_and_has_a_golden_text() -> None:
+    assert {*get_args(SetName)} == {*SETS} == {*GOLDEN}
 
 
 @pytest.mark.parametrize("name", SETS)
