@@ -39,16 +39,9 @@ class Format:
     """
 
     metadata_rate: Share = 0.5  # share of repositories with name and paths (StarCoder2)
-    file_metadata_rate: Share = (
-        0.2  # of files with their repository's name, with their path, with its stars: each for itself (StarCoder)
-    )
-    order: Literal["random", "path", "depth", "dependency"] = (
-        "random"  # of a repository's files; dependency: imported ones first
-    )
+    order: Literal["random", "path", "depth", "dependency"] = "random"  # of files; dependency: what is imported comes first
     unit: Literal["repository", "file"] = "repository"  # what a document of code is: StarCoder2's, or StarCoder's
-    file_metadata_rate: Share = (
-        0.2  # of files with their repository's name, with their path, with its stars: each for itself (StarCoder)
-    )
+    file_metadata_rate: Share = 0.2  # of files with repository, with path, with stars: each for itself (StarCoder)
     seed: Seed = 0  # of these choices and of the order of files
 
     def __post_init__(self) -> None:
