@@ -210,7 +210,9 @@ def programs(folder: Path) -> None:
 
 def sets(folder: Path, samples: Path | None) -> None:
     """Two small sets: school mathematics, and arithmetic by a generator."""
-    folder.mkdir(parents=True)
+    sums = folder / "mathematics/train-easy/arithmetic__add_or_sub.txt"
+    for place in (sums.parent, folder / "gsm8k"):
+        place.mkdir(parents=True)
     questions = [
         {
             "question": f"A box holds {n} pens. How many pens are in {n + 1} boxes?",
@@ -218,11 +220,11 @@ def sets(folder: Path, samples: Path | None) -> None:
         }
         for n in range(2, 60)
     ]
-    (folder / "gsm8k.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions))
-    (folder / "arithmetic__add.txt").write_text("".join(f"What is {n} + {7 * n}?\n{8 * n}\n" for n in range(60)))
+    (folder / "gsm8k/train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions))
+    sums.write_text("".join(f"What is {n} + {7 * n}?\n{8 * n}\n" for n in range(60)))
     if samples:
-        shutil.copy(samples / "small-sets/gsm8k-train-50.jsonl", folder / "gsm8k.jsonl")
-        shutil.copy(samples / "small-sets/deepmind-math-train-sample.txt", folder / "arithmetic__add.txt")
+        shutil.copy(samples / "small-sets/gsm8k-train-50.jsonl", folder / "gsm8k/train.jsonl")
+        shutil.copy(samples / "small-sets/deepmind-math-train-sample.txt", sums)
 
 
 if __name__ == "__main__":
