@@ -71,3 +71,12 @@ def test_what_a_run_made_or_began_is_one(tmp_path: Path) -> None:
         place.claim(workspace)
         place.check(workspace, options)
     assert os.path.exists(tmp_path / "w" / place.MARK)
+
+
+def test_a_place_may_be_a_file_where_a_source_takes_one(dump: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (dump / "t.jsonl").write_text('{"text": "x = 1"}\n')
+    for kind, option, status in (("table", "place", 0), ("archives", "folder", 1)):
+        one = f"sources={{one: {{kind: {kind}, {option}: {dump / 't.jsonl'}}}}}"
+        workspace = str(dump.parent / kind)
+        assert cli.main(["ingest", "smoke", "--set", one, "--workspace", workspace, "--dry-run"]) == status
+    assert "sources.one.folder: " in (said := capsys.readouterr().err) and "--input" not in said
