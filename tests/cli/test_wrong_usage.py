@@ -164,14 +164,6 @@ WRONG = [
     ("run r.yaml --set sources.input=3", "sources.input section 3"),
     ("run r.yaml --set sources.input.roots=in", "sources.input.roots list"),
     ("run r.yaml --set sources.input.roots=[none]", "none no such folder"),
-    (
-        "run r.yaml --set 'sources={t: {kind: table, place: none}}'",
-        "sources.t.place none no such file or folder that holds the dump",
-    ),
-    (
-        "run r.yaml --set 'sources={t: {kind: archives, folder: hollow}}'",
-        "sources.t.folder an empty folder that holds the dump",
-    ),
     ("run r.yaml --set sources={}", "no `sources` --input"),
     ("run r.yaml --set 'sources={a/b: {kind: folders, roots: [in]}}'", "sources.a/b a name of letters"),
     ("run r.yaml --set sources.input.include=[3]", "sources.input.include[0] 3"),
