@@ -178,7 +178,7 @@ class Storage:
     def info(self, relative: str) -> dict[str, Any]:
         """Return what the file system knows of a file or folder now, in its own words. Raises FileNotFoundError."""
         # Without `expand_info` a hub's answer that is no cached one lacks the file's id.
-        fresh = {"refresh": True} | ({"expand_info": True} if relative and self.fs.protocol == "hf" else {})
+        fresh: dict[str, Any] = {"refresh": True} | ({"expand_info": True} if relative and self.fs.protocol == "hf" else {})
         return dict(self._call("info", relative, **({} if self.is_local else fresh)))
 
     def infos(self) -> dict[str, dict[str, Any]]:
@@ -217,7 +217,7 @@ class Storage:
                     f"{said}; mend that (room, rights, limits), then run the same command to continue"
                 ) from error
             return
-        single = {"chunksize": ONE_PUT} if {"s3", "gs"} & {*self.fs.protocol} else {}
+        single: dict[str, Any] = {"chunksize": ONE_PUT} if {"s3", "gs"} & {*self.fs.protocol} else {}
         try:
             self._call("pipe_file", relative, bytes(data), size=len(data), **single)
         except FileNotFoundError as error:

@@ -12,6 +12,8 @@ from starmill.core.errors import InputError, UsageError
 from starmill.core.files import is_leftover, refuse_below_file
 from starmill.pipelines import stages
 from starmill.pipelines.recipe import Recipe
+from starmill.pipelines.sources.folders import Folders
+from starmill.pipelines.sources.source import Source
 
 MARK = ".starmill"
 MARKED = b"A workspace of starmill: a run removes and replaces files here.\n"
@@ -41,16 +43,28 @@ def check(workspace: Workspace, options: Recipe) -> None:
 
 
 def check_inputs(options: Recipe) -> None:
-    """Raise InputError where there is no source, or a folder of one is not there or empty."""
+    """Raise InputError where there is no source, or what one names is not there, or an empty folder."""
     if not options.sources:
         raise InputError(
             "no repositories found without `sources` in the recipe; give --input DIR with git repositories or folders"
         )
     for name, source in options.sources.items():
         for root in source.places():
-            if not Path(root).is_dir() or not any(Path(root).iterdir()):
-                what = "an empty folder, so no repositories found" if Path(root).is_dir() else "no such folder"
-                raise InputError(f"sources.{name}: {root}: {what}; give one that holds repositories, here or with --input")
+            if (source.takes_files and Path(root).is_file()) or (Path(root).is_dir() and any(Path(root).iterdir())):
+                continue
+            what = "an empty folder, so nothing to read" if Path(root).is_dir() else "no such folder"
+            if source.takes_files and not Path(root).is_dir():
+                what = "no such file or folder"
+            fix = "give one that holds repositories, here or with --input"
+            if not isinstance(source, Folders):  # which is what --input gives
+                fix = f"give {'the file or folder' if source.takes_files else 'a folder'} that holds the dump"
+            raise InputError(f"sources.{name}{_option(source, root)}: {root}: {what}; {fix}")
+
+
+def _option(source: Source, place: str) -> str:
+    """Return the option that holds a place, with a dot before it."""
+    held = ((name, value if isinstance(value, tuple) else (value,)) for name, value in vars(source).items())
+    return next((f".{name}" for name, places in held if place in places), "")
 
 
 def complete(workspace: Workspace, dataset: str, wanted_by: str) -> Manifest:

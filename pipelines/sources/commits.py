@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 from starmill.core import recipe
 from starmill.core.errors import of_a_file
 from starmill.core.names import AtLeast0, AtLeast1, Place, Seed, Share
-from starmill.pipelines.sources import git
+from starmill.pipelines.sources import git, gitrefs
 from starmill.pipelines.sources.commits_text import Form, entry
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.gitobjects import Budget, BudgetSpent, ObjectStore, ObjectTooLarge
@@ -66,7 +66,7 @@ class Commits(Options):
             head, branch = repository.place.get("commit") or head, repository.place.get("branch") or branch
             with ObjectStore(objects, root, budget) as store:
                 tip = _commit(store, head)
-        except git.Unreadable as error:
+        except gitrefs.Unreadable as error:
             return Snapshot(), iter([Entry(b"", None, error.reason, error.detail, kind="commit")])
         except (*git.OF_A_STORE, OSError) as error:
             if isinstance(error, OSError):
@@ -102,7 +102,7 @@ class Commits(Options):
                     if found == most:
                         return Counted(most, False, LISTS, "commits")
                     found += 1
-        except (git.Unreadable, *git.OF_A_STORE, OSError) as error:
+        except (gitrefs.Unreadable, *git.OF_A_STORE, OSError) as error:
             if isinstance(error, OSError):
                 of_a_file(error, folder)
             return Counted(found, False, LISTS, "commits")

@@ -1,6 +1,6 @@
-"""Folders of checkouts, bare repositories and plain trees: what a person points `--input` at.
+"""Folders of checkouts, bare repositories, git bundles and plain trees: what a person points `--input` at.
 
-A git repository anywhere below a root is one repository, read from its object store. What a child of a root holds beside them is
+A git repository or bundle anywhere below a root is one repository, read from its object store. What a child of a root holds beside them is
 a plain one, read from the disk: links are never followed, and only regular files are opened.
 """
 
@@ -15,7 +15,9 @@ from typing import Literal, NamedTuple
 
 from starmill.core.errors import of_a_file
 from starmill.core.names import Place
-from starmill.pipelines.sources import git
+from starmill.pipelines.sources import git, gitbundle
+from starmill.pipelines.sources.gitbundle import is_bundle
+from starmill.pipelines.sources.gitrefs import is_checkout
 from starmill.pipelines.sources.source import (
     COUNTED,
     Counted,
@@ -31,6 +33,7 @@ from starmill.pipelines.sources.source import (
     unique,
 )
 
+BUNDLE = os.fsencode(gitbundle.SUFFIX)
 FIND = "find . ! -type d"
 SUMS = 1 << 256  # sums of digests are taken modulo this
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -51,10 +54,10 @@ class Met(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Folders(Options):
-    """Folders of checkouts, bare repositories and plain trees. A repository's name is its path below its root."""
+    """Folders of checkouts, bare repositories, bundles and plain trees. A repository's name is its path below its root."""
 
     kind: Literal["folders"] = "folders"  # always given
-    roots: tuple[Place, ...]  # of checkouts, bare repositories or plain trees
+    roots: tuple[Place, ...]  # of checkouts, bare repositories, git bundles (*.bundle) or plain trees
 
     def places(self) -> tuple[str, ...]:
         """Return the roots."""
@@ -103,7 +106,9 @@ def _discover(root: Path) -> Iterator[Repository]:
     with os.scandir(root) as found:
         children = sorted(os.fsencode(e.name) for e in found if e.is_dir(follow_symlinks=False))
     own, loose = _survey(root, b"", loose=True)
-    for child in [b""] if own else children:
+    if b"" not in own:  # the bundles that lie in the root itself
+        yield from (_checkout(root, path, names) for path, names in sorted(own.items()))
+    for child in [b""] if b"" in own else children:
         checkouts, plain = _survey(root, child)
         yield from (_checkout(root, path, names) for path, names in sorted(checkouts.items()))
         if plain:
@@ -161,7 +166,7 @@ def _number(*facts: object) -> int:
 def _walk(
     root: bytes, child: bytes, loose: bool = False, own: bool = False, most: int = 0, folders: bool = False
 ) -> Iterator[Met]:
-    """Yield the git repositories at or below root/child, and all files outside of git's own folders; paths below `root`.
+    """Yield the git repositories and bundles at or below root/child, and all files outside of git's own folders; paths below `root`.
 
     Below a checkout only other checkouts count, as submodules are: what looks like a bare repository there is its content. `loose`: do
     not descend. `own`: yield only the files of the repository at `child`. `most`: only so many of a folder, the first by name, and in
@@ -190,7 +195,8 @@ def _walk(
                     if checkout and name == b".git":
                         continue
                     if not is_folder:
-                        yield Met(path, within)
+                        bundle = within is None and not own and name.endswith(BUNDLE) and is_bundle(os.path.join(root, path))
+                        yield Met(path, within, is_git=bundle)
                     elif not loose:
                         stack.append((path, within))
         except OSError as error:
@@ -200,7 +206,7 @@ def _walk(
 def _is_checkout(root: bytes, folder: bytes) -> bool:
     own = os.path.join(root, folder, b".git")
     mode = _mode(own)
-    return bool(mode) and git.is_checkout(Path(os.fsdecode(own)), stat.S_ISDIR(mode), Path(os.fsdecode(root)))
+    return bool(mode) and is_checkout(Path(os.fsdecode(own)), stat.S_ISDIR(mode), Path(os.fsdecode(root)))
 
 
 def _is_bare(place: bytes) -> bool:

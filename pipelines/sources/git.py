@@ -14,6 +14,8 @@ from datetime import datetime
 from pathlib import Path
 
 from starmill.core.errors import is_of_the_machine, of_a_file
+from starmill.pipelines.sources import gitbundle
+from starmill.pipelines.sources.gitbundle import Bundle
 from starmill.pipelines.sources.gitobjects import (
     Budget,
     BudgetSpent,
@@ -21,17 +23,16 @@ from starmill.pipelines.sources.gitobjects import (
     MissingObject,
     ObjectStore,
     ObjectTooLarge,
+    Packs,
     Trees,
     inside,
 )
+from starmill.pipelines.sources.gitrefs import HEX, Unreadable, git_directory, head, object_folders
 from starmill.pipelines.sources.source import COUNTED, Counted, Entry, Limits, Snapshot, Tally, state_of, timestamp
 
 MAX_DEPTH = 64  # Software Heritage's own limit
 MAX_META_BYTES = 64 << 20  # of a tree or commit
 MAX_PATH = 4096  # bytes, as Linux has it: long names in deep trees are a bomb of another kind
-MAX_LINE = 65536  # of a reference; one that is longer is none
-MAX_PACKED_REFERENCES = 1 << 30  # bytes
-MAX_ALTERNATES = 16
 MAX_COUNT = 10**18  # of files that are not read
 LISTS = "git ls-tree -r {}"
 FREE_BYTES = 256 << 20  # inflated, whatever is stored: of deltas in a small repository, a large file has many
@@ -40,17 +41,6 @@ OF_A_STORE = (MissingObject, CorruptObject, ObjectTooLarge, BudgetSpent)
 REASONS: dict[type, str] = {MissingObject: "missing_object", BudgetSpent: "inflates_too_far"}
 TREE_ENTRY = re.compile(rb"([0-7]{1,7}) ([^\0]+)\0(.{20})", re.DOTALL)
 FAN = re.compile(r"[0-9a-f]{2}|pack|info")  # the folders of objects/
-HEX = re.compile(r"[0-9a-f]{40}")
-REFERENCE = re.compile(r"refs/[^\x00-\x20~^:?*\\\[]+")
-
-
-class Unreadable(ValueError):
-    """A repository whose HEAD cannot be resolved; `reason` is no_revision or unreadable_repository."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        """Keep both."""
-        super().__init__(detail)
-        self.reason, self.detail = reason, detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,36 +54,6 @@ class Leaf:
     detail: str | None = None
 
 
-def is_checkout(own: Path, is_folder: bool, root: Path) -> bool:
-    """Say whether a folder's `.git` makes it a checkout: it has a HEAD, or is a file that names where HEAD is.
-
-    An empty file or folder of that name hides nothing: what lies beside it is a plain tree. Raises MachineError.
-    """
-    if is_folder:
-        return os.path.lexists(own / "HEAD")
-    try:
-        return _line(own, root).startswith("gitdir:")
-    except Unreadable:
-        return not own.is_symlink()  # a file that this user may not read
-
-
-def git_directory(folder: Path, root: Path) -> tuple[Path, Path]:
-    """Return the folder of HEAD, and that of objects and branches: another one for a linked work tree.
-
-    Raises Unreadable if either leads out of `root`.
-    """
-    own = directory = folder / ".git"
-    if not os.path.lexists(own):
-        directory = folder
-    elif own.is_symlink() or not own.is_dir():
-        said = _line(own, root)
-        if not said.startswith("gitdir:"):
-            raise Unreadable("unreadable_repository", ".git is neither a folder nor names one")
-        directory = _within(folder / said.removeprefix("gitdir:").strip(), root)
-    common = _line(directory / "commondir", root)
-    return directory, _within(directory / common, root) if common else directory
-
-
 def look(folder: Path, root: Path) -> tuple[int, str, str, tuple[str, str]]:
     """Return what a repository's own objects take on the disk in bytes, its fingerprint, a state, and its commit and branch, if any.
 
@@ -102,6 +62,8 @@ def look(folder: Path, root: Path) -> tuple[int, str, str, tuple[str, str]]:
     Raises MachineError.
     """
     size, state, at = 0, "", ("", "")
+    if folder.is_file():
+        return _look_at_bundle(folder, root)
     try:
         directory, common = git_directory(folder, root)
         stored = [_stored(objects, root) for objects in object_folders(common / "objects", root)]
@@ -117,6 +79,18 @@ def look(folder: Path, root: Path) -> tuple[int, str, str, tuple[str, str]]:
             raise
         facts = f"unreadable: {type(error).__name__}"
     return size, _digest(facts), state, at
+
+
+def _look_at_bundle(path: Path, root: Path) -> tuple[int, str, str, tuple[str, str]]:
+    state, size = state_of(path)
+    try:
+        commit, branch = gitbundle.header(path, root).head()
+    except Unreadable:
+        return size, _digest(repr(state)), _digest("unreadable"), ("", "")
+    except OSError as error:
+        of_a_file(error, path)
+        return size, _digest(repr(state)), _digest("unreadable"), ("", "")
+    return size, _digest(repr(state)), _digest("bundle"), (commit, branch or "")
 
 
 def _digest(facts: str) -> str:
@@ -181,7 +155,10 @@ def read(folder: Path, root: Path, limits: Limits, at: tuple[str, str] = ("", ""
     except (*OF_A_STORE, OSError) as error:
         if isinstance(error, OSError):
             of_a_file(error, folder)
-        return Snapshot(), iter([Entry(b"", None, "unreadable_repository", f"{type(error).__name__}: {error}")])
+        said = f"{type(error).__name__}: {error}"
+        if isinstance(error, MissingObject):
+            said += _lacking(objects)
+        return Snapshot(), iter([Entry(b"", None, "unreadable_repository", said)])
     shown = branch and branch.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     dates = date_of(fields.get("author", "")), date_of(fields.get("committer", ""))
     return Snapshot(fields["tree"], commit, shown, *dates), _entries(objects, root, leaves, limits.max_file_bytes, budget)
@@ -200,12 +177,19 @@ def count(folder: Path, root: Path, limits: Limits) -> Counted:
         return Counted(0, False, LISTS.format("HEAD"))
 
 
-def opened(folder: Path, root: Path, limits: Limits) -> tuple[str, str | None, list[Path], Budget]:
-    directory, common = git_directory(folder, root)
-    commit, branch = head(directory, common, root)
-    objects = object_folders(common / "objects", root)
-    stored = sum(_stored(place, root)[1] for place in objects)
-    return commit, branch, objects, Budget(min(limits.max_inflated_bytes, FREE_BYTES + limits.max_inflation * stored))
+def opened(folder: Path, root: Path, limits: Limits) -> tuple[str, str | None, list[Path | Packs], Budget]:
+    """Return HEAD's commit and branch, where its objects lie, and what may be inflated of them. Raises Unreadable, or OSError."""
+    if folder.is_file():
+        said = gitbundle.header(folder, root)
+        places: list[Path | Packs] = [Bundle(folder, said.start, limits.max_inflation, FREE_BYTES, said.lacks)]
+        commit, branch = said.head()
+        stored = folder.stat().st_size
+    else:
+        directory, common = git_directory(folder, root)
+        commit, branch = head(directory, common, root)
+        folders = object_folders(common / "objects", root)
+        places, stored = [*folders], sum(_stored(place, root)[1] for place in folders)
+    return commit, branch, places, Budget(min(limits.max_inflated_bytes, FREE_BYTES + limits.max_inflation * stored))
 
 
 class Count:
@@ -239,76 +223,6 @@ class Count:
         self._left -= len(children or ())
         folders = [child.hex() for mode, _, child in children or () if stat.S_ISDIR(mode)]
         return len(children or ()) - len(folders), folders
-
-
-def head(directory: Path, common: Path, root: Path) -> tuple[str, str | None]:
-    """Return (commit id, branch name or None) of HEAD. Raises Unreadable."""
-    said, branch = _line(directory / "HEAD", root), None
-    if not said:
-        raise Unreadable("unreadable_repository", "there is no HEAD")
-    if os.path.lexists(common / "reftable"):
-        raise Unreadable("unreadable_repository", "its references are a reftable, which is not supported")
-    for _ in range(5):  # a symbolic reference may point to another
-        if not said.startswith("ref:"):
-            break
-        branch = said.removeprefix("ref:").strip()
-        if not REFERENCE.fullmatch(branch) or ".." in branch:
-            raise Unreadable("unreadable_repository", f"HEAD points to {branch[:80]!r}")
-        said = _line(directory / branch, root) or _line(common / branch, root) or _packed_reference(common, branch, root)
-    if not said:
-        raise Unreadable("no_revision", f"{branch!r} has no commit")
-    if not HEX.fullmatch(said):
-        raise Unreadable("unreadable_repository", f"HEAD is {said[:80]!r}, not a SHA-1 commit id")
-    return said, branch
-
-
-def object_folders(objects: Path, root: Path) -> list[Path]:
-    """Return the object folder and its alternates (`objects/info/alternates`), as far as they lie below `root`."""
-    found: list[Path] = []
-    due = [objects]
-    while due and len(found) < MAX_ALTERNATES:
-        try:
-            folder = _within(due.pop(0), root)
-        except Unreadable:  # its objects are missing, and say so
-            continue
-        if folder not in found:
-            found.append(folder)
-            due += [folder / line for line in _text(folder / "info/alternates", root).splitlines() if line]
-    return found
-
-
-def _within(path: Path, root: Path) -> Path:
-    real = inside(path, root)
-    if real is None:
-        raise Unreadable("unreadable_repository", f"{path.name} leads out of the input")
-    return real
-
-
-def _text(path: Path, root: Path) -> str:
-    try:
-        if not (real := _within(path, root)).is_file():
-            return ""
-        with open(real, "rb") as file:
-            return file.read(MAX_LINE).decode("utf-8", "surrogateescape").replace("\0", "?")  # no path has a NUL
-    except OSError as error:
-        raise Unreadable("unreadable_repository", f"{path.name}: {of_a_file(error, path)}") from None
-
-
-def _line(path: Path, root: Path) -> str:
-    return _text(path, root).strip()
-
-
-def _packed_reference(common: Path, name: str, root: Path) -> str:
-    path, wanted = _within(common / "packed-refs", root), name.encode("utf-8", "surrogateescape")
-    if not path.is_file():
-        return ""
-    with open(path, "rb") as file:
-        for line in iter(lambda: file.readline(MAX_LINE), b""):
-            if file.tell() > MAX_PACKED_REFERENCES:
-                raise Unreadable("unreadable_repository", f"packed-refs has more than {MAX_PACKED_REFERENCES} bytes")
-            if line.rstrip(b"\r\n").partition(b" ")[2] == wanted:
-                return line.partition(b" ")[0].decode("utf-8", "backslashreplace")
-    return ""
 
 
 def fields_of(commit: bytes) -> dict[str, str]:
@@ -374,19 +288,24 @@ def _tree(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
         at = entry.end()
 
 
-def _entries(objects: list[Path], root: Path, leaves: list[Leaf], max_file_bytes: int, budget: Budget) -> Iterator[Entry]:
+def _entries(
+    objects: Sequence[Path | Packs], root: Path, leaves: list[Leaf], max_file_bytes: int, budget: Budget
+) -> Iterator[Entry]:
+    lacking = _lacking(objects)
     with ObjectStore(objects, root, budget) as store:
         for leaf in leaves:
             path, hex_id = leaf.path.rstrip(b"/"), leaf.object_id.hex()
             blob = f"blob {hex_id}"
             if reason := leaf.reason or ODD.get(stat.S_IFMT(leaf.mode)):
                 commit = f"commit {hex_id}" if reason == "submodule" else None
-                yield Entry(path, None, reason, leaf.detail or commit)
+                yield Entry(
+                    path, None, reason, f"{leaf.detail}{lacking}" if reason == "missing_object" else leaf.detail or commit
+                )
                 continue
             try:
                 yield Entry(path, store.read(hex_id, "blob", max_file_bytes - 1))
             except MissingObject:
-                yield Entry(path, None, "missing_object", blob)
+                yield Entry(path, None, "missing_object", f"{blob}{lacking}")
             except ObjectTooLarge as error:
                 yield Entry(path, None, "too_large", f"{blob}: {error}", error.size)
             except BudgetSpent:
@@ -395,3 +314,8 @@ def _entries(objects: list[Path], root: Path, leaves: list[Leaf], max_file_bytes
                 )
             except CorruptObject as error:
                 yield Entry(path, None, "corrupt_object", f"{blob}: {error}")
+
+
+def _lacking(objects: Sequence[Path | Packs]) -> str:
+    said = [place.lacks for place in objects if not isinstance(place, Path) and place.lacks]
+    return f"; {said[0]}" if said else ""

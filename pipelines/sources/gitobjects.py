@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from dulwich.object_format import SHA1
-from dulwich.pack import PackIndex, apply_delta, load_pack_index
+from dulwich.pack import apply_delta, load_pack_index
 from isal import isal_zlib
 
 from starmill.core.errors import MachineError, is_of_the_machine, of_a_file
@@ -55,6 +55,27 @@ class Trees(Protocol):
         """Return an object of this kind. Raises MissingObject, CorruptObject, ObjectTooLarge or BudgetSpent."""
 
 
+class Offsets(Protocol):
+    """An index of a pack."""
+
+    def object_offset(self, own: bytes, /) -> int:
+        """Return where an object begins. Raises KeyError."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+class Packs(Protocol):
+    """A pack that lies in another file than a folder of objects has; `lacks` says what was left out of it, if anything."""
+
+    @property
+    def lacks(self) -> str:
+        """What was left out."""
+
+    def opened(self) -> tuple[Offsets, mmap.mmap]:
+        """Return its index, and its file. Raises BudgetSpent or OSError."""
+
+
 class Budget:
     """The bytes that may still be inflated, or put together from deltas. One that was spent stays so."""
 
@@ -77,16 +98,19 @@ def inside(path: str | Path, root: str | Path) -> Path | None:
 
 
 class ObjectStore:
-    """The objects below `objects` folders, the nearest first. Use as a context manager: packs are mapped into memory.
+    """The objects below `objects` folders, or in packs of other files, the nearest first.
+
+    Use as a context manager: packs are mapped into memory.
 
     `root`: what links may not lead out of.
     """
 
-    def __init__(self, folders: Sequence[Path], root: Path, budget: Budget | None = None) -> None:
+    def __init__(self, places: Sequence[Path | Packs], root: Path, budget: Budget | None = None) -> None:
         """Map the packs; one that cannot be opened, or is beyond MAX_PACKS, is left out: its objects are missing."""
+        folders = [place for place in places if isinstance(place, Path)]
         self._folders, self._root, self._budget = folders, Path(os.path.realpath(root)), budget or Budget()
         self._fans: dict[tuple[Path, str], Path | None] = {}
-        self._packs: list[tuple[PackIndex, mmap.mmap]] = []
+        self._packs: list[tuple[Offsets, mmap.mmap]] = [place.opened() for place in places if not isinstance(place, Path)]
         listed = [pack for folder in folders if (pack := inside(folder / "pack", root))]
         for found in [p for folder in listed for p in sorted(folder.glob("*.idx"))][:MAX_PACKS]:
             path, pack = inside(found, root), inside(found.with_suffix(".pack"), root)
@@ -176,7 +200,7 @@ def _loose(path: str, max_bytes: int, budget: Budget) -> tuple[str, bytes]:
     return kind.decode("ascii", "replace"), _inflate(raw, 0, start + int(size), budget)[start:]
 
 
-def _packed(data: mmap.mmap, index: PackIndex, offset: int, max_bytes: int, budget: Budget) -> tuple[str, bytes]:
+def _packed(data: mmap.mmap, index: Offsets, offset: int, max_bytes: int, budget: Budget) -> tuple[str, bytes]:
     if data.size() < len(data):  # the kernel ends a process that reads beyond a file's end
         raise MachineError("a pack became shorter while it was read; run again when nothing writes this repository")
     deltas: list[bytes] = []
@@ -184,7 +208,7 @@ def _packed(data: mmap.mmap, index: PackIndex, offset: int, max_bytes: int, budg
     wanted, largest = 0, max(4 * max_bytes, MIN_BASE_BYTES)
     left = largest  # for all deltas of the chain together
     for _ in range(MAX_CHAIN):
-        kind, size, at = _entry_header(data, offset)
+        kind, size, at = entry_header(data, offset)
         if kind in KINDS:
             _check(size, wanted if deltas else size, largest if deltas else max_bytes)
             budget.take(results)
@@ -193,7 +217,7 @@ def _packed(data: mmap.mmap, index: PackIndex, offset: int, max_bytes: int, budg
                 content = b"".join(apply_delta(content, delta))
             return KINDS[kind], content
         if kind == OFFSET_DELTA:
-            distance, at = _offset_varint(data, at)
+            distance, at = offset_varint(data, at)
             base = offset - distance
             if not 0 < base < offset:
                 raise CorruptObject("a delta's base lies outside of the pack")
@@ -205,7 +229,7 @@ def _packed(data: mmap.mmap, index: PackIndex, offset: int, max_bytes: int, budg
         _check(size, wanted or size, left)
         left -= size
         delta = _inflate(data, at, size, budget)
-        result, _ = _varint(delta, _varint(delta, 0)[1])
+        result, _ = varint(delta, varint(delta, 0)[1])
         wanted = wanted if deltas else result
         _check(result, wanted, largest if deltas else max_bytes)
         results += result
@@ -228,7 +252,8 @@ def _inflate(raw: mmap.mmap | bytes, at: int, size: int, budget: Budget) -> byte
     return data
 
 
-def _entry_header(data: mmap.mmap, offset: int) -> tuple[int, int, int]:
+def entry_header(data: mmap.mmap | bytes, offset: int) -> tuple[int, int, int]:
+    """Return the type, the size and the place of the stream of an entry of a pack. Raises CorruptObject or IndexError."""
     byte = data[offset]
     kind, size, shift, at = (byte >> 4) & 7, byte & 15, 4, offset + 1
     while byte & 0x80:
@@ -240,7 +265,8 @@ def _entry_header(data: mmap.mmap, offset: int) -> tuple[int, int, int]:
     return kind, size, at
 
 
-def _offset_varint(data: mmap.mmap, at: int) -> tuple[int, int]:
+def offset_varint(data: mmap.mmap | bytes, at: int) -> tuple[int, int]:
+    """Return the distance to a delta's base, and the place behind it. Raises CorruptObject or IndexError."""
     end = at + 10
     byte = data[at]
     value, at = byte & 0x7F, at + 1
@@ -252,7 +278,8 @@ def _offset_varint(data: mmap.mmap, at: int) -> tuple[int, int]:
     return value, at
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
+def varint(data: bytes, at: int) -> tuple[int, int]:
+    """Return a size in a delta, and the place behind it. Raises CorruptObject or IndexError."""
     value = shift = 0
     while shift <= 63:
         byte = data[at]

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from starmill.pipelines.sources.git import HEX, MAX_DEPTH, MAX_META_BYTES, MAX_PATH, OF_A_STORE, TREE_ENTRY, date_of, fields_of
+from starmill.pipelines.sources.git import MAX_DEPTH, MAX_META_BYTES, MAX_PATH, OF_A_STORE, TREE_ENTRY, date_of, fields_of
 from starmill.pipelines.sources.gitobjects import BudgetSpent, CorruptObject, Trees
+from starmill.pipelines.sources.gitrefs import HEX
 
 MAX_PARENTS = 10_000  # of a commit; the largest merge of Linux has 66
 MAX_COMPARED = 1000  # folders of one commit; without a file, as no git makes them, they might have each other billions of times

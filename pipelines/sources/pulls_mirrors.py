@@ -9,7 +9,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from starmill.core.errors import of_a_file
-from starmill.pipelines.sources import encoding, git
+from starmill.pipelines.sources import encoding, git, gitrefs
 from starmill.pipelines.sources.gitobjects import Budget, CorruptObject, ObjectStore, inside
 from starmill.pipelines.sources.pulls_files import Files, Show, shown
 from starmill.pipelines.sources.source import Limits
@@ -76,9 +76,9 @@ class Mirror:
     def _opened(self) -> ObjectStore | None:
         if self._store is None and self._place is not None:
             try:
-                _, common = git.git_directory(self._place, self._root)
-                folders = git.object_folders(common / "objects", self._root)
-            except (git.Unreadable, OSError) as error:
+                _, common = gitrefs.git_directory(self._place, self._root)
+                folders = gitrefs.object_folders(common / "objects", self._root)
+            except (gitrefs.Unreadable, OSError) as error:
                 if isinstance(error, OSError):
                     of_a_file(error, self._place)
                 self._place = None
@@ -105,7 +105,7 @@ class Mirror:
 
 
 def _tree_of(store: ObjectStore, commit: str) -> str:
-    if not git.HEX.fullmatch(commit):
+    if not gitrefs.HEX.fullmatch(commit):
         raise CorruptObject(f"commit {commit[:80]!r}")
     return git.fields_of(store.read(commit, "commit", git.MAX_META_BYTES))["tree"]
 

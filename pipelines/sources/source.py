@@ -167,6 +167,7 @@ class Source(ABC):
     exclude: tuple[str, ...]
     max_repositories: AtLeast1 | None
     gives: ClassVar[tuple[str, ...]] = (CODE,)  # the kinds of its records; the first is that of a repository as a whole
+    takes_files: ClassVar[bool] = False  # whether one of its places may be a file
 
     @staticmethod
     def kinds() -> "tuple[type[Source], ...]":

@@ -37,12 +37,8 @@ class SoftwareHeritage(Options):
     export: Place  # the folder or fsspec URL that holds directory_entry/, content/ and the other tables, ORC or Parquet
     contents: Place  # that of the objects named by their SHA-1, such as https://softwareheritage.s3.amazonaws.com/content
     requests: AtOnce = 16  # to the content store at once, for each worker
-    requests_per_second: Positive | None = (
-        None  # to the content store, at most, of each worker process; none: as many as it answers
-    )
-    misses: Place | None = (
-        None  # the folder where what a remote store does not have is remembered for later runs; none: for one run
-    )
+    requests_per_second: Positive | None = None  # to the content store, at most, of each worker process; none: any
+    misses: Place | None = None  # the folder where later runs find what a remote store does not have; none: kept for one run
     ask_again: AtLeast0 = 0  # another number asks the store again: repositories that lost contents are read once more
     catalog: Place | None = None  # the folder of the export's index; none: starmill/swh in the user's folder of caches
 

@@ -1,4 +1,4 @@
-"""Tables: folders or URLs of Parquet, JSON Lines or Arrow files, with a map of their columns. The Stack v1 and v3 are rows of DATASETS.
+"""Tables: folders or URLs of Parquet, JSON Lines or Arrow files, with a map of their columns. The Stack v1 to v3 are rows of DATASETS.
 
 A repository of the plan is a file of the table, or some row groups of a Parquet file: what one reads at once. A record's own
 repository is that of its row. Plans read listings and Parquet footers, never a content.
@@ -14,15 +14,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import Annotated, Any, ClassVar, Literal, cast, get_args
 
 from starmill.core import recipe, swhid
 from starmill.core.dataset import at_once
 from starmill.core.document import CODE
-from starmill.core.names import OneOf, Place
-from starmill.pipelines.sources import tables_plan
+from starmill.core.names import AtLeast0, OneOf, Place, Positive
+from starmill.pipelines.sources import tables_plan, tables_typos
 from starmill.pipelines.sources import tables_rows as reader
 from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot, label, unique
+from starmill.pipelines.sources.swh_contents import PUBLIC, Asking, AtOnce, store
 from starmill.pipelines.sources.tables_columns import (
     DATASETS,
     WELL_KNOWN,
@@ -38,6 +39,7 @@ from starmill.pipelines.sources.tables_columns import (
     WrongType,
     value,
 )
+from starmill.pipelines.sources.tables_contents import Due, due, filled
 from starmill.pipelines.sources.tables_lines import DAMAGE, damaged
 from starmill.pipelines.sources.tables_plan import ALL, Found, Mark, Span
 
@@ -55,6 +57,7 @@ def _kinds() -> tuple[str, ...]:
 class Tables(Options):
     """Tables of Parquet, JSON Lines (plain, .gz, .zst) or Arrow files (`datasets` folders): a row is a file, or a repository with files."""
 
+    takes_files: ClassVar[bool] = True
     kind: Literal["table"] = "table"  # always given
     place: Place  # a file, folder or URL: hf://datasets/OWNER/NAME, s3://, gs://
     match: tuple[
@@ -71,9 +74,16 @@ class Tables(Options):
     )
     names: Literal["marked", "unique"] = "marked"  # whether (repository, path) of two files of the table may be equal
     records: Annotated[str, OneOf("kind of record", _kinds)] = CODE  # the kind of its records
+    contents: Place | None = None  # of a table that has only ids: the store of the objects named by `blob_id`, as that of `swh`
+    requests: AtOnce = 16  # to the content store at once, for each worker
+    requests_per_second: Positive | None = None  # to the content store, at most, of each worker process; none: any
+    misses: Place | None = None  # the folder where later runs find what a remote store does not have; none: kept for one run
+    ask_again: AtLeast0 = 0  # another number asks the store again: repositories that lost contents are read once more
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a constant that its column cannot hold."""
+        """Raise ValueError for a constant that its column cannot hold, and for ids without a store."""
+        if self._dataset.stored and self.contents is None:
+            raise ValueError(f"dataset={self.dataset} has ids and no contents; give contents, such as contents={PUBLIC}")
         for role, constant in self.constants.items():
             try:
                 value(role, constant)
@@ -86,8 +96,8 @@ class Tables(Options):
         return (self.records,)
 
     def places(self) -> tuple[str, ...]:
-        """Return the place, where it is of this machine."""
-        return () if "://" in self.place else (self.place,)
+        """Return the place and the contents, where they are of this machine."""
+        return tuple(place for place in (self.place, self.contents) if place and "://" not in place)
 
     def plan(self) -> list[Repository]:
         """Return each file of the table, or some row groups of one. Raises OSError where the place cannot be listed."""
@@ -96,9 +106,14 @@ class Tables(Options):
     def inventory(self) -> list[Repository]:
         """Return the plan, and the files that are no tables, or are not matched. Raises OSError where the place cannot be listed."""
         root, files = tables_plan.listing(self.place)
+        if asking := self._asking:
+            asking.refuse_absent()
+            store(asking).forget()
         every = [(name, found, self._unread(name, found)) for name, found in sorted(files.items())]
         wanted = [(name, found) for name, found, why in every if not why]
-        asked = at_once(lambda item: self._units(root, *item), wanted, 1 if self.reads_this_machine else 32)
+        many = 1 if "://" not in self.place else 32
+        tables_typos.refuse(self.place, self._columns, cast(Mapping[str, str], self.columns), self._names(root, wanted, many))
+        asked = at_once(lambda item: self._units(root, *item), wanted, many)
         units = [unit for planned in asked for unit in planned]
         made, seen = list[Repository](), dict[str, int]()
         for (unit, span), both in zip(units, tables_plan.shared([span for _, span in units]), strict=True):
@@ -106,7 +121,10 @@ class Tables(Options):
             place = dict(unit.place)
             if span is not None and self.names == "marked":
                 place |= {"span": str(span), "shared": str(both or ""), "mark": recipe.digest(name)[:8]}
-            made.append(replace(unit, name=name, place=place, fingerprint=self._fingerprint(place, unit.fingerprint)))
+            state = asking.state() if asking else ""
+            made.append(
+                replace(unit, name=name, place=place, fingerprint=self._fingerprint(place, unit.fingerprint), state=state)
+            )
         for file, found, why in every:
             if why:
                 name = unique(label(os.fsencode(file))[0][1:], seen)
@@ -115,7 +133,14 @@ class Tables(Options):
 
     def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
         """Return the records of some rows, in the order of the table."""
-        return Snapshot(), self._entries(repository, limits.max_file_bytes)
+        found = self._entries(repository, limits.max_file_bytes)
+        if self._asking is None:
+            return Snapshot(), cast(Iterator[Entry], found)
+        return Snapshot(), filled(store(self._asking), found, limits.max_file_bytes)
+
+    def take_counts(self) -> dict[str, int]:
+        """Return what the content store was asked."""
+        return store(self._asking).take_counts() if self._asking else {}
 
     def fingerprint(self, repository: Repository) -> str:
         """Return the fingerprint that the unit has now."""
@@ -139,14 +164,32 @@ class Tables(Options):
     def _columns(self) -> Columns:
         given: dict[str, str] = {**self._dataset.columns, **cast(Mapping[str, str], self.columns)}
         names: dict[str, Sequence[str]] = {**WELL_KNOWN, **{role: (name,) for role, name in given.items()}}
-        required = {"content", *given} - ({*self._dataset.optional} - {*self.columns})
-        return Columns(names, frozenset(required), self.files or self._dataset.files).without(*self.constants)
+        stored = self.contents is not None
+        required = {"blob_id" if stored else "content", *given} - ({*self._dataset.optional} - {*self.columns})
+        columns = Columns(names, frozenset(required), self.files or self._dataset.files, stored)
+        return columns.without(*self.constants, *(("content",) if stored else ()))
+
+    @property
+    def _asking(self) -> Asking | None:
+        if self.contents is None:
+            return None
+        return Asking(self.contents, self.requests, self.requests_per_second, self.misses, self.ask_again)
 
     @cached_property
     def _keep(self) -> bool:
         return (self.mismatch or self._dataset.mismatch) == "keep"
 
     # ---- planning
+
+    def _names(self, root: str, files: Sequence[tuple[str, Found]], many: int) -> Iterator[set[str] | None]:
+        """Yield the names of each file's columns. The first is looked at alone, since it mostly has all."""
+
+        def names(item: tuple[str, Found]) -> set[str] | None:
+            return tables_typos.names_in(item[0], lambda: tables_plan.opened({"root": root, "file": item[0]}))
+
+        yield from map(names, files[:1])
+        for start in range(1, len(files), 2 * many):
+            yield from at_once(names, files[start : start + 2 * many], many)
 
     def _units(self, root: str, file: str, found: Found) -> list[tuple[Repository, Span | None]]:
         """Return what a file is read in, each with the range of its repositories: None where it has none of its own."""
@@ -201,7 +244,7 @@ class Tables(Options):
         place = unit.place
         return reader.read(lambda: tables_plan.opened(place), place["file"], columns, most, *tables_plan.extent(place))
 
-    def _entries(self, unit: Repository, most: int) -> Iterator[Entry]:
+    def _entries(self, unit: Repository, most: int) -> Iterator[Entry | Due]:
         mark, constants = Mark.of(unit.place), cast(Mapping[str, Any], self.constants)
         for row in self._rows(unit, self._columns, most):
             at = b"" if row.number is None else b"%d" % row.number
@@ -212,7 +255,7 @@ class Tables(Options):
             else:
                 yield from self._repository(unit, mark, row, constants)
 
-    def _repository(self, unit: Repository, mark: Mark, row: Row, constants: Mapping[str, Any]) -> Iterator[Entry]:
+    def _repository(self, unit: Repository, mark: Mark, row: Row, constants: Mapping[str, Any]) -> Iterator[Entry | Due]:
         """Yield the files of a row that is a repository; of those with one path and one content, the first is read."""
         try:
             own = {role: value(role, found) for role, found in {**row.values, **constants}.items()}
@@ -223,16 +266,17 @@ class Tables(Options):
             return
         before = dict[bytes, str]()
         for k, file in enumerate(row.files, start=1):
-            entry = self._entry(unit, mark, {**own, **file}, b"%d/%d" % (row.number, k), own)
+            made = self._entry(unit, mark, {**own, **file}, b"%d/%d" % (row.number, k), own)
+            entry, found = (made.entry, made.wanted.sha1) if isinstance(made, Due) else (made, "")
             if entry.data is not None:
-                known, found = entry.path in before, swhid.blob_id(entry.data)
+                known, found = entry.path in before, found or swhid.blob_id(entry.data)
                 if before.setdefault(entry.path, found) == found and known:
-                    entry = replace(entry, data=None, reason="same_file_again", size=len(entry.data))
-            yield entry
+                    made = replace(entry, data=None, reason="same_file_again", size=len(entry.data), facts={})
+            yield made
 
     def _entry(
         self, unit: Repository, mark: Mark, found: Mapping[str, Any], number: bytes, known: Collection[str] = ()
-    ) -> Entry:
+    ) -> Entry | Due:
         """Return the entry of one file; `number` is its place in the table, of `known` roles the values are checked."""
         content, name, path = found.get("content"), None, number
         size = content.size if isinstance(content, TooLarge) else len(content) if isinstance(content, bytes | str) else 0
@@ -246,6 +290,9 @@ class Tables(Options):
             data = None if isinstance(content, TooLarge) else value("content", content)
         except WrongType as error:
             return Entry(path, None, "wrong_type", str(error), size, self.records, repo_name=name)
+        facts = {role: said[role] for role in FACTS if said.get(role) is not None}
+        if self.contents is not None:
+            return due(Entry(path, b"", kind=self.records, repo_name=name, facts=facts), said)
         if data is None:
             reason = "too_large" if size else "no_content"
             return Entry(path, None, reason, said.get("reason"), size, self.records, repo_name=name)
@@ -253,5 +300,4 @@ class Tables(Options):
             if not self._keep and (stated := said.get(role)) and stated.lower() != (real := id_of(data)):
                 why = f"{role} is {stated:.100}, and that of the content {real}"
                 return Entry(path, None, "wrong_id", why, size, self.records, repo_name=name)
-        facts = {role: said[role] for role in FACTS if said.get(role) is not None}
         return Entry(path, data, kind=self.records, repo_name=name, facts=facts)

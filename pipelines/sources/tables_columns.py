@@ -54,13 +54,35 @@ WELL_KNOWN: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Dataset:
-    """The columns of a known data set. `files`: the column with a list of a repository's files, where a row is a repository."""
+    """The columns of a known data set. `files`: the column with a list of a repository's files, where a row is a repository.
+
+    `stored`: it has ids, and its contents lie in a store.
+    """
 
     columns: Mapping[str, str]
     files: str = ""
     optional: Collection[str] = field(default=())  # roles whose column a part of the data set may lack
     mismatch: Literal["drop", "keep"] = "drop"
+    stored: bool = False
 
+
+# What both forms of The Stack v2 say of a repository, in columns that are called as the roles are.
+_STACK_V2: tuple[Fact, ...] = (
+    "directory_id",
+    "revision_id",
+    "snapshot_id",
+    "branch_name",
+    "visit_date",
+    "revision_date",
+    "committer_date",
+    "github_id",
+    "star_events_count",
+    "fork_events_count",
+    "gha_license_id",
+    "gha_created_at",
+    "gha_language",
+)
+_IDS_V2 = ("blob_id", "content_id", "path")
 
 DATASETS: Mapping[str, Dataset] = {
     # bigcode/the-stack and -dedup. Its hexsha is left out: the content is text, decoded by rules that the card does not say.
@@ -73,6 +95,19 @@ DATASETS: Mapping[str, Dataset] = {
             "star_events_count": "max_stars_count",
         },
         optional=("revision_id", "star_events_count"),
+    ),
+    # bigcode/the-stack-v2 and -dedup: a row a file. Encoding, language and licences of a row are not read: they are measured again.
+    "stack-v2": Dataset(
+        {name: name for name in (*_IDS_V2, "repo_name", *_STACK_V2)},
+        optional=_STACK_V2,
+        stored=True,
+    ),
+    # bigcode/the-stack-v2-train-full-ids and -smol-ids: a row a repository
+    "stack-v2-train": Dataset(
+        {name: f"files.{name}" for name in _IDS_V2} | {name: name for name in ("repo_name", *_STACK_V2)},
+        files="files",
+        optional=_STACK_V2,
+        stored=True,
     ),
     # bigcode/starcoderdata
     "starcoderdata": Dataset(
@@ -105,7 +140,7 @@ DATASETS: Mapping[str, Dataset] = {
     # bigcode/starcoder2data-extras: texts without a repository or a path
     "starcoder2data-extras": Dataset({"content": "content"}),
 }
-DatasetName = Literal["stack-v1", "stack-v3", "starcoderdata", "starcoder2data-extras"]
+DatasetName = Literal["stack-v1", "stack-v2", "stack-v2-train", "stack-v3", "starcoderdata", "starcoder2data-extras"]
 
 
 class WrongType(ValueError):
@@ -166,17 +201,19 @@ def _word(role: str) -> str:
 class Columns:
     """Which columns are read: for each role the names that it may have, the first that is there counts.
 
-    `required`: roles whose column must be there. `files`: the list of a repository's files, where a row is a repository.
+    `required`: roles whose column must be there. `files`: the list of a repository's files, where a row is a repository. `stored`: the
+    contents are fetched by their `blob_id`.
     """
 
     names: Mapping[str, Sequence[str]]
     required: frozenset[str]
     files: str = ""
+    stored: bool = False
 
     def without(self, *roles: str) -> "Columns":
         """Return the same for other roles than these."""
         names = {role: names for role, names in self.names.items() if role not in roles}
-        return Columns(names, self.required - {*roles}, self.files)
+        return Columns(names, self.required - {*roles}, self.files, self.stored)
 
     def inside(self, name: str) -> str:
         """Return the name of a field of a file, or nothing for what is the row's."""

@@ -17,6 +17,7 @@ from starmill.core.errors import of_a_file
 from starmill.core.storage import Storage
 from starmill.pipelines.sources.source import state_of
 from starmill.pipelines.sources.tables_columns import Columns
+from starmill.pipelines.sources.tables_contents import TYPICAL
 from starmill.pipelines.sources.tables_rows import columns_of, resolve
 
 # A row group above is read in pieces: compressed bytes that a part can hold, and files that a repository of a plan may have.
@@ -186,11 +187,14 @@ def pieces(file: pa.NativeFile, columns: Columns) -> list[Piece]:
     held, found = table.metadata, resolve(table.schema_arrow, columns)
     wanted = columns_of(held, found.values(), columns)
     names = columns_of(held, [found["repo_name"]], columns) if "repo_name" in found else []
+    files = columns_of(held, [found["blob_id"]], columns)[:1] if columns.stored else []
     made = list[Piece]()
     for g in range(held.num_row_groups):
         group = held.row_group(g)
         rows, size = group.num_rows, sum(max(0, group.column(i).total_uncompressed_size) for i in wanted)
         stored = sum(max(0, group.column(i).total_compressed_size) for i in wanted)
+        if columns.stored:  # a footer says how many contents there are, and nothing of their size
+            size = stored = TYPICAL * max(0, group.column(files[0]).num_values)
         span = _span(group.column(names[0])) if names else None
         last = made[-1] if made else None
         if last and last.size + size <= SMALL_UNIT and last.take + rows <= UNIT_ROWS:

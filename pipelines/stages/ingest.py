@@ -342,7 +342,10 @@ def _parts(options: Options, workspace: Workspace, inputs: Sequence[Manifest]) -
         said = f"in {', '.join(map(repr, sorted(options.sources)))}" if options.sources else "without `sources` in the recipe"
         if left_out := sum(len(repositories) for repositories in all_.values()):
             said += f" but {left_out:,} that `exclude`, `include` or `max_repositories` leave out"
-        raise InputError(f"ingest: no repositories found {said}; give --input DIR with git repositories or folders")
+        raise InputError(
+            f"ingest: no repositories found {said}; name places that hold what these sources read, or give --input DIR with git "
+            "repositories or folders"
+        )
     damaged = {name: state for part in (before.parts if before else ()) for name, state in part.lineage.items()}
     if options.ingest.rows_of_left_out:
         plans = _with_left_out(plans, all_)

@@ -5,6 +5,7 @@ The toy is what a new source is: one module, its row in the table. Recipes, runs
 
 import errno
 import gzip
+import hashlib
 import json
 import os
 import shutil
@@ -107,6 +108,21 @@ def tabled(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
     return Tables(place=str(root.parent / "tables")), root.parent / "tables"
 
 
+def stored(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
+    """A table of ids, and a folder of the contents."""
+    place, rows = root.parent / "ids", []
+    for name in ("table", "content"):
+        (place / name).mkdir(parents=True, exist_ok=True)
+    for path in sorted(p for p in (root / "toy").rglob("*") if p.is_symlink() or p.is_file()):
+        data = None if path.is_symlink() else path.read_bytes()
+        own = None if data is None else hashlib.sha1(data).hexdigest()
+        rows.append({"path": str(path.relative_to(root / "toy")), "blob_id": own})
+        if data is not None:
+            (place / f"content/{own}").write_bytes(gzip.compress(data, mtime=0))
+    pq.write_table(pa.Table.from_pylist(rows), place / "table/toy.parquet")
+    return Tables(place=str(place / "table"), contents=str(place / "content")), place
+
+
 def happened(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
     """Each file of the tree is an issue; a link is one without a title."""
     (root.parent / "hours").mkdir(exist_ok=True)
@@ -158,7 +174,7 @@ def told(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
 
 
 # How one tree becomes the input of a source: a new source says it here.
-INPUTS = (plain, committed, installed, archived, exported, tabled, happened, tarred, zipped, changed, told)
+INPUTS = (plain, committed, installed, archived, exported, tabled, stored, happened, tarred, zipped, changed, told)
 # The commits that add a.py, big.bin, empty, link and sub/b.txt; the text of a commit is decoded where it is read.
 ADDED = {
     "3a9b0a858446b0355183cc2b0004ccca75d0222a": None,

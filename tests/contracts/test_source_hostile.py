@@ -5,6 +5,7 @@ Each source gets a hostile place of its own, made from one tree; `os.walk`, `git
 
 import csv
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -157,6 +158,24 @@ def tabled(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return Tables(place=str(root.parent / "tables")), {*paths}
 
 
+def stored(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A table of ids; what is no regular file has none."""
+    (root / "toy/sparse").unlink(missing_ok=True)
+    for name in ("table", "content"):
+        (root.parent / "ids" / name).mkdir(parents=True, exist_ok=True)
+    rows = []
+    for path in sorted(walked(root / "toy")):
+        file = Path(os.fsdecode(os.path.join(os.fsencode(root / "toy"), path)))
+        data = file.read_bytes() if file.is_file() and not file.is_symlink() else None
+        own = data is not None and hashlib.sha1(data).hexdigest()
+        rows.append((path, own or None))
+        if data is not None:
+            (root.parent / f"ids/content/{own}").write_bytes(gzip.compress(data, mtime=0))
+    paths, ids = [path for path, _ in rows], pa.array([own for _, own in rows], pa.string())
+    pq.write_table(pa.table({"path": pa.array(paths, pa.binary()), "blob_id": ids}), root.parent / "ids/table/toy.parquet")
+    return Tables(place=str(root.parent / "ids/table"), contents=str(root.parent / "ids/content")), {*paths}
+
+
 def happened(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     """Each file is an issue, whose title is the name; what is no regular file is one without a title."""
     (root.parent / "hours").mkdir(exist_ok=True)
@@ -219,7 +238,7 @@ def changed(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return Commits(roots=(str(root),)), {f"commit/{own}".encode() for own in one_by_one(root / "toy")}
 
 
-PLACES = (plain, committed, installed, archived, exported, tabled, happened, tarred, zipped, changed, told)
+PLACES = (plain, committed, installed, archived, exported, tabled, stored, happened, tarred, zipped, changed, told)
 Make = Callable[[], Place]
 
 

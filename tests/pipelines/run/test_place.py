@@ -71,3 +71,40 @@ def test_what_a_run_made_or_began_is_one(tmp_path: Path) -> None:
         place.claim(workspace)
         place.check(workspace, options)
     assert os.path.exists(tmp_path / "w" / place.MARK)
+
+
+def test_a_place_may_be_a_file_where_a_source_takes_one(dump: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (dump / "t.jsonl").write_text('{"text": "x = 1"}\n')
+    for kind, option, status in (("table", "place", 0), ("archives", "folder", 1)):
+        one = f"sources={{one: {{kind: {kind}, {option}: {dump / 't.jsonl'}}}}}"
+        workspace = str(dump.parent / kind)
+        assert cli.main(["ingest", "smoke", "--set", one, "--workspace", workspace, "--dry-run"]) == status
+    assert "sources.one.folder: " in (said := capsys.readouterr().err) and "--input" not in said
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (
+            "kind: table, place: none",
+            "sources.one.place: none: no such file or folder; give the file or folder that holds the dump",
+        ),
+        ("kind: archives, folder: none", "sources.one.folder: none: no such folder; give a folder that holds the dump"),
+        (
+            "kind: folders, roots: [dump, none]",
+            "sources.one.roots: none: no such folder; give one that holds repositories, here or with",
+        ),
+        (
+            "kind: archives, folder: empty",
+            "sources.one.folder: empty: an empty folder, so nothing to read; give a folder that holds",
+        ),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_an_input_that_is_not_there_is_told_by_its_option(
+    dump: Path, source: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(dump.parent)
+    (dump.parent / "empty").mkdir()
+    assert cli.main(["ingest", "smoke", "--set", f"sources={{one: {{{source}}}}}", "--workspace", "w", "--dry-run"]) == 1
+    assert said in " ".join(capsys.readouterr().err.split())

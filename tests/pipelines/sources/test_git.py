@@ -233,7 +233,7 @@ def test_a_truncated_pack_loses_what_it_lost(sample: Path, keep: float) -> None:
         ("HEAD", b"ref: refs/heads/none\n", "no_revision", "refs/heads/none"),
         ("HEAD", b"ref: refs/heads/" + b"n" * 9000, "unreadable_repository", "ENAMETOOLONG"),
         ("HEAD", b"2" * 40 + b"\n", "unreadable_repository", "MissingObject"),
-        ("refs/heads/main", b"3" * 64 + b"\n", "unreadable_repository", "not a SHA-1 commit id"),
+        ("refs/heads/main", b"3" * 64 + b"\n", "unsupported_format", "SHA-256 ids"),
         ("refs/heads/main", b"ref: refs/heads/main\n", "unreadable_repository", "not a SHA-1 commit id"),
         ("refs/heads/main", b"garbage\n", "unreadable_repository", "not a SHA-1 commit id"),
     ],
@@ -251,9 +251,7 @@ def test_repositories_without_a_commit_or_of_another_kind(tmp_path: Path) -> Non
         git(tmp_path / name, "init", "-q", *arguments)
     assert told(read(tmp_path / "new")[1]) == {"/": "no_revision"}
     git(tmp_path / "sha256", "commit", "-q", "--allow-empty", "-m", "x")
-    assert told(read(tmp_path / "sha256")[1]) == {"/": "unreadable_repository"}
-    (tmp_path / "new/.git/reftable").mkdir()
-    assert told(read(tmp_path / "new")[1]) == {"/": "unreadable_repository"}
+    assert told(read(tmp_path / "sha256")[1]) == {"/": "unsupported_format"}
     (tmp_path / "hollow/.git").mkdir(parents=True)
     assert told(read(tmp_path / "hollow")[1]) == {"/": "unreadable_repository"}
     git(commit(tmp_path / "blank", {}), "status")

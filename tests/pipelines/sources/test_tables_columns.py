@@ -20,8 +20,11 @@ def test_known_data_sets() -> None:
     roles = {role for args in get_args(Role) for role in get_args(args) or (args,)}
     assert {*get_args(DatasetName)} == {*DATASETS}
     for known in DATASETS.values():
-        assert {*known.columns} <= roles and {*known.optional} <= {*known.columns} and "content" in known.columns
-        assert bool(known.files) == known.columns["content"].startswith(f"{known.files}." if known.files else "\0")
+        assert {*known.columns} <= roles and {*known.optional} <= {*known.columns}
+        named = known.columns["blob_id" if known.stored else "content"]
+        assert known.stored != ("content" in known.columns) and bool(known.files) == named.startswith(
+            f"{known.files or chr(0)}."
+        )
 
 
 @pytest.mark.parametrize(
