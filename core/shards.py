@@ -282,9 +282,9 @@ def open_shards(workspace_url: str, cache: str | None = None) -> list[ShardReade
     for part in manifest.parts:
         made = {s: o for s in SUFFIXES for o in part.outputs if o.path == part_path("shards", part.part, s)}
         if made and len(made) < len(SUFFIXES):
+            lost = ", ".join(sorted({*SUFFIXES} - {*made}))
             raise ShardError(
-                f"{workspace.path('shards/manifest.json')}: part {part.part} lacks {', '.join(sorted({*SUFFIXES} - {*made}))}; it is damaged: "
-                "run `starmill tokenize` again"
+                f"{workspace_url}: part {part.part} in shards/manifest.json lacks {lost}; run `starmill tokenize` again"
             )
         if made:
             places = {s: workspace.path(o.path) for s, o in made.items()}

@@ -59,7 +59,7 @@ class Ledger:
         """
         rows = self._dropped.rows
         self.add(part_path(f"dropped/{self.stage}", self.part), self._dropped.close(), rows)
-        counts = tuple(Count(*k, files=n, bytes=b, kind=kind) for (*k, kind), (n, b) in sorted(self._counts.items()))
+        counts = tuple(Count(s, r, lang, n, b, kind) for (s, r, lang, kind), (n, b) in sorted(self._counts.items()))
         key = skips.key_now(self.key, self.stage)
         made = (self.stage, self.dataset, self.part, key, tuple(self._outputs), counts, self.lineage)
         sidecar = Sidecar(*made, tuple(sorted(self._kinds)), self._tokens)
