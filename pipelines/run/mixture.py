@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,12 +22,13 @@ from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.run.place import complete
 from starmill.pipelines.stages import vocabulary
 from starmill.reports.mixture import DATASET, Row, Table, of_dataset, of_shards
-from starmill.transforms.decide.mix import Mix, Take
+from starmill.transforms.decide.mix import Take
+from starmill.transforms.tokenize import tokenize
 
 # StarCoder2: 1,923 GB of code (paper, table 1) are 775.48 B tokens (table 4).
 BYTES_A_TOKEN = 1923 / 775.48
-PARTS, BLOCKS = 4, 8  # parts that are looked at for a kind, and row groups of each until one has records of it
-TEXT, PIECE = 256 << 10, 16 << 10  # characters that are tokenized of a part, and of a record
+PARTS, BLOCKS = 4, 4  # parts that are looked at for a kind, and row groups of each
+TEXT, LONGEST = 64 << 10, 1 << 20  # bytes that are tokenized of a row group, and of one record
 STATED = f"tokens are estimated at {BYTES_A_TOKEN:.2f} bytes each, as StarCoder2's code had: there is no tokenizer yet"
 SAMPLED = "tokens are estimated: a sample of each kind was tokenized"
 SHARDED = "tokens are estimated at as many bytes each as in the shards that are there"
@@ -48,7 +50,7 @@ def expected(options: Recipe, workspace: Workspace) -> Table:
     tokenizer = _tokenizer(options, workspace)
     there = of_shards(workspace)
     by_shards = there is not None and (tokenizer is None or tokenizer.sha256 == vocabulary.sha256(workspace))
-    sample = _look(workspace, dataset, take, options.mix, None if by_shards else tokenizer)
+    sample = _look(workspace, dataset, take, options, None if by_shards else tokenizer)
     sizes = _sizes(there.rows) if there is not None and by_shards else {(kind, ""): size for kind, size in sample.sizes.items()}
     rows = []
     for (kind, language), row in sorted(of_dataset(dataset).items()):
@@ -82,12 +84,13 @@ def _sizes(rows: Sequence[Row]) -> dict[tuple[str, str], float]:
     return {key: size / tokens for key, (size, tokens) in sums.items() if size and tokens}
 
 
-def _look(workspace: Workspace, dataset: Manifest, take: Take, mix: Mix, tokenizer: Tokenizer | None) -> Sample:
+def _look(workspace: Workspace, dataset: Manifest, take: Take, options: Recipe, tokenizer: Tokenizer | None) -> Sample:
+    mix = options.mix
     if tokenizer is None and mix.weights is None and not take.files:
         return Sample()
-    wanted = [*take.reads, "length_bytes", *(["content"] if tokenizer else []), *([mix.weights.column] if mix.weights else [])]
+    few = {*take.reads, "length_bytes", *([mix.weights.column] if mix.weights else [])}
     texts, weights, by_name = (defaultdict[str, list[float]](lambda: [0.0, 0.0]) for _ in range(3))
-    for kind, rows in _blocks(workspace, dataset, [*dict.fromkeys(wanted)]):
+    for kind, rows in _blocks(workspace, dataset, None if tokenizer else sorted(few)):
         kept = take(rows).kept
         if mix.weights is not None:
             sizes = kept.column("length_bytes").to_numpy()
@@ -98,11 +101,10 @@ def _look(workspace: Workspace, dataset: Manifest, take: Take, mix: Mix, tokeniz
                 columns = (block.column(name).to_pylist() for name in ("language", "length_bytes"))
                 for language, size in zip(*columns, strict=True):
                     by_name[language or ""][place] += size
-        if tokenizer is not None:
-            pieces = _pieces(kept if kept.num_rows else rows)
-            # A record has a sentinel or an end beside its text.
-            made = sum(map(len, tokenizer.encode_batch(pieces))) + len(pieces)
-            _add(texts[kind], sum(len(p.encode()) for p in pieces), made)
+        if tokenizer is not None and kind in options.table:
+            some = _first(kept if kept.num_rows else rows)
+            made = tokenize(options.table[kind].render(iter([some]), options.format), tokenizer)
+            _add(texts[kind], pc.sum(some.column("length_bytes")).as_py() or 0, sum(len(document.ids) + 1 for document in made))
     return Sample(*({key: a / b for key, (a, b) in found.items() if a and b} for found in (texts, weights, by_name)))
 
 
@@ -110,7 +112,7 @@ def _add(sums: list[float], first: float, second: float) -> None:
     sums[:] = sums[0] + first, sums[1] + second
 
 
-def _blocks(workspace: Workspace, dataset: Manifest, columns: list[str]) -> Iterator[tuple[str, pa.RecordBatch]]:
+def _blocks(workspace: Workspace, dataset: Manifest, columns: list[str] | None) -> Iterator[tuple[str, pa.RecordBatch]]:
     """Yield some records of each kind, of parts that a hash chooses."""
     for kind in sorted({kind for part in dataset.parts for kind in part.kinds}):
         having = sorted(
@@ -121,17 +123,10 @@ def _blocks(workspace: Workspace, dataset: Manifest, columns: list[str]) -> Iter
                 rows = block.filter(pc.equal(block.column("kind"), kind))
                 if rows.num_rows:
                     yield kind, rows
-                    break
 
 
-def _pieces(rows: pa.RecordBatch) -> list[str]:
-    """Return texts of about TEXT characters, of the rows that a hash of their names puts first."""
-    names = [rows.column(name).to_pylist() for name in ("repo_name", "path")]
-    keys = [seeds.uint64(0, "mix_sample", *pair) for pair in zip(*names, strict=True)]
-    pieces, left = [], TEXT
-    for row in sorted(range(rows.num_rows), key=keys.__getitem__):
-        if left <= 0:
-            break
-        pieces.append(rows.column("content")[row].as_py()[:PIECE])
-        left -= len(pieces[-1])
-    return pieces
+def _first(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the first rows, of about TEXT bytes together: their documents are those of a shard, and not many."""
+    small = rows.filter(pc.less_equal(rows.column("length_bytes"), LONGEST))
+    sizes = np.cumsum(small.column("length_bytes").to_numpy())
+    return small.slice(0, max(1, int(np.searchsorted(sizes, TEXT, side="right"))))
