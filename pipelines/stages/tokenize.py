@@ -155,13 +155,17 @@ def taking(options: Options, workspace: Workspace) -> Take:
     """Return the step that takes the recipe's mixture out of the workspace's dataset. Raises NotThere before that is complete."""
     if (dataset := workspace.manifest("dataset")) is None:
         raise NotThere(f"{workspace.url}: the dataset is not complete; run `starmill release` first")
+    return _taken(options, dataset)
+
+
+def _taken(options: Options, dataset: Manifest) -> Take:
     take: Take = options.mix.of(c for p in dataset.parts for c in p.counts)
     return take
 
 
 def _parts(options: Options, workspace: Workspace, inputs: Sequence[Manifest]) -> list[PartRef]:
     # A part is made again where the mixture is another for the kinds and languages that it has, and no other part is.
-    take = taking(options, workspace)
+    take = _taken(options, inputs[0])
     rules = [take.material(part.counts) for part in inputs[0].parts]
     refs = zip(follow(options, workspace, inputs), rules, strict=True)
     return [ref._replace(key=f"{ref.key} {json.dumps(rule)}" if rule else ref.key) for ref, rule in refs]

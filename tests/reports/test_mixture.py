@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from mixed import release, rows, tokenize
+from small_workspace import RECIPE
 
+from starmill.core import recipe
 from starmill.core.dataset import Workspace
 from starmill.core.shards import open_shards
 from starmill.core.tokenizer import Tokenizer
@@ -14,8 +16,10 @@ from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.stages.vocabulary import PATH, TokenizerOptions
 from starmill.reports import mixture
 from starmill.reports.mixture import Row, Table
-from starmill.trainer.config import Data, Mixture
+from starmill.trainer import plan
+from starmill.trainer.config import Data, Mixture, TrainRecipe
 from starmill.trainer.data.corpus import Corpus
+from starmill.trainer.data.inputs import open_inputs
 from starmill.trainer.data.units import read_units, split
 from starmill.transforms.decide.mix import Level, Mix, Weights
 
@@ -86,6 +90,22 @@ def test_the_table_the_side_table_and_the_trainer_agree_to_the_token(workspace: 
     assert mixture.data(workspace)["total"]["epoch"] == sum(epoch.values())
     halves = [Corpus(some, tokenizer, options, seed=0) for some in split(units, 0.3, 0)]
     assert sum(half.epoch_tokens() for half in halves) == whole.epoch_tokens() and not halves[1].is_empty
+
+
+def test_the_plan_of_a_training_shows_the_same_kinds(workspace: Workspace) -> None:
+    mix = {"kinds": {"code": 1, "notebook_script": 0.5}, "other_kinds": 0}
+    values = {**RECIPE, "workspace": workspace.root, "output": "o", "data": {**RECIPE["data"], "held_out": 0.0, "mixture": mix}}
+    options = recipe.build(TrainRecipe, values)
+    found = open_inputs(options)
+    told = {kind["kind"]: kind for kind in mixture.data(workspace)["kinds"]}
+    assert plan.data(options, found.config, found)["kinds"] == {
+        kind: {"tokens": told[kind]["tokens"], "epoch_tokens": factor * told[kind]["epoch"]}
+        for kind, factor in (("code", 1.0), ("notebook_script", 0.5))
+    }
+    shown = [line.split() for line in plan.data_lines(options, found)]
+    epoch, half = told["code"]["epoch"], told["notebook_script"]["epoch"] / 2
+    share = f"{half / (epoch + half):.2%}"
+    assert ["notebook_script", f"{told['notebook_script']['tokens']:,}", f"{half:,.0f}", share] in shown
 
 
 def test_shards_of_another_dataset_are_not_told(workspace: Workspace, tmp_path: Path) -> None:
