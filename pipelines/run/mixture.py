@@ -101,9 +101,10 @@ def _look(workspace: Workspace, dataset: Manifest, take: Take, options: Recipe, 
                 columns = (block.column(name).to_pylist() for name in ("language", "length_bytes"))
                 for language, size in zip(*columns, strict=True):
                     by_name[language or ""][place] += size
-        if tokenizer is not None and kind in options.table:
+        row = options.table.get(kind)  # of a newer starmill's dataset it may be none
+        if tokenizer is not None and row is not None and all(map(tokenizer.has, row.sentinels(options.format))):
             some = _first(kept if kept.num_rows else rows)
-            made = tokenize(options.table[kind].render(iter([some]), options.format), tokenizer)
+            made = tokenize(row.render(iter([some]), options.format), tokenizer)
             _add(texts[kind], pc.sum(some.column("length_bytes")).as_py() or 0, sum(len(document.ids) + 1 for document in made))
     return Sample(*({key: a / b for key, (a, b) in found.items() if a and b} for found in (texts, weights, by_name)))
 
