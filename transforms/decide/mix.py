@@ -94,7 +94,7 @@ class Weights:
     [0.5, 0.5, 2.0, 3.0]
     """
 
-    column: Annotated[str, OneOf("column of numbers", lambda: NUMBERS)]
+    column: Annotated[str, OneOf("column of numbers", lambda: NUMBERS)]  # of the dataset
     levels: tuple[Level, ...]  # in rising order
     otherwise: Weight = 1.0  # of records below the first level, and of those without a value
 
