@@ -24,6 +24,33 @@ def funnel(
         report.show(place, languages)
 
 
+def mix(
+    recipe: options.DataRecipe = "smoke",
+    workspace: options.Place = None,
+    sets: options.Sets = None,
+    languages: Annotated[int, typer.Option(min=0, max=10**6, help="How many languages of each kind to list.")] = 12,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="What the recipe would take of the dataset, also where shards are there already.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Records, bytes and tokens by kind and language: of the shards, or what the recipe would take.
+
+    Before anything is tokenized, tokens are estimated. Nothing is made, with or without --dry-run.
+    """
+    from starmill.reports import mixture as report
+
+    with options.needs("pipelines"):
+        from starmill.pipelines import recipe as recipes
+        from starmill.pipelines.run import mixture
+
+    wanted = recipes.load(recipe, sets or [], [], workspace)
+    place = options.place_of(wanted.workspace, recipe, None)
+    with options.files():
+        table = (None if dry_run else report.of_shards(place)) or mixture.expected(wanted, place)
+    options.show(as_json, report.data(place, table), report.lines(place, table, languages))
+
+
 def why(
     file: Annotated[str, typer.Argument(help="swh:1:cnt:<hash>, a path, or repository:path.")],
     recipe: options.RecipeOption = "smoke",

@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 
 from starmill.core.errors import InputError, MachineError
 from starmill.core.files import TEMPORARY, is_leftover
+from starmill.core.part import Tokens
 from starmill.core.storage import Storage
 from starmill.core.terminal import say
 
@@ -52,13 +53,14 @@ class Output:
 
 @dataclass(frozen=True)
 class Count:
-    """Files and bytes (UTF-8) that one step of a stage kept (`reason` empty) or dropped, in one language."""
+    """Files and bytes (UTF-8) that one step of a stage kept (`reason` empty) or dropped, of one kind and in one language."""
 
     step: str
     reason: str
     language: str
     files: int
     bytes: int
+    kind: str = ""  # where a row has none: what left before ingest knew it
 
     @property
     def is_error(self) -> bool:
@@ -68,10 +70,8 @@ class Count:
 
 @dataclass(frozen=True)
 class Sidecar:
-    """One finished part: the stage that made it, and its `dataset`. `lineage` maps each input's path to its sha256, ingest's each damaged
-    repository to the state that it had.
-
-    `kinds`: of the records in it, sorted; a next stage's key counts what treats these kinds.
+    """One finished part of a `dataset`. `lineage` maps each input's path to its sha256, ingest's each damaged repository to the state that
+    it had. `kinds`: of the records in it, sorted; a next stage's key counts what treats these. `tokens`: what a shard holds.
     """
 
     stage: str
@@ -82,6 +82,7 @@ class Sidecar:
     counts: tuple[Count, ...] = ()
     lineage: dict[str, str] = field(default_factory=dict)
     kinds: tuple[str, ...] = ()
+    tokens: tuple[Tokens, ...] = ()
 
     @property
     def errors(self) -> int:

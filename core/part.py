@@ -1,5 +1,6 @@
-"""The reference to a part, as a stage plans it and its workers get it: plain values, so that a recipe can be read without Beam."""
+"""The reference to a part, as a stage plans it and its workers get it, and what a shard is said to hold: plain values without Beam."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 
@@ -15,3 +16,17 @@ class PartRef(NamedTuple):
     key: str
     plan: str = ""
     skips: str = ""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Documents of one kind in a shard, and tokens of one language in them; `epoch`: the tokens, times the weights of their documents.
+
+    A document counts in its own language, as do its tokens that are of no file.
+    """
+
+    kind: str
+    language: str
+    documents: int
+    tokens: int
+    epoch: float

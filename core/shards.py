@@ -34,7 +34,8 @@ FORMAT_KEY = b"starmill.format"
 
 # One row per document. `kind` says what it is made of: `code` for the files of a repository. `token_start` of a document counts in
 # the shard; that of a file counts in its document, and its span covers the path line, if there is one, and the code. `token_count` of
-# a document includes its `<|endoftext|>`.
+# a document includes its `<|endoftext|>`. `weight` says how often an epoch has the document, where the recipe of its data weighs records;
+# shards without that column have each document once.
 DOCS = pa.schema(
     [
         ("document", pa.int64()),
@@ -43,6 +44,7 @@ DOCS = pa.schema(
         ("language", pa.string()),
         ("token_start", pa.int64()),
         ("token_count", pa.int64()),
+        ("weight", pa.float32()),
         (
             "files",
             pa.list_(
@@ -94,7 +96,9 @@ class ShardWriter:
         self._lengths: list[int] = []
         self._rows: list[dict[str, object]] = []
 
-    def add(self, ids: np.ndarray, kind: str, repo_name: str, language: str, files: Sequence[TokenSpan]) -> None:
+    def add(
+        self, ids: np.ndarray, kind: str, repo_name: str, language: str, files: Sequence[TokenSpan], weight: float = 1.0
+    ) -> None:
         """Append one document: uint16 ids without the final `<|endoftext|>`, which is added here."""
         start, count = self._end, len(ids) + 1
         self._tokens += [np.asarray(ids, np.uint16), self._eod]
@@ -108,6 +112,7 @@ class ShardWriter:
                 "language": language,
                 "token_start": start,
                 "token_count": count,
+                "weight": weight,
                 "files": [asdict(f) for f in files],
             }
         )
@@ -276,6 +281,11 @@ def open_shards(workspace_url: str, cache: str | None = None) -> list[ShardReade
     shards = []
     for part in manifest.parts:
         made = {s: o for s in SUFFIXES for o in part.outputs if o.path == part_path("shards", part.part, s)}
+        if made and len(made) < len(SUFFIXES):
+            lost = ", ".join(sorted({*SUFFIXES} - {*made}))
+            raise ShardError(
+                f"{workspace_url}: part {part.part} in shards/manifest.json lacks {lost}; run `starmill tokenize` again"
+            )
         if made:
             places = {s: workspace.path(o.path) for s, o in made.items()}
             shards.append(ShardReader(places["bin"].removesuffix(".bin"), None, {s: o.sha256 for s, o in made.items()}))

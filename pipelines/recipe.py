@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from starmill.core import recipe, skips
-from starmill.core.names import Name, Place, Positive, Share
+from starmill.core.names import Name, Place, Positive, Share, did_you_mean
 from starmill.pipelines.kinds import KINDS, Curate, Kind, KindName, Measure, Release, Sections
 from starmill.pipelines.sources.archives import Archives
 from starmill.pipelines.sources.commits import Commits
@@ -19,6 +19,7 @@ from starmill.pipelines.sources.swh import SoftwareHeritage
 from starmill.pipelines.sources.tables import Tables
 from starmill.pipelines.stages.ingest import REPOSITORY_SECONDS, Ingest
 from starmill.pipelines.stages.vocabulary import TokenizerOptions
+from starmill.transforms.decide.mix import Mix
 from starmill.transforms.dedup.minhash import MinHash
 from starmill.transforms.render.code import Format
 
@@ -37,6 +38,7 @@ class Recipe:
     curate: Curate = field(default_factory=Curate)
     minhash: MinHash = field(default_factory=MinHash)
     release: Release = field(default_factory=Release)
+    mix: Mix = field(default_factory=Mix)
     tokenizer: TokenizerOptions = field(default_factory=TokenizerOptions)
     format: Format = field(default_factory=Format)
     kinds: dict[KindName, Sections] = field(default_factory=dict)  # what is otherwise for one kind of record
@@ -47,8 +49,11 @@ class Recipe:
     max_repository_seconds: Positive = REPOSITORY_SECONDS  # of reading one; a slower one is left out, and listed in skips.json
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a rule over what is not measured."""
+        """Raise ValueError for a rule over what is not measured, and for a kind in the mixture that there is not."""
         self.of("")
+        for kind in self.mix.kinds or ():
+            if kind not in KINDS:
+                raise ValueError(f"mix.kinds: '{kind}' is no kind of record{did_you_mean(kind, KINDS)}")
 
     def of(self, kind: str) -> Sections:
         """Return the sections that hold for a kind of record."""

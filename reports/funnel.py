@@ -1,7 +1,7 @@
-"""The funnel: files into each stage, kept and dropped, by reason and by language, read from the manifests alone."""
+"""The funnel: files into each stage, kept and dropped, by reason, kind and language, read from the manifests alone."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +49,8 @@ class StageFunnel:
     dropped: dict[tuple[str, str], Tally] = field(default_factory=lambda: defaultdict(Tally))
     kept_by_language: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     dropped_by_language: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    kept_by_kind: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    dropped_by_kind: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
 
 
 def measure(workspace: Workspace) -> list[StageFunnel]:
@@ -65,9 +67,11 @@ def measure(workspace: Workspace) -> list[StageFunnel]:
             if count.reason:
                 funnel.dropped[count.step, count.reason].add(count)
                 funnel.dropped_by_language[count.language].add(count)
+                funnel.dropped_by_kind[count.kind].add(count)
             else:
                 funnel.kept.add(count)
                 funnel.kept_by_language[count.language].add(count)
+                funnel.kept_by_kind[count.kind].add(count)
         funnels.append(funnel)
     return funnels
 
@@ -89,7 +93,7 @@ def timings(workspace: Workspace) -> dict[str, float]:
 
 
 def show(workspace: Workspace, languages: int = 12) -> None:
-    """Print the funnel by stage and reason, and the `languages` largest languages through curate."""
+    """Print the funnel by stage and reason, by kind where there are several, and the `languages` largest languages through curate."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=120, soft_wrap=True)  # a log is not wrapped to a terminal's width
@@ -109,8 +113,24 @@ def show(workspace: Workspace, languages: int = 12) -> None:
         took = f"kept, {funnel.seconds:.0f} s" if funnel.seconds is not None else "kept"
         table.add_row("", "", took, *_cells(funnel.kept, funnel.into), style="green", end_section=True)
     console.print(table)
+    _show_kinds(console, funnels)
     _show_languages(console, funnels, languages)
     say("outputs: " + "  ".join(f"{f.dataset}/ ({f.parts} parts, digest {f.digest[:12]})" for f in funnels))
+
+
+def _show_kinds(console: Console, funnels: Sequence[StageFunnel]) -> None:
+    first = funnels[0]
+    kinds = sorted({kind for f in funnels for kind in (*f.kept_by_kind, *f.dropped_by_kind)} - {""})
+    if len(kinds) < 2:
+        return
+    table = Table(title=f"Records by kind: into {first.stage}, and kept by each stage")
+    for name in ("kind", "in", *(f.stage for f in funnels), "MB at the end"):
+        table.add_column(_text(name), justify="left" if name == "kind" else "right")
+    for kind in kinds:
+        kept = [f"{f.kept_by_kind[kind].files:,}" for f in funnels]
+        came = first.kept_by_kind[kind].files + first.dropped_by_kind[kind].files
+        table.add_row(_text(kind), f"{came:,}", *kept, f"{funnels[-1].kept_by_kind[kind].bytes / 1e6:.2f}")
+    console.print(table)
 
 
 def _show_languages(console: Console, funnels: Iterable[StageFunnel], most: int) -> None:
@@ -139,6 +159,7 @@ def _show_languages(console: Console, funnels: Iterable[StageFunnel], most: int)
 def _plain(funnel: StageFunnel) -> dict[str, Any]:
     ranked = sorted(funnel.dropped.items(), key=lambda item: (-item[1].files, item[0]))
     languages = sorted({*funnel.kept_by_language, *funnel.dropped_by_language})
+    kinds = sorted({*funnel.kept_by_kind, *funnel.dropped_by_kind})
     return {
         "stage": funnel.stage,
         "folder": funnel.dataset,
@@ -148,6 +169,9 @@ def _plain(funnel: StageFunnel) -> dict[str, Any]:
         "in": vars(funnel.into),
         "kept": vars(funnel.kept),
         "dropped": [{"step": step, "reason": reason, **vars(tally)} for (step, reason), tally in ranked],
+        "kinds": {
+            name: {"kept": vars(funnel.kept_by_kind[name]), "dropped": vars(funnel.dropped_by_kind[name])} for name in kinds
+        },
         "languages": {
             name: {"kept": vars(funnel.kept_by_language[name]), "dropped": vars(funnel.dropped_by_language[name])}
             for name in languages

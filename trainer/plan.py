@@ -144,6 +144,10 @@ def data_lines(options: TrainRecipe, found: Inputs) -> list[str]:
         f"data       {len(units):,} units, {units.tokens:,} tokens; an epoch takes {epoch:,.0f} of them: {epochs:.2f} epochs; "
         f"held out: {len(found.held_out.units):,} units"
     ]
+    kinds = found.train.epoch_kinds()
+    shown += ["           kind                  tokens          epoch   share of it"] if len(kinds) > 1 else []
+    for kind, tokens in found.train.units.sizes("kind").items() if len(kinds) > 1 else ():
+        shown.append(f"           {kind:<16}{tokens:12,}{kinds[kind]:15,.0f}{kinds[kind] / max(1.0, epoch):14.2%}")
     mixture = options.data.mixture
     for column, named in (("kind", mixture.kinds), ("language", {**mixture.languages, **mixture.caps})):
         missing = sorted(set(named) - set(units.sizes(column)))
@@ -184,5 +188,11 @@ def data(options: TrainRecipe, config: ModelConfig, found: Inputs | None = None)
         "units": None if found is None else len(found.train.units),
         "shard_tokens": None if found is None else found.train.units.tokens,
         "epoch_tokens": None if found is None else found.train.epoch_tokens(),
+        "kinds": None if found is None else _kinds(found),
         "held_out_units": None if found is None else len(found.held_out.units),
     }
+
+
+def _kinds(found: Inputs) -> dict[str, dict[str, float]]:
+    epoch = found.train.epoch_kinds()
+    return {kind: {"tokens": n, "epoch_tokens": epoch[kind]} for kind, n in found.train.units.sizes("kind").items()}

@@ -43,9 +43,8 @@ from starmill.pipelines.run.stages import run_stage
 from starmill.pipelines.runners.local import Local
 from starmill.pipelines.runners.runner import Runner
 from starmill.pipelines.sources.packages import Packages
-from starmill.pipelines.stages import STAGES, ingest, vocabulary
+from starmill.pipelines.stages import STAGES, ingest, tokenize, vocabulary
 from starmill.pipelines.stages.dedup import graph as dedup
-from starmill.pipelines.stages.tokenize import sentinels
 from starmill.reports import funnel
 from starmill.transforms.dedup import hot, verify
 from starmill.transforms.measure.scancode import detector
@@ -241,7 +240,8 @@ def observe(options: Recipe, stage: str) -> list[Observation]:
     if stage == STAGE_OF["tokenizer"]:
         _forget_peak()
         clock, used = time.monotonic(), _cpu()
-        vocabulary.prepare(Workspace(counted.workspace), options.tokenizer, sentinels(options))
+        made = Workspace(counted.workspace)
+        vocabulary.prepare(made, options.tokenizer, tokenize.sentinels(options), tokenize.taking(counted, made))
         trained = {"seconds": time.monotonic() - clock, "cpu": _cpu() - used, "peak": _peaks(os.getpid())}
         found.append(("tokenizer", trained | traffic.take(local.root, lambda d: True)))
         _forget_peak()

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from starmill.core import schema, skips
 from starmill.core.dataset import Count, Output, ParquetPart, Sidecar, Workspace, output, part_path
 from starmill.core.errors import MachineError, NotThere
+from starmill.core.part import Tokens
 
 # A part with fewer errors than this is published whatever its ceiling: of a small part's rows, one is a large share.
 FEW = 10
@@ -24,7 +25,8 @@ class Ledger:
         self.stage, self.dataset, self.part, self.key, self.lineage = stage, dataset, part, key, lineage
         self._max_error_rate = max_error_rate
         self._dropped = ParquetPart(schema.DROPPED)
-        self._counts: dict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0])
+        self._counts: dict[tuple[str, str, str, str], list[int]] = defaultdict(lambda: [0, 0])
+        self._tokens: tuple[Tokens, ...] = ()
         self._outputs: list[Output] = []
         self._data: list[bytes | pa.Buffer] = []
         self._kinds: set[str] = set()
@@ -46,6 +48,10 @@ class Ledger:
         self._outputs.append(output(relative, data, rows))
         self._data.append(data)
 
+    def count_tokens(self, tokens: tuple[Tokens, ...]) -> None:
+        """Take what a shard holds, by kind and language."""
+        self._tokens = tokens
+
     def commit(self, workspace: Workspace) -> Sidecar:
         """Publish the files, the dropped rows and the sidecar, in that order; return the sidecar.
 
@@ -53,10 +59,10 @@ class Ledger:
         """
         rows = self._dropped.rows
         self.add(part_path(f"dropped/{self.stage}", self.part), self._dropped.close(), rows)
-        counts = tuple(Count(*k, files=n, bytes=b) for k, (n, b) in sorted(self._counts.items()))
+        counts = tuple(Count(s, r, lang, n, b, kind) for (s, r, lang, kind), (n, b) in sorted(self._counts.items()))
         key = skips.key_now(self.key, self.stage)
         made = (self.stage, self.dataset, self.part, key, tuple(self._outputs), counts, self.lineage)
-        sidecar = Sidecar(*made, tuple(sorted(self._kinds)))
+        sidecar = Sidecar(*made, tuple(sorted(self._kinds)), self._tokens)
         if sidecar.errors >= FEW and sidecar.errors > self._max_error_rate * (total := sum(c.files for c in counts)):
             worst = max((c for c in counts if c.is_error), key=lambda c: c.files)
             raise MachineError(
@@ -68,10 +74,13 @@ class Ledger:
         return sidecar
 
     def _count(self, block: pa.RecordBatch, steps: list[str], reasons: list[str]) -> None:
-        languages = block.column("language").to_pylist() if "language" in block.schema.names else [None] * block.num_rows
+        kinds, languages = (
+            block.column(name).to_pylist() if name in block.schema.names else [None] * block.num_rows
+            for name in ("kind", "language")
+        )
         sizes = pc.fill_null(block.column("length_bytes"), 0).to_pylist()
-        for step, reason, language, size in zip(steps, reasons, languages, sizes, strict=True):
-            tally = self._counts[step, reason, language or ""]
+        for step, reason, language, kind, size in zip(steps, reasons, languages, kinds, sizes, strict=True):
+            tally = self._counts[step, reason, language or "", kind or ""]
             tally[0] += 1
             tally[1] += size
 

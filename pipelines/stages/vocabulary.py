@@ -1,4 +1,7 @@
-"""The tokenizer of a workspace: an existing one copied in, or one trained on a sample of the dataset that depends on no worker."""
+"""The tokenizer of a workspace: an existing one copied in, or one trained on a sample of the mixture that depends on no worker.
+
+It is trained on what the shards will have: of texts that a cap leaves out, it need not know the words.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,34 +17,38 @@ from starmill.core.names import Bytes, Place, Seed
 from starmill.core.storage import named
 from starmill.core.tokenizer import SPECIAL_TOKENS, Tokenizer, huggingface_files, train
 from starmill.pipelines.stages.ledger import digest_of, lineage
+from starmill.transforms.decide.mix import Take
 
+EVERYTHING = Take()
 ALL = "all parts"  # what a tokenizer is trained on, in words
 PATH, MADE = "tokenizer/tokenizer.json", "tokenizer/manifest.json"
 
 
 @dataclass(frozen=True)
 class TokenizerOptions:
-    """`path`: a tokenizer.json to use. Without one, a BPE of `vocab_size` is trained on about `sample_bytes` of the dataset."""
+    """`path`: a tokenizer.json to use. Without one, a BPE of `vocab_size` is trained on about `sample_bytes` of the mixture."""
 
     path: Place | None = None  # a tokenizer.json; null trains one
     vocab_size: Annotated[int, msgspec.Meta(ge=len(SPECIAL_TOKENS) + 256, le=65_536)] = 49_152  # StarCoder and StarCoder2
-    sample_bytes: Bytes = 10_000_000_000  # of the dataset, that a tokenizer is trained on
+    sample_bytes: Bytes = 10_000_000_000  # of the mixture, that a tokenizer is trained on
     seed: Seed = 0  # of the sample
 
 
-def prepare(workspace: Workspace, options: TokenizerOptions, sentinels: Mapping[str, tuple[str, ...]]) -> Tokenizer:
-    """Return the workspace's tokenizer, made first if it is not there for these options and this dataset.
+def prepare(
+    workspace: Workspace, options: TokenizerOptions, sentinels: Mapping[str, tuple[str, ...]], take: Take = EVERYTHING
+) -> Tokenizer:
+    """Return the workspace's tokenizer, made first if it is not there for these options, this dataset and what is taken of it.
 
-    `sentinels`: by kind of record, the special tokens that its documents have beside StarCoder2's, which follow these where the dataset
-    has such records. Raises FileNotFoundError for a missing `path`, InputError for a file that is no tokenizer.json, that lacks one of
+    `sentinels`: by kind of record, the special tokens that its documents have beside StarCoder2's, which follow these where such records
+    are taken. Raises FileNotFoundError for a missing `path`, InputError for a file that is no tokenizer.json, that lacks one of
     them, or whose tokenizer changes text.
     """
     dataset = workspace.manifest("dataset")
     if dataset is None:
         raise NotThere(f"{workspace.url}: the dataset is not complete; run `starmill release` first")
-    held = {kind for part in dataset.parts for kind in part.kinds}
+    held = {kind for part in dataset.parts for kind in part.kinds if take.kinds is None or kind in take.kinds}
     more = needed({kind: tokens for kind, tokens in sentinels.items() if kind in held})
-    wanted = recipe.digest(options, None if options.path else dataset.digest, *more)
+    wanted = recipe.digest(options, None if options.path else dataset.digest, *([] if options.path else [take]), *more)
     known = made(workspace)
     if known is not None and known["key"] == wanted:
         changed = [path for path, sha256 in known["outputs"].items() if digest_of(workspace, path) != sha256]
@@ -52,11 +59,13 @@ def prepare(workspace: Workspace, options: TokenizerOptions, sentinels: Mapping[
     if options.path:
         data = _given(options.path)
     else:
-        total = sum(c.bytes for p in dataset.parts for c in p.counts if not c.reason)
+        # Those that are taken by their names are few, and no sidecar counts them.
+        counts = (c for p in dataset.parts for c in p.counts if not c.reason)
+        total = sum(c.bytes * (take.share(c.kind, c.language) or 0) for c in counts)
         # None of them is left out because it takes long: its words are cut, so that its time is linear in its bytes, and the training
         # that follows is over the words of all.
         with skips.naming(workspace, "tokenize", "train", ALL) as desk:
-            data = train(sample(workspace, len(dataset.parts), options, total, desk), options.vocab_size, [*more])
+            data = train(sample(workspace, len(dataset.parts), options, total, desk, take), options.vocab_size, [*more])
     tokenizer = _lossless(data, f"tokenizer.path: {options.path}", more)
     outputs = {}
     for name, content in sorted(huggingface_files(data).items()):
@@ -136,16 +145,22 @@ def made(workspace: Workspace) -> Made | None:
 
 
 def sample(
-    workspace: Workspace, parts: int, options: TokenizerOptions, total_bytes: int, desk: skips.Desk | None = None
+    workspace: Workspace,
+    parts: int,
+    options: TokenizerOptions,
+    total_bytes: float,
+    desk: skips.Desk | None = None,
+    take: Take = EVERYTHING,
 ) -> Iterator[str]:
-    """Yield the contents of about `sample_bytes` of the dataset, in its order, each file chosen by a hash of what it is.
+    """Yield the contents of about `sample_bytes` of what is taken, in the dataset's order, each file chosen by a hash of what it is.
 
     The desk is told which row group they are of. The trainer reads a few hundred texts ahead, and in threads of its own.
     """
     rate = options.sample_bytes / max(1, total_bytes)
     for part in range(parts):
         compared = replace(workspace, digests=lineage(workspace, part, "dataset"))
-        for block in compared.blocks(part_path("dataset", part), ["repo_name", "path", "content"]):
+        for whole in compared.blocks(part_path("dataset", part), [*take.reads, "content"]):
+            block = take(whole).kept.select(["repo_name", "path", "content"])
             if desk is not None:
                 desk.of = f"part {part}"
             with skips.at("tokenize", "train", block, desk):

@@ -145,6 +145,14 @@ def test_other_bytes_of_the_same_size_are_refused_when_they_are_read(prefix: str
         open_shards(workspace.url)
 
 
+def test_a_manifest_that_lacks_a_file_of_a_shard_is_named(prefix: str, tmp_path: Path) -> None:
+    workspace, data = Workspace(str(tmp_path)), Path(f"{prefix}.idx").read_bytes()
+    workspace.commit(Sidecar("tokenize", "shards", 0, "k", (output(part_path("shards", 0, "idx"), data),)), [data])
+    workspace.finish("shards", "k", 1, "v")
+    with pytest.raises(ShardError, match=r"part 0 in shards/manifest\.json lacks bin, docs\.parquet"):
+        open_shards(workspace.url)
+
+
 def test_an_unfinished_workspace_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ShardError, match="run `starmill run` first"):
         open_shards(str(tmp_path))

@@ -85,6 +85,10 @@ class Corpus:
         places = self.units.places
         return float(((places["end"] - places["start"]) * self._factors).sum())
 
+    def epoch_kinds(self) -> dict[str, float]:
+        """Return how many of an epoch's tokens are of each kind, the kinds with most tokens in the shards first."""
+        return self.units.epoch_sizes("kind", self._factors)
+
     def at(self, epoch: int, place: int) -> tuple[int, int] | None:
         """Return (unit, copy) at a place of an epoch, or None for an empty place."""
         order = seeds.Permutation(len(self.units) * self._copies, self.seed, "unit_order", epoch)
@@ -158,7 +162,7 @@ class Corpus:
                 if not unseen or left <= 0:
                     return
                 if here is not None:
-                    shard, _, first, last, _, _ = self.units.places[here[0]].item()
+                    shard, _, first, last, *_ = self.units.places[here[0]].item()
                     left -= last - first
                     if shard in unseen:
                         unseen.remove(shard)

@@ -1,4 +1,4 @@
-"""The index of what is in the shards: units in columns, about 20 bytes per unit and 10 per file, however long their names are.
+"""The index of what is in the shards: units in columns, about 24 bytes per unit and 10 per file, however long their names are.
 
 A unit is a run of whole files of one repository, of about `unit_tokens`, so that one large repository does not fill the first
 thousand batches. Names are read from the side tables when they are needed.
@@ -17,7 +17,11 @@ from starmill.core.document import CODE
 from starmill.core.shards import ShardReader
 from starmill.trainer.config import Mixture
 
-PLACE = np.dtype([(n, np.int32) for n in ("shard", "document", "start", "end")] + [(n, np.int16) for n in ("kind", "language")])
+PLACE = np.dtype(
+    [(n, np.int32) for n in ("shard", "document", "start", "end")]
+    + [(n, np.int16) for n in ("kind", "language")]
+    + [("weight", np.float32)]
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Files:
 
 @dataclass(frozen=True)
 class Unit:
-    """Tokens [start, end) of a document; `language` is that of most of them."""
+    """Tokens [start, end) of a document; `language` is that of most of them, `weight` the document's."""
 
     shard: int
     document: int
@@ -40,6 +44,7 @@ class Unit:
     end: int
     kind: str
     language: str
+    weight: float
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,8 @@ class Units:
 
     def __getitem__(self, number: int) -> Unit:
         """Return one unit."""
-        shard, document, start, end, kind, language = self.places[number].item()
-        return Unit(shard, document, start, end, self.names[kind], self.names[language])
+        shard, document, start, end, kind, language, weight = self.places[number].item()
+        return Unit(shard, document, start, end, self.names[kind], self.names[language], weight)
 
     @property
     def tokens(self) -> int:
@@ -71,6 +76,12 @@ class Units:
         np.add.at(counted, self.places[column], self.places["end"] - self.places["start"])
         found = {name: int(n) for name, n in zip(self.names, counted, strict=True) if n}
         return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+    def epoch_sizes(self, column: str, factors: np.ndarray) -> dict[str, float]:
+        """Return the tokens that an epoch has of each value of `column`, where it has unit i factors[i] times."""
+        counted = np.zeros(len(self.names))
+        np.add.at(counted, self.places[column], (self.places["end"] - self.places["start"]) * factors)
+        return {name: float(counted[self.names.index(name)]) for name in self.sizes(column)}
 
     def spans(self, unit: Unit) -> tuple[list[tuple[int, int, int]], int]:
         """Return (number, start, end) in the document of each file of a unit, and how many files the document has."""
@@ -99,16 +110,17 @@ class Units:
         return [f"{row['repo_name']}:{f['path']} swh:1:cnt:{f['content_id']}" for f in files]
 
     def factors(self, mixture: Mixture) -> np.ndarray:
-        """Return how often an epoch has each unit, by `mixture`."""
+        """Return how often an epoch has each unit, by `mixture` and the weights in the shards."""
+        weights = self.places["weight"].astype(np.float64)
         kinds = np.array([mixture.kinds.get(name, mixture.other_kinds) for name in self.names])
         languages = np.array([mixture.languages.get(name, mixture.other_languages) for name in self.names])
         for name, cap in mixture.caps.items():
             if name in self.names:
                 number = self.names.index(name)
-                chosen = self.places[(self.places["language"] == number) & (self._is_code)]
-                total = int((chosen["end"] - chosen["start"]).sum(dtype=np.int64))
+                chosen = (self.places["language"] == number) & (self._is_code)
+                total = float(((self.places["end"] - self.places["start"]) * weights)[chosen].sum())
                 languages[number] = min(languages[number], cap / total if total else 1.0)
-        return kinds[self.places["kind"]] * np.where(self._is_code, languages[self.places["language"]], 1.0)
+        return weights * kinds[self.places["kind"]] * np.where(self._is_code, languages[self.places["language"]], 1.0)
 
     @property
     def _is_code(self) -> np.ndarray:
@@ -120,7 +132,8 @@ def read_units(shards: Sequence[ShardReader], unit_tokens: int) -> Units:
     names: dict[str, int] = {}
     places, found = [np.zeros(0, PLACE)], []
     for number, shard in enumerate(shards):
-        table = _columns(shard, ("kind", "language", "token_count", "files.token_start", "files.token_count", "files.language"))
+        files_columns = ("files.token_start", "files.token_count", "files.language")
+        table = _columns(shard, ("kind", "language", "token_count", "weight", *files_columns))
         nested = table["files"].combine_chunks()
         offsets = nested.offsets.to_numpy() if len(nested) else np.zeros(1, np.int32)
         flat = nested.flatten()
@@ -129,11 +142,12 @@ def read_units(shards: Sequence[ShardReader], unit_tokens: int) -> Units:
         files = Files(offsets.astype(np.int64) - int(offsets[0]), start, end, _numbered(flat.field("language"), names))
         rows = []
         kinds, languages = (_numbered(table[c].combine_chunks(), names) for c in ("kind", "language"))
+        weights = table["weight"].fill_null(1).to_pylist() if "weight" in table.schema.names else [1.0] * table.num_rows
         for document, tokens in enumerate(table["token_count"].to_numpy()):
             of = slice(int(files.first[document]), int(files.first[document + 1]))
             for first, last in _cut(files.start[of], files.end[of], int(tokens), unit_tokens):
                 language = _most(files, of, first, last, int(languages[document]))
-                rows.append((number, document, first, last, int(kinds[document]), language))
+                rows.append((number, document, first, last, int(kinds[document]), language, weights[document]))
         places.append(np.array(rows, PLACE))
         found.append(files)
     return Units(shards, np.concatenate(places), tuple(found), tuple(names))

@@ -1,6 +1,9 @@
 """The index of the shards: units cover every token once and break at files, and all it says is what the side table says."""
 
+from pathlib import Path
+
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from starmill.core.shards import ShardReader, ShardWriter, TokenSpan
@@ -103,6 +106,24 @@ def test_factors(shards: list[ShardReader]) -> None:
     }
     size = found.sizes("language")["Go"]
     assert factors(caps={"Go": size / 4, "Lua": 1e12, "Ada": 5.0})["code", "Go"] == 0.25
+
+
+def test_weights(tmp_path: Path) -> None:
+    writer = ShardWriter(0)
+    for d, weight in enumerate((1.0, 2.5, 0.0, 0.5)):
+        writer.add(np.arange(9 + d, dtype=np.uint16), "code" if d % 2 else "issue", f"r{d}", "C" if d % 2 else "", [], weight)
+    for suffix, content in writer.finish().items():
+        (tmp_path / f"s.{suffix}").write_bytes(content)
+    found = read_units([ShardReader(str(tmp_path / "s"))], 100)
+    assert [found[i].weight for i in range(4)] == [1.0, 2.5, 0.0, 0.5]
+    factors = found.factors(Mixture(kinds={"issue": 3.0}, languages={"C": 2.0}))
+    assert factors.tolist() == [3.0, 5.0, 0.0, 1.0]
+    assert found.epoch_sizes("kind", factors) == {"code": 11 * 5.0 + 13 * 1.0, "issue": 10 * 3.0}
+    capped = found.factors(Mixture(caps={"C": 17.0}))
+    assert found.epoch_sizes("kind", capped)["code"] == pytest.approx(17.0), "a cap is of an epoch's tokens, with their weights"
+    table = pq.read_table(tmp_path / "s.docs.parquet")
+    pq.write_table(table.drop_columns("weight"), tmp_path / "s.docs.parquet")
+    assert read_units([ShardReader(str(tmp_path / "s"))], 100)[1].weight == 1.0, "shards that were made before weights"
 
 
 def kept(found: Units) -> set[tuple[int, int]]:
