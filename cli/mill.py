@@ -133,6 +133,52 @@ run = _command("run", STAGES, "All stages, then the funnel. Beam's options follo
 globals().update({stage: _command(stage, (stage,), f"The {stage} stage alone.") for stage in STAGES})
 
 
+def catalog(
+    recipe: options.DataRecipe = "software-heritage",
+    *,
+    source: Annotated[
+        str | None, typer.Option(help="The source of the recipe whose catalog to make (default: the only one of kind swh).")
+    ] = None,
+    buckets: Annotated[
+        int | None,
+        typer.Option(min=1, max=65_536, help="Parts of the catalog, a power of two (default: by the export's size)."),
+    ] = None,
+    shares: Annotated[
+        int, typer.Option(min=1, max=4096, help="Parts of the origins: each reads all visits, branches and revisions.")
+    ] = 1,
+    sets: options.Sets = None,
+    workers: options.Workers = None,
+    quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
+    beam: options.Beam = None,
+) -> None:
+    """The catalog of a Software Heritage export that is too large for one machine, on any runner."""
+    with options.needs("pipelines"):
+        from starmill.pipelines import recipe as recipes
+        from starmill.pipelines.run import catalog as making
+        from starmill.pipelines.run import place as places
+
+    wanted = recipes.load(recipe, sets or [], [], None)
+    with options.files():
+        plan = making.planned(wanted.sources, source, buckets, shares)
+        places.check(plan.workspace, wanted)
+        if dry_run:
+            for line in making.lines(plan):
+                say(line)
+            return
+    runner = _runner(beam, workers, plan.workspace.root)
+    from starmill.pipelines.run import interrupt
+
+    started = time.monotonic()
+    try:
+        with options.files(), interrupt.at_work(plan.workspace, runner.is_local):
+            places.claim(plan.workspace)
+            making.run(plan, runner, quiet)
+    except KeyboardInterrupt:
+        raise Interrupted("stopped; finished parts are kept: run the same command to continue") from None
+    say(f"done in {time.monotonic() - started:.0f} s: {plan.workspace.root}")
+
+
 def verify(
     recipe: options.DataRecipe = "smoke",
     *,

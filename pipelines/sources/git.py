@@ -21,6 +21,7 @@ from starmill.pipelines.sources.gitobjects import (
     BudgetSpent,
     CorruptObject,
     MissingObject,
+    NotFollowed,
     ObjectStore,
     ObjectTooLarge,
     Packs,
@@ -38,7 +39,11 @@ LISTS = "git ls-tree -r {}"
 FREE_BYTES = 256 << 20  # inflated, whatever is stored: of deltas in a small repository, a large file has many
 ODD = {0o160000: "submodule", 0o120000: "symlink"}
 OF_A_STORE = (MissingObject, CorruptObject, ObjectTooLarge, BudgetSpent)
-REASONS: dict[type, str] = {MissingObject: "missing_object", BudgetSpent: "inflates_too_far"}
+REASONS: dict[type, str] = {
+    MissingObject: "missing_object",
+    BudgetSpent: "inflates_too_far",
+    NotFollowed: "too_many_roots",
+}
 TREE_ENTRY = re.compile(rb"([0-7]{1,7}) ([^\0]+)\0(.{20})", re.DOTALL)
 FAN = re.compile(r"[0-9a-f]{2}|pack|info")  # the folders of objects/
 
@@ -216,7 +221,7 @@ class Count:
 
     def _look(self, tree: str) -> tuple[int, list[str]]:
         try:
-            children = list(_tree(self._store.read(tree, "tree", MAX_META_BYTES))) if self._left > 0 else None
+            children = list(entries(self._store.read(tree, "tree", MAX_META_BYTES))) if self._left > 0 else None
         except OF_A_STORE:
             children = None
         self._exact &= children is not None
@@ -249,7 +254,7 @@ def walk(store: Trees, tree: str, limits: Limits) -> Iterator[Leaf]:
     while stack:
         prefix, tree_id, depth = stack.pop()
         try:
-            children = list(_tree(store.read(tree_id.hex(), "tree", MAX_META_BYTES)))
+            children = list(entries(store.read(tree_id.hex(), "tree", MAX_META_BYTES)))
         except OF_A_STORE as error:
             if not prefix:
                 raise
@@ -278,7 +283,8 @@ def walk(store: Trees, tree: str, limits: Limits) -> Iterator[Leaf]:
                 yield Leaf(path, mode, child)
 
 
-def _tree(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+def entries(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Yield the mode, name and id of each entry of a tree. Raises CorruptObject."""
     at = 0
     while at < len(data):
         entry = TREE_ENTRY.match(data, at)

@@ -35,6 +35,10 @@ class CorruptObject(ValueError):
     """The object is there, and cannot be read or is not what its id says."""
 
 
+class NotFollowed(CorruptObject):
+    """The object is there, and a limit of what looked for it leaves it out."""
+
+
 class ObjectTooLarge(ValueError):
     """The object, or the chain of deltas that gives it, is larger than the limit; `size` is the object's in bytes."""
 

@@ -21,12 +21,11 @@ from starmill.core.names import AtLeast0, Place, Positive
 from starmill.pipelines.sources import git
 from starmill.pipelines.sources.gitobjects import CorruptObject, MissingObject
 from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot, timestamp
+from starmill.pipelines.sources.swh_catalog import Below, Catalog, opened
 from starmill.pipelines.sources.swh_contents import Asking, AtOnce, NoContent, Wanted, fetched, store
-from starmill.pipelines.sources.swh_heads import Head
-from starmill.pipelines.sources.swh_index import HIDDEN, VISIBLE, Content, Index, ensure
+from starmill.pipelines.sources.swh_heads import Head, is_id
+from starmill.pipelines.sources.swh_index import HIDDEN, VISIBLE, Content, Index, ensure, index_name
 from starmill.pipelines.sources.swh_tables import again, export
-
-HEX = frozenset("0123456789abcdef")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +39,9 @@ class SoftwareHeritage(Options):
     requests_per_second: Positive | None = None  # to the content store, at most, of each worker process; none: any
     misses: Place | None = None  # the folder where later runs find what a remote store does not have; none: kept for one run
     ask_again: AtLeast0 = 0  # another number asks the store again: repositories that lost contents are read once more
-    catalog: Place | None = None  # the folder of the export's index; none: starmill/swh in the user's folder of caches
+    catalog: Place | None = (
+        None  # of `starmill catalog`, or the folder of an index; none: starmill/swh in the user's folder of caches
+    )
 
     def places(self) -> tuple[str, ...]:
         """Return the export and the contents, where they are folders."""
@@ -48,13 +49,13 @@ class SoftwareHeritage(Options):
 
     def plan(self) -> list[Repository]:
         """Return every origin. Raises InputError for an export that is damaged or incomplete, MachineError."""
-        if self.catalog is not None:
+        if self.catalog is not None and "://" not in self.catalog:
             files.refuse_below_file("catalog", self.catalog)
         self._asking.refuse_absent()
         store(self._asking).forget()
         index, key = self._index(verify=True)
         state = f"{key} {self._asking.state()}"
-        return [_repository(head, size, state) for head, size in index.heads()]
+        return [_repository(head, size, state, place) for head, size, place in index.heads()]
 
     def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
         """Return what is known of the revision, and its files."""
@@ -62,21 +63,22 @@ class SoftwareHeritage(Options):
             index, _ = self._index()
         except InputError as error:
             return Snapshot(), iter([Entry(b"", None, "unreadable_repository", str(error))])
-        found = index.head(repository.name)
+        found = index.head(repository.name, repository.place.get("part", ""))
         if found is None:
             return Snapshot(), iter([Entry(b"", None, "no_snapshot", "the export has no such origin any more")])
         head, _ = found
-        if head.reason or not _is_id(head.directory):
+        if head.reason or not is_id(head.directory):
             detail = head.detail or f"its directory is {head.directory!r}, no id"
             return Snapshot(), iter([Entry(b"", None, head.reason or "unreadable_repository", detail)])
         dated, committed = (None if seconds is None else timestamp(seconds) for seconds in (head.date, head.committed))
         try:
-            leaves = paths(index, str(head.directory), limits)
+            below = index.below(head)
+            leaves = paths(below, str(head.directory), limits)
         except (MissingObject, CorruptObject) as error:
             detail = f"{type(error).__name__}: {error}: directory {head.directory}"
             return Snapshot(), iter([Entry(b"", None, "unreadable_repository", detail)])
         return Snapshot(head.directory, head.revision, head.branch, dated, committed), self._entries(
-            index, leaves, limits.max_file_bytes
+            below, leaves, limits.max_file_bytes
         )
 
     def count(self, repository: Repository, limits: Limits) -> Counted:
@@ -85,19 +87,19 @@ class SoftwareHeritage(Options):
             index, _ = self._index()
         except InputError:
             return Counted(0, False, "the table directory_entry")
-        found = index.head(repository.name)
-        if found is None or found[0].reason or not _is_id(found[0].directory):
+        found = index.head(repository.name, repository.place.get("part", ""))
+        if found is None or found[0].reason or not is_id(found[0].directory):
             return Counted(0, False, "the table snapshot_branch")
         root = str(found[0].directory)
-        return git.Count(index, limits)([root], f"the table directory_entry, from directory_id {root} on,")
+        return git.Count(index.below(found[0]), limits)([root], f"the table directory_entry, from directory_id {root} on,")
 
     def fingerprint(self, repository: Repository) -> str:
         """Return the fingerprint that the repository has now."""
         try:
-            found = self._index()[0].head(repository.name)
+            found = self._index()[0].head(repository.name, repository.place.get("part", ""))
         except InputError:
             return ""
-        return _repository(*found, "").fingerprint if found else ""
+        return _repository(*found, "", {}).fingerprint if found else ""
 
     def take_counts(self) -> dict[str, int]:
         """Return what the content store was asked."""
@@ -107,17 +109,19 @@ class SoftwareHeritage(Options):
     def _asking(self) -> Asking:
         return Asking(self.contents, self.requests, self.requests_per_second, self.misses, self.ask_again)
 
-    def _index(self, verify: bool = False) -> tuple[Index, str]:
+    def _index(self, verify: bool = False) -> tuple[Index | Catalog, str]:
         """Return the index and the name of the export's state; `verify`: after a look at every file and every byte of the index."""
         files_of = (export if verify else again)(self.export)
+        if self.catalog is not None and (made := opened(self.catalog, files_of, verify)) is not None:
+            return made, index_name(files_of)
         place = ensure(files_of, Path(self.catalog) if self.catalog else _default_catalog(), verify)
         try:
             return _opened(place, (place / "index.json").stat().st_ino), place.name
         except OSError as error:
             raise MachineError(f"{place}: {error}; the index of an export must stay while it is read: run again") from error
 
-    def _entries(self, index: Index, leaves: list[git.Leaf], max_file_bytes: int) -> Iterator[Entry]:
-        known = index.contents([leaf.object_id for leaf in leaves])
+    def _entries(self, below: Index | Below, leaves: list[git.Leaf], max_file_bytes: int) -> Iterator[Entry]:
+        known = below.contents([leaf.object_id for leaf in leaves])
         judged = [_judged(leaf, content, max_file_bytes) for leaf, content in zip(leaves, known, strict=True)]
         wanted = [what if isinstance(what, Wanted) else None for what in judged]
         given = fetched(store(self._asking), wanted, max_file_bytes)
@@ -131,9 +135,9 @@ class SoftwareHeritage(Options):
                 yield Entry(path, data)
 
 
-def paths(index: Index, root: str, limits: Limits) -> list[git.Leaf]:
+def paths(below: Index | Below, root: str, limits: Limits) -> list[git.Leaf]:
     """Return what a directory holds, in the order of the paths. Raises MissingObject or CorruptObject for the directory itself."""
-    return sorted(git.walk(index, root, limits), key=lambda leaf: leaf.path)
+    return sorted(git.walk(below, root, limits), key=lambda leaf: leaf.path)
 
 
 def _judged(leaf: git.Leaf, content: Content | None, max_file_bytes: int) -> Entry | Wanted:
@@ -151,14 +155,10 @@ def _judged(leaf: git.Leaf, content: Content | None, max_file_bytes: int) -> Ent
     return Wanted(content.sha1, own, max(0, content.length))
 
 
-def _repository(head: Head, size: int, state: str) -> Repository:
+def _repository(head: Head, size: int, state: str, place: dict[str, str]) -> Repository:
     facts = (head.branch, head.revision, head.directory, head.date, head.committed, head.reason, head.detail)
     fingerprint = hashlib.sha256(repr(facts).encode("utf-8", "backslashreplace")).hexdigest()
-    return Repository(head.name, {"origin": head.origin}, size, fingerprint, state)
-
-
-def _is_id(text: str | None) -> bool:
-    return text is not None and len(text) == 40 and HEX.issuperset(text)
+    return Repository(head.name, {"origin": head.origin, **place}, size, fingerprint, state)
 
 
 def _default_catalog() -> Path:

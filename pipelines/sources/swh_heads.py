@@ -6,7 +6,9 @@ origins need.
 """
 
 import binascii
+import functools
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,9 +20,11 @@ from starmill.pipelines.sources.swh_tables import Export
 
 MAIN = (b"HEAD", b"refs/heads/main", b"refs/heads/master")
 STATUSES = (b"partial", b"full")  # the better one is the last
+HEX = frozenset("0123456789abcdef")
 MAX_CHAIN = 5  # aliases of aliases, and releases of releases
 MAX_URL = 4096  # bytes that are shown of a longer one
 URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://(?:[^/@]*@)?([^/]+)/+(.*?)(?:\.git)?/*", re.DOTALL)
+NUMBERS = re.compile(r"(?:~[0-9]+)+\Z")
 Target = tuple[bytes, bytes]  # its type, and its id in hexadecimal digits
 
 
@@ -39,9 +43,12 @@ class Head:
     detail: str = ""
 
 
-def heads(export: Export) -> list[Head]:
-    """Return the head of every origin, sorted by its URL, each with a name of its own. Raises InputError, MachineError."""
-    snapshots = _snapshots(export)
+def heads(export: Export, share: tuple[int, int] = (0, 1)) -> list[Head]:
+    """Return the head of every origin, sorted by its URL, each with a name of its own. Raises InputError, MachineError.
+
+    `share`: the number of one part of the origins, and of how many; those of one name are in one part.
+    """
+    snapshots = _snapshots(export, share)
     branches = _Branches(export, {s for s in snapshots.values() if s})
     releases = _releases(export, {target for (_, (kind, target)) in branches.found.values() if kind == b"release"})
     found: list[Head] = []
@@ -57,19 +64,25 @@ def heads(export: Export) -> list[Head]:
     return _named(_with_revisions(export, found))
 
 
-def _snapshots(export: Export) -> dict[bytes, bytes]:
+def _snapshots(export: Export, share: tuple[int, int]) -> dict[bytes, bytes]:
     """Return the last full snapshot of each origin; the last partial one where none is full; nothing where no visit gave one."""
     best: dict[bytes, tuple[int, int, int, bytes]] = {}
+    mine = functools.lru_cache(1 << 16)(lambda url: share[1] == 1 or zlib.crc32(_family(url)) % share[1] == share[0])
     for block in export.blocks("origin", ["url"]):
-        best |= {url: (-1, 0, 0, b"") for url in block.column("url").to_pylist() if url is not None}
+        best |= {url: (-1, 0, 0, b"") for url in block.column("url").to_pylist() if url is not None and mine(url)}
     for block in export.blocks("origin_visit_status", ["origin", "visit", "status", "snapshot"], ["date"]):
         for origin, visit, status, snapshot, date in zip(*(c.to_pylist() for c in block.columns), strict=True):
-            if origin is None:
+            if origin is None or not mine(origin):
                 continue
             known = snapshot and status in STATUSES
             this = (STATUSES.index(status), date or 0, visit or 0, snapshot) if known else (-1, 0, 0, b"")
             best[origin] = max(this, best.get(origin, this))
     return {origin: snapshot for origin, (*_, snapshot) in best.items()}
+
+
+def _family(url: bytes) -> bytes:
+    """Return the name of an origin without the number that tells it from others of this name."""
+    return NUMBERS.sub("", name_of(_text(url[:MAX_URL]))).encode("utf-8", "surrogatepass")
 
 
 class _NotAskedYet(LookupError):
@@ -196,6 +209,11 @@ def _of(
 def _named(found: Iterable[Head]) -> list[Head]:
     seen: dict[str, int] = {}
     return [replace(head, name=unique(name_of(head.origin), seen)) for head in found]
+
+
+def is_id(text: str | None) -> bool:
+    """Say whether a text is an id of 40 hexadecimal digits."""
+    return text is not None and len(text) == 40 and HEX.issuperset(text)
 
 
 def name_of(url: str) -> str:

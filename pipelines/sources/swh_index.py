@@ -38,7 +38,7 @@ SPAN = np.dtype([("start", "<u8"), ("count", "<u8")])
 ENTRY = np.dtype([("target", ID), ("mode", "<u4"), ("end", "<u8")])  # where its name ends in the file of all names
 EDGE = np.dtype([("parent", ID), ("child", ID)])
 ROWS = {"content": CONTENT, "run": RUN, "manifest": SPAN}
-VISIBLE, HIDDEN = "visible", "hidden"
+VISIBLE, HIDDEN, SKIPPED = "visible", "hidden", "skipped"
 MAX_STATES = 250  # reasons why contents were skipped that are told apart
 Array = npt.NDArray[Any]
 
@@ -66,13 +66,17 @@ class Index:
         with pa.memory_map(str(folder / "heads.arrow")) as file:
             self._heads = pa.ipc.open_file(file).read_all()
 
-    def heads(self) -> Iterator[tuple[Head, int]]:
-        """Yield every head, sorted by name, with the bytes of its files."""
+    def heads(self) -> Iterator[tuple[Head, int, dict[str, str]]]:
+        """Yield every head, sorted by name, with the bytes of its files, and nothing of where it lies: it is found by its name."""
         for row in (row for block in self._heads.to_batches(10_000) for row in block.to_pylist()):
             size = row.pop("size")
-            yield Head(**row), size
+            yield Head(**row), size, {}
 
-    def head(self, name: str) -> tuple[Head, int] | None:
+    def below(self, head: Head) -> "Index":
+        """Return the trees and contents below a head's root: those of all."""
+        return self
+
+    def head(self, name: str, part: str = "") -> tuple[Head, int] | None:
         """Return the head of a repository, by its name, and the bytes of its files."""
         names, low, high = self._heads.column("name"), 0, self._heads.num_rows
         while low < high:
@@ -157,7 +161,7 @@ def ensure(export: Export, catalog: Path, verify: bool = False) -> Path:
 
     `verify`: hold every byte of it against its digest. Raises InputError for a damaged export, MachineError.
     """
-    place = catalog / hashlib.sha256(f"{FORMAT} {export.state}".encode()).hexdigest()[:32]
+    place = catalog / index_name(export)
     if _is_whole(place, verify):
         return place
     catalog.mkdir(parents=True, exist_ok=True)
@@ -172,6 +176,11 @@ def ensure(export: Export, catalog: Path, verify: bool = False) -> Path:
             _build(export, made)
             made.rename(place)
     return place
+
+
+def index_name(export: Export) -> str:
+    """Return the name of the index of an export in its state."""
+    return hashlib.sha256(f"{FORMAT} {export.state}".encode()).hexdigest()[:32]
 
 
 def _is_whole(place: Path, verify: bool) -> bool:
@@ -252,7 +261,7 @@ def _own(text: str | None) -> bytes:
 
 def _contents(export: Export, folder: Path) -> list[str]:
     """Write the table of contents; a blob that was skipped once and archived later is archived."""
-    table, states = _Sorted(folder, "content"), {VISIBLE: 0, HIDDEN: 1, "skipped": 2}
+    table, states = _Sorted(folder, "content"), {VISIBLE: 0, HIDDEN: 1, SKIPPED: 2}
     for name, last in (("content", "status"), ("skipped_content", "reason")):
         for block in export.blocks(name, ["sha1_git", "sha1", "length", last]):
             rows = np.zeros(block.num_rows, CONTENT)
@@ -262,9 +271,9 @@ def _contents(export: Export, folder: Path) -> list[str]:
             shown = [(t or b"").decode("utf-8", "backslashreplace")[:200] for t in said.dictionary.to_pylist()]
             for text in shown:
                 if name == "skipped_content" and text and len(states) < MAX_STATES:
-                    states.setdefault(f"skipped: {text}", len(states))
+                    states.setdefault(f"{SKIPPED}: {text}", len(states))
             # What is not visible is not handed out, whatever else it is called.
-            known = [states.get(t, 1) if name == "content" else states.get(f"skipped: {t}", 2) for t in shown]
+            known = [states.get(t, 1) if name == "content" else states.get(f"{SKIPPED}: {t}", 2) for t in shown]
             at = np.asarray(said.indices.fill_null(len(known)))
             rows["state"] = np.array([*known, 1 if name == "content" else 2], "u1")[at]
             table.add(ids(block.column("sha1_git")), rows)

@@ -53,6 +53,10 @@ class Export:
         """Return the files of a table, sorted."""
         return [path for of, path, _ in self.files if of == table]
 
+    def only(self, path: str) -> "Export":
+        """Return the export as if a table had this file alone."""
+        return Export(self.url, tuple(file for file in self.files if file[1] == path))
+
     def blocks(self, table: str, columns: Sequence[str], dates: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         """Yield a table block by block: its `columns`, then its `dates` in seconds, null for none.
 

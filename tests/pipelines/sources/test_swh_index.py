@@ -52,7 +52,7 @@ def test_contents_and_trees_are_found_by_id(tmp_path: Path) -> None:
         index.read(own(7), "tree", 1 << 20)
     with pytest.raises(CorruptObject, match="a tree of 60 bytes"):
         index.read(root, "tree", 59)
-    [(head, size)] = index.heads()
+    [(head, size, _)] = index.heads()
     assert head.directory == root and size == sum(range(500)), "one folder under two names counts once"
     assert index.head("o/r") == (head, size) and index.head("o/q") is None and index.head("z") is None
 
@@ -122,7 +122,7 @@ def test_what_holds_itself_has_a_size_and_an_end(tmp_path: Path) -> None:
         "snapshot_branch": [{"snapshot_id": loop, "name": b"HEAD", "target": loop, "target_type": "directory"}],
     }
     index = Index(ensure(export(str(exports.save(tmp_path / "orc", made))), tmp_path / "catalog"))
-    [(_, size)] = index.heads()
+    [(_, size, _)] = index.heads()
     assert size == 1 << 62
     with pytest.raises(CorruptObject, match="do not hash to its id"):
         index.read(loop, "tree", 1 << 20)

@@ -1,0 +1,137 @@
+"""Makes a catalog: one dataset after another, each a job over its parts, until a level has no row; then what a source reads.
+
+A dataset whose parts are there with today's keys is not made again, so that a run that was killed goes on where it was.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+
+from starmill.core.dataset import FORMAT, LastRun, Manifest, StageName, Workspace
+from starmill.core.errors import UsageError
+from starmill.core.part import PartRef
+from starmill.core.storage import Storage
+from starmill.pipelines.run import keys
+from starmill.pipelines.run.progress import say
+from starmill.pipelines.run.stages import run as run_stage
+from starmill.pipelines.runners.runner import Runner
+from starmill.pipelines.sources.source import Source
+from starmill.pipelines.sources.swh import SoftwareHeritage
+from starmill.pipelines.sources.swh_catalog import MADE, Made
+from starmill.pipelines.sources.swh_tables import Export, export
+from starmill.pipelines.stages.catalog import LEVELS, MOST_ROOTS, Plan, level, stage_of
+from starmill.pipelines.stages.catalog.exchange import NAME, Exchange
+
+BUCKET_BYTES = 64 << 20  # of directory_entry in the export, compressed, for a bucket; a worker holds some ten times as much
+MOST_BUCKETS = 1 << 16
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a dry run says of a table: its files and their bytes."""
+
+    table: str
+    files: int
+    bytes: int
+
+
+def planned(
+    sources: Mapping[str, Source], name: str | None, buckets: int | None = None, shares: int = 1, most_roots: int = MOST_ROOTS
+) -> Plan:
+    """Return the plan of the catalog of one source of a recipe, by default of its only one of this kind.
+
+    Raises UsageError for a source that is none of this kind or has nowhere to keep a catalog, InputError for a damaged export.
+    """
+    found = {n: s for n, s in sources.items() if isinstance(s, SoftwareHeritage) and name in (None, n)}
+    if len(found) != 1:
+        raise UsageError(
+            f"--source {name or ''}: {len(found)} sources of kind swh in the recipe; name one of: {', '.join(sources)}"
+        )
+    [(name, source)] = found.items()
+    if source.catalog is None:
+        raise UsageError(f"source {name} says not where its catalog lies; --set sources.{name}.catalog=PLACE, a folder or URL")
+    if buckets is not None and buckets & (buckets - 1):
+        raise UsageError(f"--buckets {buckets}: give a power of two")
+    read, place = export(source.export), Workspace(source.catalog)
+    if buckets is None:
+        size = sum(s.bytes for s in sizes(read) if s.table == "directory_entry")
+        buckets = min(MOST_BUCKETS, 1 << max(4, (size // BUCKET_BYTES).bit_length()))
+    # Workers have another folder.
+    local = replace(read, url=Storage(read.url).root) if Storage(read.url).is_local else read
+    return Plan(Workspace(place.root) if place.is_local else place, local, buckets, shares, most_roots)
+
+
+def sizes(read: Export) -> list[Size]:
+    """Return the files and bytes of each table that is read."""
+    storage, found = Storage(read.url), list[Size]()
+    for table in dict.fromkeys(table for table, _, _ in read.files):
+        names = {path.rpartition("/")[2] for path in read.paths(table)}
+        folder = read.paths(table)[0].rpartition("/")[0]
+        found.append(Size(table, len(names), sum(f.size for f in storage.listing(folder) if f.name in names)))
+    return found
+
+
+def lines(plan: Plan) -> Iterator[str]:
+    """Yield what a dry run prints: what would be read, and which datasets are there."""
+    yield f"catalog {plan.workspace.root}: {plan.buckets:,} buckets, {plan.shares:,} shares of origins"
+    for size in sizes(plan.export):
+        yield f"table {size.table:<20} {size.files:6,} files {size.bytes / 1e6:12,.1f} MB"
+    for name in (*(e.dataset for e in plan.tables()), "levels", *(e.dataset for e in plan.ends(0))):
+        first = level(0) if name == "levels" else name
+        state = "to be made" if plan.workspace.manifest(first) is None else "made, if nothing has changed"
+        yield f"dataset {name:<12} {state}"
+
+
+def run(plan: Plan, runner: Runner, quiet: bool = False) -> Made:
+    """Make the catalog. Raises StageError."""
+    if not runner.sees_this_machine and (Storage(plan.export.url).is_local or plan.workspace.is_local):
+        raise UsageError(
+            "catalog: the runner's workers do not see the folders of this machine; give URLs as export and catalog"
+        )
+    if not runner.waits:
+        raise UsageError("catalog: each job depends on what the one before found, so that none can be made from a template")
+    workspace, manifests = plan.workspace, dict[str, Manifest]()
+    workspace.publish_last_run(LastRun(tuple(StageName(e.dataset, e.dataset) for e in [*plan.tables(), *_levels(plan, 1)]), 0))
+
+    def make(exchange: Exchange, levels: int) -> Manifest:
+        material = [manifests[needed].digest for needed in plan.needs(exchange.dataset, levels)]
+        if not material:
+            material = [plan.export.state]
+        stage = stage_of(exchange)
+        version = keys.version(replace(stage, name=NAME))  # of the package that makes all of them
+        key = keys.key(version, exchange.dataset, plan.buckets, plan.shares, plan.most_roots, *material)
+        refs = [PartRef(part, key) for part in range(plan.parts(exchange.dataset))]
+        before = workspace.manifest(exchange.dataset)
+        if before is None or before.key != keys.key(version, [key] * len(refs)):
+            workspace.remove(MADE)  # until the end: it may not outlive what it says is there
+        made = run_stage(workspace, stage, refs, exchange, runner, version, quiet=quiet)
+        assert made is not None
+        manifests[exchange.dataset] = made
+        say(quiet, f"{exchange.dataset:<9} {_told(made)}")
+        return made
+
+    for exchange in plan.tables():
+        make(exchange, 0)
+    levels = 0
+    while levels <= LEVELS:
+        made = make(plan.level(levels), levels)
+        if not sum(part.outputs[0].rows or 0 for part in made.parts):
+            break
+        levels += 1
+    for exchange in plan.ends(levels):
+        made = make(exchange, levels)
+    workspace.publish_last_run(LastRun(tuple(StageName(name, name) for name in manifests), 0))
+    finished = Made(plan.export.state, plan.buckets, made.digest)
+    if workspace.load(MADE, Made) != finished:
+        workspace.publish(MADE, (json.dumps({"format": FORMAT, **asdict(finished)}, indent=1) + "\n").encode())
+    return finished
+
+
+def _levels(plan: Plan, levels: int) -> list[Exchange]:
+    return [*(plan.level(n) for n in range(levels)), *plan.ends(levels)]
+
+
+def _told(made: Manifest) -> str:
+    moved = [count for part in made.parts for count in part.counts if count.step == "moved"]
+    rows, size = sum(part.outputs[0].rows or 0 for part in made.parts), sum(count.bytes for count in moved)
+    return f"{rows:,} rows; {sum(c.files for c in moved):,} moved, {size / 1e6:,.1f} MB"

@@ -1,0 +1,38 @@
+"""A catalog made in this process, and what two sources of one export say of everything."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from starmill.pipelines.run import catalog
+from starmill.pipelines.runners import choose
+from starmill.pipelines.sources.source import Limits
+from starmill.pipelines.sources.swh import SoftwareHeritage
+
+
+def source(dump: Path, place: Path, form: str = "orc") -> SoftwareHeritage:
+    """Return the source of a dump whose index or catalog lies at a place."""
+    return SoftwareHeritage(export=str(dump / form), contents=str(dump / "content"), catalog=str(place))
+
+
+def make(of: SoftwareHeritage, buckets: int = 4, workers: int = 1, **options: Any) -> None:
+    """Make the catalog of a source."""
+    catalog.run(catalog.planned({"heritage": of}, None, buckets, **options), choose((), workers), quiet=True)
+
+
+def everything(of: SoftwareHeritage, limits: Limits | None = None, unsized: Sequence[str] = ()) -> list[object]:
+    """Return all that a source says, without the places of its repositories, and the sizes of those that are `unsized`."""
+    said: list[object] = []
+    for repository in of.plan():
+        snapshot, found = of.read(repository, limits or Limits())
+        counted, now = of.count(repository, limits or Limits()), of.fingerprint(repository)
+        size = 0 if repository.name in unsized else repository.size_bytes
+        said.append((replace(repository, place={}, size_bytes=size), snapshot, [*found], counted, now))
+    return said
+
+
+def files(place: Path) -> dict[str, bytes]:
+    """Return every file of a catalog but those that say when it was made."""
+    found = sorted(p for p in place.rglob("*") if p.is_file() and p.name != "timings.json")
+    return {str(p.relative_to(place)): p.read_bytes() for p in found}
