@@ -4,10 +4,10 @@ A dataset whose parts are there with today's keys is not made again, so that a r
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from starmill.core.dataset import FORMAT, LastRun, Manifest, StageName, Workspace
+from starmill.core.dataset import FORMAT, Count, LastRun, Manifest, StageName, Workspace
 from starmill.core.errors import UsageError
 from starmill.core.part import PartRef
 from starmill.core.storage import Storage
@@ -83,55 +83,63 @@ def lines(plan: Plan) -> Iterator[str]:
 
 
 def run(plan: Plan, runner: Runner, quiet: bool = False) -> Made:
-    """Make the catalog. Raises StageError."""
+    """Make the catalog. Raises StageError, UsageError for a runner that cannot."""
     if not runner.sees_this_machine and (Storage(plan.export.url).is_local or plan.workspace.is_local):
         raise UsageError(
             "catalog: the runner's workers do not see the folders of this machine; give URLs as export and catalog"
         )
     if not runner.waits:
         raise UsageError("catalog: each job depends on what the one before found, so that none can be made from a template")
-    workspace, manifests = plan.workspace, dict[str, Manifest]()
-    workspace.publish_last_run(LastRun(tuple(StageName(e.dataset, e.dataset) for e in [*plan.tables(), *_levels(plan, 1)]), 0))
-
-    def make(exchange: Exchange, levels: int) -> Manifest:
-        material = [manifests[needed].digest for needed in plan.needs(exchange.dataset, levels)]
-        if not material:
-            material = [plan.export.state]
-        stage = stage_of(exchange)
-        version = keys.version(replace(stage, name=NAME))  # of the package that makes all of them
-        key = keys.key(version, exchange.dataset, plan.buckets, plan.shares, plan.most_roots, *material)
-        refs = [PartRef(part, key) for part in range(plan.parts(exchange.dataset))]
-        before = workspace.manifest(exchange.dataset)
-        if before is None or before.key != keys.key(version, [key] * len(refs)):
-            workspace.remove(MADE)  # until the end: it may not outlive what it says is there
-        made = run_stage(workspace, stage, refs, exchange, runner, version, quiet=quiet)
-        assert made is not None
-        manifests[exchange.dataset] = made
-        say(quiet, f"{exchange.dataset:<9} {_told(made)}")
-        return made
-
-    for exchange in plan.tables():
-        make(exchange, 0)
-    levels = 0
-    while levels <= LEVELS:
-        made = make(plan.level(levels), levels)
-        if not sum(part.outputs[0].rows or 0 for part in made.parts):
-            break
-        levels += 1
-    for exchange in plan.ends(levels):
-        made = make(exchange, levels)
-    workspace.publish_last_run(LastRun(tuple(StageName(name, name) for name in manifests), 0))
-    finished = Made(plan.export.state, plan.buckets, made.digest)
-    if workspace.load(MADE, Made) != finished:
-        workspace.publish(MADE, (json.dumps({"format": FORMAT, **asdict(finished)}, indent=1) + "\n").encode())
+    made = [*datasets(plan, runner, quiet)]
+    plan.workspace.publish_last_run(LastRun(tuple(StageName(m.dataset, m.dataset) for m in made), 0))
+    finished = Made(plan.export.state, plan.buckets, made[-1].digest)
+    if plan.workspace.load(MADE, Made) != finished:
+        plan.workspace.publish(MADE, (json.dumps({"format": FORMAT, **asdict(finished)}, indent=1) + "\n").encode())
     return finished
 
 
-def _levels(plan: Plan, levels: int) -> list[Exchange]:
-    return [*(plan.level(n) for n in range(levels)), *plan.ends(levels)]
+def datasets(plan: Plan, runner: Runner, quiet: bool) -> Iterator[Manifest]:
+    """Make the datasets, and yield the manifest of each. A dataset's key counts those that it is made of."""
+    made: dict[str, Manifest] = {}
+    # Something, so that what is begun is known as no folder of an index.
+    plan.workspace.publish_last_run(LastRun(tuple(StageName(e.dataset, e.dataset) for e in plan.tables()), 0))
+    for exchange in plan.tables():
+        yield _make(plan, exchange, [plan.export.state], runner, quiet, made)
+    number = 0
+    while True:
+        needs = ["directories", level(number - 1)] if number else ["heads"]
+        yield _make(plan, plan.level(number), needs, runner, quiet, made)
+        if number == LEVELS or not rows(made[level(number)]):
+            break
+        number += 1
+    for exchange in plan.ends(number + 1):
+        yield _make(plan, exchange, [*made], runner, quiet, made)
 
 
-def _told(made: Manifest) -> str:
-    moved = [count for part in made.parts for count in part.counts if count.step == "moved"]
-    rows, size = sum(part.outputs[0].rows or 0 for part in made.parts), sum(count.bytes for count in moved)
-    return f"{rows:,} rows; {sum(c.files for c in moved):,} moved, {size / 1e6:,.1f} MB"
+def _make(
+    plan: Plan, exchange: Exchange, needs: Sequence[str], runner: Runner, quiet: bool, made: dict[str, Manifest]
+) -> Manifest:
+    stage = stage_of(exchange)
+    version = keys.version(replace(stage, name=NAME))  # of the package that makes all of them
+    shape = (plan.buckets, plan.shares, plan.most_roots)
+    key = keys.key(version, exchange.dataset, *shape, *(made[n].digest if n in made else n for n in needs))
+    refs = [PartRef(part, key) for part in range(plan.parts(exchange.dataset))]
+    before = plan.workspace.manifest(exchange.dataset)
+    if before is None or before.key != keys.key(version, [key] * len(refs)):
+        plan.workspace.remove(MADE)  # until the end: it may not outlive what it says is there
+    found = run_stage(plan.workspace, stage, refs, exchange, runner, version, quiet=quiet)
+    assert found is not None
+    made[exchange.dataset] = found
+    say(quiet, f"{exchange.dataset:<9} {rows(found):,} rows; {moved(found).files:,} moved, {moved(found).bytes / 1e6:,.1f} MB")
+    return found
+
+
+def rows(made: Manifest) -> int:
+    """Return the rows of a dataset."""
+    return sum(part.outputs[0].rows or 0 for part in made.parts)
+
+
+def moved(made: Manifest) -> Count:
+    """Return the rows and bytes that were moved for a dataset."""
+    counts = [count for part in made.parts for count in part.counts]
+    return Count("moved", "", "", sum(c.files for c in counts), sum(c.bytes for c in counts))

@@ -17,6 +17,7 @@ from starmill.pipelines.stages.stage import Stage
 
 LEVELS = 64  # below a root: what git.walk opens
 MOST_ROOTS = 1_000_000  # of a directory at a level, as The Stack v2 had it
+INPUTS = 1024  # that a job reads, at most; each is the work of one worker
 LAST = DATASETS[0]
 
 
@@ -46,14 +47,13 @@ class Plan:
         if number == 0:
             return self._exchange(level(0), [str(n) for n in range(self.shares)], Roots(self.workspace, self.buckets))
         work = Level(self.workspace, self.buckets, number, self.most_roots)
-        return self._exchange(level(number), [str(n) for n in range(self.buckets)], work)
+        return self._exchange(level(number), self._some(), work)
 
     def ends(self, levels: int) -> list[Exchange]:
         """Return what is made of all levels: what is known of the files, and the rows that a source reads."""
-        numbers = range(self.buckets)
-        given = [f"{what} {n}" for what in ("trees", "files") for n in numbers] + [f"heads {n}" for n in range(self.shares)]
+        given = [f"{what} {some}" for what in ("trees", "files") for some in self._some()] + [f"heads 0 {self.shares}"]
         return [
-            self._exchange("files", [str(n) for n in numbers], Files(self.workspace, self.buckets, levels)),
+            self._exchange("files", self._some(), Files(self.workspace, self.buckets, levels)),
             self._exchange(LAST, given, Rows(self.workspace, self.buckets, levels)),
         ]
 
@@ -61,16 +61,10 @@ class Plan:
         """Return how many parts a dataset has."""
         return self.shares if dataset == "heads" else self.buckets
 
-    def needs(self, dataset: str, levels: int) -> list[str]:
-        """Return the datasets that one is made of."""
-        every = [level(n) for n in range(levels)]
-        if dataset == "files":
-            return ["directories", "contents", *every]
-        if dataset == LAST:
-            return ["directories", "files", "heads", *every]
-        if dataset == level(0):
-            return ["heads"]
-        return ["directories", level(levels - 1)] if dataset.startswith("level-") else []
+    def _some(self) -> list[str]:
+        """Return runs of buckets that are read together: the rows for another bucket are the more, the fewer there are."""
+        step = max(1, self.buckets // INPUTS)
+        return [f"{n} {n + step}" for n in range(0, self.buckets, step)]
 
     def _files(self, *tables: str) -> list[str]:
         return [f"{table} {path}" for table in tables for path in self.export.paths(table)]
@@ -78,7 +72,7 @@ class Plan:
     def _exchange(
         self, dataset: str, inputs: Sequence[str], work: Directories | Contents | Heads | Roots | Level | Files | Rows
     ) -> Exchange:
-        return Exchange(self.workspace, dataset, tuple(inputs), work.read, work.write)
+        return Exchange(self.workspace, dataset, tuple(inputs), work.schemas, work.read, work.write)
 
 
 def stage_of(made: Exchange) -> Stage:

@@ -4,27 +4,22 @@ A block travels as compressed bytes, one for a piece of what is read and a bucke
 the same whatever the runner's order. Only blocks of buckets that are due travel: a run that was killed moves no other again.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import apache_beam as beam
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from apache_beam.metrics import Metrics
 
 from starmill.core.dataset import Count, ParquetPart, Sidecar, Workspace, output, part_path
 from starmill.core.part import PartRef
-from starmill.transforms.beam import block_from_ipc, count, pack, references
-from starmill.transforms.dedup.bands import partition
+from starmill.pipelines.stages.catalog.blocks import Blocks, decode, encode
+from starmill.transforms.beam import count
 
 NAME = "catalog"
-AT = b"at"  # where a block stands in the input, in the metadata of its schema
+PIECE_BYTES = 256 << 20  # of an input that are cut into blocks at once: with 65,536 buckets, a block has 4 kB
+PIECES = 1 << 40  # that an input may have
 GROUP_BYTES = 1 << 20  # of a row group: what a reader of one row decompresses
-Array = npt.NDArray[Any]
-Blocks = Iterator[tuple[int, pa.RecordBatch]]
 Tables = dict[str, tuple[pa.Table, int]]  # by the path of its folder: the rows, and the rows of a row group
 
 
@@ -35,6 +30,7 @@ class Exchange:
     workspace: Workspace
     dataset: str
     inputs: tuple[str, ...]
+    schemas: tuple[pa.Schema, ...]  # of the blocks
     read: Callable[[str], Blocks]
     write: Callable[[int, list[pa.RecordBatch]], Tables]
 
@@ -45,79 +41,69 @@ class Exchange:
             pipeline
             | "Inputs" >> beam.Create(inputs, reshuffle=False).with_output_types(tuple[int, str])
             | "Spread" >> beam.Reshuffle()
-            | "Read" >> beam.ParDo(_Read(self.read, frozenset(ref.part for ref in due))).with_output_types(tuple[int, bytes])
+            | "Read" >> beam.ParDo(_Read(self, frozenset(ref.part for ref in due))).with_output_types(tuple[int, bytes])
         )
-        parts = (
-            pipeline
-            | references(due)
-            | "Number" >> beam.Map(lambda r: (r[0], json.dumps(r).encode())).with_output_types(tuple[int, bytes])
+        # An empty block for each part that is due, or one without rows would never be written.
+        empty = pipeline | "Due" >> beam.Create([(ref.part, b"") for ref in due], reshuffle=False).with_output_types(
+            tuple[int, bytes]
         )
-        joined = {"refs": parts, "blocks": blocks} | "Group" >> beam.CoGroupByKey()
-        return joined | "Write" >> beam.FlatMap(self._publish).with_output_types(int)
+        grouped = (blocks, empty) | "Flatten" >> beam.Flatten() | "Group" >> beam.GroupByKey()
+        return grouped | "Write" >> beam.FlatMap(_Publish(self, {ref.part: ref.key for ref in due})).with_output_types(int)
 
-    def _publish(self, group: tuple[int, dict[str, Iterable[bytes]]]) -> Iterator[int]:
-        part, given = group
-        [ref] = [PartRef(*json.loads(data)) for data in given["refs"]]
-        sizes, blocks = [0], []
-        for data in given["blocks"]:
-            sizes.append(len(data))
-            blocks.append(block_from_ipc(data))
-        blocks.sort(key=lambda block: block.schema.metadata[AT])
+
+@dataclass(frozen=True)
+class _Publish:
+    """Writes a bucket, whose part has the key in `keys`."""
+
+    exchange: Exchange
+    keys: dict[int, str]
+
+    def __call__(self, group: tuple[int, Iterable[bytes]]) -> Iterator[int]:
+        (part, given), made = group, self.exchange
+        size, placed = 0, []
+        for data in given:
+            if data:
+                size += len(data)
+                placed.append(decode(data, made.schemas))
+        blocks = [block for _, block in sorted(placed, key=lambda pair: pair[0])]
         rows = sum(block.num_rows for block in blocks)
         outputs, contents = [], []
-        for folder, (table, group_rows) in self.write(part, [b.replace_schema_metadata(None) for b in blocks]).items():
-            made = ParquetPart(table.schema)
+        for folder, (table, group_rows) in made.write(part, blocks).items():
+            file = ParquetPart(table.schema)
             for block in table.combine_chunks().to_batches(group_rows):
-                made.write(block)
-            contents.append(made.close())
-            outputs.append(output(part_path(folder, part), contents[-1], made.rows))
-        counts = (Count("moved", "", "", rows, sum(sizes)),)
-        sidecar = Sidecar(NAME, self.dataset, part, ref.key, tuple(outputs), counts)
-        self.workspace.commit(sidecar, contents)
+                file.write(block)
+            contents.append(file.close())
+            outputs.append(output(part_path(folder, part), contents[-1], file.rows))
+        counts = (Count("moved", "", "", rows, size),)
+        sidecar = Sidecar(NAME, made.dataset, part, self.keys[part], tuple(outputs), counts)
+        made.workspace.commit(sidecar, contents)
         count(sidecar)
         yield part
 
 
 class _Read(beam.DoFn):
-    def __init__(self, read: Callable[[str], Blocks], due: frozenset[int]) -> None:
-        self._read, self._due = read, due
+    def __init__(self, exchange: Exchange, due: frozenset[int]) -> None:
+        self._exchange, self._due = exchange, due
 
     def process(self, element: tuple[int, str]) -> Iterator[tuple[int, bytes]]:
         number, given = element
-        for piece, (bucket, block) in enumerate(self._read(given)):
+        for piece, (bucket, block) in enumerate(self._exchange.read(given)):
             if bucket in self._due:
-                data = pack(block.replace_schema_metadata({AT: b"%012d%012d" % (number, piece)}))
+                data = encode(block, number * PIECES + piece, self._exchange.schemas)
                 Metrics.counter("starmill", f"{NAME}/shuffled/bytes").inc(len(data))
                 yield bucket, data
 
 
-def by_bucket(block: pa.RecordBatch, own: Array, buckets: int) -> Blocks:
-    """Yield the rows of a block by the bucket of their ids."""
-    yield from partition(block, bucket_of(own, buckets))
-
-
-def bucket_of(own: Array, buckets: int) -> Array:
-    """Return the bucket of each id: as many of its first bits as count a power of two, up to 65,536.
-
-    >>> bucket_of(np.array([b"\\x80" + bytes(19), b"\\xff" * 20], "S20"), 4).tolist()
-    [2, 3]
-    """
-    first = np.frombuffer(np.ascontiguousarray(own).tobytes(), "u1").reshape(-1, 20)[:, :2].astype("u4")
-    return ((first[:, 0] << 8 | first[:, 1]) * buckets >> 16).astype("i8")
-
-
-def fixed(own: Array) -> pa.Array:
-    """Return ids as a column."""
-    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(20), len(own), [None, pa.py_buffer(own.tobytes())])
-
-
-def unfixed(column: pa.Array | pa.ChunkedArray) -> Array:
-    """Return a column of ids as an array."""
-    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    if isinstance(whole, pa.ChunkedArray):
-        whole = pa.concat_arrays(whole.chunks) if whole.num_chunks else pa.array([], pa.binary(20))
-    start = whole.offset * 20
-    return np.frombuffer(whole.buffers()[1] or b"", "u1")[start : start + 20 * len(whole)].view("S20")
+def pieces(blocks: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Yield blocks of a schema put together to about PIECE_BYTES: the larger a piece, the fewer blocks it is cut into for its rows."""
+    held, size = list[pa.RecordBatch](), 0
+    for block in blocks:
+        held.append(block)
+        size += block.nbytes
+        if size >= PIECE_BYTES:
+            yield from pa.Table.from_batches(held, schema).combine_chunks().to_batches()
+            held, size = [], 0
+    yield from pa.Table.from_batches(held, schema).combine_chunks().to_batches()
 
 
 def rows_of_group(table: pa.Table, least: int = 1 << 10) -> int:

@@ -5,8 +5,9 @@ level before, joined with the directories by bucket.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -16,13 +17,14 @@ from starmill.pipelines.sources.gitobjects import CorruptObject
 from starmill.pipelines.sources.swh_heads import Head, heads, is_id
 from starmill.pipelines.sources.swh_index import FOLDER_MODE, lookup
 from starmill.pipelines.sources.swh_tables import ID, Export
-from starmill.pipelines.stages.catalog.exchange import Array, Blocks, Tables, by_bucket, fixed, rows_of_group, unfixed
+from starmill.pipelines.stages.catalog.blocks import Array, Blocks, by_bucket, fixed, unfixed
+from starmill.pipelines.stages.catalog.exchange import Tables, pieces, rows_of_group
 
 PAIRS = 1 << 22  # made at once
 NUMBERED = 32  # bits of a root's number in its bucket
 COMMIT_MODE = 0o160000
-TEXTS = [(name, pa.int64() if name in ("date", "committed") else pa.string()) for name in Head.__dataclass_fields__]
-HEAD = pa.schema(TEXTS)
+FIELDS = [(name, pa.int64() if name in ("date", "committed") else pa.string()) for name in Head.__dataclass_fields__]
+HEAD = pa.schema([("head", pa.large_binary())])  # as JSON
 NODE = pa.schema([("node", pa.binary(20))])
 PAIR = pa.schema([("root", pa.uint64()), ("node", pa.binary(20))])
 # `cut`: a directory of more roots than are followed; of these roots it is not opened.
@@ -45,17 +47,19 @@ class Heads:
 
     export: Export
     parts: int
+    schemas = (HEAD,)
 
     def read(self, given: str) -> Blocks:
         """Yield HEAD rows. Reads the tables of visits, branches, releases and revisions; its memory is that of its origins."""
         found = heads(self.export, (int(given), self.parts))
         for start in range(0, len(found), 1 << 16):
-            rows = [asdict(head) for head in found[start : start + (1 << 16)]]
-            yield int(given), pa.RecordBatch.from_pylist(rows, HEAD)
+            told = [msgspec.json.encode(head) for head in found[start : start + (1 << 16)]]
+            yield int(given), pa.record_batch([pa.array(told, pa.large_binary())], schema=HEAD)
 
     def write(self, part: int, blocks: list[pa.RecordBatch]) -> Tables:
-        """Return HEAD rows."""
-        made = pa.Table.from_batches(blocks, HEAD)
+        """Return the heads, a column for each field."""
+        rows = [msgspec.json.decode(row) for block in blocks for row in block.column("head").to_pylist()]
+        made = pa.Table.from_pylist(rows, pa.schema(FIELDS))
         return {"heads": (made, rows_of_group(made))}
 
 
@@ -65,6 +69,7 @@ class Roots:
 
     workspace: Workspace
     buckets: int
+    schemas = (NODE,)
 
     def read(self, given: str) -> Blocks:
         """Yield NODE rows."""
@@ -83,7 +88,7 @@ class Roots:
 
 @dataclass(frozen=True)
 class Level:
-    """Reads the number of a bucket, gives level `number` (from 1): the folders of the level before.
+    """Reads `<first> <end>`, some buckets, gives level `number` (from 1): the folders of the level before.
 
     `most`: the roots of one directory that are followed at a level; of the others, those of higher numbers, it is cut.
     """
@@ -92,14 +97,21 @@ class Level:
     buckets: int
     number: int
     most: int
+    schemas = (PAIR,)
 
     def read(self, given: str) -> Blocks:
         """Yield PAIR rows."""
-        found = Pairs.of(self.workspace, int(given), [level(self.number - 1)])
-        for block in self.workspace.blocks(part_path("directories", int(given)), ["id", "folders"]):
-            folders = [unfixed_bytes(data) for data in block.column("folders").to_pylist()]
-            for roots, nodes in found.fan_out(unfixed(block.column("id")), folders):
-                yield from by_bucket(pa.record_batch([pa.array(roots), fixed(nodes)], schema=PAIR), nodes, self.buckets)
+        for block in pieces((b for part in parts_of(given) for b in self._below(part)), PAIR):
+            yield from by_bucket(block, unfixed(block.column("node")), self.buckets)
+
+    def _below(self, part: int) -> Iterator[pa.RecordBatch]:
+        found = Pairs.of(self.workspace, part, [level(self.number - 1)])
+        for block in self.workspace.blocks(part_path("directories", part), ["id", "folders"]) if len(found.nodes) else ():
+            own = unfixed(block.column("id"))
+            _, there = lookup(found.nodes, own)
+            folders = [unfixed_bytes(data) for data in block.column("folders").filter(pa.array(there)).to_pylist()]
+            for roots, nodes in found.fan_out(own[there], folders):
+                yield pa.record_batch([pa.array(roots), fixed(nodes)], schema=PAIR)
 
     def write(self, part: int, blocks: list[pa.RecordBatch]) -> Tables:
         """Return LEVEL rows, sorted by node and root."""
@@ -112,23 +124,27 @@ class Level:
 
 @dataclass(frozen=True)
 class Files:
-    """Reads the number of a bucket of directories, gives `files`: what is known of each content below each root."""
+    """Reads `<first> <end>`, some buckets of directories, gives `files`: what is known of each content below each root."""
 
     workspace: Workspace
     buckets: int
     levels: int
+    schemas = (FILE,)
 
     def read(self, given: str) -> Blocks:
         """Yield FILE rows."""
-        found = Pairs.of(self.workspace, int(given), [level(n) for n in range(self.levels)])
-        for block in self.workspace.blocks(part_path("directories", int(given)), ["id", "tree"]):
+        for block in pieces((b for part in parts_of(given) for b in self._below(part)), FILE):
+            yield from by_bucket(block, unfixed(block.column("id")), self.buckets)
+
+    def _below(self, part: int) -> Iterator[pa.RecordBatch]:
+        found = Pairs.of(self.workspace, part, [level(n) for n in range(self.levels)])
+        for block in self.workspace.blocks(part_path("directories", part), ["id", "tree"]) if len(found.nodes) else ():
             own = unfixed(block.column("id"))
             _, there = lookup(found.nodes, own)
             # Only those are parsed that a root leads to.
-            rows = np.flatnonzero(there)
-            contents = [files_of(block.column("tree")[i].as_py()) for i in rows.tolist()]
-            for roots, files in found.fan_out(own[rows], contents):
-                yield from by_bucket(pa.record_batch([pa.array(roots), fixed(files)], schema=FILE), files, self.buckets)
+            contents = [files_of(tree) for tree in block.column("tree").filter(pa.array(there)).to_pylist()]
+            for roots, files in found.fan_out(own[there], contents):
+                yield pa.record_batch([pa.array(roots), fixed(files)], schema=FILE)
 
     def write(self, part: int, blocks: list[pa.RecordBatch]) -> Tables:
         """Return KNOWN rows, sorted by id and root."""
@@ -175,6 +191,15 @@ class Pairs:
             inside = pair - (ends[i] - lengths[i] * each[i])
             # A node of many roots beside it once for all of them.
             yield self.roots[self.starts[at[i]] + inside % each[i]], flat[first[i] + inside // each[i]]
+
+
+def parts_of(given: str) -> range:
+    """Return the buckets that an input names.
+
+    >>> parts_of("4 8")
+    range(4, 8)
+    """
+    return range(*map(int, given.split(" ")))
 
 
 def distinct(table: pa.Table) -> tuple[Array, Array]:

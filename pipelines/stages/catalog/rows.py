@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -17,8 +18,9 @@ from starmill.pipelines.sources.gitobjects import CorruptObject
 from starmill.pipelines.sources.swh_heads import is_id
 from starmill.pipelines.sources.swh_index import FOLDER_MODE, LARGEST, VISIBLE
 from starmill.pipelines.sources.swh_tables import ID, plain
-from starmill.pipelines.stages.catalog.exchange import Array, Blocks, Tables, bucket_of, fixed, rows_of_group, unfixed
-from starmill.pipelines.stages.catalog.frontier import HEAD, NUMBERED, Pairs, level
+from starmill.pipelines.stages.catalog.blocks import Array, Blocks, bucket_of, fixed, unfixed
+from starmill.pipelines.stages.catalog.exchange import Tables, pieces, rows_of_group
+from starmill.pipelines.stages.catalog.frontier import FIELDS, HEAD, NUMBERED, Pairs, level, parts_of
 from starmill.transforms.dedup.bands import partition
 
 TREE_BYTES = 64 << 20  # of trees, copied for each of their roots at once
@@ -30,23 +32,24 @@ DATASETS = ("repositories", "trees", "blobs")
 
 @dataclass(frozen=True)
 class Rows:
-    """Reads `trees <bucket>`, `files <bucket>` or `heads <part>`, gives `repositories`, and beside them `trees` and `blobs`."""
+    """Reads `trees <first> <end>`, `files <first> <end>` (buckets) or `heads <first> <end>`; gives `repositories`, `trees` and `blobs`."""
 
     workspace: Workspace
     buckets: int
     levels: int
+    schemas = (TREE, KNOWN, HEAD)
 
     def read(self, given: str) -> Blocks:
         """Yield TREE, KNOWN or HEAD rows."""
-        what, number = given.split(" ")
+        what, some = given.split(" ", 1)
         if what == "heads":
-            for block in self.workspace.blocks(part_path("heads", int(number))):
-                yield from partition(block, self._bucket(block))
+            for block in (b for part in parts_of(some) for b in self.workspace.blocks(part_path("heads", part))):
+                told = pa.array([msgspec.json.encode(row) for row in block.to_pylist()], pa.large_binary())
+                yield from partition(pa.record_batch([told], schema=HEAD), self._bucket(block))
             return
-        found = self._trees(int(number)) if what == "trees" else self.workspace.blocks(part_path("files", int(number)))
-        for block in found:
-            roots = np.asarray(block.column("root"))
-            yield from partition(block, (roots >> np.uint64(NUMBERED)).astype("i8"))
+        read = self._trees if what == "trees" else lambda part: self.workspace.blocks(part_path("files", part))
+        for block in pieces((b for part in parts_of(some) for b in read(part)), TREE if what == "trees" else KNOWN):
+            yield from partition(block, (np.asarray(block.column("root")) >> np.uint64(NUMBERED)).astype("i8"))
 
     def _bucket(self, block: pa.RecordBatch) -> Array:
         texts = block.column("directory").to_pylist()
@@ -77,9 +80,10 @@ class Rows:
         trees = _sorted(pa.Table.from_batches(of[TREE], TREE))
         blobs = _sorted(pa.Table.from_batches(of[KNOWN], KNOWN))
         sizes = dict(zip((own.hex() for own in plain(roots)), _sizes(roots, trees, blobs), strict=True))
-        found = sorted(pa.Table.from_batches(of[HEAD], HEAD).to_pylist(), key=lambda row: str(row["name"]))
+        told = [msgspec.json.decode(row) for block in of[HEAD] for row in block.column("head").to_pylist()]
+        found = sorted(told, key=lambda row: str(row["name"]))
         heads = [{**row, "size": sizes.get(row["directory"], 0)} for row in found]
-        made = pa.Table.from_pylist(heads, pa.schema([*HEAD, ("size", pa.int64())]))
+        made = pa.Table.from_pylist(heads, pa.schema([*FIELDS, ("size", pa.int64())]))
         named = [_named(table, roots) for table in (trees, blobs)]
         return {name: (table, rows_of_group(table)) for name, table in zip(DATASETS, (made, *named), strict=True)}
 

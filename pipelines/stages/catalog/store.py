@@ -4,7 +4,7 @@ A directory's entries lie together in a file, so that they become a tree before 
 apart is one tree again in its bucket; whether it hashes to its id is known from then on.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +16,9 @@ from starmill.pipelines.sources import git
 from starmill.pipelines.sources.gitobjects import CorruptObject
 from starmill.pipelines.sources.swh_index import FOLDER_MODE, HIDDEN, SKIPPED, VISIBLE
 from starmill.pipelines.sources.swh_tables import Export, ids, plain
-from starmill.pipelines.stages.catalog.exchange import Blocks, Tables, by_bucket, fixed, rows_of_group, unfixed
+from starmill.pipelines.stages.catalog.blocks import Blocks, by_bucket, fixed, unfixed
+from starmill.pipelines.stages.catalog.exchange import Tables, pieces, rows_of_group
 
-PIECE_BYTES = 256 << 20  # of an input that are cut into blocks at once: with 65,536 buckets, a block has 4 kB
 RUN = pa.schema([("id", pa.binary(20)), ("manifest", pa.bool_()), ("tree", pa.large_binary())])
 # `folders`: the ids of a tree's folders, 20 bytes each; none where the tree does not hash to its id, so that nothing holds itself.
 DIRECTORY = pa.schema([("id", pa.binary(20)), ("folders", pa.large_binary()), ("tree", pa.large_binary())])
@@ -31,12 +31,13 @@ class Directories:
 
     export: Export
     buckets: int
+    schemas = (RUN,)
 
     def read(self, given: str) -> Blocks:
         """Yield RUN rows."""
         table, path = given.split(" ", 1)
         found = self._manifests(path) if table == "directory" else self._runs(path)
-        for block in _pieces(found, RUN):
+        for block in pieces(found, RUN):
             yield from by_bucket(block, unfixed(block.column("id")), self.buckets)
 
     def _manifests(self, path: str) -> Iterator[pa.RecordBatch]:
@@ -124,11 +125,12 @@ class Contents:
 
     export: Export
     buckets: int
+    schemas = (CONTENT,)
 
     def read(self, given: str) -> Blocks:
         """Yield CONTENT rows."""
         table, path = given.split(" ", 1)
-        for block in _pieces(self._rows(table, path), CONTENT):
+        for block in pieces(self._rows(table, path), CONTENT):
             yield from by_bucket(block, unfixed(block.column("id")), self.buckets)
 
     def _rows(self, table: str, path: str) -> Iterator[pa.RecordBatch]:
@@ -155,14 +157,3 @@ def state(table: str, text: bytes | None) -> str:
     if table == "content":
         return shown if shown in (VISIBLE, HIDDEN, SKIPPED) else HIDDEN
     return f"{SKIPPED}: {shown}" if shown else SKIPPED
-
-
-def _pieces(blocks: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Yield blocks put together to about PIECE_BYTES."""
-    held, size = list[pa.RecordBatch](), 0
-    for block in blocks:
-        held, size = [*held, block], size + block.nbytes
-        if size >= PIECE_BYTES:
-            yield from pa.Table.from_batches(held, schema).combine_chunks().to_batches()
-            held, size = [], 0
-    yield from pa.Table.from_batches(held, schema).combine_chunks().to_batches()
