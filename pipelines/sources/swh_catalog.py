@@ -148,12 +148,13 @@ def _verify(workspace: Workspace, made: Made) -> None:
     if manifest is None or manifest.digest != made.digest:
         raise InputError(f"{workspace.url}: the catalog and its manifest are of two runs; {AGAIN}")
     for _, output in workspace.torn(manifest.parts):
-        raise MachineError(f"{workspace.path(output.path)} is absent or cut off; {AGAIN}")
+        raise MachineError(f"{workspace.path(output.path)}: absent or cut off; {AGAIN}")
     if workspace.is_local:  # of a bucket, its own checksums are believed
         outputs = [output for part in manifest.parts for output in part.outputs]
         for output, digest in zip(outputs, at_once(lambda o: workspace.sha256(o.path), outputs, requests=4), strict=True):
             if digest != output.sha256:
-                raise workspace.disbelieve(output.path, digest, output.sha256)
+                workspace.disbelieve(output.path, digest, output.sha256)  # so that it is made again
+                raise MachineError(f"{workspace.path(output.path)}: not as it was published; {AGAIN}")
 
 
 @functools.lru_cache(maxsize=64)

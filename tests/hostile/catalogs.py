@@ -5,10 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from starmill.pipelines.run import catalog
+import pytest
+
+from starmill.core.dataset import Manifest, Workspace
+from starmill.core.part import PartRef
+from starmill.pipelines.run import catalog, keys
 from starmill.pipelines.runners import choose
+from starmill.pipelines.runners.runner import Runner
 from starmill.pipelines.sources.source import Limits
 from starmill.pipelines.sources.swh import SoftwareHeritage
+from starmill.pipelines.stages.catalog.exchange import Exchange, Publish, Read
+from starmill.pipelines.stages.stage import Stage
 
 
 def source(dump: Path, place: Path, form: str = "orc") -> SoftwareHeritage:
@@ -19,6 +26,25 @@ def source(dump: Path, place: Path, form: str = "orc") -> SoftwareHeritage:
 def make(of: SoftwareHeritage, buckets: int = 4, workers: int = 1, **options: Any) -> None:
     """Make the catalog of a source."""
     catalog.run(catalog.planned({"heritage": of}, None, buckets, **options), choose((), workers), quiet=True)
+
+
+def make_plainly(of: SoftwareHeritage, buckets: int = 1, **options: Any) -> None:
+    """Make the catalog of a source without Beam: what is read is grouped in a dictionary, blocks in the worst order."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalog, "run_stage", _plainly)
+        make(of, buckets, **options)
+
+
+def _plainly(
+    workspace: Workspace, stage: Stage, refs: Sequence[PartRef], made: Exchange, runner: Runner, version: str, quiet: bool
+) -> Manifest:
+    groups: dict[int, list[bytes]] = {ref.part: [b""] for ref in refs}
+    for numbered in reversed([*enumerate(made.inputs)]):
+        for bucket, data in reversed([*Read(made, frozenset(groups)).process(numbered)]):
+            groups[bucket].append(data)
+    for group in groups.items():
+        assert [*Publish(made, {ref.part: ref.key for ref in refs})(group)] == [group[0]]
+    return workspace.finish(made.dataset, keys.key(version, [ref.key for ref in refs]), len(refs), version)
 
 
 def everything(of: SoftwareHeritage, limits: Limits | None = None, unsized: Sequence[str] = ()) -> list[object]:

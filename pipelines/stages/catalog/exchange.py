@@ -41,24 +41,25 @@ class Exchange:
             pipeline
             | "Inputs" >> beam.Create(inputs, reshuffle=False).with_output_types(tuple[int, str])
             | "Spread" >> beam.Reshuffle()
-            | "Read" >> beam.ParDo(_Read(self, frozenset(ref.part for ref in due))).with_output_types(tuple[int, bytes])
+            | "Read" >> beam.ParDo(Read(self, frozenset(ref.part for ref in due))).with_output_types(tuple[int, bytes])
         )
         # An empty block for each part that is due, or one without rows would never be written.
         empty = pipeline | "Due" >> beam.Create([(ref.part, b"") for ref in due], reshuffle=False).with_output_types(
             tuple[int, bytes]
         )
         grouped = (blocks, empty) | "Flatten" >> beam.Flatten() | "Group" >> beam.GroupByKey()
-        return grouped | "Write" >> beam.FlatMap(_Publish(self, {ref.part: ref.key for ref in due})).with_output_types(int)
+        return grouped | "Write" >> beam.FlatMap(Publish(self, {ref.part: ref.key for ref in due})).with_output_types(int)
 
 
 @dataclass(frozen=True)
-class _Publish:
+class Publish:
     """Writes a bucket, whose part has the key in `keys`."""
 
     exchange: Exchange
     keys: dict[int, str]
 
     def __call__(self, group: tuple[int, Iterable[bytes]]) -> Iterator[int]:
+        """Write one bucket; yield its number."""
         (part, given), made = group, self.exchange
         size, placed = 0, []
         for data in given:
@@ -81,11 +82,15 @@ class _Publish:
         yield part
 
 
-class _Read(beam.DoFn):
+class Read(beam.DoFn):
+    """Reads an input, and yields its blocks for the buckets that are due, each with its bucket."""
+
     def __init__(self, exchange: Exchange, due: frozenset[int]) -> None:
+        """Keep what to read, and for which buckets."""
         self._exchange, self._due = exchange, due
 
     def process(self, element: tuple[int, str]) -> Iterator[tuple[int, bytes]]:
+        """Read the input of this number."""
         number, given = element
         for piece, (bucket, block) in enumerate(self._exchange.read(given)):
             if bucket in self._due:

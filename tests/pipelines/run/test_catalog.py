@@ -84,6 +84,9 @@ def test_the_rows_are_those_of_one_machines_index(dump: Path, tmp_path: Path) ->
     before = catalogs.files(tmp_path / "catalog")
     catalogs.make(beam, shares=2)
     assert before == catalogs.files(tmp_path / "catalog"), "nothing is due"
+    plain = catalogs.source(dump, tmp_path / "plain")
+    catalogs.make_plainly(plain, buckets=4, shares=2)
+    assert before == catalogs.files(tmp_path / "plain") | {n: d for n, d in before.items() if n.endswith("stages.json")}
 
 
 def test_a_catalog_that_is_killed_goes_on_and_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -127,7 +130,7 @@ def test_a_directory_of_more_roots_than_are_followed_is_a_row(tmp_path: Path) ->
     names = ("one", "two", "three")
     places = {f"https://github.com/o/{n}": commit(tmp_path / n, {n: f"{n}\n", "same/x": "x\n"}) for n in names}
     beam = catalogs.source(exports.write(tmp_path / "dump", places), tmp_path / "catalog")
-    catalogs.make(beam, buckets=1, most_roots=2)
+    catalogs.make_plainly(beam, most_roots=2)
     found = {r.name: {e.path: e.reason for e in beam.read(r, Limits())[1]} for r in beam.plan()}
     kept = [n for n in names if found[f"o/{n}"] == {n.encode(): None, b"same/x": None}]
     [cut] = {*names} - {*kept}
