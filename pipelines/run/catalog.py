@@ -19,8 +19,9 @@ from starmill.pipelines.sources.source import Source
 from starmill.pipelines.sources.swh import SoftwareHeritage
 from starmill.pipelines.sources.swh_catalog import MADE, Made
 from starmill.pipelines.sources.swh_tables import Export, export
-from starmill.pipelines.stages.catalog import LEVELS, MOST_ROOTS, Plan, level, stage_of
+from starmill.pipelines.stages.catalog import LEVELS, MOST_ROOTS, Plan, stage_of
 from starmill.pipelines.stages.catalog.exchange import NAME, Exchange
+from starmill.pipelines.stages.catalog.frontier import level
 
 BUCKET_BYTES = 64 << 20  # of directory_entry in the export, compressed, for a bucket; a worker holds some ten times as much
 MOST_BUCKETS = 1 << 16

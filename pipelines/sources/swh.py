@@ -2,8 +2,8 @@
 
 Three steps, each on its own: heads (which revision, swh_heads.py), paths (what its trees hold, swh_index.py) and blobs (their
 bytes, swh_contents.py). Trees and blobs are held against git's ids, so that what comes out is what git has, or a row that says why
-not. The index of an export is for one machine: up to some 200 million entries of directories. Nothing of an export is executed or
-used as a path.
+not. The index of an export is for one machine: up to some 200 million entries of directories; a larger export has a catalog
+(swh_catalog.py), which gives the same. Nothing of an export is executed or used as a path.
 """
 
 import functools

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import catalogs
 import miniature
 import psutil
 import pytest
@@ -17,13 +18,15 @@ import stranger
 from counted import KeptOnFlink, of_sidecars, published
 from flink_shell import CACHE, Shell, running
 from pages import ROOT, commands
-from samples import SAMPLES
+from samples import SAMPLES, sample
 from small_tree import starmill
 
 from starmill.core.dataset import Workspace
 from starmill.pipelines import recipe as recipes
 from starmill.pipelines import stages
+from starmill.pipelines.run import catalog
 from starmill.pipelines.run.stages import run_stage
+from starmill.pipelines.runners import choose
 from starmill.pipelines.stages import STAGES
 
 pytestmark = pytest.mark.timeout(1800)  # the first run builds jars
@@ -122,6 +125,16 @@ def test_a_job_server_of_its_own(shell: Shell, milled: Path) -> None:
     assert digests(shell.home / "on-flink") == digests(milled / "work")
     refused = shell(OWN.replace(":50000", ":1"), check=False)
     assert refused.returncode == 3 and "no worker pool answers at 127.0.0.1:1" in refused.stderr
+
+
+@pytest.mark.flink
+def test_a_catalog_of_software_heritage_has_the_local_runs_bytes(shell: Shell, tmp_path: Path) -> None:
+    export = sample("swh-export/export")
+    local, flink = (catalogs.source(export, tmp_path / name) for name in ("local", "flink"))
+    catalogs.make_plainly(local, buckets=2)
+    catalog.run(catalog.planned({"heritage": flink}, None, 2), choose(tuple(shell.options()), 1), quiet=True)
+    assert catalogs.files(tmp_path / "flink") == catalogs.files(tmp_path / "local")
+    assert catalogs.everything(flink) == catalogs.everything(local)
 
 
 @pytest.mark.clusters

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from starmill.core.dataset import Workspace, part_path
-from starmill.pipelines.sources import git
+from starmill.pipelines.sources.git import entries as entries_of
 from starmill.pipelines.sources.gitobjects import CorruptObject
 from starmill.pipelines.sources.swh_heads import Head, heads, is_id
 from starmill.pipelines.sources.swh_index import FOLDER_MODE, lookup
@@ -213,7 +213,7 @@ def distinct(table: pa.Table) -> tuple[Array, Array]:
 def files_of(tree: bytes) -> Array:
     """Return the distinct ids of a tree's files."""
     try:
-        found = dict.fromkeys(own for mode, _, own in git.entries(tree) if mode & 0o170000 not in (FOLDER_MODE, COMMIT_MODE))
+        found = dict.fromkeys(own for mode, _, own in entries_of(tree) if mode & 0o170000 not in (FOLDER_MODE, COMMIT_MODE))
     except CorruptObject:
         return np.empty(0, ID)
     return unfixed_bytes(b"".join(found))

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from starmill.core.dataset import Workspace, part_path
 from starmill.core.swhid import object_id
-from starmill.pipelines.sources import git
+from starmill.pipelines.sources.git import entries as entries_of
 from starmill.pipelines.sources.gitobjects import CorruptObject
 from starmill.pipelines.sources.swh_heads import is_id
 from starmill.pipelines.sources.swh_index import FOLDER_MODE, LARGEST, VISIBLE
@@ -147,7 +147,7 @@ def size_of(root: bytes, own: list[bytes], trees: list[bytes | None], lengths: M
 
 def _look(tree_id: bytes, tree: bytes, lengths: Mapping[bytes, int]) -> tuple[int, list[bytes]]:
     try:
-        found = [*git.entries(tree)]
+        found = [*entries_of(tree)]
     except CorruptObject:
         return 0, []
     size = sum(lengths.get(target, 0) for mode, _, target in found if mode & 0o170000 != FOLDER_MODE)

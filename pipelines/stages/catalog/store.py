@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from starmill.core.swhid import object_id
-from starmill.pipelines.sources import git
+from starmill.pipelines.sources.git import entries as entries_of
 from starmill.pipelines.sources.gitobjects import CorruptObject
 from starmill.pipelines.sources.swh_index import FOLDER_MODE, HIDDEN, SKIPPED, VISIBLE
 from starmill.pipelines.sources.swh_tables import Export, ids, plain
@@ -105,7 +105,7 @@ def one_tree(given: list[tuple[bool, bytes]], hex_id: str) -> bytes:
     entries: dict[tuple[bytes, bytes], None] = {}
     for _, tree in given:
         try:
-            for mode, name, target in git.entries(tree):
+            for mode, name, target in entries_of(tree):
                 entries[name + b"/" if mode == FOLDER_MODE else name, b"%o %s\0%s" % (mode, name, target)] = None
         except CorruptObject:  # a name or mode that no tree can have
             return b"".join(dict.fromkeys(tree for _, tree in given))
@@ -114,7 +114,7 @@ def one_tree(given: list[tuple[bool, bytes]], hex_id: str) -> bytes:
 
 def _folders(tree: bytes) -> list[bytes]:
     try:
-        return [*dict.fromkeys(target for mode, _, target in git.entries(tree) if mode & 0o170000 == FOLDER_MODE)]
+        return [*dict.fromkeys(target for mode, _, target in entries_of(tree) if mode & 0o170000 == FOLDER_MODE)]
     except CorruptObject:
         return []
 

@@ -245,8 +245,8 @@ def test_an_export_that_cannot_be_used_names_the_file_and_the_fix(tmp_path: Path
         replace(source(dump), export=str(tmp_path / "nowhere")).plan()
     with pytest.raises(InputError, match="no such folder of contents; name the one"):
         replace(source(dump), contents=str(tmp_path / "nowhere")).plan()
-    with pytest.raises(InputError, match="catalog"):
-        replace(source(dump), catalog="s3://bucket/catalog").plan()
+    with pytest.raises(InputError, match="no catalog is finished there; run `starmill catalog`"):
+        replace(source(dump), catalog="memory://bucket/catalog").plan()
     with pytest.raises(UsageError, match="user or password"):
         replace(source(dump), export="https://user:secret@host/export").plan()
     cut = dump / "orc/content/content-0.orc"

@@ -83,5 +83,5 @@ def test_damage_is_found_by_the_plan_and_mended_by_the_next_run(tmp_path: Path, 
         file.write_bytes(data[:40] + b"damage" + data[46:])
         with pytest.raises(MachineError, match=r"part-00000.parquet: not as it was published; run `starmill catalog`"):
             of.plan()
-    catalogs.make_plainly(of)
-    assert catalogs.files(tmp_path / "catalog") == before and len(of.plan()) == 2
+        catalogs.make_plainly(of)
+        assert catalogs.files(tmp_path / "catalog") == before and len(of.plan()) == 2
