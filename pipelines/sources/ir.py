@@ -27,7 +27,7 @@ Seconds = Annotated[int, msgspec.Meta(ge=1, le=3600)]
 CRASHED = b"frontend command failed"  # what clang says of itself, with the status of a wrong program
 TRIALS = {
     ir_compilers.C: b'#include <stdio.h>\nint main(void) { return puts(""); }\n',
-    ir_compilers.CPP: b'#include <string>\nint main() { return std::string("ab").size(); }\n',
+    ir_compilers.CPP: b'#include <cstdio>\nint main() { return std::puts(""); }\n',
     ir_compilers.RUST: b'fn main() { println!(""); }\n',
 }
 

@@ -4,6 +4,7 @@ Each source gets a hostile place of its own, made from one tree; `os.walk`, `git
 """
 
 import csv
+import functools
 import gzip
 import hashlib
 import io
@@ -32,6 +33,7 @@ from tars import Tars
 from starmill.core.dataset import Workspace
 from starmill.pipelines import recipe as recipes
 from starmill.pipelines.recipe import Recipe
+from starmill.pipelines.sources import ir
 from starmill.pipelines.sources.archives import Archives
 from starmill.pipelines.sources.commits import Commits
 from starmill.pipelines.sources.folders import Folders
@@ -234,8 +236,12 @@ def zipped(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
         return Archives(folder=str(place.parent)), {name.encode() for name in archive.namelist()}
 
 
+RUN = functools.cache(ir._run)  # many tests compile the same programs
+
+
 def compiled(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     """Each file of Python is a comment of a program; without a compiler, it is no program."""
+    monkeypatch.setattr(ir, "_run", RUN)
     names = toolchains.here()[:1]
     extension, main = ("rs", "fn main() {}") if "rustc" in names else ("c", "int main(void) { return 0; }")
     for path in [Path(root, "toy", os.fsdecode(path)) for path in walked(root / "toy") if re.match(rb"[abc]/\d\.py", path)]:

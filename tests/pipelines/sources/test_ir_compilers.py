@@ -13,7 +13,6 @@ import toolchains
 from starmill.core.errors import MachineError
 from starmill.core.sandbox import LIMITS, NAMESPACES, Sandbox
 from starmill.pipelines.sources import ir_compilers
-from starmill.pipelines.sources.ir import TRIALS
 from starmill.pipelines.sources.ir_compilers import CPP, LANGUAGES, NAMES, RUST, C, Compiler, CompilerName
 
 WHERE = {C: b"const char *f(void) { return __FILE__; }\n", CPP: b"auto f() { return __FILE__; }\n"}
@@ -77,7 +76,7 @@ def test_a_level_is_the_compilers(language: str) -> None:
     compiler = toolchains.compiler(language)
     box = Sandbox(dict(compiler.reads), isolation=toolchains.isolation())
     written = {
-        level: box.run(compiler.command(level), {NAMES[language]: TRIALS[language]}).output for level in ("size", "performance")
+        level: box.run(compiler.command(level), {NAMES[language]: WHERE[language]}).output for level in ("size", "performance")
     }
     assert b"minsize" in written["size"] and b"minsize" not in written["performance"]
 
