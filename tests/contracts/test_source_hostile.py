@@ -26,8 +26,8 @@ import exports
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from histories import one_by_one
 import toolchains
+from histories import one_by_one
 from tars import Tars
 
 from starmill.core.dataset import Workspace
