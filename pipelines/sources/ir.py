@@ -47,6 +47,7 @@ class Programs(Options):
     seed: Seed = 0  # of that choice
     max_ir_ratio: AtLeast1 = 16  # a pair's IR has at most so many times the bytes of its program,
     max_ir_bytes: BytesAtOnce = 32 << 10  # and at most so many
+    library: Literal["declared", "whole"] = "declared"  # functions of the standard library that a program is compiled with
     max_compile_seconds: Seconds = 20  # of the processor, for a program
     sandbox: Isolation = NAMESPACES  # `limits` hides no file: for programs that you trust, on a machine without namespaces
 
@@ -104,7 +105,8 @@ class Programs(Options):
 
     def _with_compilers(self, fingerprint: str) -> str:
         of = {language: [c.identity, c.options] for language, c in sorted(self._compilers.items())}
-        options = [self.size_rate, self.seed, self.max_ir_ratio, self.max_ir_bytes, self.max_compile_seconds, self.sandbox]
+        lengths = [self.max_ir_ratio, self.max_ir_bytes, self.max_compile_seconds]
+        options = [self.size_rate, self.seed, self.library, lengths, self.sandbox]
         return recipe.digest([fingerprint, of, options])
 
     def _pairs(self, entries: Iterator[Entry], limits: Limits) -> Iterator[Entry]:
@@ -133,12 +135,13 @@ class Programs(Options):
         if reason := _reason(ran):
             return reason, _detail(ran, compiler)
         text = ran.output.decode("ascii", "replace")
-        made = ir_text.normalised(text)
+        keep = (ir_text.LIBRARY,) if self.library == "whole" else ()
+        made = ir_text.normalised(text, keep)
         if too_long := self._too_long(made, data):
             return "ir_too_long", too_long
         if not made.strip():
             return "empty_ir", None
-        whole = ir_text.verified(text, compiler.llvm)
+        whole = ir_text.verified(text, compiler.llvm, keep)
         if whole is None:
             return "unparseable_ir", f"LLVM {ir_text.parser()} reads no form of it"
         if too_long := self._too_long(whole, data):

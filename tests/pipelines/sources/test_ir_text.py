@@ -1,5 +1,8 @@
 """What is left of LLVM IR, by LLVM itself: it is read, and each function does what it did."""
 
+import re
+import shutil
+import subprocess
 import time
 
 import llvmlite.binding as llvm
@@ -127,6 +130,65 @@ def test_what_is_not_whole(text: str) -> None:
     assert ir_text.is_whole("define void @f() {\n}\n") and ir_text.is_whole('@x = constant [3 x i8] c"})\\00"\n')
 
 
+OF_LIBRARY = r"""@.text = private unnamed_addr constant [2 x i8] c"a\00", align 1
+@vtable.0 = private unnamed_addr constant <{ ptr }> <{ ptr @"_ZN4core3fmt5Write$LT$u8$GT$E" }>, align 8
+@.unused = private unnamed_addr constant [2 x i8] c"b\00", align 1
+
+define linkonce_odr hidden noundef i32 @_ZNSt3__112basic_stringIcE4sizeEv(ptr noundef %this) local_unnamed_addr personality ptr @own {
+entry:
+  %call = invoke i32 @_ZNKSt3__15innerEv(ptr %this, ptr @.unused) to label %done unwind label %done
+done:
+  ret i32 %call
+}
+
+define linkonce_odr i32 @_ZNKSt3__15innerEv(ptr %this, ptr %0) {
+  ret i32 0
+}
+
+define internal i1 @"_ZN4core3fmt5Write$LT$u8$GT$E"(i64 range(i64 0, 9) %0) {
+  ret i1 false
+}
+
+define internal i32 @"_ZN60_$LT$program..Own$u20$as$u20$core..fmt..Display$GT$3fmtE"(ptr %0) {
+  %2 = call i32 @_ZNSt3__112basic_stringIcE4sizeEv(ptr @.text)
+  %3 = load ptr, ptr @vtable.0, align 8
+  ret i32 %2
+}
+
+define i32 @own(...) {
+  %1 = call i32 @"_ZN60_$LT$program..Own$u20$as$u20$core..fmt..Display$GT$3fmtE"(ptr null)
+  ret i32 %1
+}
+
+declare void @unused(ptr @.unused)
+"""
+
+
+def test_a_library_is_declared_and_what_only_it_names_goes() -> None:
+    text = OF_LIBRARY.replace("ptr @.unused)\n", "ptr)\n").replace("ret i32 0\n", "ret i32 0 ; a comment\n")
+    assert (
+        ir_text.verified(text, ir_text.parser())
+        == r"""@.text = private unnamed_addr constant [2 x i8] c"a\00", align 1
+@vtable.0 = private unnamed_addr constant <{ ptr }> <{ ptr @"_ZN4core3fmt5Write$LT$u8$GT$E" }>, align 8
+
+declare hidden noundef i32 @_ZNSt3__112basic_stringIcE4sizeEv(ptr noundef %this) local_unnamed_addr
+
+declare i1 @"_ZN4core3fmt5Write$LT$u8$GT$E"(i64 range(i64 0, 9) %0)
+
+define internal i32 @"_ZN60_$LT$program..Own$u20$as$u20$core..fmt..Display$GT$3fmtE"(ptr %0) {
+  %2 = call i32 @_ZNSt3__112basic_stringIcE4sizeEv(ptr @.text)
+  %3 = load ptr, ptr @vtable.0, align 8
+  ret i32 %2
+}
+
+define i32 @own(...) {
+  %1 = call i32 @"_ZN60_$LT$program..Own$u20$as$u20$core..fmt..Display$GT$3fmtE"(ptr null)
+  ret i32 %1
+}
+"""
+    )
+
+
 @pytest.mark.parametrize("llvm_of", [0, 14])
 def test_what_llvm_is_not_asked(llvm_of: int) -> None:
     assert not ir_text.reads(llvm_of) and not ir_text.reads(ir_text.parser() + 1) and ir_text.reads(ir_text.parser())
@@ -149,6 +211,9 @@ FAMILIES = (
     "define ",
     ", comdat($",
     "\\",
+    "@a",
+    '@"',
+    "@a\n",
 )
 
 
@@ -209,7 +274,15 @@ def test_what_compilers_write_does_what_it_did(language: str) -> None:
     written = ran.output.decode("ascii")
     made = ir_text.verified(written, compiler.llvm)
     assert made == ir_text.normalised(written), "nothing had to be kept"
-    assert what_it_does(made) == what_it_does(written) and "main" in what_it_does(made)
+    before, after = what_it_does(written), what_it_does(made)
+    own = {name: done for name, done in after.items() if done}
+    assert own == {name: before[name] for name in own} and "main" in own
+    of_library = {name for name, done in before.items() if done} - {*own}
+    if shutil.which("c++filt"):
+        said = subprocess.run(["c++filt", *of_library], capture_output=True, text=True).stdout
+        assert not re.search(r"program::|Shape|Square|counted", re.sub(r"<.*", "", said)), said
+    whole = ir_text.verified(written, compiler.llvm, [ir_text.LIBRARY])
+    assert whole is not None and what_it_does(whole) == before
     bare = ir_text.STRING.sub("", made)
     assert not [w for w in ("attributes #", " comdat", "source_filename", "target triple", "; ", "!0") if w in bare]
     assert len(made) < 0.9 * len(written)
