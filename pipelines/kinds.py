@@ -27,7 +27,7 @@ from starmill.transforms.measure.language import DetectLanguage
 from starmill.transforms.measure.licenses import Licenses
 from starmill.transforms.measure.notebooks import StatedLanguage
 from starmill.transforms.measure.text import Text
-from starmill.transforms.render import code, commits, issues, notebooks, prose, pulls
+from starmill.transforms.render import code, commits, ir, issues, notebooks, prose, pulls
 from starmill.transforms.step import PartStep, Step
 
 
@@ -158,6 +158,14 @@ KINDS = {
         decide=lambda on: (HasParent(),),
         clean=lambda on: (on.decontaminate(), on.redact),
         render=prose.documents,
+    ),
+    # The paper has no row of it in table 3. The IR of two programs is alike where the programs are not: copies alone are dropped.
+    "ir": Kind(
+        measure=lambda on: (StatedLanguage(), on.text),
+        decide=lambda on: (),
+        clean=lambda on: (on.decontaminate(), on.redact),
+        render=ir.documents,
+        dedup="exact",
     ),
 }
 

@@ -36,6 +36,7 @@ from starmill.pipelines.sources.archives import Archives
 from starmill.pipelines.sources.commits import Commits
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.gharchive import GHArchive
+from starmill.pipelines.sources.ir import Programs
 from starmill.pipelines.sources.packages import Packages
 from starmill.pipelines.sources.sets import Sets
 from starmill.pipelines.sources.source import Entry, Limits, Options, Repository, Snapshot, Source, label
@@ -156,6 +157,10 @@ def zipped(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
     return Archives(folder=str(root.parent / "zips")), root.parent / "zips"
 
 
+def compiled(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
+    return Programs(folder=str(root), compilers=()), root
+
+
 def changed(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
     """Each file of the tree is added by a commit of its own."""
     one_by_one(root / "toy")
@@ -174,7 +179,7 @@ def told(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
 
 
 # How one tree becomes the input of a source: a new source says it here.
-INPUTS = (plain, committed, installed, archived, exported, tabled, stored, happened, tarred, zipped, changed, told)
+INPUTS = (plain, committed, installed, archived, exported, tabled, stored, happened, tarred, zipped, changed, told, compiled)
 # The commits that add a.py, big.bin, empty, link and sub/b.txt; the text of a commit is decoded where it is read.
 ADDED = {
     "3a9b0a858446b0355183cc2b0004ccca75d0222a": None,
@@ -185,6 +190,7 @@ ADDED = {
 }
 # What it gives then, where that is not the tree.
 GIVEN = {
+    Programs: {name: reason or "not_a_program" for name, reason in TREE.items()},
     Tables: TREE | {"/link": "no_content"},  # a table has no links
     GHArchive: {f"/issues/{n}": "no_text" if reason == "symlink" else reason for n, reason in enumerate(TREE.values(), 1)},
     Commits: {f"/commit/{own}": reason for own, reason in ADDED.items()},

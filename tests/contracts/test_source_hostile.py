@@ -4,6 +4,7 @@ Each source gets a hostile place of its own, made from one tree; `os.walk`, `git
 """
 
 import csv
+import functools
 import gzip
 import hashlib
 import io
@@ -25,16 +26,19 @@ import exports
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import toolchains
 from histories import one_by_one
 from tars import Tars
 
 from starmill.core.dataset import Workspace
 from starmill.pipelines import recipe as recipes
 from starmill.pipelines.recipe import Recipe
+from starmill.pipelines.sources import ir
 from starmill.pipelines.sources.archives import Archives
 from starmill.pipelines.sources.commits import Commits
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.gharchive import GHArchive
+from starmill.pipelines.sources.ir import Programs
 from starmill.pipelines.sources.packages import Packages
 from starmill.pipelines.sources.sets import Sets
 from starmill.pipelines.sources.source import Source
@@ -232,19 +236,35 @@ def zipped(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
         return Archives(folder=str(place.parent)), {name.encode() for name in archive.namelist()}
 
 
+RUN = functools.cache(ir._run)  # many tests compile the same programs
+
+
+def compiled(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Each file of Python is a comment of a program; without a compiler, it is no program."""
+    monkeypatch.setattr(ir, "_run", RUN)
+    names = toolchains.here()[:1]
+    extension, main = ("rs", "fn main() {}") if "rustc" in names else ("c", "int main(void) { return 0; }")
+    for path in [Path(root, "toy", os.fsdecode(path)) for path in walked(root / "toy") if re.match(rb"[abc]/\d\.py", path)]:
+        path.with_suffix(f".{extension}").write_text(f"//{path.read_text()}{main}\n")
+        path.unlink()
+    return Programs(folder=str(root), compilers=names, max_ir_ratio=1000, sandbox=toolchains.isolation()), walked(root / "toy")
+
+
 def changed(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     """Each file that git would have of the tree is added by a commit of its own."""
     (root / "toy/sparse").unlink(missing_ok=True)  # 10 GB to git
     return Commits(roots=(str(root),)), {f"commit/{own}".encode() for own in one_by_one(root / "toy")}
 
 
-PLACES = (plain, committed, installed, archived, exported, tabled, stored, happened, tarred, zipped, changed, told)
+PLACES = (plain, committed, installed, archived, exported, tabled, stored, happened, tarred, zipped, changed, told, compiled)
 Make = Callable[[], Place]
 
 
 @pytest.fixture(params=PLACES, ids=lambda place: place.__name__)
 def make(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     (tmp_path / "dump/toy").mkdir(parents=True)
+    if request.param is compiled:
+        toolchains.compilers()
     return lambda: request.param(tmp_path / "dump", monkeypatch)
 
 

@@ -1,0 +1,49 @@
+"""The compilers and the sandbox of this machine, for tests: what cannot run here is said at the end of the run."""
+
+import pytest
+
+from starmill.core import sandbox
+from starmill.core.errors import MachineError
+from starmill.core.sandbox import Isolation
+from starmill.pipelines.sources import ir_compilers
+from starmill.pipelines.sources.ir_compilers import Compiler, CompilerName
+
+EVERY: tuple[CompilerName, ...] = ("clang", "ziglang", "rustc")
+
+
+def here() -> tuple[CompilerName, ...]:
+    """Return the compilers that this machine has."""
+    return tuple(name for name in EVERY if _has(name))
+
+
+def _has(name: CompilerName) -> bool:
+    try:
+        return bool(ir_compilers.found([name]))
+    except MachineError:
+        return False
+
+
+def isolation() -> Isolation:
+    """Return how strictly this machine can run a compiler."""
+    try:
+        sandbox.probe()
+    except sandbox.NotIsolated:
+        return sandbox.LIMITS
+    return sandbox.NAMESPACES
+
+
+def compilers() -> tuple[CompilerName, ...]:
+    """Return the compilers. Skips the test where there is none."""
+    return here() or pytest.skip("NOT RUN: no clang, ziglang or rustc")
+
+
+def compiler(language: str) -> Compiler:
+    """Return the compiler of a language. Skips the test where there is none."""
+    names = [name for name in here() if language in ir_compilers.LANGUAGES[name]]
+    return ir_compilers.found(names)[language] if names else pytest.skip(f"NOT RUN: no compiler of {language}")
+
+
+def namespaces() -> None:
+    """Skip the test where this machine gives no namespaces."""
+    if isolation() == sandbox.LIMITS:
+        pytest.skip("NOT RUN: this machine gives no namespaces")
