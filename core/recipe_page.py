@@ -36,12 +36,16 @@ def page(cls: type) -> str:
 def schema(cls: type) -> dict[str, Any]:
     """Return the JSON schema of the dataclass `cls`: msgspec's, with unknown keys refused, meanings, and names from their lists."""
     classes = dict.fromkeys(kind for _, kind in sections(cls))
-    (made, *_), defs = msgspec.json.schema_components(classes, schema_hook=_any_of, ref_template="#/$defs/{name}")
-    made |= {"$defs": defs, "$schema": "https://json-schema.org/draft/2020-12/schema"}
+    refs, defs = msgspec.json.schema_components(classes, schema_hook=_any_of, ref_template="#/$defs/{name}")
+    named = json.dumps(defs)
+    for section, ref in zip(classes, refs, strict=True):
+        named = named.replace(json.dumps(_full_name(section)), json.dumps(ref["$ref"]))
+    defs = json.loads(named)
+    made = refs[0] | {"$defs": defs, "$schema": "https://json-schema.org/draft/2020-12/schema"}
     lists: dict[str, Any] = {}
-    for section in classes:
+    for section, ref in zip(classes, refs, strict=True):
         hints, notes = typing.get_type_hints(section, include_extras=True), comments(section)
-        told = made["$defs"][section.__name__]
+        told = defs[ref["$ref"].rpartition("/")[2]]  # two sections of one name have longer ones
         told |= {"additionalProperties": False, "description": text(section)}
         for key, value in told["properties"].items():
             _name(value, hints[key], lists)
@@ -62,7 +66,12 @@ def sections(cls: Any, path: str = "") -> Iterator[tuple[str, type]]:
 
 def _any_of(several: Any) -> dict[str, Any]:
     """Return the schema of a section whose `kind` says which class it is (core/recipe.py)."""
-    return {"anyOf": [{"$ref": f"#/$defs/{kind.__name__}", "required": ["kind"]} for kind in several.kinds()]}
+    return {"anyOf": [{"$ref": _full_name(kind), "required": ["kind"]} for kind in several.kinds()]}
+
+
+def _full_name(section: type) -> str:
+    """Return what stands for a reference to a section until all have their names in the schema."""
+    return f"@{section.__module__}.{section.__qualname__}"
 
 
 def comments(cls: type) -> dict[str, str]:

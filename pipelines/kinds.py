@@ -15,6 +15,7 @@ from starmill.core.names import OneOf, Place
 from starmill.pipelines import benchmarks
 from starmill.transforms.clean.decontaminate import Decontaminate
 from starmill.transforms.clean.redact import Redact
+from starmill.transforms.decide.answers import Answers
 from starmill.transforms.decide.commits import Commits
 from starmill.transforms.decide.licenses import KeepLicensed
 from starmill.transforms.decide.parents import HasParent
@@ -27,7 +28,7 @@ from starmill.transforms.measure.language import DetectLanguage
 from starmill.transforms.measure.licenses import Licenses
 from starmill.transforms.measure.notebooks import StatedLanguage
 from starmill.transforms.measure.text import Text
-from starmill.transforms.render import code, commits, ir, issues, notebooks, prose, pulls
+from starmill.transforms.render import answers, code, commits, ir, issues, notebooks, prose, pulls
 from starmill.transforms.step import PartStep, Step
 
 
@@ -48,6 +49,7 @@ class Curate:
     threads: Threads = Threads()  # over issues
     pulls: Pulls = Pulls()  # over pull requests
     commits: Commits = Commits()  # over commits
+    answers: Answers = Answers()  # over Stack Overflow
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ KINDS = {
         render=code.documents,
         sentinels=code.sentinels,
     ),
-    # Both are made by ingest, where the recipe wants them; all stages of the paper's table 3 are theirs.
+    # These three are made by ingest, where the recipe wants them; all stages of the paper's table 3 are theirs.
     "notebook": Kind(
         measure=lambda on: (on.licenses, StatedLanguage(), on.text),
         decide=lambda on: (on.licenses,),
@@ -113,6 +115,12 @@ KINDS = {
         render=notebooks.turns,
     ),
     "notebook_script": Kind(
+        measure=lambda on: (on.licenses, StatedLanguage(), on.text),
+        decide=lambda on: (on.licenses,),
+        clean=lambda on: (on.decontaminate(), on.redact),
+        render=notebooks.scripts,
+    ),
+    "kaggle": Kind(
         measure=lambda on: (on.licenses, StatedLanguage(), on.text),
         decide=lambda on: (on.licenses,),
         clean=lambda on: (on.decontaminate(), on.redact),
@@ -136,6 +144,27 @@ KINDS = {
         clean=lambda on: (on.decontaminate(), on.redact),
         render=commits.documents,
         sentinels=lambda _: commits.TOKENS,
+    ),
+    "stackoverflow": Kind(
+        measure=lambda on: (on.text,),
+        decide=lambda on: (on.answers,),
+        clean=lambda on: (on.decontaminate(), on.redact),
+        render=answers.documents,
+        dedup="none",
+    ),
+    "arxiv": Kind(
+        measure=lambda on: (on.text,),
+        decide=lambda on: (),
+        clean=lambda on: (replace(on.redact, ip_addresses=False, keys=False),),
+        render=prose.documents,
+        dedup="none",
+    ),
+    "wikipedia": Kind(
+        measure=lambda on: (on.text,),
+        decide=lambda on: (),
+        clean=lambda on: (replace(on.redact, emails=False, ip_addresses=False, keys=False),),
+        render=prose.documents,
+        dedup="none",
     ),
     # Small sets are read, and nothing else: equal rows stay too, and table 3 takes nothing out of their texts.
     "lhq": Kind(

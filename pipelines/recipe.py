@@ -9,6 +9,7 @@ from starmill.core import recipe, skips
 from starmill.core.names import Name, Place, Positive, Share, did_you_mean
 from starmill.pipelines.kinds import KINDS, Curate, Kind, KindName, Measure, Release, Sections
 from starmill.pipelines.sources.archives import Archives
+from starmill.pipelines.sources.arxiv import Arxiv
 from starmill.pipelines.sources.commits import Commits
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.gharchive import GHArchive
@@ -16,8 +17,10 @@ from starmill.pipelines.sources.ir import Programs
 from starmill.pipelines.sources.packages import Packages
 from starmill.pipelines.sources.sets import Sets
 from starmill.pipelines.sources.source import Source
+from starmill.pipelines.sources.stackexchange import StackExchange
 from starmill.pipelines.sources.swh import SoftwareHeritage
 from starmill.pipelines.sources.tables import Tables
+from starmill.pipelines.sources.wikipedia import Wikipedia
 from starmill.pipelines.stages.ingest import REPOSITORY_SECONDS, Ingest
 from starmill.pipelines.stages.vocabulary import TokenizerOptions
 from starmill.transforms.decide.mix import Mix
@@ -25,7 +28,20 @@ from starmill.transforms.dedup.minhash import MinHash
 from starmill.transforms.render.code import Format
 
 # The only list of the sources. It is here, because no stage and no source may depend on all of them: a part's key counts its own.
-SOURCES: tuple[type[Source], ...] = (Packages, Folders, SoftwareHeritage, Tables, GHArchive, Archives, Commits, Sets, Programs)
+SOURCES: tuple[type[Source], ...] = (
+    Packages,
+    Folders,
+    SoftwareHeritage,
+    Tables,
+    GHArchive,
+    Archives,
+    Commits,
+    Sets,
+    Programs,
+    StackExchange,
+    Wikipedia,
+    Arxiv,
+)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ Of members of one name the last counts, as it does for tar. A compressed tar is 
 file without a name, until they are sorted.
 """
 
-import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from starmill.pipelines.sources.archives_deb import Deb
 from starmill.pipelines.sources.archives_inflate import Damaged, opened
 from starmill.pipelines.sources.archives_tar import Member, Tar
 from starmill.pipelines.sources.archives_zip import Zip
+from starmill.pipelines.sources.dumps import fingerprint_of, walk
 from starmill.pipelines.sources.source import (
     COUNTED,
     Counted,
@@ -62,12 +62,12 @@ class Archives(Options):
         """Return the archives, the files that are none by their names, links, and folders that cannot be listed. Raises OSError."""
         root, seen = os.path.realpath(self.folder), dict[str, int]()
         found = []
-        for path, left_out in sorted(_walk(os.fsencode(root))):
+        for path, left_out in sorted(walk(os.fsencode(root), SUFFIX, "not_an_archive")):
             shown = label(os.path.relpath(path, os.fsencode(root)))[0][1:]
             stem = shown if left_out else SUFFIX.sub("", shown)
             name = unique(shown if not stem or stem.endswith("/") else stem, seen)
             state, size = state_of(path)
-            found.append(Repository(name, {"file": os.fsdecode(path)}, size, _fingerprint(state), left_out=left_out))
+            found.append(Repository(name, {"file": os.fsdecode(path)}, size, fingerprint_of(state), left_out=left_out))
         return sorted(found, key=lambda r: r.name)
 
     def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
@@ -76,7 +76,7 @@ class Archives(Options):
 
     def fingerprint(self, repository: Repository) -> str:
         """Return the fingerprint that the archive has now."""
-        return _fingerprint(state_of(repository.place["file"])[0])
+        return fingerprint_of(state_of(repository.place["file"])[0])
 
     def count(self, repository: Repository, limits: Limits) -> Counted:
         """Return how many files an archive has: of a zip by its directory, of a plain tar by its headers, else it is inflated."""
@@ -94,33 +94,6 @@ class Archives(Options):
             return Counted(0, False, "tar -tf")
 
 
-def _fingerprint(state: object) -> str:
-    return hashlib.sha256(repr(state).encode()).hexdigest()
-
-
-def _walk(top: bytes) -> Iterator[tuple[bytes, str]]:
-    """Yield what lies below a folder, each with the reason why it is no archive, or none. Raises OSError for that folder."""
-    due = [top]
-    while due:
-        folder = due.pop()
-        try:
-            with os.scandir(folder) as found:
-                below = [(e.path, e.is_dir(follow_symlinks=False), e.is_symlink(), e.is_file()) for e in found]
-        except OSError as error:
-            if folder == top:
-                raise
-            of_a_file(error, folder)
-            yield folder, "unreadable"
-            continue
-        for path, is_folder, is_link, is_file in below:
-            if is_folder:
-                due.append(path)
-            elif is_link or not is_file:
-                yield path, "symlink" if is_link else "not_a_regular_file"
-            else:
-                yield path, "" if SUFFIX.search(os.fsdecode(path)) else "not_an_archive"
-
-
 def _reader(name: str, file: BinaryIO, limits: Limits, contents: bool = True) -> Tar | Zip | Deb:
     size = os.stat(name).st_size
     most = min(FREE_BYTES + limits.max_inflation * size, FREE_BYTES + COUNTED * limits.max_inflated_bytes)
@@ -133,12 +106,12 @@ def _reader(name: str, file: BinaryIO, limits: Limits, contents: bool = True) ->
 def _entries(name: str, limits: Limits) -> Iterator[Entry]:
     try:
         with opened(name) as file, closing(_reader(name, file, limits)) as reader:
-            yield from _sorted(reader, limits)
+            yield from files(reader, limits)
     except OSError as error:
         yield Entry(b"", None, "unreadable_archive", of_a_file(error, name))
 
 
-def _sorted(reader: Tar | Zip | Deb, limits: Limits) -> Iterator[Entry]:
+def files(reader: Tar | Zip | Deb, limits: Limits) -> Iterator[Entry]:
     """Yield the members in the order of their paths; of one name the last is the file, and the others have a reason."""
     members, tally, limit, left = list[Member](), Tally(limits), None, 0
     for member in reader.members():

@@ -110,6 +110,14 @@ class Stream:
             self.at += len(part)
         return b"".join(parts)
 
+    def some(self, most: int) -> bytes:
+        """Return what there is at once of so many bytes; nothing only at the end. Raises as `read`, behind all that was inflated before."""
+        if not self._data and not self._more():
+            return b""
+        part, self._data = self._data[:most], self._data[most:]
+        self.at += len(part)
+        return bytes(part)
+
     def skip(self, size: int) -> int:
         """Pass over so many bytes and return how many there were: a plain file is not read for it."""
         if not self.packed:

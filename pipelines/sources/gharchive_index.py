@@ -72,7 +72,7 @@ def opened(place: str, write: bool = False) -> Iterator[sqlite3.Connection]:
             yield index
     except sqlite3.Error as error:
         if not isinstance(error, sqlite3.OperationalError) and getattr(error, "sqlite_errorcode", 0) in DAMAGED:
-            fix = "name another file as the index, or remove this one if it was one: it is made again from the hours"
+            fix = "name another file as the index, or remove this one if it was one: it is made again from the dump"
             raise InputError(f"{place}: {one_line(error)}; {fix}") from error
         raise MachineError(f"{place}: {one_line(error)}; see to its disk, then run again") from error
 
@@ -83,11 +83,8 @@ def made_by() -> str:
     return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
 
 
-def prepare(index: sqlite3.Connection, hours: Iterable[Hour]) -> list[Hour]:
-    """Make the tables where they are missing or of other code, forget hours that have gone; return those that are to be read.
-
-    Raises InputError for a database of another program.
-    """
+def claim(index: sqlite3.Connection, by: str, statements: str) -> None:
+    """Make the tables where they are missing or of other code (`by`), in a transaction that stays open. Raises InputError for others'."""
     index.execute("PRAGMA synchronous=NORMAL")
     index.execute("BEGIN IMMEDIATE")
     tables = [name for (name,) in index.execute("SELECT name FROM sqlite_master WHERE type='table'")]
@@ -97,13 +94,21 @@ def prepare(index: sqlite3.Connection, hours: Iterable[Hour]) -> list[Hour]:
             f"{place}: a database of another program, with a table {tables[0]!r:.100}; name another file as the index"
         )
     known = index.execute("SELECT by FROM made").fetchone() if "made" in tables else None
-    if known != (made_by(),):
+    if known != (by,):
         for name in tables:
             index.execute(f'DROP TABLE "{name}"')
         index.execute(f"PRAGMA application_id={APPLICATION}")
-        for statement in TABLES.split(";"):
+        for statement in statements.split(";"):
             index.execute(statement)
-        index.execute("INSERT INTO made VALUES (?)", (made_by(),))
+        index.execute("INSERT INTO made VALUES (?)", (by,))
+
+
+def prepare(index: sqlite3.Connection, hours: Iterable[Hour]) -> list[Hour]:
+    """Make the tables where they are missing or of other code, forget hours that have gone; return those that are to be read.
+
+    Raises InputError for a database of another program.
+    """
+    claim(index, made_by(), TABLES)
     wanted = set(hours)
     have = {Hour(name, state): hour for hour, name, state in index.execute("SELECT hour, name, state FROM hours")}
     for hour in [number for found, number in have.items() if found not in wanted]:

@@ -1,7 +1,8 @@
 """Jupyter notebooks as records of their own: `notebook` is text, code and output by turns, `notebook_script` the code as one file.
 
-StarCoder2 (section 2.3) trains on both forms of a notebook. The formats 1 to 4 are read from their JSON, without nbformat, which only
-warns of a broken notebook; what cannot be read is a reason. A notebook's record keeps the ids of its bytes.
+`kaggle` is that file as StarCoder2 cleaned the notebooks of Kaggle (kaggle.py). StarCoder2 (section 2.3) trains on all of them. The
+formats 1 to 4 are read from their JSON, without nbformat, which only warns of a broken notebook; what cannot be read is a reason. A
+notebook's record keeps the ids of its bytes.
 """
 
 import json
@@ -12,11 +13,11 @@ from itertools import groupby
 from typing import Any, Literal
 
 from starmill.core.errors import InputError, printable
-from starmill.pipelines.sources import encoding
+from starmill.pipelines.sources import encoding, kaggle
 from starmill.pipelines.sources.source import Entry
 
-NOTEBOOK, SCRIPT = "notebook", "notebook_script"
-Form = Literal["notebook", "notebook_script"]
+NOTEBOOK, SCRIPT, KAGGLE = "notebook", "notebook_script", "kaggle"
+Form = Literal["notebook", "notebook_script", "kaggle"]
 MAX_CELLS = 20_000  # of a notebook
 MAX_OUTPUT = 1000  # characters of an output; StarCoder cut there
 CUT = "[...]"
@@ -95,7 +96,7 @@ def records(text: str, forms: Sequence[Form]) -> Iterator[Made]:
             yield Made(form, reason="unreadable_notebook", detail=printable(error))
         return
     for form in forms:
-        yield _turns(language, cells) if form == NOTEBOOK else _script(language, cells)
+        yield {NOTEBOOK: _turns, SCRIPT: _script, KAGGLE: _kaggle}[form](language, cells)
 
 
 def _read(text: str) -> tuple[str, list[Cell]]:
@@ -208,6 +209,16 @@ def _script(language: str, cells: Sequence[Cell]) -> Made:
             written.append(_commented(source, mark) if cell.type != "code" else _python(source) if name == "Python" else source)
     text = "\n\n".join(written) + "\n"
     return Made(SCRIPT, text, ({"role": "script", "name": name, "start": 0, "end": len(text)},))
+
+
+def _kaggle(language: str, cells: Sequence[Cell]) -> Made:
+    """Return the cleaned code of a notebook in Python."""
+    if language not in ("python", "ipython"):
+        return Made(KAGGLE, reason="not_python", detail=language or "no language is said")
+    text, reason, detail = kaggle.script((cell.type, cell.source) for cell in cells)
+    if reason:
+        return Made(KAGGLE, reason=reason, detail=detail)
+    return Made(KAGGLE, text, ({"role": "script", "name": "Python", "start": 0, "end": len(text)},))
 
 
 def _commented(text: str, mark: str) -> str:

@@ -40,7 +40,7 @@ class Ingest(Limits):
     )  # compressed, as a worker holds it in memory: where the estimate was wrong, the rest is not read
     max_part_content_bytes: Bytes = 16 << 30  # the same of content: spaces fill a part with next to nothing
     block_bytes: BytesAtOnce = 8 << 20  # of content in a row group, or of names
-    notebooks: tuple[Form, ...] = ()  # what .ipynb files become, the two forms of StarCoder2's data; none: files of code
+    notebooks: tuple[Form, ...] = ()  # what .ipynb files become, the forms of StarCoder2's data; none: files of code
     rows_of_left_out: bool = (
         True  # one for each repository that `exclude`, `include` or `max_repositories` leave out, in `dropped/`
     )

@@ -23,10 +23,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import exports
+import papers
+import posts
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import toolchains
+import wikis
 from histories import one_by_one
 from tars import Tars
 
@@ -35,6 +38,7 @@ from starmill.pipelines import recipe as recipes
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.sources import ir
 from starmill.pipelines.sources.archives import Archives
+from starmill.pipelines.sources.arxiv import Arxiv
 from starmill.pipelines.sources.commits import Commits
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.gharchive import GHArchive
@@ -42,8 +46,10 @@ from starmill.pipelines.sources.ir import Programs
 from starmill.pipelines.sources.packages import Packages
 from starmill.pipelines.sources.sets import Sets
 from starmill.pipelines.sources.source import Source
+from starmill.pipelines.sources.stackexchange import StackExchange
 from starmill.pipelines.sources.swh import SoftwareHeritage
 from starmill.pipelines.sources.tables import Tables
+from starmill.pipelines.sources.wikipedia import Wikipedia
 from starmill.pipelines.stages import ingest
 from starmill.pipelines.stages.ingest import Ingest
 
@@ -212,6 +218,42 @@ def told(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return source, {b"toy/%d" % number for number, _ in enumerate(names, 1)}
 
 
+def asked(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Each file is a question; what is no regular file is an answer to none."""
+    rows, names = [], sorted(walked(root / "toy"))
+    for number, name in enumerate(names, 1):
+        path = Path(root / "toy", os.fsdecode(name))
+        regular = path.is_file() and not path.is_symlink() and path.stat().st_size < 10 << 20
+        rows.append(posts.question(number, path.read_text() or "?") if regular else posts.answer(1000 + number, number))
+    posts.write(root.parent / "sites/toy/Posts.xml", rows)
+    source = StackExchange(folder=str(root.parent / "sites"), index=str(root.parent / "sorted/posts"))
+    return source, {b"questions/%d" % number for number, _ in enumerate(names, 1)}
+
+
+def written(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Each file is a page, whose title is a number: XML has no title with a control character."""
+    pages, names = [], sorted(walked(root / "toy"))
+    for number, name in enumerate(names, 1):
+        path = Path(root / "toy", os.fsdecode(name))
+        regular = path.is_file() and not path.is_symlink() and path.stat().st_size < 10 << 20
+        pages.append(wikis.page(f"{number:04}", (path.read_text() or "?") if regular else None))
+    (root.parent / "wikis").mkdir(exist_ok=True)
+    (root.parent / "wikis/toy.xml").write_bytes(wikis.dump(pages, host="toy"))
+    return Wikipedia(folder=str(root.parent / "wikis")), {b"%04d" % number for number, _ in enumerate(names, 1)}
+
+
+def typeset(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Each file is a paper; what is no regular file is one without a section."""
+    (root.parent / "papers/toy").mkdir(parents=True, exist_ok=True)
+    names = sorted(walked(root / "toy"))
+    for number, name in enumerate(names, 1):
+        path = Path(root / "toy", os.fsdecode(name))
+        regular = path.is_file() and not path.is_symlink() and path.stat().st_size < 10 << 20
+        made = papers.paper(papers.tex(path.read_text()) if regular else "no paper")
+        (root.parent / f"papers/toy/{number:04}.gz").write_bytes(made)
+    return Arxiv(folder=str(root.parent / "papers")), {b"%04d" % number for number, _ in enumerate(names, 1)}
+
+
 def tarred(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     (root / "toy/sparse").unlink(missing_ok=True)  # 10 GB to tar
     (root.parent / "tgz").mkdir(exist_ok=True)
@@ -256,7 +298,26 @@ def changed(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return Commits(roots=(str(root),)), {f"commit/{own}".encode() for own in one_by_one(root / "toy")}
 
 
-PLACES = (plain, committed, installed, archived, exported, tabled, stored, happened, tarred, zipped, changed, told, compiled)
+PLACES = (
+    plain,
+    committed,
+    installed,
+    archived,
+    exported,
+    tabled,
+    stored,
+    happened,
+    tarred,
+    zipped,
+    changed,
+    told,
+    compiled,
+    asked,
+    written,
+    typeset,
+)
+INDEXED = (GHArchive, StackExchange)  # what they read lies in an index
+NUMBERED = (*INDEXED, Wikipedia, Arxiv, Commits, Sets)  # no path of theirs is that of a file
 Make = Callable[[], Place]
 
 
@@ -308,7 +369,7 @@ def test_files_in_are_rows_out(make: Make, tmp_path: Path) -> None:
     assert counted(rows) == len(wanted) > 18 and len({(row["repo_name"], row["path"]) for row in rows}) == len(rows)
     assert all(row["path"].isprintable() and row["path"].encode() for row in rows)
     reasons = {row["path"]: row.get("reason") for row in rows}
-    if not isinstance(source, GHArchive | Commits | Sets):  # of which no path is that of a file
+    if not isinstance(source, NUMBERED):
         assert reasons["/out"] == ("no_content" if isinstance(source, Tables) else "symlink")
     assert reasons.get("/sparse", "too_large") == "too_large"
     assert not any("root:" in row.get("content", "") for row in rows), "nothing outside is read"
@@ -371,7 +432,7 @@ def test_a_file_that_changes_between_plan_and_read_is_told(make: Make, tmp_path:
 
     rows = milled(source, tmp_path / "w", change)
     told = [row["path"] for row in rows if row.get("reason") == "error:ingest:Changed"]
-    if isinstance(source, GHArchive):  # what was planned lies in an index, and that is what is read
+    if isinstance(source, INDEXED):  # what was planned lies in an index, and that is what is read
         assert not told and not any("y = 2" in row.get("content", "") for row in rows)
     else:
         assert told == ["/"]
