@@ -10,6 +10,7 @@ from starmill.core.names import Name, Place, Positive, Share, did_you_mean
 from starmill.pipelines.kinds import KINDS, Curate, Kind, KindName, Measure, Release, Sections
 from starmill.pipelines.sources.archives import Archives
 from starmill.pipelines.sources.commits import Commits
+from starmill.pipelines.sources.documentation import Documentation
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.gharchive import GHArchive
 from starmill.pipelines.sources.packages import Packages
@@ -24,7 +25,7 @@ from starmill.transforms.dedup.minhash import MinHash
 from starmill.transforms.render.code import Format
 
 # The only list of the sources. It is here, because no stage and no source may depend on all of them: a part's key counts its own.
-SOURCES: tuple[type[Source], ...] = (Packages, Folders, SoftwareHeritage, Tables, GHArchive, Archives, Commits, Sets)
+SOURCES: tuple[type[Source], ...] = (Packages, Folders, SoftwareHeritage, Tables, GHArchive, Archives, Commits, Sets, Documentation)
 
 
 @dataclass(frozen=True)
