@@ -27,7 +27,8 @@ LEFT = re.compile(
     r"top_level|entry_points|dependency_links)(?:\..*)?",
     re.DOTALL,
 )
-FOLDERS_LEFT = frozenset(("node_modules", "_sources"))  # other packages, and the texts of Sphinx's pages once more
+# Other packages, the texts of Sphinx's pages once more, and changes.
+FOLDERS_LEFT = frozenset(("node_modules", "_sources", "relnotes", "releasenotes", "release-notes", "changelogs"))
 # Pages that generators make to lead around, or to show code: Sphinx, javadoc, Doxygen, rustdoc.
 AROUND = re.compile(
     r"genindex.*|(?:py-)?modindex|search|searchresults|index-all|all(?:classes|packages).*|overview-(?:tree|frame)|"

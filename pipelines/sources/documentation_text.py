@@ -1,14 +1,17 @@
 """A file of documentation as the text of a record: text formats stay as their authors wrote them, pages and manuals become Markdown."""
 
 import io
+import re
 from typing import NamedTuple
 
-from starmill.pipelines.sources import documentation_html, documentation_man, encoding
+from starmill.pipelines.sources import documentation_html, documentation_man, documentation_mdoc, encoding
 from starmill.pipelines.sources.archives_inflate import Damaged, Spent, Stream
 from starmill.pipelines.sources.documentation_files import MANUAL, METADATA, PAGE, PDF, Form
 from starmill.pipelines.sources.documentation_markdown import TooLong
 
 TYPES = {"text/markdown": "Markdown", "text/x-markdown": "Markdown", "text/plain": "Text", "text/x-rst": "reStructuredText"}
+MANUAL_PAGE = re.compile(r"^[.'][ \t]*(?:TH|SH|Dd|Sh|so)\b", re.MULTILINE)
+MDOC = re.compile(r"^\.[ \t]*(?:Dd|Sh)\b", re.MULTILINE)
 NOTHING = frozenset(("", "UNKNOWN"))
 
 
@@ -83,6 +86,8 @@ def _written(text: str, form: Form, most: int) -> Text:
     if form.name == PAGE:
         return Text(documentation_html.markdown(text, most), "Markdown")
     if form.name == MANUAL:
-        page = documentation_man.markdown(text, most)
-        return Text(reason="not_a_manual_page") if page is None else Text(page, "Markdown")
+        if not MANUAL_PAGE.search(text):
+            return Text(reason="not_a_manual_page", detail="it has neither .TH nor .Dd")
+        markdown = documentation_mdoc.markdown if MDOC.search(text) else documentation_man.markdown
+        return Text(markdown(text.replace("\r\n", "\n").split("\n"), most), "Markdown")
     return Text(text, form.name)
