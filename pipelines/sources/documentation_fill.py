@@ -101,7 +101,7 @@ class Filling:
     def end_table(self) -> None:
         """Write the table."""
         table, self.table = self.table, None
-        self.to.table(table.rows if table else ())
+        self.to.table(table.ended() if table else ())
 
 
 class Table:
@@ -130,6 +130,10 @@ class Table:
                 self._block.append(plain(line, strings))
         elif line.strip() not in ("", "_", "=") and not line.startswith((".", "'")):
             self._cells(line, strings)
+
+    def ended(self) -> list[list[str]]:
+        """Return the rows, and what was begun of the last."""
+        return [*self.rows, [*self._row, " ".join(" ".join(self._block or ()).split())]]
 
     def _cells(self, text: str | None, strings: Mapping[str, str]) -> None:
         cells = [] if text is None else text.split(self._tab)

@@ -59,6 +59,8 @@ def markdown(lines: Iterable[str], most: int) -> str:
     for line in commands(lines, page.strings):
         page.line(line)
     page.end_table()
+    for name in ("Fc", "Re"):  # where it was forgotten
+        page.line(f".{name}")
     page.section(0, [])
     return page.to.text()
 
@@ -132,7 +134,8 @@ class _Page(Filling):
                 self._reference = []
             case "Re" if self._reference is not None:
                 said, self._reference = ", ".join(self._reference), None
-                self.say(f"{said}." if said else "")
+                if said:
+                    self.say(f"{said}.")
             case "Ex":
                 named = ", ".join(words[1:]) or self._name
                 self.say(f"The {named} utility exits 0 on success, and >0 if an error occurs.")
