@@ -57,7 +57,7 @@ def form_of(path: bytes, whole: bool) -> Form | None:
     plain = shown.removesuffix(".gz")
     is_packed = plain != shown
     *folders, name = plain.split("/")
-    stem, dot, ending = name.rpartition(".")
+    stem, _, ending = name.rpartition(".")
     if LEFT.fullmatch(name) or not FOLDERS_LEFT.isdisjoint(folders):
         return None
     is_within = whole or not FOLDERS.isdisjoint(folders)
@@ -65,7 +65,7 @@ def form_of(path: bytes, whole: bool) -> Form | None:
         return Form(MANUAL, is_packed)
     if BARE_README.fullmatch(name):
         return Form("Text", is_packed)
-    form = ENDINGS.get(ending) if dot else None
+    form = ENDINGS.get(ending) if stem else None
     if form is None or not (is_within or README.fullmatch(stem)):
         return None
     if form == PAGE and (AROUND.fullmatch(stem) or not FOLDERS_AROUND.isdisjoint(folders)):

@@ -37,7 +37,8 @@ class Markdown:
         """Begin. `most`: bytes, of which every method but `text` raises TooLong when there are more."""
         self._most, self._lines = most, list[str]()
         self._open, self._deeper, self._width = list[_Container](), 0, 0
-        self._in_list = self._joined = False  # whether the last block was an item's, or goes with the next
+        self._last: list[str] = []  # where the last block stood: the markers of what was open
+        self._joined = False  # whether the last block goes with the next
 
     def text(self) -> str:
         """Return what was written, with a line's end behind it, or nothing."""
@@ -64,8 +65,9 @@ class Markdown:
 
     def paragraph(self, lines: Sequence[str], is_term: bool = False) -> None:
         """Write a paragraph; a term has its definition right below."""
-        self._block(lines)
-        self._joined = is_term and any(lines)
+        if any(lines):
+            self._block(lines)
+            self._joined = is_term
 
     def code(self, lines: Sequence[str], language: str = "") -> None:
         """Write lines as they are."""
@@ -84,7 +86,7 @@ class Markdown:
     def _block(self, lines: Sequence[str]) -> None:
         if not any(lines):
             return
-        if self._lines and not self._joined and not (self._in_list and any(c.is_due for c in self._open)):
+        if self._lines and not self._joined and not self._is_next_item():
             self._add("".join(c.rest for c in self._open if not c.is_due))
         first = "".join(c.marker if c.is_due else c.rest for c in self._open)
         rest = "".join(c.rest for c in self._open)
@@ -92,7 +94,16 @@ class Markdown:
             self._add((rest if number else first) + line)
         for container in self._open:
             container.is_due = False
-        self._in_list, self._joined = bool(self._open), False
+        self._last, self._joined = [c.marker for c in self._open], False
+
+    def _is_next_item(self) -> bool:
+        """Say whether a block begins an item right behind one of its list, or the first of a list within an item."""
+        due = next((n for n, c in enumerate(self._open) if c.is_due), -1)
+        if due < 0 or self._open[due].marker == QUOTE or len(self._last) < due:
+            return False
+        if len(self._last) == due:
+            return due > 0 and TERM not in (self._open[due - 1].marker, self._open[due].marker)
+        return self._last[due].lstrip("0123456789") == self._open[due].marker.lstrip("0123456789")
 
     def _add(self, line: str) -> None:
         self._lines.append(line.rstrip())

@@ -26,6 +26,8 @@ FONTS = frozenset(
 )
 CALLED = FONTS | AROUND.keys() | OPEN.keys() | CLOSE.keys() | SYSTEMS.keys()
 BEHIND, BEFORE = frozenset(".,:;)]?!"), frozenset("([")
+MARKED = frozenset(("-enum", "-bullet", "-dash", "-hyphen"))  # lists
+UNMARKED = MARKED | {"-item", "-column"}  # lists whose items have no terms
 STANDARDS = {
     "-ansiC": "ANSI X3.159-1989 (“ANSI C89”)",
     "-isoC": "ISO/IEC 9899:1990 (“ISO C90”)",
@@ -175,18 +177,15 @@ class _Page(Filling):
         self.paragraph()
         self.end_item()
         kind = self._lists[-1] if self._lists else "-item"
-        if kind == "-column":
-            self.say(" | ".join(self._inline(cell) for cell in _cells(words)))
-        elif kind == "-enum":
+        said = " | ".join(self._inline(cell) for cell in _cells(words))
+        if kind == "-enum":
             self._numbers[-1] += 1
+        if kind in MARKED:
             self.is_term = True
-            self.say(f"{self._numbers[-1]}." if self._numbers[-1] < 1000 else "-")
-        elif kind in ("-bullet", "-dash", "-hyphen"):
-            self.is_term = True
-            self.say("-")
-        elif kind != "-item":
-            self.is_term = bool(words)
-            self.say(self._inline(words), goes_on=words[-1:] == ["Xo"])
+            self.say(f"{self._numbers[-1]}." if kind == "-enum" and self._numbers[-1] < 1000 else "-")
+        self.is_term = bool(said) and kind not in UNMARKED
+        if said:
+            self.say(said, goes_on=words[-1:] == ["Xo"])
 
     def _inline(self, words: list[str]) -> str:
         """Return what the words of a line say, of which some are macros."""
