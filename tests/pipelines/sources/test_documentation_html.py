@@ -154,4 +154,4 @@ def test_time_is_linear(head: str, piece: str) -> None:
         markdown(page, 10 << 20)
         return time.process_time() - started
 
-    assert seconds(160_000) < 8 * max(seconds(40_000), 0.01)
+    assert seconds(80_000) < 8 * max(seconds(20_000), 0.01)
