@@ -12,7 +12,8 @@ import textwrap
 import tokenize
 import types
 import typing
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import msgspec
@@ -36,12 +37,18 @@ def page(cls: type) -> str:
 def schema(cls: type) -> dict[str, Any]:
     """Return the JSON schema of the dataclass `cls`: msgspec's, with unknown keys refused, meanings, and names from their lists."""
     classes = dict.fromkeys(kind for _, kind in sections(cls))
-    (made, *_), defs = msgspec.json.schema_components(classes, schema_hook=_any_of, ref_template="#/$defs/{name}")
+    names = _names(classes)
+
+    def any_of(several: Any) -> dict[str, Any]:
+        """Return the schema of a section whose `kind` says which class it is (core/recipe.py)."""
+        return {"anyOf": [{"$ref": f"#/$defs/{names[kind]}", "required": ["kind"]} for kind in several.kinds()]}
+
+    (made, *_), defs = msgspec.json.schema_components(classes, schema_hook=any_of, ref_template="#/$defs/{name}")
     made |= {"$defs": defs, "$schema": "https://json-schema.org/draft/2020-12/schema"}
     lists: dict[str, Any] = {}
     for section in classes:
         hints, notes = typing.get_type_hints(section, include_extras=True), comments(section)
-        told = made["$defs"][section.__name__]
+        told = made["$defs"][names[section]]
         told |= {"additionalProperties": False, "description": text(section)}
         for key, value in told["properties"].items():
             _name(value, hints[key], lists)
@@ -60,9 +67,10 @@ def sections(cls: Any, path: str = "") -> Iterator[tuple[str, type]]:
             yield from sections(kind, below)
 
 
-def _any_of(several: Any) -> dict[str, Any]:
-    """Return the schema of a section whose `kind` says which class it is (core/recipe.py)."""
-    return {"anyOf": [{"$ref": f"#/$defs/{kind.__name__}", "required": ["kind"]} for kind in several.kinds()]}
+def _names(classes: Collection[type]) -> dict[type, str]:
+    """Return the names that msgspec gives classes in a schema: those of equal names have their modules in front."""
+    counts = Counter(cls.__name__ for cls in classes)
+    return {cls: cls.__name__ if counts[cls.__name__] == 1 else f"{cls.__module__}.{cls.__qualname__}" for cls in classes}
 
 
 def comments(cls: type) -> dict[str, str]:

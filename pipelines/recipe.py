@@ -25,7 +25,17 @@ from starmill.transforms.dedup.minhash import MinHash
 from starmill.transforms.render.code import Format
 
 # The only list of the sources. It is here, because no stage and no source may depend on all of them: a part's key counts its own.
-SOURCES: tuple[type[Source], ...] = (Packages, Folders, SoftwareHeritage, Tables, GHArchive, Archives, Commits, Sets, Documentation)
+SOURCES: tuple[type[Source], ...] = (
+    Packages,
+    Folders,
+    SoftwareHeritage,
+    Tables,
+    GHArchive,
+    Archives,
+    Commits,
+    Sets,
+    Documentation,
+)
 
 
 @dataclass(frozen=True)

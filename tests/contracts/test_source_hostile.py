@@ -303,10 +303,9 @@ def test_files_in_are_rows_out(make: Make, tmp_path: Path) -> None:
     assert counted(rows) == len(wanted) > 18 and len({(row["repo_name"], row["path"]) for row in rows}) == len(rows)
     assert all(row["path"].isprintable() and row["path"].encode() for row in rows)
     reasons = {row["path"]: row.get("reason") for row in rows}
-    if not isinstance(source, GHArchive | Commits | Sets):  # of which no path is that of a file
     if isinstance(source, Documentation):
         assert reasons["/docs/out.md"] == "symlink" and reasons["/"] == "not_documentation"
-    elif not isinstance(source, GHArchive):  # of which no path is that of a file
+    elif not isinstance(source, GHArchive | Commits | Sets):  # of which no path is that of a file
         assert reasons["/out"] == ("no_content" if isinstance(source, Tables) else "symlink")
     assert reasons.get("/sparse", "too_large") == "too_large"
     assert not any("root:" in row.get("content", "") for row in rows), "nothing outside is read"
