@@ -196,6 +196,13 @@ KINDS = {
         render=ir.documents,
         dedup="exact",
     ),
+    # Near-deduplicated, and that is all, but for personal data: of which addresses of machines are not taken out (table 3, section 3.2).
+    "documentation": Kind(
+        measure=lambda on: (StatedLanguage(), on.text),
+        decide=lambda on: (),
+        clean=lambda on: (replace(on.redact, ip_addresses=False),),
+        render=prose.documents,
+    ),
 }
 
 KindName = Annotated[str, OneOf("kind of record", lambda: tuple(KINDS))]

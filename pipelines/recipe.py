@@ -11,6 +11,7 @@ from starmill.pipelines.kinds import KINDS, Curate, Kind, KindName, Measure, Rel
 from starmill.pipelines.sources.archives import Archives
 from starmill.pipelines.sources.arxiv import Arxiv
 from starmill.pipelines.sources.commits import Commits
+from starmill.pipelines.sources.documentation import Documentation
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.gharchive import GHArchive
 from starmill.pipelines.sources.ir import Programs
@@ -41,6 +42,7 @@ SOURCES: tuple[type[Source], ...] = (
     StackExchange,
     Wikipedia,
     Arxiv,
+    Documentation,
 )
 
 

@@ -38,6 +38,7 @@ from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.sources.archives import Archives
 from starmill.pipelines.sources.arxiv import Arxiv
 from starmill.pipelines.sources.commits import Commits
+from starmill.pipelines.sources.documentation import Documentation
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.gharchive import GHArchive
 from starmill.pipelines.sources.ir import Programs
@@ -221,6 +222,16 @@ def told(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
     return Sets(dataset="gsm8k", place=str(root.parent / "sums"), repo_name="toy"), root.parent / "sums"
 
 
+def documented(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
+    """Each file of the tree is a page of documentation."""
+    (root.parent / "docs").mkdir(exist_ok=True)
+    with tarfile.open(root.parent / "docs/toy.tgz", "w:gz") as archive:
+        for name in TREE:
+            archive.add(root / "toy" / name[1:], f"docs{name}.md")
+        archive.add(root / "toy/a.py", "a.py")
+    return Documentation(folder=str(root.parent / "docs")), root.parent / "docs"
+
+
 # How one tree becomes the input of a source: a new source says it here.
 INPUTS = (
     plain,
@@ -239,6 +250,7 @@ INPUTS = (
     asked,
     written,
     typeset,
+    documented,
 )
 # The commits that add a.py, big.bin, empty, link and sub/b.txt; the text of a commit is decoded where it is read.
 ADDED = {
@@ -265,6 +277,7 @@ GIVEN = {
     StackExchange: {
         f"/questions/{n}": "no_question" if reason == "symlink" else reason for n, reason in enumerate(TREE.values(), 1)
     },
+    Documentation: {f"/docs{name}.md": reason for name, reason in TREE.items()} | {"/": "not_documentation"},
 }
 Made = Callable[[], tuple[Source, Path]]
 
@@ -316,7 +329,8 @@ def test_every_file_is_an_entry_read_or_with_a_reason(made: Made) -> None:
     source, _ = made()
     found = entries(source, toy(source))
     assert {label(e.path)[0]: e.reason for e in found if b"dist-info" not in e.path} == GIVEN.get(type(source), TREE)
-    assert [e.path for e in found] == sorted(e.path for e in found), "in the order of their paths"
+    paths = [e.path for e in found if e.path]
+    assert paths == sorted(paths), "in the order of their paths"
     for entry in found:
         assert (entry.data is None) == (entry.reason is not None) and entry.kind in source.gives
         assert entry.data is None or len(entry.data) < LIMIT

@@ -40,6 +40,7 @@ from starmill.pipelines.sources import ir
 from starmill.pipelines.sources.archives import Archives
 from starmill.pipelines.sources.arxiv import Arxiv
 from starmill.pipelines.sources.commits import Commits
+from starmill.pipelines.sources.documentation import Documentation
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.gharchive import GHArchive
 from starmill.pipelines.sources.ir import Programs
@@ -298,6 +299,20 @@ def changed(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return Commits(roots=(str(root),)), {f"commit/{own}".encode() for own in one_by_one(root / "toy")}
 
 
+def documented(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Each file is a page of documentation, and each that the hostile tree has a file of code beside it."""
+    (root / "toy/sparse").unlink(missing_ok=True)  # 10 GB to tarfile
+    (root.parent / "docs").mkdir(exist_ok=True)
+    place = root.parent / "docs/toy.tar"
+    with tarfile.open(place, "w") as archive:
+        for path in sorted(walked(root / "toy")):
+            archive.add(os.path.join(root / "toy", os.fsdecode(path)), f"toy-1/docs/{os.fsdecode(path)}.md", recursive=False)
+            if os.path.lexists(root / "toy/pipe"):
+                archive.add(os.path.join(root / "toy", os.fsdecode(path)), f"toy-1/src/{os.fsdecode(path)}", recursive=False)
+    with tarfile.open(place, errors="surrogateescape") as archive:
+        return Documentation(folder=str(place.parent)), {os.fsencode(member.name) for member in archive if not member.isdir()}
+
+
 PLACES = (
     plain,
     committed,
@@ -315,6 +330,7 @@ PLACES = (
     asked,
     written,
     typeset,
+    documented,
 )
 INDEXED = (GHArchive, StackExchange)  # what they read lies in an index
 NUMBERED = (*INDEXED, Wikipedia, Arxiv, Commits, Sets)  # no path of theirs is that of a file
@@ -369,7 +385,9 @@ def test_files_in_are_rows_out(make: Make, tmp_path: Path) -> None:
     assert counted(rows) == len(wanted) > 18 and len({(row["repo_name"], row["path"]) for row in rows}) == len(rows)
     assert all(row["path"].isprintable() and row["path"].encode() for row in rows)
     reasons = {row["path"]: row.get("reason") for row in rows}
-    if not isinstance(source, NUMBERED):
+    if isinstance(source, Documentation):
+        assert reasons["/docs/out.md"] == "symlink" and reasons["/"] == "not_documentation"
+    elif not isinstance(source, NUMBERED):
         assert reasons["/out"] == ("no_content" if isinstance(source, Tables) else "symlink")
     assert reasons.get("/sparse", "too_large") == "too_large"
     assert not any("root:" in row.get("content", "") for row in rows), "nothing outside is read"

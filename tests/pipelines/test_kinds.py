@@ -47,3 +47,14 @@ def test_a_kind_may_have_other_values() -> None:
         build({"workspace": "w", "kinds": {"cod": {}}})
     with pytest.raises(recipe.RecipeError, match=r"kinds\.code: unknown key 'minhash'"):
         build({"workspace": "w", "kinds": {"code": {"minhash": {}}}})
+
+
+def test_documentation_keeps_addresses_of_machines_and_is_not_searched_for_benchmarks() -> None:
+    row = KINDS["documentation"]
+    [redact] = row.clean(Release(benchmarks=("smoke",)))
+    said = "Ask jane" + "@real-site.org about 93.184.215.14."
+    block = pa.RecordBatch.from_pylist([{"content": said, "content_id": "0" * 40, "path": "/README.md", "segments": None}])
+    [made] = redact(block).to_pylist()
+    assert made["content"] == "Ask <EMAIL> about 93.184.215.14." and row.dedup == "near" and not row.decide(Curate())
+    [made] = KINDS["code"].clean(Release())[-1](block).to_pylist()
+    assert "93.184" not in made["content"]
