@@ -41,7 +41,9 @@ run: setup       ## mill real code, show the funnel, train on the shards, comple
 SAMPLES ?=
 miniature: setup ## mill a miniature of StarCoder2's data, all kinds of records from dumps of every sort (two minutes)
 	PYTHONPATH=tests/end_to_end:tests/hostile $(BIN)/python tests/end_to_end/miniature.py miniature $(SAMPLES)
+	@$(BIN)/python -c 'import ziglang' 2> /dev/null || $(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt ziglang
 	$(BIN)/starmill run recipes/data/miniature.yaml --workers $(WORKERS)
+	$(BIN)/starmill mix recipes/data/miniature.yaml
 
 test: setup check  ## lint, types and the test suite
 	$(PYTEST) -m 'not slow and not clusters and not flink'

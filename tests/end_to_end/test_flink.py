@@ -15,6 +15,7 @@ import miniature
 import psutil
 import pytest
 import stranger
+import toolchains
 from counted import KeptOnFlink, of_sidecars, published
 from flink_shell import CACHE, Shell, running
 from pages import ROOT, commands
@@ -105,9 +106,9 @@ def test_the_miniature_is_the_local_runs(shell: Shell) -> None:
     """Dumps of every sort, all kinds of records."""
     miniature.make(shell.home / "miniature", SAMPLES if SAMPLES.exists() else None)
     recipe = ROOT / "recipes/data/miniature.yaml"
-    starmill("run", str(recipe), "--workspace", "local", "--workers", "1", cwd=shell.home)
-    options = shlex.join(shell.options())
-    shell(f"starmill run {recipe} --workspace {shell.home}/flinks -- {options}")
+    compilers, options = toolchains.of_the_miniature(), shell.options()
+    starmill("run", str(recipe), "--workspace", "local", "--workers", "1", *compilers, cwd=shell.home)
+    shell(shlex.join(["starmill", "run", str(recipe), "--workspace", f"{shell.home}/flinks", *compilers, "--", *options]))
     assert digests(shell.home / "flinks") == digests(shell.home / "local")
 
 

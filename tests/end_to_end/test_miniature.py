@@ -4,6 +4,7 @@ from pathlib import Path
 
 import miniature
 import pytest
+import toolchains
 from samples import SAMPLES
 from small_tree import starmill
 
@@ -27,6 +28,6 @@ def test_the_dumps_are_the_same_each_time(tmp_path: Path) -> None:
 def test_every_kind_comes_to_shards(tmp_path: Path) -> None:
     """From dumps of every sort; tests/end_to_end/test_flink.py compares the bytes with Flink's."""
     miniature.make(tmp_path / "miniature", SAMPLES if SAMPLES.exists() else None)
-    starmill("run", str(RECIPE), "--workers", "2", "--workspace", "work", cwd=tmp_path)
+    starmill("run", str(RECIPE), "--workers", "2", "--workspace", "work", *toolchains.of_the_miniature(), cwd=tmp_path)
     kinds = {kind for shard in open_shards(str(tmp_path / "work")) for kind in shard.table.column("kind").to_pylist()}
     assert {*KINDS} - ELSEWHERE <= kinds

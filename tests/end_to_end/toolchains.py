@@ -43,6 +43,12 @@ def compiler(language: str) -> Compiler:
     return ir_compilers.found(names)[language] if names else pytest.skip(f"NOT RUN: no compiler of {language}")
 
 
+def of_the_miniature() -> list[str]:
+    """Return the options that make recipes/data/miniature.yaml compile with what is here. Skips the test where that is nothing."""
+    said = f"sources.programs.compilers=[{','.join(compilers())}]", f"sources.programs.sandbox={isolation()}"
+    return ["--set", said[0], "--set", said[1]]
+
+
 def namespaces() -> None:
     """Skip the test where this machine gives no namespaces."""
     if isolation() == sandbox.LIMITS:
