@@ -14,6 +14,7 @@ from starmill.pipelines.sources import encoding
 from starmill.pipelines.sources.history import Change, Commit, Lost
 from starmill.pipelines.sources.source import Entry, label
 
+MAX_NAME = 1000  # characters of a subject that rules over it see
 # Lines that name people. They stand at the end of a message, and are of its subject only where no empty line parts them from it; a first
 # line "cc: ..." says what was worked on.
 BY = re.compile(r"\s*[\w-]{1,40}-by:(?:\s|$)", re.IGNORECASE)
@@ -34,8 +35,8 @@ class Form:
 def entry(commit: Commit, change: Change, before: bytes, after: bytes, form: Form) -> Entry:
     """Return the record of a commit, or the reason why it is none.
 
-    Segments: `before` and `after`, each with the file's path as its name, `message`, and the mark `changed`, whose name is the number of
-    lines from the first changed one to the last, on the side that has more of them.
+    Segments: `before` and `after`, each with the file's path as its name; `message`, whose name is its text, for a decision reads no
+    content; and the mark `changed`, whose name is the number of lines from the first changed one to the last, on the side with more.
     """
     path = b"commit/" + commit.own.encode()
     shown, hostile = label(change.path)
@@ -47,7 +48,7 @@ def entry(commit: Commit, change: Change, before: bytes, after: bytes, form: For
     start, ends = changed(old, new)
     windows = window(old, new, start, ends, form, commit.own)
     said = subject(commit)
-    parts = (("before", shown, windows[0]), ("message", None, said), ("after", shown, windows[1]))
+    parts = (("before", shown, windows[0]), ("message", said[:MAX_NAME], said), ("after", shown, windows[1]))
     content, segments = "", list[dict[str, Any]]()
     for role, name, text in parts:
         content += "\n" if segments else ""

@@ -40,12 +40,18 @@ def test_a_record_and_its_segments() -> None:
     assert found.data == b"a\nb\nc\n\nSay what was done\na\nx\ny\nc\n" and found.segments is not None
     assert [(s["role"], s["name"]) for s in found.segments] == [
         ("before", "/src/a.py"),
-        ("message", None),
+        ("message", "Say what was done"),
         ("after", "/src/a.py"),
         ("changed", "2"),
     ]
     assert parts(found) == {"before": "a\nb\nc\n", "message": "Say what was done", "after": "a\nx\ny\nc\n", "changed": ""}
     assert found.facts["revision_id"] == OWN
+
+
+def test_of_a_long_subject_rules_see_the_beginning() -> None:
+    found = made(b"a\n", b"b\n", message=b"word " * 10_000)
+    assert found.segments is not None and found.segments[1]["name"] == "word " * 200
+    assert len(parts(found)["message"]) == 49_999
 
 
 def test_a_window_begins_above_the_first_changed_line() -> None:
