@@ -106,7 +106,9 @@ def test_texts_beyond_a_limit_are_not_asked_for(tmp_path: Path, monkeypatch: pyt
     stream = (commit(n, b"Change it\n", [file(b"a.py", b"x = %d\n" % n * 500)]) for n in range(1, 21))
     dump = exports.write(tmp_path / "swh", {URL: take(tmp_path / "r", b"".join(stream))})
     asked, get = list[str](), ContentStore.get
-    monkeypatch.setattr(ContentStore, "get", lambda self, wanted, *more: (asked.append(wanted.sha1), get(self, wanted, *more))[1])
+    monkeypatch.setattr(
+        ContentStore, "get", lambda self, wanted, *more: (asked.append(wanted.sha1), get(self, wanted, *more))[1]
+    )
     found = read(source(dump), Limits(max_inflated_bytes=40_000))[1]
     assert len(found) == 20 and reasons(found)["inflates_too_far"] > 8 and 2 < reasons(found)[None] < 12
     assert 0 < len(asked) < 2 * 12
