@@ -106,8 +106,13 @@ class SoftwareHeritage(Options):
         return store(self._asking).take_counts()
 
     def index(self) -> tuple[Index, str]:
-        """Return the index of the export and its name, made first where it is absent. Raises InputError, MachineError."""
-        return self._index()
+        """Return the index of the whole export and its name, made first where it is absent. Raises InputError, MachineError."""
+        found, name = self._index()
+        if not isinstance(found, Index):
+            raise InputError(
+                f"{self.catalog}: a catalog has the trees of heads alone, and commits need all: name another folder as `catalog`"
+            )
+        return found, name
 
     def indexes(self) -> Path:
         """Return the folder of the indexes."""
@@ -115,7 +120,7 @@ class SoftwareHeritage(Options):
 
     def texts(self, blobs: list[git.Leaf], max_file_bytes: int) -> Iterator[Entry]:
         """Return an entry for each of these blobs, in their order, wherever they lie."""
-        return self._entries(self._index()[0], blobs, max_file_bytes)
+        return self._entries(self.index()[0], blobs, max_file_bytes)
 
     @property
     def _asking(self) -> Asking:

@@ -55,8 +55,8 @@ class SoftwareHeritageCommits(Options):
 
     def plan(self) -> list[Repository]:
         """Return every origin. Raises InputError for an export that is damaged or incomplete, MachineError."""
+        self._revisions()  # which refuses what has no history, before anything is looked at twice
         found = self._files.plan()
-        self._revisions()
         return [replace(r, fingerprint=self._fingerprint(r.fingerprint)) for r in found]
 
     def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:

@@ -13,8 +13,8 @@ from typing import Any
 
 from starmill.core import files
 from starmill.core.errors import InputError, MachineError
-from starmill.pipelines.sources.git import HEX
 from starmill.pipelines.sources.gitobjects import CorruptObject, MissingObject
+from starmill.pipelines.sources.gitrefs import HEX
 from starmill.pipelines.sources.history import MAX_PARENTS, Commit
 from starmill.pipelines.sources.source import timestamp
 from starmill.pipelines.sources.swh_tables import Export

@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import catalogs
 import exports
 import pytest
 from histories import commit, file, random_history, run, take
 from samples import sample
 
+from starmill.core.errors import InputError
 from starmill.pipelines.sources import swh_commits
 from starmill.pipelines.sources.commits import Commits
 from starmill.pipelines.sources.commits_text import Excerpt
@@ -119,6 +121,14 @@ def test_a_head_that_is_none_is_one_row(tmp_path: Path) -> None:
     dump = exports.write(tmp_path / "swh", {URL: folder}, change=without("snapshot_branch", lambda row: True))
     snapshot, [entry] = read(source(dump))
     assert snapshot == Snapshot() and (entry.path, entry.reason, entry.kind) == (b"", "no_main_branch", "commit")
+
+
+def test_a_catalog_of_heads_is_refused(tmp_path: Path) -> None:
+    dump = exports.write(tmp_path / "swh", {URL: edited(tmp_path / "r", 2)})
+    of = catalogs.source(dump, tmp_path / "catalog")
+    catalogs.make_plainly(of)
+    with pytest.raises(InputError, match="a catalog has the trees of heads alone"):
+        source(dump).plan()
 
 
 def test_what_decides_a_record_is_in_its_fingerprint(tmp_path: Path) -> None:
