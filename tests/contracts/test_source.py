@@ -47,6 +47,7 @@ from starmill.pipelines.sources.sets import Sets
 from starmill.pipelines.sources.source import Entry, Limits, Options, Repository, Snapshot, Source, label
 from starmill.pipelines.sources.stackexchange import StackExchange
 from starmill.pipelines.sources.swh import SoftwareHeritage
+from starmill.pipelines.sources.swh_commits import SoftwareHeritageCommits
 from starmill.pipelines.sources.tables import Tables
 from starmill.pipelines.sources.wikipedia import Wikipedia
 from starmill.pipelines.stages import ingest
@@ -222,6 +223,13 @@ def told(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
     return Sets(dataset="gsm8k", place=str(root.parent / "sums"), repo_name="toy"), root.parent / "sums"
 
 
+def archived_changes(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
+    one_by_one(root / "toy")
+    dump = exports.write(root.parent / "swh", {"https://github.com/a/toy": root / "toy"})
+    catalog = str(root.parent / "catalog")
+    return SoftwareHeritageCommits(export=str(dump / "orc"), contents=str(dump / "content"), catalog=catalog), dump
+
+
 def documented(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
     """Each file of the tree is a page of documentation."""
     (root.parent / "docs").mkdir(exist_ok=True)
@@ -245,6 +253,7 @@ INPUTS = (
     tarred,
     zipped,
     changed,
+    archived_changes,
     told,
     compiled,
     asked,
@@ -278,6 +287,7 @@ GIVEN = {
         f"/questions/{n}": "no_question" if reason == "symlink" else reason for n, reason in enumerate(TREE.values(), 1)
     },
     Documentation: {f"/docs{name}.md": reason for name, reason in TREE.items()} | {"/": "not_documentation"},
+    SoftwareHeritageCommits: {f"/commit/{own}": reason for own, reason in ADDED.items()},
 }
 Made = Callable[[], tuple[Source, Path]]
 

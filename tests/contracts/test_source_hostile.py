@@ -49,6 +49,7 @@ from starmill.pipelines.sources.sets import Sets
 from starmill.pipelines.sources.source import Source
 from starmill.pipelines.sources.stackexchange import StackExchange
 from starmill.pipelines.sources.swh import SoftwareHeritage
+from starmill.pipelines.sources.swh_commits import SoftwareHeritageCommits
 from starmill.pipelines.sources.tables import Tables
 from starmill.pipelines.sources.wikipedia import Wikipedia
 from starmill.pipelines.stages import ingest
@@ -299,6 +300,13 @@ def changed(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return Commits(roots=(str(root),)), {f"commit/{own}".encode() for own in one_by_one(root / "toy")}
 
 
+def archived_changes(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    _, wanted = changed(root, monkeypatch)
+    dump = exports.write(root.parent / "swh", {"https://github.com/a/toy": root / "toy"})
+    catalog = str(root.parent / "catalog")
+    return SoftwareHeritageCommits(export=str(dump / "orc"), contents=str(dump / "content"), catalog=catalog), wanted
+
+
 def documented(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     """Each file is a page of documentation, and each that the hostile tree has a file of code beside it."""
     (root / "toy/sparse").unlink(missing_ok=True)  # 10 GB to tarfile
@@ -325,6 +333,7 @@ PLACES = (
     tarred,
     zipped,
     changed,
+    archived_changes,
     told,
     compiled,
     asked,
@@ -333,7 +342,7 @@ PLACES = (
     documented,
 )
 INDEXED = (GHArchive, StackExchange)  # what they read lies in an index
-NUMBERED = (*INDEXED, Wikipedia, Arxiv, Commits, Sets)  # no path of theirs is that of a file
+NUMBERED = (*INDEXED, Wikipedia, Arxiv, Commits, SoftwareHeritageCommits, Sets)  # no path of theirs is that of a file
 Make = Callable[[], Place]
 
 
@@ -397,8 +406,8 @@ def test_files_in_are_rows_out(make: Make, tmp_path: Path) -> None:
 def test_what_lies_beyond_a_limit_is_counted(make: Make, tmp_path: Path, limit: dict[str, int]) -> None:
     few(tmp_path / "dump/toy")
     source, wanted = make()
-    if isinstance(source, Commits) and "max_inflated_bytes" in limit:
-        limit = {"max_inflated_bytes": 15_000}  # with the commits and trees, which are read first
+    if isinstance(source, Commits | SoftwareHeritageCommits) and "max_inflated_bytes" in limit:
+        limit = {"max_inflated_bytes": 12_000}  # with the commits and trees, which are read first
     rows = milled(source, tmp_path / "w", **limit)
     assert counted(rows) == len(wanted) and 0 < sum("content" in row for row in rows) < len(wanted)
     assert {row["reason"] for row in rows if "reason" in row} <= {"too_many_files", "too_many_bytes", "inflates_too_far"}
