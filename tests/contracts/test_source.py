@@ -40,7 +40,6 @@ from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.gharchive import GHArchive
 from starmill.pipelines.sources.ir import Programs
 from starmill.pipelines.sources.packages import Packages
-from starmill.pipelines.sources.sets import Sets
 from starmill.pipelines.sources.source import Entry, Limits, Options, Repository, Snapshot, Source, label
 from starmill.pipelines.sources.swh import SoftwareHeritage
 from starmill.pipelines.sources.tables import Tables
@@ -169,17 +168,6 @@ def changed(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
     return Commits(roots=(str(root),)), root
 
 
-def told(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
-    """Each file of the tree is the answer to its name; a link is a row without one."""
-    (root.parent / "sums").mkdir(exist_ok=True)
-    rows = []
-    for name in TREE:
-        path = root / "toy" / name[1:]
-        rows.append({"question": name, "answer": None if path.is_symlink() else path.read_bytes().decode("latin-1")})
-    (root.parent / "sums/toy.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return Sets(dataset="gsm8k", place=str(root.parent / "sums"), repo_name="toy"), root.parent / "sums"
-
-
 def documented(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
     """Each file of the tree is a page of documentation."""
     (root.parent / "docs").mkdir(exist_ok=True)
@@ -192,23 +180,8 @@ def documented(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Pat
 
 # How one tree becomes the input of a source: a new source says it here.
 PROSE = prose_dumps.makers(slice(2))
-INPUTS = (
-    plain,
-    committed,
-    installed,
-    archived,
-    exported,
-    tabled,
-    stored,
-    happened,
-    tarred,
-    zipped,
-    changed,
-    told,
-    compiled,
-    documented,
-    *PROSE,
-)
+FILES = (plain, committed, installed, archived, exported, tabled, stored, tarred, zipped)
+INPUTS = (*FILES, happened, changed, compiled, documented, *PROSE)
 # The commits that add a.py, big.bin, empty, link and sub/b.txt; the text of a commit is decoded where it is read.
 ADDED = {
     "3a9b0a858446b0355183cc2b0004ccca75d0222a": None,
@@ -223,7 +196,6 @@ GIVEN = {
     Tables: TREE | {"/link": "no_content"},  # a table has no links
     GHArchive: {f"/issues/{n}": "no_text" if reason == "symlink" else reason for n, reason in enumerate(TREE.values(), 1)},
     Commits: {f"/commit/{own}": reason for own, reason in ADDED.items()},
-    Sets: {f"/toy/{n}": "no_content" if reason == "symlink" else reason for n, reason in enumerate(TREE.values(), 1)},
     **prose_dumps.given(TREE),
     Documentation: {f"/docs{name}.md": reason for name, reason in TREE.items()} | {"/": "not_documentation"},
 }

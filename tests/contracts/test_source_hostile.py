@@ -202,21 +202,6 @@ def happened(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return source, {b"issues/%d" % number for number, _ in enumerate(names, 1)}
 
 
-def told(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """Each file is the answer to its name; what is no regular file is a row without one."""
-    (root.parent / "sums").mkdir(exist_ok=True)
-    names = sorted(walked(root / "toy"))
-    with open(root.parent / "sums/toy.jsonl", "w") as table:
-        for name in names:
-            path = Path(root / "toy", os.fsdecode(name))
-            regular = path.is_file() and not path.is_symlink() and path.stat().st_size < 10 << 20
-            table.write(
-                json.dumps({"question": name.decode("latin-1"), "answer": path.read_text() if regular else None}) + "\n"
-            )
-    source = Sets(dataset="gsm8k", place=str(root.parent / "sums"), repo_name="toy")
-    return source, {b"toy/%d" % number for number, _ in enumerate(names, 1)}
-
-
 def tarred(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     (root / "toy/sparse").unlink(missing_ok=True)  # 10 GB to tar
     (root.parent / "tgz").mkdir(exist_ok=True)
@@ -276,23 +261,8 @@ def documented(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 
 PROSE = prose_dumps.makers(slice(None, None, 2))
-PLACES = (
-    plain,
-    committed,
-    installed,
-    archived,
-    exported,
-    tabled,
-    stored,
-    happened,
-    tarred,
-    zipped,
-    changed,
-    told,
-    compiled,
-    documented,
-    *PROSE,
-)
+FILES = (plain, committed, installed, archived, exported, tabled, stored, tarred, zipped)
+PLACES = (*FILES, happened, changed, compiled, documented, *PROSE)
 INDEXED = (GHArchive, StackExchange)  # what they read lies in an index
 NUMBERED = (*INDEXED, Wikipedia, Arxiv, Commits, Sets)  # no path of theirs is that of a file
 Make = Callable[[], Place]

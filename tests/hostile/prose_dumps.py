@@ -1,6 +1,7 @@
-"""Dumps of prose that are made of a tree of files: each file that is one is a text, whose number is its place among the sorted names."""
+"""Dumps of texts that are made of a tree of files: each file that is one is a text, whose number is its place among the sorted names."""
 
 import functools
+import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,13 +11,14 @@ import posts
 import wikis
 
 from starmill.pipelines.sources.arxiv import Arxiv
+from starmill.pipelines.sources.sets import Sets
 from starmill.pipelines.sources.source import Source
 from starmill.pipelines.sources.stackexchange import StackExchange
 from starmill.pipelines.sources.wikipedia import Wikipedia
 
 Made = tuple[Source, Path, set[bytes]]  # the source, where its input lies, and the paths of its records
 # Why there is no record of what is no regular file.
-LOST = {StackExchange: "no_question", Wikipedia: "no_text", Arxiv: "no_section"}
+LOST = {StackExchange: "no_question", Wikipedia: "no_text", Arxiv: "no_section", Sets: "no_content"}
 
 
 def texts(root: Path) -> list[str | None]:
@@ -68,6 +70,16 @@ def typeset(root: Path) -> Made:
     )
 
 
+def told(root: Path) -> Made:
+    """Return rows of a small set, of which a text is the answer; what is no file is one without."""
+    found = texts(root / "toy")
+    (root.parent / "sums").mkdir(exist_ok=True)
+    rows = [json.dumps({"question": "?", "answer": text}) + "\n" for text in found]
+    (root.parent / "sums/toy.jsonl").write_text("".join(rows))
+    source = Sets(dataset="gsm8k", place=str(root.parent / "sums"), repo_name="toy")
+    return source, root.parent / "sums", {b"toy/%d" % n for n, _ in enumerate(found, 1)}
+
+
 def makers(part: slice) -> list[Callable[[Path, object], tuple]]:
     """Return the functions that make these dumps, as the contracts of sources call them: of what is made they want a part."""
 
@@ -78,13 +90,13 @@ def makers(part: slice) -> list[Callable[[Path, object], tuple]]:
 
         return made
 
-    return [of(make) for make in (asked, written, typeset)]
+    return [of(make) for make in (asked, written, typeset, told)]
 
 
 def given(tree: Mapping[str, str | None]) -> dict[type[Source], dict[str, str | None]]:
     """Return what these sources give of a tree that is known, by path: the reason why there is no record, or None."""
     reasons = [tree[name] for name in sorted(tree)]
-    paths = {StackExchange: "/questions/{}", Wikipedia: "/page {:04}", Arxiv: "/paper {:04}"}
+    paths = {StackExchange: "/questions/{}", Wikipedia: "/page {:04}", Arxiv: "/paper {:04}", Sets: "/toy/{}"}
     return {
         cls: {path.format(n): LOST[cls] if reason == "symlink" else reason for n, reason in enumerate(reasons, 1)}
         for cls, path in paths.items()
