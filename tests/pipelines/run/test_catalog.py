@@ -141,7 +141,7 @@ def test_what_cannot_be_made_is_told_first(dump: Path, tmp_path: Path) -> None:
     of = catalogs.source(dump, tmp_path / "catalog")
     for sources, message in (
         ({}, "0 sources of kind swh"),
-        ({"a": of, "b": of}, "2 sources of kind swh in the recipe; name one of: a, b"),
+        ({"a": of, "b": of}, "2 sources of kind swh to choose from; give --source one of: a, b"),
         ({"a": replace(of, catalog=None)}, r"--set sources\.a\.catalog=PLACE"),
     ):
         with pytest.raises(UsageError, match=message):
