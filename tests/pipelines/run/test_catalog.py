@@ -90,11 +90,11 @@ def test_a_catalog_that_is_killed_goes_on_and_gives_the_same_bytes(tmp_path: Pat
     export = sample("swh-export/export")
     expected = json.loads((export / "expected.json").read_text())
     whole, killed = (catalogs.source(export, tmp_path / name) for name in ("whole", "killed"))
-    catalogs.make(whole, buckets=2)
+    catalogs.make_plainly(whole, buckets=2)
     clean = multiprocessing.get_context("forkserver")  # a fork of this process would have locks of Beam's threads
     clean.set_forkserver_preload(["catalogs"])
     for _ in range(20):
-        child = clean.Process(target=catalogs.make_until, args=(killed, 2, 11))
+        child = clean.Process(target=catalogs.make_until, args=(killed, 2, 13))
         child.start()
         child.join()
         if child.exitcode == 0:
