@@ -28,7 +28,10 @@ Stopped = Literal["", "cpu_seconds", "seconds", "output_bytes"]
 NAMESPACES: Isolation = "namespaces"
 LIMITS: Isolation = "limits"
 TICK = 0.5  # seconds
-FIX = "let this user have user namespaces (in a container: --security-opt seccomp=unconfined; else sysctl user.max_user_namespaces)"
+FIX = (
+    "let this user have user namespaces: in a container --security-opt seccomp=unconfined, "
+    "else sysctl user.max_user_namespaces, and on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0"
+)
 
 
 class NotIsolated(MachineError):

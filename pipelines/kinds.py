@@ -16,7 +16,7 @@ from starmill.pipelines import benchmarks
 from starmill.transforms.clean.decontaminate import Decontaminate
 from starmill.transforms.clean.redact import Redact
 from starmill.transforms.decide.answers import Answers
-from starmill.transforms.decide.commits import Commits
+from starmill.transforms.decide.commits import CommitRules
 from starmill.transforms.decide.licenses import KeepLicensed
 from starmill.transforms.decide.parents import HasParent
 from starmill.transforms.decide.pulls import Pulls
@@ -48,7 +48,7 @@ class Curate:
     quality: Quality = Quality()
     threads: Threads = Threads()  # over issues
     pulls: Pulls = Pulls()  # over pull requests
-    commits: Commits = Commits()  # over commits
+    commits: CommitRules = CommitRules()  # over commits
     answers: Answers = Answers()  # over Stack Overflow
 
 

@@ -20,6 +20,7 @@ from starmill.pipelines.sources.sets import Sets
 from starmill.pipelines.sources.source import Source
 from starmill.pipelines.sources.stackexchange import StackExchange
 from starmill.pipelines.sources.swh import SoftwareHeritage
+from starmill.pipelines.sources.swh_commits import SoftwareHeritageCommits
 from starmill.pipelines.sources.tables import Tables
 from starmill.pipelines.sources.wikipedia import Wikipedia
 from starmill.pipelines.stages.ingest import REPOSITORY_SECONDS, Ingest
@@ -37,6 +38,7 @@ SOURCES: tuple[type[Source], ...] = (
     GHArchive,
     Archives,
     Commits,
+    SoftwareHeritageCommits,
     Sets,
     Programs,
     StackExchange,

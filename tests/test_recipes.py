@@ -15,6 +15,7 @@ import pytest
 
 from starmill.core import recipe
 from starmill.core.recipe_page import sections
+from starmill.pipelines.kinds import KINDS
 from starmill.pipelines.recipe import Recipe
 from starmill.trainer.config import TrainRecipe, load
 
@@ -237,6 +238,7 @@ def test_the_mixtures_are_starcoder2s(name: str) -> None:
     assert not mixture.caps, "the data recipe's; twice would be less than the paper took"
     prose = dict.fromkeys(("openwebmath", "wikipedia", "arxiv"), 0 if "3b" in name else 1)
     assert mixture.kinds == dict.fromkeys(TABLE_4, 1) | prose and mixture.other_kinds == 0
+    assert {*mixture.kinds} <= {*KINDS}, "kinds that the pipelines make"
 
 
 @pytest.mark.parametrize("name", ["stack-v2", "stack-v3", "software-heritage"])

@@ -45,8 +45,9 @@ def planned(
     """
     found = {n: s for n, s in sources.items() if isinstance(s, SoftwareHeritage) and name in (None, n)}
     if len(found) != 1:
+        swh = [n for n, s in sources.items() if isinstance(s, SoftwareHeritage)]
         raise UsageError(
-            f"--source {name or ''}: {len(found)} sources of kind swh in the recipe; name one of: {', '.join(sources)}"
+            f"catalog: {len(found)} sources of kind swh to choose from; give --source one of: {', '.join(swh) or 'none'}"
         )
     [(name, source)] = found.items()
     if source.catalog is None:

@@ -52,12 +52,11 @@ def check_inputs(options: Recipe) -> None:
         for root in source.places():
             if (source.takes_files and Path(root).is_file()) or (Path(root).is_dir() and any(Path(root).iterdir())):
                 continue
-            what = "an empty folder, so nothing to read" if Path(root).is_dir() else "no such folder"
-            if source.takes_files and not Path(root).is_dir():
-                what = "no such file or folder"
-            fix = "give one that holds repositories, here or with --input"
-            if not isinstance(source, Folders):  # which is what --input gives
-                fix = f"give {'the file or folder' if source.takes_files else 'a folder'} that holds the dump"
+            kind = "file or folder" if source.takes_files else "folder"
+            empty, fix = "nothing to read", f"give the {kind} that holds the dump"
+            if isinstance(source, Folders):  # which is what --input gives
+                empty, fix = "no repositories found", "give one that holds repositories, here or with --input"
+            what = f"an empty folder, so {empty}" if Path(root).is_dir() else f"no such {kind}"
             raise InputError(f"sources.{name}{_option(source, root)}: {root}: {what}; {fix}")
 
 

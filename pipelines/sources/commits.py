@@ -6,23 +6,33 @@ replacement is looked at, and what is missing, as behind the end of a shallow cl
 """
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from starmill.core import recipe
 from starmill.core.errors import of_a_file
-from starmill.core.names import AtLeast0, AtLeast1, Place, Seed, Share
+from starmill.core.names import AtLeast1, Place
 from starmill.pipelines.sources import git, gitrefs
-from starmill.pipelines.sources.commits_text import Form, entry
+from starmill.pipelines.sources.commits_text import Excerpt, entry
 from starmill.pipelines.sources.folders import Folders
-from starmill.pipelines.sources.gitobjects import Budget, BudgetSpent, ObjectStore, ObjectTooLarge
-from starmill.pipelines.sources.history import Change, Commit, Comparison, Lost, lost, newest_first, parse
+from starmill.pipelines.sources.gitobjects import Budget, ObjectStore, ObjectTooLarge
+from starmill.pipelines.sources.history import (
+    Change,
+    Commit,
+    Comparison,
+    Lost,
+    beyond,
+    lost,
+    newest_first,
+    of_one_file,
+    parse,
+    row,
+)
 from starmill.pipelines.sources.source import COUNTED, Counted, Entry, Limits, Options, Repository, Snapshot, label
 
 LISTS = "git rev-list HEAD"
-MAX_UTF8 = 4  # bytes of a character
 RECENT = 4096  # commits that are not read again when another child leads to them
 
 
@@ -34,10 +44,7 @@ class Commits(Options):
     roots: tuple[Place, ...]  # of checkouts and bare repositories with their history
     max_commits: AtLeast1 = 1_000_000  # of a repository, the newest from HEAD on
     per_file: AtLeast1 | None = 1  # the newest so many that changed a file (StarCoder: one); null: all
-    max_chars: AtLeast1 = 100_000  # of a file before and after its commit (StarCoder)
-    whole_rate: Share = 0.2  # share of the commits whose whole file is shown (StarCoder)
-    context_lines: AtLeast0 = 32  # at most so many, at random, above and below the changed lines of the others (StarCoder)
-    seed: Seed = 0  # of both choices
+    show: Excerpt = Excerpt()
     gives: ClassVar[tuple[str, ...]] = ("commit",)
 
     def places(self) -> tuple[str, ...]:
@@ -80,12 +87,12 @@ class Commits(Options):
         def entries() -> Iterator[Entry]:
             walk = Budget(budget.left // 2)  # so that the newest have their texts, however long the history is
             with ObjectStore(objects, root, walk) as store:
-                found, limit = self._history(store, tip, limits)
+                commits, most = newest_first(_headers(store), tip), limits.max_names_bytes
+                found, limit = of_one_file(commits, Comparison(store), self.max_commits, self.per_file, most)
             with ObjectStore(objects, root, Budget(budget.left // 2 + walk.left)) as store:
                 yield from self._entries(store, found, limits)
             if limit:
-                left = self.count(repository, limits).less(len(found))
-                yield Entry(b"", None, limit[0], f"{limit[1]}; without a row are {left}", kind="commit")
+                yield beyond(limit, self.count(repository, limits), len(found))
 
         return known, entries()
 
@@ -116,59 +123,27 @@ class Commits(Options):
 
     def _fingerprint(self, of_git: str) -> str:
         # Behind the first word comes what a work tree holds, which is not read.
-        options = self.max_commits, self.per_file, self.max_chars, self.whole_rate, self.context_lines, self.seed
-        return recipe.digest(of_git.partition(" ")[0], *options)
+        return recipe.digest(of_git.partition(" ")[0], self.max_commits, self.per_file, self.show)
 
-    def _history(
-        self, store: ObjectStore, tip: Commit, limits: Limits
-    ) -> tuple[dict[bytes, Change | Lost], tuple[str, str] | None]:
-        """Return what each commit changed, by its id in order, and the limit beyond which there are more, with its reason."""
-        found, newest, names = dict[bytes, Change | Lost](), dict[bytes, tuple[int, str]](), 0
-        limit: tuple[str, str] | None = None
-        compare = Comparison(store)
-        for commit, parents in newest_first(_headers(store), tip):
-            if len(found) == self.max_commits:
-                limit = "too_many_commits", f"more than max_commits={self.max_commits}"
-                break
-            if names > limits.max_names_bytes:
-                limit = "too_many_commits", f"paths of more than max_names_bytes={limits.max_names_bytes}"
-                break
-            made = compare(commit, parents)
-            if isinstance(made, Change):
-                newer, last = newest.get(made.path, (0, ""))
-                names += 0 if newer else len(made.path)
-                if newer == self.per_file:
-                    made = Lost("older_commit", f"commit {last} is newer")
-                else:
-                    newest[made.path] = newer + 1, commit.own
-            found[bytes.fromhex(commit.own)] = made
-            if isinstance(made, Lost) and made.reason == git.REASONS[BudgetSpent]:
-                limit = made.reason, "more than max_inflated_bytes or max_inflation of the repository"
-                break
-        return dict(sorted(found.items())), limit
-
-    def _entries(self, store: ObjectStore, found: dict[bytes, Change | Lost], limits: Limits) -> Iterator[Entry]:
-        form = Form(self.max_chars, self.whole_rate, self.context_lines, self.seed)
-        most = min(limits.max_file_bytes - 1, MAX_UTF8 * self.max_chars)
+    def _entries(self, store: ObjectStore, found: Mapping[bytes, Change | Lost], limits: Limits) -> Iterator[Entry]:
+        most = min(limits.max_file_bytes - 1, self.show.max_bytes)
         for own, change in ((own.hex(), change) for own, change in found.items()):
-            path = f"commit/{own}".encode()
             if isinstance(change, Lost):
-                yield Entry(path, None, change.reason, change.detail, kind="commit")
+                yield row(own, change)
                 continue
-            what, blob = "the commit", own
+            what, named = "the commit", own
             try:
                 commit = _commit(store, own)
-                what, blob = label(change.path)[0], change.after.blob
-                after = store.read(blob, "blob", most)
-                blob = change.before.blob if change.before else ""
-                before = store.read(blob, "blob", most) if blob else b""
+                what, named = label(change.path)[0], change.after.blob
+                after = store.read(named, "blob", most)
+                named = change.before.blob if change.before else ""
+                before = store.read(named, "blob", most) if named else b""
             except ObjectTooLarge as error:
-                yield Entry(path, None, "too_large", f"{what}: {error}", error.size, kind="commit")
+                yield row(own, Lost("too_large", f"{what}: {error}"), error.size)
             except git.OF_A_STORE as error:
-                said = lost(error, f"{what}, object {blob}")
-                yield Entry(path, None, said.reason, said.detail, kind="commit")
+                yield row(own, lost(error, f"{what}, object {named}"))
             else:
-                yield entry(commit, change, before, after, form)
+                yield entry(commit, change, before, after, self.show)
 
 
 def _commit(store: ObjectStore, own: str) -> Commit:

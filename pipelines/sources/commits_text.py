@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from starmill.core import seeds
+from starmill.core.names import AtLeast0, AtLeast1, Seed, Share
 from starmill.pipelines.sources import encoding
 from starmill.pipelines.sources.history import Change, Commit, Lost
+from starmill.pipelines.sources.linediff import lines
 from starmill.pipelines.sources.source import Entry, label
 
+MAX_UTF8 = 4  # bytes of a character
+MAX_NAME = 1000  # characters of a subject that rules over it see
 # Lines that name people. They stand at the end of a message, and are of its subject only where no empty line parts them from it; a first
 # line "cc: ..." says what was worked on.
 BY = re.compile(r"\s*[\w-]{1,40}-by:(?:\s|$)", re.IGNORECASE)
@@ -22,32 +26,37 @@ LATIN = re.compile(r"(?:iso-?8859|latin)-?1", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Form:
-    """How much of a file is in a record: see the options of the source."""
+class Excerpt:
+    """How much of a file is in the record of a commit (StarCoder's values)."""
 
-    max_chars: int = 100_000
-    whole_rate: float = 0.2
-    context_lines: int = 32
-    seed: int = 0
+    max_chars: AtLeast1 = 100_000  # of a file, before and after
+    whole_rate: Share = 0.2  # share of the commits whose whole file is shown
+    context_lines: AtLeast0 = 32  # at most so many, at random, above and below the changed lines of the others
+    seed: Seed = 0  # of both choices
+
+    @property
+    def max_bytes(self) -> int:
+        """The bytes that so many characters may take."""
+        return MAX_UTF8 * self.max_chars
 
 
-def entry(commit: Commit, change: Change, before: bytes, after: bytes, form: Form) -> Entry:
+def entry(commit: Commit, change: Change, before: bytes, after: bytes, show: Excerpt) -> Entry:
     """Return the record of a commit, or the reason why it is none.
 
-    Segments: `before` and `after`, each with the file's path as its name, `message`, and the mark `changed`, whose name is the number of
-    lines from the first changed one to the last, on the side that has more of them.
+    Segments: `before` and `after`, each with the file's path as its name; `message`, whose name is its text, for a decision reads no
+    content; and the mark `changed`, whose name is the number of lines from the first changed one to the last, on the side with more.
     """
     path = b"commit/" + commit.own.encode()
     shown, hostile = label(change.path)
-    sides = texts(before, after, form.max_chars)
+    sides = texts(before, after, show.max_chars)
     if isinstance(sides, Lost) or hostile:
         of = sides if isinstance(sides, Lost) else Lost(str(hostile))
         return Entry(path, None, of.reason, shown, max(len(before), len(after)), kind="commit")
     old, new = (lines(text) for text in sides)
     start, ends = changed(old, new)
-    windows = window(old, new, start, ends, form, commit.own)
+    windows = window(old, new, start, ends, show, commit.own)
     said = subject(commit)
-    parts = (("before", shown, windows[0]), ("message", None, said), ("after", shown, windows[1]))
+    parts = (("before", shown, windows[0]), ("message", said[:MAX_NAME], said), ("after", shown, windows[1]))
     content, segments = "", list[dict[str, Any]]()
     for role, name, text in parts:
         content += "\n" if segments else ""
@@ -91,17 +100,6 @@ def texts(before: bytes, after: bytes, max_chars: int) -> tuple[str, str] | Lost
     return Lost("no_change") if old == new and before else (old, new)
 
 
-def lines(text: str) -> list[str]:
-    r"""Return the lines of a text, each with its end, as git has them.
-
-    >>> lines("a\r\nb\n\nc"), lines("")
-    (['a\r\n', 'b\n', '\n', 'c'], [])
-    """
-    found = [line + "\n" for line in text.split("\n")]
-    found[-1] = found[-1][:-1]
-    return found if found[-1] else found[:-1]
-
-
 def changed(old: Sequence[str], new: Sequence[str]) -> tuple[int, tuple[int, int]]:
     """Return the first line that differs, and behind the last one on each side.
 
@@ -114,11 +112,13 @@ def changed(old: Sequence[str], new: Sequence[str]) -> tuple[int, tuple[int, int
     return start, (len(old) - same, len(new) - same)
 
 
-def window(old: Sequence[str], new: Sequence[str], start: int, ends: tuple[int, int], form: Form, own: str) -> tuple[str, str]:
+def window(
+    old: Sequence[str], new: Sequence[str], start: int, ends: tuple[int, int], show: Excerpt, own: str
+) -> tuple[str, str]:
     """Return what is shown of each side: all of it, or the changed lines with as many above and below them on both."""
-    if seeds.uniform(form.seed, "commit_whole", own) < form.whole_rate:
+    if seeds.uniform(show.seed, "commit_whole", own) < show.whole_rate:
         return "".join(old), "".join(new)
-    above, below = (seeds.uint64(form.seed, f"commit_{side}", own) % (form.context_lines + 1) for side in ("above", "below"))
+    above, below = (seeds.uint64(show.seed, f"commit_{side}", own) % (show.context_lines + 1) for side in ("above", "below"))
     first = max(0, start - above)
     return "".join(old[first : ends[0] + below]), "".join(new[first : ends[1] + below])
 

@@ -30,6 +30,7 @@ from starmill.pipelines.sources.gitobjects import (
     OFFSET_DELTA,
     REFERENCE_DELTA,
     Budget,
+    BudgetSpent,
     CorruptObject,
     entry_header,
     inside,
@@ -42,6 +43,8 @@ SUFFIX = ".bundle"
 MAGIC = re.compile(rb"# v([0-9]+) git bundle\n")
 MAX_HEADER = 64 << 20  # bytes; a mirror of a large host has some hundred thousand references
 MAX_SHOWN = 3  # prerequisites that a row names
+MAX_OBJECTS = 12_000_000  # of a pack, twice what Linux has: a gigabyte of memory
+MAX_NAMED = 2_000_000  # deltas whose base is named by its id; of those beyond the id stays unknown
 HELD = 256 << 20  # bytes of objects that are held while others are made of them
 MOST_INFLATION = 1032  # of deflate
 STEP = 1 << 16  # bytes that are inflated at once of an object too large to be held
@@ -49,10 +52,11 @@ ID = np.dtype("V20")
 
 
 class Header(NamedTuple):
-    """What a bundle says: where its pack starts, its references by name, and the commits that whoever made it left out."""
+    """What a bundle says: where its pack starts, HEAD and the branches, how many other references, and the commits that were left out."""
 
     start: int
     references: dict[str, str]
+    others: int
     prerequisites: tuple[str, ...]
     filter: str
 
@@ -78,7 +82,7 @@ class Header(NamedTuple):
             name = (*usual, *branches)[0]
             return branches[name], name
         if not branches:
-            raise Unreadable("no_revision", f"a bundle without a branch: {len(self.references):,} other references")
+            raise Unreadable("no_revision", f"a bundle without a branch, and with {self.others:,} other references")
         raise Unreadable("no_main_branch", f"a bundle without HEAD, main or master, and with {len(branches):,} branches")
 
 
@@ -96,7 +100,7 @@ def header(path: Path, root: Path) -> Header:
     """Read the header. Raises Unreadable, or OSError."""
     if inside(path, root) is None:
         raise Unreadable("unreadable_repository", "the bundle leads out of the input")
-    references, prerequisites, capabilities, size = dict[str, str](), list[str](), dict[str, str](), 0
+    references, prerequisites, capabilities, size, others = dict[str, str](), list[str](), dict[str, str](), 0, 0
     with open(path, "rb") as file:
         magic = MAGIC.fullmatch(file.readline(40))
         if magic is None or magic[1] not in (b"2", b"3"):
@@ -117,8 +121,10 @@ def header(path: Path, root: Path) -> Header:
                 raise Unreadable("unreadable_repository", f"a line in the header of the bundle: {text[:80]!r}")
             elif text.startswith("-"):
                 prerequisites.append(own)
-            else:
+            elif name == "HEAD" or name.startswith("refs/heads/"):
                 references[name] = own
+            else:  # tags, and the heads of a host's pull requests
+                others += 1
         start = file.tell()
     if capabilities.get("object-format", "sha1") != "sha1":
         raise Unreadable(
@@ -126,7 +132,7 @@ def header(path: Path, root: Path) -> Header:
         )
     if unknown := sorted({*capabilities} - {"object-format", "filter"}):
         raise Unreadable("unsupported_format", f"a bundle that needs {unknown[0][:40]!r}")
-    return Header(start, references, tuple(prerequisites), capabilities.get("filter", ""))
+    return Header(start, references, others, tuple(prerequisites), capabilities.get("filter", ""))
 
 
 class Offsets:
@@ -194,6 +200,7 @@ class _Pack:
         self.at, self.kind, self.base = array("Q"), array("B"), array("q")
         self.ids, self.known = bytearray(), bytearray()
         self.by_id: dict[bytes, list[int]] = {}  # deltas whose base is named by its id
+        self.named = 0
 
     def scan(self) -> None:
         """Walk over all entries, and hash those that are no deltas."""
@@ -201,7 +208,9 @@ class _Pack:
         if start[:4] != b"PACK" or int.from_bytes(start[4:8]) not in (2, 3):
             return
         at = self.start + 12
-        for _ in range(int.from_bytes(start[8:12])):
+        for n in range(int.from_bytes(start[8:12])):
+            if n == MAX_OBJECTS:
+                raise BudgetSpent(f"more than {MAX_OBJECTS:,} objects in a bundle; unbundle it into a repository (git clone)")
             try:
                 at = self._entry(at)
             except (CorruptObject, IndexError):
@@ -215,7 +224,9 @@ class _Pack:
             base = self._number(begin - distance)
         elif kind == REFERENCE_DELTA:
             named, at = self.data[at : at + 20], at + 20
-            self.by_id.setdefault(named, []).append(len(self.at))
+            self.named += 1
+            if self.named <= MAX_NAMED:
+                self.by_id.setdefault(named, []).append(len(self.at))
         elif kind not in KINDS:
             raise CorruptObject(f"object type {kind}")
         digest = hashlib.sha1(b"%s %d\0" % (KINDS[kind].encode(), size)) if kind in KINDS else None

@@ -6,7 +6,7 @@ repository costs a few small trees. Nothing is believed of an object but what it
 
 import heapq
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from typing import NamedTuple
 from starmill.pipelines.sources.git import MAX_DEPTH, MAX_META_BYTES, MAX_PATH, OF_A_STORE, TREE_ENTRY, date_of, fields_of
 from starmill.pipelines.sources.gitobjects import BudgetSpent, CorruptObject, Trees
 from starmill.pipelines.sources.gitrefs import HEX
+from starmill.pipelines.sources.source import Counted, Entry
 
 MAX_PARENTS = 10_000  # of a commit; the largest merge of Linux has 66
 MAX_COMPARED = 1000  # folders of one commit; without a file, as no git makes them, they might have each other billions of times
@@ -191,3 +192,46 @@ def _judged(path: bytes, before: Side | None, after: Side | None) -> Change | Lo
     if before is not None and before.blob == after.blob:
         return Lost("mode_change")
     return Change(path, before, after)
+
+
+def of_one_file(
+    commits: Iterable[tuple[Commit, list[Commit | Lost]]],
+    compare: Comparison,
+    max_commits: int,
+    per_file: int | None,
+    max_names_bytes: int,
+) -> tuple[dict[bytes, Change | Lost], Lost | None]:
+    """Return what each commit of a history changed, by its id in their order, and the limit beyond which there are more, if any.
+
+    Of the commits that changed one file alone the first `per_file` are kept, which are its newest; the others are `older_commit`.
+    """
+    found, newest, names = dict[bytes, Change | Lost](), dict[bytes, tuple[int, str]](), 0
+    limit: Lost | None = None
+    for commit, parents in commits:
+        if len(found) == max_commits or names > max_names_bytes:
+            full = f"max_commits={max_commits}" if len(found) == max_commits else f"max_names_bytes={max_names_bytes} of paths"
+            limit = Lost("too_many_commits", f"more than {full}")
+            break
+        made = compare(commit, parents)
+        if isinstance(made, Change):
+            newer, last = newest.get(made.path, (0, ""))
+            names += 0 if newer else len(made.path)
+            if newer == per_file:
+                made = Lost("older_commit", f"commit {last} is newer")
+            else:
+                newest[made.path] = newer + 1, commit.own
+        found[bytes.fromhex(commit.own)] = made
+        if isinstance(made, Lost) and made.reason == REASONS[BudgetSpent]:
+            limit = Lost(made.reason, "more than max_inflated_bytes or max_inflation of the repository")
+            break
+    return dict(sorted(found.items())), limit
+
+
+def beyond(limit: Lost, count: Counted, listed: int) -> Entry:
+    """Return the row of the commits beyond a limit, which have none."""
+    return Entry(b"", None, limit.reason, f"{limit.detail}; without a row are {count.less(listed)}", kind="commit")
+
+
+def row(own: str, why: Lost, size: int = 0) -> Entry:
+    """Return the row of a commit that is no record."""
+    return Entry(f"commit/{own}".encode(), None, why.reason, why.detail, size, kind="commit")

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import pyarrow as pa
 
@@ -31,6 +31,7 @@ HELD = 64 << 20  # bytes of rows that wait for others of their text; then all th
 class Sets(Options):
     """A set whose rows have several columns that are one text, as APPS, CodeContests or GSM8K; or two lines of a file, as Mathematics."""
 
+    takes_files: ClassVar[bool] = True
     kind: Literal["set"] = "set"  # always given
     dataset: SetName  # which set it is: how a row becomes a text
     place: Place  # a file, folder or URL: hf://datasets/OWNER/NAME, s3://, gs://

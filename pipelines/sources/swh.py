@@ -105,6 +105,23 @@ class SoftwareHeritage(Options):
         """Return what the content store was asked."""
         return store(self._asking).take_counts()
 
+    def index(self) -> tuple[Index, str]:
+        """Return the index of the whole export and its name, made first where it is absent. Raises InputError, MachineError."""
+        found, name = self._index()
+        if not isinstance(found, Index):
+            raise InputError(
+                f"{self.catalog}: a catalog has the trees of heads alone, and commits need all: name another folder as `catalog`"
+            )
+        return found, name
+
+    def indexes(self) -> Path:
+        """Return the folder of the indexes."""
+        return Path(self.catalog) if self.catalog else _default_catalog()
+
+    def texts(self, blobs: list[git.Leaf], max_file_bytes: int) -> Iterator[Entry]:
+        """Return an entry for each of these blobs, in their order, wherever they lie."""
+        return self._entries(self.index()[0], blobs, max_file_bytes)
+
     @property
     def _asking(self) -> Asking:
         return Asking(self.contents, self.requests, self.requests_per_second, self.misses, self.ask_again)

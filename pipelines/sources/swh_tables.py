@@ -26,11 +26,18 @@ ID = np.dtype(
     "S20"
 )  # NumPy compares such ids as bytes; it shows one without its last NULs, so that an id is taken out by `plain`
 NO_ID = b"\0" * 20
-NUMBERS = ("visit", "perms", "length")  # the columns that are no texts
+NUMBERS = ("visit", "perms", "length", "parent_rank")  # the columns that are no texts
 FORMATS = (".orc", ".parquet")
 FOLDERS = ("", "orc/", "parquet/")  # below the place that a recipe names
 NEEDED = ("origin_visit_status", "snapshot_branch", "revision", "directory_entry", "content")
-TABLES = (*NEEDED, "origin", "release", "directory", "skipped_content")  # what may be absent is what an export may have none of
+TABLES = (
+    *NEEDED,
+    "origin",
+    "release",
+    "directory",
+    "skipped_content",
+    "revision_history",
+)  # what may be absent is what an export may have none of
 
 
 @dataclass(frozen=True)

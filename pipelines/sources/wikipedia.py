@@ -17,8 +17,9 @@ from starmill.core.errors import of_a_file
 from starmill.core.names import Place
 from starmill.pipelines.sources import wikitext
 from starmill.pipelines.sources.archives_inflate import Stream, opened
-from starmill.pipelines.sources.dumps import COMPRESSED, Chunks, fingerprint_of, most, walk
+from starmill.pipelines.sources.dumps import COMPRESSED, FREE_BYTES, Chunks, fingerprint_of, most, walk
 from starmill.pipelines.sources.source import (
+    COUNTED,
     Counted,
     Entry,
     Limits,
@@ -207,7 +208,9 @@ def _stream(place: Mapping[str, str], limits: Limits) -> Iterator[Stream]:
             found = start(stored, int(place["first"]), min(end, size))
             first = size if found is None else found
             last = size if found is None else start(stored, end, size) or size
-        limit = most(last - first, limits.max_inflated_bytes, limits.max_inflation)
+        limit = most(
+            last - first, FREE_BYTES + COUNTED * limits.max_inflated_bytes, limits.max_inflation
+        )  # records are counted by ingest
         yield Stream(cast(BinaryIO, Slice(stored, first, last)), limit)
 
 

@@ -1,9 +1,12 @@
 """`starmill run` and the stages: what is handed to Beam, what a dry run shows, and mistakes that are told before any work."""
 
 import json
+import re
 from pathlib import Path
 
+import exports
 import pytest
+from small_tree import commit
 
 from starmill.cli import __main__ as cli
 from starmill.pipelines.run import stages as running
@@ -63,3 +66,19 @@ def test_a_workspace_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: 
     (tmp_path / "file").write_text("")
     assert cli.main(["ingest", "--input", str(tmp_path / "in"), "--workspace", str(tmp_path / "file"), "--quiet"]) == 1
     assert capsys.readouterr().err.startswith(f"starmill: {tmp_path / 'file'}")
+
+
+def test_a_catalog_says_what_it_would_read_and_where_it_would_lie(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    exports.write(tmp_path / "heritage", {"https://github.com/o/r": commit(tmp_path / "r", {"a": "1\n"})})
+    given = ["catalog", "software-heritage", "--set", "sources.heritage.contents=heritage/content"]
+    assert cli.main(given) == 2
+    assert "--set sources.heritage.catalog=PLACE" in capsys.readouterr().err
+    assert cli.main([*given, "--set", "sources.heritage.catalog=made", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"^table directory_entry +2 files", said, re.MULTILINE) and not (tmp_path / "made").exists()
+    assert cli.main([*given, "--set", "sources.heritage.catalog=heritage/orc/made", "--dry-run"]) == 2
+    assert "lies inside the input" in capsys.readouterr().err
+    assert cli.main(["catalog", "smoke"]) == 2 and "0 sources of kind swh" in capsys.readouterr().err

@@ -20,12 +20,10 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import exports
-import papers
-import posts
+import prose_dumps
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import wikis
 from dulwich import porcelain
 from histories import one_by_one
 from tars import Tars, segments
@@ -36,19 +34,16 @@ from starmill.core.errors import InputError, MachineError, NotThere
 from starmill.pipelines import recipe as recipes
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.sources.archives import Archives
-from starmill.pipelines.sources.arxiv import Arxiv
 from starmill.pipelines.sources.commits import Commits
 from starmill.pipelines.sources.documentation import Documentation
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.gharchive import GHArchive
 from starmill.pipelines.sources.ir import Programs
 from starmill.pipelines.sources.packages import Packages
-from starmill.pipelines.sources.sets import Sets
 from starmill.pipelines.sources.source import Entry, Limits, Options, Repository, Snapshot, Source, label
-from starmill.pipelines.sources.stackexchange import StackExchange
 from starmill.pipelines.sources.swh import SoftwareHeritage
+from starmill.pipelines.sources.swh_commits import SoftwareHeritageCommits
 from starmill.pipelines.sources.tables import Tables
-from starmill.pipelines.sources.wikipedia import Wikipedia
 from starmill.pipelines.stages import ingest
 
 LIMIT = 100_000
@@ -148,43 +143,6 @@ def happened(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]
     return GHArchive(hours=str(root.parent / "hours"), index=str(root.parent / "index/events.db")), root.parent / "index"
 
 
-def asked(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
-    """Each file of the tree is a question; a link is an answer to none."""
-    rows = []
-    for number, name in enumerate(TREE, 1):
-        path = root / "toy" / name[1:]
-        if path.is_symlink():
-            rows.append(posts.answer(100, number))
-        else:
-            rows.append(posts.question(number, "?" + path.read_bytes().replace(b"\0", b"").decode("latin-1")))
-    posts.write(root.parent / "sites/toy/Posts.xml", rows)
-    return StackExchange(folder=str(root.parent / "sites"), index=str(root.parent / "sorted/posts")), root.parent / "sorted"
-
-
-def written(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
-    """Each file of the tree is a page; a link is one without a text."""
-    pages = []
-    for name in sorted(TREE):
-        path = root / "toy" / name[1:]
-        text = None if path.is_symlink() else "?" + path.read_bytes().replace(b"\0", b"").decode("latin-1")
-        pages.append(wikis.page(name[1:], text))
-    (root.parent / "wikis").mkdir(exist_ok=True)
-    (root.parent / "wikis/toy.xml.bz2").write_bytes(wikis.multistream(pages, 2))
-    return Wikipedia(folder=str(root.parent / "wikis")), root.parent / "wikis"
-
-
-def typeset(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
-    """Each file of the tree is a paper; a link is none."""
-    (root.parent / "papers/toy").mkdir(parents=True, exist_ok=True)
-    for name in TREE:
-        path, made = root / "toy" / name[1:], root.parent / f"papers/toy/{name[1:].replace('/', '-')}.gz"
-        if not path.is_symlink():
-            made.write_bytes(papers.paper(papers.tex(path.read_bytes().replace(b"\0", b"").decode("latin-1"))))
-        elif not made.is_symlink():
-            made.symlink_to("/etc/passwd")
-    return Arxiv(folder=str(root.parent / "papers")), root.parent / "papers"
-
-
 def tarred(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
     (root.parent / "tars").mkdir(exist_ok=True)
     subprocess.run(["tar", "-C", root / "toy", "-czf", root.parent / "tars/toy.tar.gz", "."], check=True)
@@ -211,15 +169,11 @@ def changed(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
     return Commits(roots=(str(root),)), root
 
 
-def told(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
-    """Each file of the tree is the answer to its name; a link is a row without one."""
-    (root.parent / "sums").mkdir(exist_ok=True)
-    rows = []
-    for name in TREE:
-        path = root / "toy" / name[1:]
-        rows.append({"question": name, "answer": None if path.is_symlink() else path.read_bytes().decode("latin-1")})
-    (root.parent / "sums/toy.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return Sets(dataset="gsm8k", place=str(root.parent / "sums"), repo_name="toy"), root.parent / "sums"
+def archived_changes(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
+    one_by_one(root / "toy")
+    dump = exports.write(root.parent / "swh", {"https://github.com/a/toy": root / "toy"})
+    catalog = str(root.parent / "catalog")
+    return SoftwareHeritageCommits(export=str(dump / "orc"), contents=str(dump / "content"), catalog=catalog), dump
 
 
 def documented(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
@@ -233,25 +187,9 @@ def documented(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Pat
 
 
 # How one tree becomes the input of a source: a new source says it here.
-INPUTS = (
-    plain,
-    committed,
-    installed,
-    archived,
-    exported,
-    tabled,
-    stored,
-    happened,
-    tarred,
-    zipped,
-    changed,
-    told,
-    compiled,
-    asked,
-    written,
-    typeset,
-    documented,
-)
+PROSE = prose_dumps.makers(slice(2))
+FILES = (plain, committed, installed, archived, exported, tabled, stored, tarred, zipped)
+INPUTS = (*FILES, happened, changed, archived_changes, compiled, documented, *PROSE)
 # The commits that add a.py, big.bin, empty, link and sub/b.txt; the text of a commit is decoded where it is read.
 ADDED = {
     "3a9b0a858446b0355183cc2b0004ccca75d0222a": None,
@@ -266,18 +204,9 @@ GIVEN = {
     Tables: TREE | {"/link": "no_content"},  # a table has no links
     GHArchive: {f"/issues/{n}": "no_text" if reason == "symlink" else reason for n, reason in enumerate(TREE.values(), 1)},
     Commits: {f"/commit/{own}": reason for own, reason in ADDED.items()},
-    Sets: {f"/toy/{n}": "no_content" if reason == "symlink" else reason for n, reason in enumerate(TREE.values(), 1)},
-    Arxiv: {
-        "/a.py": None,
-        "/big.bin": "too_large",
-        "/empty": None,
-        "/sub-b.txt": None,
-    },  # links are no part of a folder of papers
-    Wikipedia: TREE | {"/link": "no_text"},
-    StackExchange: {
-        f"/questions/{n}": "no_question" if reason == "symlink" else reason for n, reason in enumerate(TREE.values(), 1)
-    },
+    **prose_dumps.given(TREE),
     Documentation: {f"/docs{name}.md": reason for name, reason in TREE.items()} | {"/": "not_documentation"},
+    SoftwareHeritageCommits: {f"/commit/{own}": reason for own, reason in ADDED.items()},
 }
 Made = Callable[[], tuple[Source, Path]]
 

@@ -23,13 +23,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import exports
-import papers
-import posts
+import prose_dumps
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import toolchains
-import wikis
 from histories import one_by_one
 from tars import Tars
 
@@ -49,6 +47,7 @@ from starmill.pipelines.sources.sets import Sets
 from starmill.pipelines.sources.source import Source
 from starmill.pipelines.sources.stackexchange import StackExchange
 from starmill.pipelines.sources.swh import SoftwareHeritage
+from starmill.pipelines.sources.swh_commits import SoftwareHeritageCommits
 from starmill.pipelines.sources.tables import Tables
 from starmill.pipelines.sources.wikipedia import Wikipedia
 from starmill.pipelines.stages import ingest
@@ -204,57 +203,6 @@ def happened(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return source, {b"issues/%d" % number for number, _ in enumerate(names, 1)}
 
 
-def told(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """Each file is the answer to its name; what is no regular file is a row without one."""
-    (root.parent / "sums").mkdir(exist_ok=True)
-    names = sorted(walked(root / "toy"))
-    with open(root.parent / "sums/toy.jsonl", "w") as table:
-        for name in names:
-            path = Path(root / "toy", os.fsdecode(name))
-            regular = path.is_file() and not path.is_symlink() and path.stat().st_size < 10 << 20
-            table.write(
-                json.dumps({"question": name.decode("latin-1"), "answer": path.read_text() if regular else None}) + "\n"
-            )
-    source = Sets(dataset="gsm8k", place=str(root.parent / "sums"), repo_name="toy")
-    return source, {b"toy/%d" % number for number, _ in enumerate(names, 1)}
-
-
-def asked(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """Each file is a question; what is no regular file is an answer to none."""
-    rows, names = [], sorted(walked(root / "toy"))
-    for number, name in enumerate(names, 1):
-        path = Path(root / "toy", os.fsdecode(name))
-        regular = path.is_file() and not path.is_symlink() and path.stat().st_size < 10 << 20
-        rows.append(posts.question(number, path.read_text() or "?") if regular else posts.answer(1000 + number, number))
-    posts.write(root.parent / "sites/toy/Posts.xml", rows)
-    source = StackExchange(folder=str(root.parent / "sites"), index=str(root.parent / "sorted/posts"))
-    return source, {b"questions/%d" % number for number, _ in enumerate(names, 1)}
-
-
-def written(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """Each file is a page, whose title is a number: XML has no title with a control character."""
-    pages, names = [], sorted(walked(root / "toy"))
-    for number, name in enumerate(names, 1):
-        path = Path(root / "toy", os.fsdecode(name))
-        regular = path.is_file() and not path.is_symlink() and path.stat().st_size < 10 << 20
-        pages.append(wikis.page(f"{number:04}", (path.read_text() or "?") if regular else None))
-    (root.parent / "wikis").mkdir(exist_ok=True)
-    (root.parent / "wikis/toy.xml").write_bytes(wikis.dump(pages, host="toy"))
-    return Wikipedia(folder=str(root.parent / "wikis")), {b"%04d" % number for number, _ in enumerate(names, 1)}
-
-
-def typeset(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """Each file is a paper; what is no regular file is one without a section."""
-    (root.parent / "papers/toy").mkdir(parents=True, exist_ok=True)
-    names = sorted(walked(root / "toy"))
-    for number, name in enumerate(names, 1):
-        path = Path(root / "toy", os.fsdecode(name))
-        regular = path.is_file() and not path.is_symlink() and path.stat().st_size < 10 << 20
-        made = papers.paper(papers.tex(path.read_text()) if regular else "no paper")
-        (root.parent / f"papers/toy/{number:04}.gz").write_bytes(made)
-    return Arxiv(folder=str(root.parent / "papers")), {b"%04d" % number for number, _ in enumerate(names, 1)}
-
-
 def tarred(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     (root / "toy/sparse").unlink(missing_ok=True)  # 10 GB to tar
     (root.parent / "tgz").mkdir(exist_ok=True)
@@ -299,6 +247,13 @@ def changed(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return Commits(roots=(str(root),)), {f"commit/{own}".encode() for own in one_by_one(root / "toy")}
 
 
+def archived_changes(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    _, wanted = changed(root, monkeypatch)
+    dump = exports.write(root.parent / "swh", {"https://github.com/a/toy": root / "toy"})
+    catalog = str(root.parent / "catalog")
+    return SoftwareHeritageCommits(export=str(dump / "orc"), contents=str(dump / "content"), catalog=catalog), wanted
+
+
 def documented(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     """Each file is a page of documentation, and each that the hostile tree has a file of code beside it."""
     (root / "toy/sparse").unlink(missing_ok=True)  # 10 GB to tarfile
@@ -313,27 +268,11 @@ def documented(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
         return Documentation(folder=str(place.parent)), {os.fsencode(member.name) for member in archive if not member.isdir()}
 
 
-PLACES = (
-    plain,
-    committed,
-    installed,
-    archived,
-    exported,
-    tabled,
-    stored,
-    happened,
-    tarred,
-    zipped,
-    changed,
-    told,
-    compiled,
-    asked,
-    written,
-    typeset,
-    documented,
-)
+PROSE = prose_dumps.makers(slice(None, None, 2))
+FILES = (plain, committed, installed, archived, exported, tabled, stored, tarred, zipped)
+PLACES = (*FILES, happened, changed, archived_changes, compiled, documented, *PROSE)
 INDEXED = (GHArchive, StackExchange)  # what they read lies in an index
-NUMBERED = (*INDEXED, Wikipedia, Arxiv, Commits, Sets)  # no path of theirs is that of a file
+NUMBERED = (*INDEXED, Wikipedia, Arxiv, Commits, SoftwareHeritageCommits, Sets)  # no path of theirs is that of a file
 Make = Callable[[], Place]
 
 
@@ -397,8 +336,8 @@ def test_files_in_are_rows_out(make: Make, tmp_path: Path) -> None:
 def test_what_lies_beyond_a_limit_is_counted(make: Make, tmp_path: Path, limit: dict[str, int]) -> None:
     few(tmp_path / "dump/toy")
     source, wanted = make()
-    if isinstance(source, Commits) and "max_inflated_bytes" in limit:
-        limit = {"max_inflated_bytes": 15_000}  # with the commits and trees, which are read first
+    if isinstance(source, Commits | SoftwareHeritageCommits) and "max_inflated_bytes" in limit:
+        limit = {"max_inflated_bytes": 12_000}  # with the commits and trees, which are read first
     rows = milled(source, tmp_path / "w", **limit)
     assert counted(rows) == len(wanted) and 0 < sum("content" in row for row in rows) < len(wanted)
     assert {row["reason"] for row in rows if "reason" in row} <= {"too_many_files", "too_many_bytes", "inflates_too_far"}

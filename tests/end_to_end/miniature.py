@@ -19,6 +19,9 @@ from typing import Any
 
 import exports
 import hours
+import papers
+import posts
+import wikis
 from small_tree import STDLIB, commit, git, license_text
 
 PACKAGES = (
@@ -75,6 +78,7 @@ def make(folder: Path, samples: Path | None = None) -> Path:
     packages(folder / "packages")
     programs(folder / "programs")
     sets(folder / "sets", samples)
+    prose(folder / "prose")
     if samples:
         true = samples / "swh-export/export"
         shutil.copytree(true / "orc", folder / "heritage/orc", dirs_exist_ok=True)
@@ -225,6 +229,29 @@ def sets(folder: Path, samples: Path | None) -> None:
     if samples:
         shutil.copy(samples / "small-sets/gsm8k-train-50.jsonl", folder / "gsm8k/train.jsonl")
         shutil.copy(samples / "small-sets/deepmind-math-train-sample.txt", sums)
+
+
+def prose(folder: Path) -> None:
+    """Questions with answers, articles and papers."""
+    rows = []
+    for n in range(1, 200, 4):
+        rows.append(posts.question(n, f"<p>{n}: {SPOKEN[0]}</p>", OwnerUserId=n, Score=n % 5, AcceptedAnswerId=n + 2))
+        rows += [
+            posts.answer(n + k, n, f"<p>{SPOKEN[k]}</p><pre><code>step({n}, {k})</code></pre>", Score=k) for k in (1, 2, 3)
+        ]
+    posts.write(folder / "sites/toy.org/Posts.xml", rows)
+    articles = [
+        wikis.page(f"Number {n}", f"'''{n}''' is a [[number]]. {SPOKEN[n % 5]}\n== Use ==\n{SPOKEN[0]}") for n in range(60)
+    ]
+    (folder / "wikis").mkdir(parents=True)
+    (folder / "wikis/toywiki-20240101-pages-articles-multistream.xml.bz2").write_bytes(wikis.multistream(articles, 20))
+    (folder / "papers").mkdir()
+    for n in range(30):
+        body = (
+            f"For $n = {n}$ we have seen that {SPOKEN[n % 5]} The sum is \\sums of \\emph{{all}} numbers up to ${n}$. % really"
+        )
+        made = papers.paper({"main.tex": papers.tex("\\input{body}", "\\def\\sums{the sum}"), "body.tex": body})
+        (folder / f"papers/2401.{n:05}.gz").write_bytes(made)
 
 
 if __name__ == "__main__":

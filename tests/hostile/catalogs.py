@@ -1,5 +1,7 @@
 """A catalog made in this process, and what two sources of one export say of everything."""
 
+import os
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from starmill.core.dataset import Manifest, Workspace
+from starmill.core.dataset import Manifest, Sidecar, Workspace
 from starmill.core.part import PartRef
 from starmill.pipelines.run import catalog, keys
 from starmill.pipelines.runners import choose
@@ -26,6 +28,20 @@ def source(dump: Path, place: Path, form: str = "orc") -> SoftwareHeritage:
 def make(of: SoftwareHeritage, buckets: int = 4, workers: int = 1, **options: Any) -> None:
     """Make the catalog of a source."""
     catalog.run(catalog.planned({"heritage": of}, None, buckets, **options), choose((), workers), quiet=True)
+
+
+def make_until(of: SoftwareHeritage, buckets: int, parts: int) -> None:
+    """Make the catalog of a source, and end this process by SIGKILL once it has published so many parts."""
+    published, publish = [0], Workspace.publish_sidecar
+
+    def last(self: Workspace, sidecar: Sidecar) -> None:
+        publish(self, sidecar)
+        published[0] += 1
+        if published[0] == parts:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Workspace.publish_sidecar = last  # type: ignore[method-assign]
+    make(of, buckets)
 
 
 def make_plainly(of: SoftwareHeritage, buckets: int = 1, **options: Any) -> None:

@@ -33,7 +33,15 @@ COLUMNS = {
     },
     "snapshot_branch": {"snapshot_id": "string", "name": "binary", "target": "string", "target_type": "string"},
     "release": {"id": "string", "name": "binary", "target": "string", "target_type": "string", "date": "timestamp"},
-    "revision": {"id": "string", "date": "timestamp", "committer_date": "timestamp", "directory": "string", "type": "string"},
+    "revision": {
+        "id": "string",
+        "message": "binary",
+        "date": "timestamp",
+        "committer_date": "timestamp",
+        "directory": "string",
+        "type": "string",
+    },
+    "revision_history": {"id": "string", "parent_id": "string", "parent_rank": "int"},
     "directory": {"id": "string", "raw_manifest": "binary"},
     "directory_entry": {"directory_id": "string", "name": "binary", "type": "string", "target": "string", "perms": "int"},
     "content": {**HASHES, "length": "bigint", "status": "string"},
@@ -100,7 +108,11 @@ def of_repository(rows: Rows, url: str, place: Path, contents: Path, date: int) 
             fields = re.search(rb"tree (\w+)\n(?:parent .*\n)*author .*> (-?\d+) .*\ncommitter .*> (-?\d+) ", data)
             assert fields
             dates = {"date": int(fields[2]), "committer_date": int(fields[3])}
-            rows["revision"].append({"id": own, "directory": fields[1].decode(), "type": "git", **dates})
+            said = {"message": data.partition(b"\n\n")[2], "directory": fields[1].decode(), "type": "git", **dates}
+            rows["revision"].append({"id": own, **said})
+            parents = re.match(rb"tree \w+\n((?:parent \w+\n)*)", data)
+            for rank, line in enumerate(parents[1].splitlines() if parents else ()):
+                rows["revision_history"].append({"id": own, "parent_id": line.split()[1].decode(), "parent_rank": rank})
         elif kind == "tag":
             target = re.match(rb"object (\w+)\ntype (\w+)\ntag (.*)\n", data)
             assert target

@@ -16,16 +16,15 @@ VERSION = re.compile(r"v?\d+\.\d+\.\d+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Commits(Rule):
+class CommitRules(Rule):
     """Drops commits with an empty result, with a subject that says nothing, and most of those that changed few or many lines.
 
-    >>> marks = [("before", 0, 6), ("message", 7, 11), ("after", 12, 18), ("changed", 18, 18)]
-    >>> marked = [{"role": role, "name": "9", "start": start, "end": end} for role, start, end in marks]
-    >>> Commits().judge("/commit/1", "x = 1\\n\\ntest\\nx = 2\\n", marked, "Python")
+    >>> marks = [("message", "Test", 7, 11), ("after", "/a.py", 12, 18), ("changed", "9", 18, 18)]
+    >>> CommitRules().judge("/commit/1", [dict(zip(("role", "name", "start", "end"), mark)) for mark in marks], "Python")
     'vague_subject'
     """
 
-    reads: ClassVar[tuple[str, ...]] = ("path", "content", "segments", "language")
+    reads: ClassVar[tuple[str, ...]] = ("path", "segments", "language")
 
     small_lines: AtLeast0 = 2  # from the first changed line to the last: so few, or fewer, are kept at small_rate
     small_rate: Share = 0.1
@@ -53,14 +52,14 @@ class Commits(Rule):
     seed: Seed = 0  # of what is kept at a rate
     name: str = "commits"
 
-    def judge(self, path: str, content: str, segments: Sequence[Mapping[str, Any]] | None, language: str | None) -> str | None:
+    def judge(self, path: str, segments: Sequence[Mapping[str, Any]] | None, language: str | None) -> str | None:
         """Return the reason, or None."""
-        said = {s["role"]: content[s["start"] : s["end"]] for s in segments or ()}
-        lines = next((int(s["name"]) for s in segments or () if s["role"] == "changed"), 0)
-        subject = said.get("message", "")
+        said = {s["role"]: s["name"] or "" for s in segments or ()}
+        after = any(s["role"] == "after" and s["start"] < s["end"] for s in segments or ())
+        subject, lines = said.get("message", ""), int(said.get("changed", 0))
         plain, words = subject.strip().lower(), len(subject.split())
         judged = {
-            "empty_after": lambda: not said.get("after"),
+            "empty_after": lambda: not after,
             "small_change": lambda: lines <= self.small_lines and self._left_out("small", path, self.small_rate),
             "large_change": lambda: lines >= self.large_lines and self._left_out("large", path, self.large_rate),
             "empty_subject": lambda: not words,

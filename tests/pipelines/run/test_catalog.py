@@ -3,7 +3,6 @@
 import hashlib
 import json
 import multiprocessing
-import os
 import random
 import signal
 from dataclasses import replace
@@ -15,11 +14,9 @@ import pytest
 from samples import sample
 from small_tree import commit, git
 
-from starmill.core.dataset import Sidecar, Workspace
 from starmill.core.errors import InputError, UsageError
 from starmill.pipelines.run import catalog
 from starmill.pipelines.sources.source import Limits
-from starmill.pipelines.sources.swh import SoftwareHeritage
 
 
 def grown(root: Path, seed: int) -> Path:
@@ -93,9 +90,11 @@ def test_a_catalog_that_is_killed_goes_on_and_gives_the_same_bytes(tmp_path: Pat
     export = sample("swh-export/export")
     expected = json.loads((export / "expected.json").read_text())
     whole, killed = (catalogs.source(export, tmp_path / name) for name in ("whole", "killed"))
-    catalogs.make(whole, buckets=2)
+    catalogs.make_plainly(whole, buckets=2)
+    clean = multiprocessing.get_context("forkserver")  # a fork of this process would have locks of Beam's threads
+    clean.set_forkserver_preload(["catalogs"])
     for _ in range(20):
-        child = multiprocessing.get_context("fork").Process(target=_killed_after, args=(killed, 5))
+        child = clean.Process(target=catalogs.make_until, args=(killed, 2, 13))
         child.start()
         child.join()
         if child.exitcode == 0:
@@ -113,19 +112,6 @@ def test_a_catalog_that_is_killed_goes_on_and_gives_the_same_bytes(tmp_path: Pat
         assert {*of_hex} == {*files} and all(files[path]["sha1"] == own for path, own in of_hex.items() if own)
 
 
-def _killed_after(of: SoftwareHeritage, parts: int) -> None:
-    published, publish = [0], Workspace.publish_sidecar
-
-    def last(self: Workspace, sidecar: Sidecar) -> None:
-        publish(self, sidecar)
-        published[0] += 1
-        if published[0] == parts:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    Workspace.publish_sidecar = last  # type: ignore[method-assign]
-    catalogs.make(of, buckets=2)
-
-
 def test_a_directory_of_more_roots_than_are_followed_is_a_row(tmp_path: Path) -> None:
     names = ("one", "two", "three")
     places = {f"https://github.com/o/{n}": commit(tmp_path / n, {n: f"{n}\n", "same/x": "x\n"}) for n in names}
@@ -141,7 +127,7 @@ def test_what_cannot_be_made_is_told_first(dump: Path, tmp_path: Path) -> None:
     of = catalogs.source(dump, tmp_path / "catalog")
     for sources, message in (
         ({}, "0 sources of kind swh"),
-        ({"a": of, "b": of}, "2 sources of kind swh in the recipe; name one of: a, b"),
+        ({"a": of, "b": of}, "2 sources of kind swh to choose from; give --source one of: a, b"),
         ({"a": replace(of, catalog=None)}, r"--set sources\.a\.catalog=PLACE"),
     ):
         with pytest.raises(UsageError, match=message):

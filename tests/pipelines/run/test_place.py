@@ -89,14 +89,14 @@ def test_a_place_may_be_a_file_where_a_source_takes_one(dump: Path, capsys: pyte
             "kind: table, place: none",
             "sources.one.place: none: no such file or folder; give the file or folder that holds the dump",
         ),
-        ("kind: archives, folder: none", "sources.one.folder: none: no such folder; give a folder that holds the dump"),
+        ("kind: archives, folder: none", "sources.one.folder: none: no such folder; give the folder that holds the dump"),
         (
             "kind: folders, roots: [dump, none]",
             "sources.one.roots: none: no such folder; give one that holds repositories, here or with",
         ),
         (
             "kind: archives, folder: empty",
-            "sources.one.folder: empty: an empty folder, so nothing to read; give a folder that holds",
+            "sources.one.folder: empty: an empty folder, so nothing to read; give the folder that holds",
         ),
     ],
     ids=lambda text: text[:20],

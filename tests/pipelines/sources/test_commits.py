@@ -10,9 +10,10 @@ import pytest
 from histories import commit, file, random_history, run, take
 
 from starmill.pipelines.sources.commits import Commits
+from starmill.pipelines.sources.commits_text import Excerpt
 from starmill.pipelines.sources.source import Entry, Limits, Repository, Snapshot
 
-ALL = {"per_file": None, "whole_rate": 1.0}
+ALL = {"per_file": None, "show": Excerpt(whole_rate=1)}
 
 
 LIMITS = Limits()
@@ -160,7 +161,7 @@ def test_a_bomb_of_commits_costs_what_the_limit_says(tmp_path: Path) -> None:
     folder = take(tmp_path / "r", stream)
     run(folder, "gc", "-q")
     start = time.process_time()
-    _, entries = read(tmp_path, Limits(max_inflated_bytes=10 << 20), per_file=None, max_chars=10**6)
+    _, entries = read(tmp_path, Limits(max_inflated_bytes=10 << 20), per_file=None, show=Excerpt(max_chars=10**6))
     assert time.process_time() - start < 3 and len(entries) == 100
     assert 0 < reasons(entries)[None] < 90 and reasons(entries)["inflates_too_far"] == 100 - reasons(entries)[None]
 
@@ -197,14 +198,8 @@ def test_what_decides_a_record_is_in_its_fingerprint(tmp_path: Path) -> None:
     first = planned(tmp_path).fingerprint
     (folder / "not committed").touch()
     assert planned(tmp_path).fingerprint == first, "the work tree is not read"
-    for options in (
-        {"seed": 1},
-        {"whole_rate": 0.5},
-        {"max_commits": 7},
-        {"per_file": 2},
-        {"max_chars": 7},
-        {"context_lines": 7},
-    ):
+    shown = (Excerpt(seed=1), Excerpt(max_chars=7), Excerpt(whole_rate=0.5), Excerpt(context_lines=7))
+    for options in ({"max_commits": 7}, {"per_file": 2}, *({"show": show} for show in shown)):
         assert planned(tmp_path, **options).fingerprint != first
     source = Commits(roots=(str(tmp_path),))
     assert source.fingerprint(replace(planned(tmp_path), fingerprint="")) == first

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from repositories import git
 
-from starmill.pipelines.sources.commits_text import Form, changed, entry, lines, subject, texts
+from starmill.pipelines.sources.commits_text import Excerpt, changed, entry, subject, texts
 from starmill.pipelines.sources.history import Change, Commit, Lost, Side
 from starmill.pipelines.sources.source import Entry
 
 OWN = "17" * 20
-FORM = Form()
+SHOW = Excerpt()
 LATIN = "Größe für Ärzte\n"
 COMMIT = Commit(OWN, "t", (), None, None, b"Say what was done\n")
 
@@ -25,9 +25,9 @@ def parts(found: Entry) -> dict[str, str]:
     return {s["role"]: text[s["start"] : s["end"]] for s in found.segments}
 
 
-def made(old: bytes, new: bytes, form: Form = FORM, own: str = OWN, message: bytes = COMMIT.message) -> Entry:
+def made(old: bytes, new: bytes, show: Excerpt = SHOW, own: str = OWN, message: bytes = COMMIT.message) -> Entry:
     change = Change(b"src/a.py", Side(0o100644, "b"), Side(0o100644, "a"))
-    return entry(replace(COMMIT, own=own, message=message), change, old, new, form)
+    return entry(replace(COMMIT, own=own, message=message), change, old, new, show)
 
 
 def numbered(*wanted: int | str) -> bytes:
@@ -35,12 +35,12 @@ def numbered(*wanted: int | str) -> bytes:
 
 
 def test_a_record_and_its_segments() -> None:
-    found = made(b"a\nb\nc\n", b"a\nx\ny\nc\n", Form(whole_rate=1))
+    found = made(b"a\nb\nc\n", b"a\nx\ny\nc\n", Excerpt(whole_rate=1))
     assert found.path == b"commit/" + OWN.encode() and found.kind == "commit" and found.reason is None
     assert found.data == b"a\nb\nc\n\nSay what was done\na\nx\ny\nc\n" and found.segments is not None
     assert [(s["role"], s["name"]) for s in found.segments] == [
         ("before", "/src/a.py"),
-        ("message", None),
+        ("message", "Say what was done"),
         ("after", "/src/a.py"),
         ("changed", "2"),
     ]
@@ -48,12 +48,18 @@ def test_a_record_and_its_segments() -> None:
     assert found.facts["revision_id"] == OWN
 
 
+def test_of_a_long_subject_rules_see_the_beginning() -> None:
+    found = made(b"a\n", b"b\n", message=b"word " * 10_000)
+    assert found.segments is not None and found.segments[1]["name"] == "word " * 200
+    assert len(parts(found)["message"]) == 49_999
+
+
 def test_a_window_begins_above_the_first_changed_line() -> None:
     # The released code began each one at line 0.
     old, new = [*range(200)], [*range(100), "x", *range(102, 200)]
     above, below = set(), set()
     for n in range(400):
-        said = parts(made(numbered(*old), numbered(*new), Form(whole_rate=0), own=f"{n:040x}"))
+        said = parts(made(numbered(*old), numbered(*new), Excerpt(whole_rate=0), own=f"{n:040x}"))
         before, after = said["before"].splitlines(), said["after"].splitlines()
         first, last = int(before[0]), int(before[-1])
         assert before == [str(n) for n in range(first, last + 1)] and first <= 100 and last >= 101
@@ -67,7 +73,7 @@ def test_a_share_shows_the_whole_file() -> None:
     old, new = numbered(*range(500)), numbered(*range(250), "x", *range(250, 500))
     whole = [parts(made(old, new, own=f"{n:040x}"))["before"] == old.decode() for n in range(1000)]
     assert abs(sum(whole) / 1000 - 0.2) < 0.04
-    assert whole != [parts(made(old, new, Form(seed=1), own=f"{n:040x}"))["before"] == old.decode() for n in range(1000)]
+    assert whole != [parts(made(old, new, Excerpt(seed=1), own=f"{n:040x}"))["before"] == old.decode() for n in range(1000)]
 
 
 def test_the_changed_range_holds_every_difference() -> None:
@@ -83,11 +89,6 @@ def test_the_changed_range_holds_every_difference() -> None:
             assert min(op[1] for op in opcodes) >= 0 and (start == len(old) or start == len(new) or old[start] != new[start])
         else:
             assert (start, end, new_end) == (len(old),) * 3
-
-
-@pytest.mark.parametrize("text", ["", "a", "a\n", "\n", "\n\n", "a\r\nb\rc\n\x0bd\u2028e\n", "a\n\nb"])
-def test_lines_are_gits(text: str) -> None:
-    assert "".join(lines(text)) == text and len(lines(text)) == text.count("\n") + (text[-1:] not in ("", "\n"))
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_texts(old: bytes, new: bytes, found: tuple[str, str] | Lost) -> None:
 def test_what_is_no_text_is_an_entry_that_names_its_file() -> None:
     found = made(b"a\0b", b"x\n")
     assert (found.data, found.reason, found.detail, found.size) == (None, "nul_bytes", "/src/a.py", 3)
-    odd = entry(COMMIT, Change(b"a\xff\n", None, Side(0o100644, "a")), b"", b"x\n", Form())
+    odd = entry(COMMIT, Change(b"a\xff\n", None, Side(0o100644, "a")), b"", b"x\n", Excerpt())
     assert (odd.data, odd.reason, odd.detail) == (None, "hostile_path", r"/a\xff\n")
 
 
@@ -173,7 +174,7 @@ def test_time_is_linear() -> None:
     def seconds(n: int) -> float:
         old, new = b"a\n" * n, b"a\n" * (n // 2) + b"b\n" + b"a\n" * (n // 2)
         start = time.process_time()
-        made(old, new, Form(max_chars=10**9))
+        made(old, new, Excerpt(max_chars=10**9))
         return time.process_time() - start
 
     assert min(seconds(400_000) for _ in range(3)) < 16 * min(seconds(100_000) for _ in range(3))

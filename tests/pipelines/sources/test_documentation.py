@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -109,6 +110,8 @@ def test_the_layouts_of_registries(tmp_path: Path) -> None:
 
 
 def test_a_debian_package(tmp_path: Path) -> None:
+    if not shutil.which("dpkg-deb"):
+        pytest.skip("NOT RUN: dpkg-deb, which packs Debian packages, is not here")
     for name, data in {
         "DEBIAN/control": b"Package: toy\nVersion: 1\nArchitecture: all\nMaintainer: a <a@example.org>\nDescription: x\n",
         "usr/share/doc/toy/README.Debian": b"A toy.\n",

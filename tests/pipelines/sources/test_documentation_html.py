@@ -149,9 +149,11 @@ def test_more_text_than_a_record_may_have_is_told() -> None:
 )
 def test_time_is_linear(head: str, piece: str) -> None:
     def seconds(size: int) -> float:
-        page = head + piece * (size // len(piece))
-        started = time.process_time()
-        markdown(page, 10 << 20)
-        return time.process_time() - started
+        page, took = head + piece * (size // len(piece)), []
+        for _ in range(3):  # the least: a collection of garbage or another process may fall into one
+            started = time.process_time()
+            markdown(page, 10 << 20)
+            took.append(time.process_time() - started)
+        return min(took)
 
-    assert seconds(80_000) < 8 * max(seconds(20_000), 0.01)
+    assert seconds(80_000) < 10 * max(seconds(20_000), 0.005), "a square would be 16"

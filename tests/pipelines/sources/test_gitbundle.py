@@ -51,7 +51,7 @@ def test_every_object_is_found_where_gits_index_has_it(sample: Path) -> None:
     assert read(place) == read(sample) and len(read(place)[1]) == len(listed(sample))
 
 
-def test_deltas_whose_base_is_named_by_its_id(tmp_path: Path) -> None:
+def test_deltas_whose_base_is_named_by_its_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of packs for old clients: bases stand behind their deltas, and deltas before the objects that they are made of."""
     texts = [versions(n) for n in range(6)]
     pack, entries = b"", 0
@@ -76,6 +76,8 @@ def test_deltas_whose_base_is_named_by_its_id(tmp_path: Path) -> None:
     pack += entry(3, texts[0])
     (tmp_path / "p").write_bytes(b"PACK" + struct.pack(">II", 2, entries + 1) + pack)
     found = index((tmp_path / "p").read_bytes(), 0, Budget())
+    monkeypatch.setattr(gitbundle, "MAX_NAMED", 2)
+    assert 1 <= len(index((tmp_path / "p").read_bytes(), 0, Budget())) < 6
     assert len(found) == 6 and all(found.object_offset(bytes.fromhex(swhid.content_id(text))) for text in texts)
 
 
@@ -167,7 +169,7 @@ def test_bytes_changed_anywhere_never_raise(sample: Path) -> None:
             assert entry.data is None or swhid.content_id(entry.data) in {own for _, own in expected.values()}
 
 
-def test_a_bomb_ends_in_a_row(tmp_path: Path) -> None:
+def test_a_bomb_ends_in_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Forty deltas of one base that is half a megabyte of nothing: each is as long as that, and forty bytes in the pack."""
     place = commit(tmp_path / "in/r", {"a": b"\0" * (1 << 19)})
     for n in range(40):
@@ -179,6 +181,14 @@ def test_a_bomb_ends_in_a_row(tmp_path: Path) -> None:
     assert len(index(data, 0, Budget(100 << 20))) == 43
     with pytest.raises(BudgetSpent):
         index(data, 0, Budget(10 << 20))
+    for name in ("MAX_OBJECTS", "MAX_NAMED"):
+        with monkeypatch.context() as few:
+            few.setattr(gitbundle, name, 20)
+            if name == "MAX_NAMED":
+                assert len(index(data, 0, Budget())) == 23, "of forty deltas twenty are followed"
+            else:
+                with pytest.raises(BudgetSpent, match="more than 20 objects"):
+                    index(data, 0, Budget())
     made = tmp_path / "b.bundle"
     made.write_bytes(b"# v2 git bundle\n%s HEAD\n\n" % git(place, "rev-parse", "HEAD").strip().encode() + data)
     with pytest.raises(BudgetSpent):

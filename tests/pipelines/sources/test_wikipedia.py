@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from wikis import dump, multistream, page
 
-from starmill.pipelines.sources import wikipedia
+from starmill.pipelines.sources import dumps, wikipedia
 from starmill.pipelines.sources.source import Entry, Limits
 from starmill.pipelines.sources.wikipedia import Wikipedia
 
@@ -123,9 +123,10 @@ def test_damage_is_told(tmp_path: Path, case: str) -> None:
     assert said(found)[:articles] == WANTED[:articles] and sum(bool(e.path) for e in found) == articles
 
 
-def test_what_inflates_too_far(tmp_path: Path) -> None:
+def test_what_inflates_too_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dumps, "FREE_BYTES", 500_000)
     (tmp_path / "toy.xml.bz2").write_bytes(bz2.compress(dump([page(f"{k}", "a" * 9999) for k in range(90)])))
-    found = records(tmp_path, max_inflated_bytes=300_000)
+    found = records(tmp_path, max_inflation=1)
     assert found[-1].reason == "inflates_too_far" and 0 < sum(e.data is not None for e in found) < 90
 
 

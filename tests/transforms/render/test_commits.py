@@ -58,4 +58,4 @@ def test_fields_come_back() -> None:
 def test_its_sentinels_are_those_that_the_kind_names() -> None:
     [document] = commits.documents([block(row(OLD, "Spell", NEW))], Format())
     specials = [piece.token for piece in document.pieces if not isinstance(piece, str)]
-    assert specials == [*KINDS["commit"].sentinels] == [*commits.TOKENS] and {*SPECIAL_TOKENS}.isdisjoint(specials)
+    assert specials == [*KINDS["commit"].sentinels(Format())] == [*commits.TOKENS] and {*SPECIAL_TOKENS}.isdisjoint(specials)
