@@ -24,9 +24,15 @@ class Show:
 
     whole_rate: Share = 0.2  # share of the files that are shown whole
     window_lines: AtLeast0 = 32  # at most so many, at random, above and below what any head changes
-    context_lines: tuple[int, int] = (3, 9)  # of a hunk, from so many to so many, at random
+    min_context_lines: AtLeast0 = 3  # of a hunk, at random from so many
+    max_context_lines: AtLeast0 = 9  # to so many
     max_chars: AtLeast1 = 1_000_000  # of all files of a pull request
     seed: Seed = 0  # of these choices
+
+    def __post_init__(self) -> None:
+        """Refuse bounds that leave no number between them."""
+        if self.min_context_lines > self.max_context_lines:
+            raise ValueError(f"min_context_lines={self.min_context_lines}: must not be above {self.max_context_lines}")
 
 
 class Window(NamedTuple):
@@ -76,8 +82,8 @@ def shown(thread: str, base: Mapping[str, str], heads: Mapping[str, Mapping[str,
         if seeds.uniform(show.seed, "window_whole", thread, path) < show.whole_rate:
             start, end = 0, len(old)
         windows.append(Window(path, start, end, "".join(old[start:end])))
-        least, most = show.context_lines
-        context = least + seeds.uint64(show.seed, "hunk_context", thread, path) % (most - least + 1)
+        spread = show.max_context_lines - show.min_context_lines + 1
+        context = show.min_context_lines + seeds.uint64(show.seed, "hunk_context", thread, path) % spread
         for head, of in made.items():
             new = lines(heads[head][path])
             hunks[head] += [Hunk(path, text) for text in _hunks(old, new, of, (start, end), context)]

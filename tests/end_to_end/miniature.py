@@ -24,6 +24,8 @@ import posts
 import wikis
 from small_tree import STDLIB, commit, git, license_text
 
+from starmill.core import swhid
+
 PACKAGES = (
     "json",
     "email",
@@ -65,7 +67,9 @@ PROGRAMS = {
     '    printf("%ld\\n", sum);\n    return 0;\n}}\n',
     "cpp": "#include <cstdio>\n\nstruct Sum {{\n    long of(int n) const {{ return n <= 0 ? 0 : n + of(n - {m}); }}\n}};\n\n"
     'int main() {{\n    std::printf("%ld\\n", Sum{{}}.of({n}));\n}}\n',
-    "rs": 'fn main() {{\n    let sum: u64 = (1..={n}u64).filter(|i| i % {m} == 0).sum();\n    println!("{{}}", sum);\n}}\n',
+    "rs": "fn digits(mut n: u32) -> u32 {{\n    let mut sum = 0;\n    while n > 0 {{\n        sum += n % 10;\n        n /= 10;\n"
+    "    }}\n    sum\n}}\n\nfn main() {{\n    let mut found = 0;\n    for i in 1..={n}u32 {{\n        if digits(i) % {m} == 0 {{\n"
+    "            found += 1;\n        }}\n    }}\n    std::process::exit(found);\n}}\n",
 }
 
 
@@ -79,6 +83,7 @@ def make(folder: Path, samples: Path | None = None) -> Path:
     programs(folder / "programs")
     sets(folder / "sets", samples)
     prose(folder / "prose")
+    rewritten(folder / "rewritten", sorted((folder / "git/python/json").rglob("*.py")))
     if samples:
         true = samples / "swh-export/export"
         shutil.copytree(true / "orc", folder / "heritage/orc", dirs_exist_ok=True)
@@ -224,11 +229,33 @@ def sets(folder: Path, samples: Path | None) -> None:
         }
         for n in range(2, 60)
     ]
-    (folder / "gsm8k/train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions))
+    lines(folder / "gsm8k/train.jsonl", questions)
     sums.write_text("".join(f"What is {n} + {7 * n}?\n{8 * n}\n" for n in range(60)))
+    web = [{"text": f"The first {n} numbers add up to ${n * (n + 1) // 2}$. {SPOKEN[n % 5]}"} for n in range(20)]
+    lines(folder / "open-web-math/train.jsonl", web)
     if samples:
         shutil.copy(samples / "small-sets/gsm8k-train-50.jsonl", folder / "gsm8k/train.jsonl")
         shutil.copy(samples / "small-sets/deepmind-math-train-sample.txt", sums)
+
+
+def rewritten(folder: Path, files: list[Path]) -> None:
+    """Code as if a model had written it anew, with the ids of what it is made of."""
+    rows = [
+        {
+            "content": f"# Rewritten.\n{path.read_text()}",
+            "path": f"json/{path.name}",
+            "repo_name": "python/json",
+            "parent": swhid.swhid("cnt", swhid.content_id(path.read_bytes())),
+        }
+        for path in files
+    ]
+    lines(folder / "train.jsonl", rows)
+
+
+def lines(place: Path, rows: list[dict[str, str]]) -> None:
+    """Write JSON Lines."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def prose(folder: Path) -> None:

@@ -37,7 +37,12 @@ def test_patch_makes_the_heads_of_the_windows(seed: int, tmp_path: Path) -> None
 def test_golden() -> None:
     old = "".join(f"line {n}\n" for n in range(1, 31))
     new = old.replace("line 10\n", "line ten\nand more\n").replace("line 12\n", "").replace("line 25\n", "last\n")
-    found = shown("pull/1", {"a.txt": old}, {"h": {"a.txt": new}}, Show(window_lines=0, context_lines=(1, 1), whole_rate=0.0))
+    found = shown(
+        "pull/1",
+        {"a.txt": old},
+        {"h": {"a.txt": new}},
+        Show(window_lines=0, min_context_lines=1, max_context_lines=1, whole_rate=0.0),
+    )
     assert found.windows == (Window("a.txt", 9, 25, "".join(f"line {n}\n" for n in range(10, 26))),)
     assert found.hunks["h"] == (
         Hunk("a.txt", "@@ -1,4 +1,4 @@\n-line 10\n+line ten\n+and more\n line 11\n-line 12\n line 13\n"),
