@@ -84,19 +84,17 @@ def installed(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path
 
 
 def archived(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
-    (root.parent / "tars").mkdir(exist_ok=True)
+    place = root.parent / "tars"
+    place.mkdir(exist_ok=True)
     for folder in root.iterdir():
-        with tarfile.open(root.parent / f"tars/{folder.name}.tar", "w") as archive:
-            for path in folder.rglob("*"):
-                archive.add(path, str(path.relative_to(folder)), recursive=False)
-    return Tars(folder=str(root.parent / "tars")), root.parent / "tars"
+        with tarfile.open(place / f"{folder.name}.tar", "w") as archive:
+            [archive.add(path, str(path.relative_to(folder)), recursive=False) for path in folder.rglob("*")]
+    return Tars(folder=str(place)), place
 
 
 def exported(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
     committed(root, monkeypatch)
-    dump = exports.write(root.parent / "swh", {"https://github.com/a/toy": root / "toy"})
-    catalog = str(root.parent / "catalog")
-    return SoftwareHeritage(export=str(dump / "orc"), contents=str(dump / "content"), catalog=catalog), dump
+    return SoftwareHeritage(**exports.exported(root / "toy")), root.parent / "swh"
 
 
 def tabled(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
@@ -171,9 +169,7 @@ def changed(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
 
 def archived_changes(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
     one_by_one(root / "toy")
-    dump = exports.write(root.parent / "swh", {"https://github.com/a/toy": root / "toy"})
-    catalog = str(root.parent / "catalog")
-    return SoftwareHeritageCommits(export=str(dump / "orc"), contents=str(dump / "content"), catalog=catalog), dump
+    return SoftwareHeritageCommits(**exports.exported(root / "toy")), root.parent / "swh"
 
 
 def documented(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
@@ -240,7 +236,7 @@ def test_every_source_is_held_to_this(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_plan_is_sorted_and_the_same_again(made: Made) -> None:
     source, _ = made()
     planned = source.plan()
-    assert planned == source.plan() and planned == sorted(planned, key=lambda r: r.name)
+    assert planned == source.plan() == sorted(planned, key=lambda r: r.name)
     assert len({r.name for r in planned}) == len(planned) and all(r.name.isprintable() and r.fingerprint for r in planned)
     assert json.loads(json.dumps([r.place for r in planned])) == [r.place for r in planned], "a plan is a file"
     every = source.planned()
@@ -250,8 +246,7 @@ def test_a_plan_is_sorted_and_the_same_again(made: Made) -> None:
 def test_a_fingerprint_changes_with_a_file(made: Made, tmp_path: Path) -> None:
     before = toy(made()[0])
     (tmp_path / "dump/toy/a.py").write_text("x = 22\n")
-    after = toy(made()[0])
-    assert after.name == before.name and after.fingerprint != before.fingerprint
+    assert (after := toy(made()[0])).name == before.name and after.fingerprint != before.fingerprint
 
 
 def test_every_file_is_an_entry_read_or_with_a_reason(made: Made) -> None:

@@ -152,9 +152,7 @@ def archived(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 def exported(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     wanted = in_git(root)
-    dump = exports.write(root.parent / "swh", {"https://github.com/a/toy": root / "toy"})
-    catalog = str(root.parent / "catalog")
-    return SoftwareHeritage(export=str(dump / "orc"), contents=str(dump / "content"), catalog=catalog), wanted
+    return SoftwareHeritage(**exports.exported(root / "toy")), wanted
 
 
 def tabled(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
@@ -249,9 +247,7 @@ def changed(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 def archived_changes(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     _, wanted = changed(root, monkeypatch)
-    dump = exports.write(root.parent / "swh", {"https://github.com/a/toy": root / "toy"})
-    catalog = str(root.parent / "catalog")
-    return SoftwareHeritageCommits(export=str(dump / "orc"), contents=str(dump / "content"), catalog=catalog), wanted
+    return SoftwareHeritageCommits(**exports.exported(root / "toy")), wanted
 
 
 def documented(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:

@@ -70,6 +70,13 @@ def write(
     return folder
 
 
+def exported(place: Path) -> dict[str, str]:
+    """Export one repository, a/<its name>, beside its folder; return the options of a source that reads the export."""
+    folder = place.parent.parent
+    dump = write(folder / "swh", {f"https://github.com/a/{place.name}": place})
+    return {"export": str(dump / "orc"), "contents": str(dump / "content"), "catalog": str(folder / "catalog")}
+
+
 def save(folder: Path, rows: Rows, form: str = "orc") -> Path:
     """Write the tables, each in two files; one that has no rows too."""
     for table in COLUMNS:
