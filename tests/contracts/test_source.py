@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from dulwich import porcelain
-from histories import one_by_one
+from histories import ADDED, one_by_one
 from tars import Tars, segments
 
 from starmill.cli import __main__ as cli
@@ -130,14 +130,12 @@ def happened(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]
     lines = []
     for number, name in enumerate(TREE, 1):
         path = root / "toy" / name[1:]
-        stated = (
-            {} if path.is_symlink() else {"title": name, "body": path.read_bytes().decode("latin-1"), "user": {"login": "ann"}}
-        )
+        body = None if path.is_symlink() else path.read_bytes().decode("latin-1")
+        stated = {} if body is None else {"title": name, "body": body, "user": {"login": "ann"}}
         event = {"id": str(number), "type": "IssuesEvent", "actor": {"login": "ann"}, "created_at": "2015-01-01T00:00:06Z"}
         event |= {"repo": {"id": 7, "name": "me/toy"}, "payload": {"action": "opened", "issue": {"number": number, **stated}}}
         lines.append(json.dumps(event) + "\n")
-    with gzip.open(root.parent / "hours/2015-01-01-0.json.gz", "wt") as hour:
-        hour.writelines(lines)
+    (root.parent / "hours/2015-01-01-0.json.gz").write_bytes(gzip.compress("".join(lines).encode(), mtime=0))
     return GHArchive(hours=str(root.parent / "hours"), index=str(root.parent / "index/events.db")), root.parent / "index"
 
 
@@ -183,26 +181,16 @@ def documented(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Pat
 
 
 # How one tree becomes the input of a source: a new source says it here.
-PROSE = prose_dumps.makers(slice(2))
 FILES = (plain, committed, installed, archived, exported, tabled, stored, tarred, zipped)
-INPUTS = (*FILES, happened, changed, archived_changes, compiled, documented, *PROSE)
-# The commits that add a.py, big.bin, empty, link and sub/b.txt; the text of a commit is decoded where it is read.
-ADDED = {
-    "3a9b0a858446b0355183cc2b0004ccca75d0222a": None,
-    "20bd49bd39f46a12c5e6dee8bd36c9d6d3700328": "too_large",
-    "437075f0bdbdbd2df95d90925775ffc59ce09240": None,
-    "06b929e5a158a6e18d1cefe3206ef7c375762b86": "symlink",
-    "3add3edc82603c07f024627bdfae2432b066d548": "nul_bytes",
-}
+INPUTS = (*FILES, happened, changed, archived_changes, compiled, documented, *prose_dumps.makers(slice(2)))
 # What it gives then, where that is not the tree.
 GIVEN = {
     Programs: {name: reason or "not_a_program" for name, reason in TREE.items()},
     Tables: TREE | {"/link": "no_content"},  # a table has no links
     GHArchive: {f"/issues/{n}": "no_text" if reason == "symlink" else reason for n, reason in enumerate(TREE.values(), 1)},
-    Commits: {f"/commit/{own}": reason for own, reason in ADDED.items()},
     **prose_dumps.given(TREE),
     Documentation: {f"/docs{name}.md": reason for name, reason in TREE.items()} | {"/": "not_documentation"},
-    SoftwareHeritageCommits: {f"/commit/{own}": reason for own, reason in ADDED.items()},
+    **{cls: {f"/commit/{own}": reason for own, reason in ADDED.items()} for cls in (Commits, SoftwareHeritageCommits)},
 }
 Made = Callable[[], tuple[Source, Path]]
 

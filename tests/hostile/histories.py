@@ -6,6 +6,16 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+# What `one_by_one` makes of the contract's tree: the commits that add a.py, big.bin, empty, link and sub/b.txt. The text of a commit is
+# decoded where it is read.
+ADDED = {
+    "3a9b0a858446b0355183cc2b0004ccca75d0222a": None,
+    "20bd49bd39f46a12c5e6dee8bd36c9d6d3700328": "too_large",
+    "437075f0bdbdbd2df95d90925775ffc59ce09240": None,
+    "06b929e5a158a6e18d1cefe3206ef7c375762b86": "symlink",
+    "3add3edc82603c07f024627bdfae2432b066d548": "nul_bytes",
+}
+
 WHEN = 1_577_836_800
 
 

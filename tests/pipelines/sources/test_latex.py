@@ -153,4 +153,4 @@ def test_time_is_linear(of: str) -> None:
         return time.process_time() - start
 
     seconds(1000)
-    assert seconds(200_000) < max(0.1, 10 * seconds(50_000))
+    assert seconds(80_000) < max(0.1, 10 * seconds(20_000))

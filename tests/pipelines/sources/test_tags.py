@@ -65,4 +65,4 @@ def test_time_is_linear(of: str) -> None:
                 attributes(tag(data + end).attributes)
         return time.process_time() - start
 
-    assert min(seconds(800_000) for _ in range(2)) < max(0.05, 10 * min(seconds(200_000) for _ in range(2)))
+    assert min(seconds(200_000) for _ in range(2)) < max(0.05, 10 * min(seconds(50_000) for _ in range(2)))

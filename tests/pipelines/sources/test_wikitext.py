@@ -106,7 +106,7 @@ def test_time_is_linear(of: str) -> None:
         return time.process_time() - start
 
     seconds(1000)
-    assert seconds(100_000) < max(0.2, 10 * seconds(25_000))
+    assert seconds(40_000) < max(0.1, 10 * seconds(10_000))
 
 
 def test_templates_of_a_hundred_thousand_levels() -> None:
