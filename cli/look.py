@@ -11,7 +11,7 @@ def funnel(
     recipe: options.RecipeOption = "smoke",
     workspace: options.Place = None,
     sets: options.Sets = None,
-    languages: Annotated[int, typer.Option(min=0, max=10**6, help="How many languages to list.")] = 12,
+    languages: options.Languages = 12,
     as_json: options.Json = False,
 ) -> None:
     """What each stage kept and dropped, and why."""
@@ -28,15 +28,14 @@ def mix(
     recipe: options.DataRecipe = "smoke",
     workspace: options.Place = None,
     sets: options.Sets = None,
-    languages: Annotated[int, typer.Option(min=0, max=10**6, help="How many languages of each kind to list.")] = 12,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="What the recipe would take of the dataset, also where shards are there already.")
-    ] = False,
+    languages: options.Languages = 12,
+    dry_run: options.DryRun = False,
     as_json: options.Json = False,
 ) -> None:
     """Records, bytes and tokens by kind and language: of the shards, or what the recipe would take.
 
-    Before anything is tokenized, tokens are estimated. Nothing is made, with or without --dry-run.
+    Before anything is tokenized, tokens are estimated. With --dry-run it is what the recipe would take, also where shards are there;
+    nothing is made either way.
     """
     from starmill.reports import mixture as report
 

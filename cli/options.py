@@ -40,6 +40,7 @@ Inputs = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Another number draws another sample.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Languages = Annotated[int, typer.Option(min=0, max=10**6, help="How many languages to list.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and stop.")]
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, max=1024, help="Local worker processes (default: one per core).")

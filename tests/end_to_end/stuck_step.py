@@ -6,7 +6,7 @@ the training of the tokenizer take some seconds with a text that says so.
 
 import ctypes
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -85,8 +85,8 @@ def mill_slowly(place: str, dump: str, workers: int) -> None:
         linger(texts.to_pylist())
         return shingled(files, texts, words)
 
-    def train(texts: Iterable[str], vocab_size: int) -> bytes:
-        return trained((text for text in texts if linger([text])), vocab_size)
+    def train(texts: Iterable[str], vocab_size: int, more: Sequence[str] = ()) -> bytes:
+        return trained((text for text in texts if linger([text])), vocab_size, more)
 
     watch.NAMED_SECONDS = 1.0
     shingled, verify.shingle_sets = verify.shingle_sets, shingle_sets

@@ -326,7 +326,7 @@ REFUSED: dict[str, Make] = {
     "git_head_climbs": lambda folder, private: headed(folder, b"ref: refs/../../../private/secret.py\n"),
     "git_head_escape": lambda folder, private: headed(folder, b"ref: refs/heads/\x1b[31mx\n"),
     "git_head_of_a_tree": lambda folder, private: headed(folder, hashlib.sha1(b"x").hexdigest().encode()),
-    "git_reftable": lambda folder, private: (whole(folder) / "reftable").mkdir(),
+    "git_reftable": lambda folder, private: (whole(folder) / "reftable").mkdir() or headed(folder, b"ref: refs/heads/.invalid\n"),
     "git_sha256": lambda folder, private: headed(folder, b"a" * 64),
     "git_no_commit_yet": lambda folder, private: bare(folder),
     "git_commit_without_tree": lambda folder, private: headed(folder, put(bare(folder), "commit", b"author x\n\n").encode()),
