@@ -2,12 +2,14 @@
 
     <pr>Title: T\\nusername_0: what it does<pr_status>opened<repo_name>R
     <pr_comment>username_1: text<pr_event_id>0
-    <pr_review>username_1: text<pr_event_id>1<pr_review_state>approved
+    <pr_review>username_1: text<pr_event_id>1<pr_review_state>approved      without a text, the name alone: <pr_review>username_1
     <pr_review_comment><pr_event_id>2<pr_in_reply_to_review_id>1<pr_file>P<pr_diff_hunk_comment_line>N<pr_diff_hunk>H<pr_comment>...
     <pr>username_1<pr_status>closed<pr_is_merged>True
 
 The sentinels follow each other without a line break. Base and diffs are there where the files are known; each later head has a <pr_diff> of
-its own. Ids count the comments and reviews of the pull request from 0.
+its own. Ids count the comments and reviews of the pull request from 0. The released code repeats title and text where it is opened again,
+as if who opens it had written them: here that is `<pr>username_1<pr_status>reopened`. And it writes `<pr_status>created` behind comments,
+which the paper does not.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -70,6 +72,7 @@ def pull(row: Mapping[str, Any]) -> Iterator[Piece]:
             yield from (*((FILE, *label(segment.name or "")) if segment.name != path else ()), HUNK, *segment.pieces)
             path = segment.name
         elif segment.role in SPOKEN:
-            yield from (Special(SPOKEN[segment.role]), *said(segment))
+            # A review is mostly an approval without a word.
+            yield from (Special(SPOKEN[segment.role]), *(said(segment) if segment.pieces else label(segment.name or "user")))
         elif segment.role in PLAIN:
             yield from (Special(PLAIN[segment.role]), *segment.pieces)

@@ -40,6 +40,9 @@ PARTS = [
     ("code_comment", "username_0", "It is there."),
     ("comment", "username_2", "Twice as fast."),
     ("event_id", None, "3"),
+    ("review", "username_1", ""),
+    ("event_id", None, "4"),
+    ("review_state", None, "approved"),
     ("status", "username_1", "closed"),
     ("is_merged", None, "True"),
 ]
@@ -53,6 +56,7 @@ GOLDEN = (
     "<pr_diff_hunk>@@ -1 +1 @@\n-x\n+y<pr_comment>username_1: A lock?"
     "<pr_review_comment><pr_event_id>2<pr_in_reply_to_comment_id>1<pr_file>a.py<pr_comment>username_0: It is there."
     "<pr_comment>username_2: Twice as fast.<pr_event_id>3"
+    "<pr_review>username_1<pr_event_id>4<pr_review_state>approved"
     "<pr>username_1<pr_status>closed<pr_is_merged>True"
 )
 
