@@ -154,7 +154,10 @@ class GHArchive(Options):
 
     @staticmethod
     def _share(pulls: int) -> float:
-        """Return the share that is taken of a repository with so many pull requests (the released code; a repository has 100 then)."""
+        """Return the share that is taken of a repository with so many pull requests (the released code; a repository has 100 then).
+
+        There they are counted behind its filters, which here come later.
+        """
         return 0.8007 - 0.0007 * pulls if pulls <= 1000 else 100 / pulls
 
     def _entry(self, thread: str, events: Iterator[Said], max_bytes: int, mirror: Mirror) -> Entry:
