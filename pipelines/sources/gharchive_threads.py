@@ -23,7 +23,7 @@ ORDER = {"opened": 0, "closed": 2}
 PULL = "pull/"
 # StarCoder2 (section 2.3): of a pull request's texts.
 VERSIONS = ("dependencies", "dependency", "depend", "release")  # a title with one of these is about versions
-MAX_TITLE, MAX_TEXT, MIN_TEXT, MAX_HUNK = 500, 1000, 20, 10_000
+MAX_TITLE, MAX_TEXT, MIN_TEXT, MAX_HUNK, MAX_LINES = 500, 1000, 20, 10_000, 80
 # Of a base and its heads: what is shown of the files.
 FilesOf = Callable[[str, Sequence[str]], Files | None]
 
@@ -34,6 +34,12 @@ class Texts:
 
     max_lines: int
     last_lines: int
+
+    @property
+    def of_a_pull(self) -> "Texts":
+        """How long one of a pull request may be, which has fewer lines than an issue's."""
+        lines = min(self.max_lines, MAX_LINES)
+        return Texts(lines, min(self.last_lines, lines - 1))
 
 
 @dataclass
@@ -95,7 +101,7 @@ def entry(thread: str, events: Iterable[Said], texts: Texts, max_bytes: int, fil
     if stated is None:
         return Entry(path, None, "no_text", f"{len(held)} events, of which none states a title", size=size, kind=kind)
     held.sort(key=lambda s: (s.time, ORDER.get(s.event.what, 1), len(s.id), s.id))
-    made = _pull(stated, held, texts, files_of) if kind == "pull_request" else _issue(stated, held, texts)
+    made = _pull(stated, held, texts.of_a_pull, files_of) if kind == "pull_request" else _issue(stated, held, texts)
     data = "".join(made.text).encode()
     if len(data) >= max_bytes:
         return Entry(path, None, "too_large", size=len(data), kind=kind)

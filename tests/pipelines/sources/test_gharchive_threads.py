@@ -144,6 +144,11 @@ def test_texts_of_a_pull_request_are_cut() -> None:
     sizes = {role: len(text) for role, _, text in found}
     assert (sizes["title"], sizes["body"]) == (500, 1000)
     assert ("hunk", None, "[OMITTED]") in found and found[-1] == ("comment", "username_1", "[OMITTED]CodeCov")
+    many = "\n".join(str(n) for n in range(90))
+    opened = said(0, "opened", **{**OPENED, "body": many})
+    [body] = [text for role, _, text in record("pull/1", opened) if role == "body"]
+    assert body.split("\n") == [*map(str, range(60)), "[Truncated]", *map(str, range(70, 90))], "80 lines; an issue has 100"
+    assert ("body", "username_0", many) in record("issues/1", opened)
 
 
 def test_what_has_no_text_and_what_has_too_much_says_so() -> None:
