@@ -2,6 +2,10 @@
 
 Steps do not know kinds; kinds choose steps. No stage imports this module: the recipe gives each stage the steps of each kind, and a
 part's key counts the steps of its own kinds only. So a change of one kind's row remakes no part without records of that kind.
+
+Deduplication, decontamination and redaction are given to kinds as table 3 of StarCoder2's paper gives them. Its other two columns are no
+steps here: nothing is scanned for malware (code, pull requests, notebooks, issues: 0.009 % of the files), and no list of opt-outs is asked.
+Names and user names, which its model finds, are no finds of `Redact`; the sources of threads and questions mask the people who take part.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -107,7 +111,7 @@ KINDS = {
         render=code.documents,
         sentinels=code.sentinels,
     ),
-    # These three are made by ingest, where the recipe wants them; all stages of the paper's table 3 are theirs.
+    # These three are made by ingest, where the recipe wants them; they are deduplicated, decontaminated and redacted as code is.
     "notebook": Kind(
         measure=lambda on: (on.licenses, StatedLanguage(), on.text),
         decide=lambda on: (on.licenses,),
@@ -132,9 +136,10 @@ KINDS = {
         clean=lambda on: (on.decontaminate(), on.redact),
         render=issues.documents,
     ),
+    # It shows code, so its repository's licence holds for it (section 2.3): what GHArchive tells, for its record has no file of a licence.
     "pull_request": Kind(
-        measure=lambda on: (on.text,),
-        decide=lambda on: (on.pulls,),
+        measure=lambda on: (on.licenses, on.text),
+        decide=lambda on: (on.licenses, on.pulls),
         clean=lambda on: (on.decontaminate(), on.redact),
         render=pulls.documents,
     ),

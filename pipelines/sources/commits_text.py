@@ -119,6 +119,8 @@ def window(
     if seeds.uniform(show.seed, "commit_whole", own) < show.whole_rate:
         return "".join(old), "".join(new)
     above, below = (seeds.uint64(show.seed, f"commit_{side}", own) % (show.context_lines + 1) for side in ("above", "below"))
+    if new and not "".join(new[max(0, start - above) : ends[1] + below]):
+        above, below = above + 1, below + 1  # lines were taken out, and the file is not empty: a rule drops what is
     first = max(0, start - above)
     return "".join(old[first : ends[0] + below]), "".join(new[first : ends[1] + below])
 

@@ -45,7 +45,9 @@ class GHArchive(Options):
     since: Day = ""  # events before this day are not read
     until: Day = CUT  # and none from this day on; StarCoder2: 2023-07-26
     max_hour_bytes: Bytes = 64 << 30  # inflated, of one hour
-    max_lines: AtLeast1 = 100  # of one text (StarCoder2); a longer one loses its middle
+    max_lines: AtLeast1 = (
+        100  # of one text (StarCoder2); a longer one loses its middle, and in a pull request one of more than 80
+    )
     last_lines: AtLeast1 = 20  # which stay of it
     repositories: Place | None = (
         None  # a folder of mirrors, owner/name.git, for the files of pull requests; none: without files
@@ -154,7 +156,10 @@ class GHArchive(Options):
 
     @staticmethod
     def _share(pulls: int) -> float:
-        """Return the share that is taken of a repository with so many pull requests (the released code; a repository has 100 then)."""
+        """Return the share that is taken of a repository with so many pull requests (the released code; a repository has 100 then).
+
+        There they are counted behind its filters, which here come later.
+        """
         return 0.8007 - 0.0007 * pulls if pulls <= 1000 else 100 / pulls
 
     def _entry(self, thread: str, events: Iterator[Said], max_bytes: int, mirror: Mirror) -> Entry:

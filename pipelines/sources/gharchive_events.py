@@ -17,6 +17,7 @@ HEAD = re.compile(r'\{"(?:id":"|repository":|created_at":|type":"|actor":)')  # 
 TRIES = 8  # to find an event in a damaged line: each may look at all of it
 TIME = re.compile(r"(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.\d+)? ?(Z|[+-]\d\d:?\d\d)", re.ASCII)
 NAME = re.compile(r"[\w.-]{1,100}/[\w.-]{1,200}", re.ASCII)
+HEADER = re.compile(r"@@ -(\d{1,9})((?:,\d{1,9})?) \+(\d{1,9})((?:,\d{1,9})?) @@", re.ASCII)  # of a hunk
 THREAD = re.compile(r"/(issues|pulls?)/(\d{1,18})(?:[#/]|\Z)", re.ASCII)
 
 
@@ -119,7 +120,6 @@ class _Comment(msgspec.Struct):
     diff_hunk: str | None = None
     line: int | None = None
     original_line: int | None = None
-    original_position: int | None = None
     pull_request_review_id: int | None = None
     in_reply_to_id: int | None = None
     html_url: str | None = None
@@ -327,9 +327,25 @@ def _event(kind: str, payload: _Payload, login: str) -> Event:
         value.what, value.state = "review", (of.state or "").lower()
     elif kind == "PullRequestReviewCommentEvent":
         value.what, value.path, value.hunk = "hunk", of.path or "", of.diff_hunk or ""
-        value.line = of.line or of.original_line or of.original_position or 0
+        value.line = of.line or of.original_line or commented(value.hunk)
         value.review, value.reply = of.pull_request_review_id or 0, of.in_reply_to_id or 0
     return value
+
+
+def commented(hunk: str) -> int:
+    r"""Return the line that a comment is about, which is the last of its hunk; 0 of a text without a header.
+
+    Before 2020 events have `original_position` alone, which counts the lines of the diff of the whole file.
+
+    >>> commented("@@ -11,7 +12,7 @@ f()\n x\n-y\n+z"), commented("@@ -11 +12,0 @@\n-y"), commented("y")
+    (13, 11, 0)
+    """
+    header = HEADER.match(hunk)
+    shown = [line for line in hunk.rstrip("\n").split("\n")[1:] if line[:1] in (" ", "+", "-")]
+    if header is None or not shown:
+        return 0
+    number, signs = (header[1], " -") if shown[-1][0] == "-" else (header[3], " +")
+    return int(number) + sum(line[0] in signs for line in shown) - 1
 
 
 @functools.lru_cache(maxsize=1 << 16)

@@ -1,7 +1,7 @@
 """What people wrote on GitHub, without what machines added: mail's leftovers, the middles of long texts, bots, and logins.
 
 The lists and numbers are StarCoder2's (paper, sections 2.2 and 2.3; bigcode-dataset, filtering_issues.py). Where the released code is
-wrong, the paper holds: 100 lines and not 80; and a quotation is cut line by line, so that what stands before it is kept.
+wrong, the paper holds: 100 lines of an issue's text and not 80; and a quotation is cut line by line, so that what stands before it is kept.
 """
 
 import re

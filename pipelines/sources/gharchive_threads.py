@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from starmill.pipelines.sources.gharchive_events import Event
+from starmill.pipelines.sources.gharchive_events import HEADER, Event
 from starmill.pipelines.sources.gharchive_text import clean, is_bot, masked, without_html_comments
 from starmill.pipelines.sources.pulls_files import Files
 from starmill.pipelines.sources.source import Entry
@@ -23,7 +23,7 @@ ORDER = {"opened": 0, "closed": 2}
 PULL = "pull/"
 # StarCoder2 (section 2.3): of a pull request's texts.
 VERSIONS = ("dependencies", "dependency", "depend", "release")  # a title with one of these is about versions
-MAX_TITLE, MAX_TEXT, MIN_TEXT, MAX_HUNK = 500, 1000, 20, 10_000
+MAX_TITLE, MAX_TEXT, MIN_TEXT, MAX_HUNK, MAX_LINES = 500, 1000, 20, 10_000, 80
 # Of a base and its heads: what is shown of the files.
 FilesOf = Callable[[str, Sequence[str]], Files | None]
 
@@ -34,6 +34,12 @@ class Texts:
 
     max_lines: int
     last_lines: int
+
+    @property
+    def of_a_pull(self) -> "Texts":
+        """How long one of a pull request may be, which has fewer lines than an issue's."""
+        lines = min(self.max_lines, MAX_LINES)
+        return Texts(lines, min(self.last_lines, lines - 1))
 
 
 @dataclass
@@ -95,7 +101,7 @@ def entry(thread: str, events: Iterable[Said], texts: Texts, max_bytes: int, fil
     if stated is None:
         return Entry(path, None, "no_text", f"{len(held)} events, of which none states a title", size=size, kind=kind)
     held.sort(key=lambda s: (s.time, ORDER.get(s.event.what, 1), len(s.id), s.id))
-    made = _pull(stated, held, texts, files_of) if kind == "pull_request" else _issue(stated, held, texts)
+    made = _pull(stated, held, texts.of_a_pull, files_of) if kind == "pull_request" else _issue(stated, held, texts)
     data = "".join(made.text).encode()
     if len(data) >= max_bytes:
         return Entry(path, None, "too_large", size=len(data), kind=kind)
@@ -126,6 +132,7 @@ def _pull(stated: Event, events: list[Said], texts: Texts, files_of: FilesOf) ->
     people = _people(stated, events)
     ends_of = [event for event in (stated, *(said.event for said in events)) if event.base and event.head]
     files = files_of(ends_of[0].base, [event.head for event in ends_of]) if ends_of else None
+    starts = {window.path: window.start for window in files.windows} if files else {}
     made = Written()
     numbers: dict[int, str] = {}  # of comments and reviews, as a document tells them: no id of GitHub's
     ends: dict[str, dict[str, int]] = {"base": {}, "head": {}}
@@ -181,10 +188,10 @@ def _pull(stated: Event, events: list[Said], texts: Texts, files_of: FilesOf) ->
                 if other in numbers:
                     made.add(role, None, numbers[other])
             made.add("path", None, event.path.replace("\n", " "))
-            if event.line:
-                made.add("line", None, str(event.line))
-            if event.hunk:
-                hunk = event.hunk.replace("\r\n", "\n").replace("\0", "")
+            hunk, line = in_window(event.hunk.replace("\r\n", "\n").replace("\0", ""), event.line, starts.get(event.path, 0))
+            if line:
+                made.add("line", None, str(line))
+            if hunk:
                 made.add("hunk", None, masked(hunk, people) if len(hunk) <= MAX_HUNK else "[OMITTED]")
             made.add("code_comment", name, said)
         elif event.what in ("closed", "reopened"):
@@ -192,6 +199,21 @@ def _pull(stated: Event, events: list[Said], texts: Texts, files_of: FilesOf) ->
             if event.what == "closed" and event.merged is not None:
                 made.add("is_merged", str(event.merged), str(event.merged))
     return made
+
+
+def in_window(hunk: str, line: int, start: int) -> tuple[str, int]:
+    r"""Return the hunk of a comment, and its line, counted as those of the diffs are: from the first line of the window of their file.
+
+    `start` are the lines above the window. What begins above it, or has no header, keeps GitHub's numbers.
+
+    >>> in_window("@@ -12,3 +14 @@ def f():\n a", 14, 10), in_window("@@ -9 +9 @@\n a", 9, 10)
+    (('@@ -2,3 +4 @@ def f():\n a', 4), ('@@ -9 +9 @@\n a', 9))
+    """
+    header = HEADER.match(hunk)
+    if header is None or min(int(header[1]), int(header[3]), line or start + 1) <= start:
+        return hunk, line
+    old, new = int(header[1]) - start, int(header[3]) - start
+    return f"@@ -{old}{header[2]} +{new}{header[4]} @@{hunk[header.end() :]}", line and line - start
 
 
 def _human(events: list[Said]) -> Iterator[Event]:

@@ -11,8 +11,10 @@ from collections.abc import Iterable
 MAX_LINE = 600  # characters; a longer line is data
 MIN_SCRIPT = 100  # characters
 MAX_SCRIPT, MAX_STATEMENT = 1_000_000, 20_000  # characters that are compiled; 250 bytes of memory each
-# Lines for the shell, as IPython and habit have them; `pip = 3` is Python.
-SHELL = re.compile(r"\s*(?:[%!]|(?:cd|pip3?|apt|apt-get|wget|conda)[ \t]++(?![ \t]*=)[^=(]*+\Z)")
+# Lines for the shell, as IPython and habit have them, such as `pip install x==1.2`; `pip = 3` and `pip -= 1` are Python.
+SHELL = re.compile(
+    r"\s*(?:[%!]|(?:cd|pip3?|apt|apt-get|wget|conda)[ \t]++(?=[\w.~/$\"'-])(?![-/]{1,2}=|(?:in|is|if|and|or|not|for)\b))"
+)
 # How the lines begin that Kaggle puts into a new notebook, and its bot into others'.
 HEADER = re.compile(
     r"\s*#\s*(?:This Python 3 environment comes with|It is defined by the kaggle/python|For example, here's several helpful packages"

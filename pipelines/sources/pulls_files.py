@@ -4,6 +4,7 @@ A window shows the lines that any head changes, and some above and below; a hunk
 released code got wrong is done as the paper has it: a file that is shown whole ends with its last line.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,6 +14,9 @@ from starmill.core.names import AtLeast0, AtLeast1, Seed, Share
 from starmill.pipelines.sources.linediff import Change, changes, lines
 
 MARKUP = ("md", "markdown", "rst", "rmd", "rdoc", "adoc", "asciidoc")  # may have long lines
+PROSE = re.compile(
+    r"(?:\A|(?<=\s))(?:the|be|to|of|and|that|have|with)(?=\s|\Z)"
+)  # Markdown has one of these words, case ignored
 DATA = {"yml": ("pack", "lock", "yarn", "output", "swagger", "openapi"), "json": ("pack", "lock", "output")}
 DATA["yaml"] = DATA["yml"]
 DATA_RATE = 0.1  # of such files, and of those that are more than half of a pull request
@@ -91,11 +95,16 @@ def shown(thread: str, base: Mapping[str, str], heads: Mapping[str, Mapping[str,
 
 
 def fits(path: str, text: str, by_line: Sequence[str]) -> bool:
-    """Say whether a file is shown: no data, no endless lines (section 2.3)."""
+    """Say whether a file is shown: no data, no endless lines, and of Markdown what is English (section 2.3).
+
+    The released code also leaves out three formats of a list of its own, by languages that are not told here.
+    """
     if not text or len(by_line) >= 100_000:
         return False
     suffix = path.rpartition(".")[2].lower()
     if suffix not in MARKUP and (len(text) / len(by_line) >= 100 or max(map(len, by_line)) >= 1000):
+        return False
+    if suffix in ("md", "markdown") and not PROSE.search(text.lower()):
         return False
     return sum(map(str.isalnum, text)) > 0.25 * len(text) and 2 * text.count("\\x") < 0.25 * len(text)
 

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from starmill.core.errors import of_a_file
 from starmill.pipelines.sources import encoding, git, gitrefs
-from starmill.pipelines.sources.gitobjects import Budget, CorruptObject, ObjectStore, inside
+from starmill.pipelines.sources.gitobjects import Budget, CorruptObject, ObjectStore, ObjectTooLarge, inside
 from starmill.pipelines.sources.pulls_files import Files, Show, shown
 from starmill.pipelines.sources.source import Limits
 
 MAX_HEADS = 100  # commits of one pull request
 MAX_CHANGED = 1_000  # files that one head changes
 MAX_FOLDERS = 10_000  # that are compared for it
+MAX_CHARS = 1_000_000  # of a file; a longer one is not shown (StarCoder2, section 2.3)
 Tree = dict[tuple[bytes, bool], tuple[int, str]]
 
 
@@ -97,11 +98,14 @@ class Mirror:
         return found
 
     def _text(self, store: ObjectStore, blob: str) -> str | None:
-        data = store.read(blob, "blob", self._limits.max_file_bytes - 1)
+        try:
+            data = store.read(blob, "blob", self._limits.max_file_bytes - 1)
+        except ObjectTooLarge:  # which is no damage: the other files of its head are shown
+            return None
         if encoding.judge(data, self._limits.max_file_bytes) not in (None, "empty"):
             return None
         decoded = encoding.decode(data)
-        return decoded and decoded[0]
+        return decoded[0] if decoded and len(decoded[0]) <= MAX_CHARS else None
 
 
 def _tree_of(store: ObjectStore, commit: str) -> str:

@@ -7,6 +7,8 @@ from starmill.core import recipe, schema
 from starmill.pipelines.kinds import KINDS, Curate, Measure, Release
 from starmill.pipelines.recipe import Recipe, build
 from starmill.transforms.chain import check_chain
+from starmill.transforms.decide.licenses import KeepLicensed
+from starmill.transforms.measure.licenses import Licenses, SpreadLicenses
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -58,3 +60,15 @@ def test_documentation_keeps_addresses_of_machines_and_is_not_searched_for_bench
     assert made["content"] == "Ask <EMAIL> about 93.184.215.14." and row.dedup == "near" and not row.decide(Curate())
     [made] = KINDS["code"].clean(Release())[-1](block).to_pylist()
     assert "93.184" not in made["content"]
+
+
+def test_pull_requests_of_copyleft_repositories_are_dropped() -> None:
+    row = KINDS["pull_request"]
+    spread, licensed = row.measure(Measure())[0], row.decide(Curate())[0]
+    known = [None, "MIT", "GPL-3.0", "NOASSERTION"]
+    rows = [{"repo_name": f"me/{n}", "path": "/pull/7", "content": "x", "gha_license_id": known[n]} for n in range(4)]
+    block = pa.RecordBatch.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in rows[0]]))
+    assert isinstance(spread, Licenses) and isinstance(licensed, KeepLicensed)
+    judged = licensed(SpreadLicenses({})(block))
+    assert judged.kept.column("gha_license_id").to_pylist() == [None, "MIT"]
+    assert judged.reasons == ("non_permissive", "non_permissive")

@@ -29,7 +29,9 @@ class Pulls(Rule):
     min_chars: AtLeast0 = 200  # of the whole record (the released code)
     max_chars: AtLeast0 = 100_000  # the same (section 2.3; the released code says 1,000,000)
     merged_or_approved: bool = True  # whether one of both is asked for (section 2.3)
-    with_files: bool = False  # whether it must show files (section 2.3: yes); they are the mirrors' that the source names
+    with_files: bool = (
+        False  # whether it must show files, and what its first head made of them (section 2.3: yes); the mirrors have them
+    )
     base_may_change: bool = False  # whether the branch may have moved below it, but for the merge (section 2.3)
     name: str = "pulls"
 
@@ -39,12 +41,15 @@ class Pulls(Rule):
         said = {(s["role"], s["name"]) for s in marked}
         sizes = {role: sum(s["end"] - s["start"] for s in marked if s["role"] == role) for role in ("title", "body")}
         merged, approved = ("is_merged", "True") in said, ("review_state", "approved") in said
+        roles = [s["role"] for s in marked]
+        first = roles[roles.index("head") + 1 :][:1] if "head" in roles else []  # what follows the head that it was opened with
         bases = sum(role == "base" for role, _ in said)
         judged = {
             "opened_by_a_bot": ("title", "bot") in said,
             "no_description": not sizes["body"],
             "no_review": not any(role in SPOKEN for role, _ in said),
-            "no_files": self.with_files and not any(role == "base_file" for role, _ in said),
+            "no_files": self.with_files and "base_file" not in roles,
+            "no_first_diff": self.with_files and first != ["diff"],
             "base_changed": not self.base_may_change and bases - 1 - merged > 0,
             "not_accepted": self.merged_or_approved and not (merged or approved),
             "title_too_short": sizes["title"] < self.min_title_chars,

@@ -12,6 +12,7 @@ from repositories import git
 from starmill.pipelines.sources.commits_text import Excerpt, changed, entry, subject, texts
 from starmill.pipelines.sources.history import Change, Commit, Lost, Side
 from starmill.pipelines.sources.source import Entry
+from starmill.transforms.decide.commits import CommitRules
 
 OWN = "17" * 20
 SHOW = Excerpt()
@@ -67,6 +68,18 @@ def test_a_window_begins_above_the_first_changed_line() -> None:
         above.add(100 - first)
         below.add(last - 101)
     assert above == below == {*range(33)}
+
+
+@pytest.mark.parametrize(("at", "until"), [(0, 2), (4, 6), (8, 10)])
+def test_a_file_that_only_lost_lines_is_not_shown_as_empty(at: int, until: int) -> None:
+    old = [*range(10)]
+    new = [*old[:at], *old[until:]]
+    found = made(numbered(*old), numbered(*new), Excerpt(whole_rate=0, context_lines=0))
+    said = parts(found)
+    around = [*old[max(0, at - 1) : at], *old[until : until + 1]]
+    assert said["after"] == numbered(*around).decode() != "" and found.segments is not None
+    assert CommitRules(small_rate=1).judge("/commit/1", found.segments, "Python") != "empty_after"
+    assert parts(made(b"a\n", b"", Excerpt(whole_rate=0)))["after"] == ""
 
 
 def test_a_share_shows_the_whole_file() -> None:

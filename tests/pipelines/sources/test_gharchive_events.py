@@ -32,6 +32,19 @@ def test_a_comment_on_a_pull_request_is_the_pull_requests() -> None:
     assert one(line(comment(4, 2, "Why?", pull_request=None)))[0][1] == "issues/4"
 
 
+def test_the_line_of_a_comment_on_code_is_one_of_the_file_in_every_era() -> None:
+    hunk = "@@ -2045,6 +2044,157 @@ def f():\n a\n-b\n+c\n+d"
+    for year, places, expected in [
+        ("2015", {"original_position": 76, "position": None}, 2046),  # of the diff of the whole file
+        ("2021", {"original_position": 4, "original_line": 2050, "line": None}, 2050),
+        ("2023", {"original_position": 4, "original_line": 2050, "line": 2051}, 2051),
+    ]:
+        said = {"id": 5, "body": "Why?", "path": "a.py", "diff_hunk": hunk, "user": {"login": "bob-b"}, **places}
+        data = line(event("PullRequestReviewCommentEvent", {"comment": said, "pull_request": issue(4)}, "01:00:00", 9))
+        _, found = one(data)
+        assert (year, found.line, found.hunk) == (year, expected, hunk)
+
+
 def test_the_timeline_has_no_ids_and_no_texts_of_issues() -> None:
     place, found = one(line(timeline("IssuesEvent", {"number": 294, "action": "opened", "issue": 5082481}, "issues/294")))
     assert place == ("me/old", "issues/294", "2012-06-14T22:01:46Z") and (found.what, found.title) == ("opened", None)

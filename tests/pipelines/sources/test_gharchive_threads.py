@@ -5,7 +5,7 @@ from typing import Any
 
 from starmill.pipelines.sources.gharchive_events import Event
 from starmill.pipelines.sources.gharchive_threads import Said, Texts, entry
-from starmill.pipelines.sources.pulls_files import Files, Hunk, Window
+from starmill.pipelines.sources.pulls_files import Files, Hunk, Show, Window, shown
 from starmill.pipelines.sources.source import Entry
 
 TEXTS = Texts(100, 20)
@@ -144,6 +144,11 @@ def test_texts_of_a_pull_request_are_cut() -> None:
     sizes = {role: len(text) for role, _, text in found}
     assert (sizes["title"], sizes["body"]) == (500, 1000)
     assert ("hunk", None, "[OMITTED]") in found and found[-1] == ("comment", "username_1", "[OMITTED]CodeCov")
+    many = "\n".join(str(n) for n in range(90))
+    opened = said(0, "opened", **{**OPENED, "body": many})
+    [body] = [text for role, _, text in record("pull/1", opened) if role == "body"]
+    assert body.split("\n") == [*map(str, range(60)), "[Truncated]", *map(str, range(70, 90))], "80 lines; an issue has 100"
+    assert ("body", "username_0", many) in record("issues/1", opened)
 
 
 def test_what_has_no_text_and_what_has_too_much_says_so() -> None:
@@ -198,3 +203,30 @@ def test_files_of_a_pull_request_stand_where_its_base_and_heads_are_said() -> No
         ("status", "username_1"),
         ("is_merged", "True"),
     ]
+
+
+def test_comments_on_code_are_numbered_as_the_window_that_is_shown() -> None:
+    base = [f"line {n}" for n in range(1, 61)]
+    head = [*base[:39], "changed", *base[40:]]
+    text, made_of = "".join(f"{x}\n" for x in base), "".join(f"{x}\n" for x in head)
+    own = Show(window_lines=5, whole_rate=0.0, min_context_lines=3, max_context_lines=3)
+    ends = {"base": "b", "author": "ann", "head": "h"}
+    hunk = "@@ -37,7 +37,7 @@ line 30\n line 37\n line 38\n line 39\n-line 40\n+changed"
+    events = [
+        said(0, "opened", **OPENED | ends),
+        said(1, "hunk", "bob", "Why is that so, dear Ann?", path="a.py", line=40, hunk=hunk),
+    ]
+    seen = set()
+    for number in range(12):
+        files = shown(f"pull/{number}", {"a.py": text}, {"h": {"a.py": made_of}}, own)
+        made = entry("pull/7", iter(events), TEXTS, 10 << 20, lambda base, heads, files=files: files)
+        assert made.data is not None and made.segments is not None
+        parts = {s["role"]: made.data.decode()[s["start"] : s["end"]] for s in made.segments}
+        above = 39 - files.windows[0].start
+        seen.add(above >= 3)
+        if above >= 3:
+            assert parts["base_file"].split("\n")[int(parts["line"]) - 1] == "line 40"
+            assert parts["hunk"].partition(",")[0] == parts["diff_hunk"].partition(",")[0]
+        else:
+            assert (parts["hunk"], parts["line"]) == (hunk, "40"), "it begins above the window"
+    assert seen == {True, False}

@@ -41,6 +41,33 @@ def test_the_golden_script() -> None:
     assert script(CELLS) == (GOLDEN, None, None)
 
 
+def test_lines_for_the_shell_go_whatever_their_arguments_and_python_stays() -> None:
+    gone = [
+        "pip install a==1.2 'b>=3'",
+        "wget https://a.b/c?d=e",
+        "pip install 'a(b)'",
+        "cd ..",
+        "conda install x=1",
+        "apt-get update",
+    ]
+    stays = [
+        "pip = 3",
+        "pip += 1",
+        "pip -= 1",
+        "pip //= 2",
+        "cd: int = 3",
+        "pip == 3",
+        "cd in (pip, 2)",
+        "wget(1)",
+        "pip if cd else 2",
+    ]
+    made, reason, detail = script(
+        [("code", "\n".join([*stays[:1], *gone, "def wget(n):", "    return n", *stays, "print('-' * 100)"]))]
+    )
+    assert (reason, detail) == (None, None)
+    assert [line for line in made.split("\n") if line in gone] == [] and {*stays} <= {*made.split("\n")}
+
+
 def test_a_notebook() -> None:
     cells = [{"cell_type": kind, "source": source, "outputs": []} for kind, source in CELLS]
     book = {"nbformat": 4, "metadata": {"kernelspec": {"name": "python3"}}, "cells": cells}

@@ -58,7 +58,10 @@ def test_what_is_not_shown() -> None:
         ("a.py", CODE, True),
         ("a.py", "", False),
         ("a.py", long, False),
-        ("a.md", long, True),
+        ("a.md", long, False),
+        ("a.md", f"With\n{long}", True),
+        ("a.MD", "l'eau est froide, together, thence\n", False),
+        ("a.rst", long, True),
         ("a.py", "!" * 50 + "\n", False),
         ("a.py", "x\n" * 100_000, False),
     ]:

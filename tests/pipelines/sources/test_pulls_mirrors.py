@@ -64,6 +64,20 @@ def test_what_is_missing(mirrors: tuple[Path, str, list[str]]) -> None:
         assert mirror.files("pull/7", base, heads) is None
 
 
+def test_a_file_that_is_too_large_takes_no_other_with_it(tmp_path: Path) -> None:
+    lock = "x = 1\n" * 200_000
+    work = commit(tmp_path / "work", {"src/a.py": CODE, "lock.txt": lock})
+    base = git(work, "rev-parse", "HEAD").strip()
+    commit(work, {"src/a.py": CODE.replace("+ 3", "- 3"), "lock.txt": lock + "x = 2\n"})
+    head = git(work, "rev-parse", "HEAD").strip()
+    git(tmp_path, "clone", "-q", "--mirror", "work", "me/toy.git")
+    for limits in (Limits(), Limits(max_file_bytes=100_000)):
+        with Mirror(str(tmp_path), "me/toy", limits, Show()) as mirror:
+            found = mirror.files("pull/7", base, [head])
+        assert found and [window.path for window in found.windows] == ["src/a.py"]
+        assert [hunk.path for hunk in found.hunks[head]] == ["src/a.py"]
+
+
 def test_a_mirror_that_grows_is_another(mirrors: tuple[Path, str, list[str]], tmp_path: Path) -> None:
     place, _, _ = mirrors
     git(tmp_path, "clone", "-q", "--mirror", str(place / "me/toy.git"), "me/toy.git")

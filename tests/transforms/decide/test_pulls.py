@@ -54,7 +54,10 @@ def test_a_pull_request(case: str) -> None:
 
 def test_files_may_be_asked_for() -> None:
     assert judged(Pulls(with_files=True)) == "no_files"
-    assert judged(Pulls(with_files=True), ("base_file", "a.py", "x = 1\n")) is None
+    shown, head, diff = ("base_file", "a.py", "x = 1\n"), ("head", "0", ""), ("diff", None, "")
+    assert judged(Pulls(with_files=True), shown, head, diff) is None
+    assert judged(Pulls(with_files=True), shown, head, ("head", "1", ""), diff) == "no_first_diff", "only a later head is known"
+    assert judged(Pulls(with_files=True), shown, head) == judged(Pulls(with_files=True), shown) == "no_first_diff"
 
 
 def test_a_base_may_change_once_by_the_merge() -> None:

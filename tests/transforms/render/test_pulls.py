@@ -40,7 +40,13 @@ PARTS = [
     ("code_comment", "username_0", "It is there."),
     ("comment", "username_2", "Twice as fast."),
     ("event_id", None, "3"),
+    ("review", "username_1", ""),
+    ("event_id", None, "4"),
+    ("review_state", None, "approved"),
     ("status", "username_1", "closed"),
+    ("is_merged", None, "False"),
+    ("status", "username_1", "reopened"),
+    ("status", "username_0", "closed"),
     ("is_merged", None, "True"),
 ]
 GOLDEN = (
@@ -53,7 +59,10 @@ GOLDEN = (
     "<pr_diff_hunk>@@ -1 +1 @@\n-x\n+y<pr_comment>username_1: A lock?"
     "<pr_review_comment><pr_event_id>2<pr_in_reply_to_comment_id>1<pr_file>a.py<pr_comment>username_0: It is there."
     "<pr_comment>username_2: Twice as fast.<pr_event_id>3"
-    "<pr>username_1<pr_status>closed<pr_is_merged>True"
+    "<pr_review>username_1<pr_event_id>4<pr_review_state>approved"
+    "<pr>username_1<pr_status>closed<pr_is_merged>False"
+    "<pr>Title: Fix the crash\nusername_1: It was a race.<pr_status>reopened"
+    "<pr>username_0<pr_status>closed<pr_is_merged>True"
 )
 
 
@@ -92,13 +101,16 @@ def test_fields_come_back() -> None:
     files = [*itertools.takewhile(lambda field: field[0] != "pr_review", fields[3:])]
     spoken = [text.partition(": ")[2] if re.match(r"username_\d+: ", text) else text for _, text in fields if text]
     spoken = [text for text in spoken if text not in {text for _, text in files} or text == "a.py"]
+    at = texts.index("False") + 1
     assert (
-        [t for t in spoken if t not in ("me/toy", "username_1")]
+        [t for t in spoken if t not in ("me/toy", "username_0", "username_1")]
         == [
             "Title: Fix the crash\nusername_0: It was a race.",
             texts[2],
             *("a.py", "a.py"),  # of the base and of the diff
-            *texts[3:],
+            *texts[3:at],
+            "Title: Fix the crash\nusername_1: It was a race.",  # said again by who opens it again
+            *texts[at:],
         ]
     )
     found: list[tuple[str, str | None, str]] = []
