@@ -186,7 +186,7 @@ def test_what_it_leaves_running_is_ended(isolation: Isolation, tmp_path: Path) -
     code = f"import os, time\nif not os.fork():\n    {away}\n    os.close(1); os.close(2); time.sleep(77.25)\nprint('done')"
     ran = run(code, python(isolation=isolation), mark := str(tmp_path))
     assert ran.output == b"done\n" and ran.status == 0
-    for _ in range(100):  # the kernel takes its time
+    for _ in range(600):  # the kernel takes its time
         left = [p.info["cmdline"] for p in psutil.process_iter(["cmdline"]) if mark in (p.info["cmdline"] or ())]
         if not left:
             return

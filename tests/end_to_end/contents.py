@@ -73,7 +73,7 @@ class Answers(BaseHTTPRequestHandler):
         data, server = self.server.objects.get(name, b""), self.server
         if status in (RESET, SILENT):
             if status == SILENT:
-                server.ending.wait(30)
+                server.ending.wait()
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True
             return
@@ -110,7 +110,9 @@ def contents() -> Iterator[Contents]:
     with Contents() as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
-        yield server
-        server.ending.set()
-        server.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            server.ending.set()
+            server.shutdown()
+            thread.join()

@@ -11,5 +11,5 @@ def is_refused(port: int) -> None:
         pool = beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolStub(channel)
         for params in ({}, {"token": ""}, {"token": "another"}):
             with pytest.raises(grpc.RpcError) as refused:
-                pool.StartWorker(beam_fn_api_pb2.StartWorkerRequest(worker_id="1-1", params=params), timeout=20)
+                pool.StartWorker(beam_fn_api_pb2.StartWorkerRequest(worker_id="1-1", params=params), timeout=60)
             assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED

@@ -1,8 +1,6 @@
 """Tokens to files and back, on shards made by the tokenize step itself; the oracle is the text of each file."""
 
 import json
-import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from starmill.cli.__main__ import main
 from starmill.core import schema, swhid
 from starmill.core.dataset import Sidecar, Workspace, output
 from starmill.core.errors import InputError, UsageError
@@ -174,10 +173,10 @@ def test_no_such_thing(workspace: Workspace, tmp_path: Path) -> None:
         locate(Workspace(str(tmp_path)))
 
 
-def test_the_command(workspace: Workspace) -> None:
+def test_the_command(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     def run(*arguments: str) -> str:
-        command = [sys.executable, "-m", "starmill.cli", "locate", *arguments, "--workspace", workspace.root]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert main(["locate", *arguments, "--workspace", workspace.root]) == 0
+        return capsys.readouterr().out
 
     place = locate(workspace, nth=17)
     assert run("--nth", "17") == "\n".join(lines(place)) + "\n"

@@ -68,5 +68,5 @@ def test_a_stranger_with_the_id_of_a_process_that_was_is_left_alone(tmp_path: Pa
         (tmp_path / "flink" / "cluster.json").write_text(json.dumps(state))
         assert re.search(r"pool +pid \d+ +down\n", cluster("status", home=tmp_path, path="/nonexistent").stdout)
         assert cluster("down", home=tmp_path, path="/nonexistent").stdout == "1 processes ended\n"
-        assert mine.wait(timeout=10) == -signal.SIGTERM and stranger.poll() is None
+        assert mine.wait(timeout=60) == -signal.SIGTERM and stranger.poll() is None
         stranger.kill()

@@ -40,10 +40,10 @@ def test_a_signal_ends_workers_and_leaves_no_temporary_file(tmp_path: Path, numb
     with pytest.raises(WorkspaceBusy, match="another run"), exclusive(Workspace(str(tmp_path))):
         pass
     run.send_signal(number)
-    _, errors = run.communicate(timeout=30)
+    _, errors = run.communicate(timeout=60)
     assert run.returncode == 128 + number
     assert "run the same command to continue" in errors
-    for _ in range(100):
+    for _ in range(1000):
         if not os.path.exists(f"/proc/{worker}") or "Z" in Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2][:3]:
             break
         time.sleep(0.05)

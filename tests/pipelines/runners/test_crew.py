@@ -117,11 +117,11 @@ def test_listeners_are_at_the_loopback_interface_and_answer_no_stranger(tmp_path
             for call in (control.Control, data.Data, state.State, logs.Logging):
                 for name in ("worker_0", "worker_1", "", None):
                     with pytest.raises(grpc.RpcError) as refused:
-                        next(call(iter(()), metadata=(("worker_id", name),) if name is not None else (), timeout=20))
+                        next(call(iter(()), metadata=(("worker_id", name),) if name is not None else (), timeout=60))
                     assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
             descriptor = beam_fn_api_pb2.GetProcessBundleDescriptorRequest(process_bundle_descriptor_id="1")
             with pytest.raises(grpc.RpcError, match="not a worker of this run"):
-                control.GetProcessBundleDescriptor(descriptor, timeout=20)
+                control.GetProcessBundleDescriptor(descriptor, timeout=60)
         (tmp_path / "go").touch()
         _, errors = driver.communicate(timeout=60)
         assert driver.returncode == 0, errors

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 from curated_workspace import run
 from ingested_workspace import CODE, ROWS, Picky, ingested
 
@@ -58,34 +57,30 @@ def test_what_measure_dropped_and_what_has_rules_of_its_own(tmp_path: Path) -> N
     assert all(s["signature"] is None for s in signatures), "two are compared exactly, and one is too short"
 
 
-def deduplicated(workspace: Workspace, compared: str, earlier: tuple[str, ...] = ()) -> dict[tuple[str, str], str]:
-    """Return why each of three notes and three files of code is gone: the second is equal to the first, the third nearly."""
-    options = MinHash(earlier=earlier)
+def deduplicated(workspace: Workspace, earlier: tuple[str, ...] = ()) -> dict[tuple[str, str], str]:
+    """Return why each of three texts of each kind is gone: the second is equal to the first, the third nearly."""
+    options, kinds = MinHash(earlier=earlier), ("near", "exact", "none")  # each is compared as its name says
     words = [f"word{i}" for i in range(200)]
     texts = [" ".join(words), " ".join(words), " ".join([*words[:-1], "other"])]
-    rows = tuple((kind, f"/{i}", text) for kind in ("note", "code") for i, text in enumerate(texts))
-    ingested(workspace, rows, ("note",) * 3 + ("code",) * 3)
-    MeasurePart(workspace, {"note": (), "code": ()})(PartRef(0, "key"))
-    CuratePart(workspace, {"note": Rules((), compared), "code": Rules((), "near")}, options)(PartRef(0, "key"))
+    rows = tuple((kind, f"/{i}", text) for kind in kinds for i, text in enumerate(texts))
+    ingested(workspace, rows, tuple(kind for kind, *_ in rows))
+    MeasurePart(workspace, dict.fromkeys(kinds, ()))(PartRef(0, "key"))
+    CuratePart(workspace, {kind: Rules((), kind) for kind in kinds}, options)(PartRef(0, "key"))
     run(workspace, [PartRef(0, "key")], options)
     workspace.finish("verdicts", "key", 1, "v")
     return {(r["kind"], r["path"]): r["reason"] for r in workspace.table("dropped/dedup/part-00000.parquet").to_pylist()}
 
 
-@pytest.mark.parametrize(
-    ("compared", "gone"),
-    [("near", {"/1": "exact_duplicate", "/2": "near_duplicate"}), ("exact", {"/1": "exact_duplicate"}), ("none", {})],
-)
-def test_a_kind_says_what_is_removed_as_a_duplicate(tmp_path: Path, compared: str, gone: dict[str, str]) -> None:
-    code = {("code", "/1"): "exact_duplicate", ("code", "/2"): "near_duplicate"}
-    lost = deduplicated(Workspace(str(tmp_path)), compared)
-    assert lost == code | {("note", path): reason for path, reason in gone.items()}
-
-
-def test_a_kind_that_is_not_compared_loses_nothing_to_an_earlier_release(tmp_path: Path) -> None:
-    deduplicated(Workspace(str(tmp_path / "earlier")), "none")
-    lost = deduplicated(Workspace(str(tmp_path / "later")), "none", (str(tmp_path / "earlier"),))
-    assert set(lost) == {("code", f"/{i}") for i in range(3)}
+def test_a_kind_says_what_is_removed_as_a_duplicate_of_its_own_and_of_an_earlier_release(tmp_path: Path) -> None:
+    lost = deduplicated(Workspace(str(tmp_path / "earlier")))
+    one = {("near", "/1"): "exact_duplicate", ("near", "/2"): "near_duplicate", ("exact", "/1"): "exact_duplicate"}
+    assert lost == one, "a kind is not compared with another"
+    lost = deduplicated(Workspace(str(tmp_path / "later")), (str(tmp_path / "earlier"),))
+    assert lost == one | {
+        ("near", "/0"): "exact_duplicate",
+        ("exact", "/0"): "exact_duplicate",
+        ("exact", "/2"): "exact_duplicate",
+    }
 
 
 def test_a_record_whose_signature_takes_too_long_is_a_row_and_how_it_was_looked_for_shows_nowhere(tmp_path: Path) -> None:
