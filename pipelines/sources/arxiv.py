@@ -48,7 +48,7 @@ class Arxiv(Options):
 
     kind: Literal["arxiv"] = "arxiv"  # always given
     folder: Place  # of both, at any depth
-    max_paper_bytes: BytesAtOnce = 64 << 20  # as stored; arXiv takes 50 MB
+    max_paper_bytes: BytesAtOnce = 64 << 20  # of one paper, as stored
     gives: ClassVar[tuple[str, ...]] = ("arxiv",)
 
     def places(self) -> tuple[str, ...]:

@@ -36,9 +36,12 @@ class Documentation(Options):
 
     def __post_init__(self) -> None:
         """Raise ValueError where the folder is missing, or has no meaning."""
-        if (self.folder is None) != (self.packages == "installed"):
+        if self.folder is None and self.packages != "installed":
+            raise ValueError(f"folder=null: give the folder of the packages (packages={self.packages}), or packages=installed")
+        if self.folder is not None and self.packages == "installed":
             raise ValueError(
-                f"folder={self.folder}: give one, unless packages is `installed`, which are where this interpreter has them"
+                f"folder={self.folder}: leave it out, or give packages=archives or folders; packages=installed reads those of "
+                "this interpreter"
             )
 
     @property

@@ -53,6 +53,11 @@ class Programs(Options):
 
     gives: ClassVar[tuple[str, ...]] = (IR,)
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for a list without a compiler, by which nothing would be a program."""
+        if not self.compilers:
+            raise ValueError("compilers=[]: name at least one of clang, ziglang, rustc")
+
     def places(self) -> tuple[str, ...]:
         """Return the folder."""
         return (self.folder,)
