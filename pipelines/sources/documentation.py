@@ -26,9 +26,9 @@ class Documentation(Options):
 
     kind: Literal["documentation"] = "documentation"  # always given
     packages: Literal["archives", "folders", "installed"] = (
-        "archives"  # what they are: as the kinds archives, folders, packages read
+        "archives"  # whether they are archives, folders of unpacked packages, or installed for this interpreter
     )
-    folder: Place | None = None  # of archives, or of unpacked packages; none for those of this interpreter
+    folder: Place | None = None  # the folder of archives or of unpacked packages; null where packages is `installed`
     anywhere: bool = (
         False  # Markdown, HTML and the like are documentation in every folder, and not only in docs/, man/ and such
     )
