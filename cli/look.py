@@ -109,7 +109,10 @@ def sources(as_json: options.Json = False) -> None:
     lines = []
     for source in told:
         kinds = ", ".join(source["gives"]) or "the recipe's choice"
-        lines += [f"kind: {source['kind']} gives records of kind {kinds}", f"  {source['about']}"]
+        lines += [
+            f"kind: {source['kind']} gives records of kind {kinds}",
+            *(f"  {line}" for line in source["about"].splitlines() if line),
+        ]
         for field in source["options"]:
             meaning = field["meaning"] and f"  # {field['meaning']}"
             lines.append(f"    {field['key']}: {field['default']} ({field['type']}){meaning}".replace("`", ""))

@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 # The recipes that ship with starmill: data/ to mill by, train/ to train by.
 SHIPPED = Path(__file__).resolve().parent.parent / "recipes"
+FEW = 20  # names that an error lists, where none is near to the one that was given
 # What msgspec calls a shape, and a person does.
 WORDS = {"object": "a section with keys", "array": "a list"}
 
@@ -145,7 +146,9 @@ def convert(value: Any, hint: Any, path: str) -> Any:
         raise RecipeError(_said(error, value, hint, path)) from None
     for mark in (mark for kind in _kinds(hint) for mark in getattr(kind, "__metadata__", ())):
         if isinstance(mark, OneOf) and isinstance(value, str) and value not in mark.names():
-            raise RecipeError(f"{path}: '{value}' is no {mark.noun}{did_you_mean(value, mark.names())}")
+            names = mark.names()
+            few = f"; give one of {', '.join(names)}" if len(names) <= FEW else ""
+            raise RecipeError(f"{path}: '{value}' is no {mark.noun}{did_you_mean(value, names) or few}")
     return converted
 
 

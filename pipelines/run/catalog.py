@@ -46,12 +46,15 @@ def planned(
     found = {n: s for n, s in sources.items() if isinstance(s, SoftwareHeritage) and name in (None, n)}
     if len(found) != 1:
         swh = [n for n, s in sources.items() if isinstance(s, SoftwareHeritage)]
-        raise UsageError(
-            f"catalog: {len(found)} sources of kind swh to choose from; give --source one of: {', '.join(swh) or 'none'}"
-        )
+        if not swh:
+            raise UsageError("catalog: the recipe has no source of kind swh; name one below `sources`, or give another recipe")
+        wrong = "several sources of kind swh" if name is None else f"no source of kind swh is called '{name}'"
+        raise UsageError(f"catalog: {wrong}; give --source one of: {', '.join(swh)}")
     [(name, source)] = found.items()
     if source.catalog is None:
-        raise UsageError(f"source {name} says not where its catalog lies; --set sources.{name}.catalog=PLACE, a folder or URL")
+        raise UsageError(
+            f"catalog: sources.{name}.catalog is not set; give --set sources.{name}.catalog=PLACE, a folder or URL"
+        )
     if buckets is not None and buckets & (buckets - 1):
         raise UsageError(f"--buckets {buckets}: give a power of two")
     read, place = export(source.export), Workspace(source.catalog)

@@ -44,6 +44,8 @@ def overview(options: Recipe) -> dict[str, Any]:
         for stage in map(stages.load, stages.STAGES)
     ]
     notes = [f"source {name}: {note}" for name in sorted(options.sources) for note in options.sources[name].notes()]
+    if not parts:
+        notes.append("nothing to read: these sources have no repositories, or all are left out; a run would end with an error")
     return {"workspace": workspace.root, "parts": parts, "notes": notes, "stages": states}
 
 

@@ -49,6 +49,8 @@ def check_inputs(options: Recipe) -> None:
             "no repositories found without `sources` in the recipe; give --input DIR with git repositories or folders"
         )
     for name, source in options.sources.items():
+        if vars(source).get("roots") == ():
+            raise InputError(f"sources.{name}.roots: [], so nothing to read; give at least one folder")
         for root in source.places():
             if (source.takes_files and Path(root).is_file()) or (Path(root).is_dir() and any(Path(root).iterdir())):
                 continue

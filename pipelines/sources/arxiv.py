@@ -47,8 +47,8 @@ class Arxiv(Options):
     """Papers of arXiv: its tars of sources (`arXiv_src_*.tar`), or folders of papers (.gz, .tar.gz, .tgz, .tar, .tex, .tex.gz)."""
 
     kind: Literal["arxiv"] = "arxiv"  # always given
-    folder: Place  # of both, at any depth
-    max_paper_bytes: BytesAtOnce = 64 << 20  # as stored; arXiv takes 50 MB
+    folder: Place  # a folder of such tars or papers, at any depth
+    max_paper_bytes: BytesAtOnce = 64 << 20  # bytes of one paper, as stored
     gives: ClassVar[tuple[str, ...]] = ("arxiv",)
 
     def places(self) -> tuple[str, ...]:

@@ -42,9 +42,9 @@ class Commits(Options):
 
     kind: Literal["commits"] = "commits"  # always given
     roots: tuple[Place, ...]  # of checkouts and bare repositories with their history
-    max_commits: AtLeast1 = 1_000_000  # of a repository, the newest from HEAD on
-    per_file: AtLeast1 | None = 1  # the newest so many that changed a file (StarCoder: one); null: all
-    show: Excerpt = Excerpt()
+    max_commits: AtLeast1 = 1_000_000  # at most so many commits of a repository, the newest from HEAD on
+    per_file: AtLeast1 | None = 1  # for each file the newest so many commits that changed it (StarCoder: one); null: all
+    show: Excerpt = Excerpt()  # how much of a file is in a record
     gives: ClassVar[tuple[str, ...]] = ("commit",)
 
     def places(self) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ LATIN = re.compile(r"(?:iso-?8859|latin)-?1", re.IGNORECASE)
 class Excerpt:
     """How much of a file is in the record of a commit (StarCoder's values)."""
 
-    max_chars: AtLeast1 = 100_000  # of a file, before and after
+    max_chars: AtLeast1 = 100_000  # at most so many characters of a file, before and after the commit
     whole_rate: Share = 0.2  # share of the commits whose whole file is shown
     context_lines: AtLeast0 = 32  # at most so many, at random, above and below the changed lines of the others
     seed: Seed = 0  # of both choices

@@ -26,9 +26,9 @@ class Documentation(Options):
 
     kind: Literal["documentation"] = "documentation"  # always given
     packages: Literal["archives", "folders", "installed"] = (
-        "archives"  # what they are: as the kinds archives, folders, packages read
+        "archives"  # whether they are archives, folders of unpacked packages, or installed for this interpreter
     )
-    folder: Place | None = None  # of archives, or of unpacked packages; none for those of this interpreter
+    folder: Place | None = None  # the folder of archives or of unpacked packages; null where packages is `installed`
     anywhere: bool = (
         False  # Markdown, HTML and the like are documentation in every folder, and not only in docs/, man/ and such
     )
@@ -36,9 +36,12 @@ class Documentation(Options):
 
     def __post_init__(self) -> None:
         """Raise ValueError where the folder is missing, or has no meaning."""
-        if (self.folder is None) != (self.packages == "installed"):
+        if self.folder is None and self.packages != "installed":
+            raise ValueError(f"folder=null: give the folder of the packages (packages={self.packages}), or packages=installed")
+        if self.folder is not None and self.packages == "installed":
             raise ValueError(
-                f"folder={self.folder}: give one, unless packages is `installed`, which are where this interpreter has them"
+                f"folder={self.folder}: leave it out, or give packages=archives or folders; packages=installed reads those of "
+                "this interpreter"
             )
 
     @property

@@ -64,6 +64,8 @@ class Found(NamedTuple):
 def opened(place: str, write: bool = False) -> Iterator[sqlite3.Connection]:
     """Open an index. Raises FileNotFoundError, InputError for a damaged one, MachineError for trouble of the machine."""
     file = Path(place).absolute()
+    if file.is_dir():
+        raise InputError(f"{place}: a folder; name a file as the index, which is made where it is missing")
     if not write and not file.is_file():
         raise FileNotFoundError(place)
     try:

@@ -42,16 +42,23 @@ class Programs(Options):
         "clang",
         "ziglang",
         "rustc",
-    )  # the first that the machine has compiles a language: clang and PyPI's ziglang C and C++, rustc Rust
+    )  # for each language the first of these that the machine has: clang and PyPI's ziglang compile C and C++, rustc Rust
     size_rate: Share = 0.8  # of the programs that are compiled for size (-Oz), as StarCoder2's were; the others for speed (-O3)
-    seed: Seed = 0  # of that choice
-    max_ir_ratio: AtLeast1 = 16  # a pair's IR has at most so many times the bytes of its program,
-    max_ir_bytes: BytesAtOnce = 32 << 10  # and at most so many
-    library: Literal["declared", "whole"] = "declared"  # functions of the standard library that a program is compiled with
-    max_compile_seconds: Seconds = 20  # of the processor, for a program
+    seed: Seed = 0  # of the choice by size_rate
+    max_ir_ratio: AtLeast1 = 16  # the IR has at most so many times the bytes of its program
+    max_ir_bytes: BytesAtOnce = 32 << 10  # and at most so many bytes
+    library: Literal["declared", "whole"] = (
+        "declared"  # functions of the standard library in the IR: only `declared`, or `whole`
+    )
+    max_compile_seconds: Seconds = 20  # seconds of the processor for one program
     sandbox: Isolation = NAMESPACES  # `limits` hides no file: for programs that you trust, on a machine without namespaces
 
     gives: ClassVar[tuple[str, ...]] = (IR,)
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a list without a compiler, by which nothing would be a program."""
+        if not self.compilers:
+            raise ValueError("compilers=[]: name at least one of clang, ziglang, rustc")
 
     def places(self) -> tuple[str, ...]:
         """Return the folder."""

@@ -111,9 +111,11 @@ def found(names: Sequence[CompilerName]) -> dict[str, Compiler]:
             made.setdefault(compiler.language, compiler)
     for language in (language for name in names for language in LANGUAGES[name]):
         if language not in made:
-            others = " nor ".join(n for n in names if language in LANGUAGES[n])
+            others = [n for n in names if language in LANGUAGES[n]]
+            lacks = f"neither {' nor '.join(others)}" if others[1:] else f"no {others[0]}"
             raise MachineError(
-                f"this machine has no {others}, to compile {language}: {INSTALL[language]}, or leave it out of the source's `compilers`"
+                f"this machine has {lacks}, to compile {language}: {INSTALL[language]} and name it in the source's `compilers`, "
+                f"or leave {' and '.join(others)} out there"
             )
     return made
 

@@ -27,10 +27,10 @@ class Show:
     """How much of a pull request's files is shown (StarCoder2's values)."""
 
     whole_rate: Share = 0.2  # share of the files that are shown whole
-    window_lines: AtLeast0 = 32  # at most so many, at random, above and below what any head changes
-    min_context_lines: AtLeast0 = 3  # of a hunk, at random from so many
+    window_lines: AtLeast0 = 32  # at most so many lines, at random, above and below what any head changes
+    min_context_lines: AtLeast0 = 3  # lines around a hunk: at random from so many
     max_context_lines: AtLeast0 = 9  # to so many
-    max_chars: AtLeast1 = 1_000_000  # of all files of a pull request
+    max_chars: AtLeast1 = 1_000_000  # characters of all files of a pull request, at most
     seed: Seed = 0  # of these choices
 
     def __post_init__(self) -> None:

@@ -51,7 +51,7 @@ class StackExchange(Options):
     folder: Place  # of dumps, at any depth
     index: Place  # a file of this machine in which the posts are sorted; made where it is missing, and taken up again
     title: bool = False  # whether a question's title is part of its record (StarCoder2: no)
-    max_dump_bytes: Bytes = 1 << 40  # inflated, of one dump; Stack Overflow's are 100 GB
+    max_dump_bytes: Bytes = 1 << 40  # bytes of one dump, inflated
     gives: ClassVar[tuple[str, ...]] = ("stackoverflow",)
 
     def __post_init__(self) -> None:

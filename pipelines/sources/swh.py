@@ -34,13 +34,19 @@ class SoftwareHeritage(Options):
 
     kind: Literal["swh"] = "swh"  # always given
     export: Place  # the folder or fsspec URL that holds directory_entry/, content/ and the other tables, ORC or Parquet
-    contents: Place  # that of the objects named by their SHA-1, such as https://softwareheritage.s3.amazonaws.com/content
-    requests: AtOnce = 16  # to the content store at once, for each worker
-    requests_per_second: Positive | None = None  # to the content store, at most, of each worker process; none: any
-    misses: Place | None = None  # the folder where later runs find what a remote store does not have; none: kept for one run
+    contents: (
+        Place  # the folder or URL of the contents, each named by its SHA-1: https://softwareheritage.s3.amazonaws.com/content
+    )
+    requests: AtOnce = 16  # so many requests to the content store at a time, in each worker
+    requests_per_second: Positive | None = (
+        None  # at most so many requests to the content store, in each worker process; null: no limit
+    )
+    misses: Place | None = (
+        None  # the folder that lists for later runs what a remote store does not have; null: known for one run
+    )
     ask_again: AtLeast0 = 0  # another number asks the store again: repositories that lost contents are read once more
     catalog: Place | None = (
-        None  # of `starmill catalog`, or the folder of an index; none: starmill/swh in the user's folder of caches
+        None  # the folder or URL that `starmill catalog` writes, or the folder of an index; null: starmill/swh in the user's caches
     )
 
     def places(self) -> tuple[str, ...]:

@@ -36,17 +36,19 @@ class SoftwareHeritageCommits(Options):
 
     kind: Literal["swh-commits"] = "swh-commits"  # always given
     export: Place  # as of the kind swh, with the table revision_history
-    contents: Place  # that of the objects named by their SHA-1
-    requests: AtOnce = 16  # to the content store at once, for each worker
+    contents: Place  # the folder or URL of the contents, as of the kind swh
+    requests: AtOnce = 16  # so many requests to the content store at a time, in each worker
     requests_per_second: Positive | None = (
-        None  # to the content store, at most, of each worker process; none: as many as it answers
+        None  # at most so many requests to the content store, in each worker process; null: no limit
     )
-    misses: Place | None = None  # the folder where what a remote store does not have is remembered; none: for one run
+    misses: Place | None = (
+        None  # the folder that lists for later runs what a remote store does not have; null: known for one run
+    )
     ask_again: AtLeast0 = 0  # another number asks the store again: repositories that lost contents are read once more
-    catalog: Place | None = None  # the folder of the export's indexes; none: starmill/swh in the user's folder of caches
-    max_commits: AtLeast1 = 1_000_000  # of a repository, the newest from HEAD on
-    per_file: AtLeast1 | None = 1  # the newest so many that changed a file (StarCoder: one); null: all
-    show: Excerpt = Excerpt()
+    catalog: Place | None = None  # the folder of the export's indexes; null: starmill/swh in the user's caches
+    max_commits: AtLeast1 = 1_000_000  # at most so many commits of a repository, the newest from HEAD on
+    per_file: AtLeast1 | None = 1  # for each file the newest so many commits that changed it (StarCoder: one); null: all
+    show: Excerpt = Excerpt()  # how much of a file is in a record
     gives: ClassVar[tuple[str, ...]] = ("commit",)
 
     def places(self) -> tuple[str, ...]:

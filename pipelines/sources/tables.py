@@ -74,10 +74,16 @@ class Tables(Options):
     )
     names: Literal["marked", "unique"] = "marked"  # whether (repository, path) of two files of the table may be equal
     records: Annotated[str, OneOf("kind of record", _kinds)] = CODE  # the kind of its records
-    contents: Place | None = None  # of a table that has only ids: the store of the objects named by `blob_id`, as that of `swh`
-    requests: AtOnce = 16  # to the content store at once, for each worker
-    requests_per_second: Positive | None = None  # to the content store, at most, of each worker process; none: any
-    misses: Place | None = None  # the folder where later runs find what a remote store does not have; none: kept for one run
+    contents: Place | None = (
+        None  # where a table has only ids: the store of the contents named by `blob_id`, as of the kind swh
+    )
+    requests: AtOnce = 16  # so many requests to the content store at a time, in each worker
+    requests_per_second: Positive | None = (
+        None  # at most so many requests to the content store, in each worker process; null: no limit
+    )
+    misses: Place | None = (
+        None  # the folder that lists for later runs what a remote store does not have; null: known for one run
+    )
     ask_again: AtLeast0 = 0  # another number asks the store again: repositories that lost contents are read once more
 
     def __post_init__(self) -> None:

@@ -340,8 +340,8 @@ def _parts(options: Options, workspace: Workspace, inputs: Sequence[Manifest]) -
     plans = _parts_of(options, all_)
     if not plans:
         said = f"in {', '.join(map(repr, sorted(options.sources)))}" if options.sources else "without `sources` in the recipe"
-        if left_out := sum(len(repositories) for repositories in all_.values()):
-            said += f" but {left_out:,} that `exclude`, `include` or `max_repositories` leave out"
+        if left_out := [r.left_out for repositories in all_.values() for r in repositories]:
+            said += f" but {len(left_out):,} that are left out ({', '.join(sorted({*left_out}))})"
         raise InputError(
             f"ingest: no repositories found {said}; name places that hold what these sources read, or give --input DIR with git "
             "repositories or folders"

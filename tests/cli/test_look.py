@@ -36,4 +36,6 @@ def test_sources_say_what_a_recipe_may_hold(capsys: pytest.CaptureFixture[str]) 
     assert {*told} == {source.kind for source in SOURCES}
     assert {"key": "roots", "type": "list of text", "default": "required"}.items() <= told["folders"]["options"][-1].items()
     assert main(["sources"]) == 0
-    assert "    roots: required (list of text)  # of checkouts" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "    roots: required (list of text)  # of checkouts" in shown
+    assert "\\n" not in shown and "\n  These are `<site>/Posts.xml`" in shown, "a paragraph is a line"

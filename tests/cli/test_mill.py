@@ -49,6 +49,18 @@ def test_nothing_to_do_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "no repositories found" in capsys.readouterr().err
 
 
+def test_a_dry_run_that_would_read_nothing_says_so_and_why_a_run_ends(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.py").write_text("x = 1\n")  # in no git repository
+    of = f"sources={{history: {{kind: commits, roots: [{tmp_path / 'in'}]}}}}"
+    arguments = ["ingest", "smoke", "--set", of, "--workspace", str(tmp_path / "w"), "--quiet"]
+    assert cli.main([*arguments, "--dry-run"]) == 0
+    assert "nothing to read: these sources have no repositories, or all are left out" in capsys.readouterr().out
+    assert cli.main(arguments) == 1 and "but 1 that are left out (no_history)" in capsys.readouterr().err
+
+
 def test_a_dry_run_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "in/r").mkdir(parents=True)
     (tmp_path / "in/r/a.py").write_text("x = 1\n")

@@ -16,6 +16,8 @@ import pytest
 from pages import ROOT, blocks, commands
 
 from starmill.cli import __main__ as cli
+from starmill.pipelines.kinds import KINDS
+from starmill.pipelines.recipe import SOURCES
 from starmill.pipelines.stages import STAGES
 
 # Pages whose commands need a server are run by the test that starts it (clusters.md also by test_slurm.py); those that need an
@@ -81,6 +83,21 @@ def test_python(page: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(("page", "test"), ELSEWHERE.items())
 def test_other_pages_have_their_test(page: str, test: str) -> None:
     assert page in (ROOT / "tests/end_to_end" / test).read_text() and commands(ROOT / "docs" / page)
+
+
+@pytest.mark.parametrize("page", sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]), ids=lambda p: p.name)
+def test_links_lead_to_a_page_and_a_heading(page: Path) -> None:
+    for target, heading in re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", page.read_text()):
+        to = page.parent / target if target else page
+        assert to.exists(), f"{target} of {page.name}"
+        titles = re.findall(r"^#+ (.+)$", to.read_text(), re.MULTILINE) if heading else []
+        assert not heading or heading in {re.sub(r"[^\w -]", "", t.lower()).replace(" ", "-") for t in titles}, heading
+
+
+def test_every_kind_of_source_and_of_record_is_in_the_table_of_dumps() -> None:
+    table = (ROOT / "docs/sources.md").read_text().partition("\n## ")[0]
+    assert all(f"`{source.kind}`" in table for source in SOURCES)
+    assert all(f"`{kind}`" in table for kind in KINDS)
 
 
 def test_the_first_result_is_on_the_first_screen() -> None:

@@ -27,9 +27,9 @@ class CommitRules(Rule):
     reads: ClassVar[tuple[str, ...]] = ("path", "segments", "language")
 
     small_lines: AtLeast0 = 2  # from the first changed line to the last: so few, or fewer, are kept at small_rate
-    small_rate: Share = 0.1
+    small_rate: Share = 0.1  # share of these that is kept
     large_lines: AtLeast0 = 200  # so many, or more, are kept at large_rate
-    large_rate: Share = 0.1
+    large_rate: Share = 0.1  # share of these that is kept
     phrases: tuple[str, ...] = ("auto commit", "update contributing", "<?xml")  # a subject that holds one says nothing
     subjects: tuple[str, ...] = (
         "readme",
@@ -44,11 +44,16 @@ class CommitRules(Rule):
         "updated readme.md",
     )  # nor does one that is one of these
     few_words: AtLeast0 = 5  # of a subject; one with fewer is kept at few_words_rate
-    few_words_rate: Share = 0.5
+    few_words_rate: Share = 0.5  # share of these that is kept
     about_versions: bool = False  # whether subjects that begin with a version stay
     max_chars_per_word: Positive = 20  # of a subject
-    data_languages: tuple[Language, ...] = ("HTML", "JSON", "XML", "YAML")  # of which data_rate is kept
-    data_rate: Share = 0.5
+    data_languages: tuple[Language, ...] = (
+        "HTML",
+        "JSON",
+        "XML",
+        "YAML",
+    )  # languages of data: of commits to their files data_rate is kept
+    data_rate: Share = 0.5  # share of commits to data_languages that is kept
     seed: Seed = 0  # of what is kept at a rate
     name: str = "commits"
 

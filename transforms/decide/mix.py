@@ -123,15 +123,15 @@ class Mix:
     'file'
     """
 
-    kinds: tuple[Name, ...] | None = None  # of records that are taken; null: all
+    kinds: tuple[Name, ...] | None = None  # kinds of records that are taken; null: all
     languages: Literal["full", "smol"] | tuple[Language, ...] = (
         "full"  # of code: all, those of the-stack-v2-train-smol, or these
     )
-    caps: dict[Language, Size] = field(default_factory=dict)  # of text of a language of code, about
+    caps: dict[Language, Size] = field(default_factory=dict)  # about so many bytes of text of a language of code
     unit: Literal["file", "repository"] = (
         "file"  # what a cap takes or leaves: a file, or all files of the language in a repository
     )
-    seed: Seed = 0  # of what caps take
+    seed: Seed = 0  # of the choice of what caps take
     weights: Weights | None = None  # how often an epoch has a record; null: once
 
     def has(self, kind: str) -> bool:

@@ -123,14 +123,16 @@ def test_a_directory_of_more_roots_than_are_followed_is_a_row(tmp_path: Path) ->
 def test_what_cannot_be_made_is_told_first(dump: Path, tmp_path: Path) -> None:
     of = catalogs.source(dump, tmp_path / "catalog")
     for sources, message in (
-        ({}, "0 sources of kind swh"),
-        ({"a": of, "b": of}, "2 sources of kind swh to choose from; give --source one of: a, b"),
+        ({}, "the recipe has no source of kind swh; name one"),
+        ({"a": of, "b": of}, "several sources of kind swh; give --source one of: a, b"),
         ({"a": replace(of, catalog=None)}, r"--set sources\.a\.catalog=PLACE"),
     ):
         with pytest.raises(UsageError, match=message):
             catalog.planned(sources, None)
     with pytest.raises(UsageError, match="power of two"):
         catalog.planned({"a": of}, "a", buckets=6)
+    with pytest.raises(UsageError, match="no source of kind swh is called 'c'; give --source one of: a, b"):
+        catalog.planned({"a": of, "b": of}, "c")
     plan = catalog.planned({"a": of}, "a")
     assert plan.buckets == 16 and [line.split()[:2] for line in catalog.lines(plan)][-3:] == [
         ["dataset", name] for name in ("levels", "files", "repositories")

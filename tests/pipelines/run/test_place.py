@@ -94,6 +94,7 @@ def test_a_place_may_be_a_file_where_a_source_takes_one(dump: Path, capsys: pyte
             "kind: folders, roots: [dump, none]",
             "sources.one.roots: none: no such folder; give one that holds repositories, here or with",
         ),
+        ("kind: commits, roots: []", "sources.one.roots: [], so nothing to read; give at least one folder"),
         (
             "kind: archives, folder: empty",
             "sources.one.folder: empty: an empty folder, so nothing to read; give the folder that holds",

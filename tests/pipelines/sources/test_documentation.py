@@ -170,8 +170,11 @@ def test_installed_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_recipe_says_where_the_packages_are() -> None:
-    for values in ({"packages": "archives"}, {"packages": "installed", "folder": "x"}):
-        with pytest.raises(UsageError, match=r"sources.docs.folder=(None|x): give one, unless packages is `installed`"):
+    for values, said in (
+        ({"packages": "archives"}, r"sources\.docs\.folder=null: give the folder of the packages \(packages=archives\)"),
+        ({"packages": "installed", "folder": "x"}, r"sources\.docs\.folder=x: leave it out, or give packages=archives"),
+    ):
+        with pytest.raises(UsageError, match=said):
             build({"workspace": "w", "sources": {"docs": {"kind": "documentation", **values}}})
 
 

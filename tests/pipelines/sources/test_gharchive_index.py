@@ -100,6 +100,8 @@ def test_a_damaged_index_says_what_to_do(tmp_path: Path) -> None:
         indexes.opened(str(tmp_path / "i")) as index,
     ):
         list(indexes.repositories(index))
+    with pytest.raises(InputError, match="a folder; name a file as the index"), indexes.opened(str(tmp_path), write=True):
+        pass
     with pytest.raises(FileNotFoundError), indexes.opened(str(tmp_path / "none")):
         pass
 

@@ -223,3 +223,8 @@ def test_a_pair_goes_through_the_steps_of_its_kind(tmp_path: Path) -> None:
         code, made = sides if mark == "<code_to_intermediate>" else sides[::-1]
         assert code.replace("<EMAIL>", mail).encode() == files[row["repo_name"] + row["path"]] and ir_text.is_whole(made)
         assert document.language == row["language"] == LANGUAGE[row["extension"]] and mail not in text
+
+
+def test_a_list_without_a_compiler_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"compilers=\[\]: name at least one of clang, ziglang, rustc"):
+        Programs(folder="in", compilers=())

@@ -94,7 +94,8 @@ def test_the_first_that_is_there_compiles_a_language(monkeypatch: pytest.MonkeyP
     assert {c.name for c in ir_compilers.found(["ziglang", "clang"]).values()} == {"ziglang"} and ir_compilers.found([]) == {}
     with pytest.raises(
         MachineError,
-        match=r"^this machine has no clang, to compile C\+\+: install clang, or `pip install ziglang`, or leave it out",
+        match=r"^this machine has no clang, to compile C\+\+: install clang, or `pip install ziglang` and name it in the source's "
+        r"`compilers`, or leave clang out there$",
     ):
         ir_compilers.found(["clang"])
     with pytest.raises(MachineError, match=r"^this machine has no rustc, to compile Rust: install Rust \(https"):
@@ -107,6 +108,9 @@ def test_a_machine_without_compilers(asked_anew: None, monkeypatch: pytest.Monke
         ir_compilers.found(["rustc"])
     with pytest.raises(MachineError, match=r"^this machine has no clang"):
         ir_compilers.found(["clang"])
+    monkeypatch.setattr(ir_compilers, "_installed", lambda name: ())
+    with pytest.raises(MachineError, match=r"^this machine has neither clang nor ziglang, to .* leave clang and ziglang out"):
+        ir_compilers.found(["clang", "ziglang"])
 
 
 def test_a_broken_compiler_is_named(asked_anew: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_weights() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"weights": {"column": "path", "levels": []}}, "'path' is no column of numbers"),
+        ({"weights": {"column": "stars", "levels": []}}, "'stars' is no column of numbers; give one of .*star_events_count"),
         (
             {"weights": {"column": "github_id", "levels": [{"at_least": 2, "weight": 1}, {"at_least": 1, "weight": 2}]}},
             "must rise",
