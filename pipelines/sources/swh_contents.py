@@ -29,6 +29,7 @@ from starmill.pipelines.sources.swh_misses import Misses
 
 GZIP = 31  # zlib's number for a stream with gzip's header
 HELD = 64 << 20  # bytes of blobs that a repository has at several paths, kept until the last of them
+MOST_STREAMS = 64  # of gzip in an object; Software Heritage writes one, and what follows a stream is copied
 SPARE = 1 << 16  # bytes by which gzip may be larger than what it holds, and one in a hundred more
 PATIENCE = 600.0  # seconds of failures of one object
 LONGEST_PAUSE = 15.0  # seconds, where the store does not say how long
@@ -254,6 +255,8 @@ def _inflated(data: bytes, wanted: Wanted, limit: int) -> bytes:
     made, left = [], limit + 1
     try:
         while data and left > 0:
+            if len(made) == MOST_STREAMS:
+                raise NoContent("wrong_content", f"the object {wanted.sha1} has more than {MOST_STREAMS} streams of gzip")
             stream = zlib.decompressobj(GZIP)
             made.append(stream.decompress(data, left))
             left -= len(made[-1])

@@ -110,6 +110,7 @@ GIVEN = {
         b"<html>not found</html>",
         gzip.compress(BLOB, mtime=0) + b"rest",
         gzip.compress(BLOB, mtime=0)[:30] + b"x" * 20,
+        gzip.compress(b"", mtime=0) * 4500 + gzip.compress(BLOB, mtime=0),  # what follows a stream is copied: a square
         os.urandom(100) * 2000,
     ),
 }
