@@ -146,11 +146,11 @@ def test_hostile_texts_are_linear(language: str) -> None:
         assert len(by_dependency(files, lambda file: file["path"])) == 4
 
 
-@pytest.mark.parametrize("language", ["JavaScript", "Python", "Ruby", "Rust"])
+@pytest.mark.parametrize("language", ["Python", "Rust"])
 def test_imports_of_endless_folders_cost_no_more_than_reading_them(language: str) -> None:
     """An import is looked for at a hundred paths, each of four thousand characters: from such folders nothing is looked for."""
     units = {"Python": "import a{0}.a\n", "Rust": "use crate::a{0}" + "::a" * 160 + ";\n"}
-    text = "".join(units.get(language, 'import"./a{0}"\nrequire "./a{0}"\n').format(n) for n in range(500))
+    text = "".join(units[language].format(n) for n in range(500))
     started = time.process_time()
     files = rows(language, {f"{'a/' * 2000}{n}.x": text for n in range(2)})
     assert len(by_dependency(files, lambda file: file["path"])) == 2 and time.process_time() - started < 0.3
