@@ -163,7 +163,7 @@ class ContentStore:
             except StorageError as error:
                 cause = error.__cause__ or error
                 status = getattr(cause, "status", None)
-                if "range" in str(cause).lower() and self._storage.size(name) == 0:  # S3 gives no range of nothing
+                if "range" in str(cause).lower() and self._is_empty(name):  # S3 gives no range of nothing
                     return b""
                 if status == 410:
                     raise NoContent("missing_content", _absent(name)) from None
@@ -184,6 +184,12 @@ class ContentStore:
             else:
                 self._count(bytes=len(data))
                 return data
+
+    def _is_empty(self, name: str) -> bool:
+        try:
+            return self._storage.size(name) == 0
+        except (OSError, ValueError):  # the request that failed is asked again
+            return False
 
     def _count(self, **counts: int) -> None:
         with self._lock:
