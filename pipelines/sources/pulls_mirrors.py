@@ -17,6 +17,7 @@ from starmill.pipelines.sources.source import Limits
 MAX_HEADS = 100  # commits of one pull request
 MAX_CHANGED = 1_000  # files that one head changes
 MAX_FOLDERS = 10_000  # that are compared for it
+MAX_TREE = 8 << 20  # bytes of a folder's entries, which are held while they are compared: some 200,000 of them
 MOST_AFTER = 16  # times `max_chars` that all heads together may hold of a pull request's files
 PULL_BYTES = 1 << 30  # that may be inflated for one pull request, so that a hostile one leaves what the others need
 Tree = dict[tuple[bytes, bool], tuple[int, str]]
@@ -151,5 +152,5 @@ def _pairs(store: ObjectStore, base: str, head: str) -> Iterator[tuple[bytes, st
 
 
 def _entries(store: ObjectStore, tree: str) -> Tree:
-    data = store.read(tree, "tree", git.MAX_META_BYTES)
+    data = store.read(tree, "tree", MAX_TREE)
     return {(name, stat.S_ISDIR(int(mode, 8))): (int(mode, 8), own.hex()) for mode, name, own in git.TREE_ENTRY.findall(data)}

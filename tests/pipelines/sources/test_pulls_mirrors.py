@@ -101,3 +101,11 @@ def test_heads_that_make_small_files_huge_are_not_held(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 12 << 20
+
+
+def test_folders_without_end_are_not_compared(mirrors: tuple[Path, str, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    place, base, heads = mirrors
+    for most, expected in ((30, False), (1000, True)):  # the top has four entries, of some thirty bytes each
+        monkeypatch.setattr(pulls_mirrors, "MAX_TREE", most)
+        with Mirror(str(place), "me/toy", Limits(), Show()) as mirror:
+            assert (mirror.files("pull/7", base, heads) is not None) == expected
