@@ -315,16 +315,23 @@ def _file_system(url: str, protocol: str) -> fsspec.AbstractFileSystem:
 
 async def _streamed(fs: Any, url: str, most: int) -> bytes:
     """Return the first bytes that a web server sends: not inflated on the way, so that a small answer is not a large one."""
+    import aiohttp  # fsspec has it loaded
+
     made, left = [], most
     session = await fs.set_session()
     plain = {"Accept-Encoding": "identity"}
-    async with session.get(fs.encode_url(url), headers=plain, auto_decompress=False) as answer:
-        fs._raise_not_found_for_status(answer, url)
-        while left > 0 and (piece := await answer.content.read(min(left, PIECE))):
-            made.append(piece)
-            left -= len(piece)
-        if left <= 0:
-            answer.close()  # what else it sends is not waited for
+    try:
+        async with session.get(fs.encode_url(url), headers=plain, auto_decompress=False) as answer:
+            fs._raise_not_found_for_status(answer, url)
+            if answer.status != 200:
+                raise ConnectionError(f"status {answer.status}, which is neither a file nor an error")
+            while left > 0 and (piece := await answer.content.read(min(left, PIECE))):
+                made.append(piece)
+                left -= len(piece)
+            if left <= 0:
+                answer.close()  # what else it sends is not waited for
+    except aiohttp.InvalidUrlRedirectClientError as error:  # a ValueError, and yet no fault of who asks
+        raise ConnectionError(f"it leads on to {str(error)[:200]!r}") from None
     return b"".join(made)
 
 

@@ -40,6 +40,7 @@ PAPER = re.compile(r"(?:\.tex)?\.gz\Z|\.tar(?:\.gz)?\Z|\.tgz\Z|\.tex\Z", re.IGNO
 SOURCE = re.compile(rb"\.(?:tex|ltx|latex)\Z", re.IGNORECASE)
 PRINTED = (b"%PDF", b"%!PS")  # how what is no source begins
 MAX_SOURCES = 2000  # files of LaTeX in a paper
+MOST_TEXT = 8  # times max_file_bytes that they may hold together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,12 +181,17 @@ def _sources(data: bytes, limits: Limits) -> dict[str, str] | Entry:
             return _no("no_source", "a printed paper only")
         return _decoded({b"main.tex": first})
     with closing(Tar(io.BytesIO(data), limits.max_file_bytes, limits.max_inflated_bytes, size)) as tar:
-        found, problems, printed = dict[bytes, bytes](), list[str](), False
+        found, problems, printed, left = dict[bytes, bytes](), list[str](), False, MOST_TEXT * limits.max_file_bytes
         for entry in files(tar, limits):
             if not entry.path and entry.reason != "trailing_data":
                 problems.append(f"{entry.reason}: {entry.detail}")
             elif SOURCE.search(entry.path) and entry.data is not None:
                 found[entry.path] = entry.data
+                left -= len(entry.data)
+                if left < 0:
+                    return _no("too_large", f"its files of LaTeX have more than {MOST_TEXT * limits.max_file_bytes:,} bytes")
+                if len(found) > MAX_SOURCES:
+                    return _no("too_many_files", f"more than {MAX_SOURCES:,} files of LaTeX")
             elif SOURCE.search(entry.path) and entry.reason not in ("symlink", "hard_link", "duplicate_name", "hostile_path"):
                 problems.append(f"{entry.reason}: {os.fsdecode(entry.path):.100}")
             printed |= entry.path.lower().endswith((b".pdf", b".ps"))
@@ -193,8 +199,6 @@ def _sources(data: bytes, limits: Limits) -> dict[str, str] | Entry:
         return _no("corrupt_paper", problems[0])
     if not found:
         return _no("no_source", "a printed paper only" if printed else "there is no LaTeX in it")
-    if len(found) > MAX_SOURCES:
-        return _no("too_many_files", f"{len(found):,} files of LaTeX")
     return _decoded(found)
 
 

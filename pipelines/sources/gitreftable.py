@@ -15,6 +15,7 @@ NAME = re.compile(r"[\w.-]{1,200}\.ref")
 MAX_TABLES = 1000  # in a stack; git itself keeps their number logarithmic
 MAX_BYTES = 1 << 30  # of a table
 MAX_LIST = 1 << 18  # bytes of the list of tables
+MAX_NAME = 1 << 12  # bytes of a reference; each record repeats the start of the one before without writing it
 NOWHERE = "refs/heads/.invalid"  # where the file HEAD of such a repository leads
 DELETED, VALUE, PEELED, SYMBOLIC = range(4)  # the types of a record's value
 SHA256_TABLE = b"s256"
@@ -93,7 +94,7 @@ def _block(data: bytes, at: int, end: int) -> Iterator[Record]:
         shared, at = _varint(data, at, end)
         coded, at = _varint(data, at, end)
         length, kind = coded >> 3, coded & 7
-        if shared > len(name) or at + length > end or kind > SYMBOLIC:
+        if shared > len(name) or at + length > end or shared + length > MAX_NAME or kind > SYMBOLIC:
             raise CorruptTable("a record that leads out of its block")
         name, at = name[:shared] + data[at : at + length], at + length
         _, at = _varint(data, at, end)  # when it was written

@@ -18,6 +18,9 @@ MAX_HEADS = 100  # commits of one pull request
 MAX_CHANGED = 1_000  # files that one head changes
 MAX_FOLDERS = 10_000  # that are compared for it
 MAX_CHARS = 1_000_000  # of a file; a longer one is not shown (StarCoder2, section 2.3)
+MAX_TREE = 8 << 20  # bytes of a folder's entries, which are held while they are compared: some 200,000 of them
+MOST_AFTER = 16  # times `max_chars` that all heads together may hold of a pull request's files
+PULL_BYTES = 1 << 30  # that may be inflated for one pull request, so that a hostile one leaves what the others need
 Tree = dict[tuple[bytes, bool], tuple[int, str]]
 
 
@@ -38,6 +41,10 @@ def state(folder: str, name: str) -> str:
     return "" if place is None else git.look(place, Path(folder))[1]
 
 
+class _TooMuch(Exception):
+    """The files of a pull request hold more than may be shown of one."""
+
+
 class Mirror:
     """One mirror, open. Use as a context manager; without a folder, and of a folder that is no repository, it has nothing."""
 
@@ -47,6 +54,7 @@ class Mirror:
         self._limits, self._show = limits, show
         self._stack = ExitStack()
         self._store: ObjectStore | None = None
+        self._budget, self._left = Budget(), limits.max_inflated_bytes
 
     def __enter__(self) -> "Mirror":
         """Return itself."""
@@ -64,13 +72,18 @@ class Mirror:
             return None
         before: dict[str, str] = {}
         after: dict[str, dict[str, str]] = {}
-        with suppress(*git.OF_A_STORE):
-            tree = _tree_of(store, base)
-            for head in [*dict.fromkeys(heads)][:MAX_HEADS]:
-                with suppress(*git.OF_A_STORE):
-                    after[head] = self._changed(store, tree, _tree_of(store, head), before)
-                if sum(map(len, before.values())) > self._show.max_chars:
-                    return None
+        self._budget.left = most = min(self._left, PULL_BYTES)
+        try:
+            with suppress(*git.OF_A_STORE):
+                tree, room = _tree_of(store, base), MOST_AFTER * self._show.max_chars
+                for head in [*dict.fromkeys(heads)][:MAX_HEADS]:
+                    with suppress(*git.OF_A_STORE):
+                        after[head] = self._changed(store, tree, _tree_of(store, head), before, room)
+                        room -= sum(map(len, after[head].values()))
+        except _TooMuch:
+            return None
+        finally:
+            self._left -= most - max(0, self._budget.left)
         made = shown(thread, before, after, self._show)
         return made if made.windows else None
 
@@ -84,16 +97,23 @@ class Mirror:
                     of_a_file(error, self._place)
                 self._place = None
                 return None
-            budget = Budget(self._limits.max_inflated_bytes)
-            self._store = self._stack.enter_context(ObjectStore(folders, self._root, budget))
+            self._store = self._stack.enter_context(ObjectStore(folders, self._root, self._budget))
         return self._store
 
-    def _changed(self, store: ObjectStore, base: str, head: str, before: dict[str, str]) -> dict[str, str]:
-        """Return the files that a head has otherwise than the base, by path; of the same, add those of the base to `before`."""
+    def _changed(self, store: ObjectStore, base: str, head: str, before: dict[str, str], room: int) -> dict[str, str]:
+        """Return the files that a head has otherwise than the base, by path; of the same, add those of the base to `before`.
+
+        Raises _TooMuch once these are larger than is shown of a pull request, or those of the head than `room`, in characters.
+        """
         found: dict[str, str] = {}
+        held = sum(map(len, before.values()))
         for path, one, other in _pairs(store, base, head):
             shown_path = path.decode("utf-8", "backslashreplace")
             if (old := before.get(shown_path) or self._text(store, one)) and (new := self._text(store, other)) is not None:
+                held += 0 if shown_path in before else len(old)
+                room -= len(new)
+                if held > self._show.max_chars or room < 0:
+                    raise _TooMuch
                 before[shown_path], found[shown_path] = old, new
         return found
 
@@ -136,5 +156,5 @@ def _pairs(store: ObjectStore, base: str, head: str) -> Iterator[tuple[bytes, st
 
 
 def _entries(store: ObjectStore, tree: str) -> Tree:
-    data = store.read(tree, "tree", git.MAX_META_BYTES)
+    data = store.read(tree, "tree", MAX_TREE)
     return {(name, stat.S_ISDIR(int(mode, 8))): (int(mode, 8), own.hex()) for mode, name, own in git.TREE_ENTRY.findall(data)}

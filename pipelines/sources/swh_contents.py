@@ -29,6 +29,7 @@ from starmill.pipelines.sources.swh_misses import Misses
 
 GZIP = 31  # zlib's number for a stream with gzip's header
 HELD = 64 << 20  # bytes of blobs that a repository has at several paths, kept until the last of them
+MOST_STREAMS = 64  # of gzip in an object; Software Heritage writes one, and what follows a stream is copied
 SPARE = 1 << 16  # bytes by which gzip may be larger than what it holds, and one in a hundred more
 PATIENCE = 600.0  # seconds of failures of one object
 LONGEST_PAUSE = 15.0  # seconds, where the store does not say how long
@@ -162,7 +163,7 @@ class ContentStore:
             except StorageError as error:
                 cause = error.__cause__ or error
                 status = getattr(cause, "status", None)
-                if "range" in str(cause).lower() and self._storage.size(name) == 0:  # S3 gives no range of nothing
+                if "range" in str(cause).lower() and self._is_empty(name):  # S3 gives no range of nothing
                     return b""
                 if status == 410:
                     raise NoContent("missing_content", _absent(name)) from None
@@ -183,6 +184,12 @@ class ContentStore:
             else:
                 self._count(bytes=len(data))
                 return data
+
+    def _is_empty(self, name: str) -> bool:
+        try:
+            return self._storage.size(name) == 0
+        except (OSError, ValueError):  # the request that failed is asked again
+            return False
 
     def _count(self, **counts: int) -> None:
         with self._lock:
@@ -254,6 +261,8 @@ def _inflated(data: bytes, wanted: Wanted, limit: int) -> bytes:
     made, left = [], limit + 1
     try:
         while data and left > 0:
+            if len(made) == MOST_STREAMS:
+                raise NoContent("wrong_content", f"the object {wanted.sha1} has more than {MOST_STREAMS} streams of gzip")
             stream = zlib.decompressobj(GZIP)
             made.append(stream.decompress(data, left))
             left -= len(made[-1])

@@ -17,6 +17,7 @@ from starmill.pipelines.sources.wikitext import FILES
 STREAM = re.compile(rb"BZh[1-9]1AY&SY")  # how a stream of bzip2 begins, with its first block
 CHUNK = 1 << 18
 MAX_TEXT = 64 << 20  # bytes of a tag with its text, as stored; MediaWiki lets nobody write more than 2 MiB
+MAX_NAMES = 64  # of these namespaces, with all their aliases
 FILE_SPACES = ("6", "14")  # the numbers of the namespaces of files and categories
 
 
@@ -97,7 +98,8 @@ class Pages:
                 found = tag(piece)
                 said = plain(found.text).strip()
                 if found.name == "namespace" and attributes(found.attributes).get("key") in FILE_SPACES and said:
-                    self.site.files |= {said.lower()}
+                    if len(self.site.files) < MAX_NAMES:
+                        self.site.files |= {said[:255].lower()}
                 elif found.name == "base":
                     self.site.host = urlsplit(said).hostname or self.site.host
                 elif found.name == "dbname":

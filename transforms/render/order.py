@@ -16,6 +16,8 @@ from typing import Any
 ANCESTORS = 8  # folders above a file in which a module is looked for
 NAMES = 2_000  # imports of a file that are followed
 NAME_CHARS = 512  # of an import
+PATH_CHARS = 512  # of a file whose imports are followed: each is looked for at some hundred paths below its folders
+PARTS = 16  # of an import of Rust that may be a module
 # By language: each match is an import, in the first group that took part.
 PATTERNS = {
     name: re.compile(pattern, re.MULTILINE)
@@ -152,14 +154,15 @@ class _Repository:
         """Return the nodes that a file imports."""
         file = self.files[n]
         pattern, resolve = PATTERNS.get(file["language"]), RESOLVE.get(file["language"])
-        if pattern is None or resolve is None:
+        path = file["path"].lstrip("/")
+        if pattern is None or resolve is None or len(path) > PATH_CHARS:
             return []
-        found: list[Node] = []
+        imports: dict[tuple[str, ...], None] = {}
         for match, _ in zip(pattern.finditer(file["content"]), range(NAMES), strict=False):
-            said = [part for part in match.groups() if part]
+            said = tuple(part for part in match.groups() if part)
             if said and all(len(part) <= NAME_CHARS for part in said):
-                found += resolve(self, file["path"].lstrip("/"), said)
-        return found
+                imports[said] = None
+        return [node for said in imports for node in resolve(self, path, [*said])]
 
     def first(self, candidates: Iterable[str]) -> Sequence[Node]:
         """Return the first of the paths that is there."""
@@ -240,7 +243,9 @@ def _rust(repository: _Repository, path: str, said: list[str]) -> Sequence[Node]
     while parts and parts[0] in ("crate", "self", "super"):
         root = posixpath.dirname(root) if parts[0] == "super" else root
         parts = parts[1:]
-    tried = (posixpath.join(root, *parts[:k]) for k in range(len(parts), 0, -1))  # the last may be an item of a module
+    tried = (
+        posixpath.join(root, *parts[:k]) for k in range(min(len(parts), PARTS), 0, -1)
+    )  # the last may be an item of a module
     return repository.first(place + end for place in tried for end in (".rs", "/mod.rs"))
 
 

@@ -84,6 +84,8 @@ DAMAGED = {
     "too large": (BIG, "too_large"),
     "a file too large": (paper({"a.tex": tex("word " * 5000)}), "corrupt_paper"),
     "macros": (paper(tex("\\a" * 5000, "\\def\\a{" + "x" * 100 + "}")), "too_large"),
+    "more than is held": (paper({"a.tex": tex("a")} | {f"{n}.tex": "x" * 18_000 for n in range(10)}), "too_large"),
+    "too many files": (paper({"a.tex": tex("a")} | {f"{n}.tex": "x" for n in range(2000)}), "too_many_files"),
     "a bomb": (gzip.compress(bytes(300 << 20), 9), "too_large"),
     "names that lead out": (paper({"../a.tex": tex("a"), "/etc/a.tex": tex("b")}), None),
 }

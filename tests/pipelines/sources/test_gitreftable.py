@@ -86,6 +86,22 @@ def test_bytes_changed_anywhere_never_raise_anything_else(tables: Path) -> None:
                 assert len([*records(bytes(data))]) < 5000
 
 
+def test_names_that_grow_with_each_record_end_in_an_error() -> None:
+    def varint(value: int) -> bytes:
+        made = [value & 127]
+        while value := value >> 7:
+            value -= 1
+            made.insert(0, 128 | value & 127)
+        return bytes(made)
+
+    # Each record repeats all of the name before: 16 MB would be a thousand times a gigabyte.
+    block = b"".join(varint(n) + bytes([1 << 3]) + b"A\0" for n in range(10_000))
+    head = b"REFT\1" + bytes(19) + b"r" + (24 + 4 + len(block) + 2).to_bytes(3)
+    found = records(head + block + bytes(2 + 68))
+    with pytest.raises(CorruptTable):
+        assert len(max(record.name for record in found)) < 5000
+
+
 @pytest.mark.parametrize(
     "listed",
     [

@@ -1,10 +1,12 @@
 """Files of pull requests from mirrors that `git clone --mirror` makes, what is missing, and what is no mirror."""
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from small_tree import commit, git
 
+from starmill.pipelines.sources import pulls_mirrors
 from starmill.pipelines.sources.pulls_files import Show
 from starmill.pipelines.sources.pulls_mirrors import Mirror, find, state
 from starmill.pipelines.sources.source import Limits
@@ -84,3 +86,40 @@ def test_a_mirror_that_grows_is_another(mirrors: tuple[Path, str, list[str]], tm
     before = state(str(tmp_path), "me/toy")
     git(tmp_path / "me/toy.git", "hash-object", "-w", "--stdin", given=b"more")
     assert before and state(str(tmp_path), "me/toy") != before and state(str(tmp_path), "me/none") == ""
+
+
+def test_a_hostile_pull_request_leaves_the_others_their_files(
+    mirrors: tuple[Path, str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, base, heads = mirrors
+    monkeypatch.setattr(pulls_mirrors, "PULL_BYTES", 20_000)
+    with Mirror(str(place), "me/toy", Limits(), Show()) as mirror:
+        found = mirror.files("pull/7", base, heads)
+        monkeypatch.setattr(pulls_mirrors, "PULL_BYTES", 10)
+        assert found and mirror.files("pull/8", base, heads) is None
+        monkeypatch.setattr(pulls_mirrors, "PULL_BYTES", 20_000)
+        assert mirror.files("pull/7", base, heads) == found
+    with Mirror(str(place), "me/toy", Limits(max_inflated_bytes=20_000), Show()) as mirror:
+        given = [mirror.files("pull/7", base, heads) is not None for _ in range(30)]
+    assert given[0] and not given[-1], "all together have their bound as well"
+
+
+def test_heads_that_make_small_files_huge_are_not_held(tmp_path: Path) -> None:
+    work = commit(tmp_path / "me/toy", {f"{n}.py": f"a = {n}\n" for n in range(40)})
+    base = git(work, "rev-parse", "HEAD").strip()
+    commit(work, {f"{n}.py": f"a = {n}\n" * 100_000 for n in range(40)})
+    head = git(work, "rev-parse", "HEAD").strip()
+    tracemalloc.start()
+    with Mirror(str(tmp_path), "me/toy", Limits(), Show(max_chars=100_000)) as mirror:
+        assert mirror.files("pull/1", base, [head]) is None
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 12 << 20
+
+
+def test_folders_without_end_are_not_compared(mirrors: tuple[Path, str, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    place, base, heads = mirrors
+    for most, expected in ((30, False), (1000, True)):  # the top has four entries, of some thirty bytes each
+        monkeypatch.setattr(pulls_mirrors, "MAX_TREE", most)
+        with Mirror(str(place), "me/toy", Limits(), Show()) as mirror:
+            assert (mirror.files("pull/7", base, heads) is not None) == expected

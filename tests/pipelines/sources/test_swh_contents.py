@@ -108,6 +108,7 @@ GIVEN = {
         b"<html>not found</html>",
         gzip.compress(BLOB, mtime=0) + b"rest",
         gzip.compress(BLOB, mtime=0)[:30] + b"x" * 20,
+        gzip.compress(b"", mtime=0) * 4500 + gzip.compress(BLOB, mtime=0),  # what follows a stream is copied: a square
         os.urandom(100) * 2000,
     ),
 }
@@ -306,3 +307,24 @@ def test_a_bucket_is_asked_once_for_each_object(server: Contents, monkeypatch: p
     server.objects["5" * 40], server.failures["5" * 40] = b"", [416]
     assert reason(asked, Wanted("5" * 40, OWN.sha1_git, 7)) == "zeroed_object"
     assert reason(asked, Wanted("6" * 40, OWN.sha1_git, 7)) == "missing_content"
+
+
+@pytest.mark.parametrize("place", ["http://[bad", "http:///x", "file:///etc/passwd"])
+def test_a_store_that_leads_on_to_no_place_is_trouble_of_the_machine(server: Contents, place: str) -> None:
+    server.headers["Location"] = place
+    server.failures[OWN.sha1] = [302]
+    assert get(of(server, patience=5)) == BLOB, "it is asked again"
+    server.failures[OWN.sha1] = [302] * 99
+    with pytest.raises(StorageError):
+        get(of(server, patience=0.1))
+
+
+@pytest.mark.parametrize("status", [206, 302, 416])
+def test_an_answer_that_is_neither_a_file_nor_an_error_is_no_empty_object(server: Contents, status: int) -> None:
+    server.failures[OWN.sha1] = [status]
+    if status != 416:  # a refusal
+        assert get(of(server, patience=5)) == BLOB
+    server.objects.clear()
+    server.failures[OWN.sha1] = [status] * 99
+    with pytest.raises(StorageError):
+        get(of(server, patience=0.1))

@@ -3,6 +3,7 @@
 import bz2
 import io
 import random
+import time
 
 import lxml.etree
 import pytest
@@ -88,3 +89,12 @@ def test_streams_and_slices() -> None:
     assert not is_multistream(io.BytesIO(bz2.compress(b"one"))) and not is_multistream(io.BytesIO(b"<mediawiki>"))
     far = io.BytesIO(bytes((1 << 18) - 4) + packed)
     assert start(far, 0, 1 << 30) == (1 << 18) - 4, "over the end of what is read at once"
+
+
+def test_namespaces_without_end_are_not_all_kept() -> None:
+    """Each made a new set of all before it."""
+    data = b"<mediawiki>" + b"".join(b'<namespace key="6">a%d</namespace>' % n for n in range(20_000))
+    pages = Pages([data])
+    start = time.process_time()
+    assert not list(pages) and pages.is_wiki and time.process_time() - start < 1.5
+    assert len(pages.site.files) == 64

@@ -4,7 +4,6 @@ import ast
 import importlib.util
 import random
 import sysconfig
-import time
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +127,7 @@ def test_orders_of_a_format() -> None:
 
 @pytest.mark.parametrize("language", CHAINS)
 def test_hostile_texts_are_linear(language: str) -> None:
-    start = time.process_time()
+    """A quarter of a megabyte each; what is not linear in it takes minutes."""
     for unit in (
         "from . import ",
         'import "',
@@ -144,4 +143,13 @@ def test_hostile_texts_are_linear(language: str) -> None:
         text = unit * (250_000 // len(unit))
         files = rows(language, {f"{'d/' * 40}{n}.x": text[:75_000] for n in range(3)} | {"y.x": text})
         assert len(by_dependency(files, lambda file: file["path"])) == 4
-    assert time.process_time() - start < 10, "what is not linear takes minutes"
+
+
+@pytest.mark.parametrize("language", ["Python", "Rust"])
+def test_from_endless_folders_nothing_is_looked_for(language: str) -> None:
+    """An import is looked for at a hundred paths; each would have four thousand characters."""
+    said, end = {"Python": ("import b\n", "py"), "Rust": ("mod b;\n", "rs")}[language]
+    for folder, order in (("a/" * 10, ["b", "lib"]), ("a/" * 2000, ["lib", "b"])):
+        files = rows(language, {f"{folder}lib.{end}": said, f"{folder}b.{end}": ""})
+        found = by_dependency(files, lambda file: not file["content"])
+        assert [file["path"].removesuffix(f".{end}").rpartition("/")[2] for file in found] == order
