@@ -78,7 +78,7 @@ class GHArchive(Options):
         storage = Storage(self.hours)
         if storage.is_local:
             os.listdir(self.hours)  # an absent folder is an error, not an empty one
-        hours = [Hour(found.name, f"{found.size} {found.modified}") for found in storage.listing("")]
+        hours = [Hour(found.name, f"{found.size} {found.modified} {self.max_hour_bytes}") for found in storage.listing("")]
         os.makedirs(os.path.dirname(os.path.abspath(self.index)), exist_ok=True)
         with indexes.opened(self.index, write=True) as index:
             for hour in indexes.prepare(index, hours):

@@ -81,7 +81,8 @@ class StackExchange(Options):
                 planned.append(Repository(shown, {"file": name}, size, recipe.digest(repr(state)), left_out=why))
                 continue
             limit = most(size, self.max_dump_bytes, Limits.max_inflation)
-            states[name], looks[name] = repr(state), partial(_stream, os.fsdecode(path), limit)
+            # What a dump may inflate to decides what is taken in of it.
+            states[name], looks[name] = repr((state, self.max_dump_bytes)), partial(_stream, os.fsdecode(path), limit)
         os.makedirs(os.path.dirname(os.path.abspath(self.index)), exist_ok=True)
         with indexes.opened(self.index, write=True) as index:
             for name in indexes.prepare(index, states):
