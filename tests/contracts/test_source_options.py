@@ -5,6 +5,7 @@ Each option of each of SOURCES gets other values, at the ends of what it may be;
 
 import dataclasses
 import gzip
+import os
 import shutil
 import sys
 import sysconfig
@@ -170,3 +171,49 @@ def test_an_option_that_changes_what_is_read_changes_the_plan(
                 assert read == before, f"{name}={value!r} changes what is read, and not the plan"
         except (ValueError, InputError):  # refused
             continue
+
+
+class Backwards:
+    """What os.scandir gives, the last one first."""
+
+    def __init__(self, *of: Any) -> None:
+        """List a folder."""
+        with SCANDIR(*of) as found:
+            self._found = [*found]
+
+    def __enter__(self) -> "Backwards":
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close nothing."""
+
+    def __iter__(self) -> "Backwards":
+        """Return itself."""
+        return self
+
+    def __next__(self) -> os.DirEntry:
+        """Return the next entry."""
+        if not self._found:
+            raise StopIteration
+        return self._found.pop()
+
+    def close(self) -> None:
+        """Close nothing."""
+
+
+SCANDIR, LISTDIR = os.scandir, os.listdir
+
+
+@pytest.mark.parametrize("cls", SOURCES, ids=lambda cls: cls.kind)
+def test_neither_where_a_dump_lies_nor_in_what_order_it_is_listed_shows(
+    cls: type[Source], sources: dict[type[Source], Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(sources[Archives].places()[0]).parent
+    monkeypatch.setattr(sys, "path", [str(folder / "site"), sysconfig.get_path("stdlib")])
+    plan, before = planned(sources[cls]), records(sources[cls])
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(os, "scandir", Backwards)
+    monkeypatch.setattr(os, "listdir", lambda *of: LISTDIR(*of)[::-1])
+    other = anew(made(Path())[cls], tmp_path)
+    assert planned(other) == plan and records(other) == before
