@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import quote
 
 from msgspec import Meta
 
@@ -25,7 +26,7 @@ from starmill.pipelines.sources.gharchive_index import Hour
 from starmill.pipelines.sources.gharchive_threads import PULL, Said, Texts, entry
 from starmill.pipelines.sources.pulls_files import Show
 from starmill.pipelines.sources.pulls_mirrors import Mirror
-from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot, label, unique
+from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot, unique
 
 HOURS = "gharchive/hours/"  # how the name of an hour begins: of three parts, as no repository's is
 # From this day on, events of pull requests have neither title nor text.
@@ -78,11 +79,14 @@ class GHArchive(Options):
         storage = Storage(self.hours)
         if storage.is_local:
             os.listdir(self.hours)  # an absent folder is an error, not an empty one
-        hours = [Hour(found.name, f"{found.size} {found.modified} {self.max_hour_bytes}") for found in storage.listing("")]
+        files = {
+            quote(os.fsencode(found.name)): found for found in storage.listing("")
+        }  # an index holds no name that is not UTF-8
+        hours = [Hour(name, f"{found.size} {found.modified} {self.max_hour_bytes}") for name, found in files.items()]
         os.makedirs(os.path.dirname(os.path.abspath(self.index)), exist_ok=True)
         with indexes.opened(self.index, write=True) as index:
             for hour in indexes.prepare(index, hours):
-                with _Looks(storage, hour.name) as looks:
+                with _Looks(storage, files[hour.name].name) as looks:
                     indexes.take(index, hour, looks, self.max_hour_bytes)
             seen: dict[str, int] = {}
             planned = []
@@ -94,8 +98,7 @@ class GHArchive(Options):
                 planned.append(Repository(name, place, found.bytes, self._fingerprint(found.digest + mirror)))
             for found in indexes.damaged_hours(index):
                 place = {"index": os.path.abspath(self.index), "hour": found.name}
-                shown = HOURS + label(os.fsencode(found.name))[0][1:]
-                planned.append(Repository(shown, place, found.bytes, self._fingerprint(found.digest)))
+                planned.append(Repository(HOURS + found.name, place, found.bytes, self._fingerprint(found.digest)))
         return sorted(planned, key=lambda r: r.name)
 
     def notes(self) -> tuple[str, ...]:
