@@ -94,8 +94,7 @@ class GHArchive(Options):
             for found in sorted(indexes.repositories(index), key=lambda f: (f.last, f.key), reverse=True):
                 name = unique(found.name, seen)
                 place = {"index": os.path.abspath(self.index), "repo": found.key}
-                mirror = pulls_mirrors.state(self.repositories, name) if self.repositories else ""
-                planned.append(Repository(name, place, found.bytes, self._fingerprint(found.digest + mirror)))
+                planned.append(Repository(name, place, found.bytes, self._of(found.digest, name)))
             for found in indexes.damaged_hours(index):
                 place = {"index": os.path.abspath(self.index), "hour": found.name}
                 planned.append(Repository(HOURS + found.name, place, found.bytes, self._fingerprint(found.digest)))
@@ -128,6 +127,23 @@ class GHArchive(Options):
                 lost = sum(1 for _ in indexes.problems(index, place["hour"]))
                 return Counted(lost, True, "select * from problems in its index")
             return Counted(indexes.count(index, place["repo"]), True, "select distinct thread from events in its index")
+
+    def fingerprint(self, repository: Repository) -> str:
+        """Return the fingerprint that the repository or hour has now: a run beside this one may have taken other hours in."""
+        place = repository.place
+        try:
+            with indexes.opened(place["index"]) as index:
+                if "repo" not in place:
+                    hour = next(indexes.damaged_hours(index, place["hour"]), None)
+                    return self._fingerprint(hour.digest) if hour else ""
+                found = next(indexes.repositories(index, place["repo"]), None)
+        except (FileNotFoundError, InputError):
+            return ""
+        return self._of(found.digest, repository.name) if found else ""
+
+    def _of(self, digest: str, name: str) -> str:
+        """Return the fingerprint of a repository."""
+        return self._fingerprint(digest + (pulls_mirrors.state(self.repositories, name) if self.repositories else ""))
 
     def _fingerprint(self, digest: str) -> str:
         return recipe.digest(digest, self.since, self.until, self.max_lines, self.last_lines, self.files, self.sample)

@@ -102,7 +102,7 @@ class StackExchange(Options):
                 name = sites[piece.dump] + (f"/{piece.piece:05d}" if many[piece.dump] > 1 or piece.piece else "")
             if name != sites[piece.dump]:  # which is unique already
                 name = unique(name, seen)
-            planned.append(Repository(name, place, piece.bytes, recipe.digest([piece.digest, self.title])))
+            planned.append(Repository(name, place, piece.bytes, self._fingerprint(piece.digest)))
         return sorted(planned, key=lambda r: r.name)
 
     def notes(self) -> tuple[str, ...]:
@@ -112,6 +112,21 @@ class StackExchange(Options):
     def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
         """Return questions of a dump, by their ids, or what it lost."""
         return Snapshot(), self._entries(repository.place, limits.max_file_bytes)
+
+    def fingerprint(self, repository: Repository) -> str:
+        """Return the fingerprint that the piece has now: a run beside this one may have taken another dump in."""
+        place = repository.place
+        if "dump" not in place:
+            return repository.fingerprint
+        try:
+            with indexes.opened(place["index"]) as index:
+                digest = indexes.digest(index, place["dump"], int(place["piece"]) if "piece" in place else None)
+        except (FileNotFoundError, InputError):
+            return ""
+        return self._fingerprint(digest) if digest else ""
+
+    def _fingerprint(self, digest: str) -> str:
+        return recipe.digest([digest, self.title])
 
     def count(self, repository: Repository, limits: Limits) -> Counted:
         """Return how many questions there are."""

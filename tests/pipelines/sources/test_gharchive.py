@@ -223,6 +223,17 @@ def test_what_is_no_regular_file_is_told_and_neither_followed_nor_waited_for(tmp
     }
 
 
+def test_what_another_run_did_to_the_index_while_it_was_read_is_noticed(tmp_path: Path) -> None:
+    hour(tmp_path / "h/0.json.gz", opened(1, 1))
+    (tmp_path / "h/1.json.gz").write_bytes(b"no gzip")
+    of = GHArchive(hours=str(tmp_path / "h"), index=str(tmp_path / "index"))
+    planned = of.plan()
+    assert len(planned) == 2 and [of.fingerprint(r) for r in planned] == [r.fingerprint for r in planned]
+    hour(tmp_path / "h/1.json.gz", opened(2, 2))
+    of.plan()
+    assert not {of.fingerprint(r) for r in planned} & {r.fingerprint for r in planned}
+
+
 @pytest.mark.parametrize("wrong", [{"last_lines": 100}, {"index": "s3://bucket/index"}, {"index": "h/events.index"}])
 def test_options_that_cannot_work_are_refused(wrong: dict) -> None:
     with pytest.raises(ValueError, match="must "):

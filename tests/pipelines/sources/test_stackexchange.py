@@ -114,3 +114,14 @@ def test_names_are_unique_whatever_lies_there_and_need_not_be_utf8(tmp_path: Pat
     )
     entries = [e for r in source(tmp_path).plan() for e in source(tmp_path).read(r, Limits())[1]]
     assert len({(e.repo_name, e.path) for e in entries}) == 6 and all(e.data for e in entries)
+
+
+def test_what_another_run_did_to_the_index_while_it_was_read_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "dumps/one.org").mkdir(parents=True)
+    (tmp_path / "dumps/one.org/Posts.xml").write_bytes(dump([question(1)])[:-5])
+    of = source(tmp_path)
+    planned = of.plan()
+    assert len(planned) == 2 and [of.fingerprint(r) for r in planned] == [r.fingerprint for r in planned]
+    write(tmp_path / "dumps/one.org/Posts.xml", [question(1, "<p>another</p>")])
+    source(tmp_path).plan()
+    assert not {of.fingerprint(r) for r in planned} & {r.fingerprint for r in planned}
