@@ -10,6 +10,7 @@ import functools
 import hashlib
 import itertools
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -197,7 +198,7 @@ class Storage:
         """Open a file for reading in any order. Raises FileNotFoundError."""
         if self.is_local:
             # Not Python's own file: Arrow's threads would call into an interpreter that is ending, which aborts the process.
-            with pa.OSFile(self.path(relative)) as file:
+            with pa.OSFile(os.fsencode(self.path(relative))) as file:  # a name need not be UTF-8
                 yield file
         else:
             with pa.PythonFile(_Ranges(self, relative), mode="r") as file:

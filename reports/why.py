@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from starmill.core.dataset import StageName, Workspace, part_number, part_path
+from starmill.core.document import CODE
 from starmill.core.errors import InputError
 from starmill.core.swhid import swhid
 from starmill.reports.query import RAW, Labels, Query, exactly, nearest, parse
@@ -20,7 +21,7 @@ MAX_DIFF_LINES = 20_000  # of both files together: difflib takes minutes beyond
 MAX_FILES = 10  # that are listed of a directory or revision
 NAMES, IDS = ("repo_name", "path"), ("blob_id", "content_id")
 # Facts on a kept record, shown at the first stage whose dataset has the column.
-FACTS = ("src_encoding", "length_bytes", "language", "license_type", "detected_licenses", "parent")
+FACTS = ("kind", "src_encoding", "length_bytes", "language", "license_type", "detected_licenses", "parent")
 
 
 def tell(workspace: Workspace, text: str, diff_lines: int = 40, labels: Labels = RAW) -> dict[str, Any]:
@@ -117,10 +118,16 @@ def _stages(
     workspace: Workspace, stages: Sequence[StageName], part: int, row: Row, diff_lines: int, labels: Labels
 ) -> Iterator[Row]:
     """Yield what each stage did with a record of this part, up to the one that dropped it; `row` is what the first knows of it."""
-    one, known = exactly(row["repo_name"], row["path"], labels), set[str]()
+    one, known, kind = exactly(row["repo_name"], row["path"], labels), set[str](), row.get("kind") or CODE
+
+    def of_kind(dataset: str, columns: Sequence[str] | None = None) -> Row:
+        # A notebook has records of several kinds, and one path.
+        rows = _rows(workspace, part_path(dataset, part), one, columns)
+        return next((row for row in rows if (row.get("kind") or kind) == kind), {})
+
     for stage in stages:
         if stage is not stages[0]:
-            row = next(_rows(workspace, part_path(f"dropped/{stage.name}", part), one), {})
+            row = of_kind(f"dropped/{stage.name}")
         if "reason" in row:
             near = row["kept_path"] and row["content_id"] != row["kept_content_id"] and diff_lines
             difference = _difference(workspace, part, row, diff_lines) if near else {}
@@ -130,10 +137,12 @@ def _stages(
         made = [o.path for o in sidecar.outputs if not o.path.startswith("dropped/")] if sidecar is not None else []
         side_table = part_path(stage.dataset, part, "docs.parquet")
         if side_table in made:
-            yield from ({"stage": stage.name, "file": made[0], **place} for place in _documents(workspace, side_table, one))
+            yield from (
+                {"stage": stage.name, "file": made[0], **place} for place in _documents(workspace, side_table, one, kind)
+            )
         elif made:
-            facts = row or next(_rows(workspace, part_path(stage.dataset, part), one, (*NAMES, *FACTS)), {})
-            new = {name: facts[name] for name in FACTS if facts.get(name) is not None and name not in known}
+            facts = row or of_kind(stage.dataset, (*NAMES, *FACTS))
+            new = {name: facts[name] for name in FACTS if facts.get(name) not in (None, CODE) and name not in known}
             known |= {*new}
             yield {"stage": stage.name, "file": made[0], **new}
 
@@ -170,13 +179,12 @@ def _texts(workspace: Workspace, dataset: str, parts: list[int] | None, one: Que
         yield from (row["content"] for row in rows if row.get("content") is not None)
 
 
-def _documents(workspace: Workspace, side_table: str, one: Query) -> Iterator[Row]:
+def _documents(workspace: Workspace, side_table: str, one: Query, kind: str) -> Iterator[Row]:
     [(repository, path)] = one.places
     paths = {name.lstrip("/") for name in one.labels.aliases(path)}
-    for document in (
-        workspace.table(side_table).filter(pc.field("repo_name").isin([*one.labels.aliases(str(repository))])).to_pylist()
-    ):
-        for file in document["files"]:
+    named = pc.field("repo_name").isin([*one.labels.aliases(str(repository))])
+    for document in workspace.table(side_table).filter(named).to_pylist():
+        for file in document["files"] if document.get("kind", kind) == kind else ():
             if file["path"].lstrip("/") in paths:
                 start = document["token_start"] + file["token_start"]
                 yield {"document": document["document"], "token_start": start, "token_end": start + file["token_count"]}

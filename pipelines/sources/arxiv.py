@@ -72,14 +72,14 @@ class Arxiv(Options):
                 planned.append(Repository(unique(shown, seen), place, size, fingerprint_of(state), left_out=why))
             elif BULK.search(os.fsdecode(path)):
                 name = unique(shown.removesuffix(".tar"), seen)
-                planned.append(Repository(name, {"file": os.fsdecode(path)}, size, fingerprint_of(state)))
+                planned.append(Repository(name, {"file": os.fsdecode(path)}, size, self._fingerprint(state)))
             else:
                 folders[os.path.dirname(path)].append(path)
         for folder, papers in folders.items():
             shown = label(os.path.relpath(folder, os.fsencode(root)))[0][1:]
             states = [state_of(path) for path in papers]
             name = unique(os.path.basename(root) if shown == "." else shown, seen)
-            made = fingerprint_of([(os.path.basename(p), s) for p, (s, _) in zip(papers, states, strict=True)])
+            made = self._fingerprint([(os.path.basename(p), s) for p, (s, _) in zip(papers, states, strict=True)])
             planned.append(Repository(name, {"folder": os.fsdecode(folder)}, sum(size for _, size in states), made))
         return sorted(planned, key=lambda r: r.name)
 
@@ -91,9 +91,9 @@ class Arxiv(Options):
         """Return the fingerprint that the tar or the folder has now."""
         place = repository.place
         if "file" in place:
-            return fingerprint_of(state_of(place["file"])[0])
+            return self._fingerprint(state_of(place["file"])[0])
         papers = _papers(os.fsencode(place["folder"]))
-        return fingerprint_of([(os.path.basename(p), state_of(p)[0]) for p in papers])
+        return self._fingerprint([(os.path.basename(p), state_of(p)[0]) for p in papers])
 
     def count(self, repository: Repository, limits: Limits) -> Counted:
         """Return how many papers there are, by names."""
@@ -110,6 +110,9 @@ class Arxiv(Options):
         except OSError as error:
             of_a_file(error, place.get("file", place.get("folder", "")))
             return Counted(0, False, "ls")
+
+    def _fingerprint(self, state: object) -> str:
+        return fingerprint_of((state, self.max_paper_bytes))
 
     def _tar(self, file: BinaryIO, limits: Limits, contents: bool = True) -> Tar:
         size = file.seek(0, io.SEEK_END)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import quote
 
 from msgspec import Meta
 
@@ -25,7 +26,7 @@ from starmill.pipelines.sources.gharchive_index import Hour
 from starmill.pipelines.sources.gharchive_threads import PULL, Said, Texts, entry
 from starmill.pipelines.sources.pulls_files import Show
 from starmill.pipelines.sources.pulls_mirrors import Mirror
-from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot, label, unique
+from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot, unique
 
 HOURS = "gharchive/hours/"  # how the name of an hour begins: of three parts, as no repository's is
 # From this day on, events of pull requests have neither title nor text.
@@ -80,11 +81,14 @@ class GHArchive(Options):
         storage = Storage(self.hours)
         if storage.is_local:
             os.listdir(self.hours)  # an absent folder is an error, not an empty one
-        hours = [Hour(found.name, f"{found.size} {found.modified}") for found in storage.listing("")]
+        files = {
+            quote(os.fsencode(found.name)): found for found in storage.listing("")
+        }  # an index holds no name that is not UTF-8
+        hours = [Hour(name, f"{found.size} {found.modified} {self.max_hour_bytes}") for name, found in files.items()]
         os.makedirs(os.path.dirname(os.path.abspath(self.index)), exist_ok=True)
         with indexes.opened(self.index, write=True) as index:
             for hour in indexes.prepare(index, hours):
-                with _Looks(storage, hour.name) as looks:
+                with _Looks(storage, files[hour.name].name) as looks:
                     indexes.take(index, hour, looks, self.max_hour_bytes)
             seen: dict[str, int] = {}
             planned = []
@@ -92,12 +96,10 @@ class GHArchive(Options):
             for found in sorted(indexes.repositories(index), key=lambda f: (f.last, f.key), reverse=True):
                 name = unique(found.name, seen)
                 place = {"index": os.path.abspath(self.index), "repo": found.key}
-                mirror = pulls_mirrors.state(self.repositories, name) if self.repositories else ""
-                planned.append(Repository(name, place, found.bytes, self._fingerprint(found.digest + mirror)))
+                planned.append(Repository(name, place, found.bytes, self._of(found.digest, name)))
             for found in indexes.damaged_hours(index):
                 place = {"index": os.path.abspath(self.index), "hour": found.name}
-                shown = HOURS + label(os.fsencode(found.name))[0][1:]
-                planned.append(Repository(shown, place, found.bytes, self._fingerprint(found.digest)))
+                planned.append(Repository(HOURS + found.name, place, found.bytes, self._fingerprint(found.digest)))
         return sorted(planned, key=lambda r: r.name)
 
     def notes(self) -> tuple[str, ...]:
@@ -127,6 +129,23 @@ class GHArchive(Options):
                 lost = sum(1 for _ in indexes.problems(index, place["hour"]))
                 return Counted(lost, True, "select * from problems in its index")
             return Counted(indexes.count(index, place["repo"]), True, "select distinct thread from events in its index")
+
+    def fingerprint(self, repository: Repository) -> str:
+        """Return the fingerprint that the repository or hour has now: a run beside this one may have taken other hours in."""
+        place = repository.place
+        try:
+            with indexes.opened(place["index"]) as index:
+                if "repo" not in place:
+                    hour = next(indexes.damaged_hours(index, place["hour"]), None)
+                    return self._fingerprint(hour.digest) if hour else ""
+                found = next(indexes.repositories(index, place["repo"]), None)
+        except (FileNotFoundError, InputError):
+            return ""
+        return self._of(found.digest, repository.name) if found else ""
+
+    def _of(self, digest: str, name: str) -> str:
+        """Return the fingerprint of a repository."""
+        return self._fingerprint(digest + (pulls_mirrors.state(self.repositories, name) if self.repositories else ""))
 
     def _fingerprint(self, digest: str) -> str:
         return recipe.digest(digest, self.since, self.until, self.max_lines, self.last_lines, self.files, self.sample)

@@ -244,10 +244,10 @@ def _recorded(metadata: Path) -> list[tuple[str, str]]:
 def _library_files(name: str) -> list[tuple[str, str]]:
     root = Path(sysconfig.get_path("stdlib"))
     if name == "modules":
-        pairs = [(e.name, str(e)) for e in root.iterdir() if not e.is_dir() or e.is_symlink()]
+        pairs = sorted((e.name, str(e)) for e in root.iterdir() if not e.is_dir() or e.is_symlink())
     else:
         top = str(root / name)
-        pairs = [(f[len(top) + 1 :], f) for f in _below(top)]
+        pairs = sorted((f[len(top) + 1 :], f) for f in _below(top))
     # Python's licence holds for each package of its library; Debian keeps it elsewhere.
     debian = Path(f"/usr/share/doc/python{sys.version_info[0]}.{sys.version_info[1]}/copyright")
     text = next((p for p in (root / LICENSE, debian) if p.is_file()), None)

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar, Literal
+from urllib.parse import quote
 
 from starmill.core import recipe
 from starmill.core.errors import InputError, of_a_file
@@ -73,29 +74,35 @@ class StackExchange(Options):
         """Return the plan, and the files of the folder that are no posts, or cannot be opened."""
         root, seen, planned = os.path.realpath(self.folder), dict[str, int](), list[Repository]()
         looks, states = dict[str, Callable[[], AbstractContextManager[Stream]]](), dict[str, str]()
+        files = dict[str, str]()
         for path, why in sorted(walk(os.fsencode(root), POSTS, "not_posts")):
-            name = os.fsdecode(os.path.relpath(path, os.fsencode(root)))
+            below = os.path.relpath(path, os.fsencode(root))
             state, size = state_of(path)
             if why := why or _unreadable(path):
-                shown = unique(label(os.fsencode(name))[0][1:], seen)
-                planned.append(Repository(shown, {"file": name}, size, recipe.digest(repr(state)), left_out=why))
+                shown = unique(label(below)[0][1:], seen)
+                planned.append(Repository(shown, {"file": os.fsdecode(below)}, size, recipe.digest(repr(state)), left_out=why))
                 continue
+            name = quote(below)  # an index holds no name that is not UTF-8
+            files[name] = os.fsdecode(path)
             limit = most(size, self.max_dump_bytes, Limits.max_inflation)
-            states[name], looks[name] = repr(state), partial(_stream, os.fsdecode(path), limit)
+            # What a dump may inflate to decides what is taken in of it.
+            states[name], looks[name] = repr((state, self.max_dump_bytes)), partial(_stream, os.fsdecode(path), limit)
         os.makedirs(os.path.dirname(os.path.abspath(self.index)), exist_ok=True)
         with indexes.opened(self.index, write=True) as index:
             for name in indexes.prepare(index, states):
                 indexes.take(index, name, states[name], looks[name])
             pieces = [*indexes.pieces(index)]
         many = Counter(piece.dump for piece in pieces if piece.piece is not None)
-        sites = {name: unique(_site(os.path.join(root, name)), seen) for name in states}
+        sites = {name: unique(_site(file), seen) for name, file in files.items()}
         for piece in pieces:
             place = {"index": os.path.abspath(self.index), "dump": piece.dump, "site": sites[piece.dump]}
-            name = LOST + label(os.fsencode(piece.dump))[0][1:]
+            name = LOST + piece.dump
             if piece.piece is not None:
                 place |= {"piece": str(piece.piece)}
                 name = sites[piece.dump] + (f"/{piece.piece:05d}" if many[piece.dump] > 1 or piece.piece else "")
-            planned.append(Repository(name, place, piece.bytes, recipe.digest([piece.digest, self.title])))
+            if name != sites[piece.dump]:  # which is unique already
+                name = unique(name, seen)
+            planned.append(Repository(name, place, piece.bytes, self._fingerprint(piece.digest)))
         return sorted(planned, key=lambda r: r.name)
 
     def notes(self) -> tuple[str, ...]:
@@ -105,6 +112,21 @@ class StackExchange(Options):
     def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
         """Return questions of a dump, by their ids, or what it lost."""
         return Snapshot(), self._entries(repository.place, limits.max_file_bytes)
+
+    def fingerprint(self, repository: Repository) -> str:
+        """Return the fingerprint that the piece has now: a run beside this one may have taken another dump in."""
+        place = repository.place
+        if "dump" not in place:
+            return repository.fingerprint
+        try:
+            with indexes.opened(place["index"]) as index:
+                digest = indexes.digest(index, place["dump"], int(place["piece"]) if "piece" in place else None)
+        except (FileNotFoundError, InputError):
+            return ""
+        return self._fingerprint(digest) if digest else ""
+
+    def _fingerprint(self, digest: str) -> str:
+        return recipe.digest([digest, self.title])
 
     def count(self, repository: Repository, limits: Limits) -> Counted:
         """Return how many questions there are."""

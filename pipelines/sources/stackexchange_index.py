@@ -160,6 +160,14 @@ def pieces(index: sqlite3.Connection) -> Iterator[Piece]:
             yield Piece(name, None, size, problems)
 
 
+def digest(index: sqlite3.Connection, name: str, piece: int | None) -> str:
+    """Return the digest of a piece of a dump, or of what the dump lost; nothing where it has gone."""
+    lost, of = "SELECT problems FROM dumps WHERE name=?", "SELECT digest FROM pieces WHERE piece=? AND dump="
+    asked, values = (lost, (name,)) if piece is None else (f"{of}(SELECT dump FROM dumps WHERE name=?)", (piece, name))
+    found = index.execute(asked, values).fetchone()
+    return str(found[0]) if found else ""
+
+
 def problems(index: sqlite3.Connection, name: str) -> Iterator[tuple[int, str, str, int]]:
     """Yield what a dump lost: the row's number or 0, the reason, the detail and the size, by row."""
     of = "SELECT row, reason, detail, size FROM problems WHERE dump=(SELECT dump FROM dumps WHERE name=?) ORDER BY row, reason, detail"

@@ -34,7 +34,10 @@ from starmill.pipelines.sources.tags import Malformed
 from starmill.pipelines.sources.wikipedia_pages import Page, Pages, Site, Slice, is_multistream, start
 
 DUMP = re.compile(rf"\.xml(?:-p[0-9]+p[0-9]+)?{COMPRESSED}\Z")
-NAMED = re.compile(r"(?P<wiki>[a-z_]+wiki[a-z]*)-(?P<date>[0-9]{8})-pages-articles(?P<multi>-multistream)?")
+NAMED = re.compile(
+    r"(?P<wiki>[a-z_]+wiki[a-z]*)-(?P<date>[0-9]{8})-pages-articles(?P<multi>-multistream)?(?P<part>[0-9]*\.xml(?:-p[0-9]+p[0-9]+)?)"
+)
+WHOLE = ".xml"  # and not a part of a dump, as `1.xml-p1p41242`
 PIECE_BYTES = 64 << 20  # compressed, of a dump of many streams that are read together
 HOLD = 32 << 20  # bytes of entries that wait until the stream's own checksum has agreed
 HEAD = 1 << 18  # bytes, inflated, in which a dump says what wiki it is of
@@ -60,14 +63,16 @@ class Wikipedia(Options):
         """Return the plan, and the files that are no dumps, or older than another one of the same wiki."""
         root, seen, planned = os.path.realpath(self.folder), dict[str, int](), list[Repository]()
         found = sorted(walk(os.fsencode(root), DUMP, "not_a_dump"))
-        newest = dict[str, tuple[str, str]]()
-        for wiki, dump in filter(None, (_named(path) for path, why in found if not why)):
+        newest, taken = dict[str, tuple[str, str, bool]](), set[tuple[str, str]]()
+        for wiki, dump, _ in filter(None, (_named(path) for path, why in found if not why)):
             newest[wiki] = max(dump, newest.get(wiki, dump))
         for path, why in found:
             shown = label(os.path.relpath(path, os.fsencode(root)))[0][1:]
             state, size = state_of(path)
-            if not why and (named := _named(path)) and newest[named[0]] != named[1]:
-                why = "another_dump_of_the_wiki"
+            if not why and (named := _named(path)):
+                wiki, dump, part = named
+                why = "another_dump_of_the_wiki" if newest[wiki] != dump or (wiki, part) in taken else ""
+                taken.add((wiki, part))
             place = {"file": os.fsdecode(path)}
             if why:
                 planned.append(Repository(unique(shown, seen), place, size, fingerprint_of(state), left_out=why))
@@ -182,10 +187,10 @@ def _entry(page: Page, site: Site, max_bytes: int) -> Entry:
     return replace(of, data=data + b"\n", size=0)
 
 
-def _named(path: bytes) -> tuple[str, tuple[str, str]] | None:
-    """Return the wiki of a dump by its name, and which dump of that it is, the newest last, or None."""
+def _named(path: bytes) -> tuple[str, tuple[str, str, bool], str] | None:
+    """Return the wiki of a dump by its name, which dump of that it is, the newest last and a whole one behind its parts, and its part."""
     found = NAMED.match(os.path.basename(os.fsdecode(path)))
-    return (found["wiki"], (found["date"], found["multi"] or "")) if found else None
+    return (found["wiki"], (found["date"], found["multi"] or "", found["part"] == WHOLE), found["part"]) if found else None
 
 
 def _multistream(file: str) -> bool:

@@ -202,3 +202,24 @@ def test_a_near_duplicate_is_shown_as_a_diff(workspace: Workspace):
 def test_a_diff_needs_the_text(workspace: Workspace):
     workspace.remove(part_path("curated", 0))  # as the records here, those of another dataset may have no text
     assert "no diff: the text of r:/a.py is not in" in tell(workspace, "/dup.py")[-1]
+
+
+def test_records_of_several_kinds_that_one_file_became_have_stories_of_their_own(tmp_path: Path) -> None:
+    made = Workspace(str(tmp_path))
+    both = [{"repo_name": "r", "path": "/n.ipynb", "content_id": "a" * 40, "kind": kind} for kind in ("notebook", "kaggle")]
+    lost = {"stage": "choose", "step": "kaggle", "reason": "no_dataset", **both[1]}
+    tables = {
+        "records": (schema.RECORDS, both),
+        "curated": (schema.CURATED, both[:1]),
+        "dropped/choose": (schema.DROPPED, [lost]),
+    }
+    for name, (columns, rows) in tables.items():
+        part = ParquetPart(columns)
+        part.write(pa.RecordBatch.from_pylist(rows, schema=columns))
+        made.publish(part_path(name, 0), part.close())
+    for stage in STAGES[:2]:
+        made.publish_sidecar(Sidecar(stage.name, stage.dataset, 0, "k", (output(part_path(stage.dataset, 0), b""),)))
+    made.publish_last_run(LastRun(STAGES[:2], 1))
+    stories = why.tell(made, "r:/n.ipynb")["files"]
+    told = [(file["stages"][0]["kind"], file["stages"][-1].get("reason")) for file in stories]
+    assert told == [("notebook", None), ("kaggle", "no_dataset")]

@@ -212,13 +212,26 @@ def test_what_is_no_regular_file_is_told_and_neither_followed_nor_waited_for(tmp
     (tmp_path / "h/link.json.gz").symlink_to(tmp_path / "private.json.gz")
     os.mkfifo(tmp_path / "h/pipe.json.gz")
     (tmp_path / "h/2016").mkdir()
+    (tmp_path / "h" / os.fsdecode(b"\xe9.json.gz")).write_bytes(b"no UTF-8 in its name, and no gzip")
     found, _ = records(tmp_path / "h")
     assert {(name, path): entry.reason for (name, path), entry in found.items()} == {
         ("me/toy", "issues/1"): None,
         ("gharchive/hours/2016", ""): "not_a_regular_file",
+        ("gharchive/hours/%E9.json.gz", ""): "not_events",
         ("gharchive/hours/link.json.gz", ""): "symlink",
         ("gharchive/hours/pipe.json.gz", ""): "not_a_regular_file",
     }
+
+
+def test_what_another_run_did_to_the_index_while_it_was_read_is_noticed(tmp_path: Path) -> None:
+    hour(tmp_path / "h/0.json.gz", opened(1, 1))
+    (tmp_path / "h/1.json.gz").write_bytes(b"no gzip")
+    of = GHArchive(hours=str(tmp_path / "h"), index=str(tmp_path / "index"))
+    planned = of.plan()
+    assert len(planned) == 2 and [of.fingerprint(r) for r in planned] == [r.fingerprint for r in planned]
+    hour(tmp_path / "h/1.json.gz", opened(2, 2))
+    of.plan()
+    assert not {of.fingerprint(r) for r in planned} & {r.fingerprint for r in planned}
 
 
 @pytest.mark.parametrize("wrong", [{"last_lines": 100}, {"index": "s3://bucket/index"}, {"index": "h/events.index"}])

@@ -1,6 +1,7 @@
 """Dumps of questions to records, and from a recipe to a document."""
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,31 @@ def test_what_is_no_record(tmp_path: Path) -> None:
         "questions/10": "too_large",
         "questions/5000": None,
     }
+
+
+def test_names_are_unique_whatever_lies_there_and_need_not_be_utf8(tmp_path: Path) -> None:
+    for name in (b"caf\xe9", b"caf\\xe9", b"one.org"):
+        write(
+            Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), b"dumps", name + b"-Posts.xml"))),
+            [question(1), question(250_001)],
+        )
+    (tmp_path / "dumps/one.org").mkdir()
+    (tmp_path / "dumps/one.org/00000").touch()
+    planned = [r.name for r in source(tmp_path).planned()]
+    assert planned == sorted(
+        {"one.org/00000", "one.org/00000~2", "one.org/00002"}
+        | {f"caf\\xe9{again}/{piece:05}" for again in ("", "~2") for piece in (0, 2)}
+    )
+    entries = [e for r in source(tmp_path).plan() for e in source(tmp_path).read(r, Limits())[1]]
+    assert len({(e.repo_name, e.path) for e in entries}) == 6 and all(e.data for e in entries)
+
+
+def test_what_another_run_did_to_the_index_while_it_was_read_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "dumps/one.org").mkdir(parents=True)
+    (tmp_path / "dumps/one.org/Posts.xml").write_bytes(dump([question(1)])[:-5])
+    of = source(tmp_path)
+    planned = of.plan()
+    assert len(planned) == 2 and [of.fingerprint(r) for r in planned] == [r.fingerprint for r in planned]
+    write(tmp_path / "dumps/one.org/Posts.xml", [question(1, "<p>another</p>")])
+    source(tmp_path).plan()
+    assert not {of.fingerprint(r) for r in planned} & {r.fingerprint for r in planned}

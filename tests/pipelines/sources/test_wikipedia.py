@@ -156,3 +156,15 @@ def test_entries_wait_for_a_checksum_as_far_as_memory_goes(tmp_path: Path, monke
     *kept, last = said(records(tmp_path))
     assert [path for path, _, _ in kept] == [str(k) for k in range(len(kept))] and 10 < len(kept) < 18
     assert last[:2] == ("", "corrupt_dump")
+
+
+def test_a_dump_that_lies_there_twice_is_read_once(tmp_path: Path) -> None:
+    parts = ("toywiki-20240101-pages-articles1.xml-p1p9.bz2", "copy/toywiki-20240101-pages-articles1.xml-p1p9")
+    for number, names in enumerate((parts, ("toywiki-20240101-pages-articles.xml", "toywiki-20240101-pages-articles.xml.bz2"))):
+        (tmp_path / "copy").mkdir(exist_ok=True)
+        for name in names:
+            data = dump([page("Bob", "b")])
+            (tmp_path / name).write_bytes(bz2.compress(data) if name.endswith("bz2") else data)
+        left_out = [r.left_out for r in Wikipedia(folder=str(tmp_path)).inventory()]
+        assert left_out.count("another_dump_of_the_wiki") == 2 * number + 1, "a whole dump and its parts have the same pages"
+        assert len(records(tmp_path)) == 1
