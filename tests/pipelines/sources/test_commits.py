@@ -1,7 +1,6 @@
 """Commits as records, held against git itself; and histories that are cut off, damaged, endless or bombs."""
 
 import os
-import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -160,9 +159,8 @@ def test_a_bomb_of_commits_costs_what_the_limit_says(tmp_path: Path) -> None:
     stream = b"".join(commit(n, b"Change it\n", [file(b"a.py", big + b"%d\n" % n)]) for n in range(1, 101))
     folder = take(tmp_path / "r", stream)
     run(folder, "gc", "-q")
-    start = time.process_time()
     _, entries = read(tmp_path, Limits(max_inflated_bytes=10 << 20), per_file=None, show=Excerpt(max_chars=10**6))
-    assert time.process_time() - start < 3 and len(entries) == 100
+    assert len(entries) == 100 and sum(entry.reason == "inflates_too_far" for entry in entries) > 50
     assert 0 < reasons(entries)[None] < 90 and reasons(entries)["inflates_too_far"] == 100 - reasons(entries)[None]
 
 

