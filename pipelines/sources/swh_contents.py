@@ -258,7 +258,8 @@ def _from_folder(storage: Storage, name: str, most: int) -> bytes:
 def _inflated(data: bytes, wanted: Wanted, limit: int) -> bytes:
     if not data.strip(b"\0"):
         raise _missing("zeroed_object", wanted)
-    made, left = [], limit + 1
+    made: list[bytes] = []
+    left = limit + 1
     try:
         while data and left > 0:
             if len(made) == MOST_STREAMS:
