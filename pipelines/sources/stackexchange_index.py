@@ -29,6 +29,7 @@ CREATE TABLE posts (dump INTEGER, question INTEGER, id INTEGER, data BLOB);
 CREATE INDEX by_question ON posts (dump, question, id);
 CREATE TABLE pieces (dump INTEGER, piece INTEGER, bytes INTEGER, digest TEXT, PRIMARY KEY (dump, piece)) WITHOUT ROWID
 """
+MOST_KINDS = 100  # of posts that are neither questions nor answers, told by their number; there are eight
 PIECE_IDS = 100_000  # of questions that are read together: about 100 MB of Stack Overflow
 MAX_ROW = 16 << 20  # bytes of a row; Stack Overflow lets nobody write more than 30,000 characters
 BATCH_ROWS, BATCH_BYTES = 20_000, 32 << 20
@@ -127,7 +128,7 @@ def _insert(index: sqlite3.Connection, dump: int, chunks: Chunks, said: Entry | 
                 problem(count, "malformed_row", str(error), size)
                 continue
             if isinstance(post, str):
-                others[post] += 1
+                others[post if post in others or len(others) < MOST_KINDS else "..."] += 1
                 continue
             data = encode(post)
             of = sums[post.question // PIECE_IDS]

@@ -129,3 +129,9 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "i").write_bytes(b"no database" * 100)
     with pytest.raises(InputError, match="name another file as the index"):
         taken(tmp_path / "i", {"d": XML})
+
+
+def test_kinds_of_posts_without_end_are_told_together(tmp_path: Path) -> None:
+    rows = [b'<row Id="%d" PostTypeId="x%d" />' % (n, n) for n in range(1000)]
+    _, _, lost = taken(tmp_path / "i", {"a": b"<posts>" + b"".join(rows) + b"</posts>"})
+    assert [reason for _, reason in lost["a"]] == ["other_post"] * (indexes.MOST_KINDS + 1)
