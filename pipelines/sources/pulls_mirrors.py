@@ -18,6 +18,7 @@ MAX_HEADS = 100  # commits of one pull request
 MAX_CHANGED = 1_000  # files that one head changes
 MAX_FOLDERS = 10_000  # that are compared for it
 MAX_CHARS = 1_000_000  # of a file; a longer one is not shown (StarCoder2, section 2.3)
+PULL_FOLDERS = 100_000  # and for all heads of a pull request
 MAX_TREE = 8 << 20  # bytes of a folder's entries, which are held while they are compared: some 200,000 of them
 MOST_AFTER = 16  # times `max_chars` that all heads together may hold of a pull request's files
 PULL_BYTES = 1 << 30  # that may be inflated for one pull request, so that a hostile one leaves what the others need
@@ -55,6 +56,7 @@ class Mirror:
         self._stack = ExitStack()
         self._store: ObjectStore | None = None
         self._budget, self._left = Budget(), limits.max_inflated_bytes
+        self._folders = Budget()
 
     def __enter__(self) -> "Mirror":
         """Return itself."""
@@ -72,6 +74,7 @@ class Mirror:
             return None
         before: dict[str, str] = {}
         after: dict[str, dict[str, str]] = {}
+        self._folders = Budget(PULL_FOLDERS)
         self._budget.left = most = min(self._left, PULL_BYTES)
         try:
             with suppress(*git.OF_A_STORE):
@@ -107,7 +110,7 @@ class Mirror:
         """
         found: dict[str, str] = {}
         held = sum(map(len, before.values()))
-        for path, one, other in _pairs(store, base, head):
+        for path, one, other in _pairs(store, base, head, self._folders):
             shown_path = path.decode("utf-8", "backslashreplace")
             if (old := before.get(shown_path) or self._text(store, one)) and (new := self._text(store, other)) is not None:
                 held += 0 if shown_path in before else len(old)
@@ -134,12 +137,13 @@ def _tree_of(store: ObjectStore, commit: str) -> str:
     return git.fields_of(store.read(commit, "commit", git.MAX_META_BYTES))["tree"]
 
 
-def _pairs(store: ObjectStore, base: str, head: str) -> Iterator[tuple[bytes, str, str]]:
-    """Yield path and blobs of the regular files that both trees have, and have differently. Raises CorruptObject for too many."""
+def _pairs(store: ObjectStore, base: str, head: str, left: Budget) -> Iterator[tuple[bytes, str, str]]:
+    """Yield path and blobs of the regular files that both trees have, and have differently. CorruptObject or BudgetSpent: too many."""
     due, folders, changed = [(b"", base, head)], 0, 0
     while due:
         prefix, one, other = due.pop()
         folders += 1
+        left.take(1)
         was, now = _entries(store, one), _entries(store, other)
         for key in sorted(was.keys() & now.keys()):
             (name, is_folder), (mode, old), (new_mode, new) = key, was[key], now[key]

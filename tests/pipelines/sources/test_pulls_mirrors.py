@@ -123,3 +123,13 @@ def test_folders_without_end_are_not_compared(mirrors: tuple[Path, str, list[str
         monkeypatch.setattr(pulls_mirrors, "MAX_TREE", most)
         with Mirror(str(place), "me/toy", Limits(), Show()) as mirror:
             assert (mirror.files("pull/7", base, heads) is not None) == expected
+
+
+def test_heads_share_the_folders_of_a_pull_request(
+    mirrors: tuple[Path, str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, base, heads = mirrors
+    monkeypatch.setattr(pulls_mirrors, "PULL_FOLDERS", 3)  # each head has the top and src
+    with Mirror(str(place), "me/toy", Limits(), Show()) as mirror:
+        found = mirror.files("pull/7", base, heads)
+        assert found and [*found.hunks] == heads[:1] and mirror.files("pull/7", base, heads) == found
