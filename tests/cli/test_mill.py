@@ -93,4 +93,4 @@ def test_a_catalog_says_what_it_would_read_and_where_it_would_lie(
     assert re.search(r"^table directory_entry +2 files", said, re.MULTILINE) and not (tmp_path / "made").exists()
     assert cli.main([*given, "--set", "sources.heritage.catalog=heritage/orc/made", "--dry-run"]) == 2
     assert "lies inside the input" in capsys.readouterr().err
-    assert cli.main(["catalog", "smoke"]) == 2 and "0 sources of kind swh" in capsys.readouterr().err
+    assert cli.main(["catalog", "smoke"]) == 2 and "the recipe has no source of kind swh" in capsys.readouterr().err

@@ -33,6 +33,7 @@ from starmill.core.dataset import Sidecar, Workspace
 from starmill.core.errors import InputError, MachineError, NotThere
 from starmill.pipelines import recipe as recipes
 from starmill.pipelines.recipe import Recipe
+from starmill.pipelines.sources import ir_compilers
 from starmill.pipelines.sources.archives import Archives
 from starmill.pipelines.sources.commits import Commits
 from starmill.pipelines.sources.documentation import Documentation
@@ -156,7 +157,8 @@ def zipped(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
 
 
 def compiled(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
-    return Programs(folder=str(root), compilers=()), root
+    monkeypatch.setattr(ir_compilers, "found", lambda names: {})  # a machine without any: none of these files is a program
+    return Programs(folder=str(root)), root
 
 
 def changed(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:

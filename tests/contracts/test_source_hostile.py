@@ -34,7 +34,7 @@ from tars import Tars
 from starmill.core.dataset import Workspace
 from starmill.pipelines import recipe as recipes
 from starmill.pipelines.recipe import Recipe
-from starmill.pipelines.sources import ir
+from starmill.pipelines.sources import ir, ir_compilers
 from starmill.pipelines.sources.archives import Archives
 from starmill.pipelines.sources.arxiv import Arxiv
 from starmill.pipelines.sources.commits import Commits
@@ -231,7 +231,9 @@ RUN = functools.cache(ir._run)  # many tests compile the same programs
 def compiled(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     """Each file of Python is a comment of a program; without a compiler, it is no program."""
     monkeypatch.setattr(ir, "_run", RUN)
-    names = toolchains.here()[:1]
+    names: tuple[ir_compilers.CompilerName, ...] = toolchains.here()[:1] or ("clang",)
+    if not toolchains.here():
+        monkeypatch.setattr(ir_compilers, "found", lambda names: {})
     extension, main = ("rs", "fn main() {}") if "rustc" in names else ("c", "int main(void) { return 0; }")
     for path in [Path(root, "toy", os.fsdecode(path)) for path in walked(root / "toy") if re.match(rb"[abc]/\d\.py", path)]:
         path.with_suffix(f".{extension}").write_text(f"//{path.read_text()}{main}\n")

@@ -32,6 +32,8 @@ class Shell:
             TOKEN: "a secret of this cluster",
             "HOME": str(home),
             "XDG_CACHE_HOME": CACHE,
+            "RUSTUP_HOME": os.environ.get("RUSTUP_HOME")
+            or f"{Path.home()}/.rustup",  # where rustup's `rustc` finds the compiler
             "FLINK": f"--folder {home}/flink {flags}",
         }
         self.environment = {**os.environ, **mine, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}

@@ -28,6 +28,7 @@ from starmill.pipelines import stages
 from starmill.pipelines.run import catalog
 from starmill.pipelines.run.stages import run_stage
 from starmill.pipelines.runners import choose
+from starmill.pipelines.runners.pool import TOKEN
 from starmill.pipelines.stages import STAGES
 
 pytestmark = pytest.mark.timeout(1800)  # the first run builds jars
@@ -39,7 +40,9 @@ def shell(milled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
     shell = Shell(tmp_path_factory.mktemp("home"), milled)
     started = shell(UP).stdout
     assert started.count("taskmanager-") == 2 and "2 of 2 slots free" in started
-    yield shell
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(TOKEN, shell.environment[TOKEN])  # for runs in this process
+        yield shell
     shell(DOWN)
     assert "make flink-up" in shell(STATUS, check=False).stderr
     assert not running(str(shell.home / "flink"))
