@@ -149,6 +149,18 @@ def texts(size: int) -> Iterator[tuple[str, str]]:
     yield "a tag without end", "<svg" + " " * size
 
 
+def is_linear(run: Callable[[int], object], size: int = 80_000) -> bool:
+    """Say whether `run` takes for `size` bytes some four times as long as for a quarter of them; one look of three is enough."""
+
+    def seconds(size: int) -> float:
+        start = time.process_time()
+        run(size)
+        return time.process_time() - start
+
+    seconds(1000)  # what is built on first use
+    return any((long := seconds(size)) < WORTH_A_LOOK or long < FOUR_TIMES * seconds(size // 4) for _ in range(3))
+
+
 def tedious(run: Callable[[str], object], size: int = 80_000) -> list[str]:
     """Return the names of the families of which `size` bytes take `run` too long: by FOUR_TIMES, or by SOURCE_CODE."""
     source = (inspect.getsource(argparse) * (size // 80_000 + 1))[:size]

@@ -85,7 +85,7 @@ def test_a_source_remakes_only_its_own_parts(tree: Path, tmp_path: Path) -> None
 
     before = both()
     edit(tree / "pipelines/sources/git.py", "MAX_DEPTH = 64", "MAX_DEPTH = 65")()
-    edit(tree / "pipelines/recipe.py", "= (Packages, ", "= (Packages, Packages, ")()
+    edit(tree / "pipelines/recipe.py", "    Packages,\n", "    Packages,\n    Packages,\n")()
     assert [a == b for a, b in zip(before, both(), strict=True)] == [False, True]
     edit(tree / "pipelines/sources/encoding.py", "return", "return  0 or")()
     assert not {*before} & {*both()}

@@ -2,10 +2,10 @@
 
 import random
 import re
-import time
 
 import pytest
 from bs4 import BeautifulSoup
+from tedious_texts import is_linear
 
 from starmill.pipelines.sources.stackexchange_posts import Post, html_text, post, text
 from starmill.pipelines.sources.tags import Malformed
@@ -97,11 +97,5 @@ FAMILIES = (
 
 @pytest.mark.parametrize("of", FAMILIES)
 def test_time_and_text_are_linear_in_a_body(of: str) -> None:
-    def seconds(size: int) -> float:
-        body = of * (size // len(of))
-        start = time.process_time()
-        assert len(text(body)) < 40 * size
-        return time.process_time() - start
-
-    seconds(1000)
-    assert seconds(80_000) < max(0.1, 10 * seconds(20_000))
+    assert len(text(of * (80_000 // len(of)))) < 40 * 80_000
+    assert is_linear(lambda size: text(of * (size // len(of))))
