@@ -24,10 +24,12 @@ BytesAtOnce = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]  # that one colum
 Seed = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[\w.-]{1,100}\Z", description="a name of letters, digits, dots and dashes")]
 # No lone surrogates: such a name can neither be printed nor stored.
+PRINTABLE = r"^(?=.*\S)[^\x00-\x1f\x7f\ud800-\udfff]{1,4096}\Z"
+Words = Annotated[str, msgspec.Meta(pattern=PRINTABLE, description="text: not empty, without control characters")]
 Place = Annotated[
     str,
     msgspec.Meta(
-        pattern=r"^(?=.*\S)[^\x00-\x1f\x7f\ud800-\udfff]{1,4096}\Z",
+        pattern=PRINTABLE,
         description="a file, folder or URL: not empty, without control characters",
     ),
 ]

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from starmill.core import recipe
 from starmill.core.errors import NotThere
-from starmill.core.names import Place
+from starmill.core.names import Place, Words
 from starmill.pipelines.sources import sets_tasks, tables_plan, tables_rows
 from starmill.pipelines.sources.lines import lines
 from starmill.pipelines.sources.sets_texts import SETS, SetName, SmallSet, Unusable
@@ -36,7 +36,7 @@ class Sets(Options):
     dataset: SetName  # which set it is: how a row becomes a text
     place: Place  # a file, folder or URL: hf://datasets/OWNER/NAME, s3://, gs://
     match: tuple[str, ...] = ()  # patterns of the files that are read (fnmatch), below `place`; none: all by their suffixes
-    repo_name: Place | None = None  # the repository of its records; none: the owner and name of the set
+    repo_name: Words | None = None  # the repository of its records; none: the owner and name of the set
 
     @property
     def gives(self) -> tuple[str, ...]:  # type: ignore[override]

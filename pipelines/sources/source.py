@@ -5,16 +5,17 @@ import importlib
 import itertools
 import os
 import stat
+import typing
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from starmill.core.document import CODE
 from starmill.core.errors import of_a_file
-from starmill.core.names import AtLeast1, Bytes, BytesAtOnce
+from starmill.core.names import AtLeast1, Bytes, BytesAtOnce, Place
 
 DIRECTION_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 COUNTED = 4  # times max_files: so many files are counted of what is not read
@@ -241,6 +242,20 @@ class Options(Source):
     include: tuple[str, ...] = ()  # patterns of repository names (fnmatch); none: all
     exclude: tuple[str, ...] = ()  # and of those that are left out
     max_repositories: AtLeast1 | None = None  # the first so many by name
+
+
+def at_home(source: Source) -> Source:
+    """Return a source whose places of this machine are absolute: a worker may have another working folder."""
+    hints = typing.get_type_hints(type(source), include_extras=True)
+    changes: dict[str, Any] = {}
+    for name in (found.name for found in fields(source) if Place in (hints[found.name], *typing.get_args(hints[found.name]))):  # type: ignore[arg-type]
+        value = getattr(source, name)
+        changes[name] = tuple(map(_absolute, value)) if isinstance(value, tuple) else value and _absolute(value)
+    return replace(source, **changes) if changes else source  # type: ignore[type-var]
+
+
+def _absolute(place: str) -> str:
+    return place if "://" in place else os.path.abspath(place)
 
 
 def unique(name: str, seen: dict[str, int]) -> str:

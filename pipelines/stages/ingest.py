@@ -18,7 +18,19 @@ from starmill.core.names import Bytes, BytesAtOnce
 from starmill.core.part import PartRef
 from starmill.pipelines.sources import encoding
 from starmill.pipelines.sources.notebooks import Form, of_file
-from starmill.pipelines.sources.source import DAMAGE, Counted, Entry, Limits, Repository, Snapshot, Source, Tally, label, unique
+from starmill.pipelines.sources.source import (
+    DAMAGE,
+    Counted,
+    Entry,
+    Limits,
+    Repository,
+    Snapshot,
+    Source,
+    Tally,
+    at_home,
+    label,
+    unique,
+)
 from starmill.pipelines.stages.ledger import Ledger
 from starmill.pipelines.stages.stage import Options, Stage, of_parts
 from starmill.transforms.step import SKIPPED, raise_if_broken
@@ -354,7 +366,8 @@ def _parts(options: Options, workspace: Workspace, inputs: Sequence[Manifest]) -
 
 
 def _work(options: Options, workspace: Workspace) -> IngestPart:
-    return IngestPart(workspace, options.sources, options.ingest, options.max_error_rate, options.max_repository_seconds)
+    sources = {name: at_home(source) for name, source in options.sources.items()}
+    return IngestPart(workspace, sources, options.ingest, options.max_error_rate, options.max_repository_seconds)
 
 
 def _readers(options: Options) -> dict[str, tuple[object, ...]]:

@@ -35,7 +35,7 @@ from starmill.pipelines.sources.gharchive import GHArchive
 from starmill.pipelines.sources.ir import Programs
 from starmill.pipelines.sources.packages import Packages
 from starmill.pipelines.sources.sets import Sets
-from starmill.pipelines.sources.source import Limits, Source
+from starmill.pipelines.sources.source import Limits, Source, at_home
 from starmill.pipelines.sources.stackexchange import StackExchange
 from starmill.pipelines.sources.swh import SoftwareHeritage
 from starmill.pipelines.sources.swh_commits import SoftwareHeritageCommits
@@ -217,3 +217,13 @@ def test_neither_where_a_dump_lies_nor_in_what_order_it_is_listed_shows(
     monkeypatch.setattr(os, "listdir", lambda *of: LISTDIR(*of)[::-1])
     other = anew(made(Path())[cls], tmp_path)
     assert planned(other) == plan and records(other) == before
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", [str(folder / "site"), sysconfig.get_path("stdlib")])
+    units, away = other.plan(), at_home(other)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")  # as a worker on another machine
+    read = [[*away.read(unit, Limits())[1]] for unit in units]
+    assert sum(map(len, read)) and [away.fingerprint(unit) for unit in units] == [unit.fingerprint for unit in units]
+    monkeypatch.chdir(folder)
+    assert [[*other.read(unit, Limits())[1]] for unit in units] == read
