@@ -1,5 +1,6 @@
 """metrics.jsonl: a line a step, and a continued run writes over what came after its checkpoint."""
 
+import itertools
 import json
 import os
 import pty
@@ -8,6 +9,7 @@ import sys
 import tty
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -73,8 +75,12 @@ def test_mfu_is_of_all_ranks(tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
     assert "% MFU" in capfd.readouterr().err
 
 
-def test_tensorboard_gets_the_same_numbers(tmp_path: Path) -> None:
+def test_tensorboard_gets_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.summary.writer import event_file_writer
+
+    # TensorBoard reads files by their names: in one second, and in one process, that is the number of the writer, where 10 is before 9.
+    monkeypatch.setattr(event_file_writer, "_global_uid", SimpleNamespace(get=itertools.count(100).__next__))
 
     for first in (0, 2):  # the second continues after step 2, and takes back step 3
         with Metrics(tmp_path, first, OPTIONS, CONFIG, FIRST) as metrics:
