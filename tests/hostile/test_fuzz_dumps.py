@@ -7,6 +7,7 @@ import json
 import lzma
 import shutil
 import sys
+import threading
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +20,6 @@ import tedious_texts
 import zstandard
 from fuzz import Target, fuzz
 
-from starmill.core.storage import Storage
 from starmill.core.swhid import blob_id, content_id
 from starmill.pipelines.sources import encoding, git, swh_contents
 from starmill.pipelines.sources.archives import Archives
@@ -231,7 +231,8 @@ def object_of(data: bytes, folder: Path) -> object:
     """Read an object of a content store: the blob that it is named after, or why it is not."""
     (folder / BLOB.sha1).write_bytes(data)
     try:
-        assert swh_contents.fetch(Storage(str(folder)), BLOB) == b"text\n"
+        store = swh_contents.ContentStore(swh_contents.Asking(str(folder)))
+        assert store.get(BLOB, 1000, threading.Event()) == b"text\n"
     except swh_contents.NoContent as error:
         assert error.reason
     return None
