@@ -178,7 +178,8 @@ def test_a_step_counts_with_its_options_and_its_material(tmp_path: Path, monkeyp
     ingested(workspace, kinds=("code",) * 6 + ("issue",))
     workspace.finish("records", "k", 1, "v")
     assert key_of(Recipe(workspace.root)) != key_of(other), "this one has an issue"
-    monkeypatch.delitem(KINDS, "issue")
+    # Taken out of the table itself, it would come back behind all others.
+    monkeypatch.setattr(Recipe, "table", property(lambda _: {name: kind for name, kind in KINDS.items() if name != "issue"}))
     with pytest.raises(UsageError, match=r"records has records of kind issue, which starmill .* does not know"):
         key_of(Recipe(workspace.root))
 
