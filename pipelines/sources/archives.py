@@ -54,10 +54,6 @@ class Archives(Options):
         """Return the folder."""
         return (self.folder,)
 
-    def plan(self) -> list[Repository]:
-        """Return every archive below the folder; of equal names all but the first get a number. Raises OSError for the folder."""
-        return [r for r in self.inventory() if not r.left_out]
-
     def inventory(self) -> list[Repository]:
         """Return the archives, the files that are none by their names, links, and folders that cannot be listed. Raises OSError."""
         root, seen = os.path.realpath(self.folder), dict[str, int]()

@@ -56,10 +56,6 @@ class Arxiv(Options):
         """Return the folder."""
         return (self.folder,)
 
-    def plan(self) -> list[Repository]:
-        """Return arXiv's tars, and the folders that hold papers. Raises OSError for the folder."""
-        return [r for r in self.inventory() if not r.left_out]
-
     def inventory(self) -> list[Repository]:
         """Return the plan, and the files that are no papers by their names."""
         root, seen, planned = os.path.realpath(self.folder), dict[str, int](), list[Repository]()

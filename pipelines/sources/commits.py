@@ -61,10 +61,6 @@ class Commits(Options):
             for r in found
         ]
 
-    def plan(self) -> list[Repository]:
-        """Return every git repository below the roots. Raises OSError for a root."""
-        return [r for r in self.inventory() if not r.left_out]
-
     def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
         """Return what is known of HEAD, and an entry for each commit that leads there."""
         root, folder = Path(repository.place["root"]), Path(repository.place["root"], repository.place["path"])

@@ -59,10 +59,6 @@ class Documentation(Options):
         """Whether its input lies on the disk of the machine that starts the run."""
         return self._packages.reads_this_machine
 
-    def plan(self) -> list[Repository]:
-        """Return every package. Raises OSError for the folder."""
-        return [r for r in self.inventory() if not r.left_out]
-
     def inventory(self) -> list[Repository]:
         """Return the packages, and what in their folder is none. Raises OSError."""
         return [replace(r, fingerprint=self._own(r.fingerprint)) for r in self._packages.inventory()]

@@ -63,7 +63,7 @@ class Folders(Options):
         """Return the roots."""
         return self.roots
 
-    def plan(self) -> list[Repository]:
+    def inventory(self) -> list[Repository]:
         """Return every repository below the roots; of equal names all but the first get a number. Raises OSError for a root."""
         seen: dict[str, int] = {}
         found = (r for root in self.roots for r in _discover(Path(root).resolve()))

@@ -76,7 +76,7 @@ class GHArchive(Options):
         """The index is a file of this machine, wherever the hours are."""
         return True
 
-    def plan(self) -> list[Repository]:
+    def inventory(self) -> list[Repository]:
         """Read the hours that are new into the index; return the repositories in it. Raises NotThere, InputError and MachineError."""
         storage = Storage(self.hours)
         if storage.is_local:

@@ -64,7 +64,7 @@ class Programs(Options):
         """Return the folder."""
         return (self.folder,)
 
-    def plan(self) -> list[Repository]:
+    def inventory(self) -> list[Repository]:
         """Return the folders of programs. Raises MachineError where a compiler or the sandbox is missing, and OSError for the folder."""
         self._check()
         return [

@@ -50,10 +50,6 @@ class Packages(Options):
 
     kind: Literal["packages"] = "packages"  # always given
 
-    def plan(self) -> list[Repository]:
-        """Return one repository a package."""
-        return [r for r in self.inventory() if not r.left_out]
-
     def inventory(self) -> list[Repository]:
         """Return the packages, and what no import finds: folders of the standard library that are no part of it, and second
         distributions of a name; and, for each folder of packages, the files that no distribution records.

@@ -47,10 +47,6 @@ class Sets(Options):
         """Return the place, where it is of this machine."""
         return () if "://" in self.place else (self.place,)
 
-    def plan(self) -> list[Repository]:
-        """Return each file of the set. Raises OSError where the place cannot be listed."""
-        return [r for r in self.inventory() if not r.left_out]
-
     def inventory(self) -> list[Repository]:
         """Return the plan, and the files that are not of the set, or are not matched. Raises OSError as `plan` does."""
         root, files = tables_plan.listing(self.place)

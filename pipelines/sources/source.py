@@ -187,8 +187,15 @@ class Source(ABC):
         return bool(self.places())
 
     @abstractmethod
+    def inventory(self) -> list[Repository]:
+        """Return the repositories, sorted by their unique names, the same each time; of them `left_out` is what is never read.
+
+        Raises OSError for a dump that cannot be read.
+        """
+
     def plan(self) -> list[Repository]:
-        """Return the repositories, sorted by their unique names; the same each time. Raises OSError for a dump that cannot be read."""
+        """Return the repositories that are read. Raises as `inventory` does."""
+        return [r for r in self.inventory() if not r.left_out]
 
     @abstractmethod
     def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
@@ -203,10 +210,6 @@ class Source(ABC):
         _, entries = self.read(repository, limits)
         found = sum(1 for entry in itertools.islice(entries, COUNTED * limits.max_files + 1) if entry.path)
         return Counted(min(found, COUNTED * limits.max_files), found <= COUNTED * limits.max_files, "a tool of its format")
-
-    def inventory(self) -> list[Repository]:
-        """Return the plan, and what lies in the input and is never read, each of that `left_out` for a reason."""
-        return self.plan()
 
     def notes(self) -> tuple[str, ...]:
         """Return what a dry run says of the source, beside what it would read."""

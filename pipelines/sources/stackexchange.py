@@ -66,10 +66,6 @@ class StackExchange(Options):
         """Return the folder."""
         return (self.folder,)
 
-    def plan(self) -> list[Repository]:
-        """Read the dumps that are new into the index; return what there is to read. Raises OSError, InputError and MachineError."""
-        return [r for r in self.inventory() if not r.left_out]
-
     def inventory(self) -> list[Repository]:
         """Return the plan, and the files of the folder that are no posts, or cannot be opened."""
         root, seen, planned = os.path.realpath(self.folder), dict[str, int](), list[Repository]()

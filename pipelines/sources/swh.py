@@ -53,7 +53,7 @@ class SoftwareHeritage(Options):
         """Return the export and the contents, where they are folders."""
         return tuple(place for place in (self.export, self.contents) if "://" not in place)
 
-    def plan(self) -> list[Repository]:
+    def inventory(self) -> list[Repository]:
         """Return every origin. Raises InputError for an export that is damaged or incomplete, MachineError."""
         if self.catalog is not None and "://" not in self.catalog:
             files.refuse_below_file("catalog", self.catalog)

@@ -55,7 +55,7 @@ class SoftwareHeritageCommits(Options):
         """Return the export and the contents, where they are folders."""
         return self._files.places()
 
-    def plan(self) -> list[Repository]:
+    def inventory(self) -> list[Repository]:
         """Return every origin. Raises InputError for an export that is damaged or incomplete, MachineError."""
         self._revisions()  # which refuses what has no history, before anything is looked at twice
         found = self._files.plan()

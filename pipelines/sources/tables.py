@@ -105,10 +105,6 @@ class Tables(Options):
         """Return the place and the contents, where they are of this machine."""
         return tuple(place for place in (self.place, self.contents) if place and "://" not in place)
 
-    def plan(self) -> list[Repository]:
-        """Return each file of the table, or some row groups of one. Raises OSError where the place cannot be listed."""
-        return [r for r in self.inventory() if not r.left_out]
-
     def inventory(self) -> list[Repository]:
         """Return the plan, and the files that are no tables, or are not matched. Raises OSError where the place cannot be listed."""
         root, files = tables_plan.listing(self.place)

@@ -6,7 +6,7 @@ A row of DATASETS is what a data set takes. Its names are those of the data set'
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -67,21 +67,7 @@ class Dataset:
 
 
 # What both forms of The Stack v2 say of a repository, in columns that are called as the roles are.
-_STACK_V2: tuple[Fact, ...] = (
-    "directory_id",
-    "revision_id",
-    "snapshot_id",
-    "branch_name",
-    "visit_date",
-    "revision_date",
-    "committer_date",
-    "github_id",
-    "star_events_count",
-    "fork_events_count",
-    "gha_license_id",
-    "gha_created_at",
-    "gha_language",
-)
+_STACK_V2: tuple[Fact, ...] = tuple(name for name in get_args(Fact) if name != "parent")
 _IDS_V2 = ("blob_id", "content_id", "path")
 
 DATASETS: Mapping[str, Dataset] = {

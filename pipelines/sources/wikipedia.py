@@ -55,10 +55,6 @@ class Wikipedia(Options):
         """Return the folder."""
         return (self.folder,)
 
-    def plan(self) -> list[Repository]:
-        """Return each dump, or the pieces of one of many streams. Raises OSError for the folder."""
-        return [r for r in self.inventory() if not r.left_out]
-
     def inventory(self) -> list[Repository]:
         """Return the plan, and the files that are no dumps, or older than another one of the same wiki."""
         root, seen, planned = os.path.realpath(self.folder), dict[str, int](), list[Repository]()

@@ -79,7 +79,7 @@ class Toy(Options):
     kind: Literal["toy"] = "toy"
     says: str = ""
 
-    def plan(self) -> list[Repository]:
+    def inventory(self) -> list[Repository]:
         return [Repository("toy", {}, len(self.says), self.says)]
 
     def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:

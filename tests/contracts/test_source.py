@@ -281,7 +281,7 @@ class Given(Options):
     found: list
     gives: ClassVar[tuple[str, ...]] = ("code", "issue")
 
-    def plan(self) -> list[Repository]:
+    def inventory(self) -> list[Repository]:
         if isinstance(self.found, Exception):
             raise self.found
         return [Repository("r", {}, 1, "fingerprint")]

@@ -22,7 +22,7 @@ class Tars(Options):
     def places(self) -> tuple[str, ...]:
         return (self.folder,)
 
-    def plan(self) -> list[Repository]:
+    def inventory(self) -> list[Repository]:
         found = [(p, *state_of(p)) for p in sorted(Path(self.folder).iterdir())]
         return [Repository(p.stem, {"file": str(p)}, size, repr(state)) for p, state, size in found]
 
