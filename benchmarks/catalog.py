@@ -27,7 +27,7 @@ import report
 from starmill.core.swhid import object_id
 from starmill.pipelines.run import catalog
 from starmill.pipelines.runners import choose
-from starmill.pipelines.sources.swh import SoftwareHeritage
+from starmill.pipelines.sources.swh.reader import SoftwareHeritage
 
 REACHED = 0.3
 FILES = 20  # of a directory, on average

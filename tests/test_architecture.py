@@ -96,10 +96,10 @@ def test_every_module_has_its_test(path: Path) -> None:
 # A word that a stage happens to share.
 OTHER_WORDS = {
     "transforms/dedup/clusters.py": {"release"},  # a column: the earlier release that a file lies in
-    "pipelines/sources/gharchive_threads.py": {"release"},  # a word in titles
+    "pipelines/sources/gharchive/threads.py": {"release"},  # a word in titles
     "model/exchange/megatron_ranks.py": {"release"},  # Megatron's own folder of a converted checkpoint
-    "pipelines/sources/swh_heads.py": {"release"},  # Software Heritage's word for an annotated tag, and its table
-    "pipelines/sources/swh_tables.py": {"release"},
+    "pipelines/sources/swh/heads.py": {"release"},  # Software Heritage's word for an annotated tag, and its table
+    "pipelines/sources/swh/tables.py": {"release"},
 }
 
 

@@ -17,11 +17,11 @@ from pathlib import Path
 
 def starmill(place: str) -> Callable[[], Iterator[bytes]]:
     """Return the reader of starmill's own source for what lies there, with all that the source checks."""
-    from starmill.pipelines.sources.archives import Archives
+    from starmill.pipelines.sources.archives.reader import Archives
     from starmill.pipelines.sources.folders import Folders
-    from starmill.pipelines.sources.gharchive import GHArchive
+    from starmill.pipelines.sources.gharchive.reader import GHArchive
     from starmill.pipelines.sources.source import Limits, Source
-    from starmill.pipelines.sources.tables import Tables
+    from starmill.pipelines.sources.tables.reader import Tables
 
     of = Path(place)
     source: Source

@@ -16,9 +16,9 @@ from starmill.pipelines.run.progress import say
 from starmill.pipelines.run.stages import run as run_stage
 from starmill.pipelines.runners.runner import Runner
 from starmill.pipelines.sources.source import Source
-from starmill.pipelines.sources.swh import SoftwareHeritage
-from starmill.pipelines.sources.swh_catalog import MADE, Made
-from starmill.pipelines.sources.swh_tables import Export, export
+from starmill.pipelines.sources.swh.catalog import MADE, Made
+from starmill.pipelines.sources.swh.reader import SoftwareHeritage
+from starmill.pipelines.sources.swh.tables import Export, export
 from starmill.pipelines.stages.catalog import LEVELS, MOST_ROOTS, Plan, stage_of
 from starmill.pipelines.stages.catalog.exchange import NAME, Exchange
 from starmill.pipelines.stages.catalog.frontier import level

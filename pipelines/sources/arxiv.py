@@ -17,9 +17,9 @@ from typing import BinaryIO, ClassVar, Literal
 from starmill.core.errors import of_a_file
 from starmill.core.names import BytesAtOnce, Place
 from starmill.pipelines.sources import encoding, latex
-from starmill.pipelines.sources.archives import files
-from starmill.pipelines.sources.archives_inflate import Stream, opened
-from starmill.pipelines.sources.archives_tar import BLOCK, Tar
+from starmill.pipelines.sources.archives.inflate import Stream, opened
+from starmill.pipelines.sources.archives.reader import files
+from starmill.pipelines.sources.archives.tar import BLOCK, Tar
 from starmill.pipelines.sources.dumps import Chunks, fingerprint_of, most, walk
 from starmill.pipelines.sources.source import (
     COUNTED,

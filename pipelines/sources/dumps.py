@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from starmill.core.errors import of_a_file
-from starmill.pipelines.sources.archives_inflate import CHUNK, Damaged, Spent, Stream
+from starmill.pipelines.sources.archives.inflate import CHUNK, Damaged, Spent, Stream
 from starmill.pipelines.sources.source import Entry
 
 FREE_BYTES = 256 << 20  # that a file may inflate to, however small it is

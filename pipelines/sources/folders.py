@@ -15,9 +15,10 @@ from typing import Literal, NamedTuple
 
 from starmill.core.errors import of_a_file
 from starmill.core.names import Place
-from starmill.pipelines.sources import git, gitbundle
-from starmill.pipelines.sources.gitbundle import is_bundle
-from starmill.pipelines.sources.gitrefs import is_checkout
+from starmill.pipelines.sources.git import bundle as gitbundle
+from starmill.pipelines.sources.git import snapshots
+from starmill.pipelines.sources.git.bundle import is_bundle
+from starmill.pipelines.sources.git.refs import is_checkout
 from starmill.pipelines.sources.source import (
     COUNTED,
     Counted,
@@ -75,7 +76,7 @@ class Folders(Options):
         if repository.place["form"] == "git":
             # HEAD may lead elsewhere for a while: what was planned is read.
             at = repository.place.get("commit", ""), repository.place.get("branch", "")
-            snapshot, entries = git.read(Path(root, path), Path(root), limits, at)
+            snapshot, entries = snapshots.read(Path(root, path), Path(root), limits, at)
             if n := repository.place.get("unread"):
                 said = f"; {n} in its folder are not read: find . -name .git -prune -o ! -type d -print lists them"
                 return snapshot, (replace(entry, detail=f"{entry.detail}{said}") for entry in entries)
@@ -86,7 +87,7 @@ class Folders(Options):
         """Return how many files a commit or a plain tree has."""
         root, path = repository.place["root"], repository.place["path"]
         if repository.place["form"] == "git":
-            return git.count(Path(root, path), Path(root), limits)
+            return snapshots.count(Path(root, path), Path(root), limits)
         return _count(os.fsencode(root), _plain(os.fsencode(root), os.fsencode(path)), limits)
 
     def fingerprint(self, repository: Repository) -> str:
@@ -97,7 +98,7 @@ class Folders(Options):
         root, path = Path(repository.place["root"]), os.fsencode(repository.place["path"])
         if repository.place["form"] == "git":
             beside = repository.fingerprint.partition(" ")[2]
-            return f"{git.look(root / os.fsdecode(path), root)[1]} {beside}"
+            return f"{snapshots.look(root / os.fsdecode(path), root)[1]} {beside}"
         found = _survey(root, path, loose=not path)[1]
         return found.fingerprint if found else ""
 
@@ -119,7 +120,7 @@ def _discover(root: Path) -> Iterator[Repository]:
 
 def _checkout(root: Path, path: bytes, names: int) -> Repository:
     """Return the git repository at root/path, of whose work tree the names of all files are `names`, as one number."""
-    size, fingerprint, state, (commit, branch) = git.look(root / os.fsdecode(path), root)
+    size, fingerprint, state, (commit, branch) = snapshots.look(root / os.fsdecode(path), root)
     # With the names, since one row counts those that are not committed.
     planned = _repository(root, path, "git", size, f"{fingerprint} {names:x}", state)
     if state:

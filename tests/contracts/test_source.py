@@ -33,18 +33,18 @@ from starmill.core.dataset import Sidecar, Workspace
 from starmill.core.errors import InputError, MachineError, NotThere
 from starmill.pipelines import recipe as recipes
 from starmill.pipelines.recipe import Recipe
-from starmill.pipelines.sources import ir_compilers
-from starmill.pipelines.sources.archives import Archives
-from starmill.pipelines.sources.commits import Commits
-from starmill.pipelines.sources.documentation import Documentation
+from starmill.pipelines.sources.archives.reader import Archives
+from starmill.pipelines.sources.documentation.reader import Documentation
 from starmill.pipelines.sources.folders import Folders
-from starmill.pipelines.sources.gharchive import GHArchive
-from starmill.pipelines.sources.ir import Programs
+from starmill.pipelines.sources.gharchive.reader import GHArchive
+from starmill.pipelines.sources.git.commits import Commits
+from starmill.pipelines.sources.ir import compilers
+from starmill.pipelines.sources.ir.reader import Programs
 from starmill.pipelines.sources.packages import Packages
 from starmill.pipelines.sources.source import Entry, Limits, Options, Repository, Snapshot, Source, label
-from starmill.pipelines.sources.swh import SoftwareHeritage
-from starmill.pipelines.sources.swh_commits import SoftwareHeritageCommits
-from starmill.pipelines.sources.tables import Tables
+from starmill.pipelines.sources.swh.commits import SoftwareHeritageCommits
+from starmill.pipelines.sources.swh.reader import SoftwareHeritage
+from starmill.pipelines.sources.tables.reader import Tables
 from starmill.pipelines.stages import ingest
 
 LIMIT = 100_000
@@ -157,7 +157,7 @@ def zipped(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
 
 
 def compiled(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
-    monkeypatch.setattr(ir_compilers, "found", lambda names: {})  # a machine without any: none of these files is a program
+    monkeypatch.setattr(compilers, "found", lambda names: {})  # a machine without any: none of these files is a program
     return Programs(folder=str(root)), root
 
 

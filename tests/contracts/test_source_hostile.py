@@ -34,22 +34,23 @@ from tars import Tars
 from starmill.core.dataset import Workspace
 from starmill.pipelines import recipe as recipes
 from starmill.pipelines.recipe import Recipe
-from starmill.pipelines.sources import ir, ir_compilers
-from starmill.pipelines.sources.archives import Archives
+from starmill.pipelines.sources.archives.reader import Archives
 from starmill.pipelines.sources.arxiv import Arxiv
-from starmill.pipelines.sources.commits import Commits
-from starmill.pipelines.sources.documentation import Documentation
+from starmill.pipelines.sources.documentation.reader import Documentation
 from starmill.pipelines.sources.folders import Folders
-from starmill.pipelines.sources.gharchive import GHArchive
-from starmill.pipelines.sources.ir import Programs
+from starmill.pipelines.sources.gharchive.reader import GHArchive
+from starmill.pipelines.sources.git.commits import Commits
+from starmill.pipelines.sources.ir import compilers as ir_compilers
+from starmill.pipelines.sources.ir import reader as ir
+from starmill.pipelines.sources.ir.reader import Programs
 from starmill.pipelines.sources.packages import Packages
-from starmill.pipelines.sources.sets import Sets
+from starmill.pipelines.sources.sets.reader import Sets
 from starmill.pipelines.sources.source import Source
-from starmill.pipelines.sources.stackexchange import StackExchange
-from starmill.pipelines.sources.swh import SoftwareHeritage
-from starmill.pipelines.sources.swh_commits import SoftwareHeritageCommits
-from starmill.pipelines.sources.tables import Tables
-from starmill.pipelines.sources.wikipedia import Wikipedia
+from starmill.pipelines.sources.stackexchange.reader import StackExchange
+from starmill.pipelines.sources.swh.commits import SoftwareHeritageCommits
+from starmill.pipelines.sources.swh.reader import SoftwareHeritage
+from starmill.pipelines.sources.tables.reader import Tables
+from starmill.pipelines.sources.wikipedia.reader import Wikipedia
 from starmill.pipelines.stages import ingest
 from starmill.pipelines.stages.ingest import Ingest
 

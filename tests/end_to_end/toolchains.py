@@ -5,8 +5,8 @@ import pytest
 from starmill.core import sandbox
 from starmill.core.errors import MachineError
 from starmill.core.sandbox import Isolation
-from starmill.pipelines.sources import ir_compilers
-from starmill.pipelines.sources.ir_compilers import Compiler, CompilerName
+from starmill.pipelines.sources.ir import compilers as ir_compilers
+from starmill.pipelines.sources.ir.compilers import Compiler, CompilerName
 
 EVERY: tuple[CompilerName, ...] = ("clang", "ziglang", "rustc")
 

@@ -15,7 +15,7 @@ from starmill.pipelines.run import catalog, keys
 from starmill.pipelines.runners import choose
 from starmill.pipelines.runners.runner import Runner
 from starmill.pipelines.sources.source import Limits
-from starmill.pipelines.sources.swh import SoftwareHeritage
+from starmill.pipelines.sources.swh.reader import SoftwareHeritage
 from starmill.pipelines.stages.catalog.exchange import Exchange, Publish, Read
 from starmill.pipelines.stages.stage import Stage
 

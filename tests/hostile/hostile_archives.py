@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from starmill.pipelines.sources.archives import Archives
+from starmill.pipelines.sources.archives.reader import Archives
 from starmill.pipelines.sources.source import Entry, Limits, label
 
 GOOD = b"x = 1\n"

@@ -11,10 +11,10 @@ import posts
 import wikis
 
 from starmill.pipelines.sources.arxiv import Arxiv
-from starmill.pipelines.sources.sets import Sets
+from starmill.pipelines.sources.sets.reader import Sets
 from starmill.pipelines.sources.source import Source
-from starmill.pipelines.sources.stackexchange import StackExchange
-from starmill.pipelines.sources.wikipedia import Wikipedia
+from starmill.pipelines.sources.stackexchange.reader import StackExchange
+from starmill.pipelines.sources.wikipedia.reader import Wikipedia
 
 Made = tuple[Source, Path, set[bytes]]  # the source, where its input lies, and the paths of its records
 # Why there is no record of what is no regular file.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import small_tree
 
-from starmill.pipelines.sources import git as source
+from starmill.pipelines.sources.git import snapshots as source
 from starmill.pipelines.sources.source import Entry, Limits, Snapshot, label
 
 LIMIT = 1 << 20

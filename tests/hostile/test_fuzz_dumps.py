@@ -21,13 +21,15 @@ import zstandard
 from fuzz import Target, fuzz
 
 from starmill.core.swhid import blob_id, content_id
-from starmill.pipelines.sources import encoding, git, swh_contents
-from starmill.pipelines.sources.archives import Archives
+from starmill.pipelines.sources import encoding
+from starmill.pipelines.sources.archives.reader import Archives
 from starmill.pipelines.sources.folders import Folders
+from starmill.pipelines.sources.git import snapshots
 from starmill.pipelines.sources.notebooks import NOTEBOOK, SCRIPT, of_file
 from starmill.pipelines.sources.packages import Packages
 from starmill.pipelines.sources.source import Entry, Limits, label
-from starmill.pipelines.sources.swh import SoftwareHeritage
+from starmill.pipelines.sources.swh import contents as swh_contents
+from starmill.pipelines.sources.swh.reader import SoftwareHeritage
 from starmill.transforms.clean.decontaminate import needles
 from starmill.transforms.clean.redact.redact import Redact
 from starmill.transforms.measure.html import visible_chars
@@ -107,7 +109,7 @@ def entries(folder: Path) -> object:
             assert (entry.data is None) == (entry.reason is not None)
             label(entry.path)[0].encode()
         snapshot.columns()
-    return git.look(folder / "r", folder)
+    return snapshots.look(folder / "r", folder)
 
 
 def packages(name: str) -> Callable[[bytes, Path], object]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from starmill.core.dataset import Workspace
-from starmill.pipelines.sources.swh_tables import Export
+from starmill.pipelines.sources.swh.tables import Export
 from starmill.pipelines.stages.catalog.exchange import Exchange
 from starmill.pipelines.stages.catalog.frontier import Files, Heads, Level, Roots, level
 from starmill.pipelines.stages.catalog.rows import DATASETS, Rows

@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 
 from starmill.core.dataset import Workspace, part_path
-from starmill.pipelines.sources.git import entries as entries_of
-from starmill.pipelines.sources.gitobjects import CorruptObject
-from starmill.pipelines.sources.swh_heads import Head, heads, is_id
-from starmill.pipelines.sources.swh_index import FOLDER_MODE, lookup
-from starmill.pipelines.sources.swh_tables import ID, Export
+from starmill.pipelines.sources.git.objects import CorruptObject
+from starmill.pipelines.sources.git.snapshots import entries as entries_of
+from starmill.pipelines.sources.swh.heads import Head, heads, is_id
+from starmill.pipelines.sources.swh.index import FOLDER_MODE, lookup
+from starmill.pipelines.sources.swh.tables import ID, Export
 from starmill.pipelines.stages.catalog.blocks import Array, Blocks, by_bucket, fixed, unfixed
 from starmill.pipelines.stages.catalog.exchange import Tables, pieces, rows_of_group
 

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from starmill.core.swhid import object_id
-from starmill.pipelines.sources.git import entries as entries_of
-from starmill.pipelines.sources.gitobjects import CorruptObject
-from starmill.pipelines.sources.swh_index import FOLDER_MODE, HIDDEN, SKIPPED, VISIBLE
-from starmill.pipelines.sources.swh_tables import Export, ids, plain
+from starmill.pipelines.sources.git.objects import CorruptObject
+from starmill.pipelines.sources.git.snapshots import entries as entries_of
+from starmill.pipelines.sources.swh.index import FOLDER_MODE, HIDDEN, SKIPPED, VISIBLE
+from starmill.pipelines.sources.swh.tables import Export, ids, plain
 from starmill.pipelines.stages.catalog.blocks import Blocks, by_bucket, fixed, unfixed
 from starmill.pipelines.stages.catalog.exchange import Tables, pieces, rows_of_group
 

@@ -69,7 +69,7 @@ def test_a_filter_remakes_its_stage_and_no_earlier_one(tree: Path) -> None:
     assert remade(edit(tree / "transforms/decide/quality.py", '"unknown_language"', '"no_language"')) == {"curate"}
     assert remade(edit(tree / "transforms/clean/redact/emails.py", "re.", "re. ")) == set(), "white space is no code"
     assert remade(edit(tree / "transforms/render/code.py", '"metadata"', '"other"')) == {"tokenize"}
-    assert remade(edit(tree / "pipelines/sources/git.py", "MAX_DEPTH = 64", "MAX_DEPTH = 65")) == {"ingest"}
+    assert remade(edit(tree / "pipelines/sources/git/snapshots.py", "MAX_DEPTH = 64", "MAX_DEPTH = 65")) == {"ingest"}
 
 
 def test_a_source_remakes_only_its_own_parts(tree: Path, tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_source_remakes_only_its_own_parts(tree: Path, tmp_path: Path) -> None
         return [ref.key for ref in keyed(load("ingest"), recipe, Workspace(recipe.workspace))]
 
     before = both()
-    edit(tree / "pipelines/sources/git.py", "MAX_DEPTH = 64", "MAX_DEPTH = 65")()
+    edit(tree / "pipelines/sources/git/snapshots.py", "MAX_DEPTH = 64", "MAX_DEPTH = 65")()
     edit(tree / "pipelines/recipe.py", "    Packages,\n", "    Packages,\n    Packages,\n")()
     assert [a == b for a, b in zip(before, both(), strict=True)] == [False, True]
     edit(tree / "pipelines/sources/encoding.py", "return", "return  0 or")()

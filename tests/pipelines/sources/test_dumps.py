@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from starmill.pipelines.sources.archives_inflate import Stream
+from starmill.pipelines.sources.archives.inflate import Stream
 from starmill.pipelines.sources.dumps import FREE_BYTES, Chunks, fingerprint_of, most, walk
 
 TEXT = b"".join(b"%d," % k for k in range(40_000))

@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from starmill.pipelines.sources import tables_lines
 from starmill.pipelines.sources.lines import lines
+from starmill.pipelines.sources.tables import lines as tables_lines
 
 
 def test_pieces_do_not_show() -> None:

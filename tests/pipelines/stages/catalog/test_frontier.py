@@ -10,7 +10,7 @@ import pytest
 
 from starmill.core.dataset import ParquetPart, Workspace, part_path
 from starmill.core.swhid import directory_id
-from starmill.pipelines.sources.swh_tables import plain
+from starmill.pipelines.sources.swh.tables import plain
 from starmill.pipelines.stages.catalog import frontier
 from starmill.pipelines.stages.catalog.blocks import fixed, unfixed
 from starmill.pipelines.stages.catalog.frontier import LEVEL, PAIR, Level, Pairs, distinct, files_of, level

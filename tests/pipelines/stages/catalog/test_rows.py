@@ -3,7 +3,7 @@
 import pyarrow as pa
 
 from starmill.core.swhid import object_id
-from starmill.pipelines.sources.swh_index import LARGEST
+from starmill.pipelines.sources.swh.index import LARGEST
 from starmill.pipelines.stages.catalog.rows import TREE, _sorted, size_of
 
 BLOB = [bytes([n]) * 20 for n in range(9)]

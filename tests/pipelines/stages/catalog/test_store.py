@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from starmill.core.swhid import directory_id, object_id
-from starmill.pipelines.sources.swh_tables import Export
+from starmill.pipelines.sources.swh.tables import Export
 from starmill.pipelines.stages.catalog import store
 from starmill.pipelines.stages.catalog.blocks import fixed, unfixed
 from starmill.pipelines.stages.catalog.store import CONTENT, RUN, Contents, Directories, one_tree, runs, state

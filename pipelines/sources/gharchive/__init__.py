@@ -1,0 +1,1 @@
+"""GHArchive: hours of events to issues, pull requests and facts about repositories."""

@@ -1,0 +1,1 @@
+"""Small sets of questions, proofs and pairs, each a table of its own columns."""

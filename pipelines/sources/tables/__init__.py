@@ -1,0 +1,1 @@
+"""Tables: Parquet, JSONL, Arrow and the data sets of The Stack, by a map of columns."""

@@ -1,0 +1,1 @@
+"""Wikipedia's dumps of pages, and wikitext as text."""
