@@ -51,12 +51,25 @@ RECORDS = pa.schema(
     ]
 )
 
+# A licence that a file speaks of. `path`: that file; `score`: per cent; lines from 1, or 0 for the whole file. `how`: text, notice, tag,
+# reference, declared (in a manifest), own (of one file), restriction, unknown, unread, word (where nothing else is said), mention (none).
+LICENSE_FINDING = pa.struct(
+    [
+        ("path", pa.string()),
+        ("expression", pa.string()),
+        ("how", pa.string()),
+        ("score", pa.float32()),
+        ("start_line", pa.int32()),
+        ("end_line", pa.int32()),
+    ]
+)
+
 # What is measured; a decision is a rule over these columns. Fractions are of characters, lengths in characters. A column is null for
 # the kinds of records that no step measures it of.
 ANNOTATIONS = pa.schema(
     [
         ("detected_licenses", pa.list_(pa.string())),
-        ("license_type", pa.string()),
+        ("license_findings", pa.list_(LICENSE_FINDING)),
         ("language", pa.string()),
         ("is_vendor", pa.bool_()),
         ("is_generated", pa.bool_()),
@@ -77,7 +90,8 @@ ANNOTATIONS = pa.schema(
 )
 # Row i of measures/part-k describes row i of records/part-k; `keep` is false for a row that left in measure, whose others are null.
 MEASURES = pa.schema([("keep", pa.bool_()), *ANNOTATIONS])
-CURATED = pa.schema([*RECORDS, *ANNOTATIONS])
+# `license_type` is what a rule made of the findings, and `license_rule` says which finding decided.
+CURATED = pa.schema([*RECORDS, *ANNOTATIONS, ("license_type", pa.string()), ("license_rule", pa.string())])
 
 # Row i of signatures/part-k describes row i of curated/part-k. `signature`: uint32[permutations] or, with 61 bits, uint64,
 # little-endian; null under `shingle_words` words, and where its kind is not near-compared. `blob_id`: null where its kind is not compared

@@ -106,7 +106,7 @@ class Kind:
 KINDS = {
     CODE: Kind(
         measure=lambda on: (on.licenses, DetectLanguage(), on.text, VisibleText()),
-        decide=lambda on: (on.licenses, *on.quality.steps()),
+        decide=lambda on: (on.licenses.step(), *on.quality.steps()),
         clean=lambda on: (on.decontaminate(), on.redact),
         render=code.documents,
         sentinels=code.sentinels,
@@ -114,19 +114,19 @@ KINDS = {
     # These three are made by ingest, where the recipe wants them; they are deduplicated, decontaminated and redacted as code is.
     "notebook": Kind(
         measure=lambda on: (on.licenses, StatedLanguage(), on.text),
-        decide=lambda on: (on.licenses,),
+        decide=lambda on: (on.licenses.step(),),
         clean=lambda on: (on.decontaminate(), on.redact),
         render=notebooks.turns,
     ),
     "notebook_script": Kind(
         measure=lambda on: (on.licenses, StatedLanguage(), on.text),
-        decide=lambda on: (on.licenses,),
+        decide=lambda on: (on.licenses.step(),),
         clean=lambda on: (on.decontaminate(), on.redact),
         render=notebooks.scripts,
     ),
     "kaggle": Kind(
         measure=lambda on: (on.licenses, StatedLanguage(), on.text),
-        decide=lambda on: (on.licenses,),
+        decide=lambda on: (on.licenses.step(),),
         clean=lambda on: (on.decontaminate(), on.redact),
         render=notebooks.scripts,
     ),
@@ -139,7 +139,7 @@ KINDS = {
     # It shows code, so its repository's licence holds for it (section 2.3): what GHArchive tells, for its record has no file of a licence.
     "pull_request": Kind(
         measure=lambda on: (on.licenses, on.text),
-        decide=lambda on: (on.licenses, on.pulls),
+        decide=lambda on: (on.licenses.step(), on.pulls),
         clean=lambda on: (on.decontaminate(), on.redact),
         render=pulls.documents,
     ),

@@ -1,12 +1,12 @@
 """What a step is, and how a chain of steps runs over one block without ever losing a row.
 
 A step is a frozen dataclass whose fields are its options; calling it with a RecordBatch returns a RecordBatch with more columns
-(annotate) or a Split (decide). A step that needs a look at its whole part first is a PartStep. A step's class says which columns
-the step `reads` and which it `adds`; transforms/chain.py refuses a chain that cannot work. What outside of itself decides a
-step's answer (a built library, signatures, weights), the step tells in `material()`. A step that raises on a block is retried row
-by row; a row that still raises is dropped with the reason `error:<step>:<Type>`. Trouble of the machine is no row's: OSError,
-ImportError, MemoryError and MachineError fail the part. So does one type of error on every row of a block of more than a handful:
-then the step is broken, and not the data.
+(annotate) or a Split (decide), whose rows may have columns more that say by what they were decided. A step that needs a look at its
+whole part first is a PartStep. A step's class says which columns the step `reads` and which it `adds`; transforms/chain.py refuses a
+chain that cannot work. What outside of itself decides a step's answer (a built library, signatures, weights), the step tells in
+`material()`. A step that raises on a block is retried row by row; a row that still raises is dropped with the reason
+`error:<step>:<Type>`. Trouble of the machine is no row's: OSError, ImportError, MemoryError and MachineError fail the part. So does one
+type of error on every row of a block of more than a handful: then the step is broken, and not the data.
 """
 
 from collections.abc import Callable, Sequence
@@ -57,7 +57,7 @@ class Step(Protocol):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The columns that the step looks at. A step that annotates also has `adds`, a schema."""
+        """The columns that the step looks at. A step that adds columns also has `adds`, a schema."""
         ...
 
     def __call__(self, block: pa.RecordBatch) -> pa.RecordBatch | Split:

@@ -1,12 +1,14 @@
-"""What each rule of curate would drop, alone and at half and twice its thresholds: `starmill curate --dry-run`. It writes no dataset.
+"""What each rule of curate would drop, alone, with its other choices and at half and twice its thresholds: `starmill curate --dry-run`.
 
-Only columns are read, so a look over a whole dump takes minutes, not the days that its licences took.
+It writes no dataset. Only columns are read, so a look over a whole dump takes minutes, not the days that its licences took.
 """
 
 import dataclasses
 import json
+import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 import apache_beam as beam
 import numpy as np
@@ -34,16 +36,21 @@ class Dropped:
     kind: str
     step: str
     option: str
-    value: float | None
+    value: float | str | None
     files: int
     bytes: int
     only_files: int
 
 
-def variants(step: Step) -> Iterator[tuple[str, float | None, Step]]:
-    """Yield (option, value, step) with each number among the options of `step` at half and at twice its value."""
+def variants(step: Step) -> Iterator[tuple[str, float | str, Step]]:
+    """Yield (option, value, step): each number among the options of `step` at half and at twice its value, each choice as another one."""
+    types = typing.get_type_hints(type(step))
     for field in dataclasses.fields(step):  # type: ignore[arg-type]
         value = getattr(step, field.name)
+        if typing.get_origin(types[field.name]) is Literal:
+            for choice in typing.get_args(types[field.name]):
+                if choice != value:
+                    yield field.name, choice, dataclasses.replace(step, **{field.name: choice})  # type: ignore[type-var]
         if isinstance(value, int | float) and not isinstance(value, bool):
             for other in (type(value)(value / 2), value * 2):
                 yield field.name, other, dataclasses.replace(step, **{field.name: other})  # type: ignore[type-var]
@@ -81,7 +88,7 @@ def counted(workspace: Workspace, part: int, rules: Mapping[str, Rules]) -> list
 def _of_rows(kind: str, rows: pa.RecordBatch, steps: Sequence[Step]) -> Iterator[Dropped]:
     sizes = rows.column("length_bytes").to_numpy()
 
-    def tell(step: str, option: str, value: float | None, gone: np.ndarray, only: int = 0) -> Dropped:
+    def tell(step: str, option: str, value: float | str | None, gone: np.ndarray, only: int = 0) -> Dropped:
         return Dropped(kind, step, option, value, int(gone.sum()), int(sizes[gone].sum()), only)
 
     yield tell("", "", None, np.ones(rows.num_rows, np.bool_))
@@ -100,7 +107,7 @@ def _gone(rows: pa.RecordBatch, step: Step) -> np.ndarray:
 
 def together(found: Iterable[Dropped]) -> list[Dropped]:
     """Return one row for each rule, option and value, in the order in which they came first."""
-    sums: dict[tuple[str, str, str, float | None], list[int]] = {}
+    sums: dict[tuple[str, str, str, float | str | None], list[int]] = {}
     for one in found:
         total = sums.setdefault((one.kind, one.step, one.option, one.value), [0, 0, 0])
         total[:] = (a + b for a, b in zip(total, (one.files, one.bytes, one.only_files), strict=True))
@@ -122,7 +129,8 @@ def table(rows: Sequence[Dropped]) -> list[str]:
             lines += [f"{r.files:,} records of kind {r.kind}, {r.bytes / 1e6:,.1f} MB. Each rule by itself would drop:"]
             lines += [f"{'rule':<46}{'files':>12}{'MB':>12}{'share':>8}  no other rule drops"]
             continue
-        name = f"  {r.option}={r.value:g}" if r.option and r.value is not None else r.step
+        value = f"{r.value:g}" if isinstance(r.value, int | float) else r.value
+        name = f"  {r.option}={value}" if r.option else r.step
         only = "" if r.option else f"{r.only_files:14,}"
         lines.append(f"{name:<46}{r.files:12,}{r.bytes / 1e6:12,.1f}{r.files / every:8.1%}{only}")
     return lines

@@ -20,6 +20,7 @@ from starmill.transforms.dedup.minhash import MinHash, signature_rows
 from starmill.transforms.step import Step, append, chain, leave_out
 
 SIGN = "signature"  # what makes the signatures, as a step
+JUDGED = ("license_type", "license_rule")  # null where no rule over licences decides
 
 
 class Rules(NamedTuple):
@@ -49,7 +50,7 @@ class CuratePart:
                 kept, left_out = leave_out(kept, SIGN, "curate")
                 ledger.drop(dropped + left_out)
                 ledger.keep(kept)
-                kept = schema.conform(kept, schema.CURATED)
+                kept = schema.conform(kept, schema.CURATED, nulls=JUDGED)
                 curated.write(kept)
                 compared = self.rules[kind].dedup
                 signed = replace(self.minhash, near=self.minhash.near and compared == "near")

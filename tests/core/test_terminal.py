@@ -83,7 +83,7 @@ def test_messages_that_nobody_hears_stop_nothing_and_lost_answers_are_told(
 OTHERS = {
     "cli/complete.py": "a file or a program gets a completion as it is; a terminal gets it escaped",
     "core/terminal.py": "here",
-    "transforms/measure/scancode.py": "a child's answers to its parent, as JSON",
+    "transforms/measure/scancode_child.py": "a child's answers to its parent, as JSON",
     "transforms/measure/enry/build.py": "builds a library, before any dump is read",
     "transforms/measure/enry/names.py": "writes the names of languages, before any dump is read",
 }

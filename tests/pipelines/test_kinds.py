@@ -7,7 +7,7 @@ from starmill.core import recipe, schema
 from starmill.pipelines.kinds import KINDS, Curate, Measure, Release
 from starmill.pipelines.recipe import Recipe, build
 from starmill.transforms.chain import check_chain
-from starmill.transforms.decide.licenses import KeepLicensed
+from starmill.transforms.decide.licenses import JudgeLicenses
 from starmill.transforms.measure.licenses import Licenses, SpreadLicenses
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -68,7 +68,7 @@ def test_pull_requests_of_copyleft_repositories_are_dropped() -> None:
     known = [None, "MIT", "GPL-3.0", "NOASSERTION"]
     rows = [{"repo_name": f"me/{n}", "path": "/pull/7", "content": "x", "gha_license_id": known[n]} for n in range(4)]
     block = pa.RecordBatch.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in rows[0]]))
-    assert isinstance(spread, Licenses) and isinstance(licensed, KeepLicensed)
+    assert isinstance(spread, Licenses) and isinstance(licensed, JudgeLicenses)
     judged = licensed(SpreadLicenses({})(block))
     assert judged.kept.column("gha_license_id").to_pylist() == [None, "MIT"]
     assert judged.reasons == ("non_permissive", "non_permissive")

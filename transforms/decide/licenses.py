@@ -1,26 +1,188 @@
-"""The decision over licences: by The Stack v2's three types, which measure/licenses.py finds."""
+"""The decision over licences: three rules over what measure found, and The Stack v2's three types as their answer.
 
+- `stack-v2`: the paper's (section 2.1). What GHArchive says of a repository comes first; then ScanCode's identifiers of all files at and
+  above a file's folder are one set, in which mentions and choices count like grants.
+- `strict`: the Common Pile's. Whatever is found must be permissive, mentions aside, and something must be.
+- `starmill`: what a file says of itself decides; else what the nearest folder grants by a text, a notice or a manifest. A manifest that
+  names all the licences whose texts lie beside it says how they go together; without one, all of them hold.
+
+Which finding decided stands in `license_rule`, and for a dropped file in `dropped/`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
-from starmill.transforms.step import Rule
+import pyarrow as pa
+
+from starmill.core import schema
+from starmill.core.errors import InputError
+from starmill.core.names import Place
+from starmill.core.storage import named
+from starmill.transforms.decide.terms import (
+    NEUTRAL,
+    UNKNOWN_REFERENCE,
+    identifiers,
+    is_permissive,
+    listed,
+    permissive_licenses,
+)
+from starmill.transforms.measure.grants import GRANTS, WORD_ALONE, folder
+from starmill.transforms.step import Split, append, split
+
+Type = Literal["permissive", "no_license", "non_permissive"]
+Row = Mapping[str, Any]  # of license_findings
+ENOUGH = frozenset({"text", "declared", "restriction", "unknown", "unread"})  # beside a notice, these end the look upwards
+
+
+class Verdict(NamedTuple):
+    """A type of The Stack v2, and what it comes from."""
+
+    type: Type
+    said: str
 
 
 @dataclass(frozen=True)
-class KeepLicensed(Rule):
-    """Drops files whose licence type is not among `keep`: copyleft and commercial code is not trained on.
+class KeepLicensed:
+    """Which licences are trained on. `list`: a file of permissive identifiers, one a line, or Blue Oak Council's index.json."""
 
-    >>> import pyarrow as pa
-    >>> block = pa.record_batch({"license_type": ["permissive", "non_permissive"]})
-    >>> KeepLicensed()(block).reasons
-    ('non_permissive',)
-    """
-
-    reads: ClassVar[tuple[str, ...]] = ("license_type",)
-
-    keep: tuple[Literal["permissive", "no_license", "non_permissive"], ...] = ("permissive", "no_license")
+    keep: tuple[Type, ...] = ("permissive", "no_license")
+    rule: Literal["starmill", "stack-v2", "strict"] = "starmill"  # docs/licenses.md
+    list: Place | None = None  # of permissive licences and exceptions; null: the one that ships
     name: str = "license_type"  # in `dropped/`; leave it
 
-    def judge(self, kind: str | None) -> str | None:
-        """Return the licence type, or None where it is kept."""
-        return None if kind in self.keep else str(kind)
+    def step(self) -> "JudgeLicenses":
+        """Return the step. Raises NotThere or InputError, naming the file, for a list that cannot be read."""
+        if self.list is None:
+            return JudgeLicenses(self.keep, self.rule, None, self.name)
+        with named("curate.licenses.list", self.list, mode="rt", encoding="utf-8") as file:
+            try:
+                return JudgeLicenses(self.keep, self.rule, tuple(sorted(listed(file.read()))), self.name)
+            except ValueError as error:
+                raise InputError(f"curate.licenses.list: {self.list}: {error}") from None
+
+
+@dataclass(frozen=True)
+class JudgeLicenses:
+    """Adds `license_type` and `license_rule`, and drops files whose type is not among `keep`.
+
+    >>> found = [{"path": "/LICENSE", "expression": "MIT", "how": "text", "score": 100.0, "start_line": 1, "end_line": 20}]
+    >>> rows = {"path": ["/a.py"], "gha_license_id": [None], "detected_licenses": [["MIT"]], "license_findings": [found]}
+    >>> kept = JudgeLicenses()(pa.record_batch(rows)).kept
+    >>> kept.column("license_type")[0].as_py(), kept.column("license_rule")[0].as_py()
+    ('permissive', 'MIT, text in /LICENSE:1, 100 %')
+    """
+
+    reads: ClassVar[tuple[str, ...]] = ("path", "gha_license_id", "detected_licenses", "license_findings")
+    adds: ClassVar[pa.Schema] = pa.schema([schema.CURATED.field(name) for name in ("license_type", "license_rule")])
+
+    keep: tuple[Type, ...] = ("permissive", "no_license")
+    rule: Literal["starmill", "stack-v2", "strict"] = "starmill"
+    allowed: tuple[str, ...] | None = None
+    name: str = "license_type"
+
+    def __call__(self, block: pa.RecordBatch) -> Split:
+        """Judge each row, and divide the block."""
+        allowed = permissive_licenses() if self.allowed is None else frozenset(self.allowed)
+        judge, known = RULES[self.rule], dict[Any, Verdict]()
+        verdicts: list[Verdict] = []
+        for path, gha, detected, found in zip(*(block.column(name).to_pylist() for name in self.reads), strict=True):
+            own = any(one["how"] == "own" for one in found or ())
+            # Neighbours have the same findings, unless one of them speaks for itself.
+            key = (gha, tuple(detected or ()), tuple((f["path"], f["expression"], f["how"]) for f in found or ()), own and path)
+            if key not in known:
+                known[key] = judge(found or (), gha, set(detected or ()), allowed)
+            verdicts.append(known[key])
+        types = pa.array([verdict.type for verdict in verdicts], pa.string())
+        rules = pa.array([verdict.said for verdict in verdicts], pa.string())
+        reasons = [None if verdict.type in self.keep else verdict.type for verdict in verdicts]
+        return split(append(block, {"license_type": types, "license_rule": rules}), reasons, [v.said for v in verdicts])
+
+
+def stack_v2(found: Sequence[Row], gha: str | None, detected: set[str], allowed: frozenset[str]) -> Verdict:
+    """Return The Stack v2's type, by its order of rules."""
+    if gha is not None and gha in allowed:
+        return Verdict("permissive", f"{gha}, as GHArchive says")
+    if gha is not None and gha != "NOASSERTION":
+        return Verdict("non_permissive", f"{gha}, as GHArchive says")
+    if not detected:
+        if gha is None:
+            return Verdict("no_license", "nothing found")
+        return Verdict("non_permissive", "a licence that GHArchive does not know")
+    good = detected & allowed
+    rest = detected - allowed - NEUTRAL - ({UNKNOWN_REFERENCE} if good else set())
+    of = sorted(rest or good)
+    where = next((f"; {_where(f)}" for f in found if identifiers(f["expression"]) & identifiers(" AND ".join(of[:1]))), "")
+    return Verdict("non_permissive" if rest else "permissive" if good else "no_license", f"{', '.join(of)}{where}")
+
+
+def strict(found: Sequence[Row], gha: str | None, detected: set[str], allowed: frozenset[str]) -> Verdict:
+    """Return permissive only where all that is granted anywhere above is."""
+    grants = [one for one in found if one["how"] in GRANTS]
+    if (wrong := next((one for one in grants if is_permissive(one["expression"], allowed) is False), None)) is not None:
+        return Verdict("non_permissive", _said(wrong))
+    if gha is not None and not is_permissive(gha, allowed):
+        return Verdict("non_permissive", f"{gha}, as GHArchive says")
+    if good := next((one for one in grants if is_permissive(one["expression"], allowed)), None):
+        return Verdict("permissive", _said(good))
+    return Verdict("permissive", f"{gha}, as GHArchive says") if gha else Verdict("no_license", "nothing found")
+
+
+def starmill(found: Sequence[Row], gha: str | None, detected: set[str], allowed: frozenset[str]) -> Verdict:
+    """Return what the nearest grants make of a file."""
+    own = [one for one in found if one["how"] == "own"]
+    if own and (verdict := _together(own, allowed)):
+        return verdict
+    nearest: list[Row] = []
+    place = None
+    for one in (one for one in found if one["how"] in GRANTS and one["how"] != "own"):
+        # Findings come from the nearest folder up. A readme's word adds to what is above; a text or a manifest ends the look.
+        if place is not None and folder(one["path"]) != place and any(near["how"] in ENOUGH for near in nearest):
+            break
+        place = folder(one["path"])
+        nearest.append(one)
+    # A repository is under what GitHub saw at its root, unless a folder of it has a text of its own.
+    at_root = not place
+    if gha is not None and gha != "NOASSERTION" and at_root and not is_permissive(gha, allowed):
+        return Verdict("non_permissive", f"{gha}, as GHArchive says")
+    if nearest and (verdict := _together(nearest, allowed)):
+        return verdict
+    if gha is None:
+        return Verdict("no_license", "nothing found")
+    if gha == "NOASSERTION":
+        return Verdict("non_permissive", "a licence that GHArchive does not know")
+    return Verdict("permissive", f"{gha}, as GHArchive says")
+
+
+RULES: dict[str, Callable[[Sequence[Row], str | None, set[str], frozenset[str]], Verdict]] = {
+    "starmill": starmill,
+    "stack-v2": stack_v2,
+    "strict": strict,
+}
+
+
+def _together(found: Sequence[Row], allowed: frozenset[str]) -> Verdict | None:
+    """Return what several grants mean that hold at once; None where none of them says anything about the terms."""
+    grants = [one for one in found if one["how"] != WORD_ALONE] or list(found)
+    declared = [one for one in grants if one["how"] == "declared"]
+    named_there = frozenset[str]().union(*(identifiers(one["expression"]) for one in declared))
+    # The texts of the licences that a manifest names are what it refers to; a reference beside a grant is one too.
+    counted = [
+        one
+        for one in grants
+        if one["how"] in ("declared", "restriction") or not identifiers(one["expression"]) <= named_there or not declared
+    ]
+    judged = [(value, one) for one in counted if (value := is_permissive(one["expression"], allowed)) is not None]
+    known = [(value, one) for value, one in judged if one["expression"] != UNKNOWN_REFERENCE] or judged
+    if not known:
+        return None
+    value, decided = next(((value, one) for value, one in known if not value), known[0])
+    return Verdict("permissive" if value else "non_permissive", _said(decided))
+
+
+def _said(one: Row) -> str:
+    return f"{one['expression']}, {one['how']} {_where(one)}, {one['score']:.0f} %"
+
+
+def _where(one: Row) -> str:
+    return f"in {one['path']}" + (f":{one['start_line']}" if one["start_line"] else "")

@@ -1,29 +1,39 @@
-"""Licences: ScanCode on licence-like files, spread down the tree, and the types of The Stack v2 (paper, section 2.1).
+"""Licences: what the licence-like files of a tree say, what manifests declare, and what a file says of itself; spread down the tree.
 
-A licence found in /a/README holds for all of /a/**; several directories' licences add up. A full match runs on LICENSE- and
-COPYING-like names; readmes and notices, which are many and long, are matched exactly (whole rules, SPDX ids), and only if they
-mention licensing at all. A text on which ScanCode fails counts as a licence nobody knows: not permissive. So does one that is
-left out because ScanCode takes too long with it (core/skips.py); that record itself is dropped.
+`detected_licenses` is The Stack v2's column (paper, section 2.1): ScanCode's identifiers of all licence-like files at and above a file's
+folder. `license_findings` has more: of each finding its file, lines, score and whether it is a grant or a mention (grants.py). Which of
+them decide is a rule of curate (decide/licenses.py), so another rule asks for no licence again. A full match runs on LICENSE- and
+COPYING-like names; readmes and notices, which are many and long, are matched exactly (whole rules, SPDX identifiers), and only if they
+mention licensing at all. A text on which ScanCode fails is a licence that nobody knows. So is one that is left out because ScanCode takes
+too long with it (core/skips.py); that record itself is dropped.
 """
 
-import functools
+import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib import resources
 from importlib.metadata import version
 from typing import ClassVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from starmill.core import skips
 from starmill.core.names import BytesAtOnce
 from starmill.transforms.chain import annotated
+from starmill.transforms.measure import declared, reuse
+from starmill.transforms.measure.grants import MENTION, Finding, folder, weighed
+from starmill.transforms.measure.matches import Found
 from starmill.transforms.measure.scancode import DetectionFailed, DetectionTimeout, detector
 from starmill.transforms.step import Cache, append
 
 SKIPPED = "LicenseRef-starmill-skipped"
 FAILED = "LicenseRef-starmill-failed"
+UNREAD = "unread"  # how a finding of these is found
+MOST_FINDINGS = 64  # of a file: the nearest, grants first
+TEXTS = re.compile(
+    r"(?:.*/)?li[cs]en[cs]es/[^/]+", re.IGNORECASE | re.DOTALL
+)  # a folder of licences, whatever its files are called
 
 # Candidate base names: those of The Stack v2's released rule, plus EPL. Whole words between - _ . and spaces.
 FULL = (
@@ -42,16 +52,6 @@ CODE = frozenset(
 # Prefilter: without one of these words, ScanCode found nothing in any of 250 files (measured beside full detection).
 MENTIONS = re.compile(r"licen[cs]|copyright|spdx|public domain|warrant|redistribut|\(c\)|all rights reserved", re.IGNORECASE)
 
-# Found, but saying nothing about the terms (The Stack v2's list of neutral references).
-NEUTRAL = frozenset(
-    f"LicenseRef-scancode-{n}"
-    for n in (
-        "dco-1.1 generic-cla google-cla jetty-ccla-1.1 newton-king-cla generic-exception generic-export-compliance generic-tos "
-        "generic-trademark warranty-disclaimer"
-    ).split()
-)
-UNKNOWN_REFERENCE = "LicenseRef-scancode-unknown-license-reference"
-
 
 def tier(path: str) -> str | None:
     """Return "full" or "exact" for a licence-like file name, None for any other."""
@@ -61,39 +61,24 @@ def tier(path: str) -> str | None:
     return "full" if FULL_NAME.fullmatch(name) else "exact" if EXACT_NAME.fullmatch(name) else None
 
 
-def decide(gha_license: str | None, detected: set[str], permissive: frozenset[str]) -> str:
-    """Return permissive, no_license or non_permissive, by The Stack v2's order of rules."""
-    if gha_license is not None and gha_license in permissive:
-        return "permissive"
-    if gha_license is not None and gha_license != "NOASSERTION":
-        return "non_permissive"
-    if not detected:
-        return "no_license" if gha_license is None else "non_permissive"
-    allowed = detected & permissive
-    rest = detected - permissive - NEUTRAL - ({UNKNOWN_REFERENCE} if allowed else set())
-    return "non_permissive" if rest else "permissive" if allowed else "no_license"
-
-
-@functools.lru_cache(maxsize=1)
-def permissive_licenses() -> frozenset[str]:
-    """Return the ids in data/permissive.txt."""
-    text = resources.files("starmill.transforms.measure").joinpath("data/permissive.txt").read_text("utf-8")
-    return frozenset(line for line in text.split("\n") if line and not line.startswith("#"))
+def is_text(path: str) -> bool:
+    """Return whether a file is one of a folder of licences, which a name such as Zlib.txt alone does not tell."""
+    return TEXTS.fullmatch(path) is not None and path.rsplit(".", 1)[-1].lower() not in CODE
 
 
 @dataclass(frozen=True)
 class Licenses:
-    """Annotates `detected_licenses` and `license_type`; looks at its whole part first."""
+    """Annotates `detected_licenses` and `license_findings`; looks at its whole part first."""
 
-    reads: ClassVar[tuple[str, ...]] = ("repo_name", "path", "blob_id", "content", "gha_license_id")
-    adds: ClassVar[pa.Schema] = annotated("detected_licenses", "license_type")
+    reads: ClassVar[tuple[str, ...]] = ("repo_name", "path", "blob_id", "content")
+    adds: ClassVar[pa.Schema] = annotated("detected_licenses", "license_findings")
 
     max_license_bytes: BytesAtOnce = 200_000  # of a text; the rest is not read: ScanCode's time grows faster than its input
     name: str = "licenses"  # in `dropped/`; leave it
 
     def material(self) -> tuple[str, ...]:
-        """Return the version of ScanCode, whose rules change with it."""
-        return (version("scancode-toolkit"),)
+        """Return the versions of ScanCode, whose rules change with it, and of SPDX's identifiers."""
+        return (version("scancode-toolkit"), version("license-expression"))
 
     def watch(self, cache: Cache) -> "LicenseTexts":
         """Begin with a part; `cache` outlasts the part, so that no text is looked at twice."""
@@ -102,82 +87,162 @@ class Licenses:
 
 @dataclass
 class LicenseTexts:
-    """The licence texts of one part, each detected as it is seen."""
+    """What the files of one part say of licences, each asked as it is seen. All keys are (repository, folder or path)."""
 
     options: Licenses
     cache: Cache
-    folders: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    folders: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # identifiers, as The Stack v2 spreads them
+    findings: dict[tuple[str, str], list[Finding]] = field(default_factory=dict)  # of what holds for a folder
+    own: dict[tuple[str, str], Finding] = field(default_factory=dict)  # of what holds for one file
+    rules: dict[str, list[reuse.Rule]] = field(default_factory=dict)  # of a repository
 
     def see(self, block: pa.RecordBatch) -> None:
-        """Detect the licences of a block's licence-like files."""
-        for row, path in enumerate(block.column("path").to_pylist()):
+        """Take in what a block's licence-like files, manifests and heads of files say."""
+        tagged = pc.match_substring(block.column("content"), reuse.TAG, ignore_case=True).to_pylist()
+        for row, (path, repo_name) in enumerate(
+            zip(*(block.column(n).to_pylist() for n in ("path", "repo_name")), strict=True)
+        ):
             how = tier(path)
-            if how is None:
+            full = how == "full" or is_text(path)
+            name = path.rsplit("/", 1)[-1]
+            beside, table, manifest = name.endswith(reuse.BESIDE), name in reuse.TABLES, declared.reader(path)
+            if not (how or full or beside or table or manifest or tagged[row]):
                 continue
             record = block.slice(row, 1)
-            try:
-                found = self._of_text(record.column("content")[0].as_py(), record.column("blob_id")[0].as_py(), how, record)
-            except DetectionTimeout:  # not cached: a busy machine is no property of the text
-                skips.give_up(record)
-                self.lose(record)
-            else:
-                self._found(record, found)
+            text = record.column("content")[0].as_py()
+            if tagged[row] and (said := reuse.own(text)):
+                of = path.removesuffix(reuse.BESIDE) if beside else path
+                self.own[repo_name, of] = Finding(path, said, "own")
+            if table:
+                self.rules.setdefault(repo_name, []).extend(reuse.rules(path, text))
+            if manifest:
+                self._hold(repo_name, self._declared(path, text, record))
+            if (how or full) and not beside:
+                self._read(repo_name, path, how, full, text, record)
 
     def lose(self, block: pa.RecordBatch) -> None:
         """Take records that ScanCode is not asked about: a licence that nobody knows holds at and below a licence-like one."""
-        for row, path in enumerate(block.column("path").to_pylist()):
-            if tier(path) is not None:
-                self._found(block.slice(row, 1), [SKIPPED])
-
-    def _found(self, record: pa.RecordBatch, found: list[str]) -> None:
-        repo_name, path = (str(record.column(name)[0].as_py()) for name in ("repo_name", "path"))
-        self.folders.setdefault((repo_name, path.rsplit("/", 1)[0]), set()).update(found)
+        for row in range(block.num_rows):
+            path, repo_name = (block.column(name)[row].as_py() for name in ("path", "repo_name"))
+            if tier(path) is not None or is_text(path):
+                self._unread(repo_name, path, SKIPPED)
 
     def step(self) -> "SpreadLicenses":
-        """Return the step that gives each file the licences at and above it."""
-        return SpreadLicenses({key: frozenset(found) for key, found in self.folders.items()})
+        """Return the step that gives each file what holds for it."""
+        folders = {key: frozenset(found) for key, found in self.folders.items()}
+        return SpreadLicenses(folders, self.findings, self.own, self.rules)
 
-    def _of_text(self, text: str, blob_id: str, how: str, record: pa.RecordBatch) -> list[str]:
+    def _read(self, repo_name: str, path: str, how: str | None, full: bool, text: str, record: pa.RecordBatch) -> None:
+        try:
+            found = self._of_text(text, record.column("blob_id")[0].as_py(), not full, record)
+        except DetectionTimeout:  # not cached: a busy machine is no property of the text
+            skips.give_up(record)
+            self._unread(repo_name, path, SKIPPED)
+        except DetectionFailed:
+            self._unread(repo_name, path, FAILED)
+        else:
+            if how:
+                self._spread(repo_name, path, found.licenses)
+            self._hold(repo_name, weighed(path, text[: self.options.max_license_bytes], found.matches, full))
+
+    def _unread(self, repo_name: str, path: str, what: str) -> None:
+        self._spread(repo_name, path, (what,))
+        self._hold(repo_name, [Finding(path, what, UNREAD)])
+
+    def _spread(self, repo_name: str, path: str, licenses: Iterable[str]) -> None:
+        self.folders.setdefault((repo_name, path.rsplit("/", 1)[0]), set()).update(licenses)
+
+    def _hold(self, repo_name: str, findings: Iterable[Finding]) -> None:
+        for finding in findings:
+            self.findings.setdefault((repo_name, folder(finding.path)), []).append(finding)
+
+    def _declared(self, path: str, text: str, record: pa.RecordBatch) -> list[Finding]:
+        found = []
+        for statement in declared.declared(path, text):
+            if said := declared.expression(statement):
+                found.append(Finding(path, said, "declared"))
+                continue
+            # Words of a person: ScanCode knows thousands of ways to name a licence.
+            try:
+                known = self._asked(f"license: {statement}", f"declared-{statement_key(statement)}", True, record)
+            except (DetectionFailed, DetectionTimeout):
+                continue
+            found += [
+                Finding(path, m.expression, "declared", m.score) for m in known.matches if m.score >= 80 and m.coverage == 100
+            ]
+        return found
+
+    def _of_text(self, text: str, blob_id: str, exact: bool, record: pa.RecordBatch) -> Found:
         text = text[: self.options.max_license_bytes]
-        if how == "exact" and not MENTIONS.search(text):
-            return []
-        key = f"{blob_id}-{how}-{self.options.max_license_bytes}"
+        if exact and not MENTIONS.search(text):
+            return Found()
+        return self._asked(text, f"{blob_id}-{'exact' if exact else 'full'}-{self.options.max_license_bytes}", exact, record)
+
+    def _asked(self, text: str, key: str, exact: bool, record: pa.RecordBatch) -> Found:
         known = self.cache.get(key)
         if known is not None:
-            return known
-        try:
-            with skips.with_own_limit(record) as seconds:
-                found = detector().detect(text, how == "exact", seconds)
-        except DetectionFailed:
-            return [FAILED]
-        self.cache.put(key, found)
+            return Found.of(known)
+        with skips.with_own_limit(record) as seconds:
+            found = detector().detect(text, exact, seconds)
+        self.cache.put(key, found.lines())
         return found
+
+
+def statement_key(statement: str) -> str:
+    """Return a name for what is found in a statement of a manifest."""
+    return hashlib.sha256(statement.encode("utf-8", "surrogatepass")).hexdigest()[:40]
 
 
 @dataclass(frozen=True)
 class SpreadLicenses:
-    """The step bound to one part: licences by (repository, folder), given to every file at or below the folder."""
+    """The step bound to one part: what folders and files say, given to every file that it holds for, the nearest first."""
 
-    reads: ClassVar[tuple[str, ...]] = ("repo_name", "path", "gha_license_id")
+    reads: ClassVar[tuple[str, ...]] = ("repo_name", "path")
     adds: ClassVar[pa.Schema] = Licenses.adds
 
     folders: Mapping[tuple[str, str], frozenset[str]]
+    findings: Mapping[tuple[str, str], list[Finding]] = field(default_factory=dict)
+    own: Mapping[tuple[str, str], Finding] = field(default_factory=dict)
+    rules: Mapping[str, list[reuse.Rule]] = field(default_factory=dict)
     name: str = "licenses"
 
     def __call__(self, block: pa.RecordBatch) -> pa.RecordBatch:
         """Annotate each row with the union over the folders above it."""
-        permissive = permissive_licenses()
-        columns = [block.column(c).to_pylist() for c in self.reads]
-        detected = [self._above(repo_name, path.rsplit("/", 1)[0]) for repo_name, path, _ in zip(*columns, strict=True)]
-        types = [decide(gha, set(found), permissive) for gha, found in zip(columns[2], detected, strict=True)]
-        lists = pa.array([sorted(f) for f in detected], pa.list_(pa.string()))
-        return append(block, {"detected_licenses": lists, "license_type": pa.array(types, pa.string())})
+        detected: list[list[str]] = []
+        found: list[list[dict[str, object]]] = []
+        held: dict[tuple[str, str], tuple[list[str], list[dict[str, object]]]] = {}  # of a folder: most files have neighbours
+        for repo_name, path in zip(*(block.column(c).to_pylist() for c in self.reads), strict=True):
+            key = repo_name, path.rsplit("/", 1)[0]
+            if key not in held:
+                held[key] = self._above(*key)
+            licenses, above = held[key]
+            detected.append(licenses)
+            found.append([*(f.row() for f in self._of_file(repo_name, path)), *above][:MOST_FINDINGS])
+        columns = {
+            name: pa.array(values, self.adds.field(name).type)
+            for name, values in zip(self.adds.names, (detected, found), strict=True)
+        }
+        return append(block, columns)
 
-    def _above(self, repo_name: str, folder: str) -> frozenset[str]:
-        found: frozenset[str] = self.folders.get((repo_name, ""), frozenset())
-        at = folder.find("/", 1)
-        while folder and at != -2:
-            end = len(folder) if at == -1 else at
-            found |= self.folders.get((repo_name, folder[:end]), frozenset())
-            at = -2 if at == -1 else folder.find("/", end + 1)
-        return found
+    def _of_file(self, repo_name: str, path: str) -> Iterable[Finding]:
+        if said := self.own.get((repo_name, path)):
+            yield said
+            return
+        # Of several annotations the last one holds (REUSE 3.3).
+        rules = [rule for rule in self.rules.get(repo_name, ()) if rule.holds(path)]
+        if rules:
+            yield Finding(rules[-1].file, rules[-1].expression, "own")
+
+    def _above(self, repo_name: str, place: str) -> tuple[list[str], list[dict[str, object]]]:
+        """Return what holds for the files of a folder: identifiers, and findings of the nearest folder first, grants before mentions."""
+        licenses: set[str] = set()
+        found: list[Finding] = []
+        while True:
+            licenses |= self.folders.get((repo_name, place), frozenset())
+            found += sorted(
+                self.findings.get((repo_name, place), ()),
+                key=lambda f: (f.how == MENTION, f.path, f.start_line, f.how, f.expression),
+            )
+            if not place:
+                return sorted(licenses), [finding.row() for finding in found[:MOST_FINDINGS]]
+            place = place.rpartition("/")[0]

@@ -16,10 +16,11 @@ import sys
 import tempfile
 import weakref
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any
 
-from starmill.core.errors import MachineError, is_of_the_machine, one_line
+from starmill.core.errors import MachineError, one_line
 from starmill.core.process import Running
+from starmill.transforms.measure.matches import Found, Match
 
 TICK = 1.0  # seconds from one look at the clock to the next
 STARTUP_SECONDS = 300.0  # the licence index takes 6 s on an idle machine
@@ -53,8 +54,8 @@ class Detector:
         self._child: subprocess.Popen[bytes] | None = None
         self._clean: Callable[[], object] = lambda: None
 
-    def detect(self, text: str, exact: bool, seconds: float) -> list[str]:
-        """Return the sorted SPDX ids (or LicenseRef-scancode-*) in `text`; `exact` skips approximate matching.
+    def detect(self, text: str, exact: bool, seconds: float) -> Found:
+        """Return what ScanCode finds in `text`; `exact` skips approximate matching.
 
         Raises DetectionTimeout after `seconds`, DetectionFailed if ScanCode failed on the text, and MachineError for what is no
         property of a text: ScanCode does not start, its child was killed twice, its library, memory or disk failed.
@@ -73,7 +74,7 @@ class Detector:
                 ) from None
         if "error" in answer:
             raise (MachineError if answer["machine"] else DetectionFailed)(f"ScanCode: {answer['error']}")
-        return list(answer["licenses"])
+        return Found(tuple(answer["licenses"]), tuple(Match(*match) for match in answer["matches"]))
 
     def stop(self) -> None:
         """End the child, if there is one, and remove its temporary folder."""
@@ -87,7 +88,7 @@ class Detector:
         if self._child is not None and self._child.poll() is None:
             return self._child
         self.stop()
-        command = [sys.executable, "-m", "starmill.transforms.measure.scancode"]
+        command = [sys.executable, "-m", "starmill.transforms.measure.scancode_child"]
         try:
             own = tempfile.mkdtemp(prefix="starmill-scancode-")
             self._clean = weakref.finalize(self, shutil.rmtree, own, ignore_errors=True)  # also when this process ends
@@ -140,53 +141,3 @@ class Detector:
 def detector() -> Detector:
     """Return this process's detector."""
     return Detector()
-
-
-def _serve(own: str | None) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that `finally` is reached
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a library prints must not mix with the answers
-    try:
-        if own is not None:
-            os.environ["SCANCODE_TEMP"] = tempfile.tempdir = own
-        _answer(answers)
-    finally:
-        if own is not None:  # its parent may be dead
-            shutil.rmtree(own, ignore_errors=True)
-
-
-def _answer(answers: TextIO) -> None:
-    # Texts come as strings: no archive is ever opened, and its library wants libgomp, which a bare machine does not have.
-    sys.modules["extractcode.archive"] = None  # type: ignore[assignment]
-    try:
-        from license_expression import get_spdx_licensing
-        from licensedcode.cache import get_index
-        from licensedcode.detection import detect_licenses
-
-        get_index()
-        licensing = get_spdx_licensing()
-        # A library that does not fit (pluggy 1.7) starts, and fails on every text.
-        if not list(detect_licenses(query_string="SPDX-License-Identifier: MIT", approximate=False)):
-            raise RuntimeError("it does not find a licence in `SPDX-License-Identifier: MIT`")
-    except Exception as error:
-        print(json.dumps({"error": one_line(error)}), file=answers, flush=True)
-        raise
-    print("{}", file=answers, flush=True)
-    for line in sys.stdin.buffer:
-        request = json.loads(line)
-        try:
-            options = {"approximate": False} if request["exact"] else {}
-            found: set[str] = set()
-            for detection in detect_licenses(query_string=request["text"], **options):
-                if detection.license_expression_spdx:
-                    found.update(licensing.license_keys(detection.license_expression_spdx))
-            answer: dict[str, Any] = {"licenses": sorted(found)}
-        except Exception as error:
-            machine = isinstance(error, OSError) or is_of_the_machine(error)
-            answer = {"error": one_line(error), "machine": machine}
-        print(json.dumps(answer), file=answers, flush=True)
-
-
-if __name__ == "__main__":
-    _serve(sys.argv[1] if len(sys.argv) > 1 else None)

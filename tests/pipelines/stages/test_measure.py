@@ -31,16 +31,16 @@ def test_a_part(tmp_path: Path) -> None:
     table = workspace.table("measures/part-00000.parquet")
     assert table.schema == schema.MEASURES
     measures = table.to_pylist()
-    assert [(m["keep"], m["language"], m["license_type"], m["num_chars"]) for m in measures] == [
-        (True, "Text", "permissive", 29),
-        (True, "Python", "permissive", 51),
-        (True, "Python", "permissive", 2007),
-        (True, None, "permissive", 26),
-        (True, "Text", "non_permissive", 38),
-        (True, "Python", "non_permissive", 22),
-        (True, "Python", "no_license", 10),
+    assert [(m["keep"], m["language"], m["detected_licenses"], m["num_chars"]) for m in measures] == [
+        (True, "Text", ["MIT"], 29),
+        (True, "Python", ["MIT"], 51),
+        (True, "Python", ["MIT"], 2007),
+        (True, None, ["MIT"], 26),
+        (True, "Text", ["GPL-3.0-only"], 38),
+        (True, "Python", ["GPL-3.0-only"], 22),
+        (True, "Python", [], 10),
     ]
-    assert measures[6]["is_vendor"] and measures[1]["detected_licenses"] == ["MIT"]
+    assert measures[6]["is_vendor"] and [f["path"] for f in measures[1]["license_findings"]] == ["/LICENSE"]
     assert sum(c.files for c in sidecar.counts) == len(ROWS) and sidecar.kinds == ("code",)
     assert list(sidecar.lineage) == ["records/part-00000.parquet"]
     assert (tmp_path / "read").read_text().split() == ["records/part-00000.parquet"], "a part's text is read once"
@@ -69,7 +69,7 @@ def test_a_time_out_of_scancode_goes_by_the_list(tmp_path: Path) -> None:
     assert not slow.files("cache"), "a busy machine is no property of a text"
     kept = [m for m in slow.table("measures/part-00000.parquet").to_pylist() if m["keep"]]
     assert "LicenseRef-starmill-skipped" in {name for m in kept for name in m["detected_licenses"]}
-    assert {m["license_type"] for m in kept if m["detected_licenses"]} == {"non_permissive"}
+    assert {f["how"] for m in kept for f in m["license_findings"]} == {"unread"}
 
     skips.gather(slow)
     found = skips.read(slow)
@@ -86,7 +86,7 @@ def test_each_kind_has_its_steps(tmp_path: Path) -> None:
     ingested(workspace, kinds=kinds)
     sidecar = MeasurePart(workspace, CODE | {"issue": (Text(),)})(PartRef(0, "key"))
     measures = workspace.table("measures/part-00000.parquet").to_pylist()
-    assert [m["license_type"] is None for m in measures] == [kind == "issue" for kind in kinds]
+    assert [m["license_findings"] is None for m in measures] == [kind == "issue" for kind in kinds]
     assert [m["num_chars"] for m in measures] == [29, 51, 2007, 26, 38, 22, 10] and sidecar.kinds == ("code", "issue")
     with pytest.raises(InputError, match="records of kind 'issue': no such kind; known are code"):
         MeasurePart(workspace, CODE)(PartRef(0, "key"))

@@ -1,20 +1,16 @@
-"""Licences: which files count, how they spread, and The Stack v2's order of decisions."""
+"""Licences of a part: which files are asked, how what they say spreads, and what is remembered. What is made of it: decide/."""
 
 import pyarrow as pa
 import pytest
 
-from starmill.core import recipe
+from starmill.core import recipe, schema
 from starmill.core.errors import MachineError
-from starmill.transforms.measure.licenses import (
-    Licenses,
-    SpreadLicenses,
-    decide,
-    permissive_licenses,
-    tier,
-)
+from starmill.transforms.measure.grants import Finding
+from starmill.transforms.measure.licenses import MOST_FINDINGS, Licenses, SpreadLicenses, is_text, statement_key, tier
+from starmill.transforms.measure.matches import Found
 from starmill.transforms.measure.scancode import detector
 
-REFERENCE = "LicenseRef-scancode-unknown-license-reference"
+SPDX = "SPDX-License-" + "Identifier: "  # apart, so that no tool takes this file's licence from it
 
 
 @pytest.mark.parametrize(
@@ -40,42 +36,31 @@ def test_candidates(name: str, expected: str | None) -> None:
     assert tier(f"/some/where/{name}") == expected
 
 
-@pytest.mark.parametrize(
-    ("gha", "detected", "expected"),
-    [
-        ("MIT", {"GPL-3.0-only"}, "permissive"),  # a: the repository's word comes first
-        ("GPL-3.0", {"MIT"}, "non_permissive"),  # b
-        ("GPL-3.0", set(), "non_permissive"),
-        (None, set(), "no_license"),  # c
-        ("NOASSERTION", set(), "non_permissive"),
-        (None, {"MIT"}, "permissive"),  # d
-        ("NOASSERTION", {"MIT"}, "permissive"),
-        (None, {"MIT", "GPL-2.0-only"}, "non_permissive"),
-        (None, {"MIT", "LicenseRef-scancode-generic-cla"}, "permissive"),
-        (None, {"LicenseRef-scancode-generic-cla"}, "no_license"),
-        (None, {"MIT", REFERENCE}, "permissive"),
-        (None, {REFERENCE}, "non_permissive"),
-    ],
-)
-def test_the_order_of_decisions(gha: str | None, detected: set[str], expected: str) -> None:
-    assert decide(gha, detected, frozenset({"MIT", "Apache-2.0"})) == expected
-
-
-def test_the_list() -> None:
-    allowed = permissive_licenses()
-    assert {"MIT", "Apache-2.0", "BSD-3-Clause", "PSF-2.0", "CC0-1.0"} <= allowed
-    assert not {"GPL-3.0-only", "LGPL-2.1-only", "MPL-2.0", "AGPL-3.0-only"} & allowed
-    assert not any(line.startswith("#") or line != line.strip() for line in allowed)
+def test_a_folder_of_licences_has_texts_of_any_name() -> None:
+    places = ("/LICENSES/Zlib.txt", "/a/licenses/GPL-3.0", "/LICENSES/a.py", "/LICENSES/a/Zlib.txt", "/Zlib.txt")
+    assert [is_text(place) for place in places] == [True, True, False, False, False]
 
 
 def test_a_licence_holds_below_its_folder_and_nowhere_else() -> None:
+    folders = {"": "MIT", "/a/b": "GPL-2.0-only"}
     step = SpreadLicenses(
-        {("r", ""): frozenset({"MIT"}), ("r", "/a/b"): frozenset({"GPL-2.0-only"}), ("s", "/a"): frozenset({"X"})}
+        {("r", place): frozenset({found}) for place, found in folders.items()} | {("s", "/a"): frozenset({"X"})},
+        {("r", place): [Finding(f"{place}/LICENSE", found, "text")] for place, found in folders.items()},
+        {("r", "/a/x.py"): Finding("/a/x.py", "ISC", "own")},
     )
     paths = ["/x.py", "/a/x.py", "/a/b/x.py", "/a/b/c/x.py", "/a/bc/x.py"]
-    block = pa.record_batch({"repo_name": ["r"] * 5, "path": paths, "gha_license_id": pa.nulls(5, pa.string())})
-    found = step(block).column("detected_licenses").to_pylist()
-    assert found == [["MIT"], ["MIT"], ["GPL-2.0-only", "MIT"], ["GPL-2.0-only", "MIT"], ["MIT"]]
+    found = step(pa.record_batch({"repo_name": ["r"] * 5, "path": paths}))
+    assert found.column("detected_licenses").to_pylist() == [["MIT"], ["MIT"], *[["GPL-2.0-only", "MIT"]] * 2, ["MIT"]]
+    near = [[one["expression"] for one in row] for row in found.column("license_findings").to_pylist()]
+    assert near == [["MIT"], ["ISC", "MIT"], ["GPL-2.0-only", "MIT"], ["GPL-2.0-only", "MIT"], ["MIT"]]
+    assert found.schema.field("license_findings").type == pa.list_(schema.LICENSE_FINDING)
+
+
+def test_a_file_has_a_bounded_number_of_findings_grants_first() -> None:
+    mentions = [Finding(f"/a{n}", f"X-{n}", "mention") for n in range(500)]
+    step = SpreadLicenses({}, {("r", ""): [*mentions, Finding("/LICENSE", "MIT", "text")]})
+    row = step(pa.record_batch({"repo_name": ["r"], "path": ["/x"]})).column("license_findings")[0].as_py()
+    assert len(row) == MOST_FINDINGS and row[0]["expression"] == "MIT"
 
 
 class Memory(dict[str, list[str]]):
@@ -85,12 +70,11 @@ class Memory(dict[str, list[str]]):
 
 
 def part() -> pa.RecordBatch:
-    spdx = "SPDX-License-Identifier: MIT"
     rows = {
-        "repo_name": ["r", "r", "r"],
-        "path": ["/LICENSE", "/docs/README", "/x.py"],
-        "blob_id": ["1", "2", "3"],
-        "content": [spdx, "nothing about terms", spdx],
+        "repo_name": ["r"] * 4,
+        "path": ["/LICENSE", "/docs/README", "/x.py", "/setup.cfg"],
+        "blob_id": ["1", "2", "3", "4"],
+        "content": [f"{SPDX}MIT", "nothing about terms", f"# {SPDX}ISC", "[metadata]\nlicense = The MIT License\n"],
     }
     return pa.record_batch(rows)
 
@@ -104,18 +88,27 @@ def spread(options: Licenses, cache: Memory) -> SpreadLicenses:
 
 def test_detection_is_remembered_by_text_and_tier() -> None:
     cache = Memory()
-    assert spread(Licenses(), cache).folders == {("r", ""): {"MIT"}, ("r", "/docs"): frozenset()}
-    assert list(cache.values()) == [["MIT"]], "a readme that mentions nothing is not even asked about"
-    cache.update({key: ["Zlib"] for key in cache})
+    found = spread(Licenses(), cache)
+    assert found.folders == {("r", ""): {"MIT"}, ("r", "/docs"): frozenset()}
+    assert {(one.path, one.expression, one.how) for one in found.findings["r", ""]} == {
+        ("/LICENSE", "MIT", "tag"),
+        ("/setup.cfg", "MIT", "declared"),
+    }
+    assert found.own == {("r", "/LICENSE"): Finding("/LICENSE", "MIT", "own"), ("r", "/x.py"): Finding("/x.py", "ISC", "own")}
+    # A readme that mentions nothing is not even asked about, and neither is an identifier.
+    assert set(cache) == {"1-full-200000", f"declared-{statement_key('The MIT License')}"}
+    cache.update({key: Found(("Zlib",)).lines() for key in cache})
     assert spread(Licenses(), cache).folders["r", ""] == {"Zlib"}
 
 
 def test_a_record_that_is_left_out_is_a_licence_that_nobody_knows() -> None:
     watch = Licenses().watch(Memory())
-    watch.see(part().slice(1))
+    watch.see(part().slice(1, 2))
     watch.lose(part().slice(0, 1))
-    assert watch.step().folders == {("r", ""): {"LicenseRef-starmill-skipped"}, ("r", "/docs"): frozenset()}
-    watch.lose(part().slice(2))
+    step = watch.step()
+    assert step.folders == {("r", ""): {"LicenseRef-starmill-skipped"}, ("r", "/docs"): frozenset()}
+    assert step.findings == {("r", ""): [Finding("/LICENSE", "LicenseRef-starmill-skipped", "unread")]}
+    watch.lose(part().slice(2, 1))
     assert len(watch.step().folders) == 2, "/x.py has no say in the first place"
 
 

@@ -1,0 +1,83 @@
+"""Which matches are grants and which are mentions, and conditions that take a licence back. Whole trees: decide/test_license_trees.py."""
+
+import pytest
+
+from starmill.transforms.measure.grants import CONDITION, GRANTS, Finding, folder, weighed
+from starmill.transforms.measure.matches import Match
+
+
+def match(kind: str, words: int, coverage: float = 100.0, matcher: str = "2-aho", score: float = 100.0, line: int = 1) -> Match:
+    return Match("GPL-2.0-only", kind, matcher, score, coverage, words, line, line)
+
+
+@pytest.mark.parametrize(
+    ("found", "text", "full", "right"),
+    [
+        (match("text", 300), "a", True, "text"),
+        (match("text", 300, 60, "3-seq"), "a", True, "text"),
+        (match("text", 300, 40, "3-seq"), "a", True, "mention"),
+        (match("text", 10, 60, "3-seq"), "a", True, "mention"),
+        (match("notice", 8, 100, "3-seq"), "a", True, "mention"),  # a weak match of eight words
+        (match("notice", 30), "a", False, "notice"),
+        (match("notice", 5), "released under the GPL", True, "notice"),
+        (match("notice", 5), "released under the GPL", False, "word"),
+        (match("notice", 5), "no longer under the GPL", True, "mention"),
+        (match("notice", 30), "not covered by the GPL", True, "notice"),
+        (match("tag", 3), "License: GPL", True, "tag"),
+        (match("tag", 3), "Unlike others. License: GPL", True, "tag"),
+        (match("tag", 9, matcher="1-spdx-id"), "unlike", False, "tag"),
+        (match("reference", 2), "GPL", True, "reference"),
+        (match("reference", 2), "GPL", False, "mention"),
+        (match("reference", 2), "word " * 100, True, "mention"),
+    ],
+)
+def test_a_match_is_weighed(found: Match, text: str, full: bool, right: str) -> None:
+    weights = weighed("/LICENSE" if full else "/README", text, [found], full)
+    assert [one.how for one in weights if one.expression == found.expression] == [right]
+
+
+def test_clues_and_introductions_are_nothing() -> None:
+    assert weighed("/LICENSE", "a", [match("clue", 9), match("intro", 9)], True) == []
+
+
+def test_a_remark_beside_a_text_is_one() -> None:
+    found = weighed("/LICENSE", "under the GPL\n" * 3, [match("notice", 3), match("text", 300, line=2)], True)
+    assert {one.how for one in found} == {"text", "mention"}
+
+
+def test_terms_that_nobody_knows() -> None:
+    terms = "You may look at it. " * 10
+    assert [one.how for one in weighed("/LICENSE", terms, [], True)] == ["unknown"]
+    assert (
+        weighed("/README", terms, [], False)
+        == weighed("/LICENSE", "short", [], True)
+        == weighed("/copyright", terms, [], True)
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("sentence", "right"),
+    [
+        ("It may not be used for commercial purposes.", True),
+        ("for non-commercial use only", True),
+        ("Commercial use is prohibited", True),
+        ("for personal use only", True),
+        ("the Commons Clause", True),
+        ("for any purpose, including commercial applications", False),
+        ("for commercial and non-commercial purposes", False),
+        ("commercial damages or losses", False),
+    ],
+)
+def test_a_condition_is_seen(sentence: str, right: bool) -> None:
+    assert (CONDITION.search(sentence) is not None) is right
+    found = weighed("/LICENSE", sentence, [match("text", 300)], True)
+    assert ("restriction" in {one.how for one in found}) is right
+
+
+def test_where_a_finding_holds_and_its_row() -> None:
+    assert [folder(p) for p in ("/LICENSE", "/a/b/x", "/a/licenses/x", "/a-1.dist-info/licenses/x")] == ["", "/a/b", "/a", ""]
+    assert Finding("/x", "MIT", "text").row() == {
+        "path": "/x", "expression": "MIT", "how": "text", "score": 100.0, "start_line": 0, "end_line": 0
+    }  # fmt: skip
+    assert "mention" not in GRANTS

@@ -1,0 +1,121 @@
+"""What a licence text grants, and what it only mentions: the matches of ScanCode, weighed.
+
+"GPL-compatible" in a licence of Python, two words in a readme and a weak match of eight words are no grants; a text of a licence, a notice
+and an identifier are. A condition that somebody added to a licence (no commercial use) is found by its own words, since the rest of the
+text still matches the licence. A file that is called LICENSE and grants nothing that anybody knows is an unknown licence.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from starmill.transforms.measure.matches import Match
+
+RESTRICTED = "LicenseRef-starmill-restricted"  # a known licence with a condition that takes its permissions back
+UNKNOWN = "LicenseRef-starmill-unknown"  # a text of terms that ScanCode does not know
+GRANTS = frozenset({"text", "notice", "tag", "reference", "declared", "own", "restriction", "unknown", "unread", "word"})
+WORD_ALONE = "word"  # a few words of a readme, or a notice about what is bundled: a grant where there is no other
+MENTION = "mention"
+
+A_TEXT = 20  # words of a licence's text, from which on half of the text may be somebody else's
+A_LONG_TEXT = 50  # words, beside which two words about another licence are a remark
+A_NOTICE = 16  # words that an approximate match of a notice must have
+A_REMARK = 8  # words: below, a notice beside a licence's whole text is a remark
+A_NAME_ALONE = 80  # words of a LICENSE file that may say what it is by a name alone
+TERMS = 30  # words of a LICENSE file, from which on it must grant something
+EXCERPT = 400  # characters before and behind a match that say how it is meant
+
+# A licence that is compared, denied or named for another thing.
+REMARKED = re.compile(
+    r"compatib|unlike|doesn't mean|does not mean|\bno longer\b|\bnot (?:covered|licensed|released|distributed|available)\b"
+    r"|instead of|rather than|other than|\bformerly\b|\bpreviously\b|\bused to be\b",
+    re.IGNORECASE,
+)
+COMMERCE = r"(?:commercial(?:ly)?|profit)"
+CONDITION = re.compile(
+    rf"commons clause|not(?: be)? (?:\w+ ){{0,4}}(?:for )?(?:any )?{COMMERCE} (?:purpose|use|product|application|activit|gain)"
+    rf"|non-?{COMMERCE},? (?:\w+ ){{0,3}}(?:purposes?|use|basis)(?: \w+)? only|only (?:\w+ ){{0,3}}non-?{COMMERCE} (?:use|purpose)"
+    rf"|for non-?{COMMERCE} (?:use|purposes)(?! and commercial| or commercial)"
+    rf"|{COMMERCE} use (?:\w+ ){{0,2}}(?:is )?(?:prohibited|forbidden|not (?:allowed|permitted)|requires)"
+    r"|for (?:personal|private|academic|educational|research|evaluation)(?: and \w+)?(?: use| purposes?)? only"
+    r"|(?:personal|academic|research|evaluation) use only",
+    re.IGNORECASE,
+)
+SAID_OUTRIGHT = re.compile(r"\blicen[cs]e[ds]?['\"]?[ \t]*[:=]", re.IGNORECASE)  # `License: MIT`, whatever else its line says
+WORD = re.compile(r"\w+")
+# Folders of texts and of metadata: LICENSES/ of REUSE, licenses/ of wheels and crates, what setuptools and pip write.
+SPEAKS_FOR_ITS_PARENT = re.compile(r"li[cs]en[cs]es?|[^/]+\.(?:dist|egg)-info|EGG-INFO|META-INF|\.reuse", re.IGNORECASE)
+NOTICE_NAME = re.compile(r"(?:.*[-_. ])?notice", re.IGNORECASE | re.DOTALL)
+TERMS_NAME = re.compile(r"(?:.*[-_. ])?(?:(?:un)?li[cs]en[cs]es?|copying)(?:[-_. ].*)?", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A licence that a file speaks of. `how`: one of GRANTS, or "mention"; `score` in per cent; lines from 1, 0 where none is meant."""
+
+    path: str
+    expression: str
+    how: str
+    score: float = 100.0
+    start_line: int = 0
+    end_line: int = 0
+
+    def row(self) -> dict[str, object]:
+        """Return the row of the column `license_findings`."""
+        return dict(vars(self))
+
+
+def folder(path: str) -> str:
+    """Return the folder at and below which a licence-like file or a manifest holds; the root is "".
+
+    >>> folder("/a/LICENSE"), folder("/LICENSES/MIT.txt"), folder("/a-1.0.dist-info/METADATA")
+    ('/a', '', '')
+    """
+    above = path.rpartition("/")[0]
+    while SPEAKS_FOR_ITS_PARENT.fullmatch(above.rpartition("/")[2]):
+        above = above.rpartition("/")[0]
+    return above
+
+
+def weighed(path: str, text: str, matches: Sequence[Match], full: bool) -> list[Finding]:
+    """Return what a licence-like file grants and mentions, the strongest of each. `full`: its name is a licence's, not a readme's."""
+    lines = text.split("\n")
+    words = sum(1 for _ in WORD.finditer(text))
+    notice = NOTICE_NAME.match(path.rsplit("/", 1)[-1]) is not None
+    long = any(m.kind == "text" and m.words >= A_LONG_TEXT and m.coverage >= 50 for m in matches)
+    found: dict[tuple[str, str], Finding] = {}
+    for match in matches:
+        if match.kind in ("intro", "clue") or match.expression == "None":
+            continue
+        how = match.kind if _grants(match, lines, words, long, full) else MENTION
+        if how != MENTION and not full and (notice or (match.words < A_NOTICE and match.matcher != "1-spdx-id")):
+            how = WORD_ALONE
+        finding = Finding(path, match.expression, how, match.score, match.start_line, match.end_line)
+        if (held := found.get((match.expression, how))) is None or held.score < match.score:
+            found[match.expression, how] = finding
+    granted = any(how != MENTION for _, how in found)
+    if (granted or full) and (condition := CONDITION.search(text)):
+        line = text.count("\n", 0, condition.start()) + 1
+        found[RESTRICTED, "restriction"] = Finding(path, RESTRICTED, "restriction", 100.0, line, line)
+    elif full and not granted and words >= TERMS and TERMS_NAME.fullmatch(path.rsplit("/", 1)[-1]):
+        found[UNKNOWN, "unknown"] = Finding(path, UNKNOWN, "unknown", 100.0, 1, len(lines))
+    return list(found.values())
+
+
+def _grants(match: Match, lines: Sequence[str], words: int, long: bool, full: bool) -> bool:
+    if match.matcher in ("1-hash", "1-spdx-id"):
+        return True
+    if match.kind == "text":
+        return match.words >= (A_TEXT if match.coverage < 100 else A_REMARK) and match.coverage >= 50
+    if match.score < 80 or match.coverage < 80 or (match.matcher == "3-seq" and match.words < A_NOTICE):
+        return False
+    if (long and match.words < A_REMARK) or _is_a_remark(match, lines):
+        return False
+    return match.kind in ("notice", "tag") or (match.kind == "reference" and full and words <= A_NAME_ALONE)
+
+
+def _is_a_remark(match: Match, lines: Sequence[str]) -> bool:
+    around = "\n".join(line[:EXCERPT] for line in lines[max(0, match.start_line - 1) : match.end_line][:3])
+    if match.kind == "tag" and SAID_OUTRIGHT.search(around):
+        return False
+    return match.words < A_NOTICE and REMARKED.search(around) is not None
