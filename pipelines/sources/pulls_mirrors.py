@@ -3,6 +3,7 @@
 A commit is found by its id, and no reference is read. What is missing of a pull request, or damaged, leaves it without files.
 """
 
+import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -34,6 +35,12 @@ def find(folder: str, name: str) -> Path | None:
         if place is not None and place.is_dir():
             return place
     return None
+
+
+def names(folder: str) -> set[str]:
+    """Return the names of all that may be mirrors below a folder. Raises OSError."""
+    owners = [owner.name for owner in os.scandir(folder) if owner.is_dir()]
+    return {f"{owner}/{found.name.removesuffix('.git')}" for owner in owners for found in os.scandir(Path(folder, owner))}
 
 
 def state(folder: str, name: str) -> str:
