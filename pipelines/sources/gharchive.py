@@ -2,7 +2,8 @@
 
 Hours are sorted by repository, thread and time, in one of two ways that give the same records. For one machine, a plan reads each new
 hour once into a file (gharchive_index.py), and a repository is read from there. For more hours, `starmill threads` sorts them on any runner
-(gharchive_sorted.py), and what is planned and read at once is a bucket, `gharchive/threads/<number>`, whose records are of many repositories. An hour that is damaged is a repository of its own, `gharchive/hours/<file>`, whose rows tell what was lost.
+(gharchive_sorted.py), and what is planned and read at once is a bucket, `gharchive/threads/<number>`, whose records are of many
+repositories. An hour that is damaged is a repository of its own, `gharchive/hours/<file>`, whose rows tell what was lost.
 """
 
 import os
@@ -23,7 +24,7 @@ from starmill.pipelines.sources import gharchive_index as indexes
 from starmill.pipelines.sources import gharchive_sorted as sorting
 from starmill.pipelines.sources import pulls_mirrors
 from starmill.pipelines.sources.gharchive_events import Facts
-from starmill.pipelines.sources.gharchive_reading import Looks, Problem, listed
+from starmill.pipelines.sources.gharchive_reading import Hour, Looks, Problem, listed
 from starmill.pipelines.sources.gharchive_sorted import Known
 from starmill.pipelines.sources.gharchive_threads import PULL, Said, Texts, entry
 from starmill.pipelines.sources.pulls_files import Show
@@ -113,7 +114,7 @@ class GHArchive(Options):
                 planned.append(Repository(HOURS + found.name, place, found.bytes, self._fingerprint(found.digest)))
         return sorted(planned, key=lambda r: r.name)
 
-    def _buckets(self, hours: Sequence[indexes.Hour]) -> list[Repository]:
+    def _buckets(self, hours: Sequence[Hour]) -> list[Repository]:
         found = sorting.opened(str(self.threads))
         found.check(hours)
         planned = []
