@@ -69,7 +69,7 @@ def lines(plan: Plan) -> Iterator[str]:
     size, most = sum(found.size for found in plan.listed), max(sum(found.size for found in group) for group in groups)
     yield f"threads {plan.workspace.root}: {len(groups):,} parts of days, {plan.buckets:,} buckets"
     yield f"hours {len(plan.listed):,} files {size / 1e6:,.1f} MB, at most {most / 1e6:,.1f} MB a part"
-    due = sum(not plan.workspace.is_done(DATASET, ref.part, ref.key) for ref in _keyed(plan))
+    due = sum(not plan.workspace.is_done(DATASET, ref.part, ref.key) for ref in keyed(plan))
     yield f"dataset {DATASET:<12} {due:,} of {len(groups):,} parts to be made"
     for exchange in plan.exchanges():
         state = "to be made" if plan.workspace.manifest(exchange.dataset) is None else "made, if nothing has changed"
@@ -98,7 +98,7 @@ def _publish(plan: Plan, made: Made) -> None:
 
 def datasets(plan: Plan, runner: Runner, quiet: bool) -> Iterator[Manifest]:
     """Make the datasets, and yield the manifest of each."""
-    made = [_make(plan, DATASET, plan.first(), _keyed(plan), runner, quiet)]
+    made = [_make(plan, DATASET, plan.first(), keyed(plan), runner, quiet)]
     size, lost = (
         sum(c.bytes if kept else c.files for p in made[0].parts for c in p.counts if bool(c.reason) is not kept)
         for kept in (True, False)
@@ -128,7 +128,8 @@ def _nothing(*_: object) -> None:
     return None
 
 
-def _keyed(plan: Plan) -> list[PartRef]:
+def keyed(plan: Plan) -> list[PartRef]:
+    """Return the parts of days with their keys."""
     return [ref._replace(key=keys.key(_version(), DATASET, ref.key)) for ref in plan.refs()]
 
 

@@ -232,7 +232,10 @@ class GHArchive(Options):
                 said = f"of so many pull requests of one repository {share:.1%} are taken"
                 yield Entry(thread.encode(), None, "not_sampled", said, kind="pull_request")
             elif thread:
+                mirror.lost = None
                 yield self._entry(thread, events, limits.max_file_bytes, mirror)
+                if mirror.lost:
+                    yield Entry(f"{thread}/files".encode(), None, *mirror.lost, kind="pull_request")
 
     def _fingerprint(self, digest: str) -> str:
         return recipe.digest(digest, self.since, self.until, self.max_lines, self.last_lines, self.files, self.sample)

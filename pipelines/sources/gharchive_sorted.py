@@ -89,7 +89,7 @@ def bucket_of(repo: str, buckets: int) -> int:
     """Return the bucket of a repository, of a power of two.
 
     >>> [bucket_of(str(n), 4) for n in range(6)]
-    [3, 2, 0, 1, 3, 2]
+    [1, 3, 1, 3, 0, 2]
     """
     return zlib.crc32(repo.encode()) & buckets - 1
 
