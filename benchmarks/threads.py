@@ -31,8 +31,8 @@ KINDS |= {"ForkEvent": 3, "DeleteEvent": 2, "PullRequestReviewCommentEvent": 2}
 OF_A_USER = "html followers following gists starred subscriptions organizations repos events received_events".split()
 OF_A_REPOSITORY = (
     "html forks keys collaborators teams hooks issue_events events assignees branches tags blobs git_tags git_refs trees "
-    "statuses languages stargazers contributors subscribers subscription commits git_commits comments issue_comment contents compare merges archive downloads "
-    "issues pulls milestones notifications labels releases git ssh clone svn"
+    "statuses languages stargazers contributors subscribers subscription commits git_commits comments issue_comment contents "
+    "compare merges archive downloads issues pulls milestones notifications labels releases git ssh clone svn"
 ).split()
 Measured = dict[str, float]
 
