@@ -34,6 +34,7 @@ OF_A_REPOSITORY = (
     "statuses languages stargazers contributors subscribers subscription commits git_commits comments issue_comment contents "
     "compare merges archive downloads issues pulls milestones notifications labels releases git ssh clone svn"
 ).split()
+OF_AN_ISSUE = "labels comments events html commits review_comments review_comment diff patch issue statuses repository".split()
 Measured = dict[str, float]
 
 
@@ -236,7 +237,11 @@ def _event(rng: random.Random, words: list[str], number: int, time: str) -> dict
     }
     payload: dict[str, object] = {"action": "created"}
     if kind == "PushEvent":
-        payload = {"commits": [{"sha": f"{rng.getrandbits(160):040x}", "message": text(8), "author": {"name": text(2)}}]}
+        payload = {
+            "push_id": number,
+            "ref": "refs/heads/main",
+            "commits": [_commit(rng, repo, text(9)) for _ in range(_many(rng))],
+        }
     elif kind == "ForkEvent":
         payload = {"forkee": {**_object(f"fork/{repo}", "full_name", OF_A_REPOSITORY), "id": 10**7 + number}}
     elif kind.startswith("PullRequest"):
@@ -258,6 +263,22 @@ def _event(rng: random.Random, words: list[str], number: int, time: str) -> dict
             payload |= {"action": "created", "comment": {"id": number, "body": text(50), "user": user()}}
     of = {"id": str(number), "type": kind, "actor": {"id": 1, "login": f"user{rng.randrange(50_000)}"}}
     return {**of, "repo": {"id": repo, "name": f"me/{repo}"}, "payload": payload, "public": True, "created_at": time}
+
+
+def _commit(rng: random.Random, repo: int, message: str) -> dict[str, object]:
+    sha, mail = f"{rng.getrandbits(160):040x}", f"{rng.getrandbits(160):040x}@example.org"
+    author = {"email": mail, "name": message[:12]}
+    return {
+        "sha": sha,
+        "author": author,
+        "message": message,
+        "distinct": True,
+        "url": f"https://api.github.com/repos/me/{repo}/{sha}",
+    }
+
+
+def _many(rng: random.Random) -> int:
+    return int(rng.expovariate(0.4)) + 1
 
 
 def _object(name: str, key: str, addresses: list[str]) -> dict[str, object]:

@@ -11,14 +11,14 @@ import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from starmill.core.dataset import Count, ParquetPart, Sidecar, Workspace, output, part_path
+from starmill.core.dataset import Count, Output, ParquetPart, Sidecar, Workspace, output, part_path
 from starmill.core.part import PartRef
 from starmill.core.storage import Storage
 from starmill.pipelines.sources import gharchive_reading as reading
@@ -53,15 +53,18 @@ class Days:
     def __call__(self, ref: PartRef) -> Sidecar:
         """Read the hours, and publish what is in them. Raises OSError."""
         storage, waiting, told = Storage(self.hours), Waiting(self.buckets), Told()
+        outputs = list[Output]()
         with waiting:
             for file in json.loads(ref.plan):
                 size, problems = self._hour(storage, file, waiting)
                 told.hour(quote(os.fsencode(file)), size, problems)
-            files = {**_written(waiting, self.buckets), **told.files()}
-        outputs = [output(part_path(folder, ref.part), data, rows) for folder, (data, rows) in files.items()]
+            for folder, data, rows in chain(_written(waiting, self.buckets), told.files()):
+                # Each as soon as it is there: a week of hours is gigabytes, and without its sidecar no part.
+                outputs.append(output(part_path(folder, ref.part), data, rows))
+                self.workspace.publish(outputs[-1].path, data)
         counts = (Count("read", "", "", waiting.rows, waiting.bytes), *told.counts())
         sidecar = Sidecar(NAME, DATASET, ref.part, ref.key, tuple(outputs), counts)
-        self.workspace.commit(sidecar, [data for data, _ in files.values()])
+        self.workspace.publish_sidecar(sidecar)
         return sidecar
 
     def _hour(self, storage: Storage, file: str, waiting: "Waiting") -> tuple[int, "Problems"]:
@@ -137,10 +140,11 @@ class Told:
         self.hours.append({"hour": name, "bytes": size, "problems": count, "digest": digest.hexdigest() if count else ""})
 
     def files(self) -> "Files":
-        """Return the files by their folders."""
+        """Yield the files with their folders."""
         part = ParquetPart(HOURS)
         part.write(pa.RecordBatch.from_pylist(self.hours, HOURS))
-        return {"hours": (part.close(), part.rows), "lost": (self.lost.close(), self.lost.rows)}
+        yield "hours", part.close(), part.rows
+        yield "lost", self.lost.close(), self.lost.rows
 
     def counts(self) -> Iterator[Count]:
         """Yield what was lost, by reason."""
@@ -148,7 +152,7 @@ class Told:
             yield Count("read", reason, "", self.reasons[reason], self.sizes[reason])
 
 
-Files = dict[str, tuple[pa.Buffer, int]]
+Files = Iterator[tuple[str, pa.Buffer, int]]  # each with its folder and its rows
 
 
 class Waiting:
@@ -281,17 +285,12 @@ def _groups(rows: Iterable[Key]) -> Iterator[list[Key]]:
 
 
 def _written(waiting: Waiting, buckets: int) -> Files:
-    """Return the files of a part's rows, by their folders."""
-    files: Files = {}
+    """Yield the files of a part's rows."""
     facts, seen = _Rows(FACT), _Rows(SEEN)
     present, number = _Slab(), 0
-
-    def close() -> None:
-        files[slab(number)] = (present.close(), present.rows)
-
     for bucket, rows in waiting.buckets():
         while bucket // SLAB > number:
-            close()
+            yield slab(number), present.close(), present.rows
             present, number = _Slab(), number + 1
         present.write(bucket % SLAB, (row for row in rows if row[2]))
         facts.add((repo, time, own, data) for _, repo, thread, time, own, _, data, _ in rows if not thread)
@@ -299,11 +298,12 @@ def _written(waiting: Waiting, buckets: int) -> Files:
             of = [*some]
             last, name = max((row[3], row[7]) for row in of)
             seen.add([(repo, last, name, sum(1 for row in of if row[2]), -sum(row[5] for row in of))])
-    close()
+    yield slab(number), present.close(), present.rows
     for rest in range(number + 1, -(-buckets // SLAB)):
-        present, number = _Slab(), rest
-        close()
-    return {**files, "facts": facts.close(), "seen": seen.close()}
+        empty = _Slab()
+        yield slab(rest), empty.close(), 0
+    yield "facts", *facts.close()
+    yield "seen", *seen.close()
 
 
 class _Rows:
