@@ -13,7 +13,9 @@ import sorts
 from small_tree import commit, git
 
 from starmill.core.errors import InputError, MachineError
+from starmill.core.storage import Storage
 from starmill.pipelines.sources import gharchive_sorted as sorting
+from starmill.pipelines.sources.gharchive import GHArchive
 from starmill.pipelines.sources.source import Limits
 from starmill.pipelines.stages.threads import days
 
@@ -118,6 +120,18 @@ def test_mirrors_of_a_bucket_are_in_its_fingerprint(tmp_path: Path) -> None:
     assert sorts.records(of) == sorts.records(sorts.indexed(place, repositories=str(tmp_path / "mirrors")))
     git(tmp_path / "mirrors/me/toy.git", "hash-object", "-w", "--stdin", given=b"more")
     assert of.plan()[0].fingerprint != planned.fingerprint == planned.fingerprint
+
+
+def test_hours_of_a_bucket_are_sorted_into_a_bucket(place: Path, tmp_path: Path) -> None:
+    url = "memory://sorted-hours"
+    for path in place.iterdir():
+        Storage(f"{url}/hours").publish(path.name, path.read_bytes())
+    of = GHArchive(hours=f"{url}/hours", threads=f"{url}/threads")
+    sorts.make_plainly(of)
+    assert sorts.records(of) == sorts.records(sorts.indexed(place, index=str(tmp_path / "index"))) != {}
+    Storage(f"{url}/threads").remove("events-000/part-00001.parquet")
+    with pytest.raises(MachineError, match="absent or cut off"):
+        of.plan()
 
 
 def test_one_way_of_sorting_is_given(tmp_path: Path) -> None:
