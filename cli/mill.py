@@ -166,17 +166,61 @@ def catalog(
             for line in making.lines(plan):
                 say(line)
             return
-    runner = _runner(beam, workers, plan.workspace.root)
+    _beside(plan.workspace, beam, workers, lambda runner: making.run(plan, runner, quiet))
+
+
+def threads(
+    recipe: options.DataRecipe = "threads",
+    *,
+    source: Annotated[
+        str | None, typer.Option(help="The source of the recipe whose hours to sort (default: the only one of kind gharchive).")
+    ] = None,
+    buckets: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=65_536,
+            help="Parts of the repositories, a power of two (default: those that are there, or by the hours' size).",
+        ),
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, max=366, help="Days of hours that a worker sorts at once.")] = 1,
+    sets: options.Sets = None,
+    workers: options.Workers = None,
+    quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
+    beam: options.Beam = None,
+) -> None:
+    """The hours of GHArchive sorted by repository and thread, for more of them than one machine takes, on any runner."""
+    with options.needs("pipelines"):
+        from starmill.pipelines import recipe as recipes
+        from starmill.pipelines.run import place as places
+        from starmill.pipelines.run import threads as making
+
+    wanted = recipes.load(recipe, sets or [], [], None)
+    with options.files():
+        plan = making.planned(wanted.sources, source, buckets, days)
+        places.check(plan.workspace, wanted)
+        if dry_run:
+            for line in making.lines(plan):
+                say(line)
+            return
+    _beside(plan.workspace, beam, workers, lambda runner: making.run(plan, runner, quiet))
+
+
+def _beside(workspace: Workspace, beam: list[str] | None, workers: int | None, make: Callable[["Runner"], object]) -> None:
+    """Make what a recipe reads and no stage of it makes, in a workspace of its own."""
+    runner = _runner(beam, workers, workspace.root)
     from starmill.pipelines.run import interrupt
+    from starmill.pipelines.run import place as places
 
     started = time.monotonic()
     try:
-        with options.files(), interrupt.at_work(plan.workspace, runner.is_local):
-            places.claim(plan.workspace)
-            making.run(plan, runner, quiet)
+        with options.files(), interrupt.at_work(workspace, runner.is_local):
+            places.claim(workspace)
+            make(runner)
     except KeyboardInterrupt:
         raise Interrupted("stopped; finished parts are kept: run the same command to continue") from None
-    say(f"done in {time.monotonic() - started:.0f} s: {plan.workspace.root}")
+    say(f"done in {time.monotonic() - started:.0f} s: {workspace.root}")
 
 
 def verify(

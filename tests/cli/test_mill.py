@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import exports
+import hours
 import pytest
 from small_tree import commit
 
@@ -94,3 +95,25 @@ def test_a_catalog_says_what_it_would_read_and_where_it_would_lie(
     assert cli.main([*given, "--set", "sources.heritage.catalog=heritage/orc/made", "--dry-run"]) == 2
     assert "lies inside the input" in capsys.readouterr().err
     assert cli.main(["catalog", "smoke"]) == 2 and "the recipe has no source of kind swh" in capsys.readouterr().err
+
+
+def test_threads_says_what_it_would_sort_and_sorts_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    hours.hour(tmp_path / "gharchive/2016-01-01-0.json.gz", hours.opened(1, 1), b"{")
+    assert cli.main(["threads"]) == 2 and "--set sources.github.threads=PLACE" in capsys.readouterr().err
+    given = ["threads", "--set", "sources.github.index=null", "--set"]
+    assert cli.main([*given, "sources.github.threads=gharchive/sorted", "--dry-run"]) == 2
+    assert "must not lie among the hours" in capsys.readouterr().err
+    given.append("sources.github.threads=sorted")
+    assert cli.main([*given, "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "1 parts of days, 4 buckets" in said and "1 of 1 parts to be made" in said and not (tmp_path / "sorted").exists()
+    assert cli.main([*given, "--workers", "1"]) == 0
+    captured = capsys.readouterr()
+    assert "done in" in captured.out and "1 lines or hours are damaged" in captured.err
+    assert cli.main(["ingest", *given, "--workspace", "w", "--workers", "1"]) == 0
+    assert cli.main(["why", "/issues/1", "--workspace", "w"]) == 0
+    assert "me/toy" in capsys.readouterr().out
+    assert cli.main(["threads", "smoke"]) == 2 and "the recipe has no source of kind gharchive" in capsys.readouterr().err

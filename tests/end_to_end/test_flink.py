@@ -14,6 +14,7 @@ import catalogs
 import miniature
 import psutil
 import pytest
+import sorts
 import stranger
 import toolchains
 from counted import KeptOnFlink, of_sidecars, published
@@ -25,7 +26,7 @@ from small_tree import starmill
 from starmill.core.dataset import Workspace
 from starmill.pipelines import recipe as recipes
 from starmill.pipelines import stages
-from starmill.pipelines.run import catalog
+from starmill.pipelines.run import catalog, threads
 from starmill.pipelines.run.stages import run_stage
 from starmill.pipelines.runners import choose
 from starmill.pipelines.runners.pool import TOKEN
@@ -139,6 +140,16 @@ def test_a_catalog_of_software_heritage_has_the_local_runs_bytes(shell: Shell, t
     catalog.run(catalog.planned({"heritage": flink}, None, 2), choose(tuple(shell.options()), 1), quiet=True)
     assert catalogs.files(tmp_path / "flink") == catalogs.files(tmp_path / "local")
     assert catalogs.everything(flink) == catalogs.everything(local)
+
+
+@pytest.mark.flink
+def test_hours_sorted_by_flink_have_the_local_runs_bytes(shell: Shell, tmp_path: Path) -> None:
+    place = sorts.generated(tmp_path / "hours", 8)
+    local, flink = (sorts.source(place, threads=str(tmp_path / name)) for name in ("local", "flink"))
+    sorts.make_plainly(local, buckets=2)
+    threads.run(threads.planned({"github": flink}, None, 2), choose(tuple(shell.options()), 1), quiet=True)
+    assert catalogs.files(tmp_path / "flink") == catalogs.files(tmp_path / "local")
+    assert sorts.records(flink) == sorts.records(sorts.indexed(place))
 
 
 @pytest.mark.clusters

@@ -47,13 +47,14 @@ def make_until(of: SoftwareHeritage, buckets: int, parts: int) -> None:
 def make_plainly(of: SoftwareHeritage, buckets: int = 1, **options: Any) -> None:
     """Make the catalog of a source without Beam: what is read is grouped in a dictionary, blocks in the worst order."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(catalog, "run_stage", _plainly)
+        patch.setattr(catalog, "run_stage", plainly)
         make(of, buckets, **options)
 
 
-def _plainly(
+def plainly(
     workspace: Workspace, stage: Stage, refs: Sequence[PartRef], made: Exchange, runner: Runner, version: str, quiet: bool
 ) -> Manifest:
+    """Make a dataset without Beam."""
     groups: dict[int, list[bytes]] = {ref.part: [b""] for ref in refs}
     for numbered in reversed([*enumerate(made.inputs)]):
         for bucket, data in reversed([*Read(made, frozenset(groups)).process(numbered)]):

@@ -255,11 +255,7 @@ def _rows(kind: str, event: _Envelope, payload: _Payload) -> list[Row]:
         add(key, "", name, Event("star"))
     elif kind == "ForkEvent":
         add(key, "", name, Event("fork"))
-        if (
-            isinstance(forkee := payload.forkee, _Repository)
-            and forkee.id is not None
-            and NAME.fullmatch(forkee.full_name or "")
-        ):
+        if isinstance(forkee := payload.forkee, _Repository) and forkee.id is not None and _is_name(forkee.full_name or ""):
             add(str(forkee.id), "", str(forkee.full_name), Event("facts", facts=_facts(forkee)))
     else:
         thread, stated = _thread(kind, event, payload)
@@ -289,9 +285,14 @@ def _repository(found: _Repository | None) -> tuple[str, str]:
 @functools.lru_cache(maxsize=1 << 16)
 def _name(name: str, owner: str) -> str:
     name = name if "/" in name else f"{owner}/{name}"
-    if not NAME.fullmatch(name):
+    if not _is_name(name):
         raise BadEvent(f"repository {name[:100]!r} is no owner/name")
     return name
+
+
+def _is_name(name: str) -> bool:
+    """Say whether a text is owner/name, and as a path leads nowhere else."""
+    return NAME.fullmatch(name) is not None and {".", "..", ".git"}.isdisjoint(name.lower().split("/"))
 
 
 def _facts(of: _Repository) -> Facts:

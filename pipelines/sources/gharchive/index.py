@@ -15,8 +15,10 @@ from typing import NamedTuple
 from starmill.core.errors import InputError, MachineError, one_line
 from starmill.pipelines.sources.gharchive import events as gharchive_events
 from starmill.pipelines.sources.gharchive import hours as gharchive_hours
+from starmill.pipelines.sources.gharchive import reading as gharchive_reading
 from starmill.pipelines.sources.gharchive.events import EVENT, Row
-from starmill.pipelines.sources.gharchive.hours import Cut, File, NoEvents
+from starmill.pipelines.sources.gharchive.hours import Cut, File
+from starmill.pipelines.sources.gharchive.reading import Hour, Problem
 from starmill.pipelines.sources.gharchive.threads import Said
 
 TABLES = """
@@ -28,27 +30,16 @@ CREATE TABLE events (repo TEXT, thread TEXT, time TEXT, id TEXT, hour INTEGER, d
 CREATE TABLE repos (repo TEXT, hour INTEGER, batch INTEGER, name TEXT, last TEXT, threads INTEGER, bytes INTEGER, digest TEXT,
   PRIMARY KEY (repo, hour, batch)) WITHOUT ROWID;
 """
+# Of an event that an hour has twice, the longest data, and of equal ones the first by their bytes: as between hours.
+FULLEST = """
+INSERT INTO events VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET data=excluded.data
+  WHERE length(excluded.data) > length(data) OR (length(excluded.data) = length(data) AND excluded.data < data)
+"""
 APPLICATION = 0x73746D6C  # SQLite's mark of whose a file is: a database of another program is left alone
 BATCH_ROWS, BATCH_BYTES = 50_000, 64 << 20  # that are sorted in memory
 PATIENCE = 600.0  # seconds in which another run may write
 # Errors of SQLite that a damaged file explains; any other is the machine's.
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
-
-
-class Hour(NamedTuple):
-    """A file of the dump; another `state` is another hour."""
-
-    name: str
-    state: str
-
-
-class Problem(NamedTuple):
-    """What is lost of an hour: a line, or for line 0 more than lines."""
-
-    line: int
-    reason: str
-    detail: str
-    size: int
 
 
 class Found(NamedTuple):
@@ -82,7 +73,7 @@ def opened(place: str, write: bool = False) -> Iterator[sqlite3.Connection]:
 
 def made_by() -> str:
     """Return the digest of the code that makes rows: an index of other code is made again."""
-    files = (gharchive_events.__file__, gharchive_hours.__file__, __file__)
+    files = (gharchive_events.__file__, gharchive_hours.__file__, gharchive_reading.__file__, __file__)
     return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
 
 
@@ -136,8 +127,7 @@ def take(index: sqlite3.Connection, hour: Hour, files: "Iterator[File]", max_byt
             _insert(index, number, next(files), members, max_bytes, cut)
         except Cut as error:
             index.execute("ROLLBACK")
-            members = error.whole
-            cut = Problem(0, "cut_member", f"member {members + 1}: {error}; the {members} before it are read", 0)
+            members, cut = error.whole, gharchive_reading.cut(error)
         except BaseException:
             index.execute("ROLLBACK")
             raise
@@ -162,24 +152,15 @@ def _insert(index: sqlite3.Connection, hour: int, file: File, members: int | Non
         rows.clear()
         problems.clear()
 
-    try:
-        for line, data in enumerate(gharchive_hours.lines(file, members, max_bytes), 1):
-            if isinstance(data, int):
-                problems.append(Problem(line, "line_too_long", f"more than {gharchive_hours.MAX_LINE:,} bytes", data))
-                continue
-            total += len(data)
-            if not data:
-                continue
-            found, lost = gharchive_events.rows(data)
-            if found:
-                rows += found
-                held += sum(len(row.data) for row in found)
-            if lost:
-                problems += [Problem(line, "bad_event", detail, len(data)) for detail in lost]
-            if held > BATCH_BYTES or len(rows) > BATCH_ROWS or len(problems) > BATCH_ROWS:
-                flush()
-    except NoEvents as error:
-        problems.append(Problem(0, error.reason, str(error), 0))
+    for found, lost, size in gharchive_reading.found(file, members, max_bytes):
+        total += size
+        if found:
+            rows += found
+            held += sum(len(row.data) for row in found)
+        if lost:
+            problems += lost
+        if held > BATCH_BYTES or len(rows) > BATCH_ROWS or len(problems) > BATCH_ROWS:
+            flush()
     flush()
     some = index.execute("SELECT 1 FROM problems WHERE hour=?", (hour,)).fetchone()
     index.execute("UPDATE hours SET bytes=?, problems=? WHERE hour=?", (total, said.hexdigest() if some else "", hour))
@@ -189,7 +170,7 @@ def _store(index: sqlite3.Connection, hour: int, batch: int, rows: list[Row]) ->
     """Write rows, and what they say of each repository: a sum of digests does not depend on the order of the lines."""
     rows.sort()
     index.executemany(
-        "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?, ?)",
+        FULLEST,
         [(r.repo, r.thread, r.time, r.id, hour, r.data) for r in rows],
     )
     sums = []

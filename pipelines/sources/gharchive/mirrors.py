@@ -3,16 +3,25 @@
 A commit is found by its id, and no reference is read. What is missing of a pull request, or damaged, leaves it without files.
 """
 
+import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from starmill.core.errors import of_a_file
+from starmill.core.errors import of_a_file, one_line
 from starmill.pipelines.sources import encoding
 from starmill.pipelines.sources.gharchive.pulls import Files, Show, shown
 from starmill.pipelines.sources.git import refs, snapshots
-from starmill.pipelines.sources.git.objects import Budget, CorruptObject, ObjectStore, ObjectTooLarge, inside
+from starmill.pipelines.sources.git.objects import (
+    Budget,
+    BudgetSpent,
+    CorruptObject,
+    MissingObject,
+    ObjectStore,
+    ObjectTooLarge,
+    inside,
+)
 from starmill.pipelines.sources.source import Limits
 
 MAX_HEADS = 100  # commits of one pull request
@@ -22,7 +31,16 @@ MAX_CHARS = 1_000_000  # of a file; a longer one is not shown (StarCoder2, secti
 PULL_FOLDERS = 100_000  # and for all heads of a pull request
 MAX_TREE = 8 << 20  # bytes of a folder's entries, which are held while they are compared: some 200,000 of them
 MOST_AFTER = 16  # times `max_chars` that all heads together may hold of a pull request's files
-PULL_BYTES = 1 << 30  # that may be inflated for one pull request, so that a hostile one leaves what the others need
+# That may be inflated for one pull request: so much, of what a repository has left a share, but never less than a pull request
+# mostly needs. So a hostile one leaves what the others need, and hundreds of them do.
+PULL_BYTES, PULL_SHARE, LEAST_BYTES = 1 << 30, 64, 16 << 20
+# Why a pull request has no files, or not those of all its heads.
+LOST: dict[type, str] = {
+    MissingObject: "missing_object",
+    CorruptObject: "corrupt_object",
+    ObjectTooLarge: "too_large",
+    BudgetSpent: "too_much_to_compare",
+}
 Tree = dict[tuple[bytes, bool], tuple[int, str]]
 
 
@@ -35,6 +53,12 @@ def find(folder: str, name: str) -> Path | None:
         if place is not None and place.is_dir():
             return place
     return None
+
+
+def names(folder: str) -> set[str]:
+    """Return the names of all that may be mirrors below a folder. Raises OSError."""
+    owners = [owner.name for owner in os.scandir(folder) if owner.is_dir()]
+    return {f"{owner}/{found.name.removesuffix('.git')}" for owner in owners for found in os.scandir(Path(folder, owner))}
 
 
 def state(folder: str, name: str) -> str:
@@ -58,6 +82,7 @@ class Mirror:
         self._store: ObjectStore | None = None
         self._budget, self._left = Budget(), limits.max_inflated_bytes
         self._folders = Budget()
+        self.lost: tuple[str, str] | None = None  # of the last pull request: why it has not all its files, and what said so
 
     def __enter__(self) -> "Mirror":
         """Return itself."""
@@ -69,27 +94,43 @@ class Mirror:
         self._store = None
 
     def files(self, thread: str, base: str, heads: Sequence[str]) -> Files | None:
-        """Return what is shown of a pull request's files; None where the base or all heads are missing, or no file is on both sides."""
-        store = self._opened()
+        """Return what is shown of a pull request's files; None where the base or all heads are missing, or no file is on both sides.
+
+        `lost` says then why some are not known; of a repository without a mirror nothing is lost.
+        """
+        self.lost, store = None, self._opened()
         if store is None or not base or not heads:
             return None
         before: dict[str, str] = {}
         after: dict[str, dict[str, str]] = {}
         self._folders = Budget(PULL_FOLDERS)
-        self._budget.left = most = min(self._left, PULL_BYTES)
+        self._budget.left = most = min(self._left, max(LEAST_BYTES, min(PULL_BYTES, self._left // PULL_SHARE)))
         try:
-            with suppress(*snapshots.OF_A_STORE):
+            with self._losing(f"base {base:.40}"):
                 tree, room = _tree_of(store, base), MOST_AFTER * self._show.max_chars
                 for head in [*dict.fromkeys(heads)][:MAX_HEADS]:
-                    with suppress(*snapshots.OF_A_STORE):
+                    with self._losing(f"head {head:.40}"):
                         after[head] = self._changed(store, tree, _tree_of(store, head), before, room)
                         room -= sum(map(len, after[head].values()))
         except _TooMuch:
+            self.lost = (
+                "too_large",
+                f"more than max_chars={self._show.max_chars} of files, or {MOST_AFTER} times as many of all heads",
+            )
             return None
         finally:
             self._left -= most - max(0, self._budget.left)
         made = shown(thread, before, after, self._show)
         return made if made.windows else None
+
+    @contextmanager
+    def _losing(self, what: str) -> Iterator[None]:
+        """Leave out what cannot be read, and keep why; of several heads the first."""
+        try:
+            yield
+        except snapshots.OF_A_STORE as error:
+            reason = next(reason for cls, reason in LOST.items() if isinstance(error, cls))
+            self.lost = self.lost or (reason, f"{what}: {one_line(error)}")
 
     def _opened(self) -> ObjectStore | None:
         if self._store is None and self._place is not None:
@@ -139,7 +180,7 @@ def _tree_of(store: ObjectStore, commit: str) -> str:
 
 
 def _pairs(store: ObjectStore, base: str, head: str, left: Budget) -> Iterator[tuple[bytes, str, str]]:
-    """Yield path and blobs of the regular files that both trees have, and have differently. CorruptObject or BudgetSpent: too many."""
+    """Yield path and blobs of the regular files that both trees have, and have differently. BudgetSpent: too many."""
     due, folders, changed = [(b"", base, head)], 0, 0
     while due:
         prefix, one, other = due.pop()
@@ -157,7 +198,7 @@ def _pairs(store: ObjectStore, base: str, head: str, left: Budget) -> Iterator[t
                 changed += 1
                 yield prefix + name, old, new
             if changed > MAX_CHANGED or folders > MAX_FOLDERS:
-                raise CorruptObject(f"more than {MAX_CHANGED} changed files, or {MAX_FOLDERS} folders")
+                raise BudgetSpent(f"more than {MAX_CHANGED} changed files, or {MAX_FOLDERS} folders")
 
 
 def _entries(store: ObjectStore, tree: str) -> Tree:

@@ -1,17 +1,18 @@
 """GHArchive: the hours of what happened on GitHub, of which issues and pull requests become records.
 
-A plan reads each new hour once, into an index that is sorted by repository, thread and time (index.py); a repository is read
-from there. An hour that is damaged is a repository of its own, `gharchive/hours/<file>`, whose rows tell what was lost.
+Hours are sorted by repository, thread and time, in one of two ways that give the same records. For one machine, a plan reads each new
+hour once into a file (index.py), and a repository is read from there. For more hours, `starmill threads` sorts them on any runner
+(sorted.py), and what is planned and read at once is a bucket, `gharchive/threads/<number>`, whose records are of many
+repositories. An hour that is damaged is a repository of its own, `gharchive/hours/<file>`, whose rows tell what was lost.
 """
 
 import os
-import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import groupby
 from typing import Annotated, Any, ClassVar, Literal
-from urllib.parse import quote
 
 from msgspec import Meta
 
@@ -21,14 +22,17 @@ from starmill.core.names import AtLeast1, Bytes, Place
 from starmill.core.storage import Storage
 from starmill.pipelines.sources.gharchive import index as indexes
 from starmill.pipelines.sources.gharchive import mirrors as pulls_mirrors
-from starmill.pipelines.sources.gharchive.hours import NoEvents
-from starmill.pipelines.sources.gharchive.index import Hour
+from starmill.pipelines.sources.gharchive import sorted as sorting
+from starmill.pipelines.sources.gharchive.events import Facts
 from starmill.pipelines.sources.gharchive.mirrors import Mirror
 from starmill.pipelines.sources.gharchive.pulls import Show
+from starmill.pipelines.sources.gharchive.reading import Hour, Looks, Problem, listed
+from starmill.pipelines.sources.gharchive.sorted import Known
 from starmill.pipelines.sources.gharchive.threads import PULL, Said, Texts, entry
 from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot, unique
 
 HOURS = "gharchive/hours/"  # how the name of an hour begins: of three parts, as no repository's is
+BUCKETS = "gharchive/threads/"  # and that of a bucket of repositories
 # From this day on, events of pull requests have neither title nor text.
 CUT = "2025-10-07"
 Day = Annotated[
@@ -42,7 +46,10 @@ class GHArchive(Options):
 
     kind: Literal["gharchive"] = "gharchive"  # always given
     hours: Place  # a folder or URL of hours, as 2015-01-01-15.json.gz
-    index: Place  # a file of this machine in which the events are sorted; made where it is missing, and taken up again
+    index: Place | None = (
+        None  # a file of this machine in which the events are sorted; made where it is missing, and taken up again
+    )
+    threads: Place | None = None  # or, for more hours: the folder or URL into which `starmill threads` sorts them
     since: Day = ""  # events before this day are not read
     until: Day = CUT  # and none from this day on; StarCoder2: 2023-07-26
     max_hour_bytes: Bytes = 64 << 30  # inflated, of one hour
@@ -61,10 +68,15 @@ class GHArchive(Options):
         """Raise ValueError for values that cannot work."""
         if self.last_lines >= self.max_lines:
             raise ValueError(f"last_lines={self.last_lines}: must be below max_lines={self.max_lines}")
-        if "://" in self.index:
+        if (self.index is None) is (self.threads is None):
+            raise ValueError(
+                "index and threads: one of the two must be given, a file of this machine or where `starmill threads` sorts"
+            )
+        if self.index and "://" in self.index:
             raise ValueError(f"index={self.index}: must be a file of this machine")
-        if "://" not in self.hours and os.path.abspath(self.index).startswith(os.path.join(os.path.abspath(self.hours), "")):
-            raise ValueError(f"index={self.index}: must not lie among the hours, where it would be one")
+        for name, place in (("index", self.index), ("threads", self.threads)):
+            if place and "://" not in self.hours + place and _is_below(place, self.hours):
+                raise ValueError(f"{name}={place}: must not lie among the hours, where it would be one")
 
     def places(self) -> tuple[str, ...]:
         """Return the folder of the hours, where it is one of this machine, and that of the mirrors."""
@@ -73,22 +85,22 @@ class GHArchive(Options):
 
     @property
     def reads_this_machine(self) -> bool:
-        """The index is a file of this machine, wherever the hours are."""
-        return True
+        """An index is a file of this machine, wherever the hours are."""
+        return self.index is not None or "://" not in str(self.threads) or bool(self.places())
 
     def inventory(self) -> list[Repository]:
-        """Read the hours that are new into the index; return the repositories in it. Raises NotThere, InputError and MachineError."""
-        storage = Storage(self.hours)
-        if storage.is_local:
-            os.listdir(self.hours)  # an absent folder is an error, not an empty one
-        files = {
-            quote(os.fsencode(found.name)): found for found in storage.listing("")
-        }  # an index holds no name that is not UTF-8
-        hours = [Hour(name, f"{found.size} {found.modified} {self.max_hour_bytes}") for name, found in files.items()]
+        """Return the repositories of the index, of which new hours are read first, or the buckets of what was sorted.
+
+        Raises NotThere, InputError and MachineError.
+        """
+        hours = listed(storage := Storage(self.hours), self.max_hour_bytes)
+        if self.index is None:
+            return self._buckets([found.hour for found in hours])
+        files = {found.hour.name: found.file for found in hours}
         os.makedirs(os.path.dirname(os.path.abspath(self.index)), exist_ok=True)
         with indexes.opened(self.index, write=True) as index:
-            for hour in indexes.prepare(index, hours):
-                with _Looks(storage, files[hour.name].name) as looks:
+            for hour in indexes.prepare(index, [found.hour for found in hours]):
+                with Looks(storage, files[hour.name]) as looks:
                     indexes.take(index, hour, looks, self.max_hour_bytes)
             seen: dict[str, int] = {}
             planned = []
@@ -100,6 +112,18 @@ class GHArchive(Options):
             for found in indexes.damaged_hours(index):
                 place = {"index": os.path.abspath(self.index), "hour": found.name}
                 planned.append(Repository(HOURS + found.name, place, found.bytes, self._fingerprint(found.digest)))
+        return sorted(planned, key=lambda r: r.name)
+
+    def _buckets(self, hours: Sequence[Hour]) -> list[Repository]:
+        found = sorting.opened(str(self.threads))
+        found.check(hours)
+        planned = []
+        for bucket, size in found.buckets():
+            name, place = f"{BUCKETS}{bucket:05}", {"bucket": str(bucket)}
+            planned.append(Repository(name, place, size, self._of_bucket(found, bucket)))
+        for hour, part, size, digest in found.damaged_hours():
+            place = {"hour": hour, "part": str(part)}
+            planned.append(Repository(HOURS + hour, place, size, self._fingerprint(digest)))
         return sorted(planned, key=lambda r: r.name)
 
     def notes(self) -> tuple[str, ...]:
@@ -114,6 +138,8 @@ class GHArchive(Options):
     def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
         """Return what events say of a repository, and its issues and pull requests; of an hour what it lost."""
         place = repository.place
+        if self.index is None:
+            return Snapshot(), self._of_hour(self._problems(place)) if "hour" in place else self._of_buckets(place, limits)
         try:
             with indexes.opened(place["index"]) as index:
                 facts = _snapshot(index, place["repo"]) if "repo" in place else Snapshot()
@@ -122,8 +148,11 @@ class GHArchive(Options):
         return facts, self._entries(repository.name, place, limits)
 
     def count(self, repository: Repository, limits: Limits) -> Counted:
-        """Return how many issues and pull requests a repository has."""
+        """Return how many issues and pull requests a repository or bucket has."""
         place = repository.place
+        if self.index is None:
+            names = self._problems(place) if "hour" in place else sorting.opened(str(self.threads)).names(int(place["bucket"]))
+            return Counted(sum(1 for _ in names), True, "a reader of Parquet, in what starmill threads made,")
         with indexes.opened(place["index"]) as index:
             if "hour" in place:
                 lost = sum(1 for _ in indexes.problems(index, place["hour"]))
@@ -134,18 +163,79 @@ class GHArchive(Options):
         """Return the fingerprint that the repository or hour has now: a run beside this one may have taken other hours in."""
         place = repository.place
         try:
+            if self.index is None:
+                found = sorting.opened(str(self.threads))
+                if "bucket" in place:
+                    return self._of_bucket(found, int(place["bucket"]))
+                return next((self._fingerprint(said[3]) for said in found.damaged_hours() if said[0] == place["hour"]), "")
             with indexes.opened(place["index"]) as index:
                 if "repo" not in place:
                     hour = next(indexes.damaged_hours(index, place["hour"]), None)
                     return self._fingerprint(hour.digest) if hour else ""
-                found = next(indexes.repositories(index, place["repo"]), None)
+                one = next(indexes.repositories(index, place["repo"]), None)
         except (FileNotFoundError, InputError):
             return ""
-        return self._of(found.digest, repository.name) if found else ""
+        return self._of(one.digest, repository.name) if one else ""
 
     def _of(self, digest: str, name: str) -> str:
         """Return the fingerprint of a repository."""
         return self._fingerprint(digest + (pulls_mirrors.state(self.repositories, name) if self.repositories else ""))
+
+    def _of_bucket(self, found: sorting.Sorted, bucket: int) -> str:
+        """Return the fingerprint of a bucket, in which any new hour has something."""
+        states = list[str]()
+        if self.repositories:
+            mirrored = pulls_mirrors.names(self.repositories)
+            names = sorted({known.name for known in found.repositories(bucket)} & mirrored)
+            states = [pulls_mirrors.state(self.repositories, name) for name in names]
+        return self._fingerprint(recipe.digest(found.made.digest, bucket, self.include, self.exclude, *states))
+
+    def _unwanted(self, name: str) -> str:
+        # What is left out of a bucket are repositories, as it is read.
+        return "" if name.startswith(BUCKETS) else super()._unwanted(name)
+
+    def _problems(self, place: Mapping[str, str]) -> Iterator[Problem]:
+        return sorting.opened(str(self.threads)).problems(place["hour"], int(place["part"]))
+
+    def _of_hour(self, problems: Iterable[Problem]) -> Iterator[Entry]:
+        for n, problem in enumerate(problems):
+            path = f"line/{problem.line:012d}/{n}".encode() if problem.line else b""
+            yield Entry(path, None, problem.reason, problem.detail, problem.size, self.gives[0])
+
+    def _of_buckets(self, place: Mapping[str, str], limits: Limits) -> Iterator[Entry]:
+        """Yield the entries of a bucket: its repositories by their ids, each with its threads by name."""
+        found, bucket = sorting.opened(str(self.threads)), int(place["bucket"])
+        names = found.names(bucket) if self.sample else iter(())
+        pulls = groupby((repo for repo, thread in names if thread.startswith(PULL)), key=str)
+        repo, many = next(((repo, sum(1 for _ in some)) for repo, some in pulls), ("", 0))
+        known = found.repositories(bucket)
+        for own, threads in groupby(found.threads(bucket), key=lambda thread: thread[0]):
+            of = next(one for one in known if one.repo == own)
+            if reason := super()._unwanted(of.name):
+                said = f"{of.bytes:,} bytes in {sum(1 for _ in threads):,} issues and pull requests"
+                yield Entry(b"", None, reason, said, of.bytes, self.gives[0], repo_name=of.name.encode())
+                continue
+            while self.sample and repo and repo < own:
+                repo, many = next(((repo, sum(1 for _ in some)) for repo, some in pulls), ("", 0))
+            share = self._share(many if repo == own else 0) if self.sample else 1.0
+            facts = _snapshot_of(of).columns()
+            with Mirror(self.repositories, of.name, limits, self.files) as mirror:
+                for entry in self._threads(of.name, ((thread, events) for _, thread, events in threads), share, limits, mirror):
+                    yield replace(entry, repo_name=of.name.encode(), facts=facts)
+
+    def _threads(
+        self, name: str, threads: Iterable[tuple[str, Iterator[Said]]], share: float, limits: Limits, mirror: Mirror
+    ) -> Iterator[Entry]:
+        """Yield the entries of a repository, of whose pull requests a share is taken."""
+        for thread, events in threads:
+            if thread.startswith(PULL) and share < 1 and seeds.uniform(self.files.seed, "pull", name, thread) >= share:
+                said = f"of so many pull requests of one repository {share:.1%} are taken"
+                yield Entry(thread.encode(), None, "not_sampled", said, kind="pull_request")
+            elif thread:
+                mirror.lost = None
+                yield self._entry(thread, events, limits.max_file_bytes, mirror)
+                if mirror.lost:
+                    yield Entry(f"{thread}/files".encode(), None, *mirror.lost, kind="pull_request")
 
     def _fingerprint(self, digest: str) -> str:
         return recipe.digest(digest, self.since, self.until, self.max_lines, self.last_lines, self.files, self.sample)
@@ -155,17 +245,10 @@ class GHArchive(Options):
         try:
             with indexes.opened(place["index"]) as index, mirror:
                 if "hour" in place:
-                    for n, problem in enumerate(indexes.problems(index, place["hour"])):
-                        path = f"line/{problem.line:012d}/{n}".encode() if problem.line else b""
-                        yield Entry(path, None, problem.reason, problem.detail, problem.size, self.gives[0])
+                    yield from self._of_hour(indexes.problems(index, place["hour"]))
                     return
                 share = self._share(indexes.count(index, place["repo"], PULL)) if self.sample else 1.0
-                for thread, events in indexes.threads(index, place["repo"]):
-                    if thread.startswith(PULL) and share < 1 and seeds.uniform(self.files.seed, "pull", name, thread) >= share:
-                        said = f"of so many pull requests of one repository {share:.1%} are taken"
-                        yield Entry(thread.encode(), None, "not_sampled", said, kind="pull_request")
-                    elif thread:
-                        yield self._entry(thread, events, limits.max_file_bytes, mirror)
+                yield from self._threads(name, indexes.threads(index, place["repo"]), share, limits, mirror)
         except (FileNotFoundError, InputError) as error:
             yield self._without_index(error)
 
@@ -200,44 +283,13 @@ class GHArchive(Options):
         return made
 
 
-class _NoFile:
-    """Stands for what lies among the hours and is no file."""
-
-    def __init__(self, reason: str) -> None:
-        self._reason = reason
-
-    def read(self, size: int) -> bytes:
-        raise NoEvents(self._reason, "no link is followed, and no pipe waited for")
-
-
-class _Looks:
-    """Opens an hour again and again, and closes what it opened."""
-
-    def __init__(self, storage: Storage, name: str) -> None:
-        self._storage, self._name, self._open = storage, name, list[Any]()
-
-    def __enter__(self) -> Iterator[Any]:
-        return self._again()
-
-    def __exit__(self, *of: object) -> None:
-        while self._open:
-            self._open.pop().__exit__(None, None, None)
-
-    def _again(self) -> Iterator[Any]:
-        while True:
-            self.__exit__()
-            if self._storage.is_local:
-                mode = os.lstat(os.path.join(self._storage.root, self._name)).st_mode
-                if not stat.S_ISREG(mode):
-                    yield _NoFile("symlink" if stat.S_ISLNK(mode) else "not_a_regular_file")
-                    continue
-            self._open.append(self._storage.open(self._name))
-            yield self._open[-1].__enter__()
+def _is_below(place: str, folder: str) -> bool:
+    return os.path.abspath(place).startswith(os.path.join(os.path.abspath(folder), ""))
 
 
 def _snapshot(index: Any, repo: str) -> Snapshot:
     stars = forks = 0
-    facts = None
+    facts = Facts()
     for thread, events in indexes.threads(index, repo):
         if thread:
             break
@@ -245,12 +297,21 @@ def _snapshot(index: Any, repo: str) -> Snapshot:
             stars += said.event.what == "star"
             forks += said.event.what == "fork"
             facts = said.event.facts or facts
-    number = int(repo) if repo.isdecimal() and len(repo) < 19 else None
-    known = Snapshot(github_id=number, star_events_count=stars, fork_events_count=forks)
-    if facts is None:
-        return known
+    said_of = (facts.default_branch, facts.license, facts.created_at, facts.language)
+    return _snapshot_of(Known(repo, "", "", *said_of, 0, 0, stars, forks))
+
+
+def _snapshot_of(known: Known) -> Snapshot:
+    number = int(known.repo) if known.repo.isdecimal() and len(known.repo) < 19 else None
     created = None
     with suppress(ValueError):
-        created = datetime.fromisoformat(facts.created_at or "").replace(tzinfo=None)
-    branch = facts.default_branch and f"refs/heads/{facts.default_branch}"
-    return replace(known, branch_name=branch, gha_license_id=facts.license, gha_created_at=created, gha_language=facts.language)
+        created = datetime.fromisoformat(known.created or "").replace(tzinfo=None)
+    return Snapshot(
+        github_id=number,
+        star_events_count=known.stars,
+        fork_events_count=known.forks,
+        branch_name=known.branch and f"refs/heads/{known.branch}",
+        gha_license_id=known.license,
+        gha_created_at=created,
+        gha_language=known.language,
+    )

@@ -33,6 +33,7 @@ class Exchange:
     schemas: tuple[pa.Schema, ...]  # of the blocks
     read: Callable[[str], Blocks]
     write: Callable[[int, list[pa.RecordBatch]], Tables]
+    maker: str = NAME  # whose datasets these are
 
     def __call__(self, pipeline: beam.Pipeline, due: Sequence[PartRef]) -> beam.PCollection:
         """Add the graph to a pipeline; return the numbers of the published parts."""
@@ -76,7 +77,7 @@ class Publish:
             contents.append(file.close())
             outputs.append(output(part_path(folder, part), contents[-1], file.rows))
         counts = (Count("moved", "", "", rows, size),)
-        sidecar = Sidecar(NAME, made.dataset, part, self.keys[part], tuple(outputs), counts)
+        sidecar = Sidecar(made.maker, made.dataset, part, self.keys[part], tuple(outputs), counts)
         made.workspace.commit(sidecar, contents)
         count(sidecar)
         yield part
@@ -95,7 +96,7 @@ class Read(beam.DoFn):
         for piece, (bucket, block) in enumerate(self._exchange.read(given)):
             if bucket in self._due:
                 data = encode(block, number * PIECES + piece, self._exchange.schemas)
-                Metrics.counter("starmill", f"{NAME}/shuffled/bytes").inc(len(data))
+                Metrics.counter("starmill", f"{self._exchange.maker}/shuffled/bytes").inc(len(data))
                 yield bucket, data
 
 

@@ -141,3 +141,11 @@ def test_times_of_every_era() -> None:
     for wrong in ("", "2012", "2012-13-01T00:00:00Z+", "0001-01-01T00:00:00+23:59", "٢٠١٥-01-01T00:00:00Z"):
         with pytest.raises(BadEvent):
             instant(wrong)
+
+
+@pytest.mark.parametrize("name", ["me/..", "../toy", "./toy", "me/.git", "me/.GIT"])
+def test_a_name_that_leads_elsewhere_as_a_path_is_none(name: str) -> None:
+    event = opened(1, 1)
+    event["repo"]["name"] = name
+    found, lost = rows(line(event))
+    assert not found and len(lost) == 1 and "is no owner/name" in lost[0]

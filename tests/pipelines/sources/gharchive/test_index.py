@@ -119,3 +119,13 @@ def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="name another file as the index"):
         taken(tmp_path / "text", {"0.json": EVENTS[0]})
     assert (tmp_path / "text").read_text() == "precious"
+
+
+@pytest.mark.parametrize("batch", [1, 50_000])
+def test_of_an_event_that_an_hour_has_twice_the_fullest_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    monkeypatch.setattr(indexes, "BATCH_ROWS", batch)
+    short, full = (line(comment(1, 2, text)) for text in ("Why?", "Why does it?"))
+    given = [taken(tmp_path / str(n), {"0.json": b"\n".join(both)}) for n, both in enumerate(((short, full), (full, short)))]
+    assert given[0] == given[1] and [event.text for _, _, events in given[0] for _, _, event in events] == ["Why does it?"]

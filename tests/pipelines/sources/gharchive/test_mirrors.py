@@ -93,15 +93,62 @@ def test_a_hostile_pull_request_leaves_the_others_their_files(
 ) -> None:
     place, base, heads = mirrors
     monkeypatch.setattr(pulls_mirrors, "PULL_BYTES", 20_000)
+    monkeypatch.setattr(pulls_mirrors, "LEAST_BYTES", 0)
     with Mirror(str(place), "me/toy", Limits(), Show()) as mirror:
         found = mirror.files("pull/7", base, heads)
         monkeypatch.setattr(pulls_mirrors, "PULL_BYTES", 10)
         assert found and mirror.files("pull/8", base, heads) is None
         monkeypatch.setattr(pulls_mirrors, "PULL_BYTES", 20_000)
         assert mirror.files("pull/7", base, heads) == found
+    monkeypatch.undo()
     with Mirror(str(place), "me/toy", Limits(max_inflated_bytes=20_000), Show()) as mirror:
         given = [mirror.files("pull/7", base, heads) is not None for _ in range(30)]
     assert given[0] and not given[-1], "all together have their bound as well"
+
+
+def test_hundreds_of_hostile_pull_requests_leave_the_others_their_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = commit(tmp_path / "me/toy", {"a.py": CODE, **{f"{n}.bin": f"{n}" + "x" * 100_000 for n in range(9)}})
+    ids = [git(work, "rev-parse", "HEAD").strip()]
+    for change in ({"a.py": CODE.replace("+ 3", "- 3")}, {f"{n}.bin": "y" * 100_000 for n in range(9)}):
+        commit(work, change)
+        ids.append(git(work, "rev-parse", "HEAD").strip())
+    monkeypatch.setattr(pulls_mirrors, "LEAST_BYTES", 20_000)
+    with Mirror(str(tmp_path), "me/toy", Limits(max_inflated_bytes=64 * 300_000), Show(max_chars=10**9)) as mirror:
+        wanted = mirror.files("pull/1", ids[0], ids[1:2])
+        assert wanted and mirror.lost is None
+        for n in range(100):
+            assert mirror.files(f"pull/{n + 2}", ids[1], ids[2:]) is None
+            assert mirror.lost and mirror.lost[0] == "too_much_to_compare" and f"head {ids[2]}" in mirror.lost[1]
+        assert mirror.files("pull/1", ids[0], ids[1:2]) == wanted and mirror.lost is None
+
+
+def test_why_files_are_lost_is_kept(mirrors: tuple[Path, str, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    place, base, heads = mirrors
+    with Mirror(str(place), "me/toy", Limits(), Show()) as mirror:
+        for end, some, reason in (
+            ("0" * 40, heads, "missing_object"),
+            (base, ["1" * 40, *heads], "missing_object"),
+            ("../../etc/passwd", heads, "corrupt_object"),
+            (base, heads, None),
+            (base, [], None),
+        ):
+            mirror.files("pull/7", end, some)
+            assert (mirror.lost and mirror.lost[0]) == reason
+    with Mirror(str(place), "me/toy", Limits(), Show(max_chars=100)) as mirror:
+        mirror.files("pull/7", base, heads)
+        assert mirror.lost and mirror.lost == (
+            "too_large",
+            "more than max_chars=100 of files, or 16 times as many of all heads",
+        )
+    with Mirror(str(place), "me/other", Limits(), Show()) as mirror:
+        mirror.files("pull/7", base, heads)
+        assert mirror.lost is None, "nothing is lost of what has no mirror"
+
+
+def test_names_are_those_of_what_may_be_mirrors(mirrors: tuple[Path, str, list[str]]) -> None:
+    assert "me/toy" in pulls_mirrors.names(str(mirrors[0]))
 
 
 def test_heads_that_make_small_files_huge_are_not_held(tmp_path: Path) -> None:

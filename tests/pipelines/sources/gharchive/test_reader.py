@@ -305,6 +305,14 @@ def test_files_of_pull_requests_come_from_mirrors(tmp_path: Path) -> None:
         assert b"+    return value - 3\n" in entry.data
     few, _ = records(tmp_path / "hours", repositories=str(tmp_path / "mirrors"), sample=True)  # type: ignore[arg-type]
     assert {entry.reason for entry in few.values()} == {None, "not_sampled"} and len(few) == 59
+    hour(tmp_path / "lost/0.json.gz", pull_request(8, 8, "opened", ids[0], "f" * 40), pull_request(9, 9, "opened", *ids))
+    lost, _ = records(tmp_path / "lost", repositories=str(tmp_path / "mirrors"))
+    assert {path: entry.reason for (_, path), entry in lost.items()} == {
+        "pull/8": None,
+        "pull/8/files": "missing_object",
+        "pull/9": None,
+    }
+    assert f"head {'f' * 40}" in (lost["me/toy", "pull/8/files"].detail or "")
     source = GHArchive(
         hours=str(tmp_path / "hours"), index=str(tmp_path / "hours.index"), repositories=str(tmp_path / "mirrors")
     )
