@@ -3,11 +3,13 @@
 Steps do not know kinds; kinds choose steps. No stage imports this module: the recipe gives each stage the steps of each kind, and a
 part's key counts the steps of its own kinds only. So a change of one kind's row remakes no part without records of that kind.
 
-Deduplication, decontamination and redaction are given to kinds as table 3 of StarCoder2's paper gives them. Its other two columns are no
-steps here: nothing is scanned for malware (code, pull requests, notebooks, issues: 0.009 % of the files), and no list of opt-outs is asked.
+Deduplication, decontamination, redaction and the lists of opt-outs are given to kinds as table 3 of StarCoder2's paper gives them; commits,
+which StarCoder had, and text that a model rewrote have the lists too. One column is no step here: nothing is scanned for malware (code,
+pull requests, notebooks, issues: 0.009 % of the files).
 Names and user names, which its model finds, are no finds of `Redact`; the sources of threads and questions mask the people who take part.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
@@ -16,12 +18,14 @@ import pyarrow as pa
 
 from starmill.core.document import CODE, Document
 from starmill.core.names import OneOf, Place
-from starmill.pipelines import benchmarks
+from starmill.pipelines import benchmarks, opt_outs
+from starmill.pipelines.opt_outs import OptOutList
 from starmill.transforms.clean.decontaminate import Decontaminate
 from starmill.transforms.clean.redact import Redact
 from starmill.transforms.decide.answers import Answers
 from starmill.transforms.decide.commits import CommitRules
 from starmill.transforms.decide.licenses import KeepLicensed
+from starmill.transforms.decide.optout import OptOut
 from starmill.transforms.decide.parents import HasParent
 from starmill.transforms.decide.pulls import Pulls
 from starmill.transforms.decide.quality import Quality
@@ -48,12 +52,21 @@ class Measure:
 class Curate:
     """What is kept: the rules over the columns."""
 
+    opt_out: tuple[OptOutList, ...] = ()  # dated lists of who and what is not to be trained on
     licenses: KeepLicensed = KeepLicensed()
     quality: Quality = Quality()
     threads: Threads = Threads()  # over issues
     pulls: Pulls = Pulls()  # over pull requests
     commits: CommitRules = CommitRules()  # over commits
     answers: Answers = Answers()  # over Stack Overflow
+
+    def opted_out(self, records: Literal["files", "threads", "commits"] = "files") -> tuple[OptOut, ...]:
+        """Return the step of the lists; none without a list. Raises NotThere or InputError, naming file and line."""
+        return (replace(self._opt_out, records=records),) if self.opt_out else ()
+
+    @functools.cached_property  # lies in the instance: the steps of all kinds come from one reading
+    def _opt_out(self) -> OptOut:
+        return opt_outs.read(self.opt_out)
 
 
 @dataclass(frozen=True)
@@ -106,7 +119,7 @@ class Kind:
 KINDS = {
     CODE: Kind(
         measure=lambda on: (on.licenses, DetectLanguage(), on.text, VisibleText()),
-        decide=lambda on: (on.licenses, *on.quality.steps()),
+        decide=lambda on: (*on.opted_out(), on.licenses, *on.quality.steps()),
         clean=lambda on: (on.decontaminate(), on.redact),
         render=code.documents,
         sentinels=code.sentinels,
@@ -114,13 +127,13 @@ KINDS = {
     # These three are made by ingest, where the recipe wants them; they are deduplicated, decontaminated and redacted as code is.
     "notebook": Kind(
         measure=lambda on: (on.licenses, StatedLanguage(), on.text),
-        decide=lambda on: (on.licenses,),
+        decide=lambda on: (*on.opted_out(), on.licenses),
         clean=lambda on: (on.decontaminate(), on.redact),
         render=notebooks.turns,
     ),
     "notebook_script": Kind(
         measure=lambda on: (on.licenses, StatedLanguage(), on.text),
-        decide=lambda on: (on.licenses,),
+        decide=lambda on: (*on.opted_out(), on.licenses),
         clean=lambda on: (on.decontaminate(), on.redact),
         render=notebooks.scripts,
     ),
@@ -132,20 +145,20 @@ KINDS = {
     ),
     "issue": Kind(
         measure=lambda on: (on.text,),
-        decide=lambda on: (on.threads,),
+        decide=lambda on: (*on.opted_out("threads"), on.threads),
         clean=lambda on: (on.decontaminate(), on.redact),
         render=issues.documents,
     ),
     # It shows code, so its repository's licence holds for it (section 2.3): what GHArchive tells, for its record has no file of a licence.
     "pull_request": Kind(
         measure=lambda on: (on.licenses, on.text),
-        decide=lambda on: (on.licenses, on.pulls),
+        decide=lambda on: (*on.opted_out("threads"), on.licenses, on.pulls),
         clean=lambda on: (on.decontaminate(), on.redact),
         render=pulls.documents,
     ),
     "commit": Kind(
         measure=lambda on: (ChangedLanguage(), on.text),
-        decide=lambda on: (on.quality.languages, on.commits),
+        decide=lambda on: (*on.opted_out("commits"), on.quality.languages, on.commits),
         clean=lambda on: (on.decontaminate(), on.redact),
         render=commits.documents,
         sentinels=lambda _: commits.TOKENS,
@@ -189,7 +202,7 @@ KINDS = {
     # Text that a model rewrote is no longer what its parent was, and passes what code passes.
     "rewritten": Kind(
         measure=lambda on: (on.text,),
-        decide=lambda on: (HasParent(),),
+        decide=lambda on: (*on.opted_out(), HasParent()),
         clean=lambda on: (on.decontaminate(), on.redact),
         render=prose.documents,
     ),

@@ -25,8 +25,9 @@ def method(options: Recipe, workspace: Workspace) -> dict[str, Any]:
 
     Raises UsageError where the dataset is not complete, or was not made with this recipe.
     """
-    manifest = complete(workspace, DATASET, "card")
-    kinds = sorted({kind for part in manifest.parts for kind in part.kinds})
+    complete(workspace, DATASET, "card")
+    there = (workspace.manifest(stages.load(name).dataset) for name in stages.STAGES)  # a kind may have lost all its records
+    kinds = sorted({kind for manifest in there if manifest is not None for part in manifest.parts for kind in part.kinds})
     steps: dict[str, dict[str, list[Any]]] = {}
     for name in stages.STAGES:
         stage = stages.load(name)
@@ -61,6 +62,8 @@ def _compare(name: str, options: Recipe, workspace: Workspace) -> None:
 def _told(maker: object) -> Any:
     if isinstance(maker, str):
         return [f"deduplicated: {maker}", {}, []]  # what else a stage names beside its steps
+    if told := getattr(maker, "told", None):  # a step that knows what a card may tell
+        return [str(getattr(maker, "name", "")), told(), []]
     material = [str(one) for one in getattr(maker, "material", tuple)()]
     shown = dataclasses.asdict(maker) if dataclasses.is_dataclass(maker) and not isinstance(maker, type) else {}
     shown = {key: _short(value) for key, value in shown.items()}
