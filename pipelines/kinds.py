@@ -3,9 +3,8 @@
 Steps do not know kinds; kinds choose steps. No stage imports this module: the recipe gives each stage the steps of each kind, and a
 part's key counts the steps of its own kinds only. So a change of one kind's row remakes no part without records of that kind.
 
-Deduplication, decontamination, redaction and the lists of opt-outs are given to kinds as table 3 of StarCoder2's paper gives them; commits,
-which StarCoder had, and text that a model rewrote have the lists too. One column is no step here: nothing is scanned for malware (code,
-pull requests, notebooks, issues: 0.009 % of the files).
+Deduplication, malware, decontamination, redaction and the lists of opt-outs are given to kinds as table 3 of StarCoder2's paper gives them;
+commits, which StarCoder had, and text that a model rewrote have the lists too, and the latter is scanned as code is.
 Names and user names, which its model finds, are no finds of `Redact`; the sources of threads and questions mask the people who take part.
 """
 
@@ -21,6 +20,7 @@ from starmill.core.names import OneOf, Place
 from starmill.pipelines import benchmarks, opt_outs
 from starmill.pipelines.opt_outs import OptOutList
 from starmill.transforms.clean.decontaminate import Decontaminate
+from starmill.transforms.clean.malware import Malware
 from starmill.transforms.clean.redact import Redact
 from starmill.transforms.decide.answers import Answers
 from starmill.transforms.decide.commits import CommitRules
@@ -76,8 +76,14 @@ class Release:
     `benchmarks`: HumanEval-style JSONL files whose texts must not be trained on; a bare name (`smoke`) means one that ships.
     """
 
+    malware: Malware = Malware()  # scanned for where a socket of clamd is named
     benchmarks: tuple[Place, ...] = ()  # paths, URLs or shipped names
     redact: Redact = Redact()
+
+    @property
+    def scanned(self) -> tuple[Malware, ...]:
+        """The step that asks clamd; none where the recipe names no socket."""
+        return (self.malware,) if self.malware.socket is not None else ()
 
     def decontaminate(self) -> Decontaminate:
         """Read the benchmark files into the step. Raises NotThere or ValueError, naming the file and the line."""
@@ -120,7 +126,7 @@ KINDS = {
     CODE: Kind(
         measure=lambda on: (on.licenses, DetectLanguage(), on.text, VisibleText()),
         decide=lambda on: (*on.opted_out(), on.licenses, *on.quality.steps()),
-        clean=lambda on: (on.decontaminate(), on.redact),
+        clean=lambda on: (*on.scanned, on.decontaminate(), on.redact),
         render=code.documents,
         sentinels=code.sentinels,
     ),
@@ -128,32 +134,32 @@ KINDS = {
     "notebook": Kind(
         measure=lambda on: (on.licenses, StatedLanguage(), on.text),
         decide=lambda on: (*on.opted_out(), on.licenses),
-        clean=lambda on: (on.decontaminate(), on.redact),
+        clean=lambda on: (*on.scanned, on.decontaminate(), on.redact),
         render=notebooks.turns,
     ),
     "notebook_script": Kind(
         measure=lambda on: (on.licenses, StatedLanguage(), on.text),
         decide=lambda on: (*on.opted_out(), on.licenses),
-        clean=lambda on: (on.decontaminate(), on.redact),
+        clean=lambda on: (*on.scanned, on.decontaminate(), on.redact),
         render=notebooks.scripts,
     ),
     "kaggle": Kind(
         measure=lambda on: (on.licenses, StatedLanguage(), on.text),
         decide=lambda on: (on.licenses,),
-        clean=lambda on: (on.decontaminate(), on.redact),
+        clean=lambda on: (*on.scanned, on.decontaminate(), on.redact),
         render=notebooks.scripts,
     ),
     "issue": Kind(
         measure=lambda on: (on.text,),
         decide=lambda on: (*on.opted_out("threads"), on.threads),
-        clean=lambda on: (on.decontaminate(), on.redact),
+        clean=lambda on: (*on.scanned, on.decontaminate(), on.redact),
         render=issues.documents,
     ),
     # It shows code, so its repository's licence holds for it (section 2.3): what GHArchive tells, for its record has no file of a licence.
     "pull_request": Kind(
         measure=lambda on: (on.licenses, on.text),
         decide=lambda on: (*on.opted_out("threads"), on.licenses, on.pulls),
-        clean=lambda on: (on.decontaminate(), on.redact),
+        clean=lambda on: (*on.scanned, on.decontaminate(), on.redact),
         render=pulls.documents,
     ),
     "commit": Kind(
@@ -203,7 +209,7 @@ KINDS = {
     "rewritten": Kind(
         measure=lambda on: (on.text,),
         decide=lambda on: (*on.opted_out(), HasParent()),
-        clean=lambda on: (on.decontaminate(), on.redact),
+        clean=lambda on: (*on.scanned, on.decontaminate(), on.redact),
         render=prose.documents,
     ),
     # The paper has no row of it in table 3. The IR of two programs is alike where the programs are not: copies alone are dropped.
