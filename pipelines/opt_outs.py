@@ -1,11 +1,13 @@
 """Where lists of opt-outs come from: files and URLs that a recipe names, each with its date."""
 
+import lzma
+import zlib
 from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
 
-from starmill.core.errors import InputError
+from starmill.core.errors import InputError, one_line
 from starmill.core.names import Place
 from starmill.core.storage import named
 from starmill.transforms.decide.optout import OptOut, Origin, digest_of, joined, wishes
@@ -26,11 +28,16 @@ def read(lists: tuple[OptOutList, ...]) -> OptOut:
     several, origins = [], []
     for one in lists:
         with named("curate.opt_out", one.list, mode="rb", compression="infer") as file:
-            data = file.read(MOST + 1)
+            try:
+                data = file.read(MOST + 1)
+            except (EOFError, zlib.error, lzma.LZMAError) as error:
+                raise InputError(
+                    f"curate.opt_out: {one.list}: {one_line(error)}; it is cut off or damaged: fetch it again"
+                ) from None
         if len(data) > MOST:
             raise InputError(f"curate.opt_out: {one.list}: above {MOST:,} bytes, the most that a list may have; divide it")
         try:
-            lines = data.decode("utf-8-sig").splitlines()
+            lines = data.decode("utf-8-sig").split("\n")
         except UnicodeDecodeError as error:
             line = data[: error.start].count(b"\n") + 1
             raise InputError(

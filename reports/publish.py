@@ -38,6 +38,7 @@ from starmill.reports.targets import MARK, Folder, Held, Hub
 FORMAT = 1  # of what the files hold; another number makes all of them anew
 FILE_BYTES = 1 << 30  # of text in a file: a few hundred megabytes of Parquet
 GROUP_BYTES, GROUP_ROWS = 8 << 20, 20_000  # of a row group
+SMALLEST_GROUP, GROUPS = 1 << 20, 16  # bytes; of a small file: what is rare shall not fill the memory
 MADE = re.compile(r"(?:data|swhids|notices)/(?:.+/)?\d{5,}-[0-9a-f]{12}\.(?:parquet|txt\.gz)")
 NO_LANGUAGE = "no-language"
 
@@ -130,7 +131,13 @@ def _cut(folder: str, kind: str, language: str, found: list[tuple[Sidecar, int, 
         rows, size = sum(n for _, n, _ in mine), sum(n for _, _, n in mine)
         if size >= file_bytes or at == len(found) - 1:
             made_of = [o.sha256 for part, _, _ in mine for o in part.outputs if o.path.startswith(f"{part.dataset}/")]
-            said = [f"data {FORMAT} {GROUP_BYTES} {GROUP_ROWS}", DATASET.to_string(), kind, language, *made_of]
+            said = [
+                f"data {FORMAT} {GROUP_BYTES} {GROUP_ROWS} {SMALLEST_GROUP} {GROUPS}",
+                DATASET.to_string(),
+                kind,
+                language,
+                *made_of,
+            ]
             key = hashlib.sha256("\n".join(said).encode("utf-8", "surrogatepass")).hexdigest()[:12]
             parts = tuple(part.part for part, _, _ in mine)
             yield File(f"{folder}/{number:05d}-{key}.parquet", kind, language, parts, rows, size)
@@ -205,6 +212,7 @@ class _Writer:
     staged: tuple[Path, Path]
     held: list[pa.RecordBatch] = field(default_factory=list)
     held_bytes: int = 0
+    held_rows: int = 0
     rows: int = 0
 
     def __post_init__(self) -> None:
@@ -213,8 +221,10 @@ class _Writer:
     def add(self, rows: pa.RecordBatch) -> None:
         self.held.append(rows)
         self.held_bytes += pc.sum(rows.column("length_bytes")).as_py() or 0
+        self.held_rows += rows.num_rows
         self.rows += rows.num_rows
-        if self.held_bytes >= GROUP_BYTES or sum(r.num_rows for r in self.held) >= GROUP_ROWS:
+        most = min(GROUP_BYTES, max(SMALLEST_GROUP, self.file.text_bytes // GROUPS))
+        if self.held_bytes >= most or self.held_rows >= GROUP_ROWS:
             self.flush()
 
     def flush(self) -> None:
@@ -224,7 +234,7 @@ class _Writer:
             ids = "".join(f"{swhid('cnt', i)}\n" for i in table.column("content_id").to_pylist() if i)
             with open(self.staged[1], "ab") as file:  # a member of gzip for each row group: no second file stays open
                 file.write(gzip.compress(ids.encode(), compresslevel=6, mtime=0))
-            self.held, self.held_bytes = [], 0
+            self.held, self.held_bytes, self.held_rows = [], 0, 0
 
     def close(self) -> None:
         self.flush()

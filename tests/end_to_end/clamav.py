@@ -5,6 +5,7 @@ No data base comes with ClamAV, and none is fetched: two files of a line each ar
 
 import hashlib
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -82,6 +83,7 @@ def running(stream: str = "2M") -> Iterator[Clamd]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with running(stream="25M") as started:
         print(
             f"clamd finds {WORD!r}; --set release.malware.socket={started.socket} (or {started.tcp}); Ctrl-C ends it",

@@ -62,6 +62,9 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
         read((OptOutList(str(place), "2026-11-20"),))
     with pytest.raises(InputError, match=r"curate\.opt_out: .*list\.txt, line 2: 'two words'"):
         listed(place, "fine", "two words").opted_out()
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(b"someone\n" * 1000)[:-9])
+    with pytest.raises(InputError, match=r"cut\.gz: EOFError: .*fetch it again"):
+        read((OptOutList(str(tmp_path / "cut.gz"), "2026-11-20"),))
     with pytest.raises(InputError, match="names nothing"):
         listed(place, "# nobody").opted_out()
 
