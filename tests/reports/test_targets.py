@@ -1,6 +1,6 @@
 """Both targets: a hub is a double on this machine that huggingface_hub itself talks to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from mixed import release, rows
 from starmill.core.dataset import Workspace
 from starmill.core.errors import InputError, MachineError, UsageError
 from starmill.reports import publish as publishing
+from starmill.reports import targets
 from starmill.reports.targets import Folder, Hub, target_of
 
 TOKEN = "hf_" + "w" * 30  # of nobody
@@ -77,6 +78,32 @@ def test_an_upload_that_fails_is_continued(workspace: Workspace, hub: WritableHu
     with pytest.raises(MachineError) as told:
         publish(workspace, "hf://owner/other-name-that-has-nothing") if not hub.large.clear() else None
     assert TOKEN not in str(told.value)
+
+
+def test_commits_are_small_and_the_last_one_has_the_card(
+    workspace: Workspace, hub: WritableHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(targets, "AT_ONCE", 3)
+    commit, seen = Hub._commit, list[bool]()
+
+    def watched(self: Hub, remove: Sequence[str]) -> None:
+        commit(self, remove)
+        seen.append("README.md" in hub.sets["owner/name"])
+        if len(seen) == 2 and len(stops):
+            stops.clear()
+            raise KeyboardInterrupt
+
+    stops = [True]
+    monkeypatch.setattr(Hub, "_commit", watched)
+    with pytest.raises(KeyboardInterrupt):
+        publish(workspace, "hf://owner/name")
+    sent = len(hub.sent)
+    assert sent >= 5 and not any(seen)
+    publish(workspace, "hf://owner/name")
+    files = hub.sets["owner/name"]
+    assert len(hub.sent) == len(set(hub.sent)), "what the first run sent and committed was not sent again"
+    assert {f"data/{p}" for p in ("code/C", "code/Java", "issue/no-language")} <= {name.rpartition("/")[0] for name in files}
+    assert seen[-1] and not any(seen[:-1])
 
 
 def test_without_a_token_nothing_is_asked(hub: WritableHub, monkeypatch: pytest.MonkeyPatch) -> None:
