@@ -21,7 +21,7 @@ PYTEST = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest -q -n $(TESTERS
 # The fastest installer, itself pinned.
 UV := 0.13.8
 
-.PHONY: help run miniature test test-slow test-flink test-clusters soak check docs bench bench-dedup bench-train bench-gpu bench-flink flink-jars flink-up flink-run flink-status flink-down constraints setup clean
+.PHONY: help run miniature test test-slow test-flink test-clusters clamd soak check docs bench bench-dedup bench-train bench-gpu bench-flink flink-jars flink-up flink-run flink-status flink-down constraints setup clean
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -56,6 +56,9 @@ test-flink: setup ## the main job on a real Flink of two TaskManagers: bytes as 
 
 test-clusters: setup ## the tests on a real Flink that is killed, MinIO, a GCS server, Slurm, Kubernetes and a bare Debian: built once, in minutes (CONTRIBUTING.md)
 	$(BIN)/pytest -q -m clusters
+
+clamd: setup     ## Debian's clamd (clamav-daemon) with a test signature, in the foreground; says what to set in a recipe
+	$(BIN)/python tests/end_to_end/clamav.py
 
 soak: setup      ## kills, faults and hostile inputs for an hour (SOAK_MINUTES=60 SEED=): what was done, and what came of it
 	PYTHONPATH=tests/end_to_end $(BIN)/python tests/hostile/soak.py --minutes $(SOAK_MINUTES) $(if $(SEED),--seed $(SEED))

@@ -3,11 +3,12 @@
 Steps do not know kinds; kinds choose steps. No stage imports this module: the recipe gives each stage the steps of each kind, and a
 part's key counts the steps of its own kinds only. So a change of one kind's row remakes no part without records of that kind.
 
-Deduplication, decontamination and redaction are given to kinds as table 3 of StarCoder2's paper gives them. Its other two columns are no
-steps here: nothing is scanned for malware (code, pull requests, notebooks, issues: 0.009 % of the files), and no list of opt-outs is asked.
+Deduplication, malware, decontamination, redaction and the lists of opt-outs are given to kinds as table 3 of StarCoder2's paper gives them;
+commits, which StarCoder had, and text that a model rewrote have the lists too, and the latter is scanned as code is.
 Names and user names, which its model finds, are no finds of `Redact`; the sources of threads and questions mask the people who take part.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
@@ -16,12 +17,15 @@ import pyarrow as pa
 
 from starmill.core.document import CODE, Document
 from starmill.core.names import OneOf, Place
-from starmill.pipelines import benchmarks
+from starmill.pipelines import benchmarks, opt_outs
+from starmill.pipelines.opt_outs import OptOutList
 from starmill.transforms.clean.decontaminate import Decontaminate
+from starmill.transforms.clean.malware import Malware
 from starmill.transforms.clean.redact import Redact
 from starmill.transforms.decide.answers import Answers
 from starmill.transforms.decide.commits import CommitRules
 from starmill.transforms.decide.licenses import KeepLicensed
+from starmill.transforms.decide.optout import OptOut
 from starmill.transforms.decide.parents import HasParent
 from starmill.transforms.decide.pulls import Pulls
 from starmill.transforms.decide.quality import Quality
@@ -48,12 +52,21 @@ class Measure:
 class Curate:
     """What is kept: the rules over the columns."""
 
+    opt_out: tuple[OptOutList, ...] = ()  # dated lists of who and what is not to be trained on
     licenses: KeepLicensed = KeepLicensed()
     quality: Quality = Quality()
     threads: Threads = Threads()  # over issues
     pulls: Pulls = Pulls()  # over pull requests
     commits: CommitRules = CommitRules()  # over commits
     answers: Answers = Answers()  # over Stack Overflow
+
+    def opted_out(self, records: Literal["files", "threads", "commits"] = "files") -> tuple[OptOut, ...]:
+        """Return the step of the lists; none without a list. Raises NotThere or InputError, naming file and line."""
+        return (replace(self._opt_out, records=records),) if self.opt_out else ()
+
+    @functools.cached_property  # lies in the instance: the steps of all kinds come from one reading
+    def _opt_out(self) -> OptOut:
+        return opt_outs.read(self.opt_out)
 
 
 @dataclass(frozen=True)
@@ -63,8 +76,14 @@ class Release:
     `benchmarks`: HumanEval-style JSONL files whose texts must not be trained on; a bare name (`smoke`) means one that ships.
     """
 
+    malware: Malware = Malware()  # scanned for where a socket of clamd is named
     benchmarks: tuple[Place, ...] = ()  # paths, URLs or shipped names
     redact: Redact = Redact()
+
+    @property
+    def scanned(self) -> tuple[Malware, ...]:
+        """The step that asks clamd; none where the recipe names no socket."""
+        return (self.malware,) if self.malware.socket is not None else ()
 
     def decontaminate(self) -> Decontaminate:
         """Read the benchmark files into the step. Raises NotThere or ValueError, naming the file and the line."""
@@ -106,46 +125,46 @@ class Kind:
 KINDS = {
     CODE: Kind(
         measure=lambda on: (on.licenses, DetectLanguage(), on.text, VisibleText()),
-        decide=lambda on: (on.licenses.step(), *on.quality.steps()),
-        clean=lambda on: (on.decontaminate(), on.redact),
+        decide=lambda on: (*on.opted_out(), on.licenses.step(), *on.quality.steps()),
+        clean=lambda on: (*on.scanned, on.decontaminate(), on.redact),
         render=code.documents,
         sentinels=code.sentinels,
     ),
     # These three are made by ingest, where the recipe wants them; they are deduplicated, decontaminated and redacted as code is.
     "notebook": Kind(
         measure=lambda on: (on.licenses, StatedLanguage(), on.text),
-        decide=lambda on: (on.licenses.step(),),
-        clean=lambda on: (on.decontaminate(), on.redact),
+        decide=lambda on: (*on.opted_out(), on.licenses.step()),
+        clean=lambda on: (*on.scanned, on.decontaminate(), on.redact),
         render=notebooks.turns,
     ),
     "notebook_script": Kind(
         measure=lambda on: (on.licenses, StatedLanguage(), on.text),
-        decide=lambda on: (on.licenses.step(),),
-        clean=lambda on: (on.decontaminate(), on.redact),
+        decide=lambda on: (*on.opted_out(), on.licenses.step()),
+        clean=lambda on: (*on.scanned, on.decontaminate(), on.redact),
         render=notebooks.scripts,
     ),
     "kaggle": Kind(
         measure=lambda on: (on.licenses, StatedLanguage(), on.text),
         decide=lambda on: (on.licenses.step(),),
-        clean=lambda on: (on.decontaminate(), on.redact),
+        clean=lambda on: (*on.scanned, on.decontaminate(), on.redact),
         render=notebooks.scripts,
     ),
     "issue": Kind(
         measure=lambda on: (on.text,),
-        decide=lambda on: (on.threads,),
-        clean=lambda on: (on.decontaminate(), on.redact),
+        decide=lambda on: (*on.opted_out("threads"), on.threads),
+        clean=lambda on: (*on.scanned, on.decontaminate(), on.redact),
         render=issues.documents,
     ),
     # It shows code, so its repository's licence holds for it (section 2.3): what GHArchive tells, for its record has no file of a licence.
     "pull_request": Kind(
         measure=lambda on: (on.licenses, on.text),
-        decide=lambda on: (on.licenses.step(), on.pulls),
-        clean=lambda on: (on.decontaminate(), on.redact),
+        decide=lambda on: (*on.opted_out("threads"), on.licenses.step(), on.pulls),
+        clean=lambda on: (*on.scanned, on.decontaminate(), on.redact),
         render=pulls.documents,
     ),
     "commit": Kind(
         measure=lambda on: (ChangedLanguage(), on.text),
-        decide=lambda on: (on.quality.languages, on.commits),
+        decide=lambda on: (*on.opted_out("commits"), on.quality.languages, on.commits),
         clean=lambda on: (on.decontaminate(), on.redact),
         render=commits.documents,
         sentinels=lambda _: commits.TOKENS,
@@ -189,8 +208,8 @@ KINDS = {
     # Text that a model rewrote is no longer what its parent was, and passes what code passes.
     "rewritten": Kind(
         measure=lambda on: (on.text,),
-        decide=lambda on: (HasParent(),),
-        clean=lambda on: (on.decontaminate(), on.redact),
+        decide=lambda on: (*on.opted_out(), HasParent()),
+        clean=lambda on: (*on.scanned, on.decontaminate(), on.redact),
         render=prose.documents,
     ),
     # The paper has no row of it in table 3. The IR of two programs is alike where the programs are not: copies alone are dropped.

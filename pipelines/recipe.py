@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from starmill.core import recipe, skips
-from starmill.core.names import Name, Place, Positive, Share, did_you_mean
+from starmill.core.names import Name, Place, Positive, Share, Words, did_you_mean
 from starmill.pipelines.kinds import KINDS, Curate, Kind, KindName, Measure, Release, Sections
 from starmill.pipelines.sources.archives.reader import Archives
 from starmill.pipelines.sources.arxiv import Arxiv
@@ -49,6 +51,20 @@ SOURCES: tuple[type[Source], ...] = (
 
 
 @dataclass(frozen=True)
+class Card:
+    """What the card of a published data set says that no manifest knows."""
+
+    name: Words = "A data set of source code"
+    version: Annotated[str, msgspec.Meta(pattern=r"^\d{1,9}\.\d{1,9}\.\d{1,9}\Z", description="a version such as 1.0.0")] = (
+        "1.0.0"
+    )
+    date: Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\d\Z", description="a date such as 2026-11-27")] | None = (
+        None  # on which it is published
+    )
+    contact: Words | None = None  # an address or a page where a person can ask for removal
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A data recipe: where the data lies, and the options of every stage."""
 
@@ -62,6 +78,7 @@ class Recipe:
     mix: Mix = field(default_factory=Mix)
     tokenizer: TokenizerOptions = field(default_factory=TokenizerOptions)
     format: Format = field(default_factory=Format)
+    card: Card = field(default_factory=Card)
     kinds: dict[KindName, Sections] = field(default_factory=dict)  # what is otherwise for one kind of record
     max_error_rate: Share = 0.01  # of the files of a stage, and of a part with ten errors or more; above it the stage fails
     max_record_seconds: Positive = (

@@ -43,6 +43,11 @@ def _steps(options: Options) -> dict[str, tuple[Step, ...]]:
     return {name: kind.clean(options.of(name).release) for name, kind in options.table.items()}
 
 
+def _checked(options: Options) -> list[object]:
+    # A daemon or a file that a step needs is asked for now, and not after five stages.
+    return [material() for steps in _steps(options).values() for s in steps if (material := getattr(s, "material", None))]
+
+
 def _work(options: Options, workspace: Workspace) -> ReleasePart:
     return ReleasePart(workspace, _steps(options), options.max_error_rate)
 
@@ -53,6 +58,7 @@ STAGE = Stage(
     needs=("curated", "verdicts"),
     reads=lambda options: (),
     steps=_steps,
+    check=_checked,
     graph=of_parts(_work),
     sketch=of_parts(_work),
 )

@@ -7,6 +7,7 @@ from starmill.core import recipe, schema
 from starmill.pipelines.kinds import KINDS, Curate, Measure, Release
 from starmill.pipelines.recipe import Recipe, build
 from starmill.transforms.chain import check_chain
+from starmill.transforms.clean.malware import Malware
 from starmill.transforms.decide.licenses import JudgeLicenses
 from starmill.transforms.measure.licenses import Licenses, SpreadLicenses
 
@@ -60,6 +61,13 @@ def test_documentation_keeps_addresses_of_machines_and_is_not_searched_for_bench
     assert made["content"] == "Ask <EMAIL> about 93.184.215.14." and row.dedup == "near" and not row.decide(Curate())
     [made] = KINDS["code"].clean(Release())[-1](block).to_pylist()
     assert "93.184" not in made["content"]
+
+
+def test_the_kinds_of_table_3_are_scanned_where_a_socket_is_named() -> None:
+    release = Release(malware=Malware(socket="/run/clamd.sock"))
+    scanned = {name for name, row in KINDS.items() if isinstance(next(iter(row.clean(release)), None), Malware)}
+    assert scanned == {"code", "pull_request", "notebook", "notebook_script", "kaggle", "issue", "rewritten"}
+    assert not any(isinstance(step, Malware) for row in KINDS.values() for step in row.clean(Release()))
 
 
 def test_pull_requests_of_copyleft_repositories_are_dropped() -> None:

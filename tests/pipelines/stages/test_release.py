@@ -4,12 +4,17 @@ import json
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
+from clamav import BODY, WORD, running
 
 from starmill.core import schema
 from starmill.core.dataset import ParquetPart, Sidecar, Workspace, output, part_path
+from starmill.core.errors import MachineError
 from starmill.core.part import PartRef
 from starmill.pipelines.kinds import KINDS, Release
-from starmill.pipelines.stages.release import ReleasePart
+from starmill.pipelines.recipe import build
+from starmill.pipelines.stages.release import STAGE, ReleasePart
+from starmill.transforms.clean.malware import Malware
 
 SOLUTION = "largest = max(values, default=0)\nsmallest = min(values, default=0)\nreturn largest - smallest\n"
 CONTENTS = [
@@ -47,3 +52,25 @@ def test_a_part(tmp_path: Path) -> None:
     assert kept.to_pylist()[1]["redactions"] == [{"kind": "EMAIL", "start": 8, "end": 15}]
     (lost,) = workspace.table("dropped/release/part-00000.parquet").to_pylist()
     assert (lost["path"], lost["reason"], lost["detail"]) == ("/2", "contaminated", "b.jsonl T/1")
+
+
+def test_infected_records_leave_with_the_signature(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path / "w"))
+    texts = ["fine = 1\n", f"# {WORD}\n"]
+    rows = [
+        {"kind": "issue", "repo_name": "r", "path": f"/{i}", "content": t, "content_id": str(i)} for i, t in enumerate(texts)
+    ]
+    put(workspace, "curate", "curated", schema.CURATED, [rows])
+    put(workspace, "dedup", "verdicts", schema.VERDICTS, [[{"keep": True}] * 2])
+    with running() as clamd:
+        steps = KINDS["issue"].clean(Release(malware=Malware(socket=clamd.socket)))
+        ReleasePart(workspace, {"issue": steps})(PartRef(0, "key"))
+    (lost,) = workspace.table("dropped/release/part-00000.parquet").to_pylist()
+    assert (lost["path"], lost["step"], lost["reason"], lost["detail"]) == ("/1", "malware", "infected", BODY)
+
+
+def test_a_daemon_that_is_asked_for_and_absent_is_told_before_any_stage(tmp_path: Path) -> None:
+    place = str(tmp_path / "none.sock")
+    with pytest.raises(MachineError, match=r"release\.malware\.socket: .*none\.sock"):
+        STAGE.check(build({"workspace": "w", "release": {"malware": {"socket": place}}}))
+    STAGE.check(build({"workspace": "w"}))

@@ -1,0 +1,102 @@
+"""Publish a dataset with its card."""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from starmill.cli import options
+from starmill.core.dataset import Workspace
+from starmill.core.errors import Interrupted
+from starmill.core.terminal import say
+
+if TYPE_CHECKING:
+    from starmill.reports.datacard import Facts
+
+
+def datacard(
+    recipe: options.DataRecipe = "smoke",
+    workspace: options.Place = None,
+    sets: options.Sets = None,
+    as_json: options.Json = False,
+) -> None:
+    """The data card: what a dataset has, how it was made, its terms, what was left out."""
+    from starmill.reports import datacard as card
+
+    place, method, found = _known(recipe, workspace, sets)
+    told = card.data(place, found, method) if as_json else {}
+    options.show(as_json, told, () if as_json else card.text(place, found, method).split("\n"))
+
+
+def publish(
+    recipe: options.DataRecipe = "smoke",
+    to: Annotated[
+        str, typer.Option("--to", metavar="DIR|hf://OWNER/NAME", help="A folder, or a data set of a hub (token: HF_TOKEN).")
+    ] = "published",
+    workspace: options.Place = None,
+    sets: options.Sets = None,
+    file_bytes: Annotated[
+        int, typer.Option("--file-bytes", min=1 << 10, max=1 << 40, help="Bytes of text in a Parquet file.")
+    ] = 1 << 30,
+    no_notices: Annotated[bool, typer.Option("--no-notices", help="Leave the texts of licences out.")] = False,
+    public: Annotated[
+        bool, typer.Option("--public", help="A new data set of a hub is for everyone (default: private).")
+    ] = False,
+    quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
+    as_json: options.Json = False,
+) -> None:
+    """Write the dataset as a Hugging Face folder: Parquet by kind and language, card, Croissant, licence texts, SWHIDs."""
+    from starmill.reports import croissant, targets
+    from starmill.reports import datacard as card
+    from starmill.reports import publish as publishing
+
+    with options.needs("pipelines"):
+        target = targets.target_of(to, private=not public)
+    place, method, found = _known(recipe, workspace, sets)
+    with options.files():
+        planned = publishing.plan(place, found.manifest, target, file_bytes, not no_notices)
+    if dry_run:
+        told = publishing.data(planned, to)
+        options.show(as_json, told, _planned_lines(told))
+        return
+
+    def cards(made: Sequence[publishing.Made]) -> dict[str, bytes]:
+        return {
+            "README.md": card.text(place, found, method, planned.files, made).encode(),
+            "croissant.json": croissant.text(card.about(found, method), planned.files, made),
+        }
+
+    def told_line(line: str) -> None:
+        if not quiet:
+            say(line, to=sys.stderr, flush=True)
+
+    try:
+        with options.files():
+            made = publishing.publish(place, planned, target, cards, options.labels(raw=False), told_line)
+    except KeyboardInterrupt:
+        raise Interrupted("stopped; what is finished is kept: run the same command to continue") from None
+    new = sum(one.made and "/" in one.path for one in made)
+    said = f"{to}: {len(made):,} files, {sum(one.bytes for one in made):,} bytes; {new:,} of them made now, {len(planned.stale):,} removed"
+    options.show(as_json, publishing.data(planned, to, made), [said])
+
+
+def _known(recipe: str, workspace: str | None, sets: list[str] | None) -> "tuple[Workspace, dict[str, Any], Facts]":
+    from starmill.reports import datacard as card
+
+    with options.needs("pipelines"):
+        from starmill.pipelines import recipe as recipes
+        from starmill.pipelines.run.method import method
+
+    wanted = recipes.load(recipe, sets or [], [], workspace)
+    place = options.place_of(wanted.workspace, recipe, None)
+    with options.files():
+        told = method(wanted, place)
+        # An address to write to is meant to be read; all else that is from a recipe or a dump is shown as a view shows it.
+        return place, {**options.labels(raw=False).shown(told), "card": told["card"]}, card.facts(place, "card")
+
+
+def _planned_lines(told: dict[str, Any]) -> list[str]:
+    lines = [f"{'there' if file['there'] else 'to be made'}  {file['path']}" for file in told["files"]]
+    return [*lines, *(f"to be removed  {name}" for name in told["remove"]), f"nothing was written to {told['to']}"]
