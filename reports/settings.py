@@ -4,12 +4,13 @@ They are in no key and decide nothing. Where a dump lies (`sources`, `workspace`
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from starmill.core.dataset import FORMAT, Workspace
 
 PLACE = "settings.json"
+NOT_TOLD = ("workspace", "sources")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class Settings:
 def read(workspace: Workspace) -> Settings:
     """Return the values; none where no run has left some. Raises InputError for a file of another format."""
     return workspace.load(PLACE, Settings) or Settings()
+
+
+def plain(recipe: Any) -> dict[str, Any]:
+    """Return the sections of a recipe as plain data, without where its dump lies: that is of one machine."""
+    return {name: value for name, value in asdict(recipe).items() if name not in NOT_TOLD}
 
 
 def publish(workspace: Workspace, stage: str, values: dict[str, Any]) -> None:

@@ -6,8 +6,6 @@ Progress is read from the workspace (published sidecars out of the run's parts),
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
 from starmill.core import __version__, skips
 from starmill.core.dataset import LastRun, Manifest, StageName, Workspace, at_once, part_path
@@ -35,7 +33,7 @@ def run_stage(name: str, options: Recipe, runner: Runner, quiet: bool = False) -
     skips.gather(workspace)  # what a run found that was killed
     refs = keyed(stage, options, workspace)
     publish_stages(workspace, len(refs))
-    settings.publish(workspace, name, _values(options))
+    settings.publish(workspace, name, settings.plain(options))
     if stage.reads_this_machine(options) and not runner.sees_this_machine and due(workspace, stage, refs):
         raise UsageError(
             f"{name}: the runner's workers do not see the folders of this machine; run `starmill {name}` without a runner here, into "
@@ -129,11 +127,6 @@ def publish_stages(workspace: Workspace, parts: int) -> None:
     """Publish the list of stages and the number of parts, for the views."""
     named = (stages.load(name) for name in stages.STAGES)
     workspace.publish_last_run(LastRun(tuple(StageName(s.name, s.dataset) for s in named), parts))
-
-
-def _values(options: Recipe) -> dict[str, Any]:
-    # Where a dump lies is of one machine; what is done with it is for the views.
-    return {name: value for name, value in asdict(options).items() if name not in ("workspace", "sources")}
 
 
 def _finish(workspace: Workspace, stage: Stage, refs: Sequence[PartRef], version: str, max_error_rate: float) -> Finish:

@@ -46,7 +46,8 @@ def digest(content: str) -> str:
 def page(found: Mapping[str, Any]) -> str:
     """Return the page of what `gather.data` found. Equal data gives equal pages."""
     style, script = _shipped("page.css"), _shipped("page.js")
-    policy = f"default-src 'none'; script-src {digest(script)}; style-src {digest(style)}; img-src data:; base-uri 'none'; form-action 'none'"
+    own = f"script-src {digest(script)}; style-src {digest(style)}"
+    policy = f"default-src 'none'; {own}; img-src data:; base-uri 'none'; form-action 'none'"
     name = str(found["workspace"]).rstrip("/").rpartition("/")[2] or "workspace"
     links = [element("li", None, element("a", {"href": f"#{identity}"}, title)) for identity, title, _ in SECTIONS]
     switch = element("button", {"type": "button", "id": "theme", "hidden": True}, "Theme: auto")

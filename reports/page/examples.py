@@ -1,4 +1,4 @@
-"""The sections that show rows and texts: reasons, thresholds, licences, near duplicates, redactions, contamination, and the search by path."""
+"""The sections that show rows and texts: reasons, thresholds, licences, near duplicates, redactions, contamination, the search by path."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -92,8 +92,8 @@ def thresholds(found: Mapping[str, Any]) -> Html:
             "No threshold is known here: the recipe's values are left by a run (settings.json), and the measures by its stages.",
         )
     about = (
-        "How the measured records are spread, and the recipe's threshold. Move a slider to see what another threshold would drop by itself, "
-        "whatever the other rules do; records that left before are not in it. Heights are of square roots, so that a few records are seen."
+        "How the measured records are spread, and the recipe's threshold. Move a slider to see what another threshold would drop by "
+        "itself, whatever the others do; records that left before are not in it. Heights are of square roots, so that few are seen."
     )
     return section(
         "thresholds",
@@ -108,7 +108,8 @@ def _figure(index: int, item: Mapping[str, Any]) -> Html:
     beyond = slice(at + 1, None) if item["side"] == "above" else slice(0, at + 1)
     gone, lost = sum(files[beyond]), sum(item["bytes"][beyond])
     option = f"{item['rule']}.{item['option']}"
-    said = f"{option} = {number(item['threshold'])} drops {number(gone)} of {plural(sum(files), 'record')}, {share(gone, sum(files))}, {size(lost)}"
+    of = f"{number(gone)} of {plural(sum(files), 'record')}, {share(gone, sum(files))}, {size(lost)}"
+    said = f"{option} = {number(item['threshold'])} drops {of}"
     title = joined(of_class("span", "", item["title"]), of_class("span", "option", option))
     slider = {
         "type": "range",
@@ -173,8 +174,8 @@ def licences(found: Mapping[str, Any]) -> Html:
             )
         )
     about = (
-        "The licences that were detected most, each with one record and the licence text nearest above it. Which words of a text a detector "
-        "matched is recorded nowhere; marked are the usual words of licences."
+        "The licences that were detected most, each with one record and the licence text nearest above it. Which words of a text a "
+        "detector matched is recorded nowhere; marked are the usual words of licences."
     )
     return section("licences", "Licences", about, of_class("div", "reasons", *made))
 
@@ -216,7 +217,7 @@ def twins(found: Mapping[str, Any]) -> Html:
             else None
         )
         shown = element(
-            "div", {"class": "scroll", "tabindex": "0", "role": "region", "aria-label": f"Comparison {index + 1}"}, whole
+            "div", {"class": "scroll", "tabindex": "0", "role": "group", "aria-label": f"Comparison {index + 1}"}, whole
         )
         made.append(folded(said, shown, more, open_=index == 0, more={"class": "reason"}))
     about = "On the left the record that was kept, on the right the one that left for it; differences are marked."

@@ -1,6 +1,6 @@
 """All that the page shows, as plain data: from the manifests, whole, and from a bounded sample of the parts (sample.py).
 
-Each manifest is read once. Equal workspaces give equal data, with no time in it but the seconds that stages took, as the workspace states them.
+Equal workspaces give equal data: no time is in it but the seconds that stages took, as the workspace states them.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ LOOKED_AT = 64  # parts with contaminated records, for the table by benchmark an
 
 
 def data(workspace: Workspace, hide: Hide = lambda found: found) -> dict[str, Any]:
-    """Return what the page shows. `hide` takes plain data from a dump and returns it without what no one may see (cli/options.py: labels)."""
+    """Return what the page shows. `hide` takes plain data from a dump and returns it without personal data (cli/options.py: labels)."""
     run = workspace.last_run()
     times, values = funnel.timings(workspace), settings.read(workspace)
     found: dict[str, Any] = {"workspace": workspace.root, "stages": [], "reasons": []}

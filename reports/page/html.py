@@ -11,6 +11,7 @@ from typing import Any
 from starmill.core.terminal import escaped
 
 VOID = frozenset(("input", "meta", "col"))  # of HTML, which have no end
+UNITS = ("B", "kB", "MB", "GB", "TB")
 EMPTY = frozenset(("rect", "path", "line"))  # of SVG
 
 
@@ -86,11 +87,11 @@ def size(count: float) -> str:
     """
     if count < 1000:
         return f"{count:.0f} B"
-    for unit in ("kB", "MB", "GB", "TB"):
-        count /= 1000
-        if count < 999.5:
-            break
-    return f"{count:.{2 if count < 10 else 1 if count < 100 else 0}f} {unit}"
+    power = 1
+    while count >= 999.5 * 1000**power and power < len(UNITS) - 1:
+        power += 1
+    count /= 1000**power
+    return f"{count:.{2 if count < 10 else 1 if count < 100 else 0}f} {UNITS[power]}"
 
 
 def share(part: float, whole: float) -> str:

@@ -17,12 +17,13 @@ from starmill.reports.page.sample import CURATED, DATASET, MEASURES, RECORDS, VE
 
 FINDINGS = 12  # sets of licences of which an example is shown
 LIKE = re.compile(
-    r"(?:.*[-_. ])?(?:li[cs]en[cs]es?|unlicen[cs]e|copying|copyright|[al]?gpl|mit|bsd|apache)(?:[-_. ].*)?", re.IGNORECASE
+    r"(?:.*[-_. ])?(?:li[cs]en[cs]es?|unlicen[cs]e|copying|copyright|[al]?gpl|mit|bsd|apache)(?:[-_. ].*)?",
+    re.IGNORECASE | re.DOTALL,
 )
 WORDS = re.compile(
-    r"permission is hereby granted|redistribution and use in source and binary forms|general public license|apache license|mozilla public license"
-    r"|\bMIT License\b|\bBSD\b[- \w]{0,20}License|creative commons|SPDX-License-Identifier:[^\n]{1,80}|all rights reserved|public domain"
-    r"|licen[cs]ed under[^\n]{1,80}|proprietary",
+    r"permission is hereby granted|redistribution and use in source and binary forms|general public license|apache license"
+    r"|all rights reserved|public domain|mozilla public license|\bMIT License\b|\bBSD\b[- \w]{0,20}License|creative commons"
+    r"|SPDX-License-Identifier:[^\n]{1,80}|licen[cs]ed under[^\n]{1,80}|proprietary",
     re.IGNORECASE,
 )
 
@@ -97,7 +98,7 @@ def _nearest(texts: dict[tuple[str, str], list[int]], part: Part, row: int) -> i
 
 
 def text_above(part: Part, row: int) -> dict[str, Any] | None:
-    """Return the path and an excerpt of the licence text that is nearest above a record, with words of licences marked; None if there is none."""
+    """Return the path and an excerpt of the licence text nearest above a record, with words of licences marked; None where none is."""
     text = _nearest(_texts(part), part, row)
     return None if text is None else _excerpt(part, text)
 

@@ -1,6 +1,7 @@
 """The first sections: what is there in numbers, the funnel as a picture, the mixture of the shards, what the stages took and made."""
 
 import functools
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -44,8 +45,8 @@ def numbers(found: Mapping[str, Any]) -> Html:
     basis = (
         f"All {plural(read['of'], 'part')} were read."
         if whole
-        else f"Counts of stages, kinds, languages and reasons are of all {read['of']:,} parts. Distributions, licences, redactions and examples are of "
-        f"{read['parts']:,} drawn parts with {plural(read['records'], 'record')}."
+        else f"Counts of stages, kinds, languages and reasons are of all {read['of']:,} parts. Distributions, licences, redactions and "
+        f"examples are of {read['parts']:,} drawn parts with {plural(read['records'], 'record')}."
     )
     digests = "  ".join(f"{s['folder']}/ {s['digest'][:12]}" for s in stages)
     return section(
@@ -127,7 +128,7 @@ def _licences(found: Mapping[str, Any], unit: str, noun: str, shown: Shown) -> H
     ]
     names = sorted({n for _, types in held for n in types}, key=lambda n: (-held[0][1].get(n, 0), n))
     columns = []
-    for (_, before), (stage, after) in zip(held, held[1:], strict=False):
+    for (_, before), (stage, after) in itertools.pairwise(held):
         dropped = {n: max(0.0, before.get(n, 0) - after.get(n, 0)) for n in names}
         columns.append(Column(stage, before, after, dropped))
     drawn = None if read["parts"] == read["of"] else f"Of {read['parts']:,} drawn parts out of {read['of']:,}."
@@ -149,8 +150,10 @@ def _panel(
     columns: Sequence[Column], names: Sequence[str], title: str, shown: Shown, rows: Sequence[Sequence[str]] = ()
 ) -> Html:
     said = "; ".join(f"{c.name}: {shown(sum(c.into.values()))} in, {shown(sum(c.kept.values()))} kept" for c in columns)
-    picture = of_class("div", "wide", svg.funnel(columns, names, f"{title}. {said}", shown))
-    head = ["", *(f"{c.name}: in" if i == 0 else c.name for i, c in enumerate(columns)), "kept"]
+    picture = element(
+        "div", {"class": "wide", "tabindex": "0", "role": "group", "aria-label": title}, svg.funnel(columns, names, said, shown)
+    )
+    head = ["category", *(f"{c.name}: in" if i == 0 else c.name for i, c in enumerate(columns)), "kept"]
     rows = rows or [[n, *(shown(c.into.get(n, 0)) for c in columns), shown(columns[-1].kept.get(n, 0))] for n in names]
     colours = key([(svg.colour(i), n) for i, n in enumerate(names)]) if len(names) > 1 else None
     return joined(picture, colours, folded("As a table", table(title, head, rows, range(1, len(head)))))

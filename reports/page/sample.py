@@ -111,7 +111,7 @@ class Part:
         return self._dropped[stage]
 
     def texts(self, rows: Iterable[int], dataset: str = RECORDS, *more: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yield the wanted rows with their `content` (stored, not hidden) and `more` columns; only the row groups that hold some are read."""
+        """Yield the wanted rows with `content` (stored, not hidden) and `more` columns; only the row groups that hold some are read."""
         wanted = sorted({*rows})
         if not wanted:
             return

@@ -1,4 +1,4 @@
-"""Pictures as inline SVG: the funnel as bands that lose what is dropped, histograms with a threshold, bars. Colours are classes of the style sheet."""
+"""Pictures as inline SVG: the funnel, whose bands lose what is dropped, histograms, bars. Classes of page.css are colours."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -107,7 +107,7 @@ def label(x: float, y: float, said: str, classes: str, anchor: str | None = None
 
 
 def histogram(edges: Sequence[float], files: Sequence[int], threshold: float, side: str, said: str) -> Html:
-    """Return bars of equal width, one for each bin, those beyond the threshold marked; heights are of square roots, so that few are seen."""
+    """Return bars of equal width, one for each bin, with those beyond the threshold marked; heights are of square roots."""
     width, height, axis = HISTOGRAM
     bins = len(files)
     wide = width / bins

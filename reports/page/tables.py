@@ -1,4 +1,4 @@
-"""Parts that several sections share: a section with its heading, tables that scroll sideways on a phone, tiles, excerpts of texts, groups of tabs."""
+"""What several sections share: headings, tables that scroll sideways on a phone, tiles, excerpts of texts, groups of tabs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -33,13 +33,17 @@ def table(
             )
         )
 
-    heads = joined(
-        *(element("th", {"scope": "col", "class": "n" if i in numbers else None}, name) for i, name in enumerate(head))
-    )
+    heads = joined(*(_head(name, i in numbers) for i, name in enumerate(head)))
     body = joined(*(element("tr", None, cells(row)) for row in rows))
     said = element("caption", {"class": "unseen" if hidden else None}, caption)
     whole = element("table", None, said, element("thead", None, element("tr", None, heads)), element("tbody", None, body))
-    return element("div", {"class": "scroll", "tabindex": "0", "role": "region", "aria-label": caption}, whole)
+    return element("div", {"class": "scroll", "tabindex": "0", "role": "group", "aria-label": caption}, whole)
+
+
+def _head(name: str, is_number: bool) -> Html:
+    if not name:  # over a picture, which says nothing that the columns beside it do not
+        return element("td", None, "")
+    return element("th", {"scope": "col", "class": "n" if is_number else None}, name)
 
 
 def tile(value: str, said: str, more: str = "") -> Html:
@@ -82,7 +86,7 @@ def excerpt(found: Mapping[str, Any] | None, said: str) -> Html | None:
     ]
     above = of_class("span", "cut", "⋯\n") if found["before"] else None
     below = of_class("span", "cut", "⋯") if found["after"] else None
-    return element("pre", {"tabindex": "0", "role": "region", "aria-label": said}, element("code", None, above, *lines, below))
+    return element("pre", {"tabindex": "0", "role": "group", "aria-label": said}, element("code", None, above, *lines, below))
 
 
 def tabs(identity: str, label: str, panels: Sequence[tuple[str, Html]], switch: Sequence[str] = ()) -> Html:

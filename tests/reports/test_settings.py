@@ -1,7 +1,6 @@
 """What a run leaves of its recipe for the views, and what becomes of a damaged or newer file."""
 
 import json
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -34,10 +33,11 @@ def test_nothing_is_written_twice(tmp_path: Path) -> None:
 
 def test_a_whole_recipe_is_plain_data(tmp_path: Path) -> None:
     recipe = build({"workspace": str(tmp_path), "kinds": {"commit": {"curate": {"commits": {"seed": 4}}}}})
-    settings.publish(Workspace(str(tmp_path)), "one", asdict(replace(recipe, sources={})))
+    settings.publish(Workspace(str(tmp_path)), "one", settings.plain(recipe))
     found = settings.read(Workspace(str(tmp_path)))
     assert found.of("one", "kinds", "commit", "curate", "commits", "seed") == 4
     assert found.of("one", "curate", "quality", "alpha", "min_fraction") == 0.25
+    assert found.of("one", "workspace") is None and str(tmp_path) not in (tmp_path / settings.PLACE).read_text()
 
 
 def test_a_damaged_file_counts_as_absent_and_a_newer_one_is_told(tmp_path: Path) -> None:
