@@ -1,4 +1,4 @@
-"""All that the page shows, as plain data: from the manifests, whole, and from a bounded sample of the parts (sample.py).
+"""All that the page shows, as plain data: from the manifests, whole and each read once, and from a bounded sample of the parts (sample.py).
 
 Equal workspaces give equal data: no time is in it but the seconds that stages took, as the workspace states them.
 """
@@ -22,12 +22,15 @@ def data(workspace: Workspace, hide: Hide = lambda found: found) -> dict[str, An
     found: dict[str, Any] = {"workspace": workspace.root, "stages": [], "reasons": []}
     sample = Sample(workspace, [], 0, hide)
     contaminated: set[int] = set()
+    held: dict[str, Manifest] = {}  # that of a large dataset takes seconds to read
     for stage in run.stages:
         manifest = workspace.manifest(stage.dataset)
         if manifest is None:
             continue
         if not found["stages"]:
             sample = Sample(workspace, drawn(_rows(manifest)), len(manifest.parts), hide)
+        if stage.dataset in (mixture.DATASET, mixture.SHARDS):
+            held[stage.dataset] = manifest
         told = funnel.of_manifest(stage, manifest, times.get(stage.name))
         size = sum(output.bytes for part in manifest.parts for output in part.outputs)
         found["stages"].append(funnel.plain(told) | {"stored_bytes": size})
@@ -43,6 +46,7 @@ def data(workspace: Workspace, hide: Hide = lambda found: found) -> dict[str, An
     deciding = next((stage.name for stage in run.stages if stage.dataset == CURATED), "")
     removed = twins.rows(sample, names)
     near = thresholds.similarities([row for _, row in removed], _threshold(values, names))
+    mixed = mixture.of_manifests(held.get(mixture.DATASET), held.get(mixture.SHARDS)) or mixture.Table()
     return found | {
         "looked_at": {"parts": len(sample.numbers), "of": sample.of, "records": sum(len(part.names) for part in sample)},
         "thresholds": [*thresholds.of_sample(sample, values, deciding), *([near] if near else [])],
@@ -50,7 +54,7 @@ def data(workspace: Workspace, hide: Hide = lambda found: found) -> dict[str, An
         "twins": twins.pairs(sample, removed),
         "redactions": redactions.of_sample(sample),
         "contamination": contamination(sample, names, sorted(contaminated)),
-        "mixture": {name: value for name, value in mixture.data(workspace).items() if name != "workspace"},
+        "mixture": {name: value for name, value in mixture.data(workspace, mixed).items() if name != "workspace"},
         "places": places.index(sample, names),
     }
 

@@ -31,7 +31,13 @@ def numbers(found: Mapping[str, Any]) -> Html:
         tile(size(last["kept"]["bytes"]), "of text kept", share(last["kept"]["bytes"], first["in"]["bytes"])),
     ]
     if total.get("tokens"):
-        tiles.append(tile(number(round(total["tokens"])), "tokens", plural(total["documents"] or 0, "document")))
+        tiles.append(
+            tile(
+                svg.short(total["tokens"]),
+                "tokens",
+                f"{number(round(total['tokens']))} in {plural(total['documents'] or 0, 'document')}",
+            )
+        )
     tiles.append(tile(number(len(languages)), "languages", plural(len(kinds), "kind") + " of records"))
     tiles.append(
         tile(

@@ -27,7 +27,7 @@ def test_the_numbers(found: dict[str, Any]) -> None:
     assert (
         tiles["records met"] == "14"
         and tiles["records kept"] == "3"
-        and tiles["tokens"] == "1,000"
+        and tiles["tokens"] == "1k"
         and tiles["reasons to drop"] == "9"
     )
     assert "All 2 parts were read." in overview.numbers(found)
