@@ -93,7 +93,7 @@ def thresholds(found: Mapping[str, Any]) -> Html:
         )
     about = (
         "How the measured records are spread, and the recipe's threshold. Move a slider to see what another threshold would drop by "
-        "itself, whatever the others do; records that left before are not in it. Heights grow with the square root, so that few are seen too."
+        "itself, whatever the others do; records that left before are not in it. Heights grow with the square root."
     )
     return section(
         "thresholds",

@@ -6,13 +6,16 @@ with them: what comes out of here has no secret that `hide` knows.
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from starmill.core import schema
 from starmill.core.dataset import Workspace, part_path
+from starmill.core.errors import InputError, StarmillError, one_line
 from starmill.core.seeds import Permutation
 
 PARTS, ROWS = 128, 200_000  # that are looked at: the columns of so many rows are read in seconds
@@ -55,6 +58,23 @@ def cut(text: str, hide: Hide) -> str:
     return hidden[: max(0, len(hidden) - MARGIN)]
 
 
+@contextmanager
+def opened(workspace: Workspace, path: str) -> Iterator[pq.ParquetFile]:
+    """Open a Parquet file. Raises FileNotFoundError, and InputError for one that is damaged, wherever in it the block notices that."""
+    try:
+        with workspace.open(path) as file:
+            yield pq.ParquetFile(file, pre_buffer=not workspace.is_local)
+    except (StarmillError, FileNotFoundError):
+        raise
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # not of Arrow, but of the machine
+            raise
+        raise InputError(
+            f"{workspace.path(path)}: damaged: {one_line(error)}; `starmill verify --all --workspace {workspace.root}` names what is, and "
+            "the next run makes it again"
+        ) from None
+
+
 @dataclass
 class Part:
     """One part of a workspace: which records it holds, what was measured of them, their texts. Everything is read when it is asked for."""
@@ -66,10 +86,8 @@ class Part:
 
     def columns(self, dataset: str, *names: str) -> pa.Table | None:
         """Return columns of this part of a dataset, those that are there; None where the part or all the columns are absent."""
-        path = part_path(dataset, self.number)
         try:
-            with self.workspace.open(path) as file:
-                parquet = pq.ParquetFile(file, pre_buffer=not self.workspace.is_local)
+            with opened(self.workspace, part_path(dataset, self.number)) as parquet:
                 here = [name for name in names if name in parquet.schema_arrow.names]
                 return parquet.read(columns=here) if here else None
         except FileNotFoundError:
@@ -91,10 +109,7 @@ class Part:
     @functools.cached_property
     def measures(self) -> pa.Table | None:
         """What was measured, row by row."""
-        try:
-            return self.workspace.table(part_path(MEASURES, self.number))
-        except FileNotFoundError:
-            return None
+        return self.columns(MEASURES, *schema.MEASURES.names)
 
     def measured(self, row: int) -> dict[str, Any]:
         """Return what was measured of a record, without what is null."""
@@ -104,10 +119,11 @@ class Part:
     def dropped(self, stage: str) -> pa.Table | None:
         """Return the rows that a stage dropped of this part; None where there is no such file."""
         if stage not in self._dropped:
-            try:
-                self._dropped[stage] = self.workspace.table(part_path(f"dropped/{stage}", self.number))
-            except FileNotFoundError:
-                self._dropped[stage] = None
+            table = self.columns(f"dropped/{stage}", *schema.DROPPED.names)
+            if table is not None and (missing := {*schema.DROPPED.names} - {*table.schema.names}):
+                path = self.workspace.path(part_path(f"dropped/{stage}", self.number))
+                raise InputError(f"{path}: has no columns {', '.join(sorted(missing))}; it is not what starmill writes there")
+            self._dropped[stage] = table
         return self._dropped[stage]
 
     def texts(self, rows: Iterable[int], dataset: str = RECORDS, *more: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -116,8 +132,7 @@ class Part:
         if not wanted:
             return
         try:
-            with self.workspace.open(part_path(dataset, self.number)) as file:
-                parquet = pq.ParquetFile(file, pre_buffer=not self.workspace.is_local)
+            with opened(self.workspace, part_path(dataset, self.number)) as parquet:
                 columns = [n for n in ("content", *more) if n in parquet.schema_arrow.names]
                 first = 0
                 for group in range(parquet.num_row_groups):

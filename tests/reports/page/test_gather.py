@@ -2,11 +2,14 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import reported
 
 from starmill.core.dataset import LastRun, Workspace, part_path
+from starmill.core.errors import InputError
 from starmill.reports import funnel
 from starmill.reports.page import gather
 from starmill.reports.page.sample import Sample
@@ -67,3 +70,30 @@ def test_contamination_is_counted_by_task_in_few_parts(workspace: Workspace) -> 
     }
     many = gather.contamination(sample, stages, [*range(100, 300)])
     assert many == {"parts": gather.LOOKED_AT, "of": 200, "tasks": []}
+
+
+def test_a_bucket_s_workspace_is_read_alike(workspace: Workspace) -> None:
+    bucket = Workspace("memory://bucket-of-the-report")
+    for file in (p for p in Path(workspace.root).rglob("*") if p.is_file()):
+        bucket.publish(str(file.relative_to(workspace.root)), file.read_bytes())
+    one, two = (gather.data(w, labels.hidden) | {"workspace": ""} for w in (workspace, bucket))
+    assert one == two
+
+
+@pytest.mark.parametrize("name", ["records", "measures", "dropped/curate", "dataset"])
+@pytest.mark.parametrize(
+    "damage", [lambda data: b"\0" * len(data), lambda data: data[:4] + b"\xff" * (len(data) - 600) + data[-596:]]
+)
+def test_a_damaged_file_is_named(workspace: Workspace, tmp_path: Path, name: str, damage: Callable[[bytes], bytes]) -> None:
+    copy = Workspace(str(shutil.copytree(workspace.root, tmp_path / "copy")))
+    place = part_path(name, 1)
+    copy.publish(place, damage(copy.read(place)))
+    with pytest.raises(InputError, match=f"{place}: damaged: .*verify --all"):
+        gather.data(copy)
+
+
+def test_a_file_of_another_kind_is_named(workspace: Workspace, tmp_path: Path) -> None:
+    copy = Workspace(str(shutil.copytree(workspace.root, tmp_path / "copy")))
+    copy.publish(part_path("dropped/curate", 1), copy.read(part_path("verdicts", 1)))
+    with pytest.raises(InputError, match=r"has no columns blob_id, .*not what starmill writes there"):
+        gather.data(copy)
