@@ -145,7 +145,7 @@ def of_sample(sample: Sample, settings: Settings, deciding: str) -> list[dict[st
         if row.kind in whole and isinstance(options, dict) and isinstance(options.get(row.option), int | float):
             try:
                 item = _item(row, whole[row.kind], options)
-            except KeyError:  # another release's recipe or columns
+            except (KeyError, TypeError, ValueError, ArithmeticError):  # the recipe or columns of another release
                 continue
             if item is not None:
                 items.append(item)

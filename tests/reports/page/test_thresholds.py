@@ -139,6 +139,13 @@ def test_without_values_nothing_is_drawn(workspace: Workspace) -> None:
         == of_sample(Sample(workspace, [], 2), read(workspace), "curate")
     )
     strange = {"curate": {"quality": {"alpha": {"min_fraction": 0.3}, "html": 3, "long_lines": {"max_lines": "many"}}}}
+    for wrong in (
+        {"max_line_chars": 5, "data_languages": None},
+        {"max_line_chars": 10**400, "data_languages": []},
+        {"max_mean_chars": True},
+    ):
+        of_another = Settings({"curate": {"curate": {"quality": {"long_lines": wrong}}}})
+        assert of_sample(Sample(workspace, [0], 2), of_another, "curate") == []
     assert of_sample(Sample(workspace, [0], 2), Settings({"curate": strange}), "curate") == [], "of another release"
 
 
