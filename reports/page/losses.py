@@ -24,7 +24,11 @@ Reason = tuple[str, str]  # step, reason
 
 @dataclass
 class Where:
-    """In which parts a stage dropped rows for each reason: the first PARTS in a drawn order, those of the sample before any other."""
+    """In which parts a stage dropped rows for each reason: the first PARTS in a drawn order, those of the sample before any other.
+
+    >>> Where(frozenset({1})).of(("alpha", "few_letters"))
+    []
+    """
 
     sampled: frozenset[int]
     parts: dict[Reason, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))

@@ -77,7 +77,11 @@ def opened(workspace: Workspace, path: str) -> Iterator[pq.ParquetFile]:
 
 @dataclass
 class Part:
-    """One part of a workspace: which records it holds, what was measured of them, their texts. Everything is read when it is asked for."""
+    """One part of a workspace: which records it holds, what was measured of them, their texts. Everything is read when it is asked for.
+
+    >>> Part(Workspace("memory://none"), 0).text(0)
+    ''
+    """
 
     workspace: Workspace
     number: int
@@ -152,7 +156,12 @@ class Part:
 
 @dataclass
 class Sample:
-    """The parts that are looked at, `of` so many. A part that is asked for is kept."""
+    """The parts that are looked at, `of` so many. A part that is asked for is kept.
+
+    >>> sample = Sample(Workspace("memory://none"), [0, 2], of=3)
+    >>> [part.number for part in sample], sample.is_whole, sample.part(1).names
+    ([0, 2], False, [])
+    """
 
     workspace: Workspace
     numbers: list[int]

@@ -16,7 +16,12 @@ HISTOGRAM = (460, 150, 26)  # width, height, of the axis below
 
 @dataclass(frozen=True)
 class Column:
-    """A stage in the picture: what came in, stayed and left, by category, and the largest reasons."""
+    """A stage in the picture: what came in, stayed and left, by category, and the largest reasons.
+
+    >>> column = Column("curate", {"code": 3}, {"code": 2}, {"code": 1}, [("few_letters", 1)])
+    >>> "few_letters 1" in funnel([column], ["code"], "three records, of which two stay")
+    True
+    """
 
     name: str
     into: Mapping[str, float]

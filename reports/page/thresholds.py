@@ -33,6 +33,10 @@ class Drawn:
     """A threshold: `option` of the rule at `rule` of the recipe's section; records are dropped whose number is on its `side`.
 
     `number` gives what is compared; `held` the records that the rule looks at.
+
+    >>> lines = next(row for row in DRAWN if row.option == "max_lines")
+    >>> lines.side, lines.number({"num_lines": np.array([3.0])}, {}).tolist()
+    ('above', [3.0])
     """
 
     kind: str
