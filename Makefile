@@ -35,6 +35,7 @@ run: setup       ## mill real code, show the funnel, train on the shards, comple
 	$(BIN)/starmill locate
 	@printf '%s\n' '' '--- Next:' '  $(BIN)/starmill why os.py                     # why a file is in the data, or not' \
 	  '  $(BIN)/starmill funnel --languages 30         # what each stage kept and dropped' \
+	  '  $(BIN)/starmill report                        # report.html, one page of all of it for a browser' \
 	  '  $(BIN)/starmill run smoke --input ~/checkouts --workspace runs/mine   # your own code'
 
 # True samples of dumps that go into the miniature, where there are some.

@@ -24,6 +24,46 @@ def funnel(
         report.show(place, languages)
 
 
+def report(
+    place: Annotated[
+        str | None, typer.Argument(metavar="WORKSPACE", help="The workspace: any fsspec URL (default: the recipe's).")
+    ] = None,
+    recipe: options.RecipeOption = "smoke",
+    sets: options.Sets = None,
+    output: Annotated[
+        str, typer.Option("--output", help="The file to write: one page, which needs nothing beside it.")
+    ] = "report.html",
+    as_json: options.Json = False,
+) -> None:
+    """One page for a browser: the funnel, samples of what left with the reason marked, thresholds, licences, duplicates, redactions.
+
+    It reads the manifests, and a bounded sample of the parts, the same each time. With --json what the page shows is printed, and no page
+    is written. Personal data in names and texts is replaced.
+    """
+    from pathlib import Path
+
+    from starmill.core.errors import InputError, UsageError
+    from starmill.core.files import refuse_below_file
+    from starmill.core.terminal import say
+    from starmill.reports.page import document, gather
+
+    refuse_below_file("--output", Path(output).parent)
+    if Path(output).is_dir():
+        raise UsageError(f"--output {output}: a folder, where a file is to be written; give another name")
+    workspace = options.place_of(place, recipe, sets)
+    with options.files():
+        found = gather.data(workspace, options.labels(raw=False).shown)
+        if not found["stages"]:
+            raise InputError(f"{workspace.root}: no stage is complete here; run `starmill run` first")
+        if as_json:
+            options.show(True, found, ())
+            return
+        page = document.page(found).encode()
+        Path(output).parent.mkdir(parents=True, exist_ok=True)
+        Path(output).write_bytes(page)
+    say(f"{output}: {len(page) / 1e6:,.1f} MB; open it in a browser")
+
+
 def mix(
     recipe: options.DataRecipe = "smoke",
     workspace: options.Place = None,

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from starmill.core.dataset import Count, Workspace, tell_damage
+from starmill.core.dataset import Count, Manifest, StageName, Workspace, tell_damage
 from starmill.core.terminal import escaped, say
 
 TIMINGS = "timings.json"
@@ -61,24 +61,29 @@ def measure(workspace: Workspace) -> list[StageFunnel]:
         manifest = workspace.manifest(stage.dataset)
         if manifest is None:
             continue
-        funnel = StageFunnel(stage.name, stage.dataset, len(manifest.parts), manifest.digest, times.get(stage.name))
-        for count in (c for p in manifest.parts for c in p.counts):
-            funnel.into.add(count)
-            if count.reason:
-                funnel.dropped[count.step, count.reason].add(count)
-                funnel.dropped_by_language[count.language].add(count)
-                funnel.dropped_by_kind[count.kind].add(count)
-            else:
-                funnel.kept.add(count)
-                funnel.kept_by_language[count.language].add(count)
-                funnel.kept_by_kind[count.kind].add(count)
-        funnels.append(funnel)
+        funnels.append(of_manifest(stage, manifest, times.get(stage.name)))
     return funnels
+
+
+def of_manifest(stage: StageName, manifest: Manifest, seconds: float | None) -> StageFunnel:
+    """Return the funnel of one complete stage."""
+    funnel = StageFunnel(stage.name, stage.dataset, len(manifest.parts), manifest.digest, seconds)
+    for count in (c for p in manifest.parts for c in p.counts):
+        funnel.into.add(count)
+        if count.reason:
+            funnel.dropped[count.step, count.reason].add(count)
+            funnel.dropped_by_language[count.language].add(count)
+            funnel.dropped_by_kind[count.kind].add(count)
+        else:
+            funnel.kept.add(count)
+            funnel.kept_by_language[count.language].add(count)
+            funnel.kept_by_kind[count.kind].add(count)
+    return funnel
 
 
 def data(workspace: Workspace) -> dict[str, Any]:
     """Return the funnel of every complete stage as plain data, for JSON."""
-    return {"workspace": workspace.root, "stages": [_plain(funnel) for funnel in measure(workspace)]}
+    return {"workspace": workspace.root, "stages": [plain(funnel) for funnel in measure(workspace)]}
 
 
 def timings(workspace: Workspace) -> dict[str, float]:
@@ -156,7 +161,8 @@ def _show_languages(console: Console, funnels: Iterable[StageFunnel], most: int)
     console.print(table)
 
 
-def _plain(funnel: StageFunnel) -> dict[str, Any]:
+def plain(funnel: StageFunnel) -> dict[str, Any]:
+    """Return the funnel of a stage as plain data."""
     ranked = sorted(funnel.dropped.items(), key=lambda item: (-item[1].files, item[0]))
     languages = sorted({*funnel.kept_by_language, *funnel.dropped_by_language})
     kinds = sorted({*funnel.kept_by_kind, *funnel.dropped_by_kind})

@@ -59,6 +59,11 @@ def of_shards(workspace: Workspace) -> Table | None:
     """Return the mixture of the shards; None where they are not complete, or not made of the dataset that is there."""
     shards = workspace.manifest(SHARDS)  # first: that of a large dataset takes seconds
     dataset = workspace.manifest(DATASET) if shards is not None else None
+    return of_manifests(dataset, shards)
+
+
+def of_manifests(dataset: Manifest | None, shards: Manifest | None) -> Table | None:
+    """Return the mixture of shards and the dataset that they are made of; None where one of both is not there, or they do not fit."""
     if dataset is None or shards is None or not _is_made_of(shards, dataset):
         return None
     rows = of_dataset(dataset)

@@ -19,6 +19,7 @@ from starmill.pipelines.run.place import complete
 from starmill.pipelines.run.progress import say, watching
 from starmill.pipelines.runners.runner import Runner
 from starmill.pipelines.stages.stage import Build, Stage
+from starmill.reports import settings
 from starmill.reports.funnel import timings
 
 
@@ -32,6 +33,7 @@ def run_stage(name: str, options: Recipe, runner: Runner, quiet: bool = False) -
     skips.gather(workspace)  # what a run found that was killed
     refs = keyed(stage, options, workspace)
     publish_stages(workspace, len(refs))
+    settings.publish(workspace, name, settings.plain(options))
     if stage.reads_this_machine(options) and not runner.sees_this_machine and due(workspace, stage, refs):
         raise UsageError(
             f"{name}: the runner's workers do not see the folders of this machine; run `starmill {name}` without a runner here, into "

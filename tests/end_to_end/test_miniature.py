@@ -6,6 +6,7 @@ import miniature
 import pytest
 import toolchains
 from samples import SAMPLES
+from selectolax.lexbor import LexborHTMLParser
 from small_tree import starmill
 
 from starmill.core.shards import open_shards
@@ -31,3 +32,7 @@ def test_every_kind_comes_to_shards(tmp_path: Path) -> None:
     starmill("run", str(RECIPE), "--workers", "2", "--workspace", "work", *toolchains.of_the_miniature(), cwd=tmp_path)
     kinds = {kind for shard in open_shards(str(tmp_path / "work")) for kind in shard.table.column("kind").to_pylist()}
     assert {*KINDS} - ELSEWHERE <= kinds
+    starmill("report", "work", cwd=tmp_path)
+    page = LexborHTMLParser((tmp_path / "report.html").read_text())
+    for place in ('#funnel [data-tab="Kinds"] [data-unit=records] tbody th', "#mixture tbody th"):
+        assert kinds <= {head.text() for head in page.css(place)}

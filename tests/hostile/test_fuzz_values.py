@@ -26,7 +26,7 @@ from starmill.pipelines.costs import rates
 from starmill.pipelines.run import place
 from starmill.pipelines.runners.flink import Flink
 from starmill.pipelines.stages import vocabulary
-from starmill.reports import funnel, query
+from starmill.reports import funnel, query, settings
 from starmill.trainer import config as train_recipes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -190,6 +190,7 @@ TARGETS: dict[str, Target] = {
     "yaml": Target(lambda _: [b"a: &a [1, 2]\nb: *a\nc: {d: 3e-4}\n", b"? x\n: - y\n  - z: |\n      w\n"], plain_values, 200),
     "sidecars": Target(published, workspace_file("f.json", ask_all), 200),
     "timings": Target(lambda _: [b'{"ingest": 1.5}'], workspace_file("timings.json", funnel.timings)),
+    "settings": Target(lambda _: [b'{"format": 1, "stages": {"ingest": {"minhash": 3}}}'], workspace_file(settings.PLACE, settings.read)),
     "manifest of a tokenizer": Target(lambda _: [b'{"key": "k", "sha256": "s", "outputs": []}'], MADE),
     "marker of a workspace": Target(lambda _: [b"starmill"], workspace_file(".starmill", place.claim), 50),
     "shard index": Target(lambda folder: [small(folder)["shards/part-00000.idx"]], shard(".idx"), 100),

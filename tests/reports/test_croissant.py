@@ -57,6 +57,6 @@ def test_each_column_but_lists_of_structs_is_a_field(folder: Path) -> None:
     told = json.loads((folder / "croissant.json").read_text())
     code = next(one for one in told["recordSet"] if one["name"] == "code")
     fields = {field["name"]: field for field in code["field"]}
-    assert {*publishing.DATASET.names} - {*fields} == {"segments", "redactions"}
+    assert {*publishing.DATASET.names} - {*fields} == {"segments", "redactions", "license_findings"}
     assert fields["detected_licenses"]["repeated"] and fields["length_bytes"]["dataType"] == "sc:Integer"
     assert fields["is_vendor"]["dataType"] == "sc:Boolean" and fields["visit_date"]["dataType"] == "sc:DateTime"
