@@ -74,7 +74,14 @@ def planned(
         buckets = min(MOST_BUCKETS, 1 << max(4, (size // BUCKET_BYTES).bit_length()))
     # Workers have another folder.
     local = replace(read, url=Storage(read.url).root) if Storage(read.url).is_local else read
-    return Plan(Workspace(place.root) if place.is_local else place, local, buckets, shares, most_roots, graph and Graph(graph))
+    return Plan(
+        Workspace(place.root) if place.is_local else place,
+        local,
+        buckets,
+        shares,
+        most_roots,
+        None if graph is None else Graph(graph),
+    )
 
 
 def sizes(read: Export) -> list[Size]:

@@ -9,9 +9,11 @@ import shlex
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import exports
+import graphs
 import pytest
 from pages import ROOT, blocks, commands
 
@@ -50,12 +52,19 @@ def test_commands(page: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capfd
     monkeypatch.chdir(home)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    rows: exports.Rows = {"directory": [], "directory_entry": []}
     if "heritage/" in page.read_text():
         tree = home / "checkouts"
-        exports.write(
-            home / "heritage", {f"https://github.com/tree/{name}": tree / name for name in ("alpha", "gamma", "delta")}
-        )
-    for command in commands(page):
+        places = {f"https://github.com/tree/{name}": tree / name for name in ("alpha", "gamma", "delta")}
+        exports.write(home / "heritage", places, change=rows.update)
+    wanted = commands(page)
+    asks = any("--graph 127.0.0.1:50091" in command for command in wanted)
+    with graphs.serve(graphs.Service(rows)) if asks else nullcontext("") as graph:
+        run_all([command.replace("127.0.0.1:50091", graph) for command in wanted], capfd)
+
+
+def run_all(page: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    for command in page:
         if command.startswith("make "):
             continue
         if " train " in f" {command} ":  # the recipe's minute shortened; everything else as printed
