@@ -44,6 +44,7 @@ def home(milled: Path, tmp_path: Path) -> Path:
         (tmp_path / fresh / ".starmill").touch()
     shutil.copy(milled / "recipe.yaml", tmp_path)
     (tmp_path / "checkouts").symlink_to(milled / "tree", target_is_directory=True)
+    (tmp_path / "benchmarks").symlink_to(ROOT / "benchmarks", target_is_directory=True)
     return tmp_path
 
 
@@ -107,6 +108,22 @@ def test_every_kind_of_source_and_of_record_is_in_the_table_of_dumps() -> None:
     table = (ROOT / "docs/sources.md").read_text().partition("\n## ")[0]
     assert all(f"`{source.kind}`" in table for source in SOURCES)
     assert all(f"`{kind}`" in table for kind in KINDS)
+
+
+def test_the_costs_are_what_the_published_rates_say(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    section = (ROOT / "docs/sources.md").read_text().partition("\n## Costs\n")[2].partition("\n## ")[0]
+    table = [line.split(" | ")[1:] for line in section.splitlines() if line.startswith("| ")][1:]
+    estimates = [command for command in commands(ROOT / "docs/sources.md") if command.startswith("starmill estimate ")]
+    assert len(estimates) == len(table) > 3
+    for command, told in zip(estimates, table, strict=True):
+        assert cli.main(shlex.split(command)[1:]) == 0
+        said = capsys.readouterr().out
+        [together] = [line for line in said.splitlines() if line.startswith("together")]
+        assert together.split()[2:] == [cell.strip(" |") for cell in told], command
+        assert "other options" not in said, f"{command}: measure benchmarks/results/rates.json anew"
 
 
 def test_the_first_result_is_on_the_first_screen() -> None:
