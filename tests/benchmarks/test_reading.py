@@ -22,8 +22,8 @@ def read(way: str, place: Path) -> list[int]:
 
 
 def test_git_is_asked_for_more_ids_than_a_pipe_holds(tmp_path: Path) -> None:
-    made = {f"{n % 40}/{n}.txt": f"{n}\n" * 20 for n in range(2000)}
-    assert 41 * len(made) > 1 << 16
+    made = {f"{n % 40}/{n}.txt": f"{n}\n" * 900 for n in range(2000)}
+    assert 41 * len(made) > (1 << 16) + 10_000, "what a pipe holds, and what git reads before its answers fill the other one"
     commit(tmp_path / "git" / "one", made)
     assert read("git", tmp_path / "git") == [sum(map(len, made.values())), len(made)]
 
