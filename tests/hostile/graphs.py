@@ -1,8 +1,8 @@
 """A server of swh-graph's protocol on the loopback, of the rows of an export: what the graph keeps of them, and answers as it does.
 
 An arc has all names of one target; a mode is one of six, or 0; a directory that is only named is a node without arcs; an unknown source
-fails the whole request. Requests are read, and nodes written, by the classes that the reader has: the real server says whether these
-are right (docs/sources.md).
+fails the whole request. Requests are read, and nodes written, by the classes that the reader has: docs/sources.md says what was tried
+with the server itself.
 """
 
 from collections.abc import Iterator
