@@ -146,6 +146,13 @@ def catalog(
     shares: Annotated[
         int, typer.Option(min=1, max=4096, help="Parts of the origins: each reads all visits, branches and revisions.")
     ] = 1,
+    graph: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="A server of swh-graph, which gives the directories in place of the table directory_entry.",
+        ),
+    ] = None,
     sets: options.Sets = None,
     workers: options.Workers = None,
     quiet: options.Quiet = False,
@@ -160,7 +167,7 @@ def catalog(
 
     wanted = recipes.load(recipe, sets or [], [], None)
     with options.files():
-        plan = making.planned(wanted.sources, source, buckets, shares)
+        plan = making.planned(wanted.sources, source, buckets, shares, graph=graph)
         places.check(plan.workspace, wanted)
         if dry_run:
             for line in making.lines(plan):

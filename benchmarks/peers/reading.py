@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -54,17 +55,16 @@ def git(place: str) -> Callable[[], Iterator[bytes]]:
             ids = b"".join(
                 line.split()[2] + b"\n" for line in listed.split(b"\0")[:-1] if not line.startswith((b"120", b"160"))
             )
-            with subprocess.Popen(
-                ["git", "-C", str(repository), "cat-file", "--batch", "--buffer"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-            ) as child:
-                assert child.stdin and child.stdout
-                os.set_blocking(child.stdin.fileno(), True)
-                with open(os.devnull, "wb"):
-                    child.stdin.write(ids)
-                    child.stdin.close()
-                while header := child.stdout.readline():
-                    yield child.stdout.read(int(header.split()[2]))
-                    child.stdout.read(1)
+            # From a file: git answers before it has read all, so that through a pipe both would wait for the other.
+            with tempfile.TemporaryFile() as asked:
+                asked.write(ids)
+                asked.seek(0)
+                command = ["git", "-C", str(repository), "cat-file", "--batch", "--buffer"]
+                with subprocess.Popen(command, stdin=asked, stdout=subprocess.PIPE) as child:
+                    assert child.stdout
+                    while header := child.stdout.readline():
+                        yield child.stdout.read(int(header.split()[2]))
+                        child.stdout.read(1)
 
     return read
 

@@ -17,13 +17,15 @@ from starmill.pipelines.run.stages import run as run_stage
 from starmill.pipelines.runners.runner import Runner
 from starmill.pipelines.sources.source import Source
 from starmill.pipelines.sources.swh.catalog import MADE, Made
+from starmill.pipelines.sources.swh.graph import Graph
 from starmill.pipelines.sources.swh.reader import SoftwareHeritage
 from starmill.pipelines.sources.swh.tables import Export, export
 from starmill.pipelines.stages.catalog import LEVELS, MOST_ROOTS, Plan, stage_of
 from starmill.pipelines.stages.catalog.exchange import NAME, Exchange
 from starmill.pipelines.stages.catalog.frontier import level
 
-BUCKET_BYTES = 64 << 20  # of directory_entry in the export, compressed, for a bucket; a worker holds some ten times as much
+ENTRIES = "directory_entry"
+BUCKET_BYTES = 64 << 20  # of the table in the export, compressed, for a bucket; a worker holds some ten times as much
 MOST_BUCKETS = 1 << 16
 
 
@@ -37,9 +39,16 @@ class Size:
 
 
 def planned(
-    sources: Mapping[str, Source], name: str | None, buckets: int | None = None, shares: int = 1, most_roots: int = MOST_ROOTS
+    sources: Mapping[str, Source],
+    name: str | None,
+    buckets: int | None = None,
+    shares: int = 1,
+    most_roots: int = MOST_ROOTS,
+    graph: str | None = None,
 ) -> Plan:
     """Return the plan of the catalog of one source of a recipe, by default of its only one of this kind.
+
+    `graph`: `host:port` of a compressed graph's server, which gives the directories in place of the export's table.
 
     Raises UsageError for a source that is none of this kind or has nowhere to keep a catalog, InputError for a damaged export.
     """
@@ -58,12 +67,21 @@ def planned(
     if buckets is not None and buckets & (buckets - 1):
         raise UsageError(f"--buckets {buckets}: give a power of two")
     read, place = export(source.export), Workspace(source.catalog)
-    if buckets is None:
-        size = sum(s.bytes for s in sizes(read) if s.table == "directory_entry")
+    if graph is None:
+        read.require(ENTRIES)
+    if buckets is None:  # with a graph by the contents, whose part of a bucket is then the larger one
+        size = sum(s.bytes for s in sizes(read) if s.table == (ENTRIES if graph is None else "content"))
         buckets = min(MOST_BUCKETS, 1 << max(4, (size // BUCKET_BYTES).bit_length()))
     # Workers have another folder.
     local = replace(read, url=Storage(read.url).root) if Storage(read.url).is_local else read
-    return Plan(Workspace(place.root) if place.is_local else place, local, buckets, shares, most_roots)
+    return Plan(
+        Workspace(place.root) if place.is_local else place,
+        local,
+        buckets,
+        shares,
+        most_roots,
+        None if graph is None else Graph(graph),
+    )
 
 
 def sizes(read: Export) -> list[Size]:
@@ -79,9 +97,13 @@ def sizes(read: Export) -> list[Size]:
 def lines(plan: Plan) -> Iterator[str]:
     """Yield what a dry run prints: what would be read, and which datasets are there."""
     yield f"catalog {plan.workspace.root}: {plan.buckets:,} buckets, {plan.shares:,} shares of origins"
+    if plan.graph is not None:
+        yield f"graph {plan.graph.server}: the directories at or below the roots, in place of the table {ENTRIES}"
     for size in sizes(plan.export):
+        if size.table == ENTRIES and plan.graph is not None:
+            continue
         yield f"table {size.table:<20} {size.files:6,} files {size.bytes / 1e6:12,.1f} MB"
-    for name in (*(e.dataset for e in plan.tables()), "levels", *(e.dataset for e in plan.ends(0))):
+    for name in (*(e.dataset for e in (*plan.tables(), *plan.traversed())), "levels", *(e.dataset for e in plan.ends(0))):
         first = level(0) if name == "levels" else name
         state = "to be made" if plan.workspace.manifest(first) is None else "made, if nothing has changed"
         yield f"dataset {name:<12} {state}"
@@ -114,6 +136,10 @@ def datasets(plan: Plan, runner: Runner, quiet: bool) -> Iterator[Manifest]:
     while True:
         needs = ["directories", level(number - 1)] if number else ["heads"]
         yield _make(plan, plan.level(number), needs, runner, quiet, made)
+        if number == 0 and plan.graph is not None:
+            needs = [level(0), plan.export.state, plan.graph.state()]
+            for exchange in plan.traversed():
+                yield _make(plan, exchange, needs, runner, quiet, made)
         if number == LEVELS or not rows(made[level(number)]):
             break
         number += 1

@@ -9,9 +9,11 @@ import shlex
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import exports
+import graphs
 import pytest
 from pages import ROOT, blocks, commands
 
@@ -42,6 +44,7 @@ def home(milled: Path, tmp_path: Path) -> Path:
         (tmp_path / fresh / ".starmill").touch()
     shutil.copy(milled / "recipe.yaml", tmp_path)
     (tmp_path / "checkouts").symlink_to(milled / "tree", target_is_directory=True)
+    (tmp_path / "benchmarks").symlink_to(ROOT / "benchmarks", target_is_directory=True)
     return tmp_path
 
 
@@ -50,12 +53,19 @@ def test_commands(page: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capfd
     monkeypatch.chdir(home)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    rows: exports.Rows = {"directory": [], "directory_entry": []}
     if "heritage/" in page.read_text():
         tree = home / "checkouts"
-        exports.write(
-            home / "heritage", {f"https://github.com/tree/{name}": tree / name for name in ("alpha", "gamma", "delta")}
-        )
-    for command in commands(page):
+        places = {f"https://github.com/tree/{name}": tree / name for name in ("alpha", "gamma", "delta")}
+        exports.write(home / "heritage", places, change=rows.update)
+    wanted = commands(page)
+    asks = any("--graph 127.0.0.1:50091" in command for command in wanted)
+    with graphs.serve(graphs.Service(rows)) if asks else nullcontext("") as graph:
+        run_all([command.replace("127.0.0.1:50091", graph) for command in wanted], capfd)
+
+
+def run_all(page: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    for command in page:
         if command.startswith("make "):
             continue
         if " train " in f" {command} ":  # the recipe's minute shortened; everything else as printed
@@ -98,6 +108,22 @@ def test_every_kind_of_source_and_of_record_is_in_the_table_of_dumps() -> None:
     table = (ROOT / "docs/sources.md").read_text().partition("\n## ")[0]
     assert all(f"`{source.kind}`" in table for source in SOURCES)
     assert all(f"`{kind}`" in table for kind in KINDS)
+
+
+def test_the_costs_are_what_the_published_rates_say(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    section = (ROOT / "docs/sources.md").read_text().partition("\n## Costs\n")[2].partition("\n## ")[0]
+    table = [line.split(" | ")[1:] for line in section.splitlines() if line.startswith("| ")][1:]
+    estimates = [command for command in commands(ROOT / "docs/sources.md") if command.startswith("starmill estimate ")]
+    assert len(estimates) == len(table) > 3
+    for command, told in zip(estimates, table, strict=True):
+        assert cli.main(shlex.split(command)[1:]) == 0
+        said = capsys.readouterr().out
+        [together] = [line for line in said.splitlines() if line.startswith("together")]
+        assert together.split()[2:] == [cell.strip(" |") for cell in told], command
+        assert "other options" not in said, f"{command}: measure benchmarks/results/rates.json anew"
 
 
 def test_the_first_result_is_on_the_first_screen() -> None:

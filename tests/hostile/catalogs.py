@@ -1,6 +1,7 @@
 """A catalog made in this process, and what two sources of one export say of everything."""
 
 import os
+import shutil
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
@@ -42,6 +43,12 @@ def make_until(of: SoftwareHeritage, buckets: int, parts: int) -> None:
 
     Workspace.publish_sidecar = last  # type: ignore[method-assign]
     make(of, buckets)
+
+
+def without_entries(dump: Path, place: Path) -> Path:
+    """Return a copy of a dump whose tables lack directory_entry."""
+    shutil.copytree(dump, place, ignore=shutil.ignore_patterns("directory_entry"))
+    return place
 
 
 def make_plainly(of: SoftwareHeritage, buckets: int = 1, **options: Any) -> None:

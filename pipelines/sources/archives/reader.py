@@ -18,7 +18,7 @@ from starmill.pipelines.sources.archives.deb import Deb
 from starmill.pipelines.sources.archives.inflate import Damaged, opened
 from starmill.pipelines.sources.archives.tar import Member, Tar
 from starmill.pipelines.sources.archives.zip import Zip
-from starmill.pipelines.sources.dumps import fingerprint_of, walk
+from starmill.pipelines.sources.dumps import FREE_BYTES, fingerprint_of, walk
 from starmill.pipelines.sources.source import (
     COUNTED,
     Counted,
@@ -37,7 +37,6 @@ SUFFIX = re.compile(
     r"\.(?:(?P<tar>tar(?:\.(?:gz|bz2|xz|zst))?|tgz|tbz2?|txz|tzst|crate)|(?P<zip>zip|whl|jar|egg)|(?P<deb>u?deb))\Z",
     re.IGNORECASE,
 )
-FREE_BYTES = 256 << 20  # that an archive may inflate to, however small it is
 MAX_PATH = 4096  # bytes, as Linux has it
 # What other systems take for a place of their own: `C:`, and a way up between backslashes.
 ELSEWHERE = re.compile(rb"[A-Za-z]:[/\\]|(?:.*[/\\])?\.\.\\|.*\\\.\.(?:[/\\]|\Z)|\\", re.DOTALL)

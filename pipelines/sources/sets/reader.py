@@ -17,11 +17,13 @@ from starmill.core.errors import NotThere
 from starmill.core.names import Place, Words
 from starmill.pipelines.sources.lines import lines
 from starmill.pipelines.sources.sets import tasks
+from starmill.pipelines.sources.sets import tasks as sets_tasks
 from starmill.pipelines.sources.sets.texts import SETS, SetName, SmallSet, Unusable
 from starmill.pipelines.sources.sets.texts import Row as Values
 from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot, label, unique
 from starmill.pipelines.sources.tables import plan as tables_plan
 from starmill.pipelines.sources.tables import rows as tables_rows
+from starmill.pipelines.sources.tables import typos
 from starmill.pipelines.sources.tables.columns import Bad, Columns, Row
 from starmill.pipelines.sources.tables.lines import CHUNK, DAMAGE, Open, damaged
 from starmill.pipelines.sources.tables.plan import Found
@@ -50,9 +52,16 @@ class Sets(Options):
         return () if "://" in self.place else (self.place,)
 
     def inventory(self) -> list[Repository]:
-        """Return the plan, and the files that are not of the set, or are not matched. Raises OSError as `plan` does."""
+        """Return the plan, and the files that are not of the set, or are not matched. Raises OSError as `plan` does, UsageError.
+
+        A column that no file has is refused, as of a table.
+        """
         root, files = tables_plan.listing(self.place)
-        files = tasks.grouped(files) if self._set.form == "tasks" else files
+        files = sets_tasks.grouped(files) if self._set.form == "tasks" else files
+        if self._set.form == "table":
+            wanted = [file for file, found in sorted(files.items()) if not self._unread(file, found)]
+            found_names = typos.names_of(root, wanted, 1 if "://" not in self.place else 32)
+            typos.refuse(self.place, self._columns, {}, found_names, self.dataset)
         made, seen = list[Repository](), dict[str, int]()
         for file, found in sorted(files.items(), key=lambda item: (self._unread(*item), item[0])):
             why = self._unread(file, found)
@@ -81,6 +90,10 @@ class Sets(Options):
     @property
     def _set(self) -> SmallSet:
         return SETS[self.dataset]
+
+    @property
+    def _columns(self) -> Columns:
+        return Columns(self._set.columns, frozenset(self._set.columns) - self._set.optional)
 
     @property
     def _name(self) -> str:
@@ -132,8 +145,7 @@ class Sets(Options):
             return tasks.rows(unit.place, most)
         if made.form == "lines":
             return _of_lines(open_, tuple(made.columns), most)
-        columns = Columns(made.columns, frozenset(made.columns) - made.optional)
-        return tables_rows.read(open_, unit.place["file"], columns, most)
+        return tables_rows.read(open_, unit.place["file"], self._columns, most)
 
 
 class Text(NamedTuple):

@@ -161,6 +161,7 @@ def ensure(export: Export, catalog: Path, verify: bool = False) -> Path:
 
     `verify`: hold every byte of it against its digest. Raises InputError for a damaged export, MachineError.
     """
+    export.require("directory_entry")
     place = catalog / index_name(export)
     if _is_whole(place, verify):
         return place

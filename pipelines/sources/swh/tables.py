@@ -29,9 +29,10 @@ NO_ID = b"\0" * 20
 NUMBERS = ("visit", "perms", "length", "parent_rank")  # the columns that are no texts
 FORMATS = (".orc", ".parquet")
 FOLDERS = ("", "orc/", "parquet/")  # below the place that a recipe names
-NEEDED = ("origin_visit_status", "snapshot_branch", "revision", "directory_entry", "content")
+NEEDED = ("origin_visit_status", "snapshot_branch", "revision", "content")
 TABLES = (
     *NEEDED,
+    "directory_entry",  # needed by all that has no catalog
     "origin",
     "release",
     "directory",
@@ -59,6 +60,12 @@ class Export:
     def paths(self, table: str) -> list[str]:
         """Return the files of a table, sorted."""
         return [path for of, path, _ in self.files if of == table]
+
+    def require(self, table: str) -> None:
+        """Raise InputError where there is no file of a table."""
+        if not self.paths(table):
+            folder = "/".join([*self.files[0][1].split("/")[:-2], table])
+            raise InputError(f"{self.url}: an export without its table {table!r}; fetch {folder}/ beside the others")
 
     def only(self, path: str) -> "Export":
         """Return the export as if a table had this file alone."""
@@ -90,12 +97,11 @@ def export(url: str) -> Export:
     for folder in FOLDERS:
         files = tuple((t, p, s) for t in TABLES for p, s in _listed(storage, folder + t))
         if files:
-            if lacks := [table for table in NEEDED if table not in {t for t, _, _ in files}]:
-                raise InputError(
-                    f"{url}: an export without its table {lacks[0]!r}; fetch {folder}{lacks[0]}/ beside the others"
-                )
-            _known[url] = (_folders(storage), Export(url, files))
-            return _known[url][1]
+            found = Export(url, files)
+            for table in NEEDED:
+                found.require(table)
+            _known[url] = (_folders(storage), found)
+            return found
     raise InputError(
         f"{url}: no export of Software Heritage; name the folder that holds `directory_entry/`, `content/` and so on"
     )

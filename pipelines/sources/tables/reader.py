@@ -115,7 +115,8 @@ class Tables(Options):
         every = [(name, found, self._unread(name, found)) for name, found in sorted(files.items())]
         wanted = [(name, found) for name, found, why in every if not why]
         many = 1 if "://" not in self.place else 32
-        typos.refuse(self.place, self._columns, cast(Mapping[str, str], self.columns), self._names(root, wanted, many))
+        found_names = typos.names_of(root, [name for name, _ in wanted], many)
+        typos.refuse(self.place, self._columns, cast(Mapping[str, str], self.columns), found_names)
         asked = at_once(lambda item: self._units(root, *item), wanted, many)
         units = [unit for planned in asked for unit in planned]
         made, seen = list[Repository](), dict[str, int]()
@@ -183,16 +184,6 @@ class Tables(Options):
         return (self.mismatch or self._dataset.mismatch) == "keep"
 
     # ---- planning
-
-    def _names(self, root: str, files: Sequence[tuple[str, Found]], many: int) -> Iterator[set[str] | None]:
-        """Yield the names of each file's columns. The first is looked at alone, since it mostly has all."""
-
-        def names(item: tuple[str, Found]) -> set[str] | None:
-            return typos.names_in(item[0], lambda: tables_plan.opened({"root": root, "file": item[0]}))
-
-        yield from map(names, files[:1])
-        for start in range(1, len(files), 2 * many):
-            yield from at_once(names, files[start : start + 2 * many], many)
 
     def _units(self, root: str, file: str, found: Found) -> list[tuple[Repository, Span | None]]:
         """Return what a file is read in, each with the range of its repositories: None where it has none of its own."""

@@ -4,7 +4,7 @@ Looked at are the schemas of Parquet and Arrow files, and the first rows of JSON
 table without a slip that is the first file.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import islice
 from typing import Any
@@ -13,9 +13,10 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from starmill.core.dataset import at_once
 from starmill.core.errors import UsageError
 from starmill.core.names import did_you_mean
-from starmill.pipelines.sources.tables import lines
+from starmill.pipelines.sources.tables import lines, plan
 from starmill.pipelines.sources.tables.columns import Columns
 from starmill.pipelines.sources.tables.lines import DAMAGE, damaged
 from starmill.pipelines.sources.tables.rows import form
@@ -25,8 +26,12 @@ DEPTH = 4  # of structs in structs
 MOST = 50_000  # names of a file's columns; one with more, as JSON Lines may have, is not judged
 
 
-def refuse(place: str, columns: Columns, given: Mapping[str, str], files: Iterable[set[str] | None]) -> None:
+def refuse(
+    place: str, columns: Columns, given: Mapping[str, str], files: Iterable[set[str] | None], dataset: str | None = None
+) -> None:
     """Raise UsageError where no file has the column of a required role. `given`: what the recipe says that a role's column is called.
+
+    `dataset`: the name of a set whose columns these are, and which no option calls otherwise.
 
     `files`: the names of each file's columns; nothing for one that cannot be read, since its rows say what is wrong with it; None for one
     that may have any.
@@ -50,7 +55,19 @@ def refuse(place: str, columns: Columns, given: Mapping[str, str], files: Iterab
     option = "files" if role == "files" else f"columns.{role}"
     said = f"columns {', '.join(map(repr, wanted[:-1]))} or {wanted[-1]!r}" if len(wanted) > 1 else f"a column {wanted[0]!r}"
     near = did_you_mean(wanted[0], shown) if role in given or len(wanted) == 1 else ""
-    raise UsageError(f"table {place}: {option}: no file has {said}{near}; they have {', '.join(shown)[:500]}")
+    of = f"table {place}: {option}" if dataset is None else f"set {place}: dataset {dataset}"
+    raise UsageError(f"{of}: no file has {said}{near}; they have {', '.join(shown)[:500]}")
+
+
+def names_of(root: str, files: Sequence[str], many: int) -> Iterator[set[str] | None]:
+    """Yield the names of each file's columns, `many` asked for at once. The first is looked at alone, since it mostly has all."""
+
+    def names(file: str) -> set[str] | None:
+        return names_in(file, lambda: plan.opened({"root": root, "file": file}))
+
+    yield from map(names, files[:1])
+    for start in range(1, len(files), 2 * many):
+        yield from at_once(names, files[start : start + 2 * many], many)
 
 
 def names_in(name: str, open_: Callable[[], AbstractContextManager[pa.NativeFile]]) -> set[str] | None:

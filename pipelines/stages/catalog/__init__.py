@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from starmill.core.dataset import Workspace
+from starmill.pipelines.sources.swh.graph import Graph
 from starmill.pipelines.sources.swh.tables import Export
 from starmill.pipelines.stages.catalog.exchange import Exchange
 from starmill.pipelines.stages.catalog.frontier import Files, Heads, Level, Roots, level
+from starmill.pipelines.stages.catalog.graph import Traversed
 from starmill.pipelines.stages.catalog.rows import DATASETS, Rows
 from starmill.pipelines.stages.catalog.store import Contents, Directories
 from starmill.pipelines.stages.stage import Stage
@@ -23,24 +25,36 @@ LAST = DATASETS[0]
 
 @dataclass(frozen=True)
 class Plan:
-    """How a catalog is made: `buckets` of ids, a power of two up to 65,536; `shares` of origins, each read by one worker."""
+    """How a catalog is made: `buckets` of ids, a power of two up to 65,536; `shares` of origins, each read by one worker.
+
+    `graph`: where its directories come from, in place of the export's table directory_entry.
+    """
 
     workspace: Workspace
     export: Export
     buckets: int
     shares: int = 1
     most_roots: int = MOST_ROOTS
+    graph: Graph | None = None
 
     def tables(self) -> list[Exchange]:
-        """Return what is made of the export alone: directories, contents and heads."""
+        """Return what is made of the export alone: directories (where no graph has them), contents and heads."""
         entries = self._files("directory_entry", "directory")
+        directories = [self._exchange("directories", entries, Directories(self.export, self.buckets))]
         contents = self._files("content", "skipped_content")
         shares = [str(n) for n in range(self.shares)]
         return [
-            self._exchange("directories", entries, Directories(self.export, self.buckets)),
+            *(directories if self.graph is None else ()),
             self._exchange("contents", contents, Contents(self.export, self.buckets)),
             self._exchange("heads", shares, Heads(self.export, self.shares)),
         ]
+
+    def traversed(self) -> list[Exchange]:
+        """Return what is made of the roots and the graph, where there is one: directories."""
+        if self.graph is None:
+            return []
+        given = [*self._files("directory"), *(f"roots {some}" for some in self._some())]
+        return [self._exchange("directories", given, Traversed(self.workspace, self.export, self.graph, self.buckets))]
 
     def level(self, number: int) -> Exchange:
         """Return how a level is made of the one before; the first one, of the heads."""
@@ -70,7 +84,10 @@ class Plan:
         return [f"{table} {path}" for table in tables for path in self.export.paths(table)]
 
     def _exchange(
-        self, dataset: str, inputs: Sequence[str], work: Directories | Contents | Heads | Roots | Level | Files | Rows
+        self,
+        dataset: str,
+        inputs: Sequence[str],
+        work: Directories | Traversed | Contents | Heads | Roots | Level | Files | Rows,
     ) -> Exchange:
         return Exchange(self.workspace, dataset, tuple(inputs), work.schemas, work.read, work.write)
 

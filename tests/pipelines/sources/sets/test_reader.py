@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from samples import sample
 
+from starmill.core.errors import UsageError
 from starmill.core.recipe import RecipeError
 from starmill.pipelines import recipe as recipes
 from starmill.pipelines.sources.sets import reader as sets
@@ -158,12 +159,24 @@ def test_a_hostile_row_is_named_and_takes_no_other_with_it(tmp_path: Path, case:
     assert all(e.repo_name == b"openai/gsm8k" for e in found)
 
 
-def test_a_table_of_another_set_is_one_row(tmp_path: Path) -> None:
+def test_one_table_of_another_set_is_one_row(tmp_path: Path) -> None:
     parquet(tmp_path / "a.parquet", [{"question": "q", "content": "c"}] * 3)
     (tmp_path / "b.parquet").write_bytes(b"PAR1 is all it has")
+    parquet(tmp_path / "c.parquet", [{"question": "6 * 7?", "answer": "42"}])
     found = read(Sets(dataset="gsm8k", place=str(tmp_path)))
-    assert lost(found) == [("", "missing_column"), ("", "unreadable_table")]
+    assert lost(found) == [("", "missing_column"), ("", "unreadable_table")] and texts(found) == [("c/1", "6 * 7?\n42")]
     assert "no column 'answer'; it has question, content" in (found[0].detail or "")
+
+
+def test_a_set_of_which_no_file_has_a_column_is_refused_by_the_plan(tmp_path: Path) -> None:
+    parquet(tmp_path / "a.parquet", [{"question": "q", "answr": "c"}])
+    json_lines(tmp_path / "b.jsonl", [{"question": "q"}])
+    said = r"dataset gsm8k: no file has a column 'answer'; did you mean 'answr'\?; they have answr, question"
+    with pytest.raises(UsageError, match=said):
+        Sets(dataset="gsm8k", place=str(tmp_path)).plan()
+    (tmp_path / "lines").mkdir()
+    (tmp_path / "lines/a.txt").write_text("1 + 1?\n2\n")
+    assert [r.name for r in Sets(dataset="mathematics", place=str(tmp_path / "lines")).plan()], "lines have no columns"
 
 
 def test_files_are_matched_and_names_stay_apart(tmp_path: Path) -> None:
