@@ -138,8 +138,8 @@ def _lines(where: str, data: bytes) -> Iterator[object]:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{KEY}: {where}, line {line}: not UTF-8 (byte {error.start:,}); give a benchmark's file") from None
+        at = data.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{KEY}: {where}, line {at}: not UTF-8 (byte {error.start:,}); give a benchmark's file") from None
     if text.lstrip()[:1] == "[" and where.lower().partition(".json")[2][:1] != "l":
         try:
             yield from json.loads(text)

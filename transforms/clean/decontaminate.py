@@ -18,6 +18,7 @@ import pyarrow as pa
 from starmill.core import schema
 from starmill.transforms.clean.overlap.find import Find, Finder
 from starmill.transforms.clean.overlap.index import Matchers
+from starmill.transforms.clean.overlap.kernel import HIDDEN
 from starmill.transforms.step import Split, append, split
 
 
@@ -61,7 +62,7 @@ class Decontaminate:
         cut = self.mode == "cut"
         found = self.finder.finds(block.column("content"), every=cut)
         if cut:
-            block = _without(block, found)
+            block = _without(block, [_surest(finds) for finds in found])
             found = self.finder.finds(block.column("content")) if any(found) else found
         said = [str(finds[0]) if finds else None for finds in found]
         return split(block, ["contaminated" if one else None for one in said], said)
@@ -95,6 +96,12 @@ def _without(block: pa.RecordBatch, found: Sequence[Sequence[Find]]) -> pa.Recor
             moved = [segments and _moved(segments, spans) for segments, spans in marked]
             columns["segments"] = pa.array(moved, pa.list_(schema.SEGMENT))
     return append(block, columns)
+
+
+def _surest(finds: Sequence[Find]) -> list[Find]:
+    """Return the finds to cut: of an edited text, whose ends are guesses, only where no text stands that is whole."""
+    whole = [find for find in finds if find.matcher <= HIDDEN]
+    return whole + [one for one in finds if one.matcher > HIDDEN and not any(w.start < one.end and one.start < w.end for w in whole)]
 
 
 def _spans(finds: Sequence[Find]) -> list[tuple[int, int]]:

@@ -58,10 +58,10 @@ class Matchers:
     edited: bool = True  # by the share of a text's pieces
     ports: bool = True  # the same, beside the function's name
     bits: AtLeast1 = 50  # that the words of a text must have to be looked for: such a find is no chance
-    edited_bits: AtLeast1 = 110  # of a text that `edited` must find, beyond what its benchmark says in many tasks
+    edited_bits: AtLeast1 = 120  # of a text that `edited` must find, beyond what its benchmark says in many tasks
     coverage: Share = 0.45  # and the share of the text's bits that they must be
-    port_bits: AtLeast1 = 100  # of a text that `ports` must find
-    port_coverage: Share = 0.3  # and their share
+    port_bits: AtLeast1 = 80  # of a text that `ports` must find
+    port_coverage: Share = 0.35  # and their share
 
 
 def compiled(tasks: Iterable[Task]) -> str:
@@ -206,7 +206,8 @@ def _needles(texts: Sequence[dict[str, Any]], short: bool) -> tuple[Any, list[li
     kept, owners = _distinct(texts)
     window, step = (kernel.SHORT_WINDOW, kernel.SHORT_STEP) if short else (kernel.WINDOW, kernel.STEP)
     symbols, bounds = _joined(text["symbols"] for text in kept)
-    which, shifts = [], []
+    which: list[int] = []
+    shifts: list[int] = []
     for n, text in enumerate(kept):
         sums = np.concatenate([[0], np.cumsum(np.frombuffer(text["weights"], np.uint8).astype(np.int64))])
         span = window + step - 1
@@ -258,7 +259,7 @@ def _windows(symbols: np.ndarray, bounds: np.ndarray, which: np.ndarray, shifts:
     at = bounds[which] + shifts
     second = np.zeros(len(at), np.uint64) if short else words[at + 8] if len(at) else at.astype(np.uint64)
     with np.errstate(over="ignore"):
-        hashes = search.of_window.py_func(words[at], second) if len(at) else np.zeros(0, np.uint64)
+        hashes = search.mixed(words[at], second) if len(at) else np.zeros(0, np.uint64)
     bits = max(12, min(24, len(at).bit_length() + 4))
     bucket_bits = max(8, min(22, len(at).bit_length()))
     bitmap = np.zeros(1 << bits >> 3, np.uint8)

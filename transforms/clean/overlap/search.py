@@ -28,11 +28,13 @@ SLOTS = 8192  # of the table of the pieces of one text, which has at most half a
 NEVER = 1 << 62
 
 
-@jit
-def of_window(first, second):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def mixed(first, second):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Return the hash of sixteen bytes, given as two words."""
-    mixed = (first ^ (second * MULTIPLY)) * STIR
-    return (mixed ^ (mixed >> np.uint64(29))) * MULTIPLY
+    hash = (first ^ (second * MULTIPLY)) * STIR
+    return (hash ^ (hash >> np.uint64(29))) * MULTIPLY
+
+
+of_window = jit(mixed)
 
 
 @jit
@@ -100,14 +102,16 @@ def tell(finds, found, row, matcher, which, start, end):  # type: ignore[no-unty
 
 
 @jit
-def search_squashed(made, words, count, row, windows, short, needles, state, every, finds, found):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Tell the needles of `needles` (texts, bounds) that stand in the squashed text; `short`: look for windows of eight bytes.
+def search_squashed(made, words, count, row, windows, before, needles, state, every, finds, found):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Tell the needles of `needles` (texts, bounds) that stand in the squashed text.
 
+    `before`: -1 for needles with windows of sixteen bytes; else how many of those there are, before these whose windows have eight.
     `words` is `made` as words of four bytes. `windows`: (bits of a bitmap, bitmap, bits of a bucket, firsts, tags, which, shifts).
     """
     bits, bitmap, bucket_bits, firsts, tags, which, shifts = windows
     texts, bounds = needles
     rows, until = state
+    short, first_name = before >= 0, max(0, before)
     step = SHORT_STEP if short else STEP
     stride = step // 4
     for k in range((count + step - 1) // step):
@@ -128,7 +132,7 @@ def search_squashed(made, words, count, row, windows, short, needles, state, eve
                 continue
             if is_at(made, count, start, texts[bounds[n] : bounds[n + 1]]):
                 rows[n], until[n] = row, start + bounds[n + 1] - bounds[n]
-                found = tell(finds, found, row, EXACT, n, start, until[n])
+                found = tell(finds, found, row, EXACT, first_name + n, start, until[n])
     return found
 
 
@@ -180,10 +184,11 @@ def search_letters(made, words, count, row, windows, units, state, scratch, ever
             matcher = -1
             if weight >= edited[n]:
                 matcher = EDITED
-            elif weight >= ported[n] and is_between(
-                made, max(0, low - slack), min(count, high + slack), names[name_bounds[n] : name_bounds[n + 1]]
-            ):
-                matcher = PORTED
+            elif weight >= ported[n]:
+                name = names[name_bounds[n] : name_bounds[n + 1]]
+                # The docstring may say the words of the name: the name stands beside it.
+                if is_between(made, max(0, low - slack), first, name) or is_between(made, last, min(count, high + slack), name):
+                    matcher = PORTED
             if matcher >= 0:
                 until[n] = last
                 found = tell(finds, found, row, matcher, n, first, last)
@@ -204,9 +209,10 @@ def search(data, offsets, forms, buffers, exact, short, units, letters, scratch,
     for row in range(len(offsets) - 1):
         squashes, count = spread(data, offsets[row], offsets[row + 1], kinds, lower, lowers, plain, bare)
         if len(exact[0][4]):
-            found = search_squashed(plain, plain_words, squashes, row, exact[0], False, exact[1], exact[2], every, finds, found)
+            found = search_squashed(plain, plain_words, squashes, row, exact[0], -1, exact[1], exact[2], every, finds, found)
         if len(short[0][4]):
-            found = search_squashed(plain, plain_words, squashes, row, short[0], True, short[1], short[2], every, finds, found)
+            before = len(exact[2][0])
+            found = search_squashed(plain, plain_words, squashes, row, short[0], before, short[1], short[2], every, finds, found)
         if len(letters[0][4]):
             found = search_letters(bare, bare_words, count, row, letters[0], units, letters[1], scratch, every, finds, found)
     return found

@@ -27,7 +27,7 @@ class Description:
     """Which fields of a benchmark are what. A field is the name of a column; a role may have several, of which a line needs one.
 
     `task`: the column that names a task, else its line does. `entry`: the column with the function's name, which else is the last one
-    that the prompt or the solution defines. `until`: where a prompt ends that has its answer's frame behind it. `numbers`: the first and
+    that the prompt or the solution defines. `until`: where a prompt or docstring ends that has its answer's frame behind it. `numbers`: the first and
     the last of the tasks that count, where tasks have numbers.
 
     >>> Description(docstring=("question",)).tasks([{"question": "How many?"}], "mine")
@@ -61,7 +61,7 @@ class Description:
             wanted = [name for role in ROLES for name in getattr(self, role)]
             raise InputError(f"{place}: none of {', '.join(wanted)}")
         if self.until:
-            texts["prompt"] = texts["prompt"].partition(self.until)[0]
+            texts |= {role: texts[role].partition(self.until)[0] for role in ("prompt", "docstring")}
         entry = line.get(self.entry) if self.entry else None
         name = line.get(self.task)
         said = re.sub(r"[^\x21-\x7e]+", "_", str(number if name is None else name))[:100]
