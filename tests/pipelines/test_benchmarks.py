@@ -127,7 +127,9 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
         ("cruxeval", "cruxeval/cruxeval.jsonl.gz", 800, True, True),
     ],
 )
-def test_published_files_are_what_their_descriptions_say(name: str, file: str, count: int, solution: bool, described: bool) -> None:
+def test_published_files_are_what_their_descriptions_say(
+    name: str, file: str, count: int, solution: bool, described: bool
+) -> None:
     if not (PUBLISHED / file).exists():
         pytest.skip("NOT RUN: no files of published benchmarks")
     found = benchmarks.tasks(f"{name}={PUBLISHED / file}")

@@ -101,7 +101,9 @@ def _without(block: pa.RecordBatch, found: Sequence[Sequence[Find]]) -> pa.Recor
 def _surest(finds: Sequence[Find]) -> list[Find]:
     """Return the finds to cut: of an edited text, whose ends are guesses, only where no text stands that is whole."""
     whole = [find for find in finds if find.matcher <= HIDDEN]
-    return whole + [one for one in finds if one.matcher > HIDDEN and not any(w.start < one.end and one.start < w.end for w in whole)]
+    return whole + [
+        one for one in finds if one.matcher > HIDDEN and not any(w.start < one.end and one.start < w.end for w in whole)
+    ]
 
 
 def _spans(finds: Sequence[Find]) -> list[tuple[int, int]]:

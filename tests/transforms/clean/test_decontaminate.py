@@ -57,7 +57,10 @@ def test_a_text_is_cut() -> None:
         {"role": "code", "name": None, "start": 10, "end": start + 7},
         {"role": "code", "name": None, "start": start + 9, "end": len(text)},
     ]
-    rows = [{"content": text, "length_bytes": 0, "segments": segments}, {"content": "x = 1\n", "length_bytes": 6, "segments": None}]
+    rows = [
+        {"content": text, "length_bytes": 0, "segments": segments},
+        {"content": "x = 1\n", "length_bytes": 6, "segments": None},
+    ]
     fields = [schema.DATASET.field(name) for name in rows[0]]
     split = CUT(pa.RecordBatch.from_pylist(rows, schema=pa.schema(fields)))
     cut, other = split.kept.to_pylist()

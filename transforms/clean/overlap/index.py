@@ -23,7 +23,7 @@ from starmill.transforms.clean.overlap.tasks import Task
 
 FORMAT = 1
 LONGEST = 4000  # letters of one text that are looked for; of a longer one the first
-LIKELIEST = 24  # runs of a text that are indexed, those with most bits
+LIKELIEST = 16  # runs of a text that are indexed, those with most bits
 RUN_BITS = 20.0  # that the weakest window of a run has, where the text has such a run
 STATED_OFTEN = 0.02  # of a benchmark's tasks: words that so many have next to one another say nothing of one of them
 FEW = 3
@@ -61,7 +61,7 @@ class Matchers:
     edited_bits: AtLeast1 = 120  # of a text that `edited` must find, beyond what its benchmark says in many tasks
     coverage: Share = 0.45  # and the share of the text's bits that they must be
     port_bits: AtLeast1 = 80  # of a text that `ports` must find
-    port_coverage: Share = 0.35  # and their share
+    port_coverage: Share = 0.3  # and their share
 
 
 def compiled(tasks: Iterable[Task]) -> str:

@@ -49,12 +49,12 @@ def is_at(made, count, at, wanted):  # type: ignore[no-untyped-def]  # noqa: ANN
 
 
 @jit
-def is_between(made, start, end, wanted):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Say whether the symbols of `wanted`, at least one, stand anywhere in `made[start:end]`."""
-    for at in range(start, end - len(wanted) + 1):  # noqa: SIM110
-        if made[at] == wanted[0] and is_at(made, end, at, wanted):
-            return True
-    return False
+def times_in(made, start, end, wanted):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Return how many times the symbols of `wanted`, at least one, stand in `made[start:end]`."""
+    times = 0
+    for at in range(start, end - len(wanted) + 1):
+        times += made[at] == wanted[0] and is_at(made, end, at, wanted)
+    return times
 
 
 @jit
@@ -186,8 +186,9 @@ def search_letters(made, words, count, row, windows, units, state, scratch, ever
                 matcher = EDITED
             elif weight >= ported[n]:
                 name = names[name_bounds[n] : name_bounds[n + 1]]
-                # The docstring may say the words of the name: the name stands beside it.
-                if is_between(made, max(0, low - slack), first, name) or is_between(made, last, min(count, high + slack), name):
+                # The docstring may say the words of the name: the name stands there once more.
+                own = times_in(unit, 0, len(unit), name)
+                if times_in(made, max(0, low - slack), min(count, high + slack), name) > own:
                     matcher = PORTED
             if matcher >= 0:
                 until[n] = last
@@ -212,7 +213,9 @@ def search(data, offsets, forms, buffers, exact, short, units, letters, scratch,
             found = search_squashed(plain, plain_words, squashes, row, exact[0], -1, exact[1], exact[2], every, finds, found)
         if len(short[0][4]):
             before = len(exact[2][0])
-            found = search_squashed(plain, plain_words, squashes, row, short[0], before, short[1], short[2], every, finds, found)
+            found = search_squashed(
+                plain, plain_words, squashes, row, short[0], before, short[1], short[2], every, finds, found
+            )
         if len(letters[0][4]):
             found = search_letters(bare, bare_words, count, row, letters[0], units, letters[1], scratch, every, finds, found)
     return found

@@ -27,8 +27,8 @@ class Description:
     """Which fields of a benchmark are what. A field is the name of a column; a role may have several, of which a line needs one.
 
     `task`: the column that names a task, else its line does. `entry`: the column with the function's name, which else is the last one
-    that the prompt or the solution defines. `until`: where a prompt or docstring ends that has its answer's frame behind it. `numbers`: the first and
-    the last of the tasks that count, where tasks have numbers.
+    that the prompt or the solution defines. `until`: where a prompt or docstring ends that has its answer's frame behind it.
+    `numbers`: the first and the last of the tasks that count, where tasks have numbers.
 
     >>> Description(docstring=("question",)).tasks([{"question": "How many?"}], "mine")
     [Task(benchmark='mine', name='1', docstring='How many?', prompt='', solution='', tests='', entry='')]

@@ -43,7 +43,7 @@ def test_starcoder2_s_matcher_alone_is_what_it_was(name: str) -> None:
 
 
 def test_a_port_is_found_by_its_docstring_and_name() -> None:
-    told = "/* Returns the widest gap between two neighbouring readings of a sensor once they are put in order, or zero where none.\n */"
+    told = "/* The widest gap between two neighbouring readings of a sensor, once they are put in order.\n */"
     assert not FINDER.of(planted(f"{told}\nint other(int *v) {{ return 0; }}"))
     found = FINDER.of(planted(f"{told}\nint widestGap(int *v) {{ return 0; }}"))
     assert [(NAMES[find.matcher], find.owners) for find in found] == [("ported", (("lab", "Lab/0"),))]
@@ -51,7 +51,7 @@ def test_a_port_is_found_by_its_docstring_and_name() -> None:
 
 def test_a_short_solution_by_rarity() -> None:
     solution = "def zzz(basket, fruit):\n    return [crate for crate in basket if fruit in crate]\n"
-    assert [NAMES[find.matcher] for find in FINDER.of(solution)][0] == "exact"
+    assert FINDER.of(solution)[0].matcher == EXACT
     rare = [Task("b", "1", solution="return hopscotch(kumquats)"), Task("b", "2", solution="return len(string)")]
     finder = Finder(compiled(rare), Matchers(bits=30))
     find, *_ = finder.of("x = 1\nreturn  hopscotch( kumquats )  # return len(string)")
@@ -92,7 +92,9 @@ def test_more_finds_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> N
     assert FINDER.finds(texts) == wanted and all(wanted)
 
 
-@pytest.mark.parametrize("piece", [TASKS[0].solution, TASKS[0].prose[:40], TASKS[0].prose[20:60], "widestgapbetween", "gapsgapsgaps"])
+@pytest.mark.parametrize(
+    "piece", [TASKS[0].solution, TASKS[0].prose[:40], TASKS[0].prose[20:60], "widestgapbetween", "gapsgapsgaps"]
+)
 def test_time_is_linear_in_what_looks_like_a_benchmark(piece: str) -> None:
     assert is_linear(lambda size: FINDER.raw(pa.array([piece * (size // len(piece))]), every=True), 400_000)
 

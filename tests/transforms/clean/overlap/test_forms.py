@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from starmill.transforms.clean.overlap import forms
 
-TEXTS = st.text(st.one_of(st.sampled_from('aBz09 _-"\\nrtu\n\t\u00a0\u200bÉ漢😀ΣςİK#/'), st.characters(exclude_categories=["Cs"])))
+TEXTS = st.text(
+    st.one_of(st.sampled_from('aBz09 _-"\\nrtu\n\t\u00a0\u200bÉ漢😀ΣςİK#/'), st.characters(exclude_categories=["Cs"]))
+)
 
 
 @settings(derandomize=True, max_examples=300)

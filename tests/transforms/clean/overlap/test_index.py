@@ -33,9 +33,11 @@ def test_what_is_no_blob_is_refused(blob: str) -> None:
 def test_switches() -> None:
     assert not any(len(part[0][4]) for part in (Tables(BLOB, OFF).exact, Tables(BLOB, OFF).short, Tables(BLOB, OFF).letters))
     exact = Tables(BLOB, dataclasses.replace(OFF, exact=True))
-    assert len(exact.exact_owners) == 4 and not exact.short_owners, "all but two solutions have 40 characters without white space"
+    assert len(exact.exact_owners) == 4 and not exact.short_owners, (
+        "all but two solutions have 40 characters without white space"
+    )
     short = Tables(BLOB, dataclasses.replace(OFF, exact=True, short=True, exact_chars=10**6))
-    assert {owner for owners in short.exact_owners + short.short_owners for owner, in (owners,)} >= {("lab", "Lab/1")}
+    assert {owner for owners in short.exact_owners + short.short_owners for (owner,) in (owners,)} >= {("lab", "Lab/1")}
     hidden = Tables(BLOB, dataclasses.replace(OFF, hidden=True)).units
     assert hidden[3].any() and (hidden[4] == search.NEVER).all() and (hidden[5] == search.NEVER).all()
     edited = Tables(BLOB, dataclasses.replace(OFF, edited=True)).units
@@ -49,7 +51,9 @@ def test_a_text_of_many_tasks_is_one_text_of_all() -> None:
 
 
 def test_words_that_many_tasks_say_weigh_little() -> None:
-    tasks = [Task("b", str(n), docstring=f"Write a function of the vineyard that finds kumquat{n} herring{n}.") for n in range(9)]
+    tasks = [
+        Task("b", str(n), docstring=f"Write a function of the vineyard that finds kumquat{n} herring{n}.") for n in range(9)
+    ]
     rows = [r for r in opened(compiled(tasks)).to_pylist() if r["form"] == "letters"]
     weights = rows[0]["weights"]
     often, rare = weights[: len("writeafunctionofthe")], weights[-len("herring0") :]

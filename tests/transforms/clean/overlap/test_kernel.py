@@ -10,8 +10,10 @@ from starmill.transforms.buffers import text_buffers
 from starmill.transforms.clean.overlap import forms, kernel
 
 PIECES = st.sampled_from(
-    ["a", "B", "9", "_", " ", "\n", "\\", "\\\\", "\\n", "\\u00e9", "\\u00", "\\ud83d\\ude00", "\\ud83d", "u", "n", "é", "É", "漢", "😀"]
-    + ["\u00a0", "\u2003", "\u200b", "\x1c", "\x85", "\0", "ς", "Σ", "\u212a", "\u0130", "ab12", '",', "\r\n"]
+    [
+        *r"a B 9 _ \ \\ \n \u00e9 \u00 \ud83d\ude00 \ud83d u n é É 漢 😀 ς Σ ab12 ,".split(),
+        *(" ", "\n", "\r\n", "\0", '"', "\u00a0", "\u2003", "\u200b", "\x1c", "\x85", "\u212a", "\u0130"),
+    ]
 )
 
 

@@ -31,7 +31,12 @@ def naive(text: str) -> dict[int, set[tuple[str, str]]]:
         who = (row["benchmark"], row["task"])
         if row["form"] == "squashed" and len(row["symbols"]) >= kernel.SHORT and row["symbols"] in plain:
             found[EXACT].add(who)
-        if row["form"] == "letters" and len(row["symbols"]) >= kernel.LONG and row["bits"] >= ON.bits and row["symbols"] in bare:
+        if (
+            row["form"] == "letters"
+            and len(row["symbols"]) >= kernel.LONG
+            and row["bits"] >= ON.bits
+            and row["symbols"] in bare
+        ):
             found[HIDDEN].add(who)
     return found
 
@@ -40,7 +45,9 @@ def naive(text: str) -> dict[int, set[tuple[str, str]]]:
 @given(st.integers(0, 2**32), st.integers(0, 40))
 def test_what_stands_in_a_text_is_found(seed: int, before: int) -> None:
     draw = random.Random(seed)
-    pieces = [draw.choice([*WORDS, *(t.solution for t in MANY[:30]), "\n", "é", "\\n", '"', " "]) for _ in range(draw.randrange(30))]
+    pieces = [
+        draw.choice([*WORDS, *(t.solution for t in MANY[:30]), "\n", "é", "\\n", '"', " "]) for _ in range(draw.randrange(30))
+    ]
     text = "x" * before + draw.choice(["", " "]).join(pieces)
     found: dict[int, set[tuple[str, str]]] = {EXACT: set(), HIDDEN: set()}
     for find in FINDER.of(text):
