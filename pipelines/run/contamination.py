@@ -15,8 +15,8 @@ from starmill.core.shards import open_shards
 from starmill.core.tokenizer import Tokenizer
 from starmill.pipelines import benchmarks
 from starmill.reports.contamination import FILES, Benchmark, Place, Table, Task
-from starmill.transforms.clean.overlap.find import NAMES, Finder
-from starmill.transforms.clean.overlap.index import Matchers
+from starmill.transforms.clean.overlap.find import Finder
+from starmill.transforms.clean.overlap.index import NAMES, Matchers
 
 DATASET, SHARDS, TOKENIZER = "dataset", "shards", "tokenizer/tokenizer.json"
 BATCH = 8 << 20  # bytes of decoded texts that are searched at once
@@ -64,7 +64,7 @@ def _records(workspace: Workspace, tell: Tell) -> Iterator[pa.RecordBatch]:
     parts = [number for name in workspace.parts(DATASET) if (number := part_number(name.rpartition("/")[2])) is not None]
     if not parts:
         raise InputError(
-            f"{workspace.root}: no dataset/ and so nothing to look at; run `starmill run` first, or give another workspace"
+            f"{workspace.root}: no dataset/, so nothing to look at; run `starmill run` first, or give another workspace"
         )
     for done, part in enumerate(parts):
         tell(done, len(parts))
@@ -73,6 +73,10 @@ def _records(workspace: Workspace, tell: Tell) -> Iterator[pa.RecordBatch]:
 
 
 def _decoded(workspace: Workspace, tell: Tell) -> Iterator[pa.RecordBatch]:
+    if not workspace.parts(SHARDS):
+        raise InputError(
+            f"{workspace.root}: no dataset/ and no shards/, so nothing to look at; run `starmill run` first, or give another workspace"
+        )
     shards = open_shards(workspace.root)
     tokenizer = Tokenizer(workspace.read(TOKENIZER))
     rows: list[dict[str, str]] = []

@@ -11,15 +11,16 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pyarrow as pa
 
 from starmill.core import schema
-from starmill.transforms.clean.overlap.find import Find, Finder
-from starmill.transforms.clean.overlap.index import Matchers
-from starmill.transforms.clean.overlap.kernel import HIDDEN
+from starmill.transforms.clean.overlap.index import HIDDEN, Matchers
 from starmill.transforms.step import Split, append, split
+
+if TYPE_CHECKING:
+    from starmill.transforms.clean.overlap.find import Find, Finder
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,10 @@ class Decontaminate:
         return split(block, ["contaminated" if one else None for one in said], said)
 
     @functools.cached_property  # lies in the instance: a cache by value would hash the index at every call
-    def finder(self) -> Finder:
+    def finder(self) -> "Finder":
         """The tables of the index."""
+        from starmill.transforms.clean.overlap.find import Finder  # numba, which a recipe's reader needs not
+
         return Finder(self.index, self.matchers)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -77,7 +80,7 @@ class Decontaminate:
         return {key: value for key, value in vars(self).items() if key != "finder"}
 
 
-def _without(block: pa.RecordBatch, found: Sequence[Sequence[Find]]) -> pa.RecordBatch:
+def _without(block: pa.RecordBatch, found: "Sequence[Sequence[Find]]") -> pa.RecordBatch:
     """Return the block without what was found in each text, and with the column `cuts`."""
     cuts = pa.array([[str(find) for find in finds] for finds in found], schema.DATASET.field("cuts").type)
     columns = {"cuts": cuts}
@@ -98,7 +101,7 @@ def _without(block: pa.RecordBatch, found: Sequence[Sequence[Find]]) -> pa.Recor
     return append(block, columns)
 
 
-def _surest(finds: Sequence[Find]) -> list[Find]:
+def _surest(finds: "Sequence[Find]") -> "list[Find]":
     """Return the finds to cut: of an edited text, whose ends are guesses, only where no text stands that is whole."""
     whole = [find for find in finds if find.matcher <= HIDDEN]
     return whole + [
@@ -106,9 +109,10 @@ def _surest(finds: Sequence[Find]) -> list[Find]:
     ]
 
 
-def _spans(finds: Sequence[Find]) -> list[tuple[int, int]]:
+def _spans(finds: "Sequence[Find]") -> list[tuple[int, int]]:
     """Return the spans of finds in order, those that meet as one.
 
+    >>> from starmill.transforms.clean.overlap.find import Find
     >>> _spans([Find(0, 5, 9, ()), Find(1, 1, 3, ()), Find(1, 8, 12, ())])
     [(1, 3), (5, 12)]
     """

@@ -8,12 +8,10 @@ import pyarrow as pa
 
 from starmill.transforms.buffers import text_buffers
 from starmill.transforms.clean.overlap import forms
-from starmill.transforms.clean.overlap.index import Matchers, Tables
-from starmill.transforms.clean.overlap.kernel import COLUMNS, EXACT, ROUND, ROW
+from starmill.transforms.clean.overlap.index import COLUMNS, EXACT, NAMES, ROW, Matchers, Tables
 from starmill.transforms.clean.overlap.search import SLOTS, search
 
 ROOM = 4096  # finds of a search; one with more is made again
-NAMES = ("exact", "hidden", "edited", "ported")
 
 
 @dataclass(frozen=True, order=True)
@@ -31,7 +29,7 @@ class Find:
     def __str__(self) -> str:
         """Return what a dropped row's detail says.
 
-        >>> str(Find(HIDDEN, 4, 90, (("HumanEval", "HumanEval/7"),)))
+        >>> str(Find(1, 4, 90, (("HumanEval", "HumanEval/7"),)))
         'HumanEval HumanEval/7: hidden, characters 4 to 90'
         """
         benchmark, task = self.owners[0]
@@ -46,7 +44,7 @@ class Finder:
     >>> told = "Return the widest gap between two neighbours of the sorted values, or zero where there are fewer than two."
     >>> finder = Finder(compiled([Task("own", "3", docstring=told)]), Matchers())
     >>> [str(find) for find in finder.of("# " + told.replace(" of", " of\\n# "))]
-    ['own 3: hidden, characters 2 to 109']
+    ['own 3: hidden, characters 2 to 110']
     """
 
     def __init__(self, blob: str, matchers: Matchers) -> None:
@@ -96,7 +94,7 @@ class Finder:
         longest = int((offsets[1:] - offsets[:-1]).max()) if len(texts) else 0
         buffers = []
         for _ in range(2):
-            made = np.empty((2 * longest + 2 * ROUND) // 8 * 8, np.uint8)
+            made = np.empty((2 * longest + 2 * forms.ROUND) // 8 * 8, np.uint8)
             buffers.append(made)
         plain, bare = buffers
         tables, room = self.tables, ROOM

@@ -15,8 +15,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from starmill.transforms.clean.overlap import kernel
-
+# What a byte is. The bytes of a character beyond ASCII are LATER but for the first, WIDE.
+OTHER, LETTER, SPACE, BACKSLASH, LATER, WIDE = range(6)
+NOT_PRINTED = 0x80000000  # in `lowers`: white space
+NO_LETTER = 0x40000000
+ESCAPE = 0xFF  # begins the four symbols of a character beyond ASCII
+ROUND = 64  # by which a buffer is longer than what it holds
 ESCAPED = re.compile(r"\\++(?:[ntr]|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4})?|(?s:[^\\])")
 
 
@@ -26,7 +30,7 @@ def squashed(text: str) -> tuple[bytes, list[int]]:
     >>> squashed("A b\\n C")
     (b'abc', [0, 2, 5])
     """
-    return _joined((at, _symbols(ord(char), kernel.NOT_PRINTED)) for at, char in enumerate(text))
+    return _joined((at, _symbols(ord(char), NOT_PRINTED)) for at, char in enumerate(text))
 
 
 def letters(text: str) -> tuple[bytes, list[int]]:
@@ -35,7 +39,7 @@ def letters(text: str) -> tuple[bytes, list[int]]:
     >>> letters('"# Aé(x)\\n",')[0] == letters("aÉ x")[0] == letters(r"a\u00e9x")[0]
     True
     """
-    drop = kernel.NOT_PRINTED | kernel.NO_LETTER
+    drop = NOT_PRINTED | NO_LETTER
 
     def pieces() -> Iterator[tuple[int, bytes]]:
         for found in ESCAPED.finditer(text):
@@ -51,6 +55,19 @@ def letters(text: str) -> tuple[bytes, list[int]]:
     return _joined(pieces())
 
 
+def characters(symbols: bytes) -> int:
+    """Return how many characters the symbols of a form are.
+
+    >>> characters(squashed("a é")[0])
+    2
+    """
+    count = at = 0
+    while at < len(symbols):
+        at += 4 if symbols[at] == ESCAPE else 1
+        count += 1
+    return count
+
+
 def _joined(pieces: Iterator[tuple[int, bytes]]) -> tuple[bytes, list[int]]:
     made, places = bytearray(), list[int]()
     for at, symbols in pieces:
@@ -64,19 +81,19 @@ def _symbols(code: int, drop: int) -> bytes:
     if one & drop:
         return b""
     one &= 0x1FFFFF
-    return bytes((one,)) if one < 128 else bytes((kernel.ESCAPE, one >> 16, one >> 8 & 255, one & 255))
+    return bytes((one,)) if one < 128 else bytes((ESCAPE, one >> 16, one >> 8 & 255, one & 255))
 
 
 @functools.cache
 def lowers() -> np.ndarray:
-    """Return uint32[0x110000]: of each character the lower-case one, with `kernel.NOT_PRINTED` for white space and NO_LETTER."""
+    """Return uint32[0x110000]: of each character the lower-case one, with `NOT_PRINTED` for white space and NO_LETTER."""
     made = np.arange(0x110000, dtype=np.uint32)
     for code in range(0x110000):
         char = chr(code)
         if char.isspace():
-            made[code] |= kernel.NOT_PRINTED
+            made[code] |= NOT_PRINTED
         elif not char.isalnum():
-            made[code] |= kernel.NO_LETTER
+            made[code] |= NO_LETTER
         elif len(low := char.lower()) == 1:
             made[code] = ord(low)
     made[ord("ς")] = ord("σ")  # lower-casing a word chooses between the two by what follows
@@ -90,9 +107,9 @@ def kinds() -> tuple[np.ndarray, np.ndarray]:
     found, lower = np.zeros(256, np.uint8), np.arange(256, dtype=np.uint8)
     for code in range(128):
         char = chr(code)
-        letter = kernel.LETTER if char.isalnum() else kernel.OTHER
-        found[code] = kernel.SPACE if char.isspace() else kernel.BACKSLASH if char == "\\" else letter
+        letter = LETTER if char.isalnum() else OTHER
+        found[code] = SPACE if char.isspace() else BACKSLASH if char == "\\" else letter
         lower[code] = ord(char.lower())
-    found[0x80:0xC0] = kernel.LATER
-    found[0xC0:] = kernel.WIDE
+    found[0x80:0xC0] = LATER
+    found[0xC0:] = WIDE
     return found, lower

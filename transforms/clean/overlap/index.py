@@ -18,10 +18,22 @@ import pyarrow as pa
 
 from starmill.core.errors import InputError
 from starmill.core.names import AtLeast1, Share
-from starmill.transforms.clean.overlap import common, forms, kernel, search
+from starmill.transforms.clean.overlap import forms, rarity
 from starmill.transforms.clean.overlap.tasks import Task
 
 FORMAT = 1
+WINDOW, STEP = 16, 8  # bytes of a window, and from one that is looked up to the next
+LONG = WINDOW + STEP - 1  # symbols of a text that surely holds a window that is looked up
+SHORT_WINDOW, SHORT_STEP = 8, 4
+SHORT = SHORT_WINDOW + SHORT_STEP - 1
+GRAM = 8  # letters of the pieces by which what is covered counts
+# The columns of a find, and its matchers.
+COLUMNS = 5
+ROW, MATCHER, WHICH, START, END = range(COLUMNS)
+NAMES = ("exact", "hidden", "edited", "ported")
+EXACT, HIDDEN, EDITED, PORTED = range(len(NAMES))
+NEVER = 1 << 62
+MULTIPLY, STIR = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
 LONGEST = 4000  # letters of one text that are looked for; of a longer one the first
 LIKELIEST = 16  # runs of a text that are indexed, those with most bits
 RUN_BITS = 20.0  # that the weakest window of a run has, where the text has such a run
@@ -93,7 +105,7 @@ def opened(blob: str) -> pa.Table:
 
 
 def _threes(text: str) -> list[tuple[str, ...]]:
-    found = [word[0].lower() for word in common.words(text)]
+    found = [word[0].lower() for word in rarity.words(text)]
     return [*zip(found, found[1:], found[2:], strict=False)]
 
 
@@ -126,7 +138,7 @@ def _row(text: str, form: Callable[[str], tuple[bytes, list[int]]], often: froze
     symbols, places = form(text[: 4 * LONGEST])
     if form is forms.letters:
         symbols, places = symbols[:LONGEST], places[:LONGEST]
-    found = [*common.words(text[: 4 * LONGEST])]
+    found = [*rarity.words(text[: 4 * LONGEST])]
     lows = [word[0].lower() for word in found]
     common_to = [False] * len(found)
     for n, three in enumerate(zip(lows, lows[1:], lows[2:], strict=False)):
@@ -134,10 +146,10 @@ def _row(text: str, form: Callable[[str], tuple[bytes, list[int]]], often: froze
             common_to[n : n + 3] = [True] * 3
     by_character = np.zeros(len(text[: 4 * LONGEST]) + 1)
     if form is forms.squashed:
-        by_character += common.MARK / UNIT
+        by_character += rarity.MARK / UNIT
     full = 0.0
     for word, stated in zip(found, common_to, strict=True):
-        bits = common.bits(word[0])
+        bits = rarity.bits(word[0])
         full += bits
         by_character[word.start() : word.end()] = bits * (QUARTER if stated else 1) / len(word[0])
     weights = np.minimum(255, np.rint(by_character[places] * UNIT)).astype(np.uint8) if places else np.zeros(0, np.uint8)
@@ -153,16 +165,17 @@ class Tables:
         on = matchers
         squashed = [t for t in texts if t["form"] == "squashed"]
         size = len
-        longest = [t for t in squashed if on.exact and size(t["symbols"]) >= max(on.exact_chars, kernel.SHORT)]
+        squashed = [t for t in squashed if size(t["symbols"]) >= SHORT]
+        longest = [t for t in squashed if on.exact and forms.characters(t["symbols"]) >= on.exact_chars]
         if on.short:
-            longest += [t for t in squashed if kernel.SHORT <= size(t["symbols"]) < on.exact_chars and t["bits"] >= on.bits]
-        self.exact, self.exact_owners = _needles([t for t in longest if size(t["symbols"]) >= kernel.LONG], False)
-        self.short, self.short_owners = _needles([t for t in longest if size(t["symbols"]) < kernel.LONG], True)
+            longest += [t for t in squashed if forms.characters(t["symbols"]) < on.exact_chars and t["bits"] >= on.bits]
+        self.exact, self.exact_owners = _needles([t for t in longest if size(t["symbols"]) >= LONG], False)
+        self.short, self.short_owners = _needles([t for t in longest if size(t["symbols"]) < LONG], True)
         units, self.owners = _distinct(
             [
                 t
                 for t in texts
-                if t["form"] == "letters" and size(t["symbols"]) >= kernel.LONG and t["bits"] >= on.bits
+                if t["form"] == "letters" and size(t["symbols"]) >= LONG and t["bits"] >= on.bits
                 if on.hidden or on.edited or on.ports
             ]
         )
@@ -204,7 +217,7 @@ def _joined(texts: Iterable[bytes]) -> tuple[np.ndarray, np.ndarray]:
 
 def _needles(texts: Sequence[dict[str, Any]], short: bool) -> tuple[Any, list[list[tuple[str, str]]]]:
     kept, owners = _distinct(texts)
-    window, step = (kernel.SHORT_WINDOW, kernel.SHORT_STEP) if short else (kernel.WINDOW, kernel.STEP)
+    window, step = (SHORT_WINDOW, SHORT_STEP) if short else (WINDOW, STEP)
     symbols, bounds = _joined(text["symbols"] for text in kept)
     which: list[int] = []
     shifts: list[int] = []
@@ -224,7 +237,7 @@ def _units(texts: Sequence[dict[str, Any]], on: Matchers) -> tuple[Any, Any]:
     weights, _ = _joined(text["weights"] for text in texts)
     names, name_bounds = _joined(text["entry"] for text in texts)
     whole = np.zeros(len(texts), np.uint8)
-    edited, ported = np.full(len(texts), search.NEVER, np.int64), np.full(len(texts), search.NEVER, np.int64)
+    edited, ported = np.full(len(texts), NEVER, np.int64), np.full(len(texts), NEVER, np.int64)
     which: list[int] = []
     shifts: list[int] = []
     for n, text in enumerate(texts):
@@ -234,20 +247,26 @@ def _units(texts: Sequence[dict[str, Any]], on: Matchers) -> tuple[Any, Any]:
         if text["role"] != "tests" and total >= on.bits * UNIT:
             if on.edited:
                 edited[n] = max(on.edited_bits * UNIT, round(on.coverage * total))
-            if on.ports and len(text["entry"]) >= kernel.GRAM and text["role"] != "solution":
+            if on.ports and len(text["entry"]) >= GRAM and text["role"] != "solution":
                 ported[n] = max(on.port_bits * UNIT, round(on.port_coverage * total))
         sums = np.concatenate([[0], np.cumsum(weight)])
-        strength = sums[kernel.WINDOW :] - sums[: -kernel.WINDOW]
-        starts = [*range(0, len(weight) - kernel.LONG, kernel.STEP), len(weight) - kernel.LONG]
-        runs = sorted((-int(strength[s : s + kernel.STEP].min()), s) for s in starts)
+        strength = sums[WINDOW:] - sums[:-WINDOW]
+        starts = [*range(0, len(weight) - LONG, STEP), len(weight) - LONG]
+        runs = sorted((-int(strength[s : s + STEP].min()), s) for s in starts)
         good = [s for least, s in runs if -least >= RUN_BITS * UNIT][:LIKELIEST] or [runs[0][1]]
-        chosen = sorted({s + k for s in good for k in range(kernel.STEP)})
+        chosen = sorted({s + k for s in good for k in range(STEP)})
         which += [n] * len(chosen)
         shifts += chosen
     table = _windows(symbols, bounds, np.array(which, np.int32), np.array(shifts, np.int32), False)
     count = len(texts)
     state = (np.full(count, -1, np.int64), np.zeros(count, np.int64), np.zeros(count, np.int64))
     return (table, state), (symbols, bounds, weights, whole, edited, ported, names, name_bounds)
+
+
+def mixed(first: Any, second: Any) -> Any:
+    """Return the hash of sixteen bytes, given as two words, or of many."""
+    hash = (first ^ (second * MULTIPLY)) * STIR
+    return (hash ^ (hash >> np.uint64(29))) * MULTIPLY
 
 
 def _windows(symbols: np.ndarray, bounds: np.ndarray, which: np.ndarray, shifts: np.ndarray, short: bool) -> Any:
@@ -259,7 +278,7 @@ def _windows(symbols: np.ndarray, bounds: np.ndarray, which: np.ndarray, shifts:
     at = bounds[which] + shifts
     second = np.zeros(len(at), np.uint64) if short else words[at + 8] if len(at) else at.astype(np.uint64)
     with np.errstate(over="ignore"):
-        hashes = search.mixed(words[at], second) if len(at) else np.zeros(0, np.uint64)
+        hashes = mixed(words[at], second) if len(at) else np.zeros(0, np.uint64)
     bits = max(12, min(24, len(at).bit_length() + 4))
     bucket_bits = max(8, min(22, len(at).bit_length()))
     bitmap = np.zeros(1 << bits >> 3, np.uint8)

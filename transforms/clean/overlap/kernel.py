@@ -11,24 +11,8 @@ Time is linear in the bytes. A text made of nothing but a benchmark's windows ta
 
 import numpy as np
 
+from starmill.transforms.clean.overlap.forms import BACKSLASH, ESCAPE, LETTER, NO_LETTER, NOT_PRINTED, ROUND, SPACE
 from starmill.transforms.jit import jit
-
-# What a byte is. The bytes of a character beyond ASCII are LATER but for the first, WIDE.
-OTHER, LETTER, SPACE, BACKSLASH, LATER, WIDE = range(6)
-WINDOW, STEP = 16, 8
-LONG = WINDOW + STEP - 1  # symbols of a text that surely holds a window that is looked up
-SHORT_WINDOW, SHORT_STEP = 8, 4
-SHORT = SHORT_WINDOW + SHORT_STEP - 1
-GRAM = 8  # letters of the pieces by which `covered` counts
-ROUND = 64  # what a buffer is longer than what it holds
-MULTIPLY, STIR = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
-NOT_PRINTED = 0x80000000  # in `lowers`: white space, or a joint that does not print
-NO_LETTER = 0x40000000
-# The columns of a find, and its matchers.
-COLUMNS = 5
-ROW, MATCHER, WHICH, START, END = range(COLUMNS)
-EXACT, HIDDEN, EDITED, PORTED = range(4)
-ESCAPE = 0xFF  # begins the four symbols of a character beyond ASCII
 
 
 @jit

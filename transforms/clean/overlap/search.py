@@ -5,7 +5,7 @@ Compiled by numba, as kernel.py is. `index.Tables` holds the arrays that the fun
 
 import numpy as np
 
-from starmill.transforms.clean.overlap.kernel import (
+from starmill.transforms.clean.overlap.index import (
     EDITED,
     END,
     EXACT,
@@ -13,26 +13,19 @@ from starmill.transforms.clean.overlap.kernel import (
     HIDDEN,
     MATCHER,
     MULTIPLY,
+    NEVER,
     PORTED,
     ROW,
     SHORT_STEP,
     START,
     STEP,
-    STIR,
     WHICH,
-    spread,
+    mixed,
 )
+from starmill.transforms.clean.overlap.kernel import spread
 from starmill.transforms.jit import jit
 
 SLOTS = 8192  # of the table of the pieces of one text, which has at most half as many
-NEVER = 1 << 62
-
-
-def mixed(first, second):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Return the hash of sixteen bytes, given as two words."""
-    hash = (first ^ (second * MULTIPLY)) * STIR
-    return (hash ^ (hash >> np.uint64(29))) * MULTIPLY
-
 
 of_window = jit(mixed)
 

@@ -11,8 +11,8 @@ import pytest
 from invented import TASKS
 from tedious_texts import is_linear
 
-from starmill.transforms.clean.overlap.find import EXACT, NAMES, Find, Finder
-from starmill.transforms.clean.overlap.index import Matchers, compiled
+from starmill.transforms.clean.overlap.find import Find, Finder
+from starmill.transforms.clean.overlap.index import EXACT, NAMES, Matchers, compiled
 from starmill.transforms.clean.overlap.tasks import Task
 
 FINDER = Finder(compiled(TASKS), Matchers())
@@ -43,9 +43,9 @@ def test_starcoder2_s_matcher_alone_is_what_it_was(name: str) -> None:
 
 
 def test_a_port_is_found_by_its_docstring_and_name() -> None:
-    told = "/* The widest gap between two neighbouring readings of a sensor, once they are put in order.\n */"
-    assert not FINDER.of(planted(f"{told}\nint other(int *v) {{ return 0; }}"))
-    found = FINDER.of(planted(f"{told}\nint widestGap(int *v) {{ return 0; }}"))
+    told = "/* Returns the widest gap between two neighbouring values once they are put in order, or zero\n */"
+    assert not FINDER.of(f"{told}\nint other(int *v) {{ return 0; }}")
+    found = FINDER.of(f"{told}\nint widestGap(int *v) {{ return 0; }}")
     assert [(NAMES[find.matcher], find.owners) for find in found] == [("ported", (("lab", "Lab/0"),))]
 
 

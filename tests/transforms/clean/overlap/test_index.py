@@ -6,7 +6,7 @@ import pytest
 from invented import TASKS
 
 from starmill.core.errors import InputError
-from starmill.transforms.clean.overlap import forms, kernel, search
+from starmill.transforms.clean.overlap import forms, index
 from starmill.transforms.clean.overlap.index import Matchers, Tables, compiled, opened
 from starmill.transforms.clean.overlap.tasks import Task
 
@@ -39,9 +39,9 @@ def test_switches() -> None:
     short = Tables(BLOB, dataclasses.replace(OFF, exact=True, short=True, exact_chars=10**6))
     assert {owner for owners in short.exact_owners + short.short_owners for (owner,) in (owners,)} >= {("lab", "Lab/1")}
     hidden = Tables(BLOB, dataclasses.replace(OFF, hidden=True)).units
-    assert hidden[3].any() and (hidden[4] == search.NEVER).all() and (hidden[5] == search.NEVER).all()
+    assert hidden[3].any() and (hidden[4] == index.NEVER).all() and (hidden[5] == index.NEVER).all()
     edited = Tables(BLOB, dataclasses.replace(OFF, edited=True)).units
-    assert not edited[3].any() and (edited[4] < search.NEVER).any()
+    assert not edited[3].any() and (edited[4] < index.NEVER).any()
 
 
 def test_a_text_of_many_tasks_is_one_text_of_all() -> None:
@@ -63,5 +63,5 @@ def test_words_that_many_tasks_say_weigh_little() -> None:
 def test_every_window_of_a_long_text_that_is_looked_up_is_one_of_its_own() -> None:
     (windows, _), (symbols, bounds, *_) = (tables := Tables(BLOB, Matchers())).letters, tables.units
     *_, which, shifts = windows
-    assert ((shifts >= 0) & (shifts + kernel.WINDOW <= (bounds[1:] - bounds[:-1])[which])).all()
+    assert ((shifts >= 0) & (shifts + index.WINDOW <= (bounds[1:] - bounds[:-1])[which])).all()
     assert tables.bytes < 3_000_000 and len(symbols) == sum(tables.lengths)

@@ -19,10 +19,10 @@ PIECES = st.sampled_from(
 
 def spread(text: str) -> tuple[bytes, bytes]:
     data, offsets = text_buffers(pa.array([text]))
-    buffers = [np.full(2 * len(data) + 2 * kernel.ROUND, 7, np.uint8) for _ in range(2)]
+    buffers = [np.full(2 * len(data) + 2 * forms.ROUND, 7, np.uint8) for _ in range(2)]
     counts = kernel.spread(data, offsets[0], offsets[1], *forms.kinds(), forms.lowers(), *buffers)
     for made, count in zip(buffers, counts, strict=True):
-        assert not made[count : count + kernel.ROUND].any()
+        assert not made[count : count + forms.ROUND].any()
     plain, bare = (made[:count].tobytes() for made, count in zip(buffers, counts, strict=True))
     return plain, bare
 

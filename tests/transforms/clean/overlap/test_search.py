@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from invented import TASKS
 
-from starmill.transforms.clean.overlap import forms, kernel, search
+from starmill.transforms.clean.overlap import forms, index, search
 from starmill.transforms.clean.overlap.find import Finder
-from starmill.transforms.clean.overlap.index import Matchers, compiled, opened
-from starmill.transforms.clean.overlap.kernel import EXACT, HIDDEN
+from starmill.transforms.clean.overlap.index import EXACT, HIDDEN, Matchers, compiled, opened
 from starmill.transforms.clean.overlap.tasks import Task
 
 WORDS = "harbour lantern quarry saffron meadow cobalt thistle granite ember willow copper falcon".split()
@@ -29,14 +28,9 @@ def naive(text: str) -> dict[int, set[tuple[str, str]]]:
     found: dict[int, set[tuple[str, str]]] = {EXACT: set(), HIDDEN: set()}
     for row in ROWS:
         who = (row["benchmark"], row["task"])
-        if row["form"] == "squashed" and len(row["symbols"]) >= kernel.SHORT and row["symbols"] in plain:
+        if row["form"] == "squashed" and len(row["symbols"]) >= index.SHORT and row["symbols"] in plain:
             found[EXACT].add(who)
-        if (
-            row["form"] == "letters"
-            and len(row["symbols"]) >= kernel.LONG
-            and row["bits"] >= ON.bits
-            and row["symbols"] in bare
-        ):
+        if row["form"] == "letters" and len(row["symbols"]) >= index.LONG and row["bits"] >= ON.bits and row["symbols"] in bare:
             found[HIDDEN].add(who)
     return found
 

@@ -4,7 +4,7 @@ A word has -log2 of its share of the words of a large body of code; data/words.t
 that is not among them has what its length can hold, or CAP bits. `return x + y` has some 20 bits and is anybody's code; a text of 60 is in
 none of a hundred million places by chance. Words are what they are in `forms.letters`: cut at `_` and where a name goes up in case.
 
-    python -m starmill.transforms.clean.overlap.common DIR ... > transforms/clean/overlap/data/words.txt
+    python -m starmill.transforms.clean.overlap.rarity DIR ... > transforms/clean/overlap/data/words.txt
 """
 
 import collections
@@ -42,7 +42,7 @@ def _table() -> tuple[dict[str, float], int]:
 def bits(word: str) -> float:
     """Return how many bits a word has.
 
-    >>> bits("return") < bits("closest") < bits("woodall") <= CAP
+    >>> bits("return") < bits("closest") < bits("zyxwvutsr") == CAP
     True
     """
     table, _ = _table()

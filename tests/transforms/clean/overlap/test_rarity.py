@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from starmill.transforms.clean.overlap import common
+from starmill.transforms.clean.overlap import rarity
 
 
 def total(text: str) -> float:
-    return sum(common.bits(word[0]) for word in common.words(text))
+    return sum(rarity.bits(word[0]) for word in rarity.words(text))
 
 
 def test_what_anybody_writes_has_few_bits() -> None:
@@ -19,13 +19,13 @@ def test_what_anybody_writes_has_few_bits() -> None:
 
 
 def test_a_word_has_no_more_bits_than_its_letters_hold() -> None:
-    assert common.bits("q") < 5 < common.bits("qxz") <= common.CAP == common.bits("zyxwvutsr")
-    assert common.bits("RETURN") == common.bits("return")
+    assert rarity.bits("q") < 5 < rarity.bits("qxz") <= rarity.CAP == rarity.bits("zyxwvutsr")
+    assert rarity.bits("RETURN") == rarity.bits("return")
 
 
 def test_a_table_of_texts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.py").write_text("bee_line = beeLine(1)\n")
     (tmp_path / "b.bin").write_bytes(b"\xff\xfe\0")
-    common.main([str(tmp_path)])
+    rarity.main([str(tmp_path)])
     assert capsys.readouterr().out.splitlines() == ["words 5", "bee 2", "line 2", "1 1"]
-    assert common.count(["a b c"], most=2) == "words 3\na 1\nb 1\n"
+    assert rarity.count(["a b c"], most=2) == "words 3\na 1\nb 1\n"
