@@ -37,7 +37,7 @@ class Decontaminate:
     >>> hidden = Decontaminate(compiled([own]))
     >>> split = hidden(pa.record_batch({"content": ["def f(l):\\n  return sorted( set(numbers_of_everyone), key=len )", "pass"]}))
     >>> split.reasons, split.details, split.kept.num_rows
-    (('contaminated',), ('HumanEval 34: exact, characters 12 to 60',), 1)
+    (('contaminated',), ('HumanEval 34: exact, characters 12 to 62',), 1)
     """
 
     reads: ClassVar[tuple[str, ...]] = ("content",)

@@ -42,7 +42,7 @@ def _table() -> tuple[dict[str, float], int]:
 def bits(word: str) -> float:
     """Return how many bits a word has.
 
-    >>> bits("return") < bits("closest") < bits("zyxwvutsr") == CAP
+    >>> bits("return") < bits("between") < bits("zyxwvutsr") == CAP
     True
     """
     table, _ = _table()
