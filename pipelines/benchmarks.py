@@ -89,10 +89,10 @@ def _folder() -> Path:
 
 @functools.cache
 def _maker() -> bytes:
-    """Return the digest of what compiles: another code or table makes another index of the same files."""
+    """Return the digest of what compiles: another code, table or description makes another index of the same files."""
     digest = hashlib.sha256()
-    for file in sorted(Path(str(overlap.__file__)).parent.rglob("*")):
-        if file.suffix in (".py", ".txt"):
+    for file in (Path(__file__), *sorted(SHIPPED.iterdir()), *sorted(Path(str(overlap.__file__)).parent.rglob("*"))):
+        if file.suffix in (".py", ".txt", ".yaml"):
             digest.update(file.name.encode() + file.read_bytes())
     return digest.digest()
 
@@ -158,10 +158,10 @@ def _guessed(lines: Sequence[object]) -> Description:
     first = next((line for line in lines if isinstance(line, dict)), {})
 
     def fields(description: Description) -> set[str]:
-        return {name for role in ROLES for name in getattr(description, role)} | ({description.entry} - {""})
+        return {name for role in ROLES for name in getattr(description, role)}
 
     fit = [one for one in descriptions().values() if fields(one) <= {*first}]
-    best = max(fit, key=lambda one: len(fields(one)), default=ANY)
+    best = max(fit, key=lambda one: (len(fields(one)), one.task in first, one.entry in first), default=ANY)
     return replace(best, numbers=None)  # which tasks count is only for who names the description
 
 

@@ -53,6 +53,17 @@ def test_every_form_of_a_file_has_the_same_tasks(tmp_path: Path) -> None:
     assert benchmarks.tasks(f"humaneval={tmp_path}/lab.jsonl") == TASKS
 
 
+def test_a_file_is_read_by_what_its_first_task_has(tmp_path: Path) -> None:
+    bare = [{k: v for k, v in line.items() if k != "entry_point"} for line in LINES]
+    (tmp_path / "lab.jsonl").write_text("".join(json.dumps(line) + "\n" for line in bare))
+    assert [(t.name, t.solution) for t in benchmarks.tasks(str(tmp_path / "lab.jsonl"))] == [
+        (t.name, t.solution) for t in TASKS
+    ]
+    (tmp_path / "other.jsonl").write_text('{"task_id": 3, "text": "a", "question": "b", "more": 1}\n')
+    (task,) = benchmarks.tasks(str(tmp_path / "other.jsonl"))
+    assert (task.name, task.docstring) == ("3", "b") or task.docstring == "a\nb"
+
+
 def test_a_description_of_one_s_own(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("benchmark: Own\ntask: id\ndocstring: [ask]\nsolution: [answer]\n")
     (tmp_path / "mine.jsonl").write_text('{"id": "a", "ask": "How many kumquats?", "answer": "kumquats()"}\n')

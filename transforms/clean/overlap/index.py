@@ -57,7 +57,7 @@ class Matchers:
     """How a text is compared with benchmarks. Each matcher finds what those before it may miss.
 
     `exact`: docstrings and solutions in lower case without white space, StarCoder2's matcher (section 3.3), from `exact_chars` on.
-    `short`: solutions under that, where they have `bits` bits: the rarity of their words in code.
+    `short`: solutions under that, where they have `short_bits` bits: the rarity of their words in code.
     `hidden`: letters and digits alone, so that cells of notebooks, JSON, comment leaders and doctests that are gone hide nothing.
     `edited`: texts of which pieces of eight letters, in any order, cover many of their bits: typos, other names, other words.
     `ports`: the same with a smaller share of a docstring, where the function's name stands near: another language.
@@ -69,7 +69,8 @@ class Matchers:
     hidden: bool = True  # letters and digits alone
     edited: bool = True  # by the share of a text's pieces
     ports: bool = True  # the same, beside the function's name
-    bits: AtLeast1 = 50  # that the words of a text must have to be looked for: such a find is no chance
+    short_bits: AtLeast1 = 35  # that the words of a text must have for `short`
+    bits: AtLeast1 = 50  # and for those below: such a find is no chance
     edited_bits: AtLeast1 = 120  # of a text that `edited` must find, beyond what its benchmark says in many tasks
     coverage: Share = 0.45  # and the share of the text's bits that they must be
     port_bits: AtLeast1 = 80  # of a text that `ports` must find
@@ -168,7 +169,7 @@ class Tables:
         squashed = [t for t in squashed if size(t["symbols"]) >= SHORT]
         longest = [t for t in squashed if on.exact and forms.characters(t["symbols"]) >= on.exact_chars]
         if on.short:
-            longest += [t for t in squashed if forms.characters(t["symbols"]) < on.exact_chars and t["bits"] >= on.bits]
+            longest += [t for t in squashed if forms.characters(t["symbols"]) < on.exact_chars and t["bits"] >= on.short_bits]
         self.exact, self.exact_owners = _needles([t for t in longest if size(t["symbols"]) >= LONG], False)
         self.short, self.short_owners = _needles([t for t in longest if size(t["symbols"]) < LONG], True)
         units, self.owners = _distinct(

@@ -53,10 +53,12 @@ def test_a_short_solution_by_rarity() -> None:
     solution = "def zzz(basket, fruit):\n    return [crate for crate in basket if fruit in crate]\n"
     assert FINDER.of(solution)[0].matcher == EXACT
     rare = [Task("b", "1", solution="return hopscotch(kumquats)"), Task("b", "2", solution="return len(string)")]
-    finder = Finder(compiled(rare), Matchers(bits=30))
+    finder = Finder(compiled(rare), Matchers(short_bits=30, bits=30))
     find, *_ = finder.of("x = 1\nreturn  hopscotch( kumquats )  # return len(string)")
     assert (find.matcher, find.owners, find.start, find.end) == (EXACT, (("b", "1"),), 6, 35)
-    assert not Finder(compiled(rare), Matchers(bits=30, short=False, hidden=False)).of("return hopscotch(kumquats)")
+    assert not Finder(compiled(rare), Matchers(short_bits=30, bits=30, short=False, hidden=False)).of(
+        "return hopscotch(kumquats)"
+    )
 
 
 def test_no_file_of_the_standard_library_is_a_find() -> None:
