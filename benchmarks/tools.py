@@ -19,6 +19,8 @@ REQUIREMENTS = {
     "datatrove": ("datatrove[io,processing]==0.10.1", "spacy==3.8.18", "orjson"),
     "fdedup": ("data-prep-toolkit-transforms[fdedup]==1.1.8", "pyarrow<21"),
     "text-dedup": ("text-dedup==0.4.0",),
+    "datatrove decontamination": ("datatrove[io,processing]==0.10.1", "orjson"),
+    "dolma decontamination": ("dolma==1.0.8",),
     "duckdb": ("duckdb==1.4.2", "pyarrow"),
     "sketches": ("rensa==0.5.0", "datasketch==2.0.0", "xxhash", "pyarrow"),
 }

@@ -173,3 +173,44 @@ def status(
         options.show(True, report.data(place), ())
     else:
         options.show(False, None, report.lines(place))
+
+
+def contamination(
+    workspace: Annotated[str, typer.Argument(help="The workspace whose dataset/ or shards/ to look into: any fsspec URL.")],
+    benchmark: Annotated[
+        list[str],
+        typer.Option("--benchmark", metavar="PLACE", help="A file of tasks, DESCRIPTION=PLACE, or the name of one that ships."),
+    ],
+    shards: Annotated[bool, typer.Option("--shards", help="Decode the shards, also where dataset/ is there.")] = False,
+    tasks: Annotated[int, typer.Option(min=0, max=10**6, help="How many tasks to list.")] = 12,
+    only: Annotated[list[str] | None, typer.Option("--only", metavar="MATCHER", help="Look by this matcher alone.")] = None,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+    raw: options.Raw = False,
+) -> None:
+    """What of benchmarks a finished data set or its shards hold, by benchmark and task."""
+    import sys
+    from dataclasses import fields
+
+    from starmill.core.errors import UsageError
+    from starmill.core.terminal import say
+    from starmill.reports import contamination as report
+
+    with options.needs("pipelines"):
+        from starmill.pipelines.run import contamination as look
+        from starmill.transforms.clean.overlap.index import Matchers
+
+    switches = [field.name for field in fields(Matchers) if isinstance(field.default, bool)]
+    if wrong := {*(only or [])} - {*switches}:
+        raise UsageError(f"--only {min(wrong)}: no such matcher; give one of {', '.join(switches)}")
+    matchers = Matchers(**{name: name in only for name in switches}) if only else Matchers()
+    place = options.place_of(workspace, "", None)
+
+    def tell(done: int, parts: int) -> None:
+        if not quiet:
+            say(f"contamination {done}/{parts} parts", to=sys.stderr)
+
+    with options.files():
+        table = look.table(place, benchmark, matchers, look.SHARDS if shards else None, tell)
+    told = report.data(place, table, options.labels(raw))
+    options.show(as_json, told, report.lines(told, tasks))

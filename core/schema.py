@@ -130,8 +130,9 @@ PLACEHOLDER = re.compile(r"<(EMAIL|KEY|IP_ADDRESS)-([0-9a-f]{12})>")
 PRIVATE_IPV4 = ("172.16.31.10", "172.16.58.3", "172.16.17.32", "192.168.127.12", "192.168.3.11")
 
 # What one would publish: curated rows that survived, redacted, their names too (repo_name, path, branch_name, extension, and those of
-# segments). content_id and blob_id stay those of the original bytes.
-DATASET = pa.schema([*CURATED, ("redactions", pa.list_(REDACTION))])
+# segments). content_id and blob_id stay those of the original bytes. `cuts`: what was a benchmark's and is cut out of `content`, in words,
+# with its characters in the curated text; null where files with such a text are dropped.
+DATASET = pa.schema([*CURATED, ("redactions", pa.list_(REDACTION)), ("cuts", pa.list_(pa.string()))])
 
 # Where a file went that is in no shard, and why. `language` is null where it was not known yet.
 DROPPED = pa.schema(

@@ -21,6 +21,7 @@ from starmill.pipelines import benchmarks, opt_outs
 from starmill.pipelines.opt_outs import OptOutList
 from starmill.transforms.clean.decontaminate import Decontaminate
 from starmill.transforms.clean.malware import Malware
+from starmill.transforms.clean.overlap.index import Matchers
 from starmill.transforms.clean.redact import Redact
 from starmill.transforms.decide.answers import Answers
 from starmill.transforms.decide.commits import CommitRules
@@ -73,11 +74,14 @@ class Curate:
 class Release:
     """What is taken out of the texts that dedup kept.
 
-    `benchmarks`: HumanEval-style JSONL files whose texts must not be trained on; a bare name (`smoke`) means one that ships.
+    `benchmarks`: files of benchmarks whose texts must not be trained on: JSON lines, JSON or Parquet, also compressed. Of each the
+    fields tell what it is; `mbpp=PLACE` says so, and `mine.yaml=PLACE` describes one of your own. A bare name (`smoke`) ships.
     """
 
     malware: Malware = Malware()  # scanned for where a socket of clamd is named
     benchmarks: tuple[Place, ...] = ()  # paths, URLs or shipped names
+    matchers: Matchers = Matchers()  # how a text is compared with them
+    contaminated: Literal["drop", "cut"] = "drop"  # what goes: the file, or what of it is a benchmark's
     redact: Redact = Redact()
 
     @property
@@ -86,8 +90,8 @@ class Release:
         return (self.malware,) if self.malware.socket is not None else ()
 
     def decontaminate(self) -> Decontaminate:
-        """Read the benchmark files into the step. Raises NotThere or ValueError, naming the file and the line."""
-        return Decontaminate(tuple(needle for name in self.benchmarks for needle in benchmarks.read(name)))
+        """Compile the benchmark files into the step. Raises NotThere or InputError, naming the file, the line and the field."""
+        return Decontaminate(benchmarks.index(self.benchmarks), self.matchers, self.contaminated)
 
 
 @dataclass(frozen=True)

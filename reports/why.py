@@ -21,7 +21,17 @@ MAX_DIFF_LINES = 20_000  # of both files together: difflib takes minutes beyond
 MAX_FILES = 10  # that are listed of a directory or revision
 NAMES, IDS = ("repo_name", "path"), ("blob_id", "content_id")
 # Facts on a kept record, shown at the first stage whose dataset has the column.
-FACTS = ("kind", "src_encoding", "length_bytes", "language", "license_type", "license_rule", "detected_licenses", "parent")
+FACTS = (
+    "kind",
+    "src_encoding",
+    "length_bytes",
+    "language",
+    "license_type",
+    "license_rule",
+    "detected_licenses",
+    "parent",
+    "cuts",
+)
 
 
 def tell(workspace: Workspace, text: str, diff_lines: int = 40, labels: Labels = RAW) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class ReleasePart:
                 kept, dropped = chain(rows, self.steps[kind], "release")
                 ledger.drop(dropped)
                 ledger.keep(kept)
-                dataset.write(schema.conform(kept, schema.DATASET))
+                dataset.write(schema.conform(kept, schema.DATASET, nulls=("cuts",)))
         ledger.add(part_path("dataset", ref.part), dataset.close(), dataset.rows)
         return ledger.commit(self.workspace)
 

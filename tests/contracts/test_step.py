@@ -21,7 +21,9 @@ from tedious_texts import tedious
 from starmill.core import schema
 from starmill.transforms import clean, decide, measure
 from starmill.transforms.chain import check_chain
-from starmill.transforms.clean.decontaminate import Decontaminate, Needle, normalize
+from starmill.transforms.clean.decontaminate import Decontaminate
+from starmill.transforms.clean.overlap.index import compiled
+from starmill.transforms.clean.overlap.tasks import Task
 from starmill.transforms.decide.optout import OptOut, Origin, wishes
 from starmill.transforms.measure.licenses import SpreadLicenses
 from starmill.transforms.measure.text import Text
@@ -30,8 +32,8 @@ from starmill.transforms.step import Split, chain, judge_rows
 PHRASE = "the answer that a benchmark asks for, in its own words"
 # Options for steps that have none to start with, or that do nothing without.
 EXAMPLES = {
-    Decontaminate: Decontaminate((Needle(normalize(PHRASE), "bench 1"),)),
     OptOut: OptOut(wishes(["s", "r/lib:/f0.txt"], "list"), (Origin("2026-11-20", "0" * 64, 2),)),
+    Decontaminate: Decontaminate(compiled([Task("bench", "1", docstring=PHRASE)])),
     SpreadLicenses: SpreadLicenses({("r", ""): frozenset({"mit"}), ("s", "/lib"): frozenset({"gpl-3.0"})}),
 }
 TEXTS = (

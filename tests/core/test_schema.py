@@ -37,7 +37,7 @@ STACK_V2 = [
 
 def test_columns_are_those_of_the_stack_v2() -> None:
     assert set(STACK_V2) <= set(schema.CURATED.names)
-    assert schema.DATASET.names == [*schema.CURATED.names, "redactions"]
+    assert schema.DATASET.names == [*schema.CURATED.names, "redactions", "cuts"]
 
 
 WANTED = pa.schema([("path", pa.string()), ("length_bytes", pa.int64()), ("language", pa.string())])

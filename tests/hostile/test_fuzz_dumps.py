@@ -21,6 +21,7 @@ import zstandard
 from fuzz import Target, fuzz
 
 from starmill.core.swhid import blob_id, content_id
+from starmill.pipelines import benchmarks
 from starmill.pipelines.sources import encoding
 from starmill.pipelines.sources.archives.reader import Archives
 from starmill.pipelines.sources.folders import Folders
@@ -30,7 +31,7 @@ from starmill.pipelines.sources.packages import Packages
 from starmill.pipelines.sources.source import Entry, Limits, label
 from starmill.pipelines.sources.swh import contents as swh_contents
 from starmill.pipelines.sources.swh.reader import SoftwareHeritage
-from starmill.transforms.clean.decontaminate import needles
+from starmill.transforms.clean.overlap.index import compiled
 from starmill.transforms.clean.redact.redact import Redact
 from starmill.transforms.measure.html import visible_chars
 from starmill.transforms.measure.licenses import tier
@@ -179,6 +180,12 @@ def zips(_: Path) -> list[bytes]:
     return [*every, h.zip_whose_files_share_one_kernel(20, 100_000), h.zip_of_one_member_many_times(20, 100_000)]
 
 
+def benchmark(data: bytes, folder: Path) -> object:
+    """Read a benchmark's tasks, and compile them."""
+    (folder / "b.jsonl").write_bytes(data)
+    return compiled(benchmarks.tasks(str(folder / "b.jsonl")))
+
+
 def texts(data: bytes, folder: Path) -> object:
     """Judge, decode, measure and redact the bytes of a file."""
     encoding.judge(data, 1 << 20)
@@ -276,7 +283,7 @@ TARGETS: dict[str, Target] = {
     "xz": Target(lambda folder: [lzma.compress(t) for t in tars(folder)], archive("tar.xz")),
     "zstd": Target(lambda folder: [zstandard.compress(t) for t in tars(folder)], archive("tar.zst")),
     "zip": Target(zips, archive("zip"), 500),
-    "benchmark": Target(lambda _: [TASK.encode()], lambda data, _: needles(data.decode("utf-8", "replace").splitlines(), "b.jsonl")),
+    "benchmark": Target(lambda _: [TASK.encode()], benchmark),
     **{f"swh {table}, {form}": table_of(table, form) for table in ("directory_entry", "revision") for form in ("orc", "parquet")},
     "swh object": Target(lambda _: [gzip.compress(b"text\n", mtime=0)], object_of),
     "texts": Target(lambda _: [t.encode("utf-8", "surrogatepass") for _, t in tedious_texts.texts(3000)], texts, 300),

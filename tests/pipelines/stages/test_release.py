@@ -51,7 +51,7 @@ def test_a_part(tmp_path: Path) -> None:
     assert kept.to_pylist()[1]["content"] == "mail = '<EMAIL>'\n"
     assert kept.to_pylist()[1]["redactions"] == [{"kind": "EMAIL", "start": 8, "end": 15}]
     (lost,) = workspace.table("dropped/release/part-00000.parquet").to_pylist()
-    assert (lost["path"], lost["reason"], lost["detail"]) == ("/2", "contaminated", "b.jsonl T/1")
+    assert (lost["path"], lost["reason"], lost["detail"]) == ("/2", "contaminated", "b T/1: exact, characters 24 to 116")
 
 
 def test_infected_records_leave_with_the_signature(tmp_path: Path) -> None:
