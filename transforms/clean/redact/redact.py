@@ -29,7 +29,7 @@ PASSES = 8  # each of them finds less; texts that people write take two
 DETECTORS = {
     "emails": scan.Detector("EMAIL", emails.find, lambda: emails.ANCHORS),
     "ip_addresses": scan.Detector("IP_ADDRESS", addresses.find, lambda: addresses.ANCHORS),
-    "keys": scan.Detector("KEY", keys.find, lambda: keys.ANCHORS),
+    "keys": scan.Detector("KEY", keys.find, keys.anchors, keys.judge),
 }
 
 
