@@ -29,6 +29,7 @@ class Finder(NamedTuple):
     reach: int  # bytes from the beginning of a match to the end of its anchor, at most
     longest: int  # bytes of a match, at most
     literal: bytes = b""  # that each match has
+    words: tuple[bytes, ...] = ()  # of which each match has one, in lower case
     inside: bool = False  # whether a match that is no secret may hold the beginning of another
 
 
@@ -45,7 +46,9 @@ def finders() -> tuple[Finder, ...]:
         Finder(keys_blocks.BEGIN, lambda data, m: keys_blocks.block(data, m), keys_blocks.ANCHORS[0], 120, 120, b"PRIVATE KEY"),
         Finder(keys_blocks.PUTTY, lambda data, m: keys_blocks.putty(data, m), keys_blocks.ANCHORS[1], 20, 20, b"Private-Lines"),
         Finder(keys_assigned.URL, keys_assigned.judge_url, keys_assigned.URL_ANCHOR, 330, 340, b"://"),
-        Finder(keys_assigned.HEADER, keys_assigned.judge_header, keys_assigned.HEADER_ANCHOR, 20, 4120),
+        Finder(
+            keys_assigned.HEADER, keys_assigned.judge_header, keys_assigned.HEADER_ANCHOR, 20, 4120, words=(b"basic", b"bearer")
+        ),
         Finder(
             assignment.pattern,
             keys_assigned.judge_assignment,
@@ -54,7 +57,15 @@ def finders() -> tuple[Finder, ...]:
             reach + keys_assigned.LONGEST,
             inside=True,
         ),
-        Finder(issued.pattern, keys_assigned.judge_issued, issued.anchor, reach, reach + keys_assigned.LONGEST, inside=True),
+        Finder(
+            issued.pattern,
+            keys_assigned.judge_issued,
+            issued.anchor,
+            reach,
+            reach + keys_assigned.LONGEST,
+            words=issued.words,
+            inside=True,
+        ),
     )
 
 
@@ -72,7 +83,8 @@ def find(text: str) -> Iterator[Span]:
     """
     data = text.encode("utf-8", "surrogatepass")
     whole = [(0, len(data))]
-    found = [span for f in finders() if f.literal in data for span in _search(f, data, whole)]
+    lower = data.lower()
+    found = [span for f in finders() if _may_match(f, data, lower) for span in _search(f, data, whole)]
     if text.isascii():
         yield from found
     else:
@@ -87,6 +99,10 @@ def judge(data: bytes, hits: Hits) -> Iterator[Span]:
     for number in sorted(ends):
         finder = finders()[number]
         yield from _search(finder, data, _beginnings(ends[number], finder.reach))
+
+
+def _may_match(finder: Finder, data: bytes, lower: bytes) -> bool:
+    return finder.literal in data and (not finder.words or any(word in lower for word in finder.words))
 
 
 def _beginnings(ends: Iterable[int], reach: int) -> Iterator[Span]:

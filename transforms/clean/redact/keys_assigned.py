@@ -33,7 +33,7 @@ LONGEST = 512  # bytes of a value
 DIGIT = 64  # of them at most stand before its first digit
 # A password in a URL; credentials in a header.
 URL = re.compile(rb"://[A-Za-z0-9_.~%+-]{0,64}:(?P<value>[^\s/\"'<>@]{3,256})@(?=[A-Za-z0-9_\[-])")
-HEADER = re.compile(rb"(?i)(?<![a-z])(?:basic|bearer)[ \t]{1,4}(?P<value>[A-Za-z0-9+/=_.~-]{8,4096}+)")
+HEADER = re.compile(rb"[bB](?i:asic|earer)[ \t]{1,4}(?P<value>[A-Za-z0-9+/=_.~-]{8,4096}+)")
 URL_ANCHOR = rb"://[A-Za-z0-9_.~%+-]*:[^\s/\"'<>@]+@[A-Za-z0-9_\[-]"
 HEADER_ANCHOR = rb"(?i)(?:basic|bearer)[ \t]+[A-Za-z0-9+/=_.~-]{8}"
 
@@ -71,6 +71,7 @@ MASKED = re.compile(
 class Values(NamedTuple):
     """What finds the values that some words are given."""
 
+    words: tuple[bytes, ...]  # of which each match begins with one, in either case
     pattern: re.Pattern[bytes]
     anchor: bytes
 
@@ -78,7 +79,7 @@ class Values(NamedTuple):
 @functools.cache
 def assignment() -> Values:
     """Return the pattern and the anchor of what names are given that say what it is."""
-    return _values(WORDS.split(b"|"), *map(_with_a_digit, (QUOTED, BARE)), b"{0,%d}[0-9]" % DIGIT)
+    return _values(WORDS.split(b"|"), _with_a_digit(QUOTED), _with_a_digit(BARE), b"{0,%d}[0-9]" % DIGIT)
 
 
 @functools.cache
@@ -101,7 +102,7 @@ def _values(words: list[bytes], quoted: bytes, bare: bytes, ahead: bytes) -> Val
         + QUOTED + rb"{8,%d}+)(?=\\{0,3}(?P=quote))" % LONGEST
         + rb"|(?=" + BARE + ahead + rb")(?P<bare>" + BARE + rb"{8,%d}+)(?![\"'`(\[{]))" % LONGEST
     )  # fmt: skip
-    return Values(re.compile(pattern), anchor)
+    return Values(tuple(words), re.compile(pattern), anchor)
 
 
 def _with_a_digit(chars: bytes) -> bytes:
@@ -234,7 +235,7 @@ def judge_header(data: bytes, match: re.Match[bytes]) -> Span | None:
     start, end = match.span("value")
     value = data[start:end].rstrip(b".")
     end = start + len(value)
-    if is_placeholder(value):
+    if is_placeholder(value) or data[match.start() - 1 : match.start()].isalpha():
         return None
     if match.group()[:5].lower() == b"basic":
         user, colon, password = decoded(value).partition(b":")

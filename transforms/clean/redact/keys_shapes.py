@@ -204,7 +204,8 @@ def _sequence(pattern: bytes, at: int) -> tuple[tuple[Atom, ...], int]:
     """Read atoms up to the end, a bar or a closing bracket."""
     atoms: list[Atom] = []
     while at < len(pattern) and pattern[at : at + 1] not in (b"|", b")"):
-        chars, choices, secret = b"", (), False
+        chars, secret = b"", False
+        choices: tuple[tuple[Atom, ...], ...] = ()
         here = pattern[at : at + 1]
         if here == b"(":
             secret = pattern[at : at + 3] != b"(?:"
