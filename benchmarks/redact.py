@@ -207,6 +207,9 @@ def lines(given: argparse.Namespace) -> Iterator[str]:
     finds = sum(map(len, found))
     yield _row("starmill, keys", recall(cases, ours([c.text for c in cases])), finds / size, size / seconds(KEYS, batches))
     yield _row("starmill, all of `release.redact`", None, None, size / seconds(Redact(), batches))
+    library = [text for path, text in clean([sysconfig.get_path("stdlib")], given.megabytes) if path.endswith(".py")]
+    volume = sum(len(text.encode()) for text in library) / 1e6
+    yield _row("starmill, all of it, of Python's own library", None, None, volume / seconds(Redact(), blocks(library)))
     part: list[str] = []
     for text in texts:
         if sum(map(len, part)) < given.peers * 1e6:

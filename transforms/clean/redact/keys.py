@@ -69,6 +69,7 @@ def finders() -> tuple[Finder, ...]:
     )
 
 
+@functools.cache
 def anchors() -> tuple[bytes, ...]:
     """Return the anchors of all finders (scan.py)."""
     return tuple(finder.anchor for finder in finders())
