@@ -24,7 +24,7 @@ class Finder(NamedTuple):
     """A pattern, what says whether a match is a secret and which part of it, and where to look."""
 
     pattern: re.Pattern[bytes]
-    judge: Callable[[bytes, re.Match[bytes]], Span | None]
+    secret: Callable[[bytes, re.Match[bytes]], Span | None]
     anchor: bytes
     reach: int  # bytes from the beginning of a match to the end of its anchor, at most
     longest: int  # bytes of a match, at most
@@ -124,7 +124,7 @@ def _search(finder: Finder, data: bytes, beginnings: Iterable[Span]) -> Iterator
     for first, last in beginnings:
         at = max(at, first)
         while at <= last and (match := finder.pattern.search(data, at, last + finder.longest + 1)) and match.start() <= last:
-            span = finder.judge(data, match)
+            span = finder.secret(data, match)
             if span:
                 yield span
             at = max(match.end(), span[1]) if span else match.end("word" if finder.inside else 0)

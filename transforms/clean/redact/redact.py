@@ -93,10 +93,10 @@ class Redact:
             text = texts[row].as_py() or ""
             found: list[Find] = []
             for at, detector in enumerate(wanted):
-                if hits is None or (hits[at] and detector.judge is None):
+                if hits is None or (hits[at] and detector.find_at is None):
                     found += ((*span, detector.kind) for span in detector.find(text))
-                elif hits[at] and detector.judge is not None:
-                    found += ((*span, detector.kind) for span in _in_characters(text, detector.judge(text.encode(), hits[at])))
+                elif hits[at] and detector.find_at is not None:
+                    found += ((*span, detector.kind) for span in _in_characters(text, detector.find_at(text.encode(), hits[at])))
             if found:
                 yield row, text, found
 

@@ -6,7 +6,7 @@ database (vectorscan's wheels), which reads the texts of a whole block where Arr
 never decoded. A match over the end of a row hits the row where it ends, which costs a look and changes nothing: detectors judge one row's
 text. For the same reason an anchor has neither borders (`\\b`, `^`, `$`) nor looks around, and matches at least one byte.
 
-A detector that is quicker when it knows where to look has `judge(data, hits)` too: it takes the row's bytes and the (anchor, end) of each
+A detector that is quicker when it knows where to look has `find_at(data, hits)` too: it takes the row's bytes and the (anchor, end) of each
 match, and yields the same finds, in bytes. Where Hyperscan is not installed each row is read by each detector's `find`: the same finds,
 more slowly.
 """
@@ -36,7 +36,7 @@ class Detector(NamedTuple):
     kind: str  # of the spans: a row of schema.REDACTION
     find: Callable[[str], Spans]
     anchors: Callable[[], tuple[bytes, ...]]
-    judge: Callable[[bytes, Hits], Spans] | None = None
+    find_at: Callable[[bytes, Hits], Spans] | None = None
 
 
 def rows_with_hits(texts: pa.Array, detectors: Sequence[Detector]) -> Iterator[tuple[int, list[Hits]]]:
