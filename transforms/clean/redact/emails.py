@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-# One of these hits in each text that has a find: for who looks through many texts at once.
+# One of them matches in each text with a find (scan.py).
 ANCHORS = (rb"[0-9A-Za-z_+}\\@\x80-\xff-]@[0-9A-Za-z\x80-\xff]", rb"[0-9A-Za-z_+-]%40[0-9A-Za-z]")
 LONGEST_LOCAL = 64  # RFC 5321, 4.5.3.1.1
 CHARS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._%+-")
@@ -23,7 +23,7 @@ ROFF = re.compile(r"\\&?(?=[.-])")  # what roff writes before a dot or a hyphen
 GENERAL = frozenset(("com", "org", "net", "edu", "gov", "mil"))  # RFC 920 and RFC 1591: no program calls an attribute so
 RESERVED = ("example.com", "example.org", "example.net")
 # RFC 4251, section 6: who adds an algorithm to SSH names it `name@domain`, with his own domain.
-NAMES_ALGORITHMS = ("openssh.com", "libssh.org", "lysator.liu.se", "ssh.com", "putty.projects.tartarus.org")
+NAMES_ALGORITHMS = ("openssh.com", "libssh.org")
 ESCAPED = re.compile(r"u\{?[0-9A-Fa-f]{4,6}\}?|x[0-9A-Fa-f]{2}|f[BIRP]|f\(?[A-Z0-9]{1,2}|[abefnrtv0]")
 ENCODED = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 GROUP = re.compile(r"\{[\w.-]+(?:[,;|][ \w.\\-]+)+\Z")
@@ -192,9 +192,9 @@ def _is_no_mailbox(text: str, start: int, local: int, end: int, host: str) -> bo
     if before.endswith("://") or "://" in before and _is_login(before):
         return not before.lower().endswith("mailto://")
     name = text[start:local]
-    if name == "git" and text[end : end + 1] not in (">", ")", ",") or REMOTE.match(text, end):
+    if name == "git" and text[end : end + 1] in tuple(":/\"'`") or REMOTE.match(text, end):
         return True
-    if host in NAMES_ALGORITHMS and name != host.partition(".")[0]:
+    if host in NAMES_ALGORITHMS and name != host.partition(".")[0] or (name.endswith("-cbc") and host == "lysator.liu.se"):
         return True
     if name.endswith(".fsf") or before[-1:] == "$" and before[-2:-1].isalnum() or (len(name) == 1 and before[-4:-2] == "\\x"):
         return True  # ids of messages by Gnus and Outlook; the length of a string in a program's bytes
@@ -234,7 +234,7 @@ def _is_address(text: str, start: int, at: int, end: int, tld: str) -> bool:
     is_word = _top_level().get(tld, True) or len(tld) > 2 and tld.isascii() and not tld.startswith("xn--")
     if ASSIGNED.search(head) and not PERSON.search(head):
         return False
-    if not is_word and domain[:1].islower() or not domain.isascii() or not local.isascii():
+    if not is_word and (domain[:1].islower() or "-" in domain) or not domain.isascii() or not local.isascii():
         return True
     if OPERATOR.search(head) and not PERSON.search(head):
         return False
