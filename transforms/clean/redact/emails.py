@@ -119,9 +119,11 @@ def _local(text: str, least: int, at: int) -> int | None:
     start = at
     while start > floor:
         letter = text[start - 1]
-        if letter in CHARS or (letter > "\x7f" and letter.isalnum()):
-            start -= 1
-        elif start < at and text[start] in ".-" and ROFF.match(text, start - 1):
+        if (
+            letter in CHARS
+            or (letter > "\x7f" and letter.isalnum())
+            or (start < at and text[start] in ".-" and ROFF.match(text, start - 1))
+        ):
             start -= 1
         elif start < at and text[start] == "." and ROFF.match(text, max(floor, start - 2)):
             start -= 2
@@ -174,7 +176,8 @@ def _end(text: str, domain: re.Match[str]) -> int | None:
             return None
         return last - 1
     if len(following) == 2 and (
-        (following[0] == "_" and following[1].isalnum()) or (following[0] == "." and following[1].isascii() and following[1].isalnum())
+        (following[0] == "_" and following[1].isalnum())
+        or (following[0] == "." and following[1].isascii() and following[1].isalnum())
     ):
         return None
     return end if text[end : end + 1] != "_" or not following[1:].isalnum() else None
@@ -189,14 +192,14 @@ def _is_named(text: str, domain: int) -> bool:
 def _is_no_mailbox(text: str, start: int, local: int, end: int, host: str) -> bool:
     """Say whether it has the shape of an address and is the login of a machine, the id of a message or the name of an algorithm."""
     before = text[max(0, start - LINE) : start]
-    if before.endswith("://") or "://" in before and _is_login(before):
+    if before.endswith("://") or ("://" in before and _is_login(before)):
         return not before.lower().endswith("mailto://")
     name = text[start:local]
-    if name == "git" and text[end : end + 1] in tuple(":/\"'`") or REMOTE.match(text, end):
+    if (name == "git" and text[end : end + 1] in tuple(":/\"'`")) or REMOTE.match(text, end):
         return True
-    if host in NAMES_ALGORITHMS and name != host.partition(".")[0] or (name.endswith("-cbc") and host == "lysator.liu.se"):
+    if (host in NAMES_ALGORITHMS and name != host.partition(".")[0]) or (name.endswith("-cbc") and host == "lysator.liu.se"):
         return True
-    if name.endswith(".fsf") or before[-1:] == "$" and before[-2:-1].isalnum() or (len(name) == 1 and before[-4:-2] == "\\x"):
+    if name.endswith(".fsf") or (before[-1:] == "$" and before[-2:-1].isalnum()) or (len(name) == 1 and before[-4:-2] == "\\x"):
         return True  # ids of messages by Gnus and Outlook; the length of a string in a program's bytes
     digits = sum(letter.isdigit() for letter in name)
     if digits >= 8 and 2 * digits >= len(name) and "+" not in name and ("." in name or name.count("-") > 1):
@@ -231,10 +234,10 @@ def _is_address(text: str, start: int, at: int, end: int, tld: str) -> bool:
         return True
     if COMMENT.search(head) or following == ">":
         return True
-    is_word = _top_level().get(tld, True) or len(tld) > 2 and tld.isascii() and not tld.startswith("xn--")
+    is_word = _top_level().get(tld, True) or (len(tld) > 2 and tld.isascii() and not tld.startswith("xn--"))
     if ASSIGNED.search(head) and not PERSON.search(head):
         return False
-    if not is_word and (domain[:1].islower() or "-" in domain) or not domain.isascii() or not local.isascii():
+    if (not is_word and (domain[:1].islower() or "-" in domain)) or not domain.isascii() or not local.isascii():
         return True
     if OPERATOR.search(head) and not PERSON.search(head):
         return False
