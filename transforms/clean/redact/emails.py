@@ -22,6 +22,7 @@ DOMAIN = re.compile(r"[^\W_]++(?:(?:\\?-)++[^\W_]++)*+(?:(?:\\&?)?\.[^\W_]++(?:(
 ROFF = re.compile(r"\\&?(?=[.-])")  # what roff writes before a dot or a hyphen
 GENERAL = frozenset(("com", "org", "net", "edu", "gov", "mil"))  # RFC 920 and RFC 1591: no program calls an attribute so
 RESERVED = ("example.com", "example.org", "example.net")
+BELOW_RESERVED = tuple(f".{name}" for name in RESERVED)
 # RFC 4251, section 6: who adds an algorithm to SSH names it `name@domain`, with his own domain.
 NAMES_ALGORITHMS = ("openssh.com", "libssh.org")
 ESCAPED = re.compile(r"u\{?[0-9A-Fa-f]{4,6}\}?|x[0-9A-Fa-f]{2}|f[BIRP]|f\(?[A-Z0-9]{1,2}|[abefnrtv0]")
@@ -29,10 +30,12 @@ ENCODED = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 GROUP = re.compile(r"\{[\w.-]+(?:[,;|][ \w.\\-]+)+\Z")
 MESSAGE_ID = re.compile(r"(?:message-id|in-reply-to|references|msgid)\W[^\n]*\Z|lore\.kernel\.org/\S*\Z", re.IGNORECASE)
 REMOTE = re.compile(r":(?:[\w.~+-]*(?:/[\w.~+-]*)+|[\w.-]+\.git)(?![^\s\"'`,;)\]}>])")
-COMMENT = re.compile(r"""^\s*(?:#|//|/?\*|--|;|%|rem\s|dnl\s|"{3}|'{3}|@author)|\s(?:#|//|/\*)|<!--""", re.IGNORECASE)
+COMMENTS = ("#", "//", "/*", "*", "--", ";", "%", '"""', "'''", "@author")
+IN_A_LINE = (" #", " //", "/*", "<!--", "\t#", "\t//")
 PERSON = re.compile(r"mail|address|user|login|author|contact|sender|recipient|account|maintainer|from|owner", re.IGNORECASE)
-ASSIGNED = re.compile(r"[=+]\s*\Z|(?:^|[^\w])(?:return|yield|await|assert|lambda|elif|print)\s\s*\Z")
-OPERATOR = re.compile(r"[-*/%&|^!~\[.@]\s*\Z")
+BEFORE_VALUES = frozenset(("return", "yield", "await", "assert", "lambda", "elif", "print"))
+OPERATORS = tuple("-*/%&|^!~[.@")
+SCHEMES = ("mailto:", "sip:", "xmpp:")
 CODE = re.compile(r"[=;{}\[\]+*|&^]|->|::|\w\(|\)\.")
 FONT = re.compile(r"\\f(?:[BIRP]|\(..)\Z")
 ENDS_FONT = re.compile(r"\\f[BIRP]")
@@ -41,7 +44,10 @@ NAMED = re.compile(r"[\w\"'.)]\s+<\Z")
 NUMBER = re.compile(r"\d{3,6}\.\d{1,4}")  # CompuServe's names
 OPENS = {'"': '"', "'": "'", "`": "`", "<": ">", "\u2018": "\u2019", "\u201c": "\u201d", "\u00ab": "\u00bb"}
 LABELS_OF_KOTLIN = frozenset(("this", "super", "return", "break", "continue"))
-LINE = 200  # characters around an address that are looked at
+ENDS_LOGIN = re.compile(r"[\s/?#\"'<>(),;]")
+NO_DOMAIN = re.compile(r"\d+(?:\.\d+)+\.|\d+x\.")
+NO_DIGITS = dict.fromkeys(map(ord, "0123456789"))
+LINE = 120  # characters around an address that are looked at
 
 
 @functools.cache
@@ -99,8 +105,12 @@ def _around(text: str, least: int, at: int, after: int) -> tuple[int, int] | Non
     end = _end(text, domain) if domain else None
     if domain is None or end is None:
         return None
-    host = ROFF.sub("", text[after:end]).lower()
-    if host in RESERVED or host.endswith(tuple(f".{r}" for r in RESERVED)) or any(len(part) > 63 for part in host.split(".")):
+    host = text[after:end].lower()
+    if "\\" in host:
+        host = ROFF.sub("", host)
+    if host.endswith(RESERVED) and (host in RESERVED or host.endswith(BELOW_RESERVED)):
+        return None
+    if len(host) > 63 and any(len(part) > 63 for part in host.split(".")):
         return None
     if _is_no_mailbox(text, start, local, end, host):
         return None
@@ -136,7 +146,7 @@ def _local(text: str, least: int, at: int) -> int | None:
         backslashes = start - len(text[max(0, start - LINE) : start].rstrip("\\"))
         if start - backslashes >= 0 and _is_odd(text, start):
             start = escape.end()
-    if encoded := ENCODED.match(text, start, at):
+    if text[start] == "%" and (encoded := ENCODED.match(text, start, at)):
         start = encoded.end()
     while start < at and text[start] in "._%+-\\&":
         start += 1
@@ -192,25 +202,25 @@ def _is_named(text: str, domain: int) -> bool:
 def _is_no_mailbox(text: str, start: int, local: int, end: int, host: str) -> bool:
     """Say whether it has the shape of an address and is the login of a machine, the id of a message or the name of an algorithm."""
     before = text[max(0, start - LINE) : start]
-    if before.endswith("://") or ("://" in before and _is_login(before)):
+    if "://" in before and _is_login(before):
         return not before.lower().endswith("mailto://")
-    name = text[start:local]
-    if (name == "git" and text[end : end + 1] in tuple(":/\"'`")) or REMOTE.match(text, end):
+    name, following = text[start:local], text[end : end + 1]
+    if (name == "git" and following and following in ":/\"'`") or (following == ":" and REMOTE.match(text, end)):
         return True
     if (host in NAMES_ALGORITHMS and name != host.partition(".")[0]) or (name.endswith("-cbc") and host == "lysator.liu.se"):
         return True
     if name.endswith(".fsf") or (before[-1:] == "$" and before[-2:-1].isalnum()) or (len(name) == 1 and before[-4:-2] == "\\x"):
         return True  # ids of messages by Gnus and Outlook; the length of a string in a program's bytes
-    digits = sum(letter.isdigit() for letter in name)
+    digits = len(name) - len(name.translate(NO_DIGITS))
     if digits >= 8 and 2 * digits >= len(name) and "+" not in name and ("." in name or name.count("-") > 1):
         return not NUMBER.fullmatch(name)
-    return MESSAGE_ID.search(before[-100:].rpartition("\n")[2]) is not None and bool(digits)
+    return digits > 0 and MESSAGE_ID.search(before[-100:].rpartition("\n")[2]) is not None
 
 
 def _is_login(before: str) -> bool:
     """Say whether a text ends within the user information of a URL: `https://user:` before `password@host`."""
     authority = before[before.rfind("://") + 3 :]
-    return not re.search(r"[\s/?#\"'<>(),;]", authority)
+    return not ENDS_LOGIN.search(authority)
 
 
 def _is_address(text: str, start: int, at: int, end: int, tld: str) -> bool:
@@ -218,30 +228,33 @@ def _is_address(text: str, start: int, at: int, end: int, tld: str) -> bool:
     head = text[max(0, start - LINE) : start].rpartition("\n")[2]
     following = text[end : end + 1]
     local, domain = text[start:at], text[at + 1 : end]
-    if head.lower().endswith(("mailto:", "sip:", "xmpp:")):
+    if head.endswith(":") and head.lower().endswith(SCHEMES):
         return True
-    if re.match(r"\d+(?:\.\d+)+\.|\d+x\.", domain) or (following and following in "(["):
-        return False  # a version, an icon of another size, a call
-    if local in LABELS_OF_KOTLIN or (len(tld) == 6 and tld == "target"):
-        return False
-    if font := FONT.search(head):  # roff's italics
-        head = head[: font.start()]
-    if ENDS_FONT.match(text, end):
+    if following in ("(", "[") or local in LABELS_OF_KOTLIN or tld == "target" or NO_DOMAIN.match(domain):
+        return False  # a call, a label, a unit of systemd, a version, an icon of another size
+    if following == "\\" and ENDS_FONT.match(text, end):  # roff's italics
         following = text[end + 3 : end + 4]
-    if head and (OPENS.get(head[-1]) == following or (head[-1] == "<" and following in "|> ")):
+        head = FONT.sub("", head)
+    if head and (OPENS.get(head[-1]) == following or (head[-1] == "<" and following in ("|", ">", " "))):
         return True
-    if following == ")" and ASIDE.search(head):
-        return True
-    if COMMENT.search(head) or following == ">":
+    if following == ">" or (following == ")" and ASIDE.search(head[-2:])) or _is_comment(head):
         return True
     is_word = _top_level().get(tld, True) or (len(tld) > 2 and tld.isascii() and not tld.startswith("xn--"))
-    if ASSIGNED.search(head) and not PERSON.search(head):
-        return False
-    if (not is_word and (domain[:1].islower() or "-" in domain)) or not domain.isascii() or not local.isascii():
+    is_plain = (not is_word and (domain[:1].islower() or "-" in domain)) or not domain.isascii() or not local.isascii()
+    left = head.rstrip()
+    is_value = left[-1:] in ("=", "+") or left[-7:].rpartition(" ")[2] in BEFORE_VALUES
+    if is_plain and not is_value:
         return True
-    if OPERATOR.search(head) and not PERSON.search(head):
-        return False
-    if PERSON.search(head) or head.count('"') % 2 or head.count("'") % 2:
+    if PERSON.search(head):
         return True
-    tail = text[end : end + LINE].partition("\n")[0]
-    return not CODE.search(head) and not CODE.search(tail)
+    if is_plain or is_value or left[-1:] in OPERATORS:
+        return False
+    if head.count('"') % 2 or head.count("'") % 2:
+        return True
+    return not CODE.search(head) and not CODE.search(text[end : end + LINE].partition("\n")[0])
+
+
+def _is_comment(head: str) -> bool:
+    """Say whether the line up to an address has begun a comment, in most languages."""
+    left = head.lstrip()
+    return left.startswith(COMMENTS) or left[:4].lower() in ("rem ", "dnl ") or any(sign in head for sign in IN_A_LINE)
