@@ -230,7 +230,7 @@ def _is_address(text: str, start: int, at: int, end: int, tld: str) -> bool:
     local, domain = text[start:at], text[at + 1 : end]
     if head.endswith(":") and head.lower().endswith(SCHEMES):
         return True
-    if following in ("(", "[") or local in LABELS_OF_KOTLIN or tld == "target" or NO_DOMAIN.match(domain):
+    if following in ("(", "[", "@") or local in LABELS_OF_KOTLIN or tld == "target" or NO_DOMAIN.match(domain):
         return False  # a call, a label, a unit of systemd, a version, an icon of another size
     if following == "\\" and ENDS_FONT.match(text, end):  # roff's italics
         following = text[end + 3 : end + 4]
