@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 # One of them matches in each text with a find (scan.py).
-ANCHORS = (rb"[0-9A-Za-z_+}\\@\x80-\xff-]@[0-9A-Za-z\x80-\xff]", rb"[0-9A-Za-z_+-]%40[0-9A-Za-z]")
+ANCHORS = (rb"[0-9A-Za-z_+}\\@\x80-\xff-]@[0-9A-Za-z\x80-\xff]", rb"[0-9A-Za-z_+}\\@\x80-\xff-]%40[0-9A-Za-z\x80-\xff]")
 LONGEST_LOCAL = 64  # RFC 5321, 4.5.3.1.1
 CHARS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._%+-")
 DOMAIN = re.compile(r"[^\W_]++(?:(?:\\?-)++[^\W_]++)*+(?:(?:\\&?)?\.[^\W_]++(?:(?:\\?-)++[^\W_]++)*+){1,10}+")

@@ -2,13 +2,14 @@
 
 import ipaddress
 import random
+import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from starmill.core.schema import PRIVATE_IPV4
-from starmill.transforms.clean.redact.addresses import IPV6, find, is_public, replacement
+from starmill.transforms.clean.redact.addresses import ANCHORS, IPV6, find, is_public, replacement
 
 
 def found(text: str) -> list[str]:
@@ -161,3 +162,4 @@ PARTS = [
 def test_each_find_is_a_public_address(text: str) -> None:
     for start, end in find(text):
         assert is_public(text[start:end])
+        assert any(re.search(anchor, text.encode()) for anchor in ANCHORS)

@@ -1,6 +1,7 @@
 """E-mail addresses, what only looks like one, and what is written around one. No address stands in this file as such: `{at}` is the @."""
 
 import mimetypes
+import re
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,7 @@ def test_finds_are_apart_in_order_and_hold_their_sign(text: str) -> None:
     read = 0
     for start, end in find(text):
         assert read <= start < end <= len(text) and (AT in text[start:end] or "%40" in text[start:end])
+        assert any(re.search(anchor, text.encode()) for anchor in emails.ANCHORS)
         read = end
 
 

@@ -79,4 +79,4 @@ def test_anchors_see_no_more_than_they_match(option: str) -> None:
         compiled = re.compile(anchor)
         assert not compiled.match(b""), anchor
         assert not re.search(rb"\\[bBAZ]|\(\?[=!<]|(?<![\[\\])[\^$]", anchor), anchor
-    assert DETECTORS[option].kind in ("EMAIL", "IP_ADDRESS", "KEY")
+    assert DETECTORS[option].kind in ("EMAIL", "IP_ADDRESS", "KEY", "USERNAME")
