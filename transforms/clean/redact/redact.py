@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from starmill.core import schema
 from starmill.core.names import Seed
-from starmill.transforms.clean.redact import addresses, emails, keys, labels, scan, users
+from starmill.transforms.clean.redact import addresses, emails, keys, labels, recognizers, scan, users
 from starmill.transforms.step import append
 
 Span = dict[str, Any]
@@ -66,8 +66,13 @@ class Redact:
     mentions: bool | None = (
         None  # replace user names behind an @ by username_N; null: where people talk (issues, pull requests, questions)
     )
+    recognizers: tuple[str, ...] = ()  # recognizers of presidio-analyzer that installed packages declare, by name; slow
     seed: Seed = 0  # of the addresses that replace addresses
     name: str = "redact"  # in `dropped/`; leave it
+
+    def material(self) -> tuple[str, ...]:
+        """Return the versions of what other packages recognize. Raises UsageError for a recognizer that is not installed."""
+        return tuple(recognizers.version(name) for name in self.recognizers)
 
     def redact(self, text: str, file: str) -> tuple[str, list[Span]]:
         """Return the redacted text and its spans. `file` (a content id) keeps replacements apart between files."""
@@ -99,7 +104,10 @@ class Redact:
         """Yield (row, its text, what all detectors that are switched on find) of each row with a find, in order."""
         options = [option for option in DETECTORS if getattr(self, option)]
         wanted = [DETECTORS[option] for option in options]
-        if scan.HAS_HYPERSCAN:
+        for name in self.recognizers:
+            wanted += (others := recognizers.detectors(name))
+            options += [name] * len(others)
+        if scan.HAS_HYPERSCAN and not self.recognizers:
             hit: Iterable[tuple[int, list[scan.Hits] | None]] = scan.rows_with_hits(texts, wanted)
         else:
             hit = ((row, None) for row in range(len(texts)))
