@@ -40,7 +40,8 @@ class Recognizer(EntityRecognizer):
         [entity] = self.supported_entities
         if entities and entity not in entities:
             return []
-        step = Redact(**{option: option == self._option for option in DETECTORS})
+        chosen: dict[str, Any] = {option: option == self._option for option in DETECTORS}
+        step = Redact(**chosen)
         return [
             RecognizerResult(entity, find.start, find.end, 1.0)
             for _, _, finds in step.finds(pa.array([text], pa.large_string()))
