@@ -73,10 +73,15 @@ def hidden(value: Any) -> Any:
 def _finds(label: str) -> Iterator[tuple[int, int, str]]:
     """Yield the (start, end) and the kind of what the rules for texts find in a label; its extension is no part of an address."""
     for word in (found for found in WORD.finditer(label) if "@" in found.group()):
-        start, end = word.span()
+        (start, end), suffix = word.span(), ""
+        ends: dict[int, int] = {}
         for _ in range(1 + SUFFIXES):
-            yield from ((start + first, start + last, "EMAIL") for first, last in emails.find(label[start:end]))
-            if (end := label.rfind(".", start, end)) == -1:
+            for first, last in emails.find(label[start:end]):
+                if start + first not in ends or emails.is_extension(suffix):
+                    ends[start + first] = start + last
+            if (dot := label.rfind(".", start, end)) == -1:
                 break
+            suffix, end = label[dot + 1 : end], dot
+        yield from ((first, last, "EMAIL") for first, last in ends.items())
     yield from ((*span, "IP_ADDRESS") for span in addresses.find(label.replace("_", " ")))
     yield from ((start, end, "KEY") for start, end in keys.find(label))

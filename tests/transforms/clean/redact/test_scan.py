@@ -80,4 +80,4 @@ def test_anchors_see_no_more_than_they_match(option: str) -> None:
         assert not compiled.match(b""), anchor
         outside = re.sub(rb"\[(?:\\.|[^\]\\])*\]", b"", anchor)
         assert not re.search(rb"\\[bBAZ]|\(\?[=!<]|(?<!\\)[\^$]", outside), anchor
-    assert DETECTORS[option].kind in ("EMAIL", "IP_ADDRESS", "KEY")
+    assert DETECTORS[option].kind in ("EMAIL", "IP_ADDRESS", "KEY", "USERNAME")
