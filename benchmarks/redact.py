@@ -121,7 +121,7 @@ def ours(texts: list[str]) -> list[list[str]]:
     """Return the secrets that our finders find in each text."""
     found: list[list[str]] = [[] for _ in texts]
     for row, text, finds in KEYS.finds(pa.array(texts)):
-        found[row] = [text[start:end] for start, end, _ in finds]
+        found[row] = [text[find[0] : find[1]] for find in finds]
     return found
 
 
