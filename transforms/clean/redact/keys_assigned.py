@@ -47,7 +47,8 @@ OTHER = re.compile(
     rb"public|pub_?key|key_?(?:words?|names?|types?|size|id|code|path|file|board|map|press|down|up|frame|value|hash|ring|space|stroke|point)\b"
     rb"|token(?:_?(?:type|name|ur[li]|id|count|len|length|kind|endpoint|index|class)\b|iz|s_)|author|foreign|primary|partition|sort_?key|cache"
     rb"|hash|sha\d|md5|digest|checksum|fingerprint|integrity|commit|thumbprint|public|_(?:url|uri|path|file|name|dir|type|version)$|site_?key"
-    rb"|idempotency|resource_?key|licen[cs]e|publishable|measurement|tracking|analytics|recaptcha|nonce|cursor|page_?token|next_?token|continuation|sync_?token"
+    rb"|idempotency|resource_?key|licen[cs]e|publishable|measurement|tracking|analytics|recaptcha|nonce|cursor|(?:page|next|starting|sync|product)[_-]?token|continuation"
+    rb"|traffic|exporter|master_?secret|expected|vector|identity"
 )
 # What speaks of hashes on the line before a value.
 HASHES = re.compile(

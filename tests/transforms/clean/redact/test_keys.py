@@ -94,6 +94,8 @@ def test_what_is_planted_is_found_whole(family: str) -> None:
         f"key: {noise(32, '0123456789abcdef')}",
         "password = os.environ['DB_PASSWORD_2']",
         "<password>********1</password>",
+        f'clientEarlyTrafficSecret := fromHex("{noise(64, "0123456789ABCDEF")}")',
+        f'"NextToken": "{noise(40)}", "--starting-token {noise(40)}"',
     ],
 )
 def test_what_stays(text: str) -> None:
