@@ -29,7 +29,7 @@ PASSES = 8  # each of them finds less; texts that people write take two
 DETECTORS = {
     "emails": scan.Detector("EMAIL", emails.find, lambda: emails.ANCHORS),
     "ip_addresses": scan.Detector("IP_ADDRESS", addresses.find, lambda: addresses.ANCHORS),
-    "keys": scan.Detector("KEY", keys.find, lambda: keys.ANCHORS),
+    "keys": scan.Detector("KEY", keys.find, keys.anchors, keys.judge),
     "mentions": scan.Detector("USERNAME", users.find, lambda: users.ANCHORS),
 }
 
@@ -115,10 +115,10 @@ class Redact:
             text = texts[row].as_py() or ""
             found: list[Find] = []
             for at, detector in enumerate(wanted):
-                if hits is None or (hits[at] and detector.judge is None):
+                if hits is None or (hits[at] and detector.find_at is None):
                     found += (Find(*span, detector.kind, options[at]) for span in detector.find(text))
-                elif hits[at] and detector.judge is not None:
-                    spans = _in_characters(text, detector.judge(text.encode(), hits[at]))
+                elif hits[at] and detector.find_at is not None:
+                    spans = _in_characters(text, detector.find_at(text.encode(), hits[at]))
                     found += (Find(*span, detector.kind, options[at]) for span in spans)
             if found:
                 yield row, text, found
