@@ -9,8 +9,11 @@ finders find in them is counted, and looked at by a person: docs/redaction.md ha
 """
 
 import argparse
+import datetime
 import ipaddress
+import itertools
 import os
+import platform
 import random
 import sysconfig
 import time
@@ -118,7 +121,15 @@ def main() -> None:
         size += len(text.encode())
         if size > options.megabytes * 1e6:
             break
-    report.tell("people", [*planted_table(), *speed_table(files, size)], options.write)
+    report.tell("people", itertools.chain(heading(), planted_table(), speed_table(files, size)), options.write)
+
+
+def heading() -> Iterator[str]:
+    """Yield when and where this is measured."""
+    yield f"## {datetime.date.today()}, {report.processor()}, one core of {os.cpu_count()}, Python {platform.python_version()}"
+    yield ""
+    yield "`benchmarks/people.py`; MB/s of CPU time of one process, the best of three rounds."
+    yield ""
 
 
 def planted_table() -> Iterator[str]:
