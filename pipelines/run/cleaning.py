@@ -12,10 +12,10 @@ import pyarrow as pa
 
 from starmill.core.dataset import LAST_RUN, ParquetPart, StageName, Workspace
 from starmill.core.errors import InputError, UsageError
+from starmill.pipelines.stages.release import STAGE as RELEASE
 from starmill.reports.cleaned import own_files
 from starmill.transforms.clean.redact import labels
 
-RELEASE = "release"  # the stage that redacts
 PLANS = "plans"
 # The columns of `dropped/` that a dump filled, or an error that quotes one.
 NAMES = ("repo_name", "path", "kept_repo_name", "kept_path", "detail")
@@ -117,9 +117,11 @@ def lines(cleaning: Cleaning, is_done: bool) -> list[str]:
 
 def _before_release(workspace: Workspace, stages: tuple[StageName, ...]) -> tuple[StageName, ...]:
     names = [stage.name for stage in stages]
-    if RELEASE not in names:
-        raise UsageError(f"{workspace.root}: the last run had no stage {RELEASE}, so nothing is redacted here; run it first")
-    return stages[: names.index(RELEASE)]
+    if RELEASE.name not in names:
+        raise UsageError(
+            f"{workspace.root}: the last run had no stage {RELEASE.name}, so nothing is redacted here; run it first"
+        )
+    return stages[: names.index(RELEASE.name)]
 
 
 def _hidden(workspace: Workspace, path: str) -> pa.Buffer | None:

@@ -67,7 +67,7 @@ RANGE_AFTER = re.compile(r"\s?(?:-|\u2013|\.\.\.?)\s?((?:\d{1,3}\.){3}\d{1,3})(?
 RANGE_BEFORE = re.compile(r"(?<![\w.])((?:\d{1,3}\.){3}\d{1,3})\s?(?:-|\u2013|\.\.\.?)\s?\Z")
 # A path of a drawing (SVG), where 1.2.3 are three numbers.
 DRAWN_BEFORE = re.compile(r"(?<![\d.])\d*\.\d+[,-](?:-?\d+[,-]){0,3}\Z")
-DRAWN_AFTER = re.compile(r"[,-](?:-?\d+[,-]){0,3}\d*\.\d+(?![\d.])")
+DRAWN_AFTER = re.compile(r"[,-](?:-?\d+[,-]){0,3}\d*\.\d+(?![\d.])|\s\d*\.\d+[,-]-?\d*\.\d")
 LOGIN = re.compile(r"//[^\s/]*@\Z|\b(?:ssh|scp|sftp|rsync)\b[^\n]*@\Z")
 COMPARED = re.compile(r"[=~><!^]=\s?[\"']?\Z|[~^]\Z")
 PORT = re.compile(r":\d{1,5}(?![\w.])")

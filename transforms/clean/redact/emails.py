@@ -35,8 +35,9 @@ IN_A_LINE = (" #", " //", "/*", "<!--", "\t#", "\t//")
 PERSON = re.compile(r"mail|address|user|login|author|contact|sender|recipient|account|maintainer|from|owner", re.IGNORECASE)
 BEFORE_VALUES = frozenset(("return", "yield", "await", "assert", "lambda", "elif", "print"))
 OPERATORS = tuple("-*/%&|^!~[.@")
+ENTITIES = ("e<lt>", "&lt;", "u003c", "x3c", "%3c")  # of <
 SCHEMES = ("mailto:", "sip:", "xmpp:")
-CODE = re.compile(r"[=;{}\[\]+*|&^]|->|::|\w\(|\)\.")
+CODE = re.compile(r"[=;{}\[\]+*|&^]|->|::|\w\(|\)\.\w")
 FONT = re.compile(r"\\f(?:[BIRP]|\(..)\Z")
 ENDS_FONT = re.compile(r"\\f[BIRP]")
 ASIDE = re.compile(r"(?:^|[^\w.)\]])\(\Z")  # a parenthesis behind a word of prose, and not of a call
@@ -237,7 +238,12 @@ def _is_address(text: str, start: int, at: int, end: int, tld: str) -> bool:
         head = FONT.sub("", head)
     if head and (OPENS.get(head[-1]) == following or (head[-1] == "<" and following in ("|", ">", " "))):
         return True
-    if following == ">" or (following == ")" and ASIDE.search(head[-2:])) or _is_comment(head):
+    if (
+        head.lower().endswith(ENTITIES)
+        or following == ">"
+        or (following == ")" and ASIDE.search(head[-2:]))
+        or _is_comment(head)
+    ):
         return True
     is_word = _top_level().get(tld, True) or (len(tld) > 2 and tld.isascii() and not tld.startswith("xn--"))
     is_plain = (not is_word and (domain[:1].islower() or "-" in domain)) or not domain.isascii() or not local.isascii()
