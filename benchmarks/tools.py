@@ -22,6 +22,9 @@ REQUIREMENTS = {
     "datatrove decontamination": ("datatrove[io,processing]==0.10.1", "orjson"),
     "dolma decontamination": ("dolma==1.0.8",),
     "duckdb": ("duckdb==1.4.2", "pyarrow"),
+    "detect-secrets": ("detect-secrets==1.5.0",),
+    "dolma": ("dolma==1.2.1",),
+    "presidio": ("presidio-analyzer==2.2.366",),
     "sketches": ("rensa==0.5.0", "datasketch==2.0.0", "xxhash", "pyarrow"),
 }
 

@@ -5,7 +5,8 @@ part's key counts the steps of its own kinds only. So a change of one kind's row
 
 Deduplication, malware, decontamination, redaction and the lists of opt-outs are given to kinds as table 3 of StarCoder2's paper gives them;
 commits, which StarCoder had, and text that a model rewrote have the lists too, and the latter is scanned as code is.
-Names and user names, which its model finds, are no finds of `Redact`; the sources of threads and questions mask the people who take part.
+Names, which its model finds, are no finds of `Redact`. User names: the sources of threads and questions mask the people who take part, and
+`Redact` those whom they mention, in these three kinds (section 3.2: a counter).
 """
 
 import functools
@@ -126,6 +127,11 @@ class Kind:
     sentinels: Callable[[code.Format], tuple[str, ...]] = lambda _: ()
 
 
+def _of_talk(on: Release) -> Redact:
+    """Return the redaction of what people say to each other: whom they mention goes too, unless the recipe says that it stays."""
+    return replace(on.redact, mentions=on.redact.mentions is not False)
+
+
 KINDS = {
     CODE: Kind(
         measure=lambda on: (on.licenses, DetectLanguage(), on.text, VisibleText()),
@@ -156,14 +162,14 @@ KINDS = {
     "issue": Kind(
         measure=lambda on: (on.text,),
         decide=lambda on: (*on.opted_out("threads"), on.threads),
-        clean=lambda on: (*on.scanned, on.decontaminate(), on.redact),
+        clean=lambda on: (*on.scanned, on.decontaminate(), _of_talk(on)),
         render=issues.documents,
     ),
     # It shows code, so its repository's licence holds for it (section 2.3): what GHArchive tells, for its record has no file of a licence.
     "pull_request": Kind(
         measure=lambda on: (on.licenses, on.text),
         decide=lambda on: (*on.opted_out("threads"), on.licenses.step(), on.pulls),
-        clean=lambda on: (*on.scanned, on.decontaminate(), on.redact),
+        clean=lambda on: (*on.scanned, on.decontaminate(), _of_talk(on)),
         render=pulls.documents,
     ),
     "commit": Kind(
@@ -176,7 +182,7 @@ KINDS = {
     "stackoverflow": Kind(
         measure=lambda on: (on.text,),
         decide=lambda on: (on.answers,),
-        clean=lambda on: (on.decontaminate(), on.redact),
+        clean=lambda on: (on.decontaminate(), _of_talk(on)),
         render=answers.documents,
         dedup="none",
     ),
