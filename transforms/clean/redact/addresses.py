@@ -23,6 +23,8 @@ DNS_SERVERS = frozenset(
     "8.8.8.8 8.8.4.4 1.1.1.1 1.0.0.1 76.76.19.19 76.223.122.150 9.9.9.9 149.112.112.112 208.67.222.222 208.67.220.220 8.26.56.26 "
     "8.20.247.20 94.140.14.14 94.140.15.15".split()
 )
+# One of them matches in each text with a find (scan.py).
+ANCHORS = (rb"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]", rb"[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]")
 QUAD = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)")
 # A whole run of hexadecimal digits and colons: no address ends inside one. 2000::/3 is all that is assigned so far (IANA), and `a::b`
 # is an address too, and C++.

@@ -7,6 +7,7 @@ for examples (RFC 2606), and what only looks like one (git@host:, decorators, np
 import re
 from collections.abc import Iterator
 
+ANCHORS = (rb"[A-Za-z0-9_+-]@[A-Za-z0-9]",)  # one of them matches in each text with a find (scan.py)
 LOCAL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._%+-]{0,62}[A-Za-z0-9_+-])?\Z")
 DOMAIN = re.compile(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?\.){1,10}[A-Za-z]{2,24}(?![A-Za-z0-9_-]|\.[A-Za-z0-9])(?!:[^\s])"

@@ -34,6 +34,7 @@ SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("key-", r"\bkey-[0-9a-f]{32}\b"),
     )
 )
+ANCHORS = (rb"[A-Za-z0-9_-]",)
 PRIVATE_KEY = re.compile(r"-----BEGIN (?:[A-Z]+ ){0,2}PRIVATE KEY(?: BLOCK)?-----")
 NOT_IN_A_KEY = re.compile(r"[^A-Za-z0-9+/=\s:,.\\n-]")
 KEY_CHARS = range(64, 20_001)  # between the two lines

@@ -1,24 +1,44 @@
 """Replaces personal data by The Stack's placeholders, and records where they are.
 
 `redactions` lists the placeholders in characters of the redacted text: only those become special tokens later, never a `<EMAIL>` that a
-person typed. Where two finds overlap, the one that starts first, then the longer, stays. Redacting twice changes nothing more.
+person typed. Where two finds overlap, the one that starts first, then the longer, stays. A row that was changed is looked at again until
+nothing more is found, as a placeholder may make an address of what stands beside it: redacting twice changes nothing more.
 The bounds of a record's segments move with the text. A find over a bound is the first segment's: the bound goes behind its placeholder.
-Names are redacted by the same rules, and stay apart (labels.py).
+Names are redacted by the same rules, and stay apart (labels.py). Rows in which no detector can find anything are not decoded (scan.py).
 """
 
-from bisect import bisect_left
+import itertools
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from itertools import pairwise
+from typing import Any, ClassVar, NamedTuple
 
 import pyarrow as pa
 
 from starmill.core import schema
 from starmill.core.names import Seed
-from starmill.transforms.clean.redact import addresses, emails, keys, labels
+from starmill.transforms.clean.redact import addresses, emails, keys, labels, scan
 from starmill.transforms.step import append
 
 Span = dict[str, Any]
+Find = tuple[int, int, str]  # start and end in characters, kind
 NAMES = ("repo_name", "path", "branch_name", "extension")
+PASSES = 8  # each of them finds less; texts that people write take two
+# By the option that switches it on.
+DETECTORS = {
+    "emails": scan.Detector("EMAIL", emails.find, lambda: emails.ANCHORS),
+    "ip_addresses": scan.Detector("IP_ADDRESS", addresses.find, lambda: addresses.ANCHORS),
+    "keys": scan.Detector("KEY", keys.find, lambda: keys.ANCHORS),
+}
+
+
+class Edited(NamedTuple):
+    """A redacted text, its placeholders, and what of the text before each of them stands for."""
+
+    text: str
+    spans: list[Span]
+    replaced: list[Find]
 
 
 @dataclass(frozen=True)
@@ -38,61 +58,151 @@ class Redact:
 
     def redact(self, text: str, file: str) -> tuple[str, list[Span]]:
         """Return the redacted text and its spans. `file` (a content id) keeps replacements apart between files."""
-        return self._edited(text, file)[:2]
-
-    def _edited(self, text: str, file: str) -> tuple[str, list[Span], list[tuple[int, int]]]:
-        """Return the redacted text, its spans, and which spans of the text they replace."""
-        finds = [(start, end, "KEY") for start, end in keys.find(text)] if self.keys else []
-        finds += [(start, end, "EMAIL") for start, end in emails.find(text)] if self.emails else []
-        finds += [(start, end, "IP_ADDRESS") for start, end in addresses.find(text)] if self.ip_addresses else []
-        pieces: list[str] = []
-        spans: list[Span] = []
-        replaced: list[tuple[int, int]] = []
-        read = written = 0
-        for start, end, kind in sorted(finds, key=lambda f: (f[0], -f[1], f[2])):
-            if start < read:
-                continue
-            value = text[start:end]
-            new = addresses.replacement(value, self.seed, file) if kind == "IP_ADDRESS" else f"<{kind}>"
-            pieces += [text[read:start], new]
-            written += start - read
-            spans.append({"kind": kind, "start": written, "end": written + len(new)})
-            replaced.append((start, end))
-            read, written = end, written + len(new)
-        return "".join([*pieces, text[read:]]), spans, replaced
+        done = self._edited_rows(pa.array([text], pa.large_string()), [file]).get(0)
+        return (done.text, done.spans) if done else (text, [])
 
     def __call__(self, block: pa.RecordBatch) -> pa.RecordBatch:
         """Redact each row; a block without finds keeps its content array."""
-        texts = block.column("content").to_pylist()
-        files = block.column("content_id").to_pylist()
-        done = [self._edited(text, file or "") for text, file in zip(texts, files, strict=True)]
-        columns = {"redactions": pa.array([spans for _, spans, _ in done], pa.list_(schema.REDACTION))}
-        if any(spans for _, spans, _ in done):
-            columns["content"] = pa.array([text for text, _, _ in done], pa.string())
-            columns["length_bytes"] = pa.array([len(text.encode()) for text, _, _ in done], pa.int64())
+        texts = block.column("content")
+        done = self._edited_rows(texts, block.column("content_id"))
+        spans: list[list[Span]] = [[] for _ in range(len(texts))]
+        for row, edited in done.items():
+            spans[row] = edited.spans
+        columns = {"redactions": pa.array(spans, pa.list_(schema.REDACTION))}
+        if done:
+            columns["content"] = _with_rows(texts, {row: edited.text for row, edited in done.items()})
+            lengths = {row: len(edited.text.encode()) for row, edited in done.items()}
+            columns["length_bytes"] = _with_rows(block.column("length_bytes"), lengths)
         here = {n: block.column(n).to_pylist() for n in ("segments", *NAMES) if n in block.schema.names}
-        rows = zip(here.pop("segments", []), done, strict=False)
-        if any(moved := [segments and self._moved(segments, *edits[1:]) for segments, edits in rows]):
+        moved = [segments and self._moved(segments, done.get(row)) for row, segments in enumerate(here.pop("segments", []))]
+        if any(moved):
             columns["segments"] = pa.array(moved, pa.list_(schema.SEGMENT))
         for column, names in here.items():
             if (hidden := [*map(self._name, names)]) != names:
                 columns[column] = pa.array(hidden, pa.string())
         return append(block, columns)
 
+    def finds(self, texts: pa.Array) -> Iterator[tuple[int, str, list[Find]]]:
+        """Yield (row, its text, what all detectors that are switched on find) of each row with a find, in order."""
+        wanted = [detector for option, detector in DETECTORS.items() if getattr(self, option)]
+        if scan.HAS_HYPERSCAN:
+            hit: Iterable[tuple[int, list[scan.Hits] | None]] = scan.rows_with_hits(texts, wanted)
+        else:
+            hit = ((row, None) for row in range(len(texts)))
+        for row, hits in hit:
+            text = texts[row].as_py() or ""
+            found: list[Find] = []
+            for at, detector in enumerate(wanted):
+                if hits is None or (hits[at] and detector.judge is None):
+                    found += ((*span, detector.kind) for span in detector.find(text))
+                elif hits[at] and detector.judge is not None:
+                    found += ((*span, detector.kind) for span in _in_characters(text, detector.judge(text.encode(), hits[at])))
+            if found:
+                yield row, text, found
+
+    def _edited_rows(self, texts: pa.Array, files: Any) -> dict[int, Edited]:
+        """Return the rows that something is found in, redacted; each is looked at again until nothing more is."""
+        done: dict[int, Edited] = {}
+        first: dict[int, str] = {}  # the texts as they came
+        rows = range(len(texts))
+        for _ in range(PASSES):
+            changed = []
+            for at, text, found in self.finds(texts):
+                row = rows[at]
+                before = done.get(row)
+                first.setdefault(row, text)
+                if before:
+                    found = _of_the_first(before, found)
+                if merged := _apart(found):
+                    file = files[row]
+                    done[row] = self._written(
+                        first[row], str(file.as_py() if isinstance(file, pa.Scalar) else file) or "", merged
+                    )
+                    changed.append(row)
+            if not changed:
+                break
+            rows, texts = changed, pa.array([done[row].text for row in changed], pa.large_string())  # type: ignore[assignment]
+        return dict(sorted(done.items()))
+
+    def _written(self, text: str, file: str, finds: list[Find]) -> Edited:
+        pieces: list[str] = []
+        spans: list[Span] = []
+        read = written = 0
+        for start, end, kind in finds:
+            new = addresses.replacement(text[start:end], self.seed, file) if kind == "IP_ADDRESS" else f"<{kind}>"
+            pieces += [text[read:start], new]
+            written += start - read
+            spans.append({"kind": kind, "start": written, "end": written + len(new)})
+            read, written = end, written + len(new)
+        return Edited("".join([*pieces, text[read:]]), spans, finds)
+
     def _name(self, name: str | None) -> str | None:
         return name and labels.cleaned(name, emails=self.emails, ip_addresses=self.ip_addresses, keys=self.keys)
 
-    def _moved(self, segments: list[Span], spans: list[Span], replaced: list[tuple[int, int]]) -> list[Span]:
+    def _moved(self, segments: list[Span], edited: Edited | None) -> list[Span]:
         """Return segments of a text as segments of the redacted one."""
-        ends = [end for _, end in replaced]
+        ends = [end for _, end, _ in edited.replaced] if edited else []
 
         def place(at: int) -> int:
             after = bisect_left(ends, at)  # the finds that end before `at`; the next may hold it
-            if after < len(ends) and replaced[after][0] < at:
-                return int(spans[after]["end"])
-            return at + (spans[after - 1]["end"] - ends[after - 1] if after else 0)
+            if edited and after < len(ends) and edited.replaced[after][0] < at:
+                return int(edited.spans[after]["end"])
+            return at + (int(edited.spans[after - 1]["end"]) - ends[after - 1] if edited and after else 0)
 
         return [
             {"role": s["role"], "name": self._name(s["name"]), "start": place(s["start"]), "end": place(s["end"])}
             for s in segments
         ]
+
+
+def _apart(finds: list[Find]) -> list[Find]:
+    """Return finds in order without those that overlap an earlier one, or a longer one of the same start."""
+    kept: list[Find] = []
+    for find in sorted(finds, key=lambda f: (f[0], -f[1], f[2])):
+        if not kept or find[0] >= kept[-1][1]:
+            kept.append(find)
+    return kept
+
+
+def _of_the_first(edited: Edited, finds: list[Find]) -> list[Find]:
+    """Return finds in a redacted text as finds in the first one, with those made before; none if all lie in placeholders.
+
+    A find that touches a placeholder takes all that the placeholder stands for.
+    """
+    starts, ends = [s["start"] for s in edited.spans], [s["end"] for s in edited.spans]
+
+    def before(at: int, is_end: bool) -> int:
+        last = bisect_left(starts, at) - 1 if is_end else bisect_right(starts, at) - 1
+        if last < 0:
+            return at
+        start, end, _ = edited.replaced[last]
+        if at < ends[last] or (is_end and at == ends[last]):  # inside
+            return end if is_end else start
+        return at - ends[last] + end
+
+    new = [
+        (before(start, False), before(end, True), kind)
+        for start, end, kind in finds
+        if (last := bisect_right(starts, start) - 1) < 0 or end > ends[last]
+    ]
+    return [*edited.replaced, *new] if new else []
+
+
+def _in_characters(text: str, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield spans of a text's bytes as spans of its characters."""
+    if text.isascii():
+        yield from spans
+        return
+    data, found = text.encode(), [*spans]
+    bounds = sorted({0, *(bound for span in found for bound in span)})
+    at = dict(zip(bounds, itertools.accumulate((len(data[a:b].decode()) for a, b in pairwise(bounds)), initial=0), strict=True))
+    yield from ((at[start], at[end]) for start, end in found)
+
+
+def _with_rows(column: pa.Array, new: dict[int, Any]) -> pa.Array:
+    """Return a column with other values in some rows (ascending); what lies between them is copied as it is."""
+    pieces, read = [], 0
+    for row, value in new.items():
+        pieces += [column.slice(read, row - read), pa.array([value], column.type)]
+        read = row + 1
+    return pa.concat_arrays([*pieces, column.slice(read)])

@@ -1,0 +1,101 @@
+"""The prefilter of redaction: where in a block of texts could a detector find something at all?
+
+A detector is a module with `find(text) -> (start, end)...` in characters, and with anchors: regular expressions over bytes, one of which
+matches inside of every text in which `find` finds something. The anchors of all detectors that a recipe switched on are one Hyperscan
+database (vectorscan's wheels), which reads the texts of a whole block where Arrow has them, as one run of bytes. Rows without a hit are
+never decoded. A match over the end of a row hits the row where it ends, which costs a look and changes nothing: detectors judge one row's
+text. For the same reason an anchor has neither borders (`\\b`, `^`, `$`) nor looks around, and matches at least one byte.
+
+A detector that is quicker when it knows where to look has `judge(data, hits)` too: it takes the row's bytes and the (anchor, end) of each
+match, and yields the same finds, in bytes. Where Hyperscan is not installed each row is read by each detector's `find`: the same finds,
+more slowly.
+"""
+
+import functools
+import importlib.util
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from starmill.transforms.buffers import text_buffers
+
+Hits = Sequence[tuple[int, int]]  # (number of the anchor in its detector's, where its match ends in the row's bytes), by end
+Spans = Iterator[tuple[int, int]]
+HAS_HYPERSCAN = importlib.util.find_spec("hyperscan") is not None
+MOST_BYTES = (1 << 32) - 1  # that one call reads: Hyperscan's lengths are 32 bits
+_own = threading.local()  # a scratch space serves one thread
+
+
+class Detector(NamedTuple):
+    """What finds one kind of personal data; `anchors` is called on first use, as patterns may come from a file."""
+
+    kind: str  # of the spans: a row of schema.REDACTION
+    find: Callable[[str], Spans]
+    anchors: Callable[[], tuple[bytes, ...]]
+    judge: Callable[[bytes, Hits], Spans] | None = None
+
+
+def rows_with_hits(texts: pa.Array, detectors: Sequence[Detector]) -> Iterator[tuple[int, list[Hits]]]:
+    """Yield, for each row that any detector's anchors hit, its number and the hits of each detector.
+
+    >>> digits = Detector("DIGITS", lambda text: iter(()), lambda: (b"[0-9]{3}",))
+    >>> list(rows_with_hits(pa.array(["no", "a123", None, "é456"]), [digits]))
+    [(1, [[(0, 4)]]), (3, [[(0, 5)]])]
+    """
+    owners = [(kind, at) for kind, detector in enumerate(detectors) for at in range(len(detector.anchors()))]
+    patterns = tuple(anchor for detector in detectors for anchor in detector.anchors())
+    data, offsets = text_buffers(texts)
+    first, last = (int(offsets[0]), int(offsets[-1])) if len(offsets) > 1 else (0, 0)
+    if first == last or not patterns:
+        return
+    if last - first > MOST_BYTES:  # only of large strings
+        half = len(texts) // 2
+        if not half:
+            raise ValueError(f"a text of {last - first:,} bytes is longer than Hyperscan reads")
+        yield from rows_with_hits(texts.slice(0, half), detectors)
+        yield from ((half + row, hits) for row, hits in rows_with_hits(texts.slice(half), detectors))
+        return
+    found = matches(data[first:last], patterns)
+    if not found:
+        return
+    ends = np.fromiter((end for _, end in found), np.int64, len(found)) + first
+    rows = (
+        np.searchsorted(offsets, ends, side="left") - 1
+    )  # the row that holds the byte before the end; an empty one holds none
+    order = np.argsort(ends, kind="stable")
+    bounds = np.flatnonzero(np.diff(rows[order], prepend=-1, append=-1))
+    for start, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+        row = int(rows[order[start]])
+        hits: list[list[tuple[int, int]]] = [[] for _ in detectors]
+        for at in order[start:stop].tolist():
+            kind, anchor = owners[found[at][0]]
+            hits[kind].append((anchor, int(ends[at] - offsets[row])))
+        yield row, list[Hits](hits)
+
+
+def matches(data: np.ndarray, patterns: tuple[bytes, ...]) -> list[tuple[int, int]]:
+    """Return (number of the pattern, end) of each match of patterns in bytes: every end, in Hyperscan's order."""
+    found: list[tuple[int, int]] = []
+
+    def on_match(pattern: int, _start: int, end: int, _flags: int, _context: object) -> None:
+        found.append((pattern, end))
+
+    database = _database(patterns)
+    scratches = _own.__dict__.setdefault("scratches", {})
+    if id(database) not in scratches:
+        scratches[id(database)] = database.scratch.clone()
+    database.scan(data.data, match_event_handler=on_match, scratch=scratches[id(database)])
+    return found
+
+
+@functools.cache  # of a process: a pickled step carries no database
+def _database(patterns: tuple[bytes, ...]) -> Any:
+    import hyperscan
+
+    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+    flags = hyperscan.HS_FLAG_DOTALL
+    database.compile(list(patterns), ids=list(range(len(patterns))), elements=len(patterns), flags=flags)
+    return database
