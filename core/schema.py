@@ -107,7 +107,7 @@ VERDICTS = pa.schema(
     ]
 )
 
-# A redacted span of `content`, in characters of the redacted text; `kind` is EMAIL, KEY, NAME, PASSWORD or IP_ADDRESS.
+# A redacted span of `content`, in characters of the redacted text; `kind` is EMAIL, KEY, NAME, PASSWORD, USERNAME or IP_ADDRESS.
 REDACTION = pa.struct([("kind", pa.string()), ("start", pa.int32()), ("end", pa.int32())])
 
 # What stands for a redacted value in a name: EMAIL, KEY or IP_ADDRESS, and the first digits of the value's SHA-256.

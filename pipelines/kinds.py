@@ -5,7 +5,7 @@ part's key counts the steps of its own kinds only. So a change of one kind's row
 
 Deduplication, decontamination and redaction are given to kinds as table 3 of StarCoder2's paper gives them. Its other two columns are no
 steps here: nothing is scanned for malware (code, pull requests, notebooks, issues: 0.009 % of the files), and no list of opt-outs is asked.
-Names and user names, which its model finds, are no finds of `Redact`; the sources of threads and questions mask the people who take part.
+Names and passwords are found where `release.redact.model` names a model; the sources of threads and questions mask who takes part.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -160,14 +160,14 @@ KINDS = {
     "arxiv": Kind(
         measure=lambda on: (on.text,),
         decide=lambda on: (),
-        clean=lambda on: (replace(on.redact, ip_addresses=False, keys=False),),
+        clean=lambda on: (replace(on.redact, ip_addresses=False, keys=False, model=None),),
         render=prose.documents,
         dedup="none",
     ),
     "wikipedia": Kind(
         measure=lambda on: (on.text,),
         decide=lambda on: (),
-        clean=lambda on: (replace(on.redact, emails=False, ip_addresses=False, keys=False),),
+        clean=lambda on: (replace(on.redact, emails=False, ip_addresses=False, keys=False, model=None),),
         render=prose.documents,
         dedup="none",
     ),
@@ -175,7 +175,7 @@ KINDS = {
     "lhq": Kind(
         measure=lambda on: (),
         decide=lambda on: (),
-        clean=lambda on: (replace(on.redact, emails=False, ip_addresses=False, keys=False),),
+        clean=lambda on: (replace(on.redact, emails=False, ip_addresses=False, keys=False, model=None),),
         render=prose.documents,
         dedup="none",
     ),
@@ -205,7 +205,7 @@ KINDS = {
     "documentation": Kind(
         measure=lambda on: (StatedLanguage(), on.text),
         decide=lambda on: (),
-        clean=lambda on: (replace(on.redact, ip_addresses=False),),
+        clean=lambda on: (replace(on.redact, ip_addresses=False, passwords=False, usernames=False),),
         render=prose.documents,
     ),
 }

@@ -84,7 +84,9 @@ def labels(values: dict[str, Any]) -> tuple[str, ...]:
     """
     if TAGGING not in convert(values.get("architectures") or [], list[str], "architectures"):
         return ()
-    named = convert(values.get("id2label") or {}, dict[str, str], "id2label")
+    given = values.get("id2label") or {}
+    given = {str(number): label for number, label in given.items()} if isinstance(given, dict) else given
+    named = convert(given, dict[str, str], "id2label")
     wanted = [str(number) for number in range(min(len(named), MOST_LABELS))]
     if sorted(named) != sorted(wanted) or not named:
         raise ExchangeError(f"id2label names {len(named)} labels, whose ids are not 0, 1, ...; export the model again")

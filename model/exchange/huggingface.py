@@ -101,7 +101,7 @@ def _load(model: type[M], folder: str | os.PathLike[str], dtype: torch.dtype | N
             dtype = tensors.get_tensor(name).dtype
     made = model.empty(config, device, dtype)
     _copy(made, place, where)
-    return made.eval()  # type: ignore[return-value]
+    return made.eval()
 
 
 def fill(decoder: Decoder | Encoder, folder: str | os.PathLike[str]) -> None:
