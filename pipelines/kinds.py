@@ -182,7 +182,7 @@ KINDS = {
     "openwebmath": Kind(
         measure=lambda on: (),
         decide=lambda on: (),
-        clean=lambda on: (on.decontaminate(), replace(on.redact, ip_addresses=False)),
+        clean=lambda on: (on.decontaminate(), replace(on.redact, ip_addresses=False, passwords=False, usernames=False)),
         render=prose.documents,
         dedup="none",
     ),
