@@ -13,7 +13,7 @@ setup(
     package_dir={f"starmill.{r}": r for r in (*ROOTS, "recipes", "infra")},
     package_data={
         "": ["data/*", "*.yaml", "*.txt", "*.json", "*.go", "go.mod", "go.sum", "py.typed"],
-        "starmill.recipes": ["data/*.yaml", "train/*.yaml", "benchmarks/*.jsonl"],
+        "starmill.recipes": ["data/*.yaml", "train/*.yaml", "encoders/*.yaml", "benchmarks/*.jsonl"],
         "starmill.infra": ["slurm/*", "kubernetes/train/**/*.yaml"],
     },
 )

@@ -6,6 +6,7 @@ import tokenizers
 from tokenizers import AddedToken, processors
 
 from starmill.core.tokenizer import huggingface_files
+from starmill.model.config import ModelConfig
 
 TOKENS = ("<cls>", "<sep>", "<mask>", "<pad>")
 CLS, SEP, MASK, PAD = range(len(TOKENS))  # ids, counted from the size of the shards' vocabulary
@@ -20,6 +21,11 @@ def tokenizer_json(data: bytes) -> bytes:
         single=f"{cls[0]} $A {sep[0]}", pair=f"{cls[0]} $A {sep[0]} $B:1 {sep[0]}:1", special_tokens=[cls, sep]
     )
     return str(tokenizer.to_str(pretty=True)).encode()
+
+
+def files_of(config: ModelConfig, data: bytes) -> dict[str, bytes]:
+    """Return the tokenizer's files beside a model that was trained on shards of this tokenizer.json."""
+    return published_files(data, config.max_positions) if config.is_encoder else huggingface_files(data)
 
 
 def published_files(data: bytes, longest: int) -> dict[str, bytes]:

@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 
 from starmill.core import seeds
+from starmill.core.errors import InputError, NotThere
 from starmill.trainer.encoders.examples import Example, Span
 
 DATA = Path(__file__).parent / "data"
@@ -28,7 +29,7 @@ TAKEN = re.compile(
 # The leader of a comment by a file's suffix; # for all others.
 SLASHES = ".c .h .cpp .hpp .js .ts .go .java .rs .swift .kt .php .cs .scss".split()
 LEADERS = {**dict.fromkeys(SLASHES, "//"), ".sql": "--", ".lua": "--", ".hs": "--", ".lisp": ";;", ".ini": ";", ".tex": "%"}
-LINES = (8, 24)  # of a passage
+LINES = (3, 11)  # of a passage
 WORDS = "alpha blue river stone cloud tiger summer winter dragon coffee monkey shadow silver pixel rocket mango".split()
 HOSTS = (
     "gmail.com",
@@ -52,6 +53,32 @@ class Passage:
     text: str
     where: str
     leader: str = "#"
+
+
+MOST_FILE = 1 << 20  # bytes of a file that passages are taken from
+
+
+def files(folders: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield (path, text) of each file below folders that is UTF-8, in order; a .txt is a conversation. Raises NotThere for no folder."""
+    for folder in folders:
+        if not Path(folder).is_dir():
+            raise NotThere(f"{folder}: no such folder; give --input a folder of code")
+        for file in sorted(Path(folder).rglob("*")):
+            if not file.is_symlink() and file.is_file() and file.stat().st_size <= MOST_FILE:
+                try:
+                    text = file.read_bytes().decode()
+                except (UnicodeDecodeError, PermissionError):
+                    continue
+                path = str(file.relative_to(folder))
+                yield path.removesuffix(".txt"), text
+
+
+def mixed(some: Sequence[Passage]) -> list[Passage]:
+    """Return passages with conversations repeated until they are a third, if there are any. Raises InputError if there is none at all."""
+    talk, code = ([one for one in some if one.where == where] for where in ("talk", "code"))
+    if not some:
+        raise InputError("no passage without a name, an address or a copyright; give --input more files")
+    return [*code, *talk * max(1, len(code) // (2 * len(talk)))] if talk else code
 
 
 def passages(texts: Iterable[tuple[str, str]], seed: int) -> Iterator[Passage]:
