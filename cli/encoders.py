@@ -15,8 +15,8 @@ TaggerRecipe = Annotated[
 
 
 def plant(
-    to: Annotated[Path, typer.Option(help="The JSONL file to write.")],
-    inputs: Annotated[list[str], typer.Option("--input", metavar="DIR...", help="Folders of code and conversations (.txt).")],
+    planted: Annotated[Path, typer.Argument(metavar="FILE", help="The JSONL file to write.")],
+    folders: Annotated[list[str], typer.Argument(metavar="DIR...", help="Folders of code and conversations (.txt).")],
     count: Annotated[int, typer.Option(min=1, max=10**7, help="How many texts to make.")] = 20_000,
     split: Annotated[
         Literal["train", "test"], typer.Option(help="Formats and names to train on, or those to measure by.")
@@ -31,15 +31,15 @@ def plant(
         from starmill.trainer.encoders import examples
         from starmill.trainer.encoders import plant as planting
 
-    refuse_below_file("--to", to)
+    refuse_below_file("FILE", planted)
     with options.files():
-        some = [*planting.passages(planting.files(inputs), seed)]
+        some = [*planting.passages(planting.files(folders), seed)]
         made = planting.plant(planting.mixed(some), count, split, seed)
-        examples.write(to, made)
-    say(f"{to}: {len(made):,} texts, {sum(len(one.spans) for one in made):,} planted values, of {len(some):,} passages")
+        examples.write(planted, made)
+    say(f"{planted}: {len(made):,} texts, {sum(len(one.spans) for one in made):,} planted values, of {len(some):,} passages")
 
 
-def finetune(recipe: TaggerRecipe = "starpii-tiny", output: options.Output = None, sets: options.Sets = None) -> None:
+def tagger(recipe: TaggerRecipe = "starpii-tiny", output: options.Output = None, sets: options.Sets = None) -> None:
     """Fine-tune a tagger (StarPII) on annotated texts, and show its scores on held-out ones.
 
     `release.redact.model` of a data recipe names the folder that it writes.

@@ -12,6 +12,7 @@ from typing import Any
 
 from starmill.core.shards import ShardError
 from starmill.model.config import ModelConfig, parameter_count
+from starmill.model.encoder.tokens import TOKENS
 from starmill.trainer.config import Hardware, TrainRecipe
 from starmill.trainer.data.inputs import Inputs, open_inputs
 
@@ -164,7 +165,7 @@ def look(options: TrainRecipe) -> tuple[ModelConfig, Inputs | None]:
     except (ShardError, FileNotFoundError):
         if options.model.vocab_size is None:
             raise
-        return options.model.config(options.model.vocab_size), None
+        return options.model.config(options.model.vocab_size - len(TOKENS) * options.model.is_encoder), None
     return found.config, found
 
 

@@ -14,7 +14,7 @@ from starmill.core import recipe
 from starmill.core.recipe import RecipeError
 from starmill.model.encoder.encoder import Encoder
 from starmill.trainer import export, plan
-from starmill.trainer.config import TrainRecipe
+from starmill.trainer.config import TrainRecipe, load
 from starmill.trainer.loop import train
 
 MODEL = {
@@ -85,6 +85,11 @@ def test_an_export_has_a_card_that_speaks_of_an_encoder(whole: TrainRecipe, tmp_
     assert "pipeline_tag: fill-mask" in card and "An encoder of the StarEncoder kind" in card and "0.15 of the text" in card
     assert "continues code" not in card and "fill in the middle" not in card
     assert BertForPreTraining.from_pretrained(tmp_path).config.num_hidden_layers == 2
+
+
+def test_the_published_recipe_has_a_plan_without_shards(tmp_path: Path) -> None:
+    config, found = plan.look(load("starencoder", [], str(tmp_path / "none")))
+    assert config.vocab_size == 49_156 and found is None
 
 
 def test_the_plan_counts_attention_to_all_tokens(place: Path) -> None:

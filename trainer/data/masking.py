@@ -61,7 +61,7 @@ def _pair(tokens: np.ndarray, documents: np.ndarray, corpus: Corpus, draw: np.ra
     return Pairs(
         tokens=shown,
         targets=np.where(told, whole, NO_TARGET),
-        is_random=np.int64(is_random),
+        is_random=np.array(int(is_random)),
         padding=np.arange(size) >= len(made),
         types=((np.arange(size) > cut + 1) & (np.arange(size) < len(made))).astype(np.int64),
         origin=np.where(told, origin, -1),

@@ -62,7 +62,7 @@ def files(folders: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield (path, text) of each file below folders that is UTF-8, in order; a .txt is a conversation. Raises NotThere for no folder."""
     for folder in folders:
         if not Path(folder).is_dir():
-            raise NotThere(f"{folder}: no such folder; give --input a folder of code")
+            raise NotThere(f"{folder}: no such folder; give folders of code")
         for file in sorted(Path(folder).rglob("*")):
             if not file.is_symlink() and file.is_file() and file.stat().st_size <= MOST_FILE:
                 try:
@@ -77,7 +77,7 @@ def mixed(some: Sequence[Passage]) -> list[Passage]:
     """Return passages with conversations repeated until they are a third, if there are any. Raises InputError if there is none at all."""
     talk, code = ([one for one in some if one.where == where] for where in ("talk", "code"))
     if not some:
-        raise InputError("no passage without a name, an address or a copyright; give --input more files")
+        raise InputError("no passage without a name, an address or a copyright; give more folders")
     return [*code, *talk * max(1, len(code) // (2 * len(talk)))] if talk else code
 
 

@@ -64,7 +64,8 @@ def train(options: TaggerRecipe) -> dict[str, Score]:
     adam = optimizer(model, options.optimizer)
     weights = _weights(options, inside).to(device)
     best: tuple[float, dict[str, torch.Tensor]] = (-1.0, {})
-    waited, since, lines = 0, time.monotonic(), []
+    waited, since = 0, time.monotonic()
+    lines: list[dict[str, Any]] = []
     batches = _batches(inside, options)
     for step in range(1, options.steps + 1):
         model.train()
