@@ -20,6 +20,9 @@ REQUIREMENTS = {
     "fdedup": ("data-prep-toolkit-transforms[fdedup]==1.1.8", "pyarrow<21"),
     "text-dedup": ("text-dedup==0.4.0",),
     "duckdb": ("duckdb==1.4.2", "pyarrow"),
+    "detect-secrets": ("detect-secrets==1.5.0",),
+    "dolma": ("dolma==1.2.1",),
+    "presidio": ("presidio-analyzer==2.2.366",),
     "sketches": ("rensa==0.5.0", "datasketch==2.0.0", "xxhash", "pyarrow"),
 }
 

@@ -231,6 +231,28 @@ def verify(
     return 0 if found.is_equal else 1
 
 
+def clean(
+    workspace: Annotated[str, typer.Argument(help="A workspace whose last run is finished: any fsspec URL.")],
+    dry_run: options.DryRun = False,
+    as_json: options.Json = False,
+) -> None:
+    """Remove what a finished run made before redaction: records, measures, curated texts."""
+    place = options.place_of(workspace, "", None)
+    if place.is_local and not Path(place.root).is_dir():
+        raise NotThere(f"{place.root}: no such folder; give the one that `starmill run` filled")
+    with options.needs("pipelines"):
+        from starmill.pipelines.run import cleaning, interrupt
+
+    with options.files():
+        if dry_run:
+            wanted = cleaning.planned(place)
+        else:
+            with interrupt.at_work(place, True):
+                wanted = cleaning.planned(place)
+                cleaning.clean(wanted)
+    options.show(as_json, cleaning.data(wanted, not dry_run), cleaning.lines(wanted, not dry_run))
+
+
 def pool(
     address: Annotated[str, typer.Option(help="host:port to listen at.")] = "127.0.0.1:50000",
     check: Annotated[

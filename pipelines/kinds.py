@@ -5,7 +5,8 @@ part's key counts the steps of its own kinds only. So a change of one kind's row
 
 Deduplication, decontamination and redaction are given to kinds as table 3 of StarCoder2's paper gives them. Its other two columns are no
 steps here: nothing is scanned for malware (code, pull requests, notebooks, issues: 0.009 % of the files), and no list of opt-outs is asked.
-Names and passwords are found where `release.redact.model` names a model; the sources of threads and questions mask who takes part.
+Names and passwords are found where `release.redact.model` names a model. User names: the sources of threads and questions mask the people
+who take part, and `Redact` those whom they mention, in these three kinds (section 3.2: a counter).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -103,6 +104,11 @@ class Kind:
     sentinels: Callable[[code.Format], tuple[str, ...]] = lambda _: ()
 
 
+def _of_talk(on: Release) -> Redact:
+    """Return the redaction of what people say to each other: whom they mention goes too, unless the recipe says that it stays."""
+    return replace(on.redact, mentions=on.redact.mentions is not False)
+
+
 KINDS = {
     CODE: Kind(
         measure=lambda on: (on.licenses, DetectLanguage(), on.text, VisibleText()),
@@ -133,14 +139,14 @@ KINDS = {
     "issue": Kind(
         measure=lambda on: (on.text,),
         decide=lambda on: (on.threads,),
-        clean=lambda on: (on.decontaminate(), on.redact),
+        clean=lambda on: (on.decontaminate(), _of_talk(on)),
         render=issues.documents,
     ),
     # It shows code, so its repository's licence holds for it (section 2.3): what GHArchive tells, for its record has no file of a licence.
     "pull_request": Kind(
         measure=lambda on: (on.licenses, on.text),
         decide=lambda on: (on.licenses, on.pulls),
-        clean=lambda on: (on.decontaminate(), on.redact),
+        clean=lambda on: (on.decontaminate(), _of_talk(on)),
         render=pulls.documents,
     ),
     "commit": Kind(
@@ -153,7 +159,7 @@ KINDS = {
     "stackoverflow": Kind(
         measure=lambda on: (on.text,),
         decide=lambda on: (on.answers,),
-        clean=lambda on: (on.decontaminate(), on.redact),
+        clean=lambda on: (on.decontaminate(), _of_talk(on)),
         render=answers.documents,
         dedup="none",
     ),

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from starmill.core.dataset import Workspace
+from starmill.reports.cleaned import is_cleaned
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class StageStatus:
     parts: int
     is_complete: bool
     seconds_left: float | None = None
+    is_cleaned: bool = False  # its files were removed after the run (starmill clean)
 
 
 def measure(workspace: Workspace) -> Iterator[StageStatus]:
@@ -25,7 +27,8 @@ def measure(workspace: Workspace) -> Iterator[StageStatus]:
     for stage in last.stages:
         published, left = look(workspace, stage.dataset, last.parts)
         is_complete = workspace.manifest(stage.dataset) is not None
-        yield StageStatus(stage.name, published, last.parts, is_complete, None if is_complete else left)
+        is_gone = is_complete and is_cleaned(workspace, stage.dataset)
+        yield StageStatus(stage.name, published, last.parts, is_complete, None if is_complete else left, is_gone)
 
 
 def look(workspace: Workspace, dataset: str, parts: int) -> tuple[int, float | None]:
@@ -66,7 +69,7 @@ def lines(workspace: Workspace) -> list[str]:
     for status in measure(workspace):
         line = f"{status.stage:<9} {status.published}/{status.parts} parts"
         if status.is_complete:
-            line += ", complete"
+            line += ", complete" + ", cleaned" * status.is_cleaned
         elif status.seconds_left is not None:
             line += f", {to_go(status.seconds_left)} at the pace so far"
         told.append(line)

@@ -13,6 +13,7 @@ from starmill.core.dataset import StageName, Workspace, part_number, part_path
 from starmill.core.document import CODE
 from starmill.core.errors import InputError
 from starmill.core.swhid import swhid
+from starmill.reports.cleaned import first_kept
 from starmill.reports.query import RAW, Labels, Query, exactly, nearest, parse
 
 Row = dict[str, Any]
@@ -35,8 +36,10 @@ def tell(workspace: Workspace, text: str, diff_lines: int = 40, labels: Labels =
     query, stages = parse(text, labels), workspace.last_run().stages
     if query.tree is not None:
         return {"query": text, "repositories": labels.shown(_files_of(workspace, stages, query))}
-    # The first stage meets every record: it kept or it dropped it.
-    first = {d: c for s in stages[:1] for d, c in ((s.dataset, (*NAMES, *IDS, *FACTS)), (f"dropped/{s.name}", None))}
+    # The first stage meets every record: it kept or it dropped it. In a workspace that was cleaned, the first stage that has its files.
+    last = first_kept(workspace, stages) + 1
+    first: dict[str, Sequence[str] | None] = {s.dataset: (*NAMES, *IDS, *FACTS) for s in stages[last - 1 : last]}
+    first |= {f"dropped/{s.name}": None for s in stages[:last]}
     found = [found for dataset, columns in first.items() for found in _found(workspace, dataset, query, columns)]
     found = found or _above(workspace, stages, query)
     if not found:
@@ -144,7 +147,8 @@ def _stages(
             facts = row or of_kind(stage.dataset, (*NAMES, *FACTS))
             new = {name: facts[name] for name in FACTS if facts.get(name) not in (None, CODE) and name not in known}
             known |= {*new}
-            yield {"stage": stage.name, "file": made[0], **new}
+            gone = {} if workspace.exists(made[0]) else {"cleaned": True}
+            yield {"stage": stage.name, "file": made[0], **gone, **new}
 
 
 def _above(workspace: Workspace, stages: Sequence[StageName], query: Query) -> list[tuple[int, Row]]:

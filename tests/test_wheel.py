@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("core", "transforms", "reports", "pipelines", "model", "trainer", "cli")
-DATA = {".py", ".txt", ".json", ".go", ".mod", ".sum", ".typed"}
+DATA = {".py", ".txt", ".json", ".go", ".mod", ".sum", ".toml", ".typed"}
 
 
 @pytest.fixture(scope="module")

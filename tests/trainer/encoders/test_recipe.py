@@ -18,7 +18,7 @@ def test_the_shipped_recipes_load() -> None:
     [
         ("base=runs/x", "base and model: give one of them"),
         ("kinds=[NAME, NAME]", "give each type once"),
-        ("optimizer.warmup_steps=2400", "must be below steps"),
+        ("optimizer.warmup_steps=3000", "must be below steps"),
         ("kinds=[name]", "kinds"),
         ("bathc=3", "bathc"),
     ],

@@ -1,111 +1,145 @@
-"""Keys and other secrets: a table of shapes that their issuers chose to be recognisable, and assignments of random-looking values.
+"""Keys and other secrets: shapes that their issuers chose to be recognisable, private keys, and values that their surroundings tell.
 
-Each shape has a literal that must be in the text before its pattern runs, so a file without secrets costs a substring search per row.
-What only looks random is left: hashes in the neighbourhood of the word, UUIDs, sequences, templates.
+Four kinds of finders look for them, all on bytes: the rows of data/shapes.toml (keys_shapes.py), the first lines of private keys
+(keys_blocks.py), and assignments, URLs and headers (keys_assigned.py). Each has a pattern with a longest match, and an anchor that says
+where such a match may begin, so that a text is searched only there; without anchors it is searched whole, with the same finds.
 """
 
-import math
+import functools
 import re
-from collections import Counter
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
-# literal that must occur, pattern (group 1, if any, is the secret).
-SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (literal, re.compile(pattern))
-    for literal, pattern in (
-        ("AKIA", r"\bAKIA[0-9A-Z]{16}\b"),
-        ("ASIA", r"\bASIA[0-9A-Z]{16}\b"),
-        ("gh", r"\bgh[pousr]_[A-Za-z0-9]{36,255}\b"),
-        ("github_pat_", r"\bgithub_pat_[A-Za-z0-9_]{22,255}\b"),
-        ("glpat-", r"\bglpat-[A-Za-z0-9_-]{20,64}\b"),
-        ("xox", r"\bxox[abeprs]-[A-Za-z0-9-]{10,250}\b"),
-        ("hooks.slack.com", r"hooks\.slack\.com/services/(T[A-Za-z0-9_]{8,12}/B[A-Za-z0-9_]{8,12}/[A-Za-z0-9_]{20,32})"),
-        ("k_live_", r"\b[rs]k_live_[0-9A-Za-z]{20,247}\b"),
-        ("AIza", r"\bAIza[0-9A-Za-z_-]{35}\b"),
-        ("ya29.", r"\bya29\.[0-9A-Za-z_-]{20,512}"),
-        ("sk-", r"\bsk-(?:proj-|ant-[a-z0-9]+-)?[A-Za-z0-9_-]{32,200}\b"),
-        ("hf_", r"\bhf_[A-Za-z]{34}\b"),
-        ("SG.", r"\bSG\.[A-Za-z0-9_-]{20,24}\.[A-Za-z0-9_-]{39,50}\b"),
-        ("SK", r"\bSK[0-9a-f]{32}\b"),
-        ("npm_", r"\bnpm_[A-Za-z0-9]{36}\b"),
-        ("pypi-", r"\bpypi-AgEIcHlwaS5vcmc[A-Za-z0-9_-]{50,1000}"),
-        ("eyJ", r"\beyJ[A-Za-z0-9_-]{10,2000}+\.eyJ[A-Za-z0-9_-]{10,4000}+\.[A-Za-z0-9_-]{10,1000}\b"),
-        ("AccountKey=", r"AccountKey=([A-Za-z0-9+/]{86}==)"),
-        ("key-", r"\bkey-[0-9a-f]{32}\b"),
+from starmill.transforms.clean.redact import keys_assigned, keys_blocks, keys_shapes
+from starmill.transforms.clean.redact.keys_gibberish import entropy, is_placeholder, surprise
+from starmill.transforms.clean.redact.scan import Hits
+
+Span = tuple[int, int]
+MIN_ENTROPY = 2.5  # bits per character of a secret of a known shape: random digits have 3, and the shape says the rest
+MIN_SURPRISE = 5.0  # of a secret of a known shape that has letters of both cases
+
+
+class Finder(NamedTuple):
+    """A pattern, what says whether a match is a secret and which part of it, and where to look."""
+
+    pattern: re.Pattern[bytes]
+    secret: Callable[[bytes, re.Match[bytes]], Span | None]
+    anchor: bytes
+    reach: int  # bytes from the beginning of a match to the end of its anchor, at most
+    longest: int  # bytes of a match, at most
+    literal: bytes = b""  # that each match has
+    words: tuple[bytes, ...] = ()  # of which each match has one, in lower case
+    inside: bool = False  # whether a match that is no secret may hold the beginning of another
+
+
+@functools.cache
+def finders() -> tuple[Finder, ...]:
+    """Return all finders; the number of one is that of its anchor."""
+    assignment, issued = keys_assigned.assignment(), keys_assigned.issued()
+    reach = keys_assigned.REACH
+    return (
+        *(
+            Finder(s.pattern, functools.partial(_of_shape, s), s.anchor, s.reach, s.longest, s.literal)
+            for s in keys_shapes.anchored()
+        ),
+        Finder(keys_blocks.BEGIN, lambda data, m: keys_blocks.block(data, m), keys_blocks.ANCHORS[0], 120, 120, b"PRIVATE KEY"),
+        Finder(keys_blocks.PUTTY, lambda data, m: keys_blocks.putty(data, m), keys_blocks.ANCHORS[1], 20, 20, b"Private-Lines"),
+        Finder(keys_assigned.URL, keys_assigned.judge_url, keys_assigned.URL_ANCHOR, 330, 340, b"://"),
+        Finder(
+            keys_assigned.HEADER, keys_assigned.judge_header, keys_assigned.HEADER_ANCHOR, 20, 4120, words=(b"basic", b"bearer")
+        ),
+        Finder(
+            assignment.pattern,
+            keys_assigned.judge_assignment,
+            assignment.anchor,
+            reach,
+            reach + keys_assigned.LONGEST,
+            inside=True,
+        ),
+        Finder(
+            issued.pattern,
+            keys_assigned.judge_issued,
+            issued.anchor,
+            reach,
+            reach + keys_assigned.LONGEST,
+            words=issued.words,
+            inside=True,
+        ),
     )
-)
-ANCHORS = (rb"[A-Za-z0-9_-]",)
-PRIVATE_KEY = re.compile(r"-----BEGIN (?:[A-Z]+ ){0,2}PRIVATE KEY(?: BLOCK)?-----")
-NOT_IN_A_KEY = re.compile(r"[^A-Za-z0-9+/=\s:,.\\n-]")
-KEY_CHARS = range(64, 20_001)  # between the two lines
-ASSIGNMENT = re.compile(
-    r"(?i)(?:api|access|auth|client|secret|private|encryption|account)[_-]?(?:key|token|secret|id)?['\"]?\s{0,3}(?:=|:|:=|=>)\s{0,3}"
-    r"['\"]([A-Za-z0-9+/_=-]{16,128})['\"]"
-)
-ASSIGNED_WORDS = ("key", "Key", "KEY", "token", "Token", "TOKEN", "secret", "Secret", "SECRET")
-HASH_WORDS = re.compile(r"sha\d*|md5|hash|digest|checksum|fingerprint|integrity|commit", re.IGNORECASE)
-HASH_CHARS = len("fingerprint")  # the longest of these
-UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
-MIN_ENTROPY = 3.5  # bits per character; English words in camelCase stay below
 
 
-def find(text: str, shapes: tuple[tuple[str, re.Pattern[str]], ...] = SHAPES) -> Iterator[tuple[int, int]]:
-    """Yield the (start, end) of each secret, shape by shape."""
-    for literal, pattern in shapes:
-        if literal in text:
-            for match in pattern.finditer(text):
-                group = 1 if pattern.groups else 0
-                if _is_random(match.group(group)):
-                    yield match.span(group)
-    yield from _private_keys(text)
-    if any(word in text for word in ASSIGNED_WORDS):
-        line, read, hashes = (
-            0,
-            0,
-            False,
-        )  # where the line of the last match begins, how far it was read, whether it speaks of hashes
-        for match in ASSIGNMENT.finditer(text):
-            newline = text.rfind("\n", read, match.start()) + 1
-            if newline:
-                line, read, hashes = newline, newline, False
-            hashes = hashes or HASH_WORDS.search(text, max(line, read - HASH_CHARS), match.end()) is not None
-            read = match.end()
-            if not hashes and _is_assigned_secret(match.group(1)):
-                yield match.span(1)
+@functools.cache
+def anchors() -> tuple[bytes, ...]:
+    """Return the anchors of all finders (scan.py)."""
+    return tuple(finder.anchor for finder in finders())
 
 
-def _private_keys(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the (start, end) of each private key in PEM. Each search goes on where the last one ended: time is linear in the text."""
-    end = foreign = 0  # the next -----END, and the next character that no key has
-    begin = PRIVATE_KEY.search(text)
-    while begin:
-        first = begin.end()
-        if end < first + KEY_CHARS[0]:
-            end = text.find("-----END", first + KEY_CHARS[0])
-            if end == -1:
-                return
-        if foreign < first:
-            found = NOT_IN_A_KEY.search(text, first)
-            foreign = found.start() if found else len(text)
-        is_key = end - first in KEY_CHARS and foreign >= end
-        if is_key:
-            yield begin.start(), end + len("-----END")
-        begin = PRIVATE_KEY.search(text, end + len("-----END") if is_key else begin.start() + 1)
+def find(text: str) -> Iterator[Span]:
+    """Yield the (start, end) of each secret in characters, finder by finder; two of them may overlap.
+
+    >>> text = "key: 'gh" + "p_zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq17' # revoked"
+    >>> [text[start:end][:8] for start, end in find(text)][:1]
+    ['ghp_zQWB']
+    """
+    data = text.encode("utf-8", "surrogatepass")
+    whole = [(0, len(data))]
+    lower = data.lower()
+    found = [span for f in finders() if _may_match(f, data, lower) for span in _search(f, data, whole)]
+    if text.isascii():
+        yield from found
+    else:
+        yield from ((_characters(data, start), _characters(data, end)) for start, end in found)
 
 
-def entropy(value: str) -> float:
-    """Return Shannon's entropy of the characters, in bits per character."""
-    return -sum(n / len(value) * math.log2(n / len(value)) for n in Counter(value).values()) if value else 0.0
+def judge(data: bytes, hits: Hits) -> Iterator[Span]:
+    """Yield the (start, end) of each secret in bytes; `hits` are the (number of the anchor, end) of all matches of anchors, by end."""
+    ends: defaultdict[int, list[int]] = defaultdict(list)
+    for number, end in hits:
+        ends[number].append(end)
+    for number in sorted(ends):
+        finder = finders()[number]
+        yield from _search(finder, data, _beginnings(ends[number], finder.reach))
 
 
-def _is_random(value: str) -> bool:
-    # The placeholders of documentation: one character over and over, or the alphabet in its order.
-    body = value.rsplit("_", 1)[-1].rsplit("-", 1)[-1].lower()
-    return len(set(body)) >= 6 and not any(run in body for run in ("123456789", "abcdefgh", "xxxx", "0000000", "example"))
+def _may_match(finder: Finder, data: bytes, lower: bytes) -> bool:
+    return finder.literal in data and (not finder.words or any(word in lower for word in finder.words))
 
 
-def _is_assigned_secret(value: str) -> bool:
-    if UUID.fullmatch(value) or not _is_random(value):
-        return False
-    kinds = any(c.isdigit() for c in value) + any(c.isupper() for c in value) + any(c.islower() for c in value)
-    return kinds >= 2 and any(c.isdigit() for c in value) and entropy(value) >= MIN_ENTROPY
+def _beginnings(ends: Iterable[int], reach: int) -> Iterator[Span]:
+    """Yield where matches may begin, from and to, apart from each other and in order."""
+    first = last = -1
+    for end in ends:
+        if end - reach > last:
+            if last >= 0:
+                yield first, last
+            first = max(0, end - reach)
+        last = end
+    if last >= 0:
+        yield first, last
+
+
+def _search(finder: Finder, data: bytes, beginnings: Iterable[Span]) -> Iterator[Span]:
+    at = 0
+    for first, last in beginnings:
+        at = max(at, first)
+        while at <= last and (match := finder.pattern.search(data, at, last + finder.longest + 1)) and match.start() <= last:
+            span = finder.secret(data, match)
+            if span:
+                yield span
+            at = max(match.end(), span[1]) if span else match.end("word" if finder.inside else 0)
+
+
+def _of_shape(shape: keys_shapes.Shape, data: bytes, match: re.Match[bytes]) -> Span | None:
+    start, end = match.span(1) if match.re.groups else match.span()
+    secret = data[start:end]
+    if shape.check and shape.check.holds(secret):
+        return start, end
+    body = secret[shape.skip :]
+    if is_placeholder(body) or entropy(body) < MIN_ENTROPY:
+        return None
+    return None if shape.mixed and surprise(body) < MIN_SURPRISE else (start, end)
+
+
+def _characters(data: bytes, end: int) -> int:
+    return len(data[:end].decode("utf-8", "surrogatepass"))

@@ -18,10 +18,6 @@ from starmill.transforms.clean.redact import addresses, emails, keys
 WORD = re.compile(r"[^/\s]+")  # no address goes over its ends
 PASSES = 8  # a key may end where an address begins, which only the next pass finds
 SUFFIXES = 3  # that a name of a file may have behind an address: `jane@corp.io.test.js`
-# An underscore joins words in a name: `aws_AKIA...` has no border of a word before the key.
-BORDER = r"(?:(?<![A-Za-z0-9])|(?![A-Za-z0-9]))"
-SHAPES = tuple((literal, re.compile(pattern.pattern.replace(r"\b", BORDER))) for literal, pattern in keys.SHAPES)
-PLAIN = re.compile(r"[a-z_-]*")  # `sk-learn-...`: words with hyphens are no key
 
 
 def redacted(label: str, emails: bool = True, ip_addresses: bool = True, keys: bool = True) -> str:
@@ -77,12 +73,15 @@ def hidden(value: Any) -> Any:
 def _finds(label: str) -> Iterator[tuple[int, int, str]]:
     """Yield the (start, end) and the kind of what the rules for texts find in a label; its extension is no part of an address."""
     for word in (found for found in WORD.finditer(label) if "@" in found.group()):
-        start, end = word.span()
+        (start, end), suffix = word.span(), ""
+        ends: dict[int, int] = {}
         for _ in range(1 + SUFFIXES):
-            yield from ((start + first, start + last, "EMAIL") for first, last in emails.find(label[start:end]))
-            if (end := label.rfind(".", start, end)) == -1:
+            for first, last in emails.find(label[start:end]):
+                if start + first not in ends or emails.is_extension(suffix):
+                    ends[start + first] = start + last
+            if (dot := label.rfind(".", start, end)) == -1:
                 break
+            suffix, end = label[dot + 1 : end], dot
+        yield from ((first, last, "EMAIL") for first, last in ends.items())
     yield from ((*span, "IP_ADDRESS") for span in addresses.find(label.replace("_", " ")))
-    for start, end in keys.find(label, SHAPES):
-        if not PLAIN.fullmatch(label, start, end):
-            yield start, end, "KEY"
+    yield from ((start, end, "KEY") for start, end in keys.find(label))

@@ -7,13 +7,12 @@ server's. A user name stays unless a recipe says otherwise.
 """
 
 import ipaddress
-import math
 import re
 from collections.abc import Iterable
 
 import pyarrow as pa
 
-from starmill.transforms.clean.redact import keys, scan, tagging
+from starmill.transforms.clean.redact import keys_gibberish, scan, tagging
 
 Find = tuple[int, int, str]
 # Over bytes, without borders: texts in which a person's name, a user's or a password could be.
@@ -26,6 +25,7 @@ CASED = (b"@", rb"\([cC]\)", "©".encode(), rb"[Bb]y:? [A-Z]", rb"(?:Mr|Mrs|Ms|D
 ANCHORS = (*(f"(?i){word}".encode() for word in WORDS), *CASED)
 PATTERN = re.compile(b"|".join((*(f"(?i:{word})".encode() for word in WORDS), *CASED)))
 SHORTEST, SHORTEST_KEY = 4, 9  # characters
+MIN_SURPRISE = 6.0  # bits per character (keys_gibberish.py): words take 4 to 6
 TWO_WORDS = re.compile(r"\S[ \t.'’-]+\S")
 DNS_SERVERS = frozenset(
     "8.8.8.8 8.8.4.4 1.1.1.1 1.0.0.1 76.76.19.19 76.223.122.150 9.9.9.9 149.112.112.112 208.67.222.222 208.67.220.220 8.26.56.26 "
@@ -82,9 +82,7 @@ def is_redacted(value: str, kind: str) -> bool:
 
 
 def is_gibberish(value: str) -> bool:
-    """Say whether a value looks random: of two kinds of characters, and of many different ones."""
-    return (
-        any(c.isdigit() for c in value)
-        and not value.isdigit()
-        and keys.entropy(value) >= min(keys.MIN_ENTROPY, math.log2(len(value)) - 1)
-    )
+    """Say whether a value looks drawn at random: it has a digit, and its characters follow each other as those of words do not."""
+    data = value.encode()
+    mixed = any(c.isdigit() for c in value) and not value.isdigit()
+    return mixed and keys_gibberish.surprise(data) >= MIN_SURPRISE and not keys_gibberish.is_placeholder(data)

@@ -10,28 +10,39 @@ Rows in which no detector can find anything are not decoded (scan.py).
 
 import itertools
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from starmill.core import schema
 from starmill.core.names import Place, Seed
-from starmill.transforms.clean.redact import addresses, emails, keys, labels, names, scan, tagging
+from starmill.transforms.clean.redact import addresses, emails, keys, labels, names, recognizers, scan, tagging, users
 from starmill.transforms.step import append
 
 Span = dict[str, Any]
-Find = tuple[int, int, str]  # start and end in characters, kind
 NAMES = ("repo_name", "path", "branch_name", "extension")
+MODEL = "model"  # the option that names what found a find of names.py
 PASSES = 8  # each of them finds less; texts that people write take two
 # By the option that switches it on.
 DETECTORS = {
     "emails": scan.Detector("EMAIL", emails.find, lambda: emails.ANCHORS),
     "ip_addresses": scan.Detector("IP_ADDRESS", addresses.find, lambda: addresses.ANCHORS),
-    "keys": scan.Detector("KEY", keys.find, lambda: keys.ANCHORS),
+    "keys": scan.Detector("KEY", keys.find, keys.anchors, keys.judge),
+    "mentions": scan.Detector("USERNAME", users.find, lambda: users.ANCHORS),
 }
+
+
+class Find(NamedTuple):
+    """Where a text has personal data (characters), of which kind, and the option of the recipe that switches on what found it."""
+
+    start: int
+    end: int
+    kind: str
+    detector: str = "model"
 
 
 class Edited(NamedTuple):
@@ -60,6 +71,10 @@ class Redact:
     usernames: bool = False  # replace user names that the model finds
     model_device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU where there is one
     model_precision: Literal["float32", "int8"] = "float32"  # int8: half the time on a CPU, other answers near a tie
+    mentions: bool | None = (
+        None  # replace user names behind an @ by username_N; null: where people talk (issues, pull requests, questions)
+    )
+    recognizers: tuple[str, ...] = ()  # recognizers of presidio-analyzer that installed packages declare, by name; slow
     seed: Seed = 0  # of the addresses that replace addresses
     name: str = "redact"  # in `dropped/`; leave it
 
@@ -68,8 +83,9 @@ class Redact:
         return {**vars(self), "model": self.model and tagging.at_home(self.model)}
 
     def material(self) -> tuple[str, ...]:
-        """Return the digest of the model's files, if it is asked."""
-        return (tagging.digest(self.model),) if self.model and self._kinds() else ()
+        """Return the versions of what other packages recognize, and a model's digest. Raises StarmillError for one that is not there."""
+        model = (tagging.digest(self.model),) if self.model and self._kinds() else ()
+        return (*(recognizers.version(name) for name in self.recognizers), *model)
 
     def children(self) -> tuple[str, ...]:
         """Return the module that the model's process runs, which a key counts and which nothing here imports."""
@@ -83,15 +99,15 @@ class Redact:
     def __call__(self, block: pa.RecordBatch) -> pa.RecordBatch:
         """Redact each row; a block without finds keeps its content array."""
         texts = block.column("content")
-        done = self._edited_rows(texts, block.column("content_id"))
+        marks = block.column("segments").to_pylist() if "segments" in block.schema.names else None
+        done = self._edited_rows(texts, block.column("content_id"), marks)
         spans: list[list[Span]] = [[] for _ in range(len(texts))]
         for row, edited in done.items():
             spans[row] = edited.spans
         columns = {"redactions": pa.array(spans, pa.list_(schema.REDACTION))}
         if done:
             columns["content"] = _with_rows(texts, {row: edited.text for row, edited in done.items()})
-            lengths = {row: len(edited.text.encode()) for row, edited in done.items()}
-            columns["length_bytes"] = _with_rows(block.column("length_bytes"), lengths)
+            columns["length_bytes"] = pc.binary_length(columns["content"]).cast(pa.int64())
         here = {n: block.column(n).to_pylist() for n in ("segments", *NAMES) if n in block.schema.names}
         moved = [segments and self._moved(segments, done.get(row)) for row, segments in enumerate(here.pop("segments", []))]
         if any(moved):
@@ -110,7 +126,7 @@ class Redact:
         told = names.find(texts, model, self._kinds())  # of the whole block at once
         ruled = {row: finds for row, _, finds in self._by_rules(texts)}
         for row in sorted({*told, *ruled}):
-            yield row, texts[row].as_py(), [*ruled.get(row, ()), *told.get(row, ())]
+            yield row, texts[row].as_py(), [*ruled.get(row, ()), *(Find(*find, MODEL) for find in told.get(row, ()))]
 
     def _kinds(self) -> list[str]:
         """Return what a model's finds may be, by the options; none if neither names nor the like are wanted of it."""
@@ -119,8 +135,12 @@ class Redact:
         return [kind for kind, wanted in {**own, **more}.items() if wanted] if any(own.values()) else []
 
     def _by_rules(self, texts: pa.Array) -> Iterator[tuple[int, str, list[Find]]]:
-        wanted = [detector for option, detector in DETECTORS.items() if getattr(self, option)]
-        if scan.HAS_HYPERSCAN:
+        options = [option for option in DETECTORS if getattr(self, option)]
+        wanted = [DETECTORS[option] for option in options]
+        for name in self.recognizers:
+            wanted += (others := recognizers.detectors(name))
+            options += [name] * len(others)
+        if scan.HAS_HYPERSCAN and not self.recognizers:
             hit: Iterable[tuple[int, list[scan.Hits] | None]] = scan.rows_with_hits(texts, wanted)
         else:
             hit = ((row, None) for row in range(len(texts)))
@@ -128,14 +148,15 @@ class Redact:
             text = texts[row].as_py() or ""
             found: list[Find] = []
             for at, detector in enumerate(wanted):
-                if hits is None or (hits[at] and detector.judge is None):
-                    found += ((*span, detector.kind) for span in detector.find(text))
-                elif hits[at] and detector.judge is not None:
-                    found += ((*span, detector.kind) for span in _in_characters(text, detector.judge(text.encode(), hits[at])))
+                if hits is None or (hits[at] and detector.find_at is None):
+                    found += (Find(*span, detector.kind, options[at]) for span in detector.find(text))
+                elif hits[at] and detector.find_at is not None:
+                    spans = _in_characters(text, detector.find_at(text.encode(), hits[at]))
+                    found += (Find(*span, detector.kind, options[at]) for span in spans)
             if found:
                 yield row, text, found
 
-    def _edited_rows(self, texts: pa.Array, files: Any) -> dict[int, Edited]:
+    def _edited_rows(self, texts: pa.Array, files: Any, segments: Sequence[Any] | None = None) -> dict[int, Edited]:
         """Return the rows that something is found in, redacted; each is looked at again until nothing more is."""
         done: dict[int, Edited] = {}
         first: dict[int, str] = {}  # the texts as they came
@@ -148,10 +169,13 @@ class Redact:
                 first.setdefault(row, text)
                 if before:
                     found = _of_the_first(before, found)
-                if merged := _apart(found):
+                marked = segments[row] if segments else None
+                merged = users.spoken(_apart(found), marked)
+                if merged and (before is None or merged != before.replaced):
                     file = files[row]
+                    people = users.Counter(first[row], marked)
                     done[row] = self._written(
-                        first[row], str(file.as_py() if isinstance(file, pa.Scalar) else file) or "", merged
+                        first[row], str(file.as_py() if isinstance(file, pa.Scalar) else file) or "", merged, people
                     )
                     changed.append(row)
             if not changed:
@@ -159,15 +183,18 @@ class Redact:
             rows, texts = changed, pa.array([done[row].text for row in changed], pa.large_string())  # type: ignore[assignment]
         return dict(sorted(done.items()))
 
-    def _written(self, text: str, file: str, finds: list[Find]) -> Edited:
+    def _written(self, text: str, file: str, finds: list[Find], people: users.Counter) -> Edited:
         pieces: list[str] = []
         spans: list[Span] = []
         read = written = 0
-        for start, end, kind in finds:
-            new = addresses.replacement(text[start:end], self.seed, file) if kind == "IP_ADDRESS" else f"<{kind}>"
+        for start, end, kind, detector in (Find(*find) for find in finds):
+            if kind == "IP_ADDRESS":
+                new = addresses.replacement(text[start:end], self.seed, file)
+            else:
+                new = people.name(text[start:end]) if kind == "USERNAME" and self.mentions else f"<{kind}>"
             pieces += [text[read:start], new]
             written += start - read
-            spans.append({"kind": kind, "start": written, "end": written + len(new)})
+            spans.append({"kind": kind, "start": written, "end": written + len(new), "detector": detector})
             read, written = end, written + len(new)
         return Edited("".join([*pieces, text[read:]]), spans, finds)
 
@@ -176,7 +203,7 @@ class Redact:
 
     def _moved(self, segments: list[Span], edited: Edited | None) -> list[Span]:
         """Return segments of a text as segments of the redacted one."""
-        ends = [end for _, end, _ in edited.replaced] if edited else []
+        ends = [find[1] for find in edited.replaced] if edited else []
 
         def place(at: int) -> int:
             after = bisect_left(ends, at)  # the finds that end before `at`; the next may hold it
@@ -210,14 +237,14 @@ def _of_the_first(edited: Edited, finds: list[Find]) -> list[Find]:
         last = bisect_left(starts, at) - 1 if is_end else bisect_right(starts, at) - 1
         if last < 0:
             return at
-        start, end, _ = edited.replaced[last]
+        start, end, *_ = edited.replaced[last]
         if at < ends[last] or (is_end and at == ends[last]):  # inside
             return end if is_end else start
         return at - ends[last] + end
 
     new = [
-        (before(start, False), before(end, True), kind)
-        for start, end, kind in finds
+        Find(before(start, False), before(end, True), *of)
+        for start, end, *of in finds
         if (last := bisect_right(starts, start) - 1) < 0 or end > ends[last]
     ]
     return [*edited.replaced, *new] if new else []

@@ -6,7 +6,7 @@ database (vectorscan's wheels), which reads the texts of a whole block where Arr
 never decoded. A match over the end of a row hits the row where it ends, which costs a look and changes nothing: detectors judge one row's
 text. For the same reason an anchor has neither borders (`\\b`, `^`, `$`) nor looks around, and matches at least one byte.
 
-A detector that is quicker when it knows where to look has `judge(data, hits)` too: it takes the row's bytes and the (anchor, end) of each
+A detector that is quicker when it knows where to look has `find_at(data, hits)` too: it takes the row's bytes and the (anchor, end) of each
 match, and yields the same finds, in bytes. Where Hyperscan is not installed each row is read by each detector's `find`: the same finds,
 more slowly.
 """
@@ -15,6 +15,7 @@ import functools
 import importlib.util
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,7 +36,7 @@ class Detector(NamedTuple):
     kind: str  # of the spans: a row of schema.REDACTION
     find: Callable[[str], Spans]
     anchors: Callable[[], tuple[bytes, ...]]
-    judge: Callable[[bytes, Hits], Spans] | None = None
+    find_at: Callable[[bytes, Hits], Spans] | None = None
 
 
 def rows_with_hits(texts: pa.Array, detectors: Sequence[Detector]) -> Iterator[tuple[int, list[Hits]]]:
@@ -45,8 +46,7 @@ def rows_with_hits(texts: pa.Array, detectors: Sequence[Detector]) -> Iterator[t
     >>> list(rows_with_hits(pa.array(["no", "a123", None, "é456"]), [digits]))
     [(1, [[(0, 4)]]), (3, [[(0, 5)]])]
     """
-    owners = [(kind, at) for kind, detector in enumerate(detectors) for at in range(len(detector.anchors()))]
-    patterns = tuple(anchor for detector in detectors for anchor in detector.anchors())
+    patterns, detector_of, number_of = _table(tuple(detector.anchors() for detector in detectors))
     data, offsets = text_buffers(texts)
     first, last = (int(offsets[0]), int(offsets[-1])) if len(offsets) > 1 else (0, 0)
     if first == last or not patterns:
@@ -61,19 +61,27 @@ def rows_with_hits(texts: pa.Array, detectors: Sequence[Detector]) -> Iterator[t
     found = matches(data[first:last], patterns)
     if not found:
         return
-    ends = np.fromiter((end for _, end in found), np.int64, len(found)) + first
+    pairs = np.array(found, np.int64)
+    ids, ends = pairs[np.argsort(pairs[:, 1], kind="stable")].T
     rows = (
-        np.searchsorted(offsets, ends, side="left") - 1
-    )  # the row that holds the byte before the end; an empty one holds none
-    order = np.argsort(ends, kind="stable")
-    bounds = np.flatnonzero(np.diff(rows[order], prepend=-1, append=-1))
-    for start, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-        row = int(rows[order[start]])
+        np.searchsorted(offsets, ends + first, side="left") - 1
+    )  # the row of the byte before the end; an empty row holds none
+    columns = (detector_of[ids], number_of[ids], ends + first - offsets[rows])
+    each = [*zip(*(column.tolist() for column in columns), strict=True)]
+    bounds = np.flatnonzero(np.diff(rows, prepend=-1, append=-1)).tolist()
+    for start, stop in pairwise(bounds):
         hits: list[list[tuple[int, int]]] = [[] for _ in detectors]
-        for at in order[start:stop].tolist():
-            kind, anchor = owners[found[at][0]]
-            hits[kind].append((anchor, int(ends[at] - offsets[row])))
-        yield row, list[Hits](hits)
+        for detector, number, end in each[start:stop]:
+            hits[detector].append((number, end))
+        yield int(rows[start]), list[Hits](hits)
+
+
+@functools.lru_cache(maxsize=64)
+def _table(anchors: tuple[tuple[bytes, ...], ...]) -> tuple[tuple[bytes, ...], np.ndarray, np.ndarray]:
+    """Return the patterns of all detectors, and whose and which of its own each is, int64."""
+    owners = [(detector, number) for detector, own in enumerate(anchors) for number in range(len(own))]
+    detector_of, number_of = np.array(owners, np.int64).reshape(-1, 2).T
+    return tuple(pattern for own in anchors for pattern in own), detector_of, number_of
 
 
 def matches(data: np.ndarray, patterns: tuple[bytes, ...]) -> list[tuple[int, int]]:

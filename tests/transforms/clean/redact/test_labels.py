@@ -19,7 +19,7 @@ KEY, TOKEN = "AKIA" + "QWERTYUIOPASDFGH", "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7b
     [
         (f"{MAIL}/x", "<EMAIL>/x"),
         (f"/contact-{MAIL}.py", "/<EMAIL>.py"),
-        (f"/{MAIL}.test.js", "/<EMAIL>.js"),
+        (f"/{MAIL}.test.js", "/<EMAIL>.test.js"),
         (f"/{MAIL}", "/<EMAIL>"),
         (f"/old/{MAIL}.h5", "/old/<EMAIL>.h5"),
         (f"/keys/{KEY}.txt", "/keys/<KEY>.txt"),

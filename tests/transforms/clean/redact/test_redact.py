@@ -2,13 +2,15 @@
 
 import re
 
+import planted
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from starmill.core import schema
 from starmill.core.schema import PLACEHOLDER
-from starmill.transforms.clean.redact import Redact, labels
+from starmill.transforms.clean.redact import Redact, labels, scan
 
 MAIL, HOST = "jane.doe" + "@real-site.org", "93.184." + "216.34"
 PIECES = ["x = 1\n", "<EMAIL>", "é漢 ", MAIL, f"'{HOST}'", "host ", " ", "a", "@", ".", "SPDX", f"{MAIL},{MAIL}", "1.2.3.4"]
@@ -72,3 +74,23 @@ def test_names_by_the_options_of_texts() -> None:
     assert done[0]["segments"][0]["name"] == labels.redacted(MAIL) and done[1]["segments"] is done[1]["branch_name"] is None
     only = Redact(emails=False)(block).to_pylist()[0]
     assert only["repo_name"] == row["repo_name"] and only["path"] == done[0]["path"] and only["segments"] == row["segments"]
+
+
+SECRETS = [case.text for case in planted.everything(11, 1)]
+MIXED = [*PIECES, *SECRETS, "<KEY>", "api_key = '", "Bearer ", "://a:", "-----BEGIN PRIVATE KEY-----", "\n", "key: ", "=", "'"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(MIXED), st.sampled_from([8, 40, 400])), max_size=9))
+def test_twice_is_once_whatever_stands_together(pieces: list[tuple[str, int]]) -> None:
+    redacted = Redact().redact("".join(piece[:most] for piece, most in pieces), "f")[0]
+    assert Redact().redact(redacted, "f")[0] == redacted
+
+
+def test_without_hyperscan_the_same_is_redacted(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"é {secret}\n{MAIL} host {HOST}" if n % 3 else secret for n, secret in enumerate(SECRETS)] + ["x = 1", ""]
+    block = pa.record_batch({"content": texts, "content_id": ["a"] * len(texts), "length_bytes": [0] * len(texts)})
+    with_it = Redact()(block)
+    monkeypatch.setattr(scan, "HAS_HYPERSCAN", False)
+    monkeypatch.setattr(scan, "rows_with_hits", None)
+    assert Redact()(block).equals(with_it) and with_it.column("content").to_pylist() != texts
