@@ -13,7 +13,7 @@ setup(
     package_dir={f"starmill.{r}": r for r in (*ROOTS, "recipes", "infra")},
     package_data={
         "": ["data/*", "*.yaml", "*.txt", "*.json", "*.go", "go.mod", "go.sum", "py.typed"],
-        "starmill.recipes": ["data/*.yaml", "train/*.yaml", "benchmarks/*"],
+        "starmill.recipes": ["data/*.yaml", "train/*.yaml", "encoders/*.yaml", "benchmarks/*"],
         "starmill.infra": ["slurm/*", "kubernetes/train/**/*.yaml"],
     },
 )

@@ -16,7 +16,7 @@ from starmill.core.terminal import log_errors, say
 from starmill.reports.query import RAW, Labels
 
 
-def _shipped(folder: str) -> Callable[[str], list[str]]:
+def shipped(folder: str) -> Callable[[str], list[str]]:
     def names(incomplete: str) -> list[str]:
         return sorted(p.stem for p in (SHIPPED / folder).glob(f"{incomplete}*.yaml"))
 
@@ -24,10 +24,10 @@ def _shipped(folder: str) -> Callable[[str], list[str]]:
 
 
 RECIPE_HELP = "YAML file, or the name of one that ships."
-DataRecipe = Annotated[str, typer.Argument(metavar="RECIPE", help=RECIPE_HELP, autocompletion=_shipped("data"))]
-TrainRecipe = Annotated[str, typer.Argument(metavar="RECIPE", help=RECIPE_HELP, autocompletion=_shipped("train"))]
+DataRecipe = Annotated[str, typer.Argument(metavar="RECIPE", help=RECIPE_HELP, autocompletion=shipped("data"))]
+TrainRecipe = Annotated[str, typer.Argument(metavar="RECIPE", help=RECIPE_HELP, autocompletion=shipped("train"))]
 RecipeOption = Annotated[
-    str, typer.Option("--recipe", help="The recipe whose workspace to look into.", autocompletion=_shipped("data"))
+    str, typer.Option("--recipe", help="The recipe whose workspace to look into.", autocompletion=shipped("data"))
 ]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the recipe.")]
 Place = Annotated[str | None, typer.Option("--workspace", help="The workspace: any fsspec URL (default: the recipe's).")]

@@ -1,4 +1,4 @@
-"""Causal attention with grouped keys: MHA, GQA and MQA are one module; windows and documents are masks (`model/masks.py`).
+"""Attention with grouped keys: MHA, GQA and MQA are one module; windows and documents are masks (`model/masks.py`).
 
 Scaled dot-product attention (Vaswani et al. 2017, section 3.2.1) with shared keys (Shazeer 2019; Ainslie et al. 2023). Kernels:
 FlexAttention for a block mask, `model/kernels/grouped.py` for shared keys on a CPU, PyTorch's fused ones for everything else.
@@ -59,14 +59,22 @@ class Attention(nn.Module):
             q_BHTD, k_BKSD = rotate(q_BHTD, *rotation), rotate(k_BKSD, *rotation)
         if extend is not None:
             k_BKSD, v_BKSD = extend(k_BKSD, v_BKSD)
-        out_BHTD = attend(q_BHTD, k_BKSD, v_BKSD, mask, self.config.dropout if self.training else 0.0)
+        dropout, causal = self.config.dropout if self.training else 0.0, not self.config.is_encoder
+        out_BHTD = attend(q_BHTD, k_BKSD, v_BKSD, mask, dropout, causal)
         return self.output(out_BHTD.transpose(1, 2).reshape(B, T, -1))
 
 
 def attend(
-    q_BHTD: torch.Tensor, k_BKSD: torch.Tensor, v_BKSD: torch.Tensor, mask: Mask = None, dropout: float = 0.0
+    q_BHTD: torch.Tensor,
+    k_BKSD: torch.Tensor,
+    v_BKSD: torch.Tensor,
+    mask: Mask = None,
+    dropout: float = 0.0,
+    causal: bool = True,
 ) -> torch.Tensor:
     """Return [B, H, T, D]. A dense mask is true where a query sees a key; without a mask a query sees the keys up to its own.
+
+    An encoder's query sees all keys: `causal` false.
 
     A single query without a mask sees all keys, which end at its own. Raises ValueError for a block mask with dropout.
     """
@@ -83,7 +91,7 @@ def attend(
     if is_grouped_better(q_BHTD, k_BKSD, dropout):
         return attend_grouped(q_BHTD, k_BKSD, v_BKSD, mask)
     if mask is None:
-        return F.scaled_dot_product_attention(q_BHTD, k_BKSD, v_BKSD, None, dropout, is_causal=True, enable_gqa=K != H)
+        return F.scaled_dot_product_attention(q_BHTD, k_BKSD, v_BKSD, None, dropout, is_causal=causal, enable_gqa=K != H)
     # With a mask only kernels without enable_gqa are fused: repeated keys take H S D elements, unfused scores H T S.
     k_BHSD, v_BHSD = (t.repeat_interleave(H // K, dim=1) for t in (k_BKSD, v_BKSD))
     return F.scaled_dot_product_attention(q_BHTD, k_BHSD, v_BHSD, mask, dropout)

@@ -1,4 +1,4 @@
-"""The shape of a decoder: one configuration covers StarCoder (MQA, learned positions) and StarCoder2 (GQA, RoPE, sliding window).
+"""The shape of a model: one configuration covers StarCoder (MQA, learned positions), StarCoder2 (GQA, RoPE, sliding window), StarEncoder.
 
 heads          h0 h1 h2 h3     h0 h1 h2 h3     h0 h1 h2 h3
                |  |  |  |       \\ /   \\ /        \\  | | /
@@ -50,6 +50,7 @@ class ModelConfig:
         0  # the token before a document: the end of text, which is 49,152 in SantaCoder
     )
     eos_id: Annotated[int, Meta(ge=0, le=1 << 20)] = 0  # the token after a document
+    attention: Literal["causal", "bidirectional"] = "causal"  # bidirectional: an encoder with BERT's norms and heads
 
     def __post_init__(self) -> None:
         """Refuse sizes that do not fit each other; their ranges are in their types (core/recipe.py: convert)."""
@@ -59,6 +60,10 @@ class ModelConfig:
             raise ValueError(f"heads={self.heads} is not a multiple of kv_heads={self.kv_heads}")
         if self.positions == "rope" and self.head_size % 2:
             raise ValueError(f"RoPE rotates pairs: hidden_size / heads = {self.head_size} must be even")
+        theirs = {"positions": "learned", "kv_heads": self.heads, "sliding_window": None, "tie_embeddings": True}
+        other = next((name for name, only in theirs.items() if getattr(self, name) != only), None)
+        if self.is_encoder and other:
+            raise ValueError(f"{other}={getattr(self, other)}: an encoder has BERT's layout; set {other}={theirs[other]}")
 
     @property
     def head_size(self) -> int:
@@ -66,13 +71,29 @@ class ModelConfig:
         return self.hidden_size // self.heads
 
     @property
+    def is_encoder(self) -> bool:
+        """Whether a token sees those after it, too."""
+        return self.attention == "bidirectional"
+
+    @property
     def has_position_table(self) -> bool:
         """Whether each position has weights of its own, so that a weight's shape holds the number of positions."""
         return self.positions == "learned"
 
 
+@dataclass(frozen=True)
+class TaggerConfig(ModelConfig):
+    """An encoder with a head that gives each token one of `labels` (`O`, `B-NAME`, `I-NAME`, ...), in place of its heads of training.
+
+    >>> TaggerConfig(10, 1, 8, 2, 2, 16, "learned", 32, attention="bidirectional", labels=("O", "B-NAME", "I-NAME")).labels[1]
+    'B-NAME'
+    """
+
+    labels: tuple[str, ...] = ("O",)  # by id
+
+
 def parameter_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each parameter of the decoder by name, in the decoder's order; a tied head is no parameter of its own."""
+    """Return the shape of each parameter of the model by name, in the model's order; a tied head is no parameter of its own."""
     hidden, kv, mlp = config.hidden_size, config.kv_heads * config.head_size, config.mlp_size
     block: dict[str, tuple[int, ...]] = {
         "attention_norm": (hidden,),
@@ -90,7 +111,18 @@ def parameter_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     modules = {f"blocks.{i}.{name}": shape for i in range(config.layers) for name, shape in block.items()}
     for name, shape in (*modules.items(), ("norm", (hidden,))):
         found |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    if config.is_encoder:
+        return found | _encoder_shapes(config)
     return found if config.tie_embeddings else {**found, "head.weight": (config.vocab_size, hidden)}
+
+
+def _encoder_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    hidden, types = config.hidden_size, {"types.weight": (2, config.hidden_size)}
+    if isinstance(config, TaggerConfig):
+        return types | {"classifier.weight": (len(config.labels), hidden), "classifier.bias": (len(config.labels),)}
+    square = {"transform": (hidden, hidden), "transform_norm": (hidden,), "pooler": (hidden, hidden), "next": (2, hidden)}
+    heads = {f"{n}.{kind}": s if kind == "weight" else s[:1] for n, s in square.items() for kind in ("weight", "bias")}
+    return types | {"token_bias": (config.vocab_size,)} | heads
 
 
 def parameter_count(config: ModelConfig) -> int:

@@ -1,4 +1,4 @@
-"""The decoder: pre-norm GPT blocks (Radford et al. 2019, section 2.3), biases everywhere, one class for every published size.
+"""The decoder: pre-norm GPT blocks (model/block.py), biases everywhere, one class for every published size.
 
 Shapes: B batch, T tokens, E hidden size, V vocabulary.
 """
@@ -10,42 +10,15 @@ from typing import Literal
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from starmill.model import masks
-from starmill.model.attention import Attention, Extend, Mask
+from starmill.model.attention import Mask
+from starmill.model.block import Block
 from starmill.model.cache import Cache
 from starmill.model.config import ModelConfig
 from starmill.model.kernels.linear import Linear
 from starmill.model.kernels.loss import next_token_loss
 from starmill.model.positions import angles
-
-
-class Block(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x))."""
-
-    def __init__(self, config: ModelConfig) -> None:
-        """Make one block."""
-        super().__init__()
-        self.attention_norm = nn.LayerNorm(config.hidden_size, eps=config.norm_epsilon)
-        self.attention = Attention(config)
-        self.mlp_norm = nn.LayerNorm(config.hidden_size, eps=config.norm_epsilon)
-        self.up = Linear(config.hidden_size, config.mlp_size)
-        self.down = Linear(config.mlp_size, config.hidden_size)
-        self.dropout = nn.Dropout(config.dropout)
-        self.approximate = "tanh" if config.activation == "gelu_tanh" else "none"
-
-    def forward(
-        self,
-        x_BTE: torch.Tensor,
-        rotation: tuple[torch.Tensor, torch.Tensor] | None,
-        mask: Mask,
-        extend: Extend | None,
-    ) -> torch.Tensor:
-        """Return [B, T, E]."""
-        x_BTE = x_BTE + self.dropout(self.attention(self.attention_norm(x_BTE), rotation, mask, extend))
-        hidden = F.gelu(self.up(self.mlp_norm(x_BTE)), approximate=self.approximate)
-        return x_BTE + self.dropout(self.down(hidden))
 
 
 class Decoder(nn.Module):

@@ -1,4 +1,5 @@
-"""The published sizes (StarCoder: its training scripts; StarCoder2: released configurations, its first phase from memory of the paper).
+"""The published sizes (StarCoder: its training scripts; StarCoder2: released configurations, its first phase from memory of the paper;
+StarEncoder: its card).
 
 StarCoder2 was trained twice: on 4,096 tokens, then on 16,384 with a sliding window of 4,096 and a larger rope_theta. `-4k` is the
 first phase. The weights of both have the same shapes, so that the second phase starts from those of the first.
@@ -47,6 +48,23 @@ def _tiny(kv_heads: int, positions: Literal["rope", "learned"], window: int | No
     return ModelConfig(4096, 4, 128, 4, kv_heads, 512, positions, max_positions=1024, sliding_window=window)
 
 
+def _encoder(vocab_size: int, layers: int, hidden_size: int, heads: int) -> ModelConfig:
+    return ModelConfig(
+        vocab_size=vocab_size,
+        layers=layers,
+        hidden_size=hidden_size,
+        heads=heads,
+        kv_heads=heads,
+        mlp_size=4 * hidden_size,
+        positions="learned",
+        max_positions=1024,
+        norm_epsilon=1e-12,
+        activation="gelu",
+        dropout=0.1,
+        attention="bidirectional",
+    )
+
+
 def _first_phase(config: ModelConfig, theta: float) -> ModelConfig:
     # A window as long as the sequence would mask nothing.
     return dataclasses.replace(config, max_positions=4096, rope_theta=theta, sliding_window=None)
@@ -62,6 +80,9 @@ _15B2 = _starcoder2(40, 6144, 48, 4, 1e5, 0.01275, tied=False)
 PRESETS = {
     "tiny-starcoder": _tiny(1, "learned", None),
     "tiny-starcoder2": _tiny(2, "rope", 256),
+    "tiny-starencoder": _encoder(4100, 2, 128, 4),
+    # Its card: 12 layers of 768, 1,024 positions, StarCoder's vocabulary and the four tokens of model/encoder/tokens.py behind it.
+    "starencoder": _encoder(49_156, 12, 768, 12),
     "santacoder": _SANTACODER,
     "starcoderbase-1b": _1B,
     "starcoderbase-3b": _starcoder(36, 2816, 22, 0.01884),

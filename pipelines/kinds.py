@@ -5,8 +5,8 @@ part's key counts the steps of its own kinds only. So a change of one kind's row
 
 Deduplication, malware, decontamination, redaction and the lists of opt-outs are given to kinds as table 3 of StarCoder2's paper gives them;
 commits, which StarCoder had, and text that a model rewrote have the lists too, and the latter is scanned as code is.
-Names, which its model finds, are no finds of `Redact`. User names: the sources of threads and questions mask the people who take part, and
-`Redact` those whom they mention, in these three kinds (section 3.2: a counter).
+Names and passwords are found where `release.redact.model` names a model. User names: the sources of threads and questions mask the people
+who take part, and `Redact` those whom they mention, in these three kinds (section 3.2: a counter).
 """
 
 import functools
@@ -189,14 +189,14 @@ KINDS = {
     "arxiv": Kind(
         measure=lambda on: (on.text,),
         decide=lambda on: (),
-        clean=lambda on: (replace(on.redact, ip_addresses=False, keys=False),),
+        clean=lambda on: (replace(on.redact, ip_addresses=False, keys=False, model=None),),
         render=prose.documents,
         dedup="none",
     ),
     "wikipedia": Kind(
         measure=lambda on: (on.text,),
         decide=lambda on: (),
-        clean=lambda on: (replace(on.redact, emails=False, ip_addresses=False, keys=False),),
+        clean=lambda on: (replace(on.redact, emails=False, ip_addresses=False, keys=False, model=None),),
         render=prose.documents,
         dedup="none",
     ),
@@ -204,14 +204,14 @@ KINDS = {
     "lhq": Kind(
         measure=lambda on: (),
         decide=lambda on: (),
-        clean=lambda on: (replace(on.redact, emails=False, ip_addresses=False, keys=False),),
+        clean=lambda on: (replace(on.redact, emails=False, ip_addresses=False, keys=False, model=None),),
         render=prose.documents,
         dedup="none",
     ),
     "openwebmath": Kind(
         measure=lambda on: (),
         decide=lambda on: (),
-        clean=lambda on: (on.decontaminate(), replace(on.redact, ip_addresses=False)),
+        clean=lambda on: (on.decontaminate(), replace(on.redact, ip_addresses=False, passwords=False, usernames=False)),
         render=prose.documents,
         dedup="none",
     ),
@@ -234,7 +234,7 @@ KINDS = {
     "documentation": Kind(
         measure=lambda on: (StatedLanguage(), on.text),
         decide=lambda on: (),
-        clean=lambda on: (replace(on.redact, ip_addresses=False),),
+        clean=lambda on: (replace(on.redact, ip_addresses=False, passwords=False, usernames=False),),
         render=prose.documents,
     ),
 }

@@ -15,6 +15,7 @@ import pytest
 
 from starmill.core import recipe
 from starmill.core.recipe_page import sections
+from starmill.model.config import parameter_count
 from starmill.pipelines.kinds import KINDS
 from starmill.pipelines.recipe import Recipe
 from starmill.trainer.config import TrainRecipe, load
@@ -142,7 +143,8 @@ def shipped(name: str) -> TrainRecipe:
 
 def test_there_are_recipes() -> None:
     assert {p.stem for p in DATA} >= {"smoke", "stack-v2"}
-    assert {p.stem for p in TRAIN} == {"tiny", *PUBLISHED} == {"tiny", *TOKENS}
+    decoders = {p.stem for p in TRAIN if not p.stem.startswith("starencoder")}
+    assert decoders == {"tiny", *PUBLISHED} == {"tiny", *TOKENS}
     assert shipped("tiny").steps
 
 
@@ -249,3 +251,13 @@ def test_the_caps_are_starcoder2s(name: str) -> None:
     mix = load(name, [], [], None).mix
     assert mix.caps == {language: gigabytes * 1e9 for language, gigabytes in CAPS.items()}
     assert (mix.kinds, mix.languages, mix.weights) == (None, "full", None) and {*SHIPPED} == SMOL
+
+
+def test_the_encoder_has_the_figures_of_its_card() -> None:
+    """StarEncoder's card: 12 layers of 768, 1,024 positions, 100,000 steps of 4,096 sequences, about 125M parameters, 400B tokens."""
+    wanted = load("starencoder", [])
+    assert (wanted.steps, wanted.data.batch, wanted.data.sequence_length) == (100_000, 4096, 1024)
+    config = wanted.model.config(49_152)
+    assert (config.layers, config.hidden_size, config.heads, config.mlp_size, config.max_positions) == (12, 768, 12, 3072, 1024)
+    assert config.is_encoder and config.vocab_size == 49_156 and 0.12e9 < parameter_count(config) < 0.13e9
+    assert wanted.hardware is not None and wanted.hardware.devices == 64

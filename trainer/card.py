@@ -15,6 +15,7 @@ from starmill.model.config import ModelConfig, parameter_count
 from starmill.model.exchange.families import family
 from starmill.trainer import plan
 from starmill.trainer.config import FimRates, TrainRecipe
+from starmill.trainer.data import masking
 from starmill.trainer.data.inputs import Inputs
 
 OPENRAIL = "bigcode-openrail-m"
@@ -36,7 +37,8 @@ shards lead from every token to the file it came from.
 def write(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype, license: str) -> str:
     """Return README.md for the weights after `step` steps."""
     name = Path(options.output).name
-    front = f"---\nlicense: {license}\nlibrary_name: transformers\npipeline_tag: text-generation\ntags:\n- code\n---\n"
+    task = "fill-mask" if found.config.is_encoder else "text-generation"
+    front = f"---\nlicense: {license}\nlibrary_name: transformers\npipeline_tag: {task}\ntags:\n- code\n---\n"
     parts = [
         front + f"# {name}\n\n{_summary(found.config, options, step)}\n",
         _use(options),
@@ -53,13 +55,19 @@ def _summary(config: ModelConfig, options: TrainRecipe, step: int) -> str:
     start = f", from the weights of `{Path(options.weights).parent.name}`" if options.weights else ""
     done = "" if step == options.steps else f" of {options.steps:,} planned"
     return (
-        f"A decoder of the {family(config).title} kind with {parameter_count(config):,} parameters, trained on source code for "
+        f"{'An encoder' if config.is_encoder else 'A decoder'} of the {family(config).title} kind with "
+        f"{parameter_count(config):,} parameters, trained on source code for "
         f"{step:,} steps{done}, "
         f"{step * options.tokens_per_step:,} tokens{start}."
     )
 
 
 def _use(options: TrainRecipe) -> str:
+    if options.model.is_encoder:
+        return (
+            "## Use\nIts states are for a head of one's own: fine-tune it, as StarPII is, which finds personal data. Put `<cls>` before "
+            "a text and `<sep>` behind it, as the tokenizer does; `<mask>` stands for a token to guess.\n"
+        )
     lines = ["## Use", "It continues code; it was not taught to follow instructions. Begin a file with `<file_sep>`."]
     if any(rates.rate for rates in (options.data.fim, *options.data.fim.kinds.values())):
         lines.append("To fill in the middle: `<fim_prefix>` code before `<fim_suffix>` code after `<fim_middle>`.")
@@ -81,7 +89,11 @@ def _training(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype
         "learning rate": f"{optimizer.lr:g} to {optimizer.min_lr:g}, cosine after {optimizer.warmup_steps:,} steps of warm-up",
         "AdamW": f"betas {optimizer.beta1:g} and {optimizer.beta2:g}, epsilon {optimizer.epsilon:g}, "
         f"weight decay {optimizer.weight_decay:g}, gradients {clipped}",
-        **{f"fill in the middle, {kind}": _infilled(rates) for kind, rates in {CODE: fim, **fim.kinds}.items()},
+        **(
+            _pairs()
+            if config.is_encoder
+            else {f"fill in the middle, {k}": _infilled(r) for k, r in {CODE: fim, **fim.kinds}.items()}
+        ),
         "attention across documents": "no" if options.data.mask_documents else "yes",
         "compute": f"{flops:.3e} FLOPs",
         "type of these weights": str(dtype).removeprefix("torch."),
@@ -94,6 +106,13 @@ def _training(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype
         rows["estimated cost"] = f"{planned} at an MFU of {options.hardware.mfu:.1%}"
     table = "".join(f"| {key} | {value} |\n" for key, value in rows.items())
     return f"## Training\n| | |\n|---|---|\n{table}"
+
+
+def _pairs() -> dict[str, str]:
+    return {
+        "masked tokens": f"{masking.RATE:g} of the text; of those {masking.MASKED:g} masked, {masking.OTHER:g} another token",
+        "next-sentence prediction": f"{masking.RANDOM:g} of the pairs have a second half of another unit",
+    }
 
 
 def _infilled(rates: FimRates) -> str:
@@ -131,9 +150,10 @@ def _loss(options: TrainRecipe, step: int) -> str:
             last = values
     if last is None:
         return ""
+    of = "masked token" if options.model.is_encoder else "token"
     rows = "".join(f"| {name} | {loss:.4f} |\n" for name, loss in last["held_out_loss_by_language"].items())
     return (
-        f"## Held-out loss\nNats per token on repositories that were never trained on, without infilling, after {last['step']:,} steps.\n\n"
+        f"## Held-out loss\nNats per {of} on repositories that were never trained on, without infilling, after {last['step']:,} steps.\n\n"
         f"| | |\n|---|---|\n| all | {last['held_out_loss']:.4f} |\n{rows}"
     )
 

@@ -11,6 +11,7 @@ from starmill.core.document import CODE
 from starmill.core.errors import UsageError
 from starmill.core.names import AtLeast0, AtLeast1, Language, Place, Positive, Seed, Share, ShareBelow1
 from starmill.model.config import Length, ModelConfig, Vocabulary
+from starmill.model.encoder.tokens import TOKENS
 from starmill.model.presets import PRESETS
 
 Factor = Annotated[float, Meta(ge=0, le=100)]  # times per epoch: a percentage would be above 100
@@ -18,6 +19,8 @@ Amount = Annotated[float, Meta(ge=0, le=1000)]
 Rate = Annotated[float, Meta(ge=0, le=10)]
 Tokens = Annotated[float, Meta(gt=0, le=1e15)]
 Cores = Annotated[int, Meta(ge=1, le=4096)]  # or ranks
+
+SHORTEST_PAIR = 8  # tokens, special ones included
 
 # A run may continue with other values of these. Sums then round differently, and where a model has dropout, whose seed holds the data
 # rank and the micro-batch, other elements are dropped; nothing else changes.
@@ -42,9 +45,10 @@ class Model(ModelConfig):
 
     def config(self, tokenizer_vocabulary: int) -> ModelConfig:
         """Return the model's configuration. Raises UsageError where values do not fit each other, or the tokenizer."""
-        size = self.vocab_size or tokenizer_vocabulary
-        if size < tokenizer_vocabulary:
-            raise UsageError(f"model.vocab_size={size} is smaller than the tokenizer's {tokenizer_vocabulary}; leave it null")
+        least = tokenizer_vocabulary + len(TOKENS) * self.is_encoder
+        size = self.vocab_size or least
+        if size < least:
+            raise UsageError(f"model.vocab_size={size} is smaller than the tokenizer's {least}; leave it null")
         try:
             return ModelConfig(**{**vars(self), "vocab_size": size})
         except ValueError as error:
@@ -244,6 +248,19 @@ class TrainRecipe:
             raise ValueError(
                 f"data.sequence_length={self.data.sequence_length} is above model.max_positions={self.model.max_positions}"
             )
+        if self.model.is_encoder:
+            plain = {
+                "data.fim.rate": self.data.fim.rate,
+                "data.fim.kinds": self.data.fim.kinds,
+                "parallel.tensor": self.parallel.tensor - 1,
+            }
+            plain |= {"data.mask_documents": self.data.mask_documents, "optimizer.z_loss": self.optimizer.z_loss}
+            if set_ := [name for name, value in plain.items() if value]:
+                raise ValueError(f"{set_[0]}: an encoder's training has none; leave it out, or set data.fim.rate=0")
+            if self.data.sequence_length < SHORTEST_PAIR:
+                raise ValueError(
+                    f"data.sequence_length={self.data.sequence_length}: a pair needs {SHORTEST_PAIR} tokens at least"
+                )
         if self.parallel.sequence and self.data.sequence_length % self.parallel.tensor:
             raise ValueError(
                 f"parallel.sequence: parallel.tensor={self.parallel.tensor} does not divide data.sequence_length="
@@ -271,6 +288,8 @@ class TrainRecipe:
     def identity(self) -> str:
         """Return a digest of the fields that change the trained weights, without folders and the layout over ranks."""
         values = json.loads(recipe.canonical(self))
+        if not self.model.is_encoder:
+            del values["model"]["attention"]  # runs of decoders began before there was another kind
         for key in UNLEARNED:
             section, _, name = key.rpartition(".")
             del (values[section] if section else values)[name]

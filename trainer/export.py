@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from starmill.core.errors import MachineError
-from starmill.core.tokenizer import huggingface_files
 from starmill.model.config import ModelConfig, parameter_shapes
+from starmill.model.encoder.tokens import files_of
 from starmill.model.exchange import huggingface
 from starmill.trainer import card, checkpoint
 from starmill.trainer.checkpoint import CheckpointError
@@ -65,7 +65,7 @@ def export(
         checkpoint.check(
             path, meta, options.identity(), found.digest, "give the recipe, --set and --workspace that you trained with"
         )
-    files = huggingface_files(found.tokenizer.data)
+    files = files_of(found.config, found.tokenizer.data)
     newest = next(reversed(metas))
     text = card.write(options, found, metas[newest].step, dtype, license)
     notices = {"README.md": text.encode()} | ({"NOTICE": card.NOTICE.encode()} if license == card.OPENRAIL else {})

@@ -5,15 +5,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from starmill.core import seeds
 from starmill.core.errors import UsageError
 from starmill.core.process import handling
-from starmill.core.tokenizer import huggingface_files
 from starmill.model.config import ModelConfig
-from starmill.model.decoder import Decoder
+from starmill.model.encoder.tokens import files_of
 from starmill.model.exchange import folders, huggingface
 from starmill.trainer import checkpoint, parallel, plan
 from starmill.trainer.allocator import keep_freed
@@ -97,17 +97,17 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
         checkpoints.finish()
         finished = parallel.gathered(decoder, found.config, ranks)
         if finished is not None:
-            huggingface.save(finished, output / "model", huggingface_files(found.tokenizer.data))
+            huggingface.save(finished, output / "model", files_of(found.config, found.tokenizer.data))
         metrics.conclude(step)
         metrics.say(f"model: {output / 'model'}")
     return 0
 
 
-def _first_weights(options: TrainRecipe, config: ModelConfig, continues: bool) -> Callable[[Decoder], None]:
-    """Return a function that initializes a whole decoder. Raises UsageError for `weights` of another shape."""
+def _first_weights(options: TrainRecipe, config: ModelConfig, continues: bool) -> Callable[[Any], None]:
+    """Return a function that initializes a whole model. Raises UsageError for `weights` of another shape."""
     if options.weights is None or continues:  # a checkpoint replaces them, and their folder may be gone
         generator = torch.Generator().manual_seed(seeds.uint64(options.seed, "weights") >> 1)
-        return partial(Decoder.init_weights, generator=generator)
+        return partial(parallel.network(config).init_weights, generator=generator)
     folder = options.weights
     theirs = folders.shape(folder)
     free = ("rope_theta", "sliding_window", "dropout", "init_std", *(() if config.has_position_table else ("max_positions",)))

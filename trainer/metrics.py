@@ -108,9 +108,10 @@ class Metrics:
         """Print held-out loss and perplexity before and after training, and the tokens beside StarCoderBase's."""
         if 0 in self._held_out and steps in self._held_out:
             before, after = self._held_out[0], self._held_out[steps]
+            told = "a masked token" if self._options.model.is_encoder else "the next token"
             self.say(
                 f"held-out loss {before:.2f} before training, {after:.2f} after: a perplexity of {math.exp(before):,.0f} "
-                f"before and {math.exp(after):,.0f} now, as if the model chose the next token among that many"
+                f"before and {math.exp(after):,.0f} now, as if the model chose {told} among that many"
             )
         tokens = steps * self._options.tokens_per_step
         more = STARCODERBASE_TOKENS / tokens

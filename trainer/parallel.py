@@ -27,9 +27,11 @@ from torch.utils.checkpoint import checkpoint
 from starmill.core.errors import UsageError
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
+from starmill.model.encoder.encoder import Encoder
 from starmill.trainer.config import Parallel
 
 T = TypeVar("T")
+Network = Decoder | Encoder
 MEETING = "STARMILL_RANKS"  # in the environment of the ranks of one machine: the file in which they meet
 TIMEOUT = timedelta(minutes=30)  # a rank that opens a large corpus, or writes a checkpoint to a slow disk, is not dead
 
@@ -104,24 +106,33 @@ def joined(device: str, tensor_ranks: int) -> Iterator[Ranks]:
         dist.destroy_process_group()
 
 
-def build(config: ModelConfig, options: Parallel, ranks: Ranks, initialize: Callable[[Decoder], None]) -> Decoder:
-    """Return the decoder of this rank, with the weights that `initialize` gives a whole one.
+def network(config: ModelConfig) -> type[Decoder] | type[Encoder]:
+    """Return the class of a model of this shape.
+
+    >>> network(ModelConfig(10, 1, 8, 2, 1, 16, "rope", 32)).__name__
+    'Decoder'
+    """
+    return Encoder if config.is_encoder else Decoder
+
+
+def build(config: ModelConfig, options: Parallel, ranks: Ranks, initialize: Callable[[Any], None]) -> Network:
+    """Return the model of this rank, with the weights that `initialize` gives a whole one.
 
     Only rank 0 ever holds the whole model, in main memory. Raises UsageError for heads that the tensor ranks do not divide.
     """
     if ranks.world == 1:
-        decoder = Decoder.empty(config, "cpu")
+        decoder = network(config).empty(config, "cpu")
         initialize(decoder)
         decoder.to(ranks.device)
         _save_memory(decoder, options)
         return decoder
-    decoder = Decoder.empty(config)
+    decoder = network(config).empty(config)
     _distribute(decoder, options, ranks)
     decoder.to_empty(device=ranks.device)
     decoder.tie()
     whole = None
     if ranks.rank == 0:
-        whole = Decoder.empty(config, "cpu")
+        whole = network(config).empty(config, "cpu")
         initialize(whole)
     given = dict(whole.named_parameters()) if whole is not None else {}
     with torch.no_grad():
@@ -140,7 +151,7 @@ def piece(full: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return DTensor.from_local(full, mesh, replicated, run_check=False).redistribute(placements=like.placements)
 
 
-def gathered(decoder: Decoder, config: ModelConfig, ranks: Ranks) -> Decoder | None:
+def gathered(decoder: Network, config: ModelConfig, ranks: Ranks) -> Network | None:
     """Return the whole model on rank 0, in main memory, and None elsewhere; every rank must call this."""
     found = {}
     if isinstance(decoder, FSDPModule):
@@ -151,7 +162,7 @@ def gathered(decoder: Decoder, config: ModelConfig, ranks: Ranks) -> Decoder | N
             found[name] = full.detach().cpu()
     if ranks.rank != 0:
         return None
-    complete = Decoder.empty(config)
+    complete = network(config).empty(config)
     complete.load_state_dict(found, strict=False, assign=True)
     complete.tie()
     return complete
@@ -186,7 +197,7 @@ def clip(parameters: list[nn.Parameter], limit: float, ranks: Ranks) -> float:
     return before
 
 
-def reduces(decoder: Decoder, now: bool) -> None:
+def reduces(decoder: Network, now: bool) -> None:
     """Let the next backward pass sum gradients over the data ranks, or keep whole gradients on each for a later pass to sum."""
     if isinstance(decoder, FSDPModule):
         decoder.set_requires_gradient_sync(now)
@@ -201,9 +212,9 @@ def _copies(parameter: torch.Tensor, ranks: Ranks) -> int:
     return copies
 
 
-def _distribute(decoder: Decoder, options: Parallel, ranks: Ranks) -> None:
+def _distribute(decoder: Network, options: Parallel, ranks: Ranks) -> None:
     assert ranks.mesh is not None
-    if ranks.tensor_ranks > 1:
+    if ranks.tensor_ranks > 1 and isinstance(decoder, Decoder):  # a recipe refuses an encoder's
         _share_matrices(decoder, ranks.mesh["tensor"], options.sequence)
     _save_memory(decoder, options)
     if ranks.data_ranks > 1:
@@ -215,7 +226,7 @@ def _distribute(decoder: Decoder, options: Parallel, ranks: Ranks) -> None:
         register_fsdp_forward_method(decoder, "loss")
 
 
-def _save_memory(decoder: Decoder, options: Parallel) -> None:
+def _save_memory(decoder: Network, options: Parallel) -> None:
     for block in decoder.blocks:
         forward = block.forward
         if options.compile:  # inside the checkpoint: in this order the gradients were compared with those of plain blocks

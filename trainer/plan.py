@@ -12,14 +12,16 @@ from typing import Any
 
 from starmill.core.shards import ShardError
 from starmill.model.config import ModelConfig, parameter_count
+from starmill.model.encoder.tokens import TOKENS
 from starmill.trainer.config import Hardware, TrainRecipe
 from starmill.trainer.data.inputs import Inputs, open_inputs
 
 
 def flops_per_token(config: ModelConfig, sequence_length: int) -> float:
-    """Return the FLOPs of training on one token, forwards and backwards, with causal attention inside the sliding window."""
+    """Return the FLOPs of training on one token, forwards and backwards: a decoder sees what is before, in its window, an encoder all."""
     window = min(config.sliding_window or sequence_length, sequence_length)
     keys = window - window**2 / (2 * sequence_length)  # on average; half the sequence without a window
+    keys = sequence_length if config.is_encoder else keys
     return 6 * parameter_count(config) + 12 * config.layers * config.hidden_size * keys
 
 
@@ -163,7 +165,7 @@ def look(options: TrainRecipe) -> tuple[ModelConfig, Inputs | None]:
     except (ShardError, FileNotFoundError):
         if options.model.vocab_size is None:
             raise
-        return options.model.config(options.model.vocab_size), None
+        return options.model.config(options.model.vocab_size - len(TOKENS) * options.model.is_encoder), None
     return found.config, found
 
 

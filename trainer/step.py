@@ -6,18 +6,20 @@ import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from starmill.core import seeds
 from starmill.core.errors import StarmillError
-from starmill.model.decoder import Decoder
+from starmill.model.encoder.encoder import Encoder
 from starmill.trainer import parallel
 from starmill.trainer.config import TrainRecipe
+from starmill.trainer.data import masking
 from starmill.trainer.data.corpus import Batch, Corpus, Position
 from starmill.trainer.optim import learning_rate
-from starmill.trainer.parallel import Ranks
+from starmill.trainer.parallel import Network, Ranks
 
 RECENT = 50  # losses, with whose median a spike is compared
 ANEW = (
@@ -52,6 +54,18 @@ class HeldOut:
     by_language: dict[str, float]
 
 
+class Told(NamedTuple):
+    """The loss to minimize, the mean loss for reports, and float32 losses [windows, sequence_length].
+
+    `origin` says which token of the window each loss is of, -1 for none. An encoder's losses are of its masked tokens.
+    """
+
+    objective: torch.Tensor
+    mean: torch.Tensor
+    losses: torch.Tensor
+    origin: np.ndarray
+
+
 @dataclass
 class Run:
     """A model in training on one rank; `losses` are those of its last steps."""
@@ -59,7 +73,7 @@ class Run:
     options: TrainRecipe
     ranks: Ranks
     corpus: Corpus
-    decoder: Decoder
+    decoder: Network
     adam: torch.optim.AdamW
     losses: tuple[float, ...] = ()
 
@@ -79,10 +93,10 @@ class Run:
             # Dropout is seeded too: ranks that hold the same elements drop the same ones, and a checkpoint needs no generator's state.
             place = (ranks.data, ranks.rank) if options.parallel.sequence else (ranks.data,)
             torch.manual_seed(seeds.uint64(options.seed, "dropout", step, micro, *place) >> 1)
-            objective, losses = self.loss(batch)
+            told = self.loss(batch, self.corpus, step)
             parallel.reduces(self.decoder, not options.parallel.reduce_once or micro == count - 1)
-            objective.div(count).backward()
-            total += losses.mean() / count
+            told.objective.div(count).backward()
+            total += told.mean / count
         norm = parallel.clip(list(self.decoder.parameters()), options.optimizer.clip or math.inf, ranks)
         summed, stops = ranks.sums(total.item(), float(stop))
         mean = summed / ranks.data_ranks
@@ -100,16 +114,25 @@ class Run:
         self.adam.zero_grad(set_to_none=True)
         return Taken(mean, norm, seen[-1].following, wait, stops > 0)
 
-    def loss(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the loss to minimize, with z-loss, and the float32 cross-entropy of every next token, [windows, sequence_length]."""
+    def loss(self, batch: Batch, corpus: Corpus, step: int) -> Told:
+        """Return the losses of a batch of a corpus: of every next token, with z-loss, or an encoder's two (step decides its masks)."""
         device, options = self.ranks.device, self.options
+        half = options.parallel.precision_on(device.type) == "bfloat16"
+        autocast = torch.autocast(device.type, torch.bfloat16) if half else nullcontext()
+        if isinstance(self.decoder, Encoder):
+            pairs = masking.pairs(batch, corpus, options.seed, step)
+            given = [torch.from_numpy(array).to(device, non_blocking=True) for array in pairs[:-1]]
+            with autocast:
+                found = self.decoder.loss(*given)
+            return Told(found.total, found.total.detach().float(), found.tokens_BT, pairs.origin)
         tokens_BT, documents_BT, positions_BT = (
             torch.from_numpy(a).to(device, non_blocking=True) for a in (batch.tokens, batch.documents, batch.positions)
         )
         inside = (positions_BT[:, :-1], documents_BT[:, :-1]) if options.data.mask_documents else (None, None)
-        half = options.parallel.precision_on(device.type) == "bfloat16"
-        with torch.autocast(device.type, torch.bfloat16) if half else nullcontext():
-            return self.decoder.loss(tokens_BT[:, :-1], tokens_BT[:, 1:], options.optimizer.z_loss, *inside)
+        with autocast:
+            total, losses = self.decoder.loss(tokens_BT[:, :-1], tokens_BT[:, 1:], options.optimizer.z_loss, *inside)
+        following = np.broadcast_to(np.arange(1, tokens_BT.shape[1]), losses.shape)
+        return Told(total, losses.mean(), losses, following)
 
     @torch.no_grad()
     def evaluate(self, held_out: Corpus) -> HeldOut | None:
@@ -120,8 +143,11 @@ class Run:
         names = held_out.units.names
         sums, counts = np.zeros(len(names)), np.zeros(len(names))
         for batch, languages in held_out.sample(self.options.data.held_out_windows, self.ranks.data, self.ranks.data_ranks):
-            losses = self.loss(batch)[1][: len(languages)].double().cpu().numpy().ravel()
-            targets = languages[:, 1:].ravel()
+            told = self.loss(batch, held_out, 0)
+            origin = told.origin[: len(languages)]
+            counted = origin >= 0
+            losses = told.losses[: len(languages)].double().cpu().numpy()[counted]
+            targets = np.take_along_axis(languages, np.maximum(origin, 0), 1)[counted]
             sums += np.bincount(targets, losses, len(names))
             counts += np.bincount(targets, minlength=len(names))
         sums, counts = np.split(np.array(self.ranks.sums(*sums, *counts)), 2)

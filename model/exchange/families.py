@@ -1,4 +1,4 @@
-"""The two families of files, `gpt_bigcode` for learned positions and `starcoder2` for RoPE: config.json to and from our configuration.
+"""The families of files, `gpt_bigcode` for learned positions, `starcoder2` for RoPE, `bert` for encoders: config.json to and from ours.
 
 A family is a value of FAMILIES; other code asks `family`, never `positions`, how the two differ.
 
@@ -6,43 +6,29 @@ A setting that would change the logits and that our decoder lacks is refused, ne
 from the published models.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, get_type_hints
 
-from starmill.core.errors import InputError
 from starmill.core.recipe import convert
-from starmill.model.config import ModelConfig
-from starmill.model.exchange.layouts import GPT_BIGCODE, STARCODER2, Layout
+from starmill.model.config import ModelConfig, TaggerConfig
+from starmill.model.exchange import bert
+from starmill.model.exchange.layouts import GPT_BIGCODE, STARCODER2, Family
+from starmill.model.exchange.layouts import ExchangeError as ExchangeError
 
 # All names that transformers has for the two formulas: Hendrycks and Gimpel 2016, with erf and with its tanh approximation.
 TANH = ("gelu_pytorch_tanh", "gelu_new", "gelu_fast", "gelu_accurate")
 EXACT = ("gelu", "gelu_python")
+# Keys of config.json that would change the logits, and the value that all models here have.
+ONLY = {
+    "use_bias": True,
+    "scale_attn_weights": True,
+    "add_cross_attention": False,
+    "is_decoder": False,
+    "type_vocab_size": 2,
+    "position_embedding_type": "absolute",
+}
 
 
-class ExchangeError(InputError):
-    """A model that the other library cannot represent, or a folder without a model; the message names the value or the folder."""
-
-
-@dataclass(frozen=True)
-class Family:
-    """A family of transformers: `keys` are our fields' names in its config.json, `constants` the values that all its models share.
-
-    `activation`, `norm_epsilon` and `dropouts` are keys that config.json may lack; all `dropouts` have our one value.
-    """
-
-    title: str
-    model_type: str
-    architecture: str
-    layout: Layout
-    keys: Mapping[str, str]
-    activation: str
-    norm_epsilon: str
-    dropouts: tuple[str, ...]
-    constants: Mapping[str, bool]
-
-
-FAMILIES: dict[Literal["rope", "learned"], Family] = {
+FAMILIES: dict[Literal["rope", "learned", "bidirectional"], Family] = {
     "rope": Family(
         title="StarCoder2",
         model_type="starcoder2",
@@ -76,6 +62,7 @@ FAMILIES: dict[Literal["rope", "learned"], Family] = {
             "scale_attention_softmax_in_fp32": True,
         },
     ),
+    "bidirectional": bert.BERT,
 }
 
 
@@ -85,11 +72,11 @@ def family(config: ModelConfig) -> Family:
     >>> family(ModelConfig(10, 1, 8, 2, 1, 16, "rope", 32)).title
     'StarCoder2'
     """
-    return FAMILIES[config.positions]
+    return FAMILIES["bidirectional" if config.is_encoder else config.positions]
 
 
 def config_values(config: ModelConfig, dtype: str = "float32") -> dict[str, Any]:
-    """Return the family's config.json. Raises ExchangeError for a shape that neither family has."""
+    """Return the family's config.json. Raises ExchangeError for a shape that no family has."""
     theirs = family(config)
     own: dict[str, Any]
     if theirs.model_type == "starcoder2":
@@ -98,6 +85,8 @@ def config_values(config: ModelConfig, dtype: str = "float32") -> dict[str, Any]
             "rope_parameters": {"rope_theta": config.rope_theta, "rope_type": "default"},
             "sliding_window": config.sliding_window,
         }
+    elif theirs is bert.BERT:
+        own = bert.values(config)
     elif config.sliding_window is None and config.kv_heads in (1, config.heads):
         own = {"n_inner": config.mlp_size, "multi_query": config.kv_heads == 1}
     else:
@@ -118,27 +107,26 @@ def config_values(config: ModelConfig, dtype: str = "float32") -> dict[str, Any]
         **{key: getattr(config, name) for name, key in theirs.keys.items()},
         theirs.activation: (TANH if config.activation == "gelu_tanh" else EXACT)[0],
         theirs.norm_epsilon: config.norm_epsilon,
-        **own,
         **theirs.constants,
+        **own,
         **dict.fromkeys(theirs.dropouts, config.dropout),
     }
 
 
 def read_config(values: dict[str, Any]) -> ModelConfig:
     """Return the ModelConfig of a config.json. Raises ExchangeError for another family or an unknown activation."""
-    positions = next((key for key, each in FAMILIES.items() if each.model_type == values.get("model_type")), None)
-    activation = values.get(FAMILIES[positions].activation, TANH[0]) if positions else None
-    if positions is None or activation not in TANH + EXACT:
+    theirs = next((each for each in FAMILIES.values() if each.model_type == values.get("model_type")), None)
+    activation = values.get(theirs.activation, EXACT[0] if theirs is bert.BERT else TANH[0]) if theirs else None
+    if theirs is None or activation not in TANH + EXACT:
+        known = ", ".join(each.model_type for each in FAMILIES.values())
         raise ExchangeError(
-            f"model_type={values.get('model_type')!s:.200}, activation={activation!s:.200}: only starcoder2 and gpt_bigcode with GELU "
-            "are read"
+            f"model_type={values.get('model_type')!s:.200}, activation={activation!s:.200}: only {known} with GELU are read"
         )
-    theirs = FAMILIES[positions]
     rope, scaling = (convert(values.get(key) or {}, dict[str, Any], key) for key in ("rope_parameters", "rope_scaling"))
     kind = (scaling or rope).get("rope_type") or scaling.get("type")
     if kind not in (None, "default"):
         raise ExchangeError(f"rope_type={kind!s:.200}: only models with plain RoPE are read")
-    for name, only in {"use_bias": True, "scale_attn_weights": True, "add_cross_attention": False}.items():
+    for name, only in ONLY.items():
         if values.get(name, only) != only:  # each would change the logits
             raise ExchangeError(f"{name}={values[name]!s:.200}: only models with {name}={only} are read")
     hints = get_type_hints(ModelConfig, include_extras=True)
@@ -162,6 +150,8 @@ def read_config(values: dict[str, Any]) -> ModelConfig:
         theta = rope["rope_theta"] if "rope_theta" in rope else values["rope_theta"]
         found["rope_theta"] = of("rope_theta", "rope_theta", theta)
         found["sliding_window"] = of("sliding_window", "sliding_window", values.get("sliding_window"))
+    elif theirs is bert.BERT:
+        found |= {"kv_heads": found["heads"], "attention": "bidirectional"}
     else:
         found["kv_heads"] = 1 if values.get("multi_query", True) else found["heads"]
         inner = values.get("n_inner")
@@ -169,9 +159,14 @@ def read_config(values: dict[str, Any]) -> ModelConfig:
     defaults = {
         "init_std": ("initializer_range", 0.02),
         "tie_embeddings": ("tie_word_embeddings", True),
-        "norm_epsilon": (theirs.norm_epsilon, 1e-5),
+        "norm_epsilon": (theirs.norm_epsilon, 1e-12 if theirs is bert.BERT else 1e-5),
         "dropout": (theirs.dropouts[0], 0.0),
     }
     found |= {name: of(name, key, values.get(key, default)) for name, (key, default) in defaults.items()}
     found["vocab_size"] = of("vocab_size", "vocab_size", values["vocab_size"])
-    return ModelConfig(positions=positions, activation="gelu_tanh" if activation in TANH else "gelu", **found)
+    found |= {
+        "positions": "rope" if theirs is FAMILIES["rope"] else "learned",
+        "activation": "gelu_tanh" if activation in TANH else "gelu",
+    }
+    labels = bert.labels(values) if theirs is bert.BERT else ()
+    return TaggerConfig(**found, labels=labels) if labels else ModelConfig(**found)

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from starmill.core.errors import one_line
 from starmill.core.files import read_small
 from starmill.model.config import ModelConfig, parameter_shapes
+from starmill.model.exchange import bert
 from starmill.model.exchange.families import ExchangeError, family, read_config
 from starmill.model.exchange.layouts import FileTensor, file_tensors
 
@@ -21,6 +22,7 @@ MAX_HEADER = (
 FLOATS = ("F64", "F32", "F16", "BF16")  # safetensors' names
 # Masks and tables that older files carry.
 NOT_WEIGHTS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")
+HEADS = ("lm_head.", "cls.", "classifier.")  # how names begin that have no prefix
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
@@ -47,7 +49,7 @@ def places_of(place: Path, config: ModelConfig) -> dict[str, tuple[Path, str]]:
     for file in _weight_files(place):
         with opened(file, "numpy") as tensors:
             for name in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
-                full = name if name.startswith((prefix, "lm_head.")) else prefix + name
+                full = name if name.startswith((prefix, *HEADS)) else prefix + name
                 if full in where:
                     raise ExchangeError(
                         f"{place}: {file.name} has tensor {name!r:.200} again, which {where[full][0].name} has; export it again"
@@ -128,6 +130,7 @@ def _account(place: Path, where: Mapping[str, object], wanted: set[str], config:
     if missing:
         raise ExchangeError(f"{place}: {len(missing)} tensors are missing, first {missing[0]}; fetch or export it again")
     tied = {"lm_head.weight"} if config.tie_embeddings else set()
+    tied |= {*bert.TIED, *bert.UNUSED} if config.is_encoder else set()
     unknown = sorted(n for n in where.keys() - wanted - tied if not n.endswith(NOT_WEIGHTS))
     if unknown:  # more layers than config.json says, or another architecture: logits would be silently wrong
         raise ExchangeError(

@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import save_file
@@ -17,18 +17,21 @@ from starmill.core.files import replacing
 from starmill.core.files import write as write_whole
 from starmill.model.config import ModelConfig, parameter_shapes
 from starmill.model.decoder import Decoder
+from starmill.model.encoder.encoder import Encoder
 from starmill.model.exchange.families import ExchangeError, config_values
 from starmill.model.exchange.folders import INDEX, WEIGHTS, opened, places_of, shape, stored_tensors
 from starmill.model.exchange.layouts import FileTensor, fuse, split
 
+M = TypeVar("M", Decoder, Encoder)
+
 
 def save(
-    decoder: Decoder,
+    decoder: Decoder | Encoder,
     folder: str | os.PathLike[str],
     tokenizer_files: dict[str, bytes] | None = None,
     max_shard_bytes: int = 2_000_000_000,
 ) -> None:
-    """Write a folder that transformers loads: `write` with the weights of a decoder."""
+    """Write a folder that transformers loads: `write` with the weights of a model."""
     write(decoder.config, dict(decoder.named_parameters()), folder, tokenizer_files, max_shard_bytes)
 
 
@@ -42,7 +45,7 @@ def write(
     """Write config.json, generation_config.json, safetensors and the tokenizer's files, each whole or not at all.
 
     `parameters` maps the decoder's names to tensors and is read as they are written: a lazy mapping costs the memory of one
-    file. Raises ExchangeError for a shape that neither family has.
+    file. Raises ExchangeError for a shape that no family has.
     """
     place = Path(folder)
     dtype = parameters["tokens.weight"].dtype
@@ -70,10 +73,25 @@ def write(
 
 
 def load(folder: str | os.PathLike[str], dtype: torch.dtype | None = None, device: str | torch.device = "cpu") -> Decoder:
-    """Read a folder of either family, one file of weights or several, onto a device.
+    """Read a decoder's folder, one file of weights or several, onto a device.
 
     `dtype` None keeps the files' type (that of the embeddings, for all weights). Raises ExchangeError naming what is wrong.
     """
+    if shape(folder).is_encoder:
+        raise ExchangeError(f"{folder}: an encoder, which continues no text; give the folder of a decoder")
+    return _load(Decoder, folder, dtype, device)
+
+
+def load_encoder(
+    folder: str | os.PathLike[str], dtype: torch.dtype | None = None, device: str | torch.device = "cpu"
+) -> Encoder:
+    """Read an encoder's folder as `load` reads a decoder's: with BERT's heads of training, or with a tagger's head."""
+    if not shape(folder).is_encoder:
+        raise ExchangeError(f"{folder}: a decoder, whose tokens do not see what follows; give the folder of an encoder")
+    return _load(Encoder, folder, dtype, device)
+
+
+def _load(model: type[M], folder: str | os.PathLike[str], dtype: torch.dtype | None, device: str | torch.device) -> M:
     place = Path(folder)
     config = shape(place)
     where = places_of(place, config)  # all weights are there, before memory for them is taken
@@ -81,18 +99,18 @@ def load(folder: str | os.PathLike[str], dtype: torch.dtype | None = None, devic
         file, name = where[stored_tensors(config)[0].name]
         with opened(file) as tensors:
             dtype = tensors.get_tensor(name).dtype
-    decoder = Decoder.empty(config, device, dtype)
-    _copy(decoder, place, where)
-    return decoder.eval()
+    made = model.empty(config, device, dtype)
+    _copy(made, place, where)
+    return made.eval()
 
 
-def fill(decoder: Decoder, folder: str | os.PathLike[str]) -> None:
-    """Copy the weights of a folder into a decoder of their shape, one tensor at a time. Raises ExchangeError naming what is wrong."""
+def fill(decoder: Decoder | Encoder, folder: str | os.PathLike[str]) -> None:
+    """Copy the weights of a folder into a model of their shape, one tensor at a time. Raises ExchangeError naming what is wrong."""
     _copy(decoder, Path(folder), places_of(Path(folder), decoder.config))
 
 
 @torch.no_grad()
-def _copy(decoder: Decoder, place: Path, where: Mapping[str, tuple[Path, str]]) -> None:
+def _copy(decoder: Decoder | Encoder, place: Path, where: Mapping[str, tuple[Path, str]]) -> None:
     config, parameters = decoder.config, dict(decoder.named_parameters())
     for stored in stored_tensors(config):
         file, name = where[stored.name]
@@ -101,7 +119,7 @@ def _copy(decoder: Decoder, place: Path, where: Mapping[str, tuple[Path, str]]) 
             parts = split(found, config) if len(stored.parameters) > 1 else (found,)
             for own, part in zip(stored.parameters, parts, strict=True):
                 parameters[own].copy_(part)
-    if config.tie_embeddings and "lm_head.weight" in where:
+    if isinstance(decoder, Decoder) and config.tie_embeddings and "lm_head.weight" in where:
         file, name = where["lm_head.weight"]
         with opened(file) as tensors:
             if not torch.equal(tensors.get_tensor(name).to(decoder.head.weight), decoder.head.weight):

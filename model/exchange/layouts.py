@@ -1,4 +1,4 @@
-"""Names and row orders of weights in `starcoder2` and `gpt_bigcode` files.
+"""What a family of files is, and names and row orders of weights in `starcoder2` and `gpt_bigcode` files (bert.py has those of `bert`).
 
 gpt_bigcode fuses queries, keys and values in one `c_attn`, and how depends on the number of key heads:
 
@@ -7,10 +7,11 @@ gpt_bigcode fuses queries, keys and values in one `c_attn`, and how depends on t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from starmill.model.config import ModelConfig
+from starmill.core.errors import InputError
+from starmill.model.config import ModelConfig, parameter_shapes
 
 if TYPE_CHECKING:
     import torch  # which takes seconds to import, and whether a folder is in order is said before
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 class Layout:
     """A family's tensor names: `prefix` precedes all but the head's, `block` maps our modules inside a block to the family's.
 
-    `places` is None for a family without a position table, `fused` for one with separate queries, keys and values.
+    `places` is None for a family without a position table, `fused` for one with separate queries, keys and values. `others` maps our
+    other parameters to full names.
     """
 
     prefix: str
@@ -30,6 +32,29 @@ class Layout:
     block: Mapping[str, str]
     fused: str | None
     norm: str
+    others: Mapping[str, str] = field(default_factory=dict)
+
+
+class ExchangeError(InputError):
+    """A model that the other library cannot represent, or a folder without a model; the message names the value or the folder."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of transformers: `keys` are our fields' names in its config.json, `constants` the values that all its models share.
+
+    `activation`, `norm_epsilon` and `dropouts` are keys that config.json may lack; all `dropouts` have our one value.
+    """
+
+    title: str
+    model_type: str
+    architecture: str
+    layout: Layout
+    keys: Mapping[str, str]
+    activation: str
+    norm_epsilon: str
+    dropouts: tuple[str, ...]
+    constants: Mapping[str, bool | int | str]
 
 
 STARCODER2 = Layout(
@@ -97,6 +122,7 @@ def file_tensors(config: ModelConfig, layout: Layout) -> list[FileTensor]:
                 found.append(FileTensor(f"{there}.{layout.fused}.{kind}", parts))
             found += [FileTensor(f"{there}.{name}.{kind}", (f"blocks.{i}.{own}.{kind}",)) for own, name in layout.block.items()]
     found += [FileTensor(f"{layout.prefix}{layout.norm}.{kind}", (f"norm.{kind}",)) for kind in ("weight", "bias")]
+    found += [FileTensor(name, (own,)) for own, name in layout.others.items() if own in parameter_shapes(config)]
     return found if config.tie_embeddings else [*found, FileTensor("lm_head.weight", ("head.weight",))]
 
 

@@ -40,14 +40,16 @@ def said(maker: object) -> object:
     """Return what a key counts of a step, function or name that makes rows: its name, its options, and its material."""
     if isinstance(maker, str):
         return maker
-    named = f"{modules_of([maker])[0]}.{getattr(maker, '__qualname__', type(maker).__qualname__)}"
+    named = f"{maker.__module__}.{getattr(maker, '__qualname__', type(maker).__qualname__)}"
     options = recipe.canonical(maker) if dataclasses.is_dataclass(maker) and not isinstance(maker, type) else None
     return [named, options, *getattr(maker, "material", tuple)()]
 
 
 def modules_of(makers: Iterable[object]) -> list[str]:
-    """Return the modules in which steps and functions are written, sorted."""
-    return sorted({str(maker.__module__) for maker in makers if not isinstance(maker, str)})
+    """Return the modules in which steps and functions are written, and those that their child processes run, sorted."""
+    written = [maker for maker in makers if not isinstance(maker, str)]
+    children = {child for maker in written for child in getattr(maker, "children", tuple)()}
+    return sorted({*(str(maker.__module__) for maker in written), *children})
 
 
 def version(stage: Stage, makers: Iterable[object] = ()) -> str:

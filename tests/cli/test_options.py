@@ -42,8 +42,8 @@ def test_errors_of_files() -> None:
 
 
 def test_names_of_recipes_complete() -> None:
-    assert options._shipped("train")("starcoder2-7") == ["starcoder2-7b", "starcoder2-7b-16k"]
-    assert "smoke" in options._shipped("data")("")
+    assert options.shipped("train")("starcoder2-7") == ["starcoder2-7b", "starcoder2-7b-16k"]
+    assert "smoke" in options.shipped("data")("")
 
 
 def test_every_number_of_a_command_has_two_ends() -> None:

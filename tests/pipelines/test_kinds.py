@@ -8,6 +8,7 @@ from starmill.pipelines.kinds import KINDS, Curate, Measure, Release
 from starmill.pipelines.recipe import Recipe, build
 from starmill.transforms.chain import check_chain
 from starmill.transforms.clean.malware import Malware
+from starmill.transforms.clean.redact import Redact
 from starmill.transforms.decide.licenses import JudgeLicenses
 from starmill.transforms.measure.licenses import Licenses, SpreadLicenses
 
@@ -80,3 +81,16 @@ def test_pull_requests_of_copyleft_repositories_are_dropped() -> None:
     judged = licensed(SpreadLicenses({})(block))
     assert judged.kept.column("gha_license_id").to_pylist() == [None, "MIT"]
     assert judged.reasons == ("non_permissive", "non_permissive")
+
+
+def test_a_model_is_asked_for_names_where_the_paper_has_them() -> None:
+    """Section 3.2: StarPII over code and conversations; names without passwords in documentation; e-mails alone in arXiv; else nothing."""
+    release = Release(redact=Redact(model="owner/name", usernames=True))
+    asked = {name: next(s for s in kind.clean(release) if isinstance(s, Redact)) for name, kind in KINDS.items()}
+    assert {name for name, step in asked.items() if not step.children()} == {"arxiv", "wikipedia", "lhq"}
+    without = {name for name, step in asked.items() if step.children() and not step.passwords}
+    assert (
+        without
+        == {"documentation", "openwebmath"}
+        == {name for name, step in asked.items() if step.children() and not step.usernames}
+    )

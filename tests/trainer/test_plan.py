@@ -14,8 +14,9 @@ from small_workspace import RECIPE, build
 
 from starmill.cli.__main__ import main
 from starmill.core import recipe
+from starmill.model.block import Block
 from starmill.model.config import ModelConfig
-from starmill.model.decoder import Block, Decoder
+from starmill.model.decoder import Decoder
 from starmill.model.positions import angles
 from starmill.model.presets import PRESETS
 from starmill.trainer import checkpoint, plan

@@ -38,13 +38,15 @@ def test_the_loss_is_that_of_every_next_token(options: TrainRecipe, found: Input
     made = run(options, found)
     logits = made.decoder(torch.from_numpy(batch.tokens[:, :-1])).double()
     chosen = logits.log_softmax(-1).gather(-1, torch.from_numpy(batch.tokens[:, 1:, None]))[..., 0]
-    objective, losses = made.loss(batch)
+    objective, _, losses, _ = made.loss(batch, found.train, 1)
     assert torch.allclose(losses.double(), -chosen, atol=1e-5) and torch.allclose(objective, losses.mean())
-    masked = run(replace(options, data=replace(options.data, mask_documents=True)), found).loss(batch)[1]
+    masked = run(replace(options, data=replace(options.data, mask_documents=True)), found).loss(batch, found.train, 1).losses
     assert not torch.allclose(masked, losses)
     weighted = replace(options, optimizer=replace(options.optimizer, z_loss=0.5))
     penalty = 0.5 * (logits.logsumexp(-1) ** 2).mean().item()
-    assert run(weighted, found).loss(batch)[0].item() == pytest.approx(objective.item() + penalty, rel=1e-5)
+    assert run(weighted, found).loss(batch, found.train, 1).objective.item() == pytest.approx(
+        objective.item() + penalty, rel=1e-5
+    )
 
 
 def steps(options: TrainRecipe, found: Inputs, micro_batch: int, dropout: float = 0.0) -> tuple[list[float], list[float]]:
@@ -82,7 +84,7 @@ def test_the_held_out_loss_is_the_mean_of_its_tokens(options: TrainRecipe, found
     made = run(options, found)
     by_language: dict[str, list[float]] = {}
     for batch, languages in found.held_out.sample(options.data.held_out_windows, 0, 1):
-        losses = made.loss(batch)[1].tolist()
+        losses = made.loss(batch, found.held_out, 0).losses.tolist()
         for row, names in zip(losses[: len(languages)], languages[:, 1:].tolist(), strict=True):
             for loss, name in zip(row, names, strict=True):
                 by_language.setdefault(found.held_out.units.names[name], []).append(loss)

@@ -6,8 +6,8 @@ from torch.nn import functional as F
 
 from starmill.model import masks
 from starmill.model.attention import attend
+from starmill.model.block import Block
 from starmill.model.config import ModelConfig
-from starmill.model.decoder import Block
 from starmill.model.kernels import grouped
 from starmill.model.kernels.grouped import FEWEST_QUERIES, attend_grouped, is_grouped_better
 from starmill.model.positions import angles

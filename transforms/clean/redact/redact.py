@@ -4,7 +4,8 @@
 person typed. Where two finds overlap, the one that starts first, then the longer, stays. A row that was changed is looked at again until
 nothing more is found, as a placeholder may make an address of what stands beside it: redacting twice changes nothing more.
 The bounds of a record's segments move with the text. A find over a bound is the first segment's: the bound goes behind its placeholder.
-Names are redacted by the same rules, and stay apart (labels.py). Rows in which no detector can find anything are not decoded (scan.py).
+What no pattern finds, a model may (names.py). Labels are redacted by the same rules, and stay apart (labels.py).
+Rows in which no detector can find anything are not decoded (scan.py).
 """
 
 import itertools
@@ -12,18 +13,19 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from starmill.core import schema
-from starmill.core.names import Seed
-from starmill.transforms.clean.redact import addresses, emails, keys, labels, recognizers, scan, users
+from starmill.core.names import Place, Seed
+from starmill.transforms.clean.redact import addresses, emails, keys, labels, names, recognizers, scan, tagging, users
 from starmill.transforms.step import append
 
 Span = dict[str, Any]
 NAMES = ("repo_name", "path", "branch_name", "extension")
+MODEL = "model"  # the option that names what found a find of names.py
 PASSES = 8  # each of them finds less; texts that people write take two
 # By the option that switches it on.
 DETECTORS = {
@@ -63,6 +65,12 @@ class Redact:
     emails: bool = True  # replace e-mail addresses
     ip_addresses: bool = True  # replace IP addresses
     keys: bool = True  # replace keys and passwords
+    model: Place | None = None  # a token-classification model, folder or OWNER/NAME of the Hub; null: no names, no passwords
+    names: bool = True  # replace people's names that the model finds
+    passwords: bool = True  # replace passwords that the model finds
+    usernames: bool = False  # replace user names that the model finds
+    model_device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU where there is one
+    model_precision: Literal["float32", "int8"] = "float32"  # int8: half the time on a CPU, other answers near a tie
     mentions: bool | None = (
         None  # replace user names behind an @ by username_N; null: where people talk (issues, pull requests, questions)
     )
@@ -70,9 +78,18 @@ class Redact:
     seed: Seed = 0  # of the addresses that replace addresses
     name: str = "redact"  # in `dropped/`; leave it
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the options for a worker, whose working folder may be another."""
+        return {**vars(self), "model": self.model and tagging.at_home(self.model)}
+
     def material(self) -> tuple[str, ...]:
-        """Return the versions of what other packages recognize. Raises UsageError for a recognizer that is not installed."""
-        return tuple(recognizers.version(name) for name in self.recognizers)
+        """Return the versions of what other packages recognize, and a model's digest. Raises StarmillError for one that is not there."""
+        model = (tagging.digest(self.model),) if self.model and self._kinds() else ()
+        return (*(recognizers.version(name) for name in self.recognizers), *model)
+
+    def children(self) -> tuple[str, ...]:
+        """Return the module that the model's process runs, which a key counts and which nothing here imports."""
+        return (tagging.CHILD,) if self.model and self._kinds() else ()
 
     def redact(self, text: str, file: str) -> tuple[str, list[Span]]:
         """Return the redacted text and its spans. `file` (a content id) keeps replacements apart between files."""
@@ -95,13 +112,29 @@ class Redact:
         moved = [segments and self._moved(segments, done.get(row)) for row, segments in enumerate(here.pop("segments", []))]
         if any(moved):
             columns["segments"] = pa.array(moved, pa.list_(schema.SEGMENT))
-        for column, names in here.items():
-            if (hidden := [*map(self._name, names)]) != names:
+        for column, labelled in here.items():
+            if (hidden := [*map(self._name, labelled)]) != labelled:
                 columns[column] = pa.array(hidden, pa.string())
         return append(block, columns)
 
     def finds(self, texts: pa.Array) -> Iterator[tuple[int, str, list[Find]]]:
         """Yield (row, its text, what all detectors that are switched on find) of each row with a find, in order."""
+        if not self.model or not self._kinds():
+            yield from self._by_rules(texts)
+            return
+        model = tagging.Model(self.model, self.model_device, self.model_precision)
+        told = names.find(texts, model, self._kinds())  # of the whole block at once
+        ruled = {row: finds for row, _, finds in self._by_rules(texts)}
+        for row in sorted({*told, *ruled}):
+            yield row, texts[row].as_py(), [*ruled.get(row, ()), *(Find(*find, MODEL) for find in told.get(row, ()))]
+
+    def _kinds(self) -> list[str]:
+        """Return what a model's finds may be, by the options; none if neither names nor the like are wanted of it."""
+        own = {"NAME": self.names, "PASSWORD": self.passwords, "USERNAME": self.usernames}
+        more = {"EMAIL": self.emails, "IP_ADDRESS": self.ip_addresses, "KEY": self.keys}
+        return [kind for kind, wanted in {**own, **more}.items() if wanted] if any(own.values()) else []
+
+    def _by_rules(self, texts: pa.Array) -> Iterator[tuple[int, str, list[Find]]]:
         options = [option for option in DETECTORS if getattr(self, option)]
         wanted = [DETECTORS[option] for option in options]
         for name in self.recognizers:

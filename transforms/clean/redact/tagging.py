@@ -1,0 +1,181 @@
+"""Asks the child process that holds a token-classification model: one for all workers of a machine, as torch is in none of them.
+
+The first worker that needs the child starts it, under a lock, and others find its socket in a folder of the user's own; its name holds the
+digest of the weights, the device and this installation, so that nobody is answered by another model. The child (model/encoder/serve.py)
+leaves when nobody is connected any more. A child that died is started once more; then the part fails.
+"""
+
+import contextlib
+import fcntl
+import functools
+import hashlib
+import json
+import os
+import re
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from starmill.core import __version__, messages
+from starmill.core.errors import InputError, MachineError, NotThere, one_line
+
+CHILD = "starmill.model.encoder.serve"  # imports torch: it is named here, and never imported
+HUB = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}")
+FILES = ("config.json", "tokenizer.json", "*.safetensors", "*.safetensors.index.json")
+BATCH = 1 << 22  # characters of one request
+_own = threading.local()
+
+
+class TaggingFailed(Exception):
+    """A text that the model's process raised on."""
+
+
+class Model(NamedTuple):
+    """A model: its folder or its name on the Hugging Face Hub, where it is computed (auto: on a GPU where there is one), and how."""
+
+    place: str
+    device: str = "auto"
+    precision: str = "float32"
+
+
+def folder(place: str) -> Path:
+    """Return the folder of a model; one of the Hub's is fetched once per machine. Raises NotThere or MachineError."""
+    if Path(place).is_dir():
+        return Path(place).absolute()
+    if not HUB.fullmatch(place) or place.startswith("."):
+        raise NotThere(f"{place}: no such folder; give a model's folder, or OWNER/NAME as the Hugging Face Hub has it")
+    try:
+        from huggingface_hub import snapshot_download
+
+        return Path(snapshot_download(place, allow_patterns=list(FILES)))
+    except ImportError as error:
+        raise MachineError(f"{place}: {error.name} is not installed: pip install huggingface_hub") from None
+    except (OSError, ValueError) as error:
+        raise MachineError(f"{place}: the Hub does not give it ({one_line(error)}); give a folder") from None
+
+
+def at_home(place: str) -> str:
+    """Return a folder's absolute place; a name of the Hub stays."""
+    return str(Path(place).absolute()) if Path(place).is_dir() else place
+
+
+def digest(place: str) -> str:
+    """Return the SHA-256 of all files of a model that decide its answers."""
+    there = folder(place)
+    files = sorted({file for pattern in FILES for file in there.glob(pattern)})
+    if not files:
+        raise InputError(f"{there}: no {', '.join(FILES[:3])}; give the folder of a token-classification model")
+    looked = [(str(file), *_looks(file.stat())) for file in files]
+    return _digest(tuple(looked))
+
+
+def _looks(found: os.stat_result) -> tuple[int, int]:
+    return found.st_size, found.st_mtime_ns
+
+
+@functools.lru_cache(maxsize=8)
+def _digest(files: tuple[tuple[str, int, int], ...]) -> str:
+    made = hashlib.sha256()
+    for name, size, _ in files:
+        made.update(f"\0{Path(name).name}\0{size}\0".encode())
+        with open(name, "rb") as file:
+            while piece := file.read(1 << 22):
+                made.update(piece)
+    return made.hexdigest()
+
+
+def spans(model: Model, texts: Sequence[str]) -> list[list[tuple[int, int, str, float]]]:
+    """Return what the model finds in each text: start and end in characters, kind, score.
+
+    Raises TaggingFailed for a text that the model cannot be asked about, MachineError for a child that does not start, or died twice.
+    """
+    found: list[list[tuple[int, int, str, float]]] = []
+    batch: list[str] = []
+    for at, text in enumerate(texts):
+        batch.append(text)
+        if at == len(texts) - 1 or sum(map(len, batch)) >= BATCH:
+            answer = _ask(model, {"texts": batch})
+            if "error" in answer:
+                raise (MachineError if answer["machine"] else TaggingFailed)(f"{model.place}: {answer['error']}")
+            found += [[(start, end, kind, score) for start, end, kind, score in one] for one in answer["spans"]]
+            batch = []
+    return found
+
+
+def _ask(model: Model, request: dict[str, Any], tries: int = 2) -> dict[str, Any]:
+    try:
+        connection = _connected(model)
+        messages.send(connection, request)
+        return dict(messages.receive(connection))
+    except (ConnectionError, EOFError, TimeoutError) as error:
+        _own.__dict__.pop("connections", None)
+        if tries > 1:
+            return _ask(model, request, tries - 1)
+        raise MachineError(f"{model.place}: the process of the model died ({one_line(error)}), twice; look at memory") from None
+
+
+def _connected(model: Model) -> socket.socket:
+    """Return this thread's connection: a forked process must not share its parent's."""
+    known = _own.__dict__.setdefault("connections", {})
+    key = (os.getpid(), model)
+    if key not in known:
+        known[key] = _connect(model)
+    made: socket.socket = known[key]
+    return made
+
+
+def _connect(model: Model) -> socket.socket:
+    there = folder(model.place)
+    installed = (
+        f"{__version__} {Path(__file__).resolve()} {sys.executable} {model.device} {model.precision} {digest(model.place)}"
+    )
+    place = private_folder() / hashlib.sha256(installed.encode()).hexdigest()[:16]
+    with place.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        address = str(place.with_suffix(".socket"))
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(address)
+        except (FileNotFoundError, ConnectionRefusedError):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(address)  # of a child that was killed
+            _start([str(there), address, str(place.with_suffix(".lock")), model.device, model.precision])
+            connection.connect(address)
+    return connection
+
+
+def private_folder() -> Path:
+    """Return a folder that this user alone may enter. Raises MachineError for one that is not so."""
+    short = tempfile.gettempdir() if len(tempfile.gettempdir()) < 60 else "/tmp"  # an address has at most 107 bytes
+    place = Path(short) / f"starmill-{os.getuid()}"
+    with contextlib.suppress(FileExistsError):
+        place.mkdir(mode=0o700)
+    found = place.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise MachineError(f"{place}: not a folder of this user's own (mode 700); remove it")
+    return place
+
+
+def _start(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", CHILD, *arguments]
+    # A session of its own: it serves other workers, too, when this one gets a Ctrl-C.
+    child = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    assert child.stdout is not None
+    with child.stdout:
+        line = child.stdout.readline()
+    CHILDREN.append(child)  # is waited for when the next one starts, or this process ends
+    CHILDREN[:] = [one for one in CHILDREN if one.poll() is None]
+    said = json.loads(line).get("error") if line else "its process ended"
+    if said:
+        raise MachineError(f"{arguments[0]}: the model does not start: {said}; see: {' '.join(command[:4])}")
+
+
+CHILDREN: list["subprocess.Popen[bytes]"] = []
