@@ -103,7 +103,7 @@ def _of_four(text: str) -> Iterator[tuple[int, int]]:
         while start > read and start > dots.start() - 3 and text[start - 1].isdigit():
             start -= 1
         quad = QUAD.match(text, start)
-        if quad and _begins(text, start) and is_public(quad.group()) and _evidence(text, start, quad.end()) >= ENOUGH:
+        if quad and _begins(text, start) and is_public(quad.group()) and _is_address(text, start, quad.end()):
             yield quad.span()
         if quad:
             read = quad.end()
@@ -122,13 +122,16 @@ def _begins(text: str, start: int) -> bool:
     return before not in (".", "_")
 
 
-def _evidence(text: str, start: int, end: int) -> int:
+def _is_address(text: str, start: int, end: int) -> bool:
+    return _evidence(text[max(0, start - NEAR) : start], text[start:end], text[end : end + NEAR]) >= ENOUGH
+
+
+@functools.lru_cache(maxsize=1024)  # tables and logs repeat themselves
+def _evidence(before: str, value: str, after: str) -> int:
     """Weigh what speaks for an address against what speaks for other numbers."""
-    value = text[start:end]
     numbers = [int(number) for number in value.split(".")]
     high, middle = sum(number >= 100 for number in numbers), sum(number >= 32 for number in numbers)
     score = min(high, 2) + (high > 1) + (numbers[0] >= 32) + (middle > 1) + (middle > 2) - (middle == 0) - (len(value) == 7)
-    before, after = text[max(0, start - NEAR) : start], text[end : end + NEAR]
     named = _named(before)
     if named <= 0 and numbers[0] < 3 and numbers[1] < 40:
         score -= 2  # an object identifier begins so (X.660)

@@ -48,6 +48,7 @@ LABELS_OF_KOTLIN = frozenset(("this", "super", "return", "break", "continue"))
 ENDS_LOGIN = re.compile(r"[\s/?#\"'<>(),;]")
 NO_DOMAIN = re.compile(r"\d+(?:\.\d+)+\.|\d+x\.")
 NO_DIGITS = dict.fromkeys(map(ord, "0123456789"))
+BESIDE = 16  # characters on each side that tell code from prose
 LINE = 120  # characters around an address that are looked at
 
 
@@ -96,15 +97,13 @@ def _find(text: str, sign: str) -> Iterator[tuple[int, int]]:
 
 def _around(text: str, least: int, at: int, after: int) -> tuple[int, int] | None:
     """Return the bounds of the address whose sign stands from `at` to `after`, if it is one."""
-    local = at
-    if at > least and text[at - 1] in "\\@":
-        local -= 1
-    start = _local(text, least, local)
-    if start is None:
-        return None
     domain = DOMAIN.match(text, after)
     end = _end(text, domain) if domain else None
-    if domain is None or end is None:
+    if end is None:
+        return None
+    local = at - (at > least and text[at - 1] in "\\@")
+    start = _local(text, least, local)
+    if start is None:
         return None
     host = text[after:end].lower()
     if "\\" in host:
@@ -113,12 +112,15 @@ def _around(text: str, least: int, at: int, after: int) -> tuple[int, int] | Non
         return None
     if len(host) > 63 and any(len(part) > 63 for part in host.split(".")):
         return None
-    if _is_no_mailbox(text, start, local, end, host):
-        return None
     tld = host.rsplit(".", 1)[-1]
+    if (text[end : end + 1] == "@" and tld not in GENERAL) or _is_no_mailbox(text, start, local, end, host):
+        return None
     if tld in GENERAL and text[end : end + 1] != "(":
         return start, end
-    return (start, end) if local == at and _is_address(text, start, at, end, tld) else None
+    head = text[max(0, start - LINE) : start].rpartition("\n")[2]
+    if local == at and _is_address(head, text[start:at], text[after:end], text[end : end + BESIDE], tld):
+        return start, end
+    return None
 
 
 def _local(text: str, least: int, at: int) -> int | None:
@@ -224,19 +226,20 @@ def _is_login(before: str) -> bool:
     return not ENDS_LOGIN.search(authority)
 
 
-def _is_address(text: str, start: int, at: int, end: int, tld: str) -> bool:
+@functools.lru_cache(maxsize=1024)  # lists and logs repeat themselves
+def _is_address(head: str, local: str, domain: str, tail: str, tld: str) -> bool:
     """Judge by its neighbours what may be code as well: the top-level domain is a country's, or a word."""
-    head = text[max(0, start - LINE) : start].rpartition("\n")[2]
-    following = text[end : end + 1]
-    local, domain = text[start:at], text[at + 1 : end]
+    following = tail[:1]
     if head.endswith(":") and head.lower().endswith(SCHEMES):
         return True
     if following in ("(", "[", "@") or local in LABELS_OF_KOTLIN or tld == "target" or NO_DOMAIN.match(domain):
         return False  # a call, a label, a unit of systemd, a version, an icon of another size
-    if following == "\\" and ENDS_FONT.match(text, end):  # roff's italics
-        following = text[end + 3 : end + 4]
+    if following == "\\" and ENDS_FONT.match(tail):  # roff's italics
+        following = tail[3:4]
         head = FONT.sub("", head)
     if head and (OPENS.get(head[-1]) == following or (head[-1] == "<" and following in ("|", ">", " "))):
+        return True
+    if head[-1:] == "[" and not (head[-2:-1].isalnum() or head[-2:-1] in (")", "]", "_")):  # of a list
         return True
     if (
         head.lower().endswith(ENTITIES)
@@ -257,7 +260,7 @@ def _is_address(text: str, start: int, at: int, end: int, tld: str) -> bool:
         return False
     if head.count('"') % 2 or head.count("'") % 2:
         return True
-    return not CODE.search(head) and not CODE.search(text[end : end + LINE].partition("\n")[0])
+    return not CODE.search(head[-BESIDE:]) and not CODE.search(tail.partition("\n")[0])
 
 
 def _is_comment(head: str) -> bool:

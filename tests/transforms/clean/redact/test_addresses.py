@@ -7,6 +7,7 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tedious_texts import is_linear
 
 from starmill.core.schema import PRIVATE_IPV4
 from starmill.transforms.clean.redact.addresses import ANCHORS, IPV6, find, is_public, replacement
@@ -163,3 +164,8 @@ def test_each_find_is_a_public_address(text: str) -> None:
     for start, end in find(text):
         assert is_public(text[start:end])
         assert any(re.search(anchor, text.encode()) for anchor in ANCHORS)
+
+
+@pytest.mark.parametrize("unit", ["::ffff:1.2.3.4-", "93.184.216.34 ", "1.2.3.4,", "2a00::1 ", "2001:2001:", "1.2,3.4-"])
+def test_time_is_linear(unit: str) -> None:
+    assert is_linear(lambda size: found(unit * (size // len(unit))))

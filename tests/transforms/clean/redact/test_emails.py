@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pygments.lexers import get_all_lexers
+from tedious_texts import is_linear
 
 from starmill.transforms.clean.redact import emails
 from starmill.transforms.clean.redact.emails import GENERAL, find, is_extension
@@ -52,6 +53,7 @@ def found(text: str) -> list[str]:
         (r'"jane\{at}corp.com"; jane{at}{at}corp.org', [r"jane\{at}corp.com", "jane{at}{at}corp.org"]),
         ("{jane, bob.r}{at}cs.real.edu", ["{jane, bob.r}{at}cs.real.edu"]),
         ("jane{at}corp.com:hunter2\njoe{at}corp.de:p4ss;word", ["jane{at}corp.com", "joe{at}corp.de"]),
+        ("exclude: [jane{at}corp.io/x]`", ["jane{at}corp.io"]),
         ("_jane{at}corp.com_ jane{at}corp.com.Then", ["jane{at}corp.com", "jane{at}corp.com"]),
         ("Jane <jane{at}laptop.local>", ["jane{at}laptop.local"]),
         ("123456789{at}qq.com 71234.321{at}compuserve.com", ["123456789{at}qq.com", "71234.321{at}compuserve.com"]),
@@ -163,3 +165,8 @@ def test_finds_are_apart_in_order_and_hold_their_sign(text: str) -> None:
 )
 def test_any_address_in_any_dress(local: str, domain: str, around: str) -> None:
     assert found("x = 1\n" + around % f"{local}{{at}}{domain}") == [f"{local}{{at}}{domain}"]
+
+
+@pytest.mark.parametrize("unit", ["a@b.py,", "a@a.aa", "a@", "a%40b.de ", "{a,b}@c.de ", "a\\&.b@c\\&.de "])
+def test_time_is_linear(unit: str) -> None:
+    assert is_linear(lambda size: list(find(unit * (size // len(unit)))))
