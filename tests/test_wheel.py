@@ -35,6 +35,7 @@ def test_a_fresh_environment_imports_every_module(wheel: Path, tmp_path: Path) -
     subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(tmp_path / "venv")], check=True)
     python = tmp_path / "venv/bin/python"
     requirement = f"starmill[pipelines,trainer] @ file://{wheel}"
+    beyond = {"starmill.transforms.clean.redact.presidio"}  # for those who have presidio: an extra of its own
     install = [uv, "pip", "install", "-q", "--python", str(python), "-c", str(ROOT / "constraints.txt"), requirement]
     subprocess.run(install, check=True)
     modules = [
@@ -43,7 +44,7 @@ def test_a_fresh_environment_imports_every_module(wheel: Path, tmp_path: Path) -
         for p in (ROOT / folder).rglob("*.py")
         if p.name != "__main__.py"
     ]
-    code = f"import importlib\nfor name in {sorted(modules)!r}: importlib.import_module(name)"
+    code = f"import importlib\nfor name in {sorted({*modules} - beyond)!r}: importlib.import_module(name)"
     subprocess.run([str(python), "-c", code], check=True, cwd=tmp_path)
     for bare in FOLDERS:
         assert subprocess.run([str(python), "-c", f"import {bare}"], cwd=tmp_path, capture_output=True).returncode, (
