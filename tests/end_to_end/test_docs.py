@@ -15,7 +15,9 @@ from pathlib import Path
 import exports
 import graphs
 import pytest
+import typer
 from pages import ROOT, blocks, commands
+from typer.core import TyperGroup
 
 from starmill.cli import __main__ as cli
 from starmill.pipelines.kinds import KINDS
@@ -102,6 +104,24 @@ def test_links_lead_to_a_page_and_a_heading(page: Path) -> None:
         assert to.exists(), f"{target} of {page.name}"
         titles = re.findall(r"^#+ (.+)$", to.read_text(), re.MULTILINE) if heading else []
         assert not heading or heading in {re.sub(r"[^\w -]", "", t.lower()).replace(" ", "-") for t in titles}, heading
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    linked = {*re.findall(r"\]\(docs/([^)#]+\.md)[)#]", (ROOT / "README.md").read_text())}
+    assert {p.name for p in (ROOT / "docs").glob("*.md")} - linked == {"decisions.md"} - linked
+
+
+def test_commands_in_sentences_and_their_options_exist() -> None:
+    program = typer.main.get_command(cli.app())
+    assert isinstance(program, TyperGroup)
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks/results").glob("*.md")]
+    found = [(p.name, said) for p in pages for said in re.findall(r"`starmill ([a-z][^`]*)`", p.read_text())]
+    assert len(found) > 40
+    for page, said in found:
+        name, *words = said.partition(" -- ")[0].split()
+        assert name in program.commands, f"{page}: starmill {said}"
+        options = {one for p in program.commands[name].params for one in (*p.opts, *p.secondary_opts)}
+        assert {word.partition("=")[0] for word in words if word.startswith("--")} <= options, f"{page}: starmill {said}"
 
 
 def test_every_kind_of_source_and_of_record_is_in_the_table_of_dumps() -> None:
