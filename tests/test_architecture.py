@@ -102,7 +102,7 @@ def test_modules_that_a_remark_points_to_are_there() -> None:
         for path in MODULES
         for said in re.findall(r"\([^()\n]*\.py\b[^()\n]*\)", path.read_text())
         if not {"'", '"', "bigcode-dataset"} & {*said, *re.findall(r"[\w-]+", said)}  # code, and files of others
-        for named in re.findall(r"(?:\w+/)*\w+\.py\b", said)
+        for named in re.findall(r"(?<![\w/])(?:\w+/)*[a-z_]+\.py\b", said)
         if not any(f"/{place}".endswith(f"/{named}") for place in places)
     }
     assert gone == {("reports/notices.py", "license.py")}, "a file of a dump, and nothing of the project"
