@@ -100,11 +100,12 @@ def commands(room: ModuleType) -> Iterator[tuple[str, Any]]:
 def the_map() -> str:
     """Return what the program does, its commands by room, and what to try next."""
     lines = [f"Usage: starmill COMMAND [--help] ...\n\n{MAP}"]
+    width = max(len(name) for room in ROOMS for name, _ in commands(room))
     for room in ROOMS:
         lines.append(f"\n{_first_line(room.__doc__)}")
         for name, command in commands(room):
             text = command.info.help if isinstance(command, typer.Typer) else command.__doc__
-            lines.append(f"  {name.replace('_', '-'):<10} {_first_line(text)}")
+            lines.append(f"  {name.replace('_', '-'):<{width}} {_first_line(text)}")
     return "\n".join((*lines, f"\n{TRY}"))
 
 

@@ -35,7 +35,7 @@ def report(
     ] = "report.html",
     as_json: options.Json = False,
 ) -> None:
-    """One page for a browser: the funnel, samples of what left with the reason marked, thresholds, licences, duplicates, redactions.
+    """One page for a browser: the funnel, what left and why, thresholds, licences, duplicates, redactions.
 
     It reads the manifests, and a bounded sample of the parts, the same each time. With --json what the page shows is printed, and no page
     is written. Personal data in names and texts is replaced.
@@ -188,7 +188,7 @@ def contamination(
     as_json: options.Json = False,
     raw: options.Raw = False,
 ) -> None:
-    """What of benchmarks a finished data set or its shards hold, by benchmark and task."""
+    """The texts of benchmarks in a finished data set or its shards, by benchmark and task."""
     import sys
     from dataclasses import fields
 

@@ -47,7 +47,7 @@ def publish(
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
 ) -> None:
-    """Write the dataset as a Hugging Face folder: Parquet by kind and language, card, Croissant, licence texts, SWHIDs."""
+    """Write the dataset as a Hugging Face folder: Parquet by kind and language, card, Croissant, licences, SWHIDs."""
     from starmill.reports import croissant, targets
     from starmill.reports import datacard as card
     from starmill.reports import publish as publishing

@@ -122,7 +122,7 @@ VERDICTS = pa.schema(
 )
 
 # A redacted span of `content`, in characters of the redacted text; `kind` is EMAIL, KEY, NAME, PASSWORD, USERNAME or IP_ADDRESS, `detector`
-# the option of release.redact that switches on what found it.
+# the option of release.redact that switches on what found it, or the name of a recognizer.
 REDACTION = pa.struct([("kind", pa.string()), ("start", pa.int32()), ("end", pa.int32()), ("detector", pa.string())])
 
 # What stands for a redacted value in a name: EMAIL, KEY or IP_ADDRESS, and the first digits of the value's SHA-256.

@@ -3,6 +3,7 @@
 import ast
 import graphlib
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -91,6 +92,20 @@ def test_every_module_has_its_test(path: Path) -> None:
     # `x/__main__.py` is tested beside its package.
     name = "test_main.py" if path.name == "__main__.py" else f"test_{path.name}"
     assert (ROOT / "tests" / relative.parent / name).exists(), f"write tests/{relative.parent}/{name}"
+
+
+def test_modules_that_a_remark_points_to_are_there() -> None:
+    """`(scan.py: rows)` or `(sources/gharchive/text.py)` in documentation or a remark is a file of the project."""
+    places = [str(path.relative_to(ROOT)) for path in PYTHON]
+    gone = {
+        (str(path.relative_to(ROOT)), named)
+        for path in MODULES
+        for said in re.findall(r"\([^()\n]*\.py\b[^()\n]*\)", path.read_text())
+        if not {"'", '"', "bigcode-dataset"} & {*said, *re.findall(r"[\w-]+", said)}  # code, and files of others
+        for named in re.findall(r"(?<![\w/])(?:\w+/)*[a-z_]+\.py\b", said)
+        if not any(f"/{place}".endswith(f"/{named}") for place in places)
+    }
+    assert gone == {("reports/notices.py", "license.py")}, "a file of a dump, and nothing of the project"
 
 
 # A word that a stage happens to share.

@@ -42,6 +42,9 @@ def test_the_map_names_every_command(arguments: list[str], capsys: pytest.Captur
     assert cli.main(arguments) == 0
     told = capsys.readouterr().out
     assert [name for name in EVERY if not re.search(rf"^  {name} +[A-Z]", told, re.M)] == []
+    assert (
+        len({len(re.match(r"  \S+ +", line)[0]) for line in told.partition("\nTry:")[0].splitlines() if line[:2] == "  "}) == 1
+    )
     assert max(map(len, told.splitlines())) < 128 and told.count("\n  starmill ") == 3
 
 

@@ -10,17 +10,27 @@ import shutil
 import subprocess
 import sys
 from contextlib import nullcontext
+from dataclasses import fields
 from pathlib import Path
 
 import exports
 import graphs
 import pytest
+import typer
 from pages import ROOT, blocks, commands
+from typer.core import TyperGroup
 
 from starmill.cli import __main__ as cli
+from starmill.core import schema
+from starmill.core.dataset import LAST_RUN
 from starmill.pipelines.kinds import KINDS
 from starmill.pipelines.recipe import SOURCES
 from starmill.pipelines.stages import STAGES
+from starmill.reports import settings
+from starmill.transforms.clean.overlap.index import Matchers
+from starmill.transforms.clean.redact.redact import Redact
+from starmill.transforms.decide.licenses import RULES
+from starmill.transforms.measure.grants import GRANTS, MENTION
 
 # Pages whose commands need a server are run by the test that starts it (clusters.md also by test_slurm.py); those that need an
 # account, as far as one gets without; those that take minutes have a test of their own.
@@ -102,6 +112,51 @@ def test_links_lead_to_a_page_and_a_heading(page: Path) -> None:
         assert to.exists(), f"{target} of {page.name}"
         titles = re.findall(r"^#+ (.+)$", to.read_text(), re.MULTILINE) if heading else []
         assert not heading or heading in {re.sub(r"[^\w -]", "", t.lower()).replace(" ", "-") for t in titles}, heading
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    linked = {*re.findall(r"\]\(docs/([^)#]+\.md)[)#]", (ROOT / "README.md").read_text())}
+    assert {p.name for p in (ROOT / "docs").glob("*.md")} - linked == {"decisions.md"} - linked
+
+
+def test_commands_in_sentences_and_their_options_exist() -> None:
+    program = typer.main.get_command(cli.app())
+    assert isinstance(program, TyperGroup)
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks/results").glob("*.md")]
+    found = [(p.name, said) for p in pages for said in re.findall(r"`starmill ([a-z][^`]*)`", p.read_text())]
+    assert len(found) > 40
+    for page, said in found:
+        name, *words = said.partition(" -- ")[0].split()
+        assert name in program.commands, f"{page}: starmill {said}"
+        options = {one for p in program.commands[name].params for one in (*p.opts, *p.secondary_opts)}
+        assert {word.partition("=")[0] for word in words if word.startswith("--")} <= options, f"{page}: starmill {said}"
+
+
+def test_what_a_stage_adds_to_a_record_is_explained() -> None:
+    """Columns of the licences and of `dataset/`, and the books of a workspace; the measures of texts are told together."""
+    page = (ROOT / "docs/datasets.md").read_text()
+    added = {*schema.DATASET.names} - {*schema.RECORDS.names} - {*schema.ANNOTATIONS.names}
+    assert {"redactions", "cuts", "license_rule"} <= added
+    wanted = {
+        *added,
+        "license_findings",
+        "detected_licenses",
+        *(field.name for field in schema.REDACTION),
+        settings.PLACE,
+        LAST_RUN,
+    }
+    assert {name for name in wanted if f"`{name}`" not in page} == set()
+
+
+def test_the_pages_name_what_their_options_are() -> None:
+    wanted = {
+        "licenses.md": {*RULES, *GRANTS, MENTION},
+        "decontamination.md": {field.name for field in fields(Matchers)},
+        "redaction.md": {field.name for field in fields(Redact) if not field.name.startswith("model_")} - {"seed", "name"},
+    }
+    for page, names in wanted.items():
+        text = (ROOT / "docs" / page).read_text()
+        assert {name for name in names if not re.search(rf"`[^`\n]*\b{re.escape(name)}\b[^`\n]*`", text)} == set(), page
 
 
 def test_every_kind_of_source_and_of_record_is_in_the_table_of_dumps() -> None:

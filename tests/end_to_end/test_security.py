@@ -2,6 +2,7 @@
 
 import json
 import re
+import stat
 import subprocess
 import sys
 import time
@@ -13,6 +14,8 @@ import small_workspace
 from pages import ROOT
 from plain_tree import tree
 from soak import below
+
+from starmill.transforms.clean.redact import tagging
 
 PAGE = (ROOT / "docs/security.md").read_text()
 
@@ -91,4 +94,11 @@ def test_no_other_code_listens() -> None:
     found = {
         str(p.relative_to(ROOT)) for folder in folders for p in (ROOT / folder).rglob("*.py") if call.search(p.read_text())
     }
-    assert found == {f"pipelines/runners/{name}.py" for name in ("crew", "flink", "pool")}
+    assert found == {*(f"pipelines/runners/{name}.py" for name in ("crew", "flink", "pool")), "model/encoder/serve.py"}
+
+
+def test_a_tagger_listens_as_the_page_says() -> None:
+    assert rows()["release.redact.model"] == "a Unix socket, no port"
+    child = (ROOT / "model/encoder/serve.py").read_text()
+    assert re.findall(r"socket\.socket\((.*)\)", child) == ["socket.AF_UNIX"]
+    assert stat.S_IMODE(tagging.private_folder().stat().st_mode) == 0o700

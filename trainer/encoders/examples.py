@@ -17,7 +17,7 @@ from starmill.core.files import write as write_whole
 Span = tuple[int, int, str]
 # Labels of the annotated set that are spelled otherwise in older files of it.
 SAME = {"EMAIL_LICENSE": "EMAIL", "NAME_LICENSE": "NAME", "USERNAME_LICENSE": "USERNAME"}
-MOST_LINE = 64 << 20  # characters of a row of JSONL
+MOST_LINE = 64 << 20  # characters of a row of JSONL: a file without line ends would be read whole
 
 
 class Example(NamedTuple):
@@ -72,7 +72,9 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
             raise InputError(f"{file}: not a parquet file that can be read ({error!s:.200})") from None
         return
     with file.open(encoding="utf-8", errors="replace") as lines:
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(iter(lambda: lines.readline(MOST_LINE + 1), ""), 1):
+            if len(line) > MOST_LINE:
+                raise InputError(f"{file}: line {number} has more than {MOST_LINE:,} characters; give one object a line")
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError):

@@ -31,7 +31,7 @@ class SmallSet:
 
     `columns`: a value of a row to the names that its column may have. `text` makes one of these values. `together`: of the rows with
     one answer, `text` takes a list. `form`: a row is one of a table, or as many lines of a text file as there are columns, or a file
-    of a folder of tasks (sets_tasks.py).
+    of a folder of tasks (tasks.py).
     """
 
     hub: str

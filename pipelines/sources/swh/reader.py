@@ -1,7 +1,7 @@
 """Software Heritage: the main branch of each origin of a graph export, its files from the content store.
 
 Three steps, each on its own: heads (which revision, heads.py), paths (what its trees hold, index.py) and blobs (their
-bytes, swh_contents.py). Trees and blobs are held against git's ids, so that what comes out is what git has, or a row that says why
+bytes, contents.py). Trees and blobs are held against git's ids, so that what comes out is what git has, or a row that says why
 not. The index of an export is for one machine: up to some 200 million entries of directories; a larger export has a catalog
 (catalog.py), which gives the same. Nothing of an export is executed or used as a path.
 """

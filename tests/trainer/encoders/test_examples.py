@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from starmill.core.errors import InputError, NotThere
+from starmill.trainer.encoders import examples
 from starmill.trainer.encoders.examples import Example, read, write
 
 ROW = {
@@ -57,3 +58,13 @@ def test_what_is_no_example_is_named(line: str, said: str, tmp_path: Path) -> No
         read(str(tmp_path / "b.parquet"), ("NAME",))
     with pytest.raises(NotThere, match="starmill plant"):
         read(str(tmp_path / "none.jsonl"), ("NAME",))
+
+
+def test_a_line_without_end_is_not_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = json.dumps(ROW) + "\n"
+    (tmp_path / "a.jsonl").write_text(line + line)
+    monkeypatch.setattr(examples, "MOST_LINE", len(line))
+    assert len(read(str(tmp_path / "a.jsonl"), ("NAME",))) == 2
+    monkeypatch.setattr(examples, "MOST_LINE", len(line) - 1)
+    with pytest.raises(InputError, match="line 1 has more than"):
+        read(str(tmp_path / "a.jsonl"), ("NAME",))

@@ -11,7 +11,6 @@ from starmill.transforms.clean.redact.keys_checks import decoded, der_length
 from starmill.transforms.clean.redact.keys_gibberish import surprise
 
 BEGIN = re.compile(rb"-{4,5} ?BEGIN (?:[A-Z0-9]{1,16} ){0,4}PRIVATE KEY(?: BLOCK)? ?-{4,5}")
-BEGIN_LONGEST = 120
 PUTTY = re.compile(rb"Private-Lines: [0-9]{1,4}")
 ANCHORS = (rb"PRIVATE KEY(?: BLOCK)? ?----", rb"Private-Lines: [0-9]")
 END = re.compile(rb"-{4,5} ?END (?:[A-Z0-9]{1,16} ){0,4}PRIVATE KEY(?: BLOCK)? ?-{4,5}|-----END")

@@ -42,7 +42,7 @@ class Find(NamedTuple):
     start: int
     end: int
     kind: str
-    detector: str = "model"
+    detector: str = MODEL
 
 
 class Edited(NamedTuple):

@@ -1,8 +1,8 @@
 """User names: who is called with an @ in what people say to each other, replaced by the counter of the record's people.
 
 StarCoder2 (paper, section 3.2) gives the people who take part in an issue or pull request the names username_0, username_1 and so on; the
-sources of threads and questions do so, in the texts too (gharchive_text.py: masked). Whom they mention is not among those who take part,
-and goes here: `@torvalds` becomes `@username_2` where username_1 is the last who took part, the same in the whole record, in any case.
+sources of threads and questions do so, in the texts too (sources/gharchive/text.py: masked). Whom they mention takes no part, and
+goes here: `@torvalds` becomes `@username_2` where username_1 is the last who took part, the same in the whole record, in any case.
 
 What an @ begins in code stays: the texts of code blocks and in backticks, of hunks and files, annotations (`@Override`), scopes of
 packages and teams (`@org/name`), decorators (`@app.route`), tags of documentation (` * @param x`).
@@ -26,7 +26,7 @@ DECLARED = re.compile(
     r"\s*(?:@\w+|(?:public|private|protected|internal|static|final|abstract|async|class|interface|def|fun|func|fn|void|export|override)\b"
     r"|[\w<>\[\]]+\s\w+\s?[(=;])"
 )
-# The roles of segments in which people speak (sources/gharchive_threads.py, sources/stackexchange.py).
+# The roles of segments in which people speak (sources/gharchive/threads.py, sources/stackexchange/posts.py).
 SPOKEN = frozenset(("title", "body", "comment", "review", "code_comment", "question", "answer"))
 TAKES_PART = re.compile(r"username_(\d{1,9})\b")
 
