@@ -30,7 +30,7 @@ def report(
     ] = None,
     recipe: options.RecipeOption = "smoke",
     sets: options.Sets = None,
-    output: Annotated[
+    file: Annotated[
         str, typer.Option("--output", help="The file to write: one page, which needs nothing beside it.")
     ] = "report.html",
     as_json: options.Json = False,
@@ -47,9 +47,9 @@ def report(
     from starmill.core.terminal import say
     from starmill.reports.page import document, gather
 
-    refuse_below_file("--output", Path(output).parent)
-    if Path(output).is_dir():
-        raise UsageError(f"--output {output}: a folder, where a file is to be written; give another name")
+    refuse_below_file("--output", Path(file).parent)
+    if Path(file).is_dir():
+        raise UsageError(f"--output {file}: a folder, where a file is to be written; give another name")
     workspace = options.place_of(place, recipe, sets)
     with options.files():
         found = gather.data(workspace, options.labels(raw=False).shown)
@@ -59,9 +59,9 @@ def report(
             options.show(True, found, ())
             return
         page = document.page(found).encode()
-        Path(output).parent.mkdir(parents=True, exist_ok=True)
-        Path(output).write_bytes(page)
-    say(f"{output}: {len(page) / 1e6:,.1f} MB; open it in a browser")
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).write_bytes(page)
+    say(f"{file}: {len(page) / 1e6:,.1f} MB; open it in a browser")
 
 
 def mix(
@@ -176,7 +176,7 @@ def status(
 
 
 def contamination(
-    workspace: Annotated[str, typer.Argument(help="The workspace whose dataset/ or shards/ to look into: any fsspec URL.")],
+    at: options.At,
     benchmark: Annotated[
         list[str],
         typer.Option("--benchmark", metavar="PLACE", help="A file of tasks, DESCRIPTION=PLACE, or the name of one that ships."),
@@ -204,7 +204,7 @@ def contamination(
     if wrong := {*(only or [])} - {*switches}:
         raise UsageError(f"--only {min(wrong)}: no such matcher; give one of {', '.join(switches)}")
     matchers = Matchers(**{name: name in only for name in switches}) if only else Matchers()
-    place = options.place_of(workspace, "", None)
+    place = options.place_of(at, "", None)
 
     def tell(done: int, parts: int) -> None:
         if not quiet:

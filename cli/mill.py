@@ -179,12 +179,16 @@ def catalog(
 def threads(
     recipe: options.DataRecipe = "threads",
     *,
-    source: Annotated[
-        str | None, typer.Option(help="The source of the recipe whose hours to sort (default: the only one of kind gharchive).")
+    of: Annotated[
+        str | None,
+        typer.Option(
+            "--source", help="The source of the recipe whose hours to sort (default: the only one of kind gharchive)."
+        ),
     ] = None,
-    buckets: Annotated[
+    divisions: Annotated[
         int | None,
         typer.Option(
+            "--buckets",
             min=1,
             max=65_536,
             help="Parts of the repositories, a power of two (default: those that are there, or by the hours' size).",
@@ -205,7 +209,7 @@ def threads(
 
     wanted = recipes.load(recipe, sets or [], [], None)
     with options.files():
-        plan = making.planned(wanted.sources, source, buckets, days)
+        plan = making.planned(wanted.sources, of, divisions, days)
         places.check(plan.workspace, wanted)
         if dry_run:
             for line in making.lines(plan):
@@ -283,12 +287,12 @@ def verify(
 
 
 def clean(
-    workspace: Annotated[str, typer.Argument(help="A workspace whose last run is finished: any fsspec URL.")],
+    at: options.At,
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
 ) -> None:
     """Remove what a finished run made before redaction: records, measures, curated texts."""
-    place = options.place_of(workspace, "", None)
+    place = options.place_of(at, "", None)
     if place.is_local and not Path(place.root).is_dir():
         raise NotThere(f"{place.root}: no such folder; give the one that `starmill run` filled")
     with options.needs("pipelines"):

@@ -31,6 +31,7 @@ RecipeOption = Annotated[
 ]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the recipe.")]
 Place = Annotated[str | None, typer.Option("--workspace", help="The workspace: any fsspec URL (default: the recipe's).")]
+At = Annotated[str, typer.Argument(metavar="WORKSPACE", help="The workspace: any fsspec URL.")]
 Output = Annotated[
     str | None, typer.Option("--output", help="Where checkpoints, metrics and the model go (default: the recipe's).")
 ]

@@ -31,7 +31,7 @@ def datacard(
 
 def publish(
     recipe: options.DataRecipe = "smoke",
-    to: Annotated[
+    target: Annotated[
         str, typer.Option("--to", metavar="DIR|hf://OWNER/NAME", help="A folder, or a data set of a hub (token: HF_TOKEN).")
     ] = "published",
     workspace: options.Place = None,
@@ -40,7 +40,7 @@ def publish(
         int, typer.Option("--file-bytes", min=1 << 10, max=1 << 40, help="Bytes of text in a Parquet file.")
     ] = 1 << 30,
     no_notices: Annotated[bool, typer.Option("--no-notices", help="Leave the texts of licences out.")] = False,
-    public: Annotated[
+    for_everyone: Annotated[
         bool, typer.Option("--public", help="A new data set of a hub is for everyone (default: private).")
     ] = False,
     quiet: options.Quiet = False,
@@ -53,12 +53,12 @@ def publish(
     from starmill.reports import publish as publishing
 
     with options.needs("pipelines"):
-        target = targets.target_of(to, private=not public)
+        place_to = targets.target_of(target, private=not for_everyone)
     place, method, found = _known(recipe, workspace, sets)
     with options.files():
-        planned = publishing.plan(place, found.manifest, target, file_bytes, not no_notices)
+        planned = publishing.plan(place, found.manifest, place_to, file_bytes, not no_notices)
     if dry_run:
-        told = publishing.data(planned, to)
+        told = publishing.data(planned, target)
         options.show(as_json, told, _planned_lines(told))
         return
 
@@ -74,12 +74,13 @@ def publish(
 
     try:
         with options.files():
-            made = publishing.publish(place, planned, target, cards, options.labels(raw=False), told_line)
+            made = publishing.publish(place, planned, place_to, cards, options.labels(raw=False), told_line)
     except KeyboardInterrupt:
         raise Interrupted("stopped; what is finished is kept: run the same command to continue") from None
     new = sum(one.made and "/" in one.path for one in made)
-    said = f"{to}: {len(made):,} files, {sum(one.bytes for one in made):,} bytes; {new:,} of them made now, {len(planned.stale):,} removed"
-    options.show(as_json, publishing.data(planned, to, made), [said])
+    size, gone = sum(one.bytes for one in made), len(planned.stale)
+    said = f"{target}: {len(made):,} files, {size:,} bytes; {new:,} of them made now, {gone:,} removed"
+    options.show(as_json, publishing.data(planned, target, made), [said])
 
 
 def _known(recipe: str, workspace: str | None, sets: list[str] | None) -> "tuple[Workspace, dict[str, Any], Facts]":

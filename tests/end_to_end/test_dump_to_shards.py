@@ -104,7 +104,7 @@ def test_a_literal_sentinel_stays_text(milled: Path) -> None:
         (
             "alpha:/lib/heapq.py",
             [
-                "language=Python, license_type=permissive, license_rule=MIT, text in /LICENSE:1, 100 %, detected_licenses=MIT",
+                "language=Python, license_type=permissive, license_rule=MIT, text in /LICENSE:2, 100 %, detected_licenses=MIT",
                 "dedup     kept",
                 "release   kept",
                 "tokenize  kept in shards/",

@@ -47,6 +47,40 @@ def test_one_line_is_enough(text: str, codec: str) -> None:
     assert decoded is not None and decoded[0] == text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/* Copyright © 2004 The Authors. */\nint x;\n",
+        "double t; /* in °C, ±0,5 µm; §3 */\n",
+        "# café\n",
+        "// für M. Muñoz, Ærø\n",
+        "/* it’s “quoted” – so… 5 € */\n",
+        "naïve();  // à vérifier, déjà vu, ça\n",
+    ],
+)
+def test_few_western_characters_in_code(text: str) -> None:
+    for repeats in (1, 20):
+        whole = text + "x = y + 1;\n" * repeats
+        decoded = decode(whole.encode("cp1252"))
+        assert decoded is not None and decoded[0] == whole
+
+
+@pytest.mark.parametrize("codec", ["iso-8859-2", "cp1250", "cp1251", "koi8-r"])
+def test_words_of_other_alphabets_are_not_taken_for_western(codec: str) -> None:
+    text = "# Привет, это комментарий о числах\n" if codec in ("cp1251", "koi8-r") else "# Zażółć gęślą jaźń, źdźbło\n"
+    decoded = decode((text * 3 + "x = 1\n").encode(codec))
+    assert decoded is None or decoded[1] != "WINDOWS-1252", decoded
+
+
+def test_damaged_utf_8_is_no_other_encoding() -> None:
+    for text in ("# naïve café déjà vu\n", "// это комментарий\n", "// 这个函数计算\n"):
+        whole = text.encode() * 3
+        for at in range(len(whole)):
+            for bad in (b"\x80", b"\xff", b"\xe9"):
+                decoded = decode(whole[:at] + bad + whole[at:])
+                assert decoded is None or decoded[1] == "UTF-8", (text, at, bad)
+
+
 def test_noise_is_no_text() -> None:
     draw = random.Random(0)
     assert [decode(bytes(draw.randrange(1, 256) for _ in range(2000))) for _ in range(30)] == [None] * 30

@@ -61,6 +61,7 @@ REFERENCE = re.compile(rb"\$[\w{(].*|%\w+%|&\w+;?|.*\$\{.*|.*\{\{.*|.*%\(?[a-z_]
 NEXT = re.compile(rb"&(?:[\w.-]+=|quot;|lt;|gt;|amp;)")  # the next part of a query, an escaped character
 COMMAND = re.compile(
     rb"(?i)(?:^|\n)[ \t]*(?:env|arg|set|setx|export|setenv)[ \t]+(?:-\w[ \t]+)?[\w.-]*\Z|--[\w.-]*\Z|#[ \t]*define[ \t]+\w*\Z"
+    rb"|\bconfigure[ \t]+set[ \t]+[\w.-]*\Z|\blogin[ \t]+\S{1,64}[ \t]+password\Z"  # aws's command, .netrc
 )
 CALLED = re.compile(rb"\([\s\\]*[\"'`]?[\w.-]*\Z")  # the beginning of a first argument
 CONTEXT = 160  # bytes before a value on its line that are looked at for words

@@ -30,9 +30,12 @@ _INDEX = bytes(
 )
 # What people write where a secret would stand, in lower case.
 PLACEHOLDER = re.compile(
-    rb"example|x{4}|\*{3}|\.{3}|your|placeholder|change_?me|changeit|insert|replace|dummy|sample|redacted|secret_?here|foobar|todo|undefined"
-    rb"|[$%#]\{|\{\{|<[a-z]|lorem|notreal|fake|deadbeef|cafebabe"
+    rb"example|\*{3}|\.{3}|placeholder|change_?me|changeit|insert|replace|dummy|sample|redacted|secret_?here|foobar|undefined"
+    rb"|[$%#]\{|\{\{|<[a-z]|lorem|notreal|deadbeef|cafebabe"
 )
+# Four letters come by chance too: of long keys of letters and digits one in some thousands has one of these. So the rest is looked at.
+SHORT_PLACEHOLDER = re.compile(rb"(?i)x{4,}|your|todo|fake")
+DRAWN_CHARS, DRAWN_SURPRISE = 24, 7.0  # of the rest, at least, where the four letters are chance
 
 
 def entropy(value: bytes) -> float:
@@ -67,6 +70,10 @@ def is_placeholder(value: bytes) -> bool:
     low = value.lower()
     if len(set(low)) < 6 or PLACEHOLDER.search(low):
         return True
+    if SHORT_PLACEHOLDER.search(low):
+        rest = SHORT_PLACEHOLDER.sub(b"", value)
+        if len(rest) < DRAWN_CHARS or surprise(rest) < DRAWN_SURPRISE:
+            return True
     steps = sum(b - a in (0, 1, -1) for a, b in pairwise(low))
     if steps > 0.5 * len(low):
         return True

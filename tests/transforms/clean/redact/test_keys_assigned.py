@@ -37,6 +37,13 @@ def test_both_values_of_a_file_of_credentials_go() -> None:
     assert found(text) == {key, secret}
 
 
+def test_commands_and_netrc() -> None:
+    secret = "iiDCVwW54AuzQt4Yz56U" + "gZ6v4yG1eTFBTx4oK2Nk"
+    assert found(f"$ aws configure set aws_secret_access_key {secret}\n") == {secret}
+    assert found(f"machine api.host.org login me password {secret}\n") == {secret}
+    assert found(f"who logs in gives no password {secret}\n") == set(), "prose assigns nothing"
+
+
 def test_urls() -> None:
     secret = "t7Kq-9xWv" + "2Lp"
     for text in (

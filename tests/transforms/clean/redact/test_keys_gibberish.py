@@ -52,6 +52,16 @@ def test_drawn_values_are_no_placeholders() -> None:
             assert sum(map(is_placeholder, drawn)) <= 4, (alphabet, length)
 
 
+@pytest.mark.parametrize("word", ["fAke", "yOUR", "tOdo", "XXxX"])
+def test_four_letters_are_chance_in_a_long_value_that_is_drawn(word: str) -> None:
+    alphabet = string.ascii_letters + string.digits + "-_"
+    for _ in range(300):
+        drawn = "".join(RNG.choices(alphabet, k=90))
+        assert not is_placeholder((drawn[:40] + word + drawn[40:]).encode()), drawn
+    assert is_placeholder(f"{word}-api-key-of-this-account-goes-in-here".encode())
+    assert is_placeholder(f"{word * 20}".encode()) and is_placeholder(f"gX9qLw3K{word}zT7vPb2N".encode())
+
+
 def test_the_table_is_made_again_by_its_command(tmp_path: Path) -> None:
     made = tmp_path / "bigrams.txt"
     subprocess.run([sys.executable, "-m", keys_gibberish.__name__, str(made)], check=True)
