@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from starmill.core import schema, skips
 from starmill.core.dataset import ParquetPart, Sidecar, Workspace, part_path
+from starmill.core.errors import InputError
 from starmill.core.part import PartRef
 from starmill.pipelines.stages.ledger import Ledger, lineage
 from starmill.pipelines.stages.stage import Options, Stage, by_kind, of_parts
@@ -64,8 +65,16 @@ class CuratePart:
 
 
 def measured(workspace: Workspace, part: int, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """Yield the blocks of records/part-k (all columns or these) with the columns of measures/part-k, without what measure dropped."""
+    """Yield the blocks of records/part-k (all columns or these) with the columns of measures/part-k, without what measure dropped.
+
+    Raises InputError for a part that was measured before a column was there.
+    """
     measures = workspace.table(part_path("measures", part)).combine_chunks()
+    if missing := sorted({*schema.ANNOTATIONS.names} - {*measures.schema.names}):
+        raise InputError(
+            f"{workspace.path(part_path('measures', part))}: no column {', '.join(missing)}: an older starmill measured this; run "
+            "`starmill measure`, then this command again"
+        )
     row = 0
     for block in workspace.blocks(part_path("records", part), columns):
         found = measures.slice(row, block.num_rows)
