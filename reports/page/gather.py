@@ -50,7 +50,7 @@ def data(workspace: Workspace, hide: Hide = lambda found: found) -> dict[str, An
     return found | {
         "looked_at": {"parts": len(sample.numbers), "of": sample.of, "records": sum(len(part.names) for part in sample)},
         "thresholds": [*thresholds.of_sample(sample, values, deciding), *([near] if near else [])],
-        "licences": {"through": licences.through_stages(sample, run.stages), "found": licences.findings(sample)},
+        "licences": {"through": licences.through_stages(sample, run.stages), "found": licences.findings(sample, deciding)},
         "twins": twins.pairs(sample, removed),
         "redactions": redactions.of_sample(sample),
         "contamination": contamination(sample, names, sorted(contaminated)),

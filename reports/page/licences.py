@@ -16,7 +16,7 @@ from starmill.reports.page import evidence
 from starmill.reports.page.sample import CURATED, DATASET, MEASURES, VERDICTS, Key, Part, Sample, cut
 
 FINDINGS = 12  # sets of licences of which an example is shown
-CURATE, OF_LICENCE = "curate", ("permissive", "no_license", "non_permissive")  # a type is the reason of what its rule drops
+OF_LICENCE = ("permissive", "no_license", "non_permissive")  # a type is the reason of what its rule drops
 MENTION = "mention"  # the weight of a finding that decides nothing
 
 
@@ -45,15 +45,15 @@ def through_stages(sample: Sample, stages: tuple[StageName, ...]) -> dict[str, d
     return {stage.dataset: known[stage.dataset] for stage in stages if stage.dataset in known}
 
 
-def findings(sample: Sample) -> list[dict[str, Any]]:
-    """Return the sets of licences that were found most, each with its records, its type, and an example with the matched lines."""
+def findings(sample: Sample, deciding: str) -> list[dict[str, Any]]:
+    """Return the sets of licences found most, each with its records, the type that stage `deciding` gave, and an example's lines."""
     found: Counter[tuple[tuple[str, ...], str]] = Counter()
     examples: dict[tuple[tuple[str, ...], str], tuple[Part, int, str]] = {}
     for part in sample:
         table = part.columns(MEASURES, "license_findings")
         if table is None or table.num_rows != len(part.names):
             continue
-        decided = _decided(part)
+        decided = _decided(part, deciding)
         for row, said in enumerate(table.column(0).to_pylist()):
             if said is None or part.names[row] not in decided:
                 continue
@@ -65,7 +65,7 @@ def findings(sample: Sample) -> list[dict[str, Any]]:
     return [_shown(key, found[key], *examples[key]) for key in ranked]
 
 
-def _decided(part: Part) -> dict[Key, tuple[str, str]]:
+def _decided(part: Part, deciding: str) -> dict[Key, tuple[str, str]]:
     """Return the type of each record on which a rule over licences decided, and what decided."""
     names = ("kind", "repo_name", "path")
     decided: dict[Key, tuple[str, str]] = {}
@@ -74,7 +74,7 @@ def _decided(part: Part) -> dict[Key, tuple[str, str]]:
         for kind, repository, path, type_, rule in zip(*(kept.column(n).to_pylist() for n in kept.column_names), strict=True):
             if type_ is not None:
                 decided[kind, repository, path] = (type_, rule or "")
-    gone = part.dropped(CURATE)
+    gone = part.dropped(deciding)
     if gone is not None:
         columns = (*names, "reason", "detail")
         for kind, repository, path, reason, detail in zip(*(gone.column(n).to_pylist() for n in columns), strict=True):

@@ -21,7 +21,7 @@ def test_through_the_stages(workspace: Workspace) -> None:
 
 
 def test_what_was_found_most_comes_first_with_what_decided(workspace: Workspace) -> None:
-    found = findings(Sample(workspace, [0, 1], 2))
+    found = findings(Sample(workspace, [0, 1], 2), "curate")
     assert [(f["licences"], f["files"], f["type"], f["rule"]) for f in found] == [
         (["MIT"], 3, "permissive", "MIT, text in /LICENSE:1"),
         ([], 2, "no_license", "nothing found"),
