@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from apache_beam.portability.api import beam_runner_api_pb2
 
 from starmill.core.dataset import Workspace
+from starmill.core.errors import UsageError
 from starmill.core.part import PartRef
 from starmill.pipelines import stages
 from starmill.pipelines.recipe import Recipe
@@ -16,6 +17,7 @@ from starmill.pipelines.run.place import complete
 from starmill.pipelines.runners.runner import Runner
 from starmill.pipelines.stages import curate, dedup, ingest
 from starmill.pipelines.stages.dedup import preview as thresholds
+from starmill.reports.cleaned import is_cleaned
 
 R = TypeVar("R")
 
@@ -52,12 +54,14 @@ def overview(options: Recipe) -> dict[str, Any]:
 def preview(name: str, options: Recipe, runner: Runner) -> tuple[dict[str, Any], list[str]]:
     """Return what each threshold or rule of a stage would drop, as plain data and as lines; nothing for a stage that has none.
 
-    Raises UsageError before the stage that made the dataset is complete.
+    Raises UsageError before the stage that made the dataset is complete, and where `starmill clean` emptied what is read.
     """
     if name not in (dedup.STAGE.name, curate.STAGE.name):
         return {}, []
     workspace, stage = Workspace(options.workspace), stages.load(name)
     refs = [PartRef(p.part, "") for p in complete(workspace, stage.needs[-1], name).parts]
+    if gone := next((dataset for dataset in stage.needs if is_cleaned(workspace, dataset)), None):
+        raise UsageError(f"{name}: `starmill clean` emptied {workspace.path(gone)}; run `starmill run` first")
     named = runner.named(workspace.root, f"{name}-dry-run")
     if stage is dedup.STAGE:
         job.run(

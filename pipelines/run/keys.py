@@ -22,7 +22,7 @@ from starmill.pipelines.stages.stage import Stage
 ROOT = Path(__file__).resolve().parents[2]  # the folder of core/, transforms/, pipelines/
 OURS = "starmill"
 # Libraries that carry bytes and cannot change any: a new Beam or file system remakes nothing.
-TRANSPORTS = frozenset(("apache_beam", "fsspec", "grpc", "gcsfs", "s3fs"))
+TRANSPORTS = frozenset(("aiohttp", "apache_beam", "fsspec", "gcsfs", "google", "grpc", "huggingface_hub", "s3fs"))
 CODE = ".py"
 
 
@@ -37,11 +37,13 @@ def values_of(key: str) -> str:
 
 
 def said(maker: object) -> object:
-    """Return what a key counts of a step, function or name that makes rows: its name, its options, and its material."""
+    """Return what a key counts of a step, function or name that makes rows: its name, the options that decide, and its material."""
     if isinstance(maker, str):
         return maker
     named = f"{maker.__module__}.{getattr(maker, '__qualname__', type(maker).__qualname__)}"
-    options = recipe.canonical(maker) if dataclasses.is_dataclass(maker) and not isinstance(maker, type) else None
+    # Where a daemon listens and where a model lies decide nothing: a step that has such options shows itself without them.
+    shown = getattr(maker, "counted", lambda: maker)()
+    options = recipe.canonical(shown) if dataclasses.is_dataclass(shown) and not isinstance(shown, type) else None
     return [named, options, *getattr(maker, "material", tuple)()]
 
 

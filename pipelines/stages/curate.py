@@ -13,7 +13,7 @@ import pyarrow as pa
 from starmill.core import schema, skips
 from starmill.core.dataset import ParquetPart, Sidecar, Workspace, part_path
 from starmill.core.part import PartRef
-from starmill.pipelines.stages.ledger import Ledger, lineage
+from starmill.pipelines.stages.ledger import Ledger, has_columns, lineage
 from starmill.pipelines.stages.stage import Options, Stage, by_kind, of_parts
 from starmill.transforms.chain import check_chain
 from starmill.transforms.dedup.minhash import MinHash, signature_rows
@@ -64,8 +64,12 @@ class CuratePart:
 
 
 def measured(workspace: Workspace, part: int, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """Yield the blocks of records/part-k (all columns or these) with the columns of measures/part-k, without what measure dropped."""
+    """Yield the blocks of records/part-k (all columns or these) with the columns of measures/part-k, without what measure dropped.
+
+    Raises InputError for a part that was measured before a column was there.
+    """
     measures = workspace.table(part_path("measures", part)).combine_chunks()
+    has_columns(workspace, part_path("measures", part), measures.schema.names, schema.ANNOTATIONS, "measure")
     row = 0
     for block in workspace.blocks(part_path("records", part), columns):
         found = measures.slice(row, block.num_rows)

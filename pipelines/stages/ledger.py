@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from starmill.core import schema, skips
 from starmill.core.dataset import Count, Output, ParquetPart, Sidecar, Workspace, output, part_path
-from starmill.core.errors import MachineError, NotThere
+from starmill.core.errors import InputError, MachineError, NotThere
 from starmill.core.part import Tokens
 
 # A part with fewer errors than this is published whatever its ceiling: of a small part's rows, one is a large share.
@@ -111,3 +111,12 @@ def digest_of(workspace: Workspace, path: str) -> str:
         return workspace.sha256(path)
     except FileNotFoundError:
         return "of no file"
+
+
+def has_columns(workspace: Workspace, relative: str, names: Sequence[str], wanted: pa.Schema, maker: str) -> None:
+    """Raise InputError where a file of columns `names` lacks any of `wanted`: an older starmill's `maker` made it."""
+    if missing := sorted({*wanted.names} - {*names}):
+        raise InputError(
+            f"{workspace.path(relative)}: no column {', '.join(missing)}: an older starmill made this; run `starmill {maker}`, then "
+            "this command again"
+        )

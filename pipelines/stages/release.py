@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from starmill.core import schema
 from starmill.core.dataset import ParquetPart, Sidecar, Workspace, part_path
 from starmill.core.part import PartRef
-from starmill.pipelines.stages.ledger import Ledger, lineage
+from starmill.pipelines.stages.ledger import Ledger, has_columns, lineage
 from starmill.pipelines.stages.stage import Options, Stage, by_kind, of_parts
 from starmill.transforms.step import Step, chain
 
@@ -20,7 +20,7 @@ class ReleasePart:
     max_error_rate: float = 1.0
 
     def __call__(self, ref: PartRef) -> Sidecar:
-        """Release one part and publish it; what dedup removed is in dropped/dedup already."""
+        """Release one part and publish it; what dedup removed is in dropped/dedup already. Raises InputError for an older one."""
         inputs = lineage(self.workspace, ref.part, "curated", "verdicts")
         ledger = Ledger("release", "dataset", ref.part, ref.key, inputs, self.max_error_rate)
         workspace = replace(self.workspace, digests=inputs)
@@ -28,6 +28,7 @@ class ReleasePart:
         dataset = ParquetPart(schema.DATASET)
         row = 0
         for block in workspace.blocks(part_path("curated", ref.part)):
+            has_columns(workspace, part_path("curated", ref.part), block.schema.names, schema.CURATED, "curate")
             unique = block.filter(keep.slice(row, block.num_rows))
             row += block.num_rows
             for kind, rows in by_kind(unique, self.steps):

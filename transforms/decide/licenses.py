@@ -13,7 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from starmill.core import schema
 from starmill.core.errors import InputError
@@ -63,17 +65,48 @@ class KeepLicensed:
 
 
 @dataclass(frozen=True)
+class Numbered:
+    """A column of lists whose distinct values are made Python's once: `of_row` of them, from `starts[row]` on, are a row's."""
+
+    starts: np.ndarray  # int64
+    of_row: np.ndarray  # int64
+    distinct: Sequence[Any]
+
+    @classmethod
+    def of(cls, column: pa.Array) -> "Numbered":
+        """Number what stands in a column of lists; null is a list without values."""
+        values = column.flatten()
+        of_row = np.zeros(len(values), np.int64)
+        # Of a struct all fields count: where a finding stands and its score are said with the verdict.
+        for one in values.flatten() if pa.types.is_struct(values.type) else [values]:
+            coded = one.dictionary_encode("encode")
+            of_row = of_row * max(1, len(coded.dictionary)) + coded.indices.to_numpy()
+            of_row = pa.array(of_row).dictionary_encode().indices.to_numpy().astype(np.int64)
+        first = np.unique(of_row, return_index=True)[1]
+        sizes = pc.fill_null(pc.list_value_length(column), 0).to_numpy()
+        return cls(np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]), of_row, values.take(pa.array(first)).to_pylist())
+
+    def key(self, row: int) -> bytes:
+        """Return bytes that rows with equal values have, and no others."""
+        return self.of_row[self.starts[row] : self.starts[row + 1]].tobytes()
+
+    def values(self, row: int) -> list[Any]:
+        """Return a row's values."""
+        return [self.distinct[number] for number in self.of_row[self.starts[row] : self.starts[row + 1]]]
+
+
+@dataclass(frozen=True)
 class JudgeLicenses:
     """Adds `license_type` and `license_rule`, and drops files whose type is not among `keep`.
 
     >>> found = [{"path": "/LICENSE", "expression": "MIT", "how": "text", "score": 100.0, "start_line": 1, "end_line": 20}]
-    >>> rows = {"path": ["/a.py"], "gha_license_id": [None], "detected_licenses": [["MIT"]], "license_findings": [found]}
+    >>> rows = {"gha_license_id": [None], "detected_licenses": [["MIT"]], "license_findings": [found]}
     >>> kept = JudgeLicenses()(pa.record_batch(rows)).kept
     >>> kept.column("license_type")[0].as_py(), kept.column("license_rule")[0].as_py()
     ('permissive', 'MIT, text in /LICENSE:1, 100 %')
     """
 
-    reads: ClassVar[tuple[str, ...]] = ("path", "gha_license_id", "detected_licenses", "license_findings")
+    reads: ClassVar[tuple[str, ...]] = ("gha_license_id", "detected_licenses", "license_findings")
     adds: ClassVar[pa.Schema] = pa.schema([schema.CURATED.field(name) for name in ("license_type", "license_rule")])
 
     keep: tuple[Type, ...] = ("permissive", "no_license")
@@ -84,14 +117,13 @@ class JudgeLicenses:
     def __call__(self, block: pa.RecordBatch) -> Split:
         """Judge each row, and divide the block."""
         allowed = permissive_licenses() if self.allowed is None else frozenset(self.allowed)
-        judge, known = RULES[self.rule], dict[Any, Verdict]()
+        judge, known = RULES[self.rule], dict[tuple[str | None, bytes, bytes], Verdict]()
+        detected, findings = Numbered.of(block.column("detected_licenses")), Numbered.of(block.column("license_findings"))
         verdicts: list[Verdict] = []
-        for path, gha, detected, found in zip(*(block.column(name).to_pylist() for name in self.reads), strict=True):
-            own = any(one["how"] == "own" for one in found or ())
-            # Neighbours have the same findings, unless one of them speaks for itself.
-            key = (gha, tuple(detected or ()), tuple((f["path"], f["expression"], f["how"]) for f in found or ()), own and path)
+        for row, gha in enumerate(block.column("gha_license_id").to_pylist()):
+            key = (gha, detected.key(row), findings.key(row))  # neighbours have the same
             if key not in known:
-                known[key] = judge(found or (), gha, set(detected or ()), allowed)
+                known[key] = judge(findings.values(row), gha, set(detected.values(row)), allowed)
             verdicts.append(known[key])
         types = pa.array([verdict.type for verdict in verdicts], pa.string())
         rules = pa.array([verdict.said for verdict in verdicts], pa.string())

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from starmill.core import skips
 from starmill.core.names import BytesAtOnce
 from starmill.transforms.chain import annotated
-from starmill.transforms.measure import declared, reuse
+from starmill.transforms.measure import declared, reuse, scancode
 from starmill.transforms.measure.grants import MENTION, Finding, folder, weighed
 from starmill.transforms.measure.matches import Found
 from starmill.transforms.measure.scancode import DetectionFailed, DetectionTimeout, detector
@@ -80,6 +80,10 @@ class Licenses:
         """Return the versions of ScanCode, whose rules change with it, and of SPDX's identifiers."""
         return (version("scancode-toolkit"), version("license-expression"))
 
+    def children(self) -> tuple[str, ...]:
+        """Return the module that ScanCode's process runs, which a key counts and which nothing here imports."""
+        return (scancode.CHILD,)
+
     def watch(self, cache: Cache) -> "LicenseTexts":
         """Begin with a part; `cache` outlasts the part, so that no text is looked at twice."""
         return LicenseTexts(self, cache)
@@ -121,11 +125,13 @@ class LicenseTexts:
                 self._read(repo_name, path, how, full, text, record)
 
     def lose(self, block: pa.RecordBatch) -> None:
-        """Take records that ScanCode is not asked about: a licence that nobody knows holds at and below a licence-like one."""
+        """Take records that ScanCode is not asked about: what nobody knows holds at and below a licence-like one and a manifest."""
         for row in range(block.num_rows):
             path, repo_name = (block.column(name)[row].as_py() for name in ("path", "repo_name"))
             if tier(path) is not None or is_text(path):
                 self._unread(repo_name, path, SKIPPED)
+            elif declared.reader(path):
+                self._hold(repo_name, [Finding(path, SKIPPED, UNREAD)])
 
     def step(self) -> "SpreadLicenses":
         """Return the step that gives each file what holds for it."""
@@ -165,8 +171,11 @@ class LicenseTexts:
             # Words of a person: ScanCode knows thousands of ways to name a licence.
             try:
                 known = self._asked(f"license: {statement}", f"declared-{statement_key(statement)}", True, record)
-            except (DetectionFailed, DetectionTimeout):
+            except DetectionFailed:
                 continue
+            except DetectionTimeout:  # what is declared stays unknown, now and when the record is left out (lose)
+                skips.give_up(record)
+                return [Finding(path, SKIPPED, UNREAD)]
             found += [
                 Finding(path, m.expression, "declared", m.score) for m in known.matches if m.score >= 80 and m.coverage == 100
             ]

@@ -22,6 +22,7 @@ from starmill.core.errors import MachineError, one_line
 from starmill.core.process import Running
 from starmill.transforms.measure.matches import Found, Match
 
+CHILD = "starmill.transforms.measure.scancode_child"  # named here, and never imported
 TICK = 1.0  # seconds from one look at the clock to the next
 STARTUP_SECONDS = 300.0  # the licence index takes 6 s on an idle machine
 
@@ -88,7 +89,7 @@ class Detector:
         if self._child is not None and self._child.poll() is None:
             return self._child
         self.stop()
-        command = [sys.executable, "-m", "starmill.transforms.measure.scancode_child"]
+        command = [sys.executable, "-m", CHILD]
         try:
             own = tempfile.mkdtemp(prefix="starmill-scancode-")
             self._clean = weakref.finalize(self, shutil.rmtree, own, ignore_errors=True)  # also when this process ends

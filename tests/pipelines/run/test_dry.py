@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from starmill.core.dataset import Workspace
 from starmill.core.errors import UsageError
 from starmill.pipelines import recipe as recipes
 from starmill.pipelines import stages
-from starmill.pipelines.run import dry
+from starmill.pipelines.run import cleaning, dry
 from starmill.pipelines.run.stages import run_stage
 from starmill.pipelines.runners.local import Local
 from starmill.pipelines.stages import STAGES
@@ -94,3 +95,12 @@ def test_dedup_tells_what_it_shuffled_and_in_how_many_rounds(
     assert re.search(
         r"dedup +shuffled 0\.\d MB, [\d,]+ bytes per file; resolved in [0-2] distributed rounds and 1 in one process", said
     )
+
+
+@pytest.mark.parametrize(("stage", "gone"), [("curate", "records"), ("dedup", "curated")])
+def test_a_preview_of_what_was_cleaned_is_refused(options: recipes.Recipe, tmp_path: Path, stage: str, gone: str) -> None:
+    shutil.copytree(options.workspace, tmp_path / "w")
+    cleaned = dataclasses.replace(options, workspace=str(tmp_path / "w"))
+    cleaning.clean(cleaning.planned(Workspace(cleaned.workspace)))
+    with pytest.raises(UsageError, match=rf"^{stage}: `starmill clean` emptied .*/{gone}; run `starmill run` first"):
+        dry.preview(stage, cleaned, Local())

@@ -25,6 +25,8 @@ from starmill.pipelines.runners.local import Local
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.packages import Packages
 from starmill.pipelines.stages import STAGES, load
+from starmill.transforms.clean.malware import Malware
+from starmill.transforms.clean.redact import Redact, tagging
 from starmill.transforms.decide.quality import Alpha, Quality
 from starmill.transforms.step import Step
 
@@ -57,6 +59,12 @@ def edit(path: Path, old: str, new: str) -> Callable[[], object]:
     text = path.read_text()
     assert old in text
     return lambda: path.write_text(text.replace(old, new, 1))
+
+
+def test_the_module_of_a_child_process_counts(tree: Path) -> None:
+    assert remade(edit(tree / "transforms/measure/scancode_child.py", "MOST_MATCHES = 500", "MOST_MATCHES = 501")) == {
+        "measure"
+    }
 
 
 def test_a_comment_or_a_docstring_remakes_nothing(tree: Path) -> None:
@@ -95,7 +103,7 @@ def test_a_source_remakes_only_its_own_parts(tree: Path, tmp_path: Path) -> None
 def test_a_table_beside_a_module_counts(tree: Path) -> None:
     table = tree / "transforms/decide/data/permissive.txt"
     made = remade(lambda: table.write_text(table.read_text() + "Some-1.0\n"))
-    assert "curate" in made and not {"ingest", "measure"} & made, "what a licence means is decided in curate alone"
+    assert "curate" in made and not made & {"ingest", "measure", "dedup", "release"}, "what measure found is judged by it"
     go = tree / "transforms/measure/enry/main.go"
     assert "measure" in remade(lambda: go.write_text(go.read_text() + "\n"))
 
@@ -120,7 +128,7 @@ def test_libraries_count_where_they_are_imported_and_transports_nowhere(monkeypa
 
     assert newer("scancode-toolkit") == {"measure"} and newer("tokenizers") == {"tokenize"}
     assert newer("dulwich") >= {"ingest"} and "dedup" not in newer("dulwich")
-    assert newer("apache-beam", "fsspec", "s3fs", "grpcio") == set()
+    assert newer("apache-beam", "fsspec", "s3fs", "grpcio", "aiohttp", "google-auth", "protobuf", "huggingface_hub") == set()
 
 
 def test_a_key_is_its_values_and_its_code() -> None:
@@ -144,6 +152,21 @@ class Signed:
     def __call__(self, block: pa.RecordBatch) -> pa.RecordBatch:
         """Change nothing."""
         return block
+
+
+def test_where_a_daemon_or_a_model_is_counts_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they answer by counts: the version of the signatures, the digest of the weights."""
+    answers = ["ClamAV 1.4.3/27000"]
+    monkeypatch.setattr(Malware, "material", lambda _: tuple(answers))
+    here, there = Malware("/run/clamd.ctl"), Malware("127.0.0.1:3310", seconds=5.0)
+    assert keys.said(here) == keys.said(there) != keys.said(Malware())
+    assert keys.said(here) != keys.said(Malware("/run/clamd.ctl", signatures="sane-2026-11"))
+    before = keys.said(here)
+    answers[:] = ["ClamAV 1.4.3/27001"]
+    assert keys.said(here) != before
+    monkeypatch.setattr(tagging, "digest", lambda place: "same")
+    assert keys.said(Redact(model="/a/model")) == keys.said(Redact(model="/b/model")) != keys.said(Redact())
+    assert keys.said(Redact(model="/a/model")) != keys.said(Redact(model="/a/model", model_precision="int8"))
 
 
 def key_of(options: Recipe, stage: str = "measure") -> str:

@@ -4,14 +4,17 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
+import pytest
 from curated_workspace import run
 from ingested_workspace import CODE, ROWS, Picky, ingested
 
 from starmill.core import skips
 from starmill.core.dataset import Workspace
+from starmill.core.errors import InputError
 from starmill.core.part import PartRef
 from starmill.pipelines.kinds import KINDS, Curate
-from starmill.pipelines.stages.curate import CuratePart, Rules
+from starmill.pipelines.stages.curate import CuratePart, Rules, measured
 from starmill.pipelines.stages.measure import MeasurePart
 from starmill.transforms.dedup.minhash import MinHash
 from starmill.transforms.measure.text import Text
@@ -38,6 +41,16 @@ def test_a_part(tmp_path: Path) -> None:
     assert [s["path"] for s in signatures] == [r["path"] for r in kept]
     assert len(np.frombuffer(signatures[0]["signature"], "<u4")) == 256 and signatures[1]["signature"] is None
     assert list(sidecar.lineage) == ["records/part-00000.parquet", "measures/part-00000.parquet"]
+
+
+def test_what_an_older_version_measured_is_refused_by_name(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    ingested(workspace)
+    MeasurePart(workspace, CODE)(PartRef(0, "key"))
+    before = workspace.table("measures/part-00000.parquet").drop_columns(["license_findings"])
+    pq.write_table(before, tmp_path / "measures/part-00000.parquet")
+    with pytest.raises(InputError, match=r"part-00000.parquet: no column license_findings: .* run `starmill measure`"):
+        list(measured(workspace, 0))
 
 
 def test_what_measure_dropped_and_what_has_rules_of_its_own(tmp_path: Path) -> None:

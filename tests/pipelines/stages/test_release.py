@@ -9,7 +9,7 @@ from clamav import BODY, WORD, running
 
 from starmill.core import schema
 from starmill.core.dataset import ParquetPart, Sidecar, Workspace, output, part_path
-from starmill.core.errors import MachineError
+from starmill.core.errors import InputError, MachineError
 from starmill.core.part import PartRef
 from starmill.pipelines.kinds import KINDS, Release
 from starmill.pipelines.recipe import build
@@ -52,6 +52,15 @@ def test_a_part(tmp_path: Path) -> None:
     assert kept.to_pylist()[1]["redactions"] == [{"kind": "EMAIL", "start": 8, "end": 15, "detector": "emails"}]
     (lost,) = workspace.table("dropped/release/part-00000.parquet").to_pylist()
     assert (lost["path"], lost["reason"], lost["detail"]) == ("/2", "contaminated", "b T/1: exact, characters 24 to 116")
+
+
+def test_what_an_older_version_curated_is_refused_by_name(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    older = pa.schema([field for field in schema.CURATED if field.name != "license_rule"])
+    put(workspace, "curate", "curated", older, [[{"kind": "code", "repo_name": "r", "path": "/a", "content": "x = 1\n"}]])
+    put(workspace, "dedup", "verdicts", schema.VERDICTS, [[{"keep": True}]])
+    with pytest.raises(InputError, match=r"curated/part-00000.parquet: no column license_rule: .* run `starmill curate`"):
+        ReleasePart(workspace, {"code": ()})(PartRef(0, "key"))
 
 
 def test_infected_records_leave_with_the_signature(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The three rules over licences: their order, what decides, and lists of the user's own. Whole trees are in test_license_trees.py."""
 
 from pathlib import Path
+from typing import Literal
 
 import pyarrow as pa
 import pytest
@@ -78,3 +79,32 @@ def test_a_notice_adds_to_what_is_above_and_a_text_ends_the_look() -> None:
         starmill([row("/a/LICENSE", "MIT"), row("/a/GPL", "GPL-2.0-only"), above], None, set(), SOME).type == "non_permissive"
     )
     assert starmill([row("/a/x", "GPL-2.0-only", "mention")], None, set(), SOME) == ("no_license", "nothing found")
+
+
+@pytest.mark.parametrize("rule", ["starmill", "stack-v2", "strict"])
+def test_a_verdict_is_of_its_row_alone(rule: Literal["starmill", "stack-v2", "strict"]) -> None:
+    """Row by row the same is said as of a whole block: neighbours differ in score and line alone, have no findings, or null."""
+    found = [
+        [row("/LICENSE", "MIT")],
+        [row("/LICENSE", "MIT") | {"score": 80.0, "start_line": 7}],
+        [],
+        None,
+        [row("/LICENSE", "MIT"), row("/COPYING", "GPL-2.0-only")],
+        [row("/COPYING", "GPL-2.0-only"), row("/LICENSE", "MIT")],
+        [row("/LICENSE", "MIT")],
+    ]
+    columns = {
+        "path": pa.array([f"/{n}" for n in range(len(found))]),
+        "gha_license_id": pa.array([None] * 6 + ["MIT"]),
+        "detected_licenses": pa.array(
+            [["MIT"], ["MIT"], [], None, ["GPL-2.0-only", "MIT"], ["MIT"], []], pa.list_(pa.string())
+        ),
+        "license_findings": pa.array(found, pa.list_(schema.LICENSE_FINDING)),
+    }
+    rows = pa.record_batch(columns)
+    judge = JudgeLicenses(keep=("permissive", "no_license", "non_permissive"), rule=rule)
+    for part in (rows, rows.slice(1, 4), rows.slice(0, 0)):
+        alone = [judge(part.slice(n, 1)).kept for n in range(part.num_rows)]
+        for name in ("license_type", "license_rule"):
+            one_by_one = [one.column(name)[0].as_py() for one in alone]
+            assert judge(part).kept.column(name).to_pylist() == one_by_one

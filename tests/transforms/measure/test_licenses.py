@@ -5,10 +5,11 @@ import pytest
 
 from starmill.core import recipe, schema
 from starmill.core.errors import MachineError
+from starmill.transforms.measure import licenses
 from starmill.transforms.measure.grants import Finding
 from starmill.transforms.measure.licenses import MOST_FINDINGS, Licenses, SpreadLicenses, is_text, statement_key, tier
 from starmill.transforms.measure.matches import Found
-from starmill.transforms.measure.scancode import detector
+from starmill.transforms.measure.scancode import DetectionTimeout, detector
 
 SPDX = "SPDX-License-" + "Identifier: "  # apart, so that no tool takes this file's licence from it
 
@@ -110,6 +111,25 @@ def test_a_record_that_is_left_out_is_a_licence_that_nobody_knows() -> None:
     assert step.findings == {("r", ""): [Finding("/LICENSE", "LicenseRef-starmill-skipped", "unread")]}
     watch.lose(part().slice(2, 1))
     assert len(watch.step().folders) == 2, "/x.py has no say in the first place"
+
+
+def test_a_declared_licence_that_takes_too_long_is_unknown_and_its_record_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same is known of its tree when a run finds the record on the list: how busy a machine was shows nowhere else."""
+    left_out: list[str] = []
+
+    class Slow:
+        def detect(self, text: str, exact: bool, seconds: float) -> Found:
+            raise DetectionTimeout
+
+    monkeypatch.setattr(licenses, "detector", Slow)
+    monkeypatch.setattr(licenses.skips, "give_up", lambda record: left_out.append(record.column("path")[0].as_py()))
+    cache, record = Memory(), part().slice(3, 1)
+    found, later = Licenses().watch(cache), Licenses().watch(cache)
+    found.see(record)
+    later.lose(record)
+    assert left_out == ["/setup.cfg"] and not cache
+    assert found.step() == later.step()
+    assert found.findings == {("r", ""): [Finding("/setup.cfg", "LicenseRef-starmill-skipped", "unread")]}
 
 
 def test_trouble_of_the_machine_is_no_licence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ Rows in which no detector can find anything are not decoded (scan.py).
 import itertools
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -86,6 +86,10 @@ class Redact:
         """Return the versions of what other packages recognize, and a model's digest. Raises StarmillError for one that is not there."""
         model = (tagging.digest(self.model),) if self.model and self._kinds() else ()
         return (*(recognizers.version(name) for name in self.recognizers), *model)
+
+    def counted(self) -> "Redact":
+        """Return what a key counts of the step: whether it has a model, and not where the model lies."""
+        return replace(self, model=self.model and MODEL)
 
     def children(self) -> tuple[str, ...]:
         """Return the module that the model's process runs, which a key counts and which nothing here imports."""

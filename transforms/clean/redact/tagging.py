@@ -102,7 +102,9 @@ def spans(model: Model, texts: Sequence[str]) -> list[list[tuple[int, int, str, 
         if at == len(texts) - 1 or sum(map(len, batch)) >= BATCH:
             answer = _ask(model, {"texts": batch})
             if "error" in answer:
-                raise (MachineError if answer["machine"] else TaggingFailed)(f"{model.place}: {answer['error']}")
+                if answer["machine"]:
+                    raise MachineError(f"{model.place}: {answer['error']}")
+                raise TaggingFailed(answer["error"])  # goes to `dropped/`, where a folder of this machine is nobody's business
             found += [[(start, end, kind, score) for start, end, kind, score in one] for one in answer["spans"]]
             batch = []
     return found

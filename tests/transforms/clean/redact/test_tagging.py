@@ -72,6 +72,16 @@ def test_a_killed_process_is_started_again(folder: str) -> None:
     assert len(children(folder)) == 1
 
 
+def test_what_is_said_of_a_text_does_not_say_where_the_model_lies(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a detail in `dropped/`, whose bytes are the same on each machine."""
+    monkeypatch.setattr(tagging, "_ask", lambda model, request: {"error": "ValueError: bad", "machine": False})
+    with pytest.raises(tagging.TaggingFailed, match=r"^ValueError: bad$"):
+        tagging.spans(tagging.Model(folder), ["a"])
+    monkeypatch.setattr(tagging, "_ask", lambda model, request: {"error": "no memory", "machine": True})
+    with pytest.raises(MachineError, match=f"^{folder}: no memory$"):
+        tagging.spans(tagging.Model(folder), ["a"])
+
+
 def test_answers_do_not_depend_on_batches(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tagging, "BATCH", 20)
     assert asked(folder) == WANTED and asked(folder, TEXTS[::-1]) == WANTED[::-1]
