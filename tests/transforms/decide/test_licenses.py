@@ -78,3 +78,16 @@ def test_a_notice_adds_to_what_is_above_and_a_text_ends_the_look() -> None:
         starmill([row("/a/LICENSE", "MIT"), row("/a/GPL", "GPL-2.0-only"), above], None, set(), SOME).type == "non_permissive"
     )
     assert starmill([row("/a/x", "GPL-2.0-only", "mention")], None, set(), SOME) == ("no_license", "nothing found")
+
+
+def test_what_says_nothing_of_terms_does_not_hide_what_is_above() -> None:
+    nothing = "LicenseRef-scancode-warranty-disclaimer"
+    for how in ("text", "declared"):
+        found = [row("/a/README", nothing, how), row("/COPYING", "GPL-2.0-only")]
+        assert starmill(found, None, set(), SOME).type == "non_permissive"
+    assert starmill([row("/a/README", nothing)], None, set(), SOME).type == "no_license"
+
+
+def test_an_expression_that_does_not_parse_is_nothing_that_a_manifest_names() -> None:
+    found = [row("/package.json", "MIT", "declared"), row("/LICENSE", "GPL-2.0-only AND")]
+    assert starmill(found, None, set(), SOME).type == "non_permissive"
