@@ -168,11 +168,7 @@ def _together(found: Sequence[Row], allowed: frozenset[str]) -> Verdict | None:
     declared = [one for one in grants if one["how"] == "declared"]
     named_there = frozenset[str]().union(*(identifiers(one["expression"]) for one in declared))
     # The texts of the licences that a manifest names are what it refers to; a reference beside a grant is one too.
-    counted = [
-        one
-        for one in grants
-        if one["how"] in ("declared", "restriction") or not _names(one, named_there)
-    ]
+    counted = [one for one in grants if one["how"] in ("declared", "restriction") or not _names(one, named_there)]
     judged = [(value, one) for one in counted if (value := is_permissive(one["expression"], allowed)) is not None]
     known = [(value, one) for value, one in judged if one["expression"] != UNKNOWN_REFERENCE] or judged
     if not known:
