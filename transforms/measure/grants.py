@@ -32,13 +32,16 @@ REMARKED = re.compile(
     re.IGNORECASE,
 )
 COMMERCE = r"(?:commercial(?:ly)?|profit)"
+BLANK = r"\s{1,80}(?:[*#/;]{1,3}\s{1,80})?"  # between words: a sentence goes on in the next line, which may be of a comment
 CONDITION = re.compile(
-    rf"commons clause|not(?: be)? (?:\w+ ){{0,4}}(?:for )?(?:any )?{COMMERCE} (?:purpose|use|product|application|activit|gain)"
-    rf"|non-?{COMMERCE},? (?:\w+ ){{0,3}}(?:purposes?|use|basis)(?: \w+)? only|only (?:\w+ ){{0,3}}non-?{COMMERCE} (?:use|purpose)"
-    rf"|for non-?{COMMERCE} (?:use|purposes)(?! and commercial| or commercial)"
-    rf"|{COMMERCE} use (?:\w+ ){{0,2}}(?:is )?(?:prohibited|forbidden|not (?:allowed|permitted)|requires)"
-    r"|for (?:personal|private|academic|educational|research|evaluation)(?: and \w+)?(?: use| purposes?)? only"
-    r"|(?:personal|academic|research|evaluation) use only",
+    (
+        rf"commons clause|not(?: be)? (?:\w+ ){{0,4}}(?:for )?(?:any )?{COMMERCE} (?:purpose|use|product|application|activit|gain)"
+        rf"|non-?{COMMERCE},? (?:\w+ ){{0,3}}(?:purposes?|use|basis)(?: \w+)? only|only (?:\w+ ){{0,3}}non-?{COMMERCE} (?:use|purpose)"
+        rf"|for non-?{COMMERCE} (?:use|purposes)(?! and commercial| or commercial)"
+        rf"|{COMMERCE} use (?:\w+ ){{0,2}}(?:is )?(?:prohibited|forbidden|not (?:allowed|permitted)|requires)"
+        r"|for (?:personal|private|academic|educational|research|evaluation)(?: and \w+)?(?: use| purposes?)? only"
+        r"|(?:personal|academic|research|evaluation) use only"
+    ).replace(" ", BLANK),
     re.IGNORECASE,
 )
 SAID_OUTRIGHT = re.compile(r"\blicen[cs]e[ds]?['\"]?[ \t]*[:=]", re.IGNORECASE)  # `License: MIT`, whatever else its line says
