@@ -45,7 +45,9 @@ CONDITION = re.compile(
     re.IGNORECASE,
 )
 SAID_OUTRIGHT = re.compile(r"\blicen[cs]e[ds]?['\"]?[ \t]*[:=]", re.IGNORECASE)  # `License: MIT`, whatever else its line says
-WORD = re.compile(r"\w+")
+# A character of Chinese, Japanese or Thai counts as a word: no blanks stand between theirs, so that a licence would be a few long words.
+ALONE = "\u0e01-\u0e4f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+WORD = re.compile(rf"[{ALONE}]|[^\W{ALONE}]+")
 # Folders of texts and of metadata: LICENSES/ of REUSE, licenses/ of wheels and crates, what setuptools and pip write.
 SPEAKS_FOR_ITS_PARENT = re.compile(r"li[cs]en[cs]es?|[^/]+\.(?:dist|egg)-info|EGG-INFO|META-INF|\.reuse", re.IGNORECASE)
 NOTICE_NAME = re.compile(r"(?:.*[-_. ])?notice", re.IGNORECASE | re.DOTALL)

@@ -57,6 +57,12 @@ def test_terms_that_nobody_knows() -> None:
     )
 
 
+def test_terms_without_blanks_between_words() -> None:
+    terms = "本软件仅供个人学习使用，未经作者书面许可，禁止用于任何商业用途，违者必究"  # to learn from, and not for commerce
+    assert [one.how for one in weighed("/LICENSE", terms, [], True)] == ["unknown"]
+    assert weighed("/LICENSE", "许可证：无", [], True) == []
+
+
 @pytest.mark.parametrize(
     ("sentence", "right"),
     [
