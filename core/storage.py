@@ -274,7 +274,10 @@ def named(key: str, url: str, **options: Any) -> Iterator[Any]:
         raise
     except FileNotFoundError:
         raise NotThere(f"{key}: {url}: no such file; give one that is there, or leave it out") from None
-    except (OSError, ValueError, ImportError) as error:
+    except Exception as error:
+        # Each library that inflates has an exception of its own for what is damaged, and some have it from Exception alone.
+        if not (isinstance(error, OSError | ValueError | ImportError) or options.get("compression")):
+            raise
         kind = MachineError if is_of_the_machine(error) else InputError
         raise kind(f"{key}: {url}: {one_line(error)}; give a file or URL that can be read") from error
 

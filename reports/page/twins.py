@@ -48,8 +48,12 @@ def pairs(sample: Sample, removed: Sequence[tuple[Part, dict[str, Any]]]) -> lis
         if gone is None or kept is None:
             continue
         texts = [_stored(part, gone), _stored(*kept)]
-        if all(texts) and sum(text.count("\n") for text in texts) <= LINES:
-            found.append(_pair(part, row, *(cut(text, part.hide) for text in texts)))
+        if not all(texts):
+            continue
+        # Lines as they are compared: \r, \f and others of Unicode end one, too.
+        lines = [cut(text, part.hide).splitlines() for text in texts]
+        if sum(map(len, lines)) <= LINES:
+            found.append(_pair(part, row, *lines))
         if len(found) == PAIRS:
             break
     return sorted(found, key=lambda pair: (pair["jaccard"], pair["removed"], pair["kept"]))
@@ -59,8 +63,8 @@ def _stored(part: Part, row: int) -> str:
     return next((values.get("content") for _, values in part.texts([row])), None) or ""
 
 
-def _pair(part: Part, row: Mapping[str, Any], gone: str, kept: str) -> dict[str, Any]:
-    lines, differing = side_by_side(kept.splitlines(), gone.splitlines())
+def _pair(part: Part, row: Mapping[str, Any], gone: Sequence[str], kept: Sequence[str]) -> dict[str, Any]:
+    lines, differing = side_by_side(kept, gone)
     return {
         "kind": row["kind"] or "",
         "jaccard": row["jaccard"],
@@ -99,7 +103,7 @@ def side_by_side(left: Sequence[str], right: Sequence[str]) -> tuple[list[dict[s
         for i in range(max(b - a, d - c)):
             one = left[a + i] if a + i < b else None
             two = right[c + i] if c + i < d else None
-            found.append(_row(a + i, c + i, *_within(one, two)))
+            found.append(_row(a + i, c + i, *_within(one, two, len(found) < SHOWN)))
     return found, differing
 
 
@@ -107,8 +111,8 @@ def _row(left: int, right: int, one: Pieces | None, two: Pieces | None) -> dict[
     return {"n": [left + 1 if one is not None else None, right + 1 if two is not None else None], "left": one, "right": two}
 
 
-def _within(one: str | None, two: str | None) -> tuple[Pieces | None, Pieces | None]:
-    if one is None or two is None:
+def _within(one: str | None, two: str | None, by_words: bool) -> tuple[Pieces | None, Pieces | None]:
+    if one is None or two is None or not by_words:  # a row that is not shown is only counted
         return (None if one is None else [[_short(one), True]]), (None if two is None else [[_short(two), True]])
     a, b = WORD.findall(_short(one)), WORD.findall(_short(two))
     if len(a) + len(b) > WORDS:

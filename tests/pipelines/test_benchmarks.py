@@ -1,8 +1,11 @@
 """Benchmark files: those that ship, and others, read and refused by name; descriptions; the index in the cache."""
 
+import bz2
 import dataclasses
 import gzip
 import json
+import lzma
+import zipfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from invented import LINES, TASKS
 
-from starmill.core.errors import InputError, UsageError
+from starmill.core.errors import InputError, StarmillError, UsageError
 from starmill.pipelines import benchmarks
 from starmill.pipelines import recipe as recipes
 from starmill.pipelines.kinds import Release
@@ -51,6 +54,24 @@ def test_every_form_of_a_file_has_the_same_tasks(tmp_path: Path) -> None:
     for name in ("lab.jsonl", "lab.jsonl.gz", "lab.json", "lab.parquet"):
         assert benchmarks.tasks(str(tmp_path / name)) == TASKS, name
     assert benchmarks.tasks(f"humaneval={tmp_path}/lab.jsonl") == TASKS
+
+
+@pytest.mark.parametrize("ending", ["gz", "xz", "bz2", "zip"])
+def test_a_compressed_file_that_is_damaged_is_named(tmp_path: Path, ending: str) -> None:
+    whole = "".join(json.dumps(line) + "\n" for line in LINES).encode() * 500
+    if ending == "zip":
+        with zipfile.ZipFile(tmp_path / "lab.jsonl.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("lab.jsonl", whole)
+    else:
+        made = {"gz": gzip.compress, "xz": lzma.compress, "bz2": bz2.compress}[ending](whole)
+        (tmp_path / f"lab.jsonl.{ending}").write_bytes(made)
+    place = tmp_path / f"lab.jsonl.{ending}"
+    good = place.read_bytes()
+    assert benchmarks.tasks(str(place))[0] == TASKS[0]
+    for bad in (good[: len(good) // 2], good[:40] + bytes([good[40] ^ 0xFF]) * 20 + good[60:]):
+        place.write_bytes(bad)
+        with pytest.raises(StarmillError, match=rf"release\.benchmarks: .*lab\.jsonl\.{ending}"):
+            benchmarks.tasks(str(place))
 
 
 def test_a_file_is_read_by_what_its_first_task_has(tmp_path: Path) -> None:

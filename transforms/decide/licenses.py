@@ -168,8 +168,9 @@ def starmill(found: Sequence[Row], gha: str | None, detected: set[str], allowed:
     nearest: list[Row] = []
     place = None
     for one in (one for one in found if one["how"] in GRANTS and one["how"] != "own"):
-        # Findings come from the nearest folder up. A readme's word adds to what is above; a text or a manifest ends the look.
-        if place is not None and folder(one["path"]) != place and any(near["how"] in ENOUGH for near in nearest):
+        # Findings come from the nearest folder up. A readme's word adds to what is above; a text or a manifest ends the look, unless
+        # it says nothing about the terms: a disclaimer of a folder takes nothing from the licence above it.
+        if place is not None and folder(one["path"]) != place and any(_ends_the_look(near, allowed) for near in nearest):
             break
         place = folder(one["path"])
         nearest.append(one)
@@ -199,17 +200,23 @@ def _together(found: Sequence[Row], allowed: frozenset[str]) -> Verdict | None:
     declared = [one for one in grants if one["how"] == "declared"]
     named_there = frozenset[str]().union(*(identifiers(one["expression"]) for one in declared))
     # The texts of the licences that a manifest names are what it refers to; a reference beside a grant is one too.
-    counted = [
-        one
-        for one in grants
-        if one["how"] in ("declared", "restriction") or not identifiers(one["expression"]) <= named_there or not declared
-    ]
+    counted = [one for one in grants if one["how"] in ("declared", "restriction") or not _names(one, named_there)]
     judged = [(value, one) for one in counted if (value := is_permissive(one["expression"], allowed)) is not None]
     known = [(value, one) for value, one in judged if one["expression"] != UNKNOWN_REFERENCE] or judged
     if not known:
         return None
     value, decided = next(((value, one) for value, one in known if not value), known[0])
     return Verdict("permissive" if value else "non_permissive", _said(decided))
+
+
+def _names(one: Row, those: frozenset[str]) -> bool:
+    """Return whether a finding names licences, and none but those."""
+    found = identifiers(one["expression"])
+    return bool(found) and found <= those
+
+
+def _ends_the_look(one: Row, allowed: frozenset[str]) -> bool:
+    return one["how"] in ENOUGH and is_permissive(one["expression"], allowed) is not None
 
 
 def _said(one: Row) -> str:

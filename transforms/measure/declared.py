@@ -37,7 +37,7 @@ def declared(path: str, text: str) -> list[str]:
         return []
     try:
         found = read(text)
-    except (ValueError, RecursionError, AttributeError, TypeError):  # no manifest of its format, whatever its name
+    except (ValueError, LookupError, RecursionError, AttributeError, TypeError):  # no manifest of its format, whatever its name
         return []
     said = [statement.strip() for statement in found if isinstance(statement, str)]
     return [s for s in dict.fromkeys(said) if s and len(s) <= MOST_CHARS and not SEE_A_FILE.match(s)]

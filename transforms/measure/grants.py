@@ -32,17 +32,22 @@ REMARKED = re.compile(
     re.IGNORECASE,
 )
 COMMERCE = r"(?:commercial(?:ly)?|profit)"
+BLANK = r"\s{1,80}(?:[*#/;]{1,3}\s{1,80})?"  # between words: a sentence goes on in the next line, which may be of a comment
 CONDITION = re.compile(
-    rf"commons clause|not(?: be)? (?:\w+ ){{0,4}}(?:for )?(?:any )?{COMMERCE} (?:purpose|use|product|application|activit|gain)"
-    rf"|non-?{COMMERCE},? (?:\w+ ){{0,3}}(?:purposes?|use|basis)(?: \w+)? only|only (?:\w+ ){{0,3}}non-?{COMMERCE} (?:use|purpose)"
-    rf"|for non-?{COMMERCE} (?:use|purposes)(?! and commercial| or commercial)"
-    rf"|{COMMERCE} use (?:\w+ ){{0,2}}(?:is )?(?:prohibited|forbidden|not (?:allowed|permitted)|requires)"
-    r"|for (?:personal|private|academic|educational|research|evaluation)(?: and \w+)?(?: use| purposes?)? only"
-    r"|(?:personal|academic|research|evaluation) use only",
+    (
+        rf"commons clause|not(?: be)? (?:\w+ ){{0,4}}(?:for )?(?:any )?{COMMERCE} (?:purpose|use|product|application|activit|gain)"
+        rf"|non-?{COMMERCE},? (?:\w+ ){{0,3}}(?:purposes?|use|basis)(?: \w+)? only|only (?:\w+ ){{0,3}}non-?{COMMERCE} (?:use|purpose)"
+        rf"|for non-?{COMMERCE} (?:use|purposes)(?! and commercial| or commercial)"
+        rf"|{COMMERCE} use (?:\w+ ){{0,2}}(?:is )?(?:prohibited|forbidden|not (?:allowed|permitted)|requires)"
+        r"|for (?:personal|private|academic|educational|research|evaluation)(?: and \w+)?(?: use| purposes?)? only"
+        r"|(?:personal|academic|research|evaluation) use only"
+    ).replace(" ", BLANK),
     re.IGNORECASE,
 )
 SAID_OUTRIGHT = re.compile(r"\blicen[cs]e[ds]?['\"]?[ \t]*[:=]", re.IGNORECASE)  # `License: MIT`, whatever else its line says
-WORD = re.compile(r"\w+")
+# A character of Chinese, Japanese or Thai counts as a word: no blanks stand between theirs, so that a licence would be a few long words.
+ALONE = "\u0e01-\u0e4f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+WORD = re.compile(rf"[{ALONE}]|[^\W{ALONE}]+")
 # Folders of texts and of metadata: LICENSES/ of REUSE, licenses/ of wheels and crates, what setuptools and pip write.
 SPEAKS_FOR_ITS_PARENT = re.compile(r"li[cs]en[cs]es?|[^/]+\.(?:dist|egg)-info|EGG-INFO|META-INF|\.reuse", re.IGNORECASE)
 NOTICE_NAME = re.compile(r"(?:.*[-_. ])?notice", re.IGNORECASE | re.DOTALL)

@@ -8,6 +8,7 @@ mention licensing at all. A text on which ScanCode fails is a licence that nobod
 too long with it (core/skips.py); that record itself is dropped.
 """
 
+import functools
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
@@ -30,7 +31,7 @@ from starmill.transforms.step import Cache, append
 SKIPPED = "LicenseRef-starmill-skipped"
 FAILED = "LicenseRef-starmill-failed"
 UNREAD = "unread"  # how a finding of these is found
-MOST_FINDINGS = 64  # of a file: the nearest, grants first
+MOST_FINDINGS = 64  # of a file, beside its own word: the nearest, grants first
 TEXTS = re.compile(
     r"(?:.*/)?li[cs]en[cs]es/[^/]+", re.IGNORECASE | re.DOTALL
 )  # a folder of licences, whatever its files are called
@@ -226,7 +227,7 @@ class SpreadLicenses:
                 held[key] = self._above(*key)
             licenses, above = held[key]
             detected.append(licenses)
-            found.append([*(f.row() for f in self._of_file(repo_name, path)), *above][:MOST_FINDINGS])
+            found.append([*(f.row() for f in self._of_file(repo_name, path)), *above])
         columns = {
             name: pa.array(values, self.adds.field(name).type)
             for name, values in zip(self.adds.names, (detected, found), strict=True)
@@ -248,10 +249,31 @@ class SpreadLicenses:
         found: list[Finding] = []
         while True:
             licenses |= self.folders.get((repo_name, place), frozenset())
-            found += sorted(
-                self.findings.get((repo_name, place), ()),
-                key=lambda f: (f.how == MENTION, f.path, f.start_line, f.how, f.expression),
-            )
+            if len(found) <= MOST_FINDINGS:
+                found += self._ranked.get((repo_name, place), ())
             if not place:
-                return sorted(licenses), [finding.row() for finding in found[:MOST_FINDINGS]]
+                return sorted(licenses), [finding.row() for finding in _cut(found)]
             place = place.rpartition("/")[0]
+
+    @functools.cached_property  # once: a tree may have a folder for each of its findings
+    def _ranked(self) -> dict[tuple[str, str], list[Finding]]:
+        return {key: ranked(found) for key, found in self.findings.items()}
+
+
+def ranked(found: Iterable[Finding]) -> list[Finding]:
+    """Return what counts of a folder's findings, grants before mentions: where there are too many, each licence once."""
+    order = sorted(found, key=lambda f: (f.how == MENTION, f.path, f.start_line, f.how, f.expression))
+    if len(order) > MOST_FINDINGS:
+        first: dict[tuple[str, str], Finding] = {}
+        for finding in order:
+            first.setdefault((finding.expression, finding.how), finding)
+        order = list(first.values())
+    return _cut(order)
+
+
+def _cut(order: list[Finding]) -> list[Finding]:
+    """Return as many findings as a file may have. Grants that are left out are a licence that nobody knows, where the first of them is."""
+    if all(finding.how == MENTION for finding in order[MOST_FINDINGS:]):
+        return order[:MOST_FINDINGS]
+    first = next(finding for finding in order[MOST_FINDINGS - 1 :] if finding.how != MENTION)
+    return [*order[: MOST_FINDINGS - 1], Finding(first.path, SKIPPED, UNREAD)]

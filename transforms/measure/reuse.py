@@ -10,8 +10,9 @@ import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from license_expression import ExpressionError, Licensing
+from license_expression import ExpressionError, Licensing, get_spdx_licensing
 
 HEAD_CHARS = 8_000  # of a file, in which its own licence stands
 TAG = "SPDX-License-Identifier:"
@@ -20,7 +21,9 @@ EXPRESSION = re.compile(r"[\w.+()-]+(?:[ \t]+[\w.+()-]+)*")
 BESIDE = ".license"
 TABLES = ("REUSE.toml", "dep5")
 STANZA = re.compile(r"^(Files|License):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
-MOST_RULES = 1_000
+MOST_RULES = 1_000  # of a table
+MOST_CHARS = 2_000  # of an expression
+LONGEST = 4_096  # characters of a pattern, as of a path
 PLAIN = Licensing()
 
 
@@ -59,8 +62,10 @@ def rules(path: str, text: str) -> list[Rule]:
     """Return the annotations of a REUSE.toml or dep5; one that does not parse has none."""
     folder, _, name = path.rpartition("/")
     if name == "REUSE.toml":
-        return _of_toml(path, folder, text)[:MOST_RULES]
-    return _of_dep5(path, folder.removesuffix("/.reuse").removesuffix("/debian"), text)[:MOST_RULES]
+        found = _of_toml(path, folder, text)
+    else:
+        found = _of_dep5(path, folder.removesuffix("/.reuse").removesuffix("/debian"), text)
+    return [rule for rule in found if len(rule.pattern) <= LONGEST][:MOST_RULES]
 
 
 def _of_toml(file: str, folder: str, text: str) -> list[Rule]:
@@ -89,13 +94,25 @@ def _of_dep5(file: str, folder: str, text: str) -> list[Rule]:
     return found
 
 
+@functools.lru_cache(maxsize=1 << 12)
 def _parsed(value: str) -> str | None:
-    match = EXPRESSION.search(value.strip().rstrip("*/->% \t"))
-    if match is None:
+    """Return the expression that a value begins with. Where a list goes on behind it (`MIT, GPL-2.0-only`), all of its licences hold."""
+    if len(value) > MOST_CHARS:
         return None
+    said = EXPRESSION.findall(value.strip().rstrip("*/->% \t"))
     try:
-        return str(PLAIN.parse(match.group()).render("{symbol.key}"))
-    except (ExpressionError, ValueError, AttributeError, RecursionError):
+        parsed = [PLAIN.parse(one) for one in said[:1]]
+        parsed += [more for one in said[1:] if (more := _known(one)) is not None]
+        return str(PLAIN.AND(*parsed).render("{symbol.key}") if len(parsed) > 1 else parsed[0].render("{symbol.key}"))
+    except (ExpressionError, ValueError, AttributeError, IndexError, RecursionError):
+        return None
+
+
+def _known(said: str) -> Any:
+    """Return an expression of SPDX's own identifiers, or None for other words behind an expression."""
+    try:
+        return get_spdx_licensing().parse(re.sub(r"(?i)^and[ \t]+", "", said), validate=True)
+    except (ExpressionError, ValueError, RecursionError):
         return None
 
 
@@ -108,7 +125,8 @@ def _star(pattern: str) -> re.Pattern[str]:
 def _globs(patterns: Sequence[str], names: Sequence[str]) -> bool:
     """Return whether the folders and the name of a path match those of a pattern, where `**` stands for any number of them."""
     ends = {0}  # how many of the names are matched so far, each way that there is
-    for pattern in patterns:
+    # `**/**` is `**`: the others take a name each, so that the names end a long pattern, too.
+    for pattern in (one for at, one in enumerate(patterns) if not at or one != "**" or patterns[at - 1] != "**"):
         if not ends:
             return False
         ends = (

@@ -140,7 +140,22 @@ def found(detect: Callable[..., Any], licensing: Any, text: str, exact: bool) ->
             kind = next((kind for kind in KINDS if getattr(rule, f"is_license_{kind}", False)), "clue")
             said = (match.score(), match.coverage(), match.len(), match.start_line, match.end_line)
             matches[_spdx(rule.license_expression), kind, match.matcher, *map(_plain, said)] = None
-    return {"licenses": sorted(licenses), "matches": list(matches)[:MOST_MATCHES]}
+    return {"licenses": sorted(licenses), "matches": most_telling(list(matches))}
+
+
+def most_telling(matches: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Return as many matches as an answer has, in their order; of each expression and kind the strongest come first.
+
+    Hundreds of notices of one licence would else leave no place for another one that stands behind them.
+    """
+    if len(matches) <= MOST_MATCHES:
+        return matches
+    turns: dict[tuple[Any, ...], int] = {}
+    turn_of = {}
+    for match in sorted(matches, key=lambda m: (-m[3], -m[5])):  # score, words
+        turn_of[match] = turns[match[:3]] = turns.get(match[:3], -1) + 1
+    kept = set(sorted(matches, key=lambda match: turn_of[match])[:MOST_MATCHES])
+    return [match for match in matches if match in kept]
 
 
 @functools.lru_cache(maxsize=1 << 15)

@@ -1,12 +1,15 @@
 """A comparison holds both texts, whatever they are; a pair is of the record that left and of the one that stayed."""
 
+from types import SimpleNamespace
+
+import pytest
 import reported
 from hypothesis import given
 from hypothesis import strategies as st
 
 from starmill.core.dataset import Workspace
 from starmill.reports.page import twins
-from starmill.reports.page.sample import Sample
+from starmill.reports.page.sample import Part, Sample
 from starmill.reports.page.twins import pairs, rows, side_by_side
 from starmill.transforms.clean.redact import labels
 
@@ -41,6 +44,28 @@ def test_equal_texts_have_no_marks(lines: list[str]) -> None:
 def test_long_lines_are_cut_and_not_compared_word_by_word() -> None:
     found, _ = side_by_side(["a " * 5000], ["b " * 5000])
     assert all(len(piece) <= twins.WIDTH + 1 and marked for row in found for piece, marked in (row["left"] or []))
+
+
+def test_a_row_that_is_not_shown_is_not_compared_word_by_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [[f"a {side}{n}" for n in range(1000)] for side in "xy"]
+    asked = []
+    real = twins.WORD
+    monkeypatch.setattr(twins, "WORD", SimpleNamespace(findall=lambda line: asked.append(line) or real.findall(line)))
+    found, differing = side_by_side(*texts)
+    assert differing == len(found) == 1000 and len(asked) == 2 * twins.SHOWN
+
+
+@pytest.mark.parametrize("end", ["\r", "\x0b", "\x1e", "\u2028", "\n"])
+def test_texts_of_too_many_lines_of_any_sort_are_not_compared(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"kind": "code", "repo_name": "r", "path": "/b", "content_id": "2", "jaccard": 0.9}
+    row |= {"kept_content_id": "1", "kept_release": None, "kept_repo_name": "r", "kept_path": "/a"}
+    part = Part(Workspace("memory://none"), 0, lambda data: data)
+    vars(part).update(names=[("code", "r", "/a"), ("code", "r", "/b")], rows={("code", "r", "/a"): 0, ("code", "r", "/b"): 1})
+    sample = Sample(Workspace("memory://none"), [0], 1)
+    sample._held[0] = part
+    for lines, count in ((twins.LINES // 2, 1), (twins.LINES, 0)):
+        monkeypatch.setattr(twins, "_stored", lambda part, row, lines=lines: f"x{end}" * lines)
+        assert len(pairs(sample, [(part, row)])) == count
 
 
 def test_a_pair_of_the_workspace(workspace: Workspace) -> None:

@@ -108,3 +108,16 @@ def test_a_verdict_is_of_its_row_alone(rule: Literal["starmill", "stack-v2", "st
         for name in ("license_type", "license_rule"):
             one_by_one = [one.column(name)[0].as_py() for one in alone]
             assert judge(part).kept.column(name).to_pylist() == one_by_one
+
+
+def test_what_says_nothing_of_terms_does_not_hide_what_is_above() -> None:
+    nothing = "LicenseRef-scancode-warranty-disclaimer"
+    for how in ("text", "declared"):
+        found = [row("/a/README", nothing, how), row("/COPYING", "GPL-2.0-only")]
+        assert starmill(found, None, set(), SOME).type == "non_permissive"
+    assert starmill([row("/a/README", nothing)], None, set(), SOME).type == "no_license"
+
+
+def test_an_expression_that_does_not_parse_is_nothing_that_a_manifest_names() -> None:
+    found = [row("/package.json", "MIT", "declared"), row("/LICENSE", "GPL-2.0-only AND")]
+    assert starmill(found, None, set(), SOME).type == "non_permissive"

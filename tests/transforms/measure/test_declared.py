@@ -82,3 +82,8 @@ def test_each_reader_survives_anything_in_linear_time() -> None:
                 piece,
             )
         assert declared(f"/{name}", json.dumps({"license": ["MIT", {"a": 1}]})) is not None
+
+
+def test_a_licence_without_its_type_declares_nothing() -> None:
+    for found in ('[{"url": "x"}]', "[{}]", '{"0": 1}'):
+        assert declared("/package.json", f'{{"licenses": {found}}}') == []

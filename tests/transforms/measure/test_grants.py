@@ -1,6 +1,7 @@
 """Which matches are grants and which are mentions, and conditions that take a licence back. Whole trees: decide/test_license_trees.py."""
 
 import pytest
+from tedious_texts import is_linear
 
 from starmill.transforms.measure.grants import CONDITION, GRANTS, Finding, folder, weighed
 from starmill.transforms.measure.matches import Match
@@ -56,6 +57,12 @@ def test_terms_that_nobody_knows() -> None:
     )
 
 
+def test_terms_without_blanks_between_words() -> None:
+    terms = "本软件仅供个人学习使用，未经作者书面许可，禁止用于任何商业用途，违者必究"  # to learn from, and not for commerce
+    assert [one.how for one in weighed("/LICENSE", terms, [], True)] == ["unknown"]
+    assert weighed("/LICENSE", "许可证：无", [], True) == []
+
+
 @pytest.mark.parametrize(
     ("sentence", "right"),
     [
@@ -70,9 +77,17 @@ def test_terms_that_nobody_knows() -> None:
     ],
 )
 def test_a_condition_is_seen(sentence: str, right: bool) -> None:
-    assert (CONDITION.search(sentence) is not None) is right
+    for blank in (" ", "\n", "\r\n", "\n    ", "\n * ", "\n## "):  # a text is wrapped, and may stand in a comment
+        assert (CONDITION.search(sentence.replace(" ", blank)) is not None) is right
     found = weighed("/LICENSE", sentence, [match("text", 300)], True)
     assert ("restriction" in {one.how for one in found}) is right
+
+
+def test_conditions_are_looked_for_in_linear_time() -> None:
+    for piece in ("not ", "not\n * ", "only a ", "not \n", "for non-commercial use ", "not a" + " " * 99, "#/;*"):
+        assert is_linear(lambda size, piece=piece: CONDITION.search(piece * (size // len(piece))))
+    for letter in "a \n*":
+        assert is_linear(lambda size, letter=letter: CONDITION.search("not " + letter * size))
 
 
 def test_where_a_finding_holds_and_its_row() -> None:

@@ -64,6 +64,24 @@ def test_a_file_has_a_bounded_number_of_findings_grants_first() -> None:
     assert len(row) == MOST_FINDINGS and row[0]["expression"] == "MIT"
 
 
+def test_no_number_of_grants_hides_another_one() -> None:
+    def rows(found: list[Finding], place: str = "") -> list[dict[str, object]]:
+        step = SpreadLicenses({}, {("r", place): found, ("r", ""): [*([] if place else found), Finding("/z", "ISC", "text")]})
+        given = step(pa.record_batch({"repo_name": ["r"], "path": [f"{place}/x"]})).column("license_findings")[0].as_py()
+        assert len(given) <= MOST_FINDINGS
+        return list(given)
+
+    many = [Finding(f"/a/licenses/{n:03}", "MIT", "text") for n in range(500)]
+    gone = Finding("/a/licenses/zz", "GPL-2.0-only", "text")
+    assert [one["expression"] for one in rows([*many, gone], "/a")] == ["MIT", "GPL-2.0-only", "ISC"]
+    others = [Finding(f"/a/{n:03}", f"X-{n}", "text") for n in range(500)]
+    for place in ("", "/a"):  # more licences than a file may have: what is left out is no permission
+        last = rows([*others, gone], place)[-1]
+        assert (last["expression"], last["how"], last["path"]) == ("LicenseRef-starmill-skipped", "unread", "/a/063")
+    mentioned = [Finding("/a/LICENSE", "MIT", "text"), *(Finding(f"/a/{n:03}", f"X-{n}", "mention") for n in range(500))]
+    assert rows(mentioned, "/a")[-1]["path"] == "/z", "a licence of the folder above takes nothing from the nearer one"
+
+
 class Memory(dict[str, list[str]]):
     """A cache that lasts as long as it is held."""
 

@@ -19,6 +19,10 @@ SPDX = "SPDX-License-" + "Identifier: "  # apart, so that no tool takes this fil
         (f"REM {SPDX}ISC", "ISC"),
         (f" * {SPDX}MIT\n * {SPDX}ISC\n", "MIT AND ISC"),
         (f"# {SPDX}MIT\n# {SPDX}MIT\n", "MIT"),
+        (f"# {SPDX}MIT, GPL-2.0-only\r\n", "MIT AND GPL-2.0-only"),
+        (f"# {SPDX}MIT & GPL-3.0-only; and ISC", "MIT AND GPL-3.0-only AND ISC"),
+        (f"# {SPDX}MIT/GPL-2.0-only OR ISC", "MIT AND (GPL-2.0-only OR ISC)"),
+        (f"# {SPDX}MIT, see the file GPL", "MIT"),
         (f'print("{SPDX}MIT")', None),
         (f"    tag = {SPDX}MIT", None),
         (f"# {SPDX}", None),
@@ -43,6 +47,13 @@ def test_a_table_of_reuse() -> None:
         assert rules("/REUSE.toml", broken) == []
 
 
+def test_a_pattern_is_no_longer_than_a_path() -> None:
+    patterns = ["a" * 5000, "**/" * 100_000, "b"]
+    table = f"[[annotations]]\npath = {patterns}\n{SPDX[:-2]} = 'MIT'\n"
+    assert [rule.pattern for rule in rules("/REUSE.toml", table)] == ["b"]
+    assert rules("/REUSE.toml", f"[[annotations]]\npath = 'b'\n{SPDX[:-2]} = '{'MIT AND ' * 1000}MIT'\n") == []
+
+
 def test_dep5() -> None:
     text = "Format: x\n\nFiles: src/* doc\nCopyright: us\nLicense: GPL-2.0-only or MIT\n more\n\nFiles: *\nLicense: ISC\n"
     found = rules("/.reuse/dep5", text)
@@ -59,5 +70,9 @@ def test_patterns_and_heads_take_linear_time() -> None:
     deep = Rule("/REUSE.toml", "", "**/" * 50 + "*a*a*a*b", "MIT")
     assert is_linear(lambda size: deep.holds("/" + "a/" * (size // 8)))
     assert is_linear(lambda size: deep.holds("/" + "a" * size))
+    assert is_linear(lambda size: Rule("/REUSE.toml", "", "**/" * size + "x", "MIT").holds("/a/b/x"))
+    assert Rule("/REUSE.toml", "", "**/" * 9 + "x", "MIT").holds("/a/b/x") and not Rule("/f", "", "**/**/x", "MIT").holds(
+        "/a/b"
+    )
     assert is_linear(lambda size: own(f"{SPDX}(" * (size // 26)))
     assert is_linear(lambda size: rules("/dep5", "Files: *\n" * (size // 9)))

@@ -14,6 +14,7 @@ more slowly.
 import functools
 import importlib.util
 import threading
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -40,7 +41,9 @@ class Detector(NamedTuple):
 
 
 def rows_with_hits(texts: pa.Array, detectors: Sequence[Detector]) -> Iterator[tuple[int, list[Hits]]]:
-    """Yield, for each row that any detector's anchors hit, its number and the hits of each detector.
+    """Yield, for each row that any detector's anchors hit, its number and the hits of each detector: the first one where no `find_at` asks.
+
+    Hits are numbers of eight bytes until a row's are yielded, since a hostile text has one in every second of its bytes.
 
     >>> digits = Detector("DIGITS", lambda text: iter(()), lambda: (b"[0-9]{3}",))
     >>> list(rows_with_hits(pa.array(["no", "a123", None, "é456"]), [digits]))
@@ -61,17 +64,20 @@ def rows_with_hits(texts: pa.Array, detectors: Sequence[Detector]) -> Iterator[t
     found = matches(data[first:last], patterns)
     if not found:
         return
-    pairs = np.array(found, np.int64)
-    ids, ends = pairs[np.argsort(pairs[:, 1], kind="stable")].T
+    packed = np.frombuffer(found, np.uint64)
+    packed = packed[np.argsort(packed & MOST_BYTES, kind="stable")]
+    ids, ends = (packed >> 32).astype(np.int64), (packed & MOST_BYTES).astype(np.int64)
     rows = (
         np.searchsorted(offsets, ends + first, side="left") - 1
     )  # the row of the byte before the end; an empty row holds none
+    wanted = np.array([detector.find_at is not None for detector in detectors])[detector_of[ids]]
+    wanted[np.unique(rows * len(detectors) + detector_of[ids], return_index=True)[1]] = True
+    ids, ends, rows = ids[wanted], ends[wanted], rows[wanted]
     columns = (detector_of[ids], number_of[ids], ends + first - offsets[rows])
-    each = [*zip(*(column.tolist() for column in columns), strict=True)]
     bounds = np.flatnonzero(np.diff(rows, prepend=-1, append=-1)).tolist()
     for start, stop in pairwise(bounds):
         hits: list[list[tuple[int, int]]] = [[] for _ in detectors]
-        for detector, number, end in each[start:stop]:
+        for detector, number, end in zip(*(column[start:stop].tolist() for column in columns), strict=True):
             hits[detector].append((number, end))
         yield int(rows[start]), list[Hits](hits)
 
@@ -84,12 +90,12 @@ def _table(anchors: tuple[tuple[bytes, ...], ...]) -> tuple[tuple[bytes, ...], n
     return tuple(pattern for own in anchors for pattern in own), detector_of, number_of
 
 
-def matches(data: np.ndarray, patterns: tuple[bytes, ...]) -> list[tuple[int, int]]:
-    """Return (number of the pattern, end) of each match of patterns in bytes: every end, in Hyperscan's order."""
-    found: list[tuple[int, int]] = []
+def matches(data: np.ndarray, patterns: tuple[bytes, ...]) -> "array[int]":
+    """Return number of the pattern << 32 | end, 64 bits, of each match of patterns in bytes: every end, in Hyperscan's order."""
+    found = array("Q")  # and no tuples: a hostile text has a match for each of its bytes
 
     def on_match(pattern: int, _start: int, end: int, _flags: int, _context: object) -> None:
-        found.append((pattern, end))
+        found.append(pattern << 32 | end)
 
     database = _database(patterns)
     scratches = _own.__dict__.setdefault("scratches", {})

@@ -3,6 +3,7 @@
 import pickle
 import re
 import threading
+import tracemalloc
 
 import pyarrow as pa
 import pytest
@@ -12,8 +13,13 @@ from hypothesis import strategies as st
 from starmill.transforms.clean.redact import Redact, scan
 from starmill.transforms.clean.redact.redact import DETECTORS
 
-WORDS = scan.Detector("WORDS", lambda text: iter(()), lambda: (rb"(?i)ab", rb"[0-9]{3}", rb"\xc3\xa9x"))
-MORE = scan.Detector("MORE", lambda text: iter(()), lambda: (rb"z.z",))
+
+def nothing(*_: object) -> scan.Spans:
+    yield from ()
+
+
+WORDS = scan.Detector("WORDS", nothing, lambda: (rb"(?i)ab", rb"[0-9]{3}", rb"\xc3\xa9x"), nothing)
+MORE = scan.Detector("MORE", nothing, lambda: (rb"z.z",), nothing)
 TEXTS = st.lists(st.none() | st.text(st.sampled_from("aBb012éxz \n"), max_size=9), max_size=9)
 
 
@@ -48,6 +54,18 @@ def test_hits_are_in_order_of_their_ends() -> None:
     assert (
         list(scan.rows_with_hits(pa.array(["ab"]), [])) == list(scan.rows_with_hits(pa.array([], pa.string()), [WORDS])) == []
     )
+
+
+def test_a_text_of_nothing_but_hits_takes_little_memory() -> None:
+    told = WORDS._replace(find_at=None)
+    size = 1 << 18
+    block = pa.array(["0" * size, "x", "ab012ab"], pa.large_string())
+    tracemalloc.start()
+    found = list(scan.rows_with_hits(block, [told, MORE]))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == [(0, [[(1, 3)], []]), (2, [[(0, 2)], []])]  # whether there is a hit is all that is asked
+    assert peak < 110 * size, f"{peak / size:.0f} bytes for each hit"
 
 
 def test_threads_and_processes_have_databases_of_their_own() -> None:
