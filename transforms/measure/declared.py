@@ -52,14 +52,22 @@ def expression(statement: str) -> str | None:
     """
     if statement.upper() == "UNLICENSED":
         return UNLICENSED
-    from license_expression import ExpressionError, get_spdx_licensing
+    from license_expression import ExpressionError
 
     try:
         # Cargo's old way of writing a choice.
-        parsed = get_spdx_licensing().parse(statement.replace("/", " OR "), validate=True)
+        parsed = spdx().parse(statement.replace("/", " OR "), validate=True)
     except (ExpressionError, ValueError, RecursionError):
         return None
     return None if parsed is None else str(parsed.render("{symbol.key}"))
+
+
+@functools.cache  # its table takes 20 ms to make, and a dump may have a million statements
+def spdx() -> Any:
+    """Return what parses expressions of SPDX's identifiers."""
+    from license_expression import get_spdx_licensing
+
+    return get_spdx_licensing()
 
 
 def reader(path: str) -> Callable[[str], Iterable[Any]] | None:

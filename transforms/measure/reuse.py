@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from license_expression import ExpressionError, Licensing, get_spdx_licensing
+from license_expression import ExpressionError, Licensing
+
+from starmill.transforms.measure.declared import spdx
 
 HEAD_CHARS = 8_000  # of a file, in which its own licence stands
 TAG = "SPDX-License-Identifier:"
@@ -111,7 +113,7 @@ def _parsed(value: str) -> str | None:
 def _known(said: str) -> Any:
     """Return an expression of SPDX's own identifiers, or None for other words behind an expression."""
     try:
-        return get_spdx_licensing().parse(re.sub(r"(?i)^and[ \t]+", "", said), validate=True)
+        return spdx().parse(re.sub(r"(?i)^and[ \t]+", "", said), validate=True)
     except (ExpressionError, ValueError, RecursionError):
         return None
 

@@ -87,3 +87,9 @@ def test_each_reader_survives_anything_in_linear_time() -> None:
 def test_a_licence_without_its_type_declares_nothing() -> None:
     for found in ('[{"url": "x"}]', "[{}]", '{"0": 1}'):
         assert declared("/package.json", f'{{"licenses": {found}}}') == []
+
+
+def test_the_table_of_identifiers_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert expression("ISC OR MIT") == "ISC OR MIT"
+    monkeypatch.setattr("license_expression.get_spdx_licensing", lambda: pytest.fail("made again"))
+    assert expression("MIT OR ISC OR Zlib") == "MIT OR ISC OR Zlib"
