@@ -30,7 +30,7 @@ def report(
     ] = None,
     recipe: options.RecipeOption = "smoke",
     sets: options.Sets = None,
-    file: Annotated[
+    page_at: Annotated[
         str, typer.Option("--output", help="The file to write: one page, which needs nothing beside it.")
     ] = "report.html",
     as_json: options.Json = False,
@@ -47,9 +47,9 @@ def report(
     from starmill.core.terminal import say
     from starmill.reports.page import document, gather
 
-    refuse_below_file("--output", Path(file).parent)
-    if Path(file).is_dir():
-        raise UsageError(f"--output {file}: a folder, where a file is to be written; give another name")
+    refuse_below_file("--output", Path(page_at).parent)
+    if Path(page_at).is_dir():
+        raise UsageError(f"--output {page_at}: a folder, where a file is to be written; give another name")
     workspace = options.place_of(place, recipe, sets)
     with options.files():
         found = gather.data(workspace, options.labels(raw=False).shown)
@@ -59,9 +59,9 @@ def report(
             options.show(True, found, ())
             return
         page = document.page(found).encode()
-        Path(file).parent.mkdir(parents=True, exist_ok=True)
-        Path(file).write_bytes(page)
-    say(f"{file}: {len(page) / 1e6:,.1f} MB; open it in a browser")
+        Path(page_at).parent.mkdir(parents=True, exist_ok=True)
+        Path(page_at).write_bytes(page)
+    say(f"{page_at}: {len(page) / 1e6:,.1f} MB; open it in a browser")
 
 
 def mix(

@@ -15,7 +15,6 @@ from starmill.core.shards import open_shards
 from starmill.core.tokenizer import Tokenizer
 from starmill.pipelines import benchmarks
 from starmill.reports.contamination import FILES, Benchmark, Place, Table, Task
-from starmill.transforms.clean.overlap.find import Finder
 from starmill.transforms.clean.overlap.index import NAMES, Matchers
 
 DATASET, SHARDS, TOKENIZER = "dataset", "shards", "tokenizer/tokenizer.json"
@@ -30,9 +29,17 @@ def table(workspace: Workspace, names: Sequence[str], matchers: Matchers, of: st
 
     Raises InputError for a workspace that has neither, and as benchmarks.index does.
     """
-    known = collections.Counter(task.benchmark for name in names for task in benchmarks.tasks(name))
-    finder = Finder(benchmarks.index(names), matchers)
     of = of or (DATASET if workspace.parts(DATASET) else SHARDS)
+    if not workspace.parts(of):
+        none = "no dataset/ and no shards/" if of == SHARDS and not workspace.parts(DATASET) else f"no {of}/"
+        raise InputError(
+            f"{workspace.root}: {none}, so nothing to look at; run `starmill run` first, or give another workspace"
+        )
+    known = collections.Counter(task.benchmark for name in names for task in benchmarks.tasks(name))
+    # Compiled by numba, which takes a second to import: what can be refused is refused before.
+    from starmill.transforms.clean.overlap.find import Finder
+
+    finder = Finder(benchmarks.index(names), matchers)
     found: dict[tuple[str, str], list[Place]] = {}
     files: dict[tuple[str, str], int] = collections.Counter()
     by: dict[tuple[str, str], collections.Counter[str]] = {}
@@ -62,10 +69,6 @@ def table(workspace: Workspace, names: Sequence[str], matchers: Matchers, of: st
 
 def _records(workspace: Workspace, tell: Tell) -> Iterator[pa.RecordBatch]:
     parts = [number for name in workspace.parts(DATASET) if (number := part_number(name.rpartition("/")[2])) is not None]
-    if not parts:
-        raise InputError(
-            f"{workspace.root}: no dataset/, so nothing to look at; run `starmill run` first, or give another workspace"
-        )
     for done, part in enumerate(parts):
         tell(done, len(parts))
         yield from workspace.blocks(part_path(DATASET, part), [*NAMED, "content"])
@@ -73,10 +76,6 @@ def _records(workspace: Workspace, tell: Tell) -> Iterator[pa.RecordBatch]:
 
 
 def _decoded(workspace: Workspace, tell: Tell) -> Iterator[pa.RecordBatch]:
-    if not workspace.parts(SHARDS):
-        raise InputError(
-            f"{workspace.root}: no dataset/ and no shards/, so nothing to look at; run `starmill run` first, or give another workspace"
-        )
     shards = open_shards(workspace.root)
     tokenizer = Tokenizer(workspace.read(TOKENIZER))
     rows: list[dict[str, str]] = []
