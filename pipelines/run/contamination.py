@@ -29,13 +29,13 @@ def table(workspace: Workspace, names: Sequence[str], matchers: Matchers, of: st
 
     Raises InputError for a workspace that has neither, and as benchmarks.index does.
     """
+    known = collections.Counter(task.benchmark for name in names for task in benchmarks.tasks(name))
     of = of or (DATASET if workspace.parts(DATASET) else SHARDS)
     if not workspace.parts(of):
         none = "no dataset/ and no shards/" if of == SHARDS and not workspace.parts(DATASET) else f"no {of}/"
         raise InputError(
             f"{workspace.root}: {none}, so nothing to look at; run `starmill run` first, or give another workspace"
         )
-    known = collections.Counter(task.benchmark for name in names for task in benchmarks.tasks(name))
     # Compiled by numba, which takes a second to import: what can be refused is refused before.
     from starmill.transforms.clean.overlap.find import Finder
 

@@ -74,7 +74,9 @@ def _short(value: Any) -> Any:
     """Return an option as a card may hold it: of texts that are looked for (benchmarks, lists) the number, not the texts."""
     if isinstance(value, list | tuple) and any(isinstance(one, dict | list | tuple) for one in value):
         return f"{len(value):,} entries"
-    return f"{len(value):,} entries" if isinstance(value, str | list | tuple | dict) and len(str(value)) > LONG else value
+    if isinstance(value, str) and len(value) > LONG:
+        return f"{len(value):,} characters"
+    return f"{len(value):,} entries" if isinstance(value, list | tuple | dict) and len(str(value)) > LONG else value
 
 
 def _source(source: Any) -> dict[str, Any]:
