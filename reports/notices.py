@@ -26,7 +26,7 @@ WORDS = r"(?:un)?li[cs]en[cs]es?|copying(?:v?\d)?|copyrights?|copyleft|notices?|
 NAME = re.compile(rf"(?:.*[-_. ])?(?:{WORDS})(?:[-_. ].*)?", re.IGNORECASE | re.DOTALL)
 # A file that is called so and has another lower-case extension (license.py, notices.json) holds code or data.
 TEXT = frozenset("md markdown rst txt text adoc html htm rtf lib lesser mit bsd apache gpl lgpl".split())
-FOLDER = re.compile(r".*/li[cs]en[cs]es/[^/]+", re.IGNORECASE | re.DOTALL)
+FOLDER = re.compile(r".*/LICENSES/[^/]+|.*/(?i:li[cs]en[cs]es)/[^/]+\.(?:txt|md)", re.DOTALL)
 FORMAT = 1
 
 

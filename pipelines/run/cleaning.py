@@ -57,6 +57,8 @@ def planned(workspace: Workspace) -> Cleaning:
         raise UsageError(
             f"{workspace.root}: stage {unfinished[0]} is not finished, and needs what `clean` removes; run `starmill run` to its end first"
         )
+    # Whatever an early manifest lists, what release and the stages behind it made is not from before redaction.
+    later = {stage.dataset for stage in stages[len(before) :]}
     datasets, removed = [], []
     for stage in before:
         manifest = manifests[stage.name]
@@ -64,7 +66,7 @@ def planned(workspace: Workspace) -> Cleaning:
         there = {
             f"{folder}/{f.name}" for folder in {path.rpartition("/")[0] for path, _ in files} for f in workspace.listing(folder)
         }
-        own = [(path, size) for path, size in files if path in there]
+        own = [(path, size) for path, size in files if path in there and path.partition("/")[0] not in later]
         if own:
             datasets.append(Emptied(stage.name, stage.dataset, len(own), sum(size for _, size in own)))
             removed += [path for path, _ in own]

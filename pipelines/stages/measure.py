@@ -4,8 +4,11 @@ The text of a part is read once. What only the whole part tells (licences spread
 are added at the end.
 """
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import importlib.util
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -85,7 +88,8 @@ class MeasurePart:
     def _watches(self, kind: str, seen: dict[PartStep, Watch]) -> list[tuple[str, Watch]]:
         steps = [step for step in self.steps[kind] if isinstance(step, PartStep)]
         for step in (step for step in steps if step not in seen):
-            seen[step] = step.watch(WorkspaceCache(self.workspace, "-".join((f"cache/{step.name}", *_material(step)))))
+            folder = "-".join((f"cache/{step.name}", *_material(step), *_children(step)))
+            seen[step] = step.watch(WorkspaceCache(self.workspace, folder))
         return [(step.name, seen[step]) for step in steps]
 
     def _held(self, kind: str, names: list[str]) -> list[str]:
@@ -104,6 +108,14 @@ def _show(watch: Watch, name: str, rows: pa.RecordBatch) -> None:
 
 def _material(step: PartStep) -> tuple[str, ...]:
     return tuple(getattr(step, "material", tuple)())
+
+
+def _children(step: PartStep) -> Iterator[str]:
+    """Yield a digest of each module that a process of the step runs: what an older one found is not what this one would."""
+    for name in getattr(step, "children", tuple)():
+        spec = importlib.util.find_spec(name)
+        assert spec is not None and spec.origin is not None, name
+        yield hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()[:16]
 
 
 def _of_blocks(steps: Sequence[Step | PartStep]) -> list[Step]:

@@ -99,7 +99,17 @@ def test_names_of_notices(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/license.py", "/src/copyright.js", "/notices.json", "/relicense", "/README.md", "/licenses.go", "/authority"]
+    "path",
+    [
+        "/license.py",
+        "/src/copyright.js",
+        "/notices.json",
+        "/relicense",
+        "/README.md",
+        "/licenses.go",
+        "/authority",
+        "/licenses/id_rsa",
+    ],
 )
 def test_names_of_other_files(path: str) -> None:
     assert not notices.is_notice(path)

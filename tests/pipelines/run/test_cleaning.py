@@ -58,6 +58,16 @@ def test_what_is_from_before_redaction_goes(tmp_path: Path, kind: str) -> None:
     assert cleaning.lines(again, True) == [f"{workspace.root}: nothing from before redaction is left"]
 
 
+def test_a_forged_manifest_takes_nothing_of_later_stages(tmp_path: Path) -> None:
+    workspace = finished(str(tmp_path))
+    data = [b"x" * 100, workspace.read("dataset/part-00000.parquet")]
+    paths = ["records/part-00000.parquet", "dataset/part-00000.parquet"]
+    made = tuple(output(path, content) for path, content in zip(paths, data, strict=True))
+    workspace.commit(Sidecar("ingest", "records", 0, "k", made), data)
+    workspace.finish("records", "k", 1, "v")
+    assert "dataset/part-00000.parquet" not in cleaning.planned(workspace).removed
+
+
 def test_rows_without_personal_data_stay_as_they_are(tmp_path: Path) -> None:
     assert cleaning.planned(finished(str(tmp_path), ("r", "s"))).redacted == ()
 

@@ -1,5 +1,6 @@
 """Measure one part: a row for each record, in its place; a licence is found beyond its row group; what fails is dropped, and no other."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from starmill.core.dataset import Workspace
 from starmill.core.errors import InputError
 from starmill.core.part import PartRef
 from starmill.pipelines.stages.measure import MeasurePart, WorkspaceCache
+from starmill.transforms.measure import scancode_child
+from starmill.transforms.measure.licenses import Licenses
 from starmill.transforms.measure.text import Text
 
 
@@ -44,6 +47,15 @@ def test_a_part(tmp_path: Path) -> None:
     assert sum(c.files for c in sidecar.counts) == len(ROWS) and sidecar.kinds == ("code",)
     assert list(sidecar.lineage) == ["records/part-00000.parquet"]
     assert (tmp_path / "read").read_text().split() == ["records/part-00000.parquet"], "a part's text is read once"
+
+
+def test_what_another_scancode_found_is_not_asked_of_the_cache(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    ingested(workspace)
+    MeasurePart(workspace, CODE)(PartRef(0, "key"))
+    [folder] = (tmp_path / "cache").iterdir()
+    child = Path(str(scancode_child.__file__)).read_bytes()
+    assert folder.name == "-".join(("licenses", *Licenses().material(), hashlib.sha256(child).hexdigest()[:16]))
 
 
 def test_a_row_that_fails_leaves_its_place_empty(tmp_path: Path) -> None:
