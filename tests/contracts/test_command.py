@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 import sys
 import types
 from typing import Annotated
@@ -76,7 +77,7 @@ def test_a_new_command_is_a_function_of_a_module(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setitem(EVERY, "dig-here", dig_here)
         holds("dig-here", capsys)
     assert cli.main(["--help"]) == 0
-    assert "Toys.\n  dig-here   Dig a hole." in capsys.readouterr().out
+    assert re.search(r"\nToys\.\n  dig-here +Dig a hole\.", capsys.readouterr().out)
     assert cli.main(["dig-here", "garden", "--depth", "3", "--json"]) == 0
     assert capsys.readouterr().out.split() == ["{", '"place":', '"garden",', '"depth":', "3", "}"]
     assert cli.main(["dig-here", "garden", "--depth", "deep"]) == 2
