@@ -13,9 +13,10 @@ import psutil
 
 from starmill.core.dataset import Workspace
 from starmill.pipelines import stages
+from starmill.transforms.measure import scancode
 
 # What the command line of a victim says.
-VICTIMS = {"worker": "starmill.pipelines.runners.worker", "child": "starmill.transforms.measure.scancode"}
+VICTIMS = {"worker": "starmill.pipelines.runners.worker", "child": scancode.CHILD}
 HANG = 500.0  # seconds after which a run is taken to hang
 
 
