@@ -4,6 +4,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,10 +24,14 @@ WANTED = [[("Jane Doe", "NAME")], [], [("hunter", "PASSWORD"), ("Marion Weber", 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     place = small_tagger.make(tmp_path_factory.mktemp("tagger"))
-    yield str(place)
-    forget()
-    for child in children(str(place)):
-        child.kill()
+    # Other tests of this machine have a model of the same bytes, whose process would be this one's.
+    with tempfile.TemporaryDirectory(prefix="starmill-tagging-", dir="/tmp") as own, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(tempfile, "tempdir", own)
+        patched.setenv("TMPDIR", own)
+        yield str(place)
+        forget()
+        for child in children(str(place)):
+            child.kill()
 
 
 def forget() -> None:
