@@ -19,6 +19,7 @@ from starmill.core.terminal import say
 from starmill.pipelines.stages import STAGES, load
 
 if TYPE_CHECKING:
+    from starmill.pipelines.recipe import Recipe
     from starmill.pipelines.runners.runner import Runner
 
 
@@ -163,17 +164,11 @@ def catalog(
     with options.needs("pipelines"):
         from starmill.pipelines import recipe as recipes
         from starmill.pipelines.run import catalog as making
-        from starmill.pipelines.run import place as places
 
     wanted = recipes.load(recipe, sets or [], [], None)
     with options.files():
         plan = making.planned(wanted.sources, source, buckets, shares, graph=graph)
-        places.check(plan.workspace, wanted)
-        if dry_run:
-            for line in making.lines(plan):
-                say(line)
-            return
-    _beside(plan.workspace, beam, workers, lambda runner: making.run(plan, runner, quiet))
+    _beside(making, plan, wanted, beam, workers, quiet, dry_run)
 
 
 def threads(
@@ -204,34 +199,36 @@ def threads(
     """The hours of GHArchive sorted by repository and thread, for more of them than one machine takes, on any runner."""
     with options.needs("pipelines"):
         from starmill.pipelines import recipe as recipes
-        from starmill.pipelines.run import place as places
         from starmill.pipelines.run import threads as making
 
     wanted = recipes.load(recipe, sets or [], [], None)
     with options.files():
         plan = making.planned(wanted.sources, of, divisions, days)
+    _beside(making, plan, wanted, beam, workers, quiet, dry_run)
+
+
+def _beside(
+    making: Any, plan: Any, wanted: "Recipe", beam: list[str] | None, workers: int | None, quiet: bool, dry_run: bool
+) -> None:
+    """Make what a recipe reads and no stage of it makes, in a workspace of its own. `making` is the module of run/ whose `plan` it is."""
+    from starmill.pipelines.run import interrupt
+    from starmill.pipelines.run import place as places
+
+    with options.files():
         places.check(plan.workspace, wanted)
         if dry_run:
             for line in making.lines(plan):
                 say(line)
             return
-    _beside(plan.workspace, beam, workers, lambda runner: making.run(plan, runner, quiet))
-
-
-def _beside(workspace: Workspace, beam: list[str] | None, workers: int | None, make: Callable[["Runner"], object]) -> None:
-    """Make what a recipe reads and no stage of it makes, in a workspace of its own."""
-    runner = _runner(beam, workers, workspace.root)
-    from starmill.pipelines.run import interrupt
-    from starmill.pipelines.run import place as places
-
+    runner = _runner(beam, workers, plan.workspace.root)
     started = time.monotonic()
     try:
-        with options.files(), interrupt.at_work(workspace, runner.is_local):
-            places.claim(workspace)
-            make(runner)
+        with options.files(), interrupt.at_work(plan.workspace, runner.is_local):
+            places.claim(plan.workspace)
+            making.run(plan, runner, quiet)
     except KeyboardInterrupt:
         raise Interrupted("stopped; finished parts are kept: run the same command to continue") from None
-    say(f"done in {time.monotonic() - started:.0f} s: {workspace.root}")
+    say(f"done in {time.monotonic() - started:.0f} s: {plan.workspace.root}")
 
 
 def verify(
