@@ -30,6 +30,8 @@ from starmill.transforms.measure.scancode import detector
 Tree = dict[str, str]
 METADATA_TEXT = re.compile(r"licenses/.*|(?:licen[cs]e|copying|notice)[^/]*", re.IGNORECASE | re.DOTALL)
 QUESTION = "/a file"
+# ScanCode's own texts would be each a licence of its package, thousands of them; the recipe `smoke` leaves them out, too.
+NOT_MILLED = frozenset({"licensedcode"})
 
 
 class Memory(dict[str, list[str]]):
@@ -45,16 +47,21 @@ def main() -> None:
     parser.add_argument("--npm", type=Path, default=Path("/usr/lib/node_modules"), metavar="DIR")
     add_write(parser)
     options = parser.parse_args()
-    memory = Memory()
     sets = {"PyPI": pypi(), "crates.io": crates(options.crates), "npm": npm(options.npm)}
-    lines = ["| packages | declared | as declared | texts alone | as declared |", "|---|---|---|---|---|"]
-    odd: list[str] = []
+    tell("licenses", report(sets), options.write)
+
+
+def report(sets: dict[str, Iterator[tuple[str, Tree]]]) -> Iterator[str]:
+    """Yield the lines of the result, each as soon as it is known."""
+    yield from (f"## {date.today()}, one core of {processor()}", "")
+    yield from ("| packages | declared | as declared | texts alone | as declared |", "|---|---|---|---|---|")
+    memory, odd = Memory(), list[str]()
     for name, packages in sets.items():
         row, others = compared(packages, memory)
-        lines.append(f"| {name} | {' | '.join(map(str, row))} |")
+        yield f"| {name} | {' | '.join(map(str, row))} |"
         odd += others
-    lines += ["", "Not as declared, or not as declared by the texts alone:", "", *odd, "", *speed()]
-    tell("licenses", [f"## {date.today()}, one core of {processor()}", "", *lines], options.write)
+    yield from ("", "Not as declared, or not as declared by the texts alone:", "", *odd, "")
+    yield from speed()
 
 
 def compared(packages: Iterator[tuple[str, Tree]], memory: Memory) -> tuple[list[int], list[str]]:
@@ -134,7 +141,7 @@ def npm(root: Path) -> Iterator[tuple[str, Tree]]:
 def speed() -> list[str]:
     """Return what the step costs over all texts of this environment, the first time and once its licence texts are known."""
     root, memory, blocks, size = Path(sysconfig.get_path("purelib")), Memory(), [], 0
-    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+    for folder in sorted(path for path in root.iterdir() if path.is_dir() and path.name not in NOT_MILLED):
         tree = {}
         for path in sorted(folder.rglob("*")):
             if path.is_file() and path.suffix not in (".pyc", ".so") and path.stat().st_size < 1 << 20:
