@@ -34,6 +34,7 @@ from starmill.transforms.step import Split, append, split
 
 Type = Literal["permissive", "no_license", "non_permissive"]
 Row = Mapping[str, Any]  # of license_findings
+UNASSERTED = "NOASSERTION"  # GitHub saw a licence, and does not know which
 ENOUGH = frozenset({"text", "declared", "restriction", "unknown", "unread"})  # beside a notice, these end the look upwards
 
 
@@ -133,14 +134,8 @@ class JudgeLicenses:
 
 def stack_v2(found: Sequence[Row], gha: str | None, detected: set[str], allowed: frozenset[str]) -> Verdict:
     """Return The Stack v2's type, by its order of rules."""
-    if gha is not None and gha in allowed:
-        return Verdict("permissive", f"{gha}, as GHArchive says")
-    if gha is not None and gha != "NOASSERTION":
-        return Verdict("non_permissive", f"{gha}, as GHArchive says")
-    if not detected:
-        if gha is None:
-            return Verdict("no_license", "nothing found")
-        return Verdict("non_permissive", "a licence that GHArchive does not know")
+    if gha not in (None, UNASSERTED) or not detected:
+        return _of_host(gha, allowed)
     good = detected & allowed
     rest = detected - allowed - NEUTRAL - ({UNKNOWN_REFERENCE} if good else set())
     of = sorted(rest or good)
@@ -153,11 +148,10 @@ def strict(found: Sequence[Row], gha: str | None, detected: set[str], allowed: f
     grants = [one for one in found if one["how"] in GRANTS]
     if (wrong := next((one for one in grants if is_permissive(one["expression"], allowed) is False), None)) is not None:
         return Verdict("non_permissive", _said(wrong))
-    if gha is not None and not is_permissive(gha, allowed):
-        return Verdict("non_permissive", f"{gha}, as GHArchive says")
-    if good := next((one for one in grants if is_permissive(one["expression"], allowed)), None):
+    good = next((one for one in grants if is_permissive(one["expression"], allowed)), None)
+    if good is not None and (gha is None or is_permissive(gha, allowed)):
         return Verdict("permissive", _said(good))
-    return Verdict("permissive", f"{gha}, as GHArchive says") if gha else Verdict("no_license", "nothing found")
+    return _of_host(gha, allowed)
 
 
 def starmill(found: Sequence[Row], gha: str | None, detected: set[str], allowed: frozenset[str]) -> Verdict:
@@ -174,17 +168,11 @@ def starmill(found: Sequence[Row], gha: str | None, detected: set[str], allowed:
             break
         place = folder(one["path"])
         nearest.append(one)
-    # A repository is under what GitHub saw at its root, unless a folder of it has a text of its own.
-    at_root = not place
-    if gha is not None and gha != "NOASSERTION" and at_root and not is_permissive(gha, allowed):
-        return Verdict("non_permissive", f"{gha}, as GHArchive says")
-    if nearest and (verdict := _together(nearest, allowed)):
-        return verdict
-    if gha is None:
-        return Verdict("no_license", "nothing found")
-    if gha == "NOASSERTION":
-        return Verdict("non_permissive", "a licence that GHArchive does not know")
-    return Verdict("permissive", f"{gha}, as GHArchive says")
+    # A repository is under what GitHub saw at its root, unless a folder of it has a text of its own: a readme's word adds to that, too.
+    has_its_own = any(folder(near["path"]) and _ends_the_look(near, allowed) for near in nearest)
+    if gha not in (None, UNASSERTED) and not has_its_own and not is_permissive(str(gha), allowed):
+        return _of_host(gha, allowed)
+    return _together(nearest, allowed) or _of_host(gha, allowed)
 
 
 RULES: dict[str, Callable[[Sequence[Row], str | None, set[str], frozenset[str]], Verdict]] = {
@@ -192,6 +180,15 @@ RULES: dict[str, Callable[[Sequence[Row], str | None, set[str], frozenset[str]],
     "stack-v2": stack_v2,
     "strict": strict,
 }
+
+
+def _of_host(gha: str | None, allowed: frozenset[str]) -> Verdict:
+    """Return what GHArchive alone says of a repository."""
+    if gha is None:
+        return Verdict("no_license", "nothing found")
+    if gha == UNASSERTED:
+        return Verdict("non_permissive", "a licence that GHArchive does not know")
+    return Verdict("permissive" if is_permissive(gha, allowed) else "non_permissive", f"{gha}, as GHArchive says")
 
 
 def _together(found: Sequence[Row], allowed: frozenset[str]) -> Verdict | None:

@@ -208,6 +208,8 @@ def test_there_are_enough_shapes() -> None:
         ("MIT", {"/src/COPYING": GPL}, NO),  # GitHub looks at the root alone
         ("GPL-3.0", {"/README.md": "Released under the MIT license.\n"}, NO),
         ("GPL-3.0", {"/src/LICENSE": MIT}, YES),  # vendored
+        ("GPL-3.0", {"/src/README.md": "Released under the MIT license.\n"}, NO),
+        ("GPL-3.0", {"/src/README.md": f"# a\n\n{SPDX}MIT\n"}, NO),  # a readme's word adds to what is above
     ],
 )
 def test_what_gharchive_says_holds_at_the_root(gha: str, files: dict[str, str], right: str) -> None:

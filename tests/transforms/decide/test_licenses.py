@@ -116,6 +116,7 @@ def test_what_says_nothing_of_terms_does_not_hide_what_is_above() -> None:
         found = [row("/a/README", nothing, how), row("/COPYING", "GPL-2.0-only")]
         assert starmill(found, None, set(), SOME).type == "non_permissive"
     assert starmill([row("/a/README", nothing)], None, set(), SOME).type == "no_license"
+    assert starmill([row("/a/README", nothing)], "GPL-3.0", set(), SOME).type == "non_permissive"
 
 
 def test_an_expression_that_does_not_parse_is_nothing_that_a_manifest_names() -> None:
