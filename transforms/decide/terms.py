@@ -5,11 +5,14 @@ list. Identifiers that say nothing about the terms (an agreement of contributors
 else's may be one identifier a line, or Blue Oak Council's `index.json`, whose ratings are its keys.
 """
 
+import difflib
 import functools
 import json
 from importlib import resources
 
 from license_expression import AND, OR, ExpressionError, LicenseWithExceptionSymbol, Licensing
+
+from starmill.transforms.measure.declared import spdx
 
 # Found, but saying nothing about the terms (The Stack v2's list of neutral references).
 NEUTRAL = frozenset(
@@ -27,13 +30,14 @@ PLAIN = Licensing()
 @functools.lru_cache(maxsize=1)
 def permissive_licenses() -> frozenset[str]:
     """Return the identifiers in data/permissive.txt: licences and exceptions."""
-    return listed(resources.files("starmill.transforms.decide").joinpath("data/permissive.txt").read_text("utf-8"))
+    text = resources.files("starmill.transforms.decide").joinpath("data/permissive.txt").read_text("utf-8")
+    return frozenset(line for line in text.split("\n") if line and not line.startswith("#"))
 
 
 def listed(text: str) -> frozenset[str]:
     """Return the identifiers of a list: one a line, `#` begins a remark; or Blue Oak Council's ratings as JSON.
 
-    Raises ValueError for JSON of another form, and for a line with blanks.
+    Raises ValueError for JSON of another form, and for a line that is no identifier of SPDX or of ScanCode.
     """
     if text.lstrip().startswith(("{", "[")):
         found = json.loads(text)
@@ -43,9 +47,18 @@ def listed(text: str) -> frozenset[str]:
         except (KeyError, TypeError):
             raise ValueError('a list as JSON is Blue Oak Council\'s: [{"name": ..., "licenses": [{"id": ...}]}]') from None
     lines = [line.partition("#")[0].strip() for line in text.split("\n")]
-    if wrong := next((line for line in lines if " " in line), None):
-        raise ValueError(f"{wrong!r} is no identifier of a licence")
+    known = _known()
+    for line in (line for line in lines if line and line not in known):
+        near = difflib.get_close_matches(line, known, n=1, cutoff=0.0)
+        raise ValueError(f"{line!r} is no identifier of a licence; the nearest is {near[0]}")
     return frozenset(line for line in lines if line)
+
+
+@functools.lru_cache(maxsize=1)
+def _known() -> dict[str, None]:
+    """Return all identifiers of licences and exceptions, today's and former ones, in the order of the alphabet."""
+    symbols = spdx().known_symbols
+    return dict.fromkeys(sorted({*symbols, *(alias for symbol in symbols.values() for alias in symbol.aliases)}))
 
 
 @functools.lru_cache(maxsize=1 << 14)

@@ -63,6 +63,10 @@ def test_lists_of_others_are_read() -> None:
     assert listed("MIT\n# a remark\n\nISC  # another\n") == {"MIT", "ISC"}
     blue_oak = '[{"name": "Gold", "licenses": [{"id": "BlueOak-1.0.0"}]}, {"name": "Silver", "licenses": [{"id": "MIT"}]}]'
     assert listed(blue_oak) == listed(f'{{"ratings": {blue_oak}}}') == {"BlueOak-1.0.0", "MIT"}
-    for wrong in ("MIT License", '{"a": 1}', '["MIT"]'):
+    for wrong in ("MIT License", '{"a": 1}', '["MIT"]', "my-host"):
         with pytest.raises(ValueError, match=r"identifier|Blue Oak"):
             listed(wrong)
+    with pytest.raises(ValueError, match=r"'Apache2\.0' is no identifier of a licence; the nearest is Apache-2\.0"):
+        listed("MIT\nApache2.0\n")
+    former = {"GPL-2.0", "LicenseRef-scancode-public-domain", "LLVM-exception"}
+    assert listed("\n".join(former)) == former
