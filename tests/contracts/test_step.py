@@ -145,10 +145,12 @@ def test_a_step_reads_and_adds_what_it_declares(kind: type) -> None:
     few, whole = step(block.select(reads)), step(block)
     if isinstance(whole, Split):
         assert isinstance(few, Split) and few.reasons == whole.reasons
-        added = [name for name in (adds or pa.schema([])).names if name not in block.schema.names]
-        assert whole.kept.schema.names == whole.dropped.schema.names == [*block.schema.names, *added], (
-            "a decision changes no column"
-        )
+        said = adds or pa.schema([])  # by which columns the step says what it decided by
+        names = [*block.schema.names, *(name for name in said.names if name not in block.schema.names)]
+        for part in (whole.kept, whole.dropped):
+            assert part.schema.names == names and all(part.schema.field(f.name).type == f.type for f in said)
+            same = [name for name in block.schema.names if name not in said.names]
+            assert part.select(same).schema == block.select(same).schema, "a decision changes no column"
         kept, dropped = (part.column("path").to_pylist() for part in (whole.kept, whole.dropped))
         assert sorted(kept + dropped) == block.column("path").to_pylist() and len(whole.reasons) == len(dropped)
         assert all(re.fullmatch(r"[a-z][a-z0-9_]*", r) for r in whole.reasons)
