@@ -111,3 +111,10 @@ def starmill(*arguments: str, cwd: Path, check: bool = True) -> subprocess.Compl
     done = subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
     assert not check or done.returncode == 0, f"{' '.join(arguments)}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     return done
+
+
+def say(*arguments: str) -> tuple[int, str]:
+    """Run a command in this process; return its status and all that it printed."""
+    with redirect_stdout(StringIO()) as printed, redirect_stderr(printed):
+        status = cli.main(arguments)
+    return status, printed.getvalue()

@@ -5,13 +5,11 @@ import json
 import os
 import shutil
 import unicodedata
-from contextlib import redirect_stderr, redirect_stdout
-from io import StringIO
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from small_tree import STDLIB, commit
+from small_tree import STDLIB, commit, say
 
 from starmill.cli import __main__ as cli
 from starmill.cli import look
@@ -25,13 +23,6 @@ ATTACK = "\x1b]0;owned\x07\r\x9b31m\u202etxt"  # a terminal's title, a bell, an 
 REPOSITORY, PLAIN = "[red]x[/red]", "[bold]"
 MARKUP = ("[/]", "[link=file:///etc/passwd]y", ":skull:")
 STAGES = ("ingest", "measure", "curate", "dedup", "release", "tokenize")
-
-
-def say(*words: str) -> tuple[int, str]:
-    """Run a command in this process; return its status and all that it printed."""
-    with redirect_stdout(StringIO()) as printed, redirect_stderr(printed):
-        status = cli.main(words)
-    return status, printed.getvalue()
 
 
 @pytest.fixture(scope="module")
