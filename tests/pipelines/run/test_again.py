@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from collections import Counter
 from collections.abc import Sequence
@@ -69,7 +70,8 @@ def test_a_part_whose_worker_was_killed_is_made_again(tmp_path: Path, capfd: pyt
     assert set(tried) == {"0", "1", "2", "3", "4", "5"} and tried["1"] == tried["4"] == 2
     assert os.getpid() not in processes, "nothing that may be killed runs in the driver"
     said = capfd.readouterr().err
-    assert "a worker process was ended by SIGKILL while it made part 4; that part is made again alone" in said
+    # Both may die in one round; the first that is noticed is named, and the other part is simply due again.
+    assert re.search(r"a worker process was ended by SIGKILL while it made part [14]; that part is made again alone", said)
     assert "Traceback" not in said and "Exception" not in said
 
 
