@@ -42,9 +42,20 @@ def train(
         int, typer.Option(min=1, max=1024, help="Start this many ranks on this machine (torchrun does more).")
     ] = 1,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start again; removes the checkpoints in --output.")] = False,
+    resume: Annotated[
+        str | None, typer.Option("--resume", metavar="OUTPUT", help="Go on with the recipe that a training's output keeps.")
+    ] = None,
     dry_run: options.DryRun = False,
 ) -> int:
     """Train a model on shards; stopped and started again, it goes on where it was."""
+    if resume is not None:
+        if not (Path(resume) / "recipe.yaml").is_file():
+            raise UsageError(
+                f"--resume {resume}: no recipe.yaml in it; give the output of a training, or its recipe and --output"
+            )
+        if fresh or output:
+            raise UsageError(f"--resume {resume}: goes on in that folder; leave out {'--fresh' if fresh else '--output'}")
+        recipe = resume
     with options.needs("trainer"):
         from starmill.trainer.start import start
 
@@ -74,7 +85,7 @@ def export(
 ) -> None:
     """What one publishes of a training: weights, tokenizer, model card, notices.
 
-    Give the recipe and --set that it was trained with.
+    Give the training's output folder, which keeps its recipe; or the recipe and --set that it was trained with.
     """
     with options.needs("trainer"):
         from starmill.trainer.config import load
@@ -94,6 +105,25 @@ def export(
     say(*told)
     if push:
         say(*publish.push(folder, push, public))
+
+
+def trace(
+    recipe: Annotated[str, typer.Argument(metavar="OUTPUT", help="The output of a training.")],
+    step: Annotated[int, typer.Option(min=1, max=10**9, help="Number of the step, from 1.")],
+    workspace: options.Place = None,
+    as_json: options.Json = False,
+    raw: options.Raw = False,
+) -> None:
+    """The files that a step of a training read, by path and SWHID."""
+    with options.needs("trainer"):
+        from dataclasses import asdict
+
+        from starmill.trainer import trace as report
+        from starmill.trainer.config import load
+
+        rows = report.trace(load(recipe, [], workspace), step)
+    shown = options.labels(raw).shown
+    options.show(as_json, {"step": step, "read": [shown(asdict(row)) for row in rows]}, map(shown, report.lines(step, rows)))
 
 
 launch = clusters.launch  # slurm and kubernetes

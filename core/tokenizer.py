@@ -20,7 +20,7 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from starmill.core import seeds
-from starmill.core.errors import InputError, NotThere, UsageError
+from starmill.core.errors import InputError, NotThere, UsageError, one_line
 
 # StarCoder2's special tokens, ids 0..37 in this order (paper, table 5, and the published special_tokens_map).
 SPECIAL_TOKENS = (
@@ -285,14 +285,46 @@ def _cut(text: str) -> Iterator[str]:
     yield text[start:]
 
 
-def huggingface_files(data: bytes) -> dict[str, bytes]:
-    """Return the files that make a folder loadable by transformers' AutoTokenizer."""
+def difference(place: Path, data: bytes) -> str:
+    """Return how the tokenizer.json at `place` differs from these bytes of one in what ids mean: tokens, merges; "" where it does not.
+
+    Layout, and what is done around a text, may differ. A file that is not there differs in nothing. Raises InputError for what is none.
+    """
+    try:
+        theirs = place.read_bytes()
+    except FileNotFoundError:
+        return ""
+    if theirs == data:
+        return ""
+    here, there = json.loads(data), _parsed(theirs, place)
+    ours, other = (
+        {**file["model"]["vocab"], **{t["content"]: t["id"] for t in file["added_tokens"]}} for file in (here, there)
+    )
+    if ours != other:
+        first = min((key for key in {**ours, **other} if ours.get(key) != other.get(key)), key=lambda k: ours.get(k, len(ours)))
+        return f"{len(other):,} tokens and {len(ours):,}, first {first!r:.60}: {other.get(first, 'none')} and {ours.get(first, 'none')}"
+    merges = [[tuple(m.split(" ")) if isinstance(m, str) else tuple(m) for m in f["model"]["merges"]] for f in (here, there)]
+    return "" if merges[0] == merges[1] else "merges"
+
+
+def _parsed(data: bytes, place: Path) -> dict[str, Any]:
+    try:
+        tokenizers.Tokenizer.from_str(data.decode())  # the shape of what is read below
+        found: dict[str, Any] = json.loads(data)
+        found["model"]["merges"], found["added_tokens"]
+    except Exception as error:  # the library raises bare Exception
+        raise InputError(f"{place}: not a tokenizer.json of BPE: {one_line(error)}") from None
+    return found
+
+
+def huggingface_files(data: bytes, longest: int = 16_384) -> dict[str, bytes]:
+    """Return the files that make a folder loadable by transformers' AutoTokenizer; `longest` is a model's context, in tokens."""
     ends = dict.fromkeys(("bos_token", "eos_token", "unk_token"), END_OF_TEXT)
     config = {
         **ends,
         "tokenizer_class": "PreTrainedTokenizerFast",
         "clean_up_tokenization_spaces": False,  # True would alter spacing in code
-        "model_max_length": 16384,
+        "model_max_length": longest,
     }
     added = json.loads(data).get("added_tokens") or []
     special = {

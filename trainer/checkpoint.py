@@ -2,18 +2,23 @@
 
 `torch.distributed.checkpoint` lays out the pieces as safetensors with their places in the whole, so that any number of ranks reads
 them, and nothing in them is executed. The step seeds dropout (step.py) and is Adam's count of steps, so that no other state is needed.
+`meta.json` has the sha256 of each file: a checkpoint of which a bit has changed is not continued from.
 """
 
+import fcntl
+import hashlib
 import json
 import os
+import re
 import shutil
+import socket
 import warnings
-from collections.abc import Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import msgspec
 import torch
@@ -23,13 +28,15 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
 
 from starmill.core import files
-from starmill.core.dataset import tell_damage
+from starmill.core.dataset import at_once, tell_damage
 from starmill.core.errors import InputError
 from starmill.trainer.data.corpus import Position
 from starmill.trainer.parallel import Ranks
 
 ROOM = "make room, and run the same command to continue from the checkpoint before"
 MOMENTS = ("exp_avg", "exp_avg_sq")
+NAME = re.compile(r"step-\d{8}")  # of a checkpoint; all other names beside it are the user's
+FileName = Annotated[str, msgspec.Meta(pattern=r"^[\w-][\w.-]{0,200}\Z")]  # never a path: meta.json may come from outside
 
 
 class CheckpointError(InputError):
@@ -45,6 +52,9 @@ class Meta:
     recipe: str
     data: str
     losses: tuple[float, ...] = ()  # of the last steps, with which a spike is compared
+    files: dict[FileName, str] = field(
+        default_factory=dict, compare=False
+    )  # sha256 by name; empty in those of an older starmill
 
 
 class Checkpoints:
@@ -69,12 +79,18 @@ class Checkpoints:
         writer = HuggingFaceStorageWriter(str(temporary), save_distributed=True)
         group, alone = self._ranks.writers, self._ranks.world == 1
         if self._asynchronous:
-            future = state_dict_saver.async_save(state, storage_writer=writer, process_group=group, no_dist=alone)
-            self._writing = meta, cast("Future[Any]", future)
+            future = cast(
+                "Future[Any]", state_dict_saver.async_save(state, storage_writer=writer, process_group=group, no_dist=alone)
+            )
+            # Rank 0's save ends after all others': the files are whole, and their digests are taken in a thread too.
+            thread = ThreadPoolExecutor(1)
+            self._writing = meta, thread.submit(lambda: (future.result(), self._digests(temporary))[1])
+            thread.shutdown(wait=False)
         else:
             with _failures(temporary, "written", ROOM):
                 state_dict_saver.save(state, storage_writer=writer, process_group=group, no_dist=alone)
-            self._publish(meta)
+                made = self._digests(temporary)
+            self._publish(replace(meta, files=made))
 
     def poll(self) -> None:
         """Publish the checkpoint that the thread has written, if any. Rank 0's thread ends last: it waits for all others."""
@@ -87,25 +103,44 @@ class Checkpoints:
             meta, future = self._writing
             self._writing = None
             with _failures(self._temporary(meta), "written", ROOM):
-                future.result()
-            self._publish(meta)
+                made = future.result()
+            self._publish(replace(meta, files=made))
 
     def newest(self) -> tuple[Path, Meta] | None:
         """Return, on all ranks, the newest whole checkpoint that rank 0 sees; remove the unfinished ones of a killed run.
 
-        On a network file system other nodes may still see an older listing.
+        Each rank reads its share of the files and compares them with their digests. Raises CheckpointError where there are
+        checkpoints and all are damaged. On a network file system other nodes may still see an older listing.
         """
-        found = None
+        listed: tuple[list[tuple[Path, Meta]], int] = [], 0
         if self._ranks.rank == 0:
-            for leftover in self._folder.glob(f"{files.TEMPORARY}*"):
-                shutil.rmtree(leftover)
-            found = next(reversed(whole(self._folder).items()), None)
-        return self._ranks.gathered(found)[0]
+            for leftover in self._folder.glob(f"{files.TEMPORARY}step-*"):
+                if NAME.fullmatch(leftover.name.removeprefix(files.TEMPORARY)):
+                    shutil.rmtree(leftover)
+            found = whole(self._folder)
+            listed = [*reversed(found.items())], sum((path / "meta.json").exists() for path in _named(self._folder))
+        candidates, count = self._ranks.gathered(listed)[0]
+        for path, meta in candidates:
+            share = dict([*meta.files.items()][self._ranks.data :: self._ranks.data_ranks])
+            bad = [name for names in self._ranks.gathered(damaged(path, share)) for name in names]
+            if not bad:
+                return path, meta
+            for name in bad if self._ranks.rank == 0 else ():
+                tell_damage(str(path / name), "its sha256 is not that in meta.json")
+        if count:
+            raise CheckpointError(
+                f"{self._folder}: each of its {count} checkpoints is damaged; bring one back from a copy, or start anew with --fresh"
+            )
+        return None
 
     def clear(self) -> None:
         """Remove all checkpoints, before a run starts anew."""
         if self._ranks.rank == 0:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _digests(self, folder: Path) -> dict[str, str]:
+        names = sorted(path.name for path in folder.iterdir()) if self._ranks.rank == 0 else []
+        return dict(zip(names, at_once(_sha256, [folder / name for name in names]), strict=True))
 
     def _publish(self, meta: Meta) -> None:
         if self._ranks.rank != 0:
@@ -124,7 +159,7 @@ class Checkpoints:
 def whole(folder: Path) -> dict[Path, Meta]:
     """Return the checkpoints of a run that are whole, oldest first, and what each is of; no file is touched. A damaged one is named."""
     found = {}
-    for path in sorted(folder.glob("step-*")):
+    for path in _named(folder):
         try:
             meta = msgspec.json.decode((path / "meta.json").read_bytes(), type=Meta)
             if path.name != _name(meta):
@@ -135,6 +170,52 @@ def whole(folder: Path) -> dict[Path, Meta]:
         except (IsADirectoryError, ValueError, RecursionError, msgspec.MsgspecError) as error:
             tell_damage(str(path / "meta.json"), str(error)[:200])
     return found
+
+
+def damaged(path: Path, expected: Mapping[str, str]) -> list[str]:
+    """Return the names of a checkpoint's files that are absent, or have another sha256 than `expected`."""
+
+    def differs(name: str) -> bool:
+        try:
+            return _sha256(path / name) != expected[name]
+        except OSError:
+            return True
+
+    return [name for name, bad in zip(expected, at_once(differs, expected), strict=True) if bad]
+
+
+@contextmanager
+def alone(output: Path, ranks: Ranks) -> Iterator[None]:
+    """Keep other trainings from writing to an output folder in the block. Raises CheckpointError, on all ranks, while one does.
+
+    The lock is the kernel's, or the network file system's: it ends with the process, or with the lease of a node that is gone.
+    """
+    with ExitStack() as held:
+        holder = None
+        if ranks.rank == 0:
+            output.mkdir(parents=True, exist_ok=True)
+            lock = held.enter_context(files.open_lock(output / ".lock"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock.truncate(0)
+                lock.write(f"process {os.getpid()} of {socket.gethostname()}".encode())
+                lock.flush()
+            except BlockingIOError:
+                holder = re.sub(r"[^\w. -]", "?", lock.read(200).decode(errors="replace")) or "another process"
+        if holder := ranks.gathered(holder)[0]:
+            raise CheckpointError(
+                f"{output}: another training writes to it ({holder}); wait for its end, or give another --output"
+            )
+        yield
+
+
+def _named(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("step-*") if NAME.fullmatch(path.name))
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _name(meta: Meta) -> str:

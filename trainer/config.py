@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
@@ -286,27 +287,35 @@ class TrainRecipe:
         return self.data.batch // (data_ranks * self.data.micro_batch)
 
     def identity(self) -> str:
-        """Return a digest of the fields that change the trained weights, without folders and the layout over ranks."""
-        values = json.loads(recipe.canonical(self))
+        """Return the digest of `learned`."""
+        return recipe.digest(self.learned())
+
+    def learned(self) -> dict[str, Any]:
+        """Return the fields that change the trained weights, without folders and the layout over ranks."""
+        values: dict[str, Any] = json.loads(recipe.canonical(self))
         if not self.model.is_encoder:
             del values["model"]["attention"]  # runs of decoders began before there was another kind
         for key in UNLEARNED:
             section, _, name = key.rpartition(".")
             del (values[section] if section else values)[name]
-        return recipe.digest(values)
+        return values
 
 
 def load(path: str, overrides: list[str], workspace: str | None = None, output: str | None = None) -> TrainRecipe:
     """Read a training recipe: `overrides` are the command's --set; `workspace` and `output` replace the recipe's.
 
     `model` is a mapping of ModelConfig's fields, the name of one of model/presets.py, or such a name with fields that replace the
-    preset's: `{preset: starcoder2-3b, rope_theta: 1.0e+6}`. Raises RecipeError.
+    preset's: `{preset: starcoder2-3b, rope_theta: 1.0e+6}`. A folder that a training wrote stands for the recipe that it keeps, and
+    for its output. Raises RecipeError.
     """
     return recipe.build(TrainRecipe, values(path, overrides, workspace, output), where=path)
 
 
 def values(path: str, overrides: list[str], workspace: str | None = None, output: str | None = None) -> dict[str, Any]:
     """Return the values that `load` builds a recipe from, with its preset written out."""
+    kept = Path(path) / "recipe.yaml"
+    if kept.is_file():
+        path, output = str(kept), output or path
     places = {name: place for name, place in (("workspace", workspace), ("output", output)) if place}
     found = recipe.read(path)
     if isinstance(found.get("model"), str):  # a section, so that --set can replace fields of it

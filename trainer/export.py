@@ -65,6 +65,11 @@ def export(
         checkpoint.check(
             path, meta, options.identity(), found.digest, "give the recipe, --set and --workspace that you trained with"
         )
+    for path in [*metas] if every else [[*metas][-1]]:
+        if bad := checkpoint.damaged(path, metas[path].files):
+            raise CheckpointError(
+                f"{path / bad[0]}: its sha256 is not that in meta.json; remove {path} to export the one before"
+            )
     files = files_of(found.config, found.tokenizer.data)
     newest = next(reversed(metas))
     text = card.write(options, found, metas[newest].step, dtype, license)

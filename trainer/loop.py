@@ -1,10 +1,15 @@
 """The training loop: the same on one process and on many; what differs between ranks is in parallel.py."""
 
+import os
 import signal
+import sys
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -12,19 +17,23 @@ import torch
 from starmill.core import seeds
 from starmill.core.errors import UsageError
 from starmill.core.process import handling
+from starmill.core.terminal import say
+from starmill.core.tokenizer import difference
 from starmill.model.config import ModelConfig
 from starmill.model.encoder.tokens import files_of
 from starmill.model.exchange import folders, huggingface
-from starmill.trainer import checkpoint, parallel, plan
+from starmill.trainer import checkpoint, parallel, plan, provenance
 from starmill.trainer.allocator import keep_freed
 from starmill.trainer.checkpoint import Checkpoints, Meta
 from starmill.trainer.config import TrainRecipe
 from starmill.trainer.data.corpus import Position, prefetched
-from starmill.trainer.data.inputs import open_inputs
+from starmill.trainer.data.inputs import Inputs, open_inputs
 from starmill.trainer.metrics import Metrics
 from starmill.trainer.optim import learning_rate, optimizer
 from starmill.trainer.parallel import Ranks
 from starmill.trainer.step import Run, TrainingStopped
+
+SAME = 1.0  # seconds in which a second signal is the first one, passed on
 
 
 def train(options: TrainRecipe, fresh: bool = False) -> int:
@@ -34,11 +43,25 @@ def train(options: TrainRecipe, fresh: bool = False) -> int:
     """
     torch.set_num_threads(options.threads)
     signals: list[int] = []
-    noted = handling(lambda number, _: signals.append(number), (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1))
+    noted = handling(partial(_note, signals, []), (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1))
     with parallel.joined(options.device, options.parallel.tensor) as ranks, noted:
         if ranks.device.type == "cpu":
             keep_freed()
-        return _train(options, ranks, signals, fresh)
+        with checkpoint.alone(Path(options.output), ranks):
+            return _train(options, ranks, signals, fresh)
+
+
+def _note(signals: list[int], times: list[float], number: int, frame: FrameType | None) -> None:
+    """Note a signal to save and stop; another Ctrl-C ends the run at once, unless it is the same one, passed on by torchrun."""
+    times.append(time.monotonic())
+    if number == signal.SIGINT and times[-1] - times[0] > SAME:
+        raise KeyboardInterrupt
+    if not signals and os.environ.get("RANK", "0") == "0":
+        told = "stopping: saves after this step" + ("; Ctrl-C again ends at once" if number == signal.SIGINT else "")
+        threading.Thread(
+            target=say, args=(told,), kwargs={"to": sys.stderr}
+        ).start()  # the signal may have come in the middle of a line
+    signals.append(number)
 
 
 def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) -> int:
@@ -48,6 +71,8 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
     if fresh:
         checkpoints.clear()
     before = checkpoints.newest()
+    if options.weights is not None and before is None:
+        _refuse_other_tokenizer(options, found)
     first = _first_weights(options, found.config, before is not None)
     decoder = parallel.build(found.config, options.parallel, ranks, first)
     adam = optimizer(decoder, options.optimizer)
@@ -56,9 +81,13 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
     positions: tuple[Position, ...] = ()
     if before is not None:
         path, meta = before
-        checkpoint.check(path, meta, identity, found.digest, "go back to it, use --fresh, or another --output")
+        fix = "go back to it, use --fresh, or another --output"
+        if meta.recipe != identity and (keys := provenance.changed(options)):
+            fix = f"these keys differ: {'; '.join(keys)}; {fix}"
+        checkpoint.check(path, meta, identity, found.digest, fix)
         checkpoint.load(path, checkpoint.state(decoder, adam, meta.step), ranks)
         step, positions, run.losses = meta.step, meta.positions, meta.losses
+    provenance.keep(options, found, ranks, step)
     found.fetch_ahead(positions, (options.steps - step) * options.data.sequence_length, ranks.data, ranks.data_ranks)
     with Metrics(output, step, options, found.config, ranks) as metrics:
         if before is not None:
@@ -68,6 +97,10 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
                 metrics.say(line)
             if found.held_out.is_empty and len(found.held_out.units):
                 metrics.say("no held-out loss: data.mixture has factor 0 for every held-out document")
+        if options.weights and before is None and not (Path(options.weights) / "tokenizer.json").exists():
+            metrics.say(
+                f"weights: {options.weights} has no tokenizer.json, so nothing says whether its tokens are those of the shards"
+            )
         if step == options.steps:
             metrics.say(f"all {step} steps are done; writing the model again")
         # A kill may have come between a checkpoint and its held-out loss.
@@ -86,6 +119,7 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
             if step % options.checkpoint_every == 0 or step == options.steps or taken.is_last:
                 positions = tuple(position for share in ranks.gathered(taken.following) for position in share)
                 meta = Meta(step, positions, identity, found.digest, run.losses)
+                provenance.note(output, ranks, step, positions)
                 checkpoints.save(meta, checkpoint.state(decoder, adam, step))
             if taken.is_last and step < options.steps:
                 checkpoints.finish()
@@ -117,5 +151,14 @@ def _first_weights(options: TrainRecipe, config: ModelConfig, continues: bool) -
             raise UsageError(
                 f"weights: {folder} has {name}={value}, the recipe's model {getattr(config, name)}; make them equal"
             )
-
     return partial(huggingface.fill, folder=folder)
+
+
+def _refuse_other_tokenizer(options: TrainRecipe, found: Inputs) -> None:
+    """Raise UsageError for `weights` whose tokenizer is not the shards': each token would be another one's embedding."""
+    ours = files_of(found.config, found.tokenizer.data)["tokenizer.json"]
+    if told := difference(Path(options.weights or "") / "tokenizer.json", ours):
+        raise UsageError(
+            f"weights: {options.weights} was trained with another tokenizer than the shards' ({told}); mill the shards with its "
+            "tokenizer.json"
+        )

@@ -151,7 +151,10 @@ def data_lines(options: TrainRecipe, found: Inputs) -> list[str]:
     for kind, tokens in found.train.units.sizes("kind").items() if len(kinds) > 1 else ():
         shown.append(f"           {kind:<16}{tokens:12,}{kinds[kind]:15,.0f}{kinds[kind] / max(1.0, epoch):14.2%}")
     mixture = options.data.mixture
-    for column, named in (("kind", mixture.kinds), ("language", {**mixture.languages, **mixture.caps})):
+    for column, named in (
+        ("kind", {**mixture.kinds, **options.data.fim.kinds}),
+        ("language", {**mixture.languages, **mixture.caps}),
+    ):
         missing = sorted(set(named) - set(units.sizes(column)))
         if missing:
             shown.append(f"           not in these shards: {column} {', '.join(missing)}")

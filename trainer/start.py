@@ -80,10 +80,16 @@ def _torchrun(processes: int, threads: int, arguments: list[str]) -> NoReturn:
 
     # Another program in this process: signals and the exit status need no passing on. Ranks of one machine talk over loopback, and meet
     # in files without a name that only this user may open: torchrun's own store listens on all interfaces, lets in whoever asks, and
-    # holds pickles.
+    # holds pickles. The node's torchrun gives ranks the time to save, and its exit status is theirs.
     ranks, rendezvous = (f"/proc/{os.getpid()}/fd/{os.memfd_create(name, 0)}" for name in ("ranks", "rendezvous"))
     lid = {"OMP_NUM_THREADS": str(threads), "GLOO_SOCKET_IFNAME": "lo", **os.environ}
-    run = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}", "--rdzv-backend=c10d", f"--rdzv-id={os.getpid()}"]
+    run = [
+        "-m",
+        "starmill.trainer.clusters.node",
+        f"--nproc-per-node={processes}",
+        "--rdzv-backend=c10d",
+        f"--rdzv-id={os.getpid()}",
+    ]
     where = [f"--rdzv-endpoint={rendezvous}", "--rdzv-conf=store_type=file", "-m", "starmill.cli", "train"]
     environment = {**lid, "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", MEETING: ranks}
     os.execve(sys.executable, [sys.executable, *run, *where, *arguments], environment)

@@ -25,7 +25,7 @@ def tokenizer_json(data: bytes) -> bytes:
 
 def files_of(config: ModelConfig, data: bytes) -> dict[str, bytes]:
     """Return the tokenizer's files beside a model that was trained on shards of this tokenizer.json."""
-    return published_files(data, config.max_positions) if config.is_encoder else huggingface_files(data)
+    return (published_files if config.is_encoder else huggingface_files)(data, config.max_positions)
 
 
 def published_files(data: bytes, longest: int) -> dict[str, bytes]:

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 import socket
 import subprocess
 import sys
@@ -70,6 +71,69 @@ def test_a_damaged_one_counts_as_absent_and_is_named(
     assert all(f"{tmp_path}/step-000000{n}/meta.json: damaged (" in said for n in (10, 15)) and len(said) < 2000
     kept.save(meta(10), {"model.w": torch.tensor([10])})
     assert kept.newest() == (tmp_path / "step-00000010", meta(10))
+
+
+def saved(folder: Path, *steps: int) -> Checkpoints:
+    kept = Checkpoints(folder, ALONE, keep=3)
+    for n in steps:
+        kept.save(meta(n), {"model.w": torch.full((64,), float(n))})
+    return kept
+
+
+def test_a_flipped_bit_leads_to_the_one_before(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    kept = saved(tmp_path, 5, 10)
+    (weights,) = (tmp_path / "step-00000010").glob("*.safetensors")
+    data = bytearray(weights.read_bytes())
+    data[-100] ^= 1  # of a number: the file is still one of tensors
+    weights.write_bytes(data)
+    assert kept.newest() == (tmp_path / "step-00000005", meta(5))
+    assert f"{weights}: damaged (its sha256 is not that in meta.json)" in capfd.readouterr().err
+    for one in (tmp_path / "step-00000005").glob("*.safetensors"):
+        one.unlink()
+    with pytest.raises(
+        CheckpointError, match=r"each of its 2 checkpoints is damaged; bring one back from a copy, or .*--fresh"
+    ):
+        kept.newest()
+
+
+def test_other_folders_are_the_user_s(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    mine = ["step-00000001-mine", "step-backup", "step-9", ".tmp-notes", "step-000000010"]
+    first = saved(tmp_path, 1)
+    for name in mine:
+        shutil.copytree(tmp_path / "step-00000001", tmp_path / name)
+    for n in (2, 3, 4, 5):
+        first.save(meta(n), {"model.w": torch.zeros(1)})
+    assert first.newest() == (tmp_path / "step-00000005", meta(5))
+    assert {p.name for p in tmp_path.iterdir()} == {*mine, *(f"step-0000000{n}" for n in (3, 4, 5))}
+    assert not capfd.readouterr().err
+
+
+def test_names_of_files_are_never_paths(tmp_path: Path) -> None:
+    kept, outside = saved(tmp_path / "kept", 5), tmp_path / "outside"
+    os.mkfifo(outside)  # who opens it waits for ever
+    place = tmp_path / "kept/step-00000005/meta.json"
+    place.write_text(place.read_text().replace('"files": {', '"files": {"../../outside": "0", '))
+    with pytest.raises(CheckpointError, match="damaged"):
+        kept.newest()
+
+
+def test_one_training_a_folder(tmp_path: Path) -> None:
+    held = (
+        "import sys; from pathlib import Path; import torch; from starmill.trainer import checkpoint; "
+        "from starmill.trainer.parallel import Ranks\n"
+        "with checkpoint.alone(Path(sys.argv[1]), Ranks(torch.device('cpu'))): print('held', flush=True); sys.stdin.read()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", held, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout is not None and other.stdout.readline() == "held\n"
+    said = rf"another training writes to it \(process {other.pid} of .* another --output"
+    with pytest.raises(CheckpointError, match=said), checkpoint.alone(tmp_path, ALONE):
+        pass
+    other.kill()
+    other.communicate()
+    with checkpoint.alone(tmp_path, ALONE):
+        pass
 
 
 def test_how_many_stay(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """`starmill train`: killed, as a real process, and continued it gives the same losses to the bit, and a model others load."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,9 @@ import torch
 import yaml
 from small_tree import starmill
 from small_workspace import RECIPE, build
+
+from starmill.trainer.config import load
+from starmill.trainer.data.inputs import open_inputs
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +29,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def run(place: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return starmill("train", "recipe.yaml", *arguments, cwd=place, check=False)
+def run(place: Path, *arguments: str, resume: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    first = ["recipe.yaml"] if resume is None else ["--resume", str(resume)]
+    return starmill("train", *first, *arguments, cwd=place, check=False)
 
 
 def losses(output: Path) -> list[tuple[int, float]]:
@@ -54,8 +60,8 @@ def test_stopped_and_continued_equals_unbroken(place: Path, whole: Path, number:
         pytest.fail("the run was over before the signal came")
     assert broken.returncode == status
     if number != signal.SIGKILL:
-        assert "run the same command to continue" in said
-    done = run(place, "--output", str(output))
+        assert "stopping: saves after this step" in said and "run the same command to continue" in said
+    done = run(place, "--output", str(output)) if number == signal.SIGKILL else run(place, resume=output)
     assert done.returncode == 0 and "continuing after step" in done.stderr
     assert losses(output) == losses(whole)
     assert (output / "model/model.safetensors").read_bytes() == (whole / "model/model.safetensors").read_bytes()
@@ -83,8 +89,55 @@ def test_again_dry_and_wrong(place: Path, whole: Path) -> None:
     dry = run(place, "--dry-run", "--output", "nowhere")
     assert dry.returncode == 0 and "parameters" in dry.stdout and not (place / "nowhere").exists()
     for arguments, message in [
-        (["--set", "seed=5"], "another recipe; go back to it, use --fresh"),
+        (["--set", "seed=5"], "another recipe; these keys differ: seed: 0 -> 5; steps: 8 -> 12; go back to it, use --fresh"),
         (["--workspace", "none"], "run `starmill run` first"),
     ]:
         wrong = run(place, *arguments)
         assert wrong.returncode == 1 and message in wrong.stderr
+
+
+def test_the_output_says_what_made_it_and_is_enough_to_go_on(place: Path, whole: Path, tmp_path: Path) -> None:
+    kept = yaml.safe_load((whole / "recipe.yaml").read_text())
+    assert kept["workspace"] == str(place / "w") and kept["data"]["fim"]["rate"] == 0.5, "defaults are written out"
+    start = json.loads((whole / "starts.jsonl").read_text().splitlines()[-1])
+    assert start["versions"]["torch"] == torch.__version__ and start["ranks"] == {"all": 1, "data": 1, "tensor": 1}
+    assert start["shards"] == json.loads((place / "w/shards/manifest.json").read_text())["digest"]
+    exported = starmill("export", str(whole), "--to", str(tmp_path / "published"), cwd=tmp_path, check=False)
+    assert exported.returncode == 0, exported.stderr
+    config = json.loads((tmp_path / "published/tokenizer_config.json").read_text())
+    assert config["model_max_length"] == kept["model"]["max_positions"] == 64
+    wrong = starmill("train", "--resume", str(tmp_path), cwd=tmp_path, check=False)
+    assert wrong.returncode == 2 and "no recipe.yaml in it" in wrong.stderr
+
+
+@pytest.mark.parametrize("step", [1, 5, 8])
+def test_a_step_is_traced_to_its_files(whole: Path, step: int) -> None:
+    options = load(str(whole), [])
+    corpus = open_inputs(options).train
+    batch = next(islice(corpus.batches(), step - 1, None))  # from the start, and no note
+    told = json.loads(starmill("trace", str(whole), "--step", str(step), "--json", "--raw", cwd=whole).stdout)
+    assert [row["files"] for row in told["read"]] == [corpus.units.named(unit) for unit in batch.units]
+    assert sum(row["tokens"] for row in told["read"]) == batch.tokens.size
+    assert told["read"][0]["files"][0].startswith("repo") and " swh:1:cnt:" in told["read"][0]["files"][0]
+
+
+def test_weights_of_another_tokenizer_are_refused(place: Path, whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole / "model", tmp_path / "other")
+    file = tmp_path / "other/tokenizer.json"
+    values = json.loads(file.read_text())
+    for changed, said in [
+        ({}, None),  # another layout of the same
+        (
+            {
+                (a := max(values["model"]["vocab"], key=values["model"]["vocab"].get)): 41,
+                next(k for k, v in values["model"]["vocab"].items() if v == 41): values["model"]["vocab"][a],
+            },
+            "first",
+        ),
+    ]:
+        file.write_text(json.dumps({**values, "model": {**values["model"], "vocab": {**values["model"]["vocab"], **changed}}}))
+        done = run(
+            place, "--output", str(tmp_path / "out"), "--fresh", "--set", f"weights={tmp_path / 'other'}", "--set", "steps=3"
+        )
+        assert done.returncode == (2 if said else 0), done.stderr
+        assert said is None or "was trained with another tokenizer than the shards' (" in done.stderr

@@ -110,7 +110,13 @@ class Corpus:
         """Return the uint16 ids of a unit, with FIM where the seed chooses it; each copy in an epoch is cut elsewhere."""
         unit = self.units[number]
         rates = self.options.fim.of(unit.kind)
-        tokens = np.asarray(self.units.shards[unit.shard].tokens(unit.document))  # slicing a memmap costs ten times as much
+        shard = self.units.shards[unit.shard]
+        tokens = np.asarray(shard.tokens(unit.document))  # slicing a memmap costs ten times as much
+        if len(tokens) and (highest := int(tokens.max())) >= self.tokenizer.vocab_size:
+            raise InputError(
+                f"{shard.prefix}.bin: document {unit.document} has the token {highest}, and the workspace's tokenizer only "
+                f"{self.tokenizer.vocab_size:,} of them: another tokenizer made the shard; run `starmill tokenize` again"
+            )
         if rates is None:
             return tokens[unit.start : unit.end]
         pieces, at, name, turn = [], unit.start, f"{unit.shard}:{unit.document}", epoch * self._copies + copy

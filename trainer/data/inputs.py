@@ -1,20 +1,21 @@
 """Inputs of a run: the workspace's tokenizer and shards, opened once on every rank; shards of a bucket are fetched when needed."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
 from starmill.core.dataset import Workspace
-from starmill.core.errors import InputError
+from starmill.core.errors import InputError, UsageError
+from starmill.core.names import did_you_mean
 from starmill.core.shards import open_shards
 from starmill.core.tokenizer import Tokenizer
 from starmill.model.config import ModelConfig
 from starmill.trainer.config import Fim, TrainRecipe
 from starmill.trainer.data.corpus import Corpus, Position
-from starmill.trainer.data.units import read_units, split
+from starmill.trainer.data.units import Units, read_units, split
 
 TOKENIZER, MADE = "tokenizer/tokenizer.json", "tokenizer/manifest.json"
 
@@ -72,11 +73,29 @@ def open_inputs(options: TrainRecipe) -> Inputs:
     _compare(tokenizer, workspace)
     manifest = workspace.manifest("shards")
     assert manifest is not None  # open_shards read it
-    train, held = split(read_units(shards, options.data.unit_tokens), options.data.held_out, options.seed)
+    units = read_units(shards, options.data.unit_tokens)
+    _refuse_misspelled(options, units)
+    train, held = split(units, options.data.held_out, options.seed)
     # Held-out files are read from left to right, so that the language of each token is known.
     plain = replace(options.data, fim=Fim(rate=0.0))
     trained, kept = (Corpus(units, tokenizer, data, options.seed) for units, data in ((train, options.data), (held, plain)))
     return Inputs(tokenizer, trained, kept, options.model.config(tokenizer.vocab_size), manifest.digest)
+
+
+def _refuse_misspelled(options: TrainRecipe, units: Units) -> None:
+    """Raise UsageError for a kind or language that no shard has and that is nearly the name of one; `starmill plan` lists the others."""
+    data, mixture = options.data, options.data.mixture
+    named: list[tuple[str, str, Iterable[str]]] = [
+        ("fim.kinds", "kind", data.fim.kinds),
+        ("mixture.kinds", "kind", mixture.kinds),
+        ("mixture.languages", "language", mixture.languages),
+        ("mixture.caps", "language", mixture.caps),
+    ]
+    for key, column, names in named:
+        there = units.sizes(column)
+        for name in sorted(set(names) - there.keys()):
+            if near := did_you_mean(name, there, 0.8):
+                raise UsageError(f"data.{key}.{name}: no such {column} in these shards{near}")
 
 
 def _compare(tokenizer: Tokenizer, workspace: Workspace) -> None:

@@ -8,8 +8,10 @@ import pytest
 from small_workspace import RECIPE, build
 
 from starmill.core import recipe
+from starmill.core.errors import InputError, UsageError
 from starmill.core.shards import ShardError
 from starmill.core.storage import Storage
+from starmill.trainer import plan
 from starmill.trainer.config import TrainRecipe
 from starmill.trainer.data.inputs import open_inputs
 
@@ -46,3 +48,39 @@ def test_no_workspace(tmp_path: Path) -> None:
     options = recipe.build(TrainRecipe, {**RECIPE, "workspace": str(tmp_path / "none"), "output": "o"})
     with pytest.raises(ShardError, match="run `starmill run` first"):
         open_inputs(options)
+
+
+def test_a_misspelled_kind_is_refused_and_one_that_is_not_there_is_told(tmp_path: Path) -> None:
+    build(tmp_path)
+
+    def options(*sets: str) -> TrainRecipe:
+        values = recipe.override({**RECIPE, "workspace": str(tmp_path), "output": "o"}, sets)
+        return recipe.build(TrainRecipe, values)
+
+    for wrong, said in [
+        ("data.mixture.kinds.codes=2", r"data\.mixture\.kinds\.codes: no such kind in these shards; did you mean 'code'\?"),
+        ("data.fim.kinds.codes.rate=0.5", r"data\.fim\.kinds\.codes: no such kind .* 'code'"),
+    ]:
+        with pytest.raises(UsageError, match=said):
+            open_inputs(options(wrong))
+    told = options("data.fim.kinds.notebook.rate=0.1")
+    assert any("not in these shards: kind notebook" in line for line in plan.data_lines(told, open_inputs(told)))
+
+
+def test_a_token_that_the_tokenizer_has_not_names_its_shard(tmp_path: Path) -> None:
+    build(tmp_path)
+    options = recipe.build(TrainRecipe, {**RECIPE, "workspace": str(tmp_path), "output": "o"})
+    found = open_inputs(options)
+    place = tmp_path / "shards/part-00000.bin"
+    tokens = np.frombuffer(place.read_bytes(), "<u2").copy()
+    tokens[1] = 60_000
+    place.write_bytes(tokens.tobytes())
+    for shard in found.train.units.shards:
+        shard._digests.clear()  # a shard whose own manifest says so, made with another tokenizer
+    with pytest.raises(
+        InputError, match=r"part-00000\.bin: document 0 has the token 60000, and the workspace's tokenizer only"
+    ):
+        for number in range(len(found.train.units)):
+            found.train.ids(number, 0)
+        for number in range(len(found.held_out.units)):
+            found.held_out.ids(number, 0)
