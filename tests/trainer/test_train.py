@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -14,9 +13,6 @@ import torch
 import yaml
 from small_tree import starmill
 from small_workspace import RECIPE, build
-
-from starmill.trainer.config import load
-from starmill.trainer.data.inputs import open_inputs
 
 
 @pytest.fixture(scope="module")
@@ -108,17 +104,6 @@ def test_the_output_says_what_made_it_and_is_enough_to_go_on(place: Path, whole:
     assert config["model_max_length"] == kept["model"]["max_positions"] == 64
     wrong = starmill("train", "--resume", str(tmp_path), cwd=tmp_path, check=False)
     assert wrong.returncode == 2 and "no recipe.yaml in it" in wrong.stderr
-
-
-@pytest.mark.parametrize("step", [1, 5, 8])
-def test_a_step_is_traced_to_its_files(whole: Path, step: int) -> None:
-    options = load(str(whole), [])
-    corpus = open_inputs(options).train
-    batch = next(islice(corpus.batches(), step - 1, None))  # from the start, and no note
-    told = json.loads(starmill("trace", str(whole), "--step", str(step), "--json", "--raw", cwd=whole).stdout)
-    assert [row["files"] for row in told["read"]] == [corpus.units.named(unit) for unit in batch.units]
-    assert sum(row["tokens"] for row in told["read"]) == batch.tokens.size
-    assert told["read"][0]["files"][0].startswith("repo") and " swh:1:cnt:" in told["read"][0]["files"][0]
 
 
 def test_weights_of_another_tokenizer_are_refused(place: Path, whole: Path, tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""A step's files are those of the batch that it trained on, made again from the start; other shards are refused."""
+
+import json
+import shutil
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from small_tree import starmill
+from small_workspace import CODES, RECIPE, build
+
+from starmill.core import recipe
+from starmill.core.errors import InputError
+from starmill.trainer.config import TrainRecipe, load
+from starmill.trainer.data.inputs import open_inputs
+from starmill.trainer.loop import train
+from starmill.trainer.trace import trace
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("trace")
+    build(place / "w")
+    values = {**RECIPE, "steps": 8, "checkpoint_every": 3, "workspace": str(place / "w"), "output": str(place / "model")}
+    assert train(recipe.build(TrainRecipe, values)) == 0
+    return place / "model"
+
+
+@pytest.mark.parametrize("step", [1, 5, 8])
+def test_a_step_is_traced_to_its_files(output: Path, step: int) -> None:
+    corpus = open_inputs(load(str(output), [])).train
+    batch = next(islice(corpus.batches(), step - 1, None))  # from the start, without a note
+    told = json.loads(starmill("trace", str(output), "--step", str(step), "--json", "--raw", cwd=output).stdout)
+    assert [row["files"] for row in told["read"]] == [corpus.units.named(unit) for unit in batch.units]
+    assert sum(row["tokens"] for row in told["read"]) == batch.tokens.size
+    assert told["read"][0]["files"][0].startswith("repo") and " swh:1:cnt:" in told["read"][0]["files"][0]
+
+
+def test_no_such_step_and_other_shards(output: Path, tmp_path: Path) -> None:
+    wrong = starmill("trace", str(output), "--step", "9", cwd=output, check=False)
+    assert wrong.returncode == 2 and "--step 9: the training has steps 1 to 8" in wrong.stderr
+    build(tmp_path / "others", codes=CODES[:20])
+    with pytest.raises(InputError, match=r"its shards are not those that .* was trained on"):
+        trace(load(str(output), [], str(tmp_path / "others")), 1)
+    shutil.copytree(output, tmp_path / "copy")
+    (tmp_path / "copy/starts.jsonl").unlink()
+    with pytest.raises(InputError, match=r"no starts\.jsonl"):
+        trace(load(str(tmp_path / "copy"), []), 1)
