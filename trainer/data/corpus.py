@@ -121,8 +121,9 @@ class Corpus:
             return tokens[unit.start : unit.end]
         pieces, at, name, turn = [], unit.start, f"{unit.shard}:{unit.document}", epoch * self._copies + copy
         spans, files = self.units.spans(unit)
+        drawn = fim.is_drawn(rates, self.seed, turn, number, len(self.units))
         for file, start, end in spans:
-            if fim.is_chosen(rates, self.seed, turn, name, file, files):
+            if fim.is_chosen(rates, drawn, self.seed, turn, name, file, files):
                 chunk = fim.rewrite(tokens[start:end], self.tokenizer, rates, self.seed, turn, name, file)
                 pieces += [tokens[at:start], chunk]
                 at = end

@@ -5,8 +5,10 @@
 
 FIM is applied before packing, so that no window edge is tokenized again, and to a file's own tokens only: `<file_sep>` and the repository's
 name stay. Special tokens inside a file (redaction placeholders) count as one character and survive. Every choice is a hash of seed, epoch,
-document and file, so that no choice depends on an order.
+document and file, so that no choice depends on an order. The rate of documents is drawn for units, which are runs of whole files.
 """
+
+import math
 
 import numpy as np
 
@@ -17,13 +19,20 @@ from starmill.trainer.config import FimRates
 Item = str | int  # text, or the id of a special token
 
 
-def is_chosen(options: FimRates, seed: int, epoch: int, document: str, file: int, files: int) -> bool:
-    """Say whether this file of this document is rewritten; a document with one file has only the document's rate."""
+def is_drawn(options: FimRates, seed: int, turn: int, unit: int, units: int) -> bool:
+    """Say whether the rate of documents falls on this one of `units` units: of each turn's units exactly that share is drawn.
+
+    A draw by itself for each repository has the rate on average only: a few large ones decide how many files of an epoch are rewritten.
+    """
+    at = seeds.Permutation(units, seed, "fim_unit", turn)[unit]
+    return math.floor((at + 1) * options.rate) > math.floor(at * options.rate)
+
+
+def is_chosen(options: FimRates, drawn: bool, seed: int, epoch: int, document: str, file: int, files: int) -> bool:
+    """Say whether this file of a document is rewritten; of a document with one file the draw of its unit alone decides."""
     if options.file_rate is None:
         return seeds.uniform(seed, "fim_file", epoch, document, file) < options.rate
-    if seeds.uniform(seed, "fim_document", epoch, document) >= options.rate:
-        return False
-    return files == 1 or seeds.uniform(seed, "fim_file", epoch, document, file) < options.file_rate
+    return drawn and (files == 1 or seeds.uniform(seed, "fim_file", epoch, document, file) < options.file_rate)
 
 
 def rewrite(

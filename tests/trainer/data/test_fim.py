@@ -1,5 +1,6 @@
 """FIM keeps its rates, loses nothing, and depends on no order: every sample is turned back into its document."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,9 +66,19 @@ def psm(n: int) -> np.ndarray:
 )
 def test_rates(file_rate: float | None, files: int, rate: float, any_rate: float) -> None:
     options = Fim(file_rate=file_rate)
-    chosen = [fim.is_chosen(options, 0, 0, f"d{d}", f, files) for d in range(2000) for f in range(files)]
+    drawn = [fim.is_drawn(options, 0, 0, d, 2000) for d in range(2000)]
+    assert sum(drawn) == 1000, "not on average: of each turn"
+    chosen = [fim.is_chosen(options, drawn[d], 0, 0, f"d{d}", f, files) for d in range(2000) for f in range(files)]
     assert abs(np.mean(chosen) - rate) < 0.04
     assert abs(np.array(chosen).reshape(2000, files).any(1).mean() - any_rate) < 0.04
+
+
+@pytest.mark.parametrize("rate", [0, 0.1, 1 / 3, 1])
+def test_each_turn_draws_its_share_and_others(rate: float) -> None:
+    drawn = np.array([[fim.is_drawn(Fim(rate=rate), 0, turn, unit, 90) for unit in range(90)] for turn in range(40)])
+    assert (abs(drawn.sum(1) - 90 * rate) < 1).all(), "also in a small set of units"
+    assert len({row.tobytes() for row in drawn}) == (1 if rate in (0, 1) else 40)
+    assert abs(drawn.mean(0) - rate).max() < 0.35, "no unit is always drawn"
 
 
 def test_choices_depend_on_nothing_but_the_place() -> None:
@@ -149,13 +160,14 @@ def is_near(count: float, mean: float, variance: float) -> bool:
     return abs(count - mean) <= 5 * max(variance, 0.0) ** 0.5 + 1e-6
 
 
-def chosen_of(options: Fim, files: int) -> tuple[float, float, float]:
-    """Return mean and variance of how many of a document's files are rewritten, and the chance that any is."""
-    rate, share = options.rate, options.file_rate
+def chosen_of(options: Fim, units: list[int]) -> tuple[float, float, float]:
+    """Return mean and variance of how many of a document's files are rewritten, and the chance that any is; `units` have so many files."""
+    rate, share, files = options.rate, options.file_rate, sum(units)
     if share is None or files == 1:
         return files * rate, files * rate * (1 - rate), 1 - (1 - rate) ** files
     mean = rate * files * share
-    return mean, rate * (files * share * (1 - share) + (files * share) ** 2) - mean**2, rate * (1 - (1 - share) ** files)
+    variance = sum(rate * (n * share * (1 - share) + (n * share) ** 2) - (rate * n * share) ** 2 for n in units)
+    return mean, variance, 1 - math.prod(1 - rate * (1 - (1 - share) ** n) for n in units)
 
 
 @pytest.mark.slow
@@ -182,10 +194,17 @@ def test_a_million_files_keep_the_rates_and_are_their_documents_again(tmp_path: 
     chosen = np.concatenate(rewritten)
     assert chosen[:, code].size >= samples and not chosen[:, ~code].any(), "issues are read from left to right"
     counts = np.add.reduceat(chosen.astype(int), np.cumsum([0, *files[:-1]]), axis=1)
+    cut: list[list[int]] = [[] for _ in files]
+    for unit in map(made.units.__getitem__, range(len(made.units))):
+        cut[unit.document].append(len(made.units.spans(unit)[0]))
+    assert [sum(units) for units in cut] == files.tolist()
     for n in range(1, 6):
-        these, (mean, variance, some) = counts[:, IS_CODE & (files == n)], chosen_of(options, n)
-        assert is_near(these.sum(), these.size * mean, these.size * variance), n
-        assert is_near((these > 0).sum(), these.size * some, these.size * some * (1 - some)), n
+        of = IS_CODE & (files == n)
+        these = counts[:, of]
+        mean, variance, some = np.array([chosen_of(options, units) for units, here in zip(cut, of, strict=True) if here]).T
+        epochs = len(these)
+        assert is_near(these.sum(), epochs * mean.sum(), epochs * variance.sum()), n
+        assert is_near((these > 0).sum(), epochs * some.sum(), epochs * (some * (1 - some)).sum()), n
 
     length, spm, suffix, middle = np.concatenate(cuts, 1)
     for size in LENGTHS:  # two cuts, each at one of size + 1 places
