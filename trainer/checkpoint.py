@@ -52,6 +52,8 @@ class Meta:
     recipe: str
     data: str
     losses: tuple[float, ...] = ()  # of the last steps, with which a spike is compared
+    skipped: tuple[int, ...] = ()  # steps that the run did not learn from, which the optimizer has not counted
+    falling: str = ""  # TrainRecipe.falling
     files: dict[FileName, str] = field(
         default_factory=dict, compare=False
     )  # sha256 by name; empty in those of an older starmill
@@ -154,6 +156,16 @@ class Checkpoints:
 
     def _temporary(self, meta: Meta) -> Path:
         return self._folder / f"{files.TEMPORARY}{_name(meta)}"
+
+
+def named(path: Path) -> Meta:
+    """Return what a checkpoint that a recipe names is of. Raises CheckpointError for what is none, or a damaged one."""
+    meta = whole(path.parent).get(path)
+    if meta is None:
+        raise CheckpointError(f"branch: {path} is no checkpoint; give the folder OUTPUT/checkpoints/step-N of a training")
+    if bad := damaged(path, meta.files):
+        raise CheckpointError(f"branch: {path / bad[0]}: its sha256 is not that in meta.json; branch from another checkpoint")
+    return meta
 
 
 def whole(folder: Path) -> dict[Path, Meta]:

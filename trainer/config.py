@@ -26,7 +26,8 @@ SHORTEST_PAIR = 8  # tokens, special ones included
 # A run may continue with other values of these. Sums then round differently, and where a model has dropout, whose seed holds the data
 # rank and the micro-batch, other elements are dropped; nothing else changes.
 UNLEARNED = (
-    "workspace output cache hardware device threads log_every checkpoint_every keep_checkpoints asynchronous_checkpoints spike "
+    "workspace output cache branch hardware device threads log_every checkpoint_every keep_checkpoints asynchronous_checkpoints spike "
+    "on_spike skip "
     "evaluate_every data.micro_batch data.prefetch parallel.tensor parallel.sequence parallel.reduce_once parallel.recompute "
     "parallel.compile"
 ).split(" ")
@@ -137,13 +138,19 @@ class Data:
 class AdamW:
     """StarCoder's optimizer (beta2 0.95, decay 0.1, clip 1.0), linear warm-up, cosine to `min_lr`. `clip` 0: no clipping.
 
-    >>> AdamW(lr=3e-4, min_lr=3e-5, warmup_steps=1000).beta2
+    The rate is `lr` until it falls over the last `decay_steps`: null for all steps after the warm-up, a number for WSD (warm-up, stable,
+    decay; arXiv 2404.06395), 0 for a constant rate. Before it falls, nothing depends on how many `steps` are planned: a run that is
+    done goes on with more, and `branch` lets its rate fall from any checkpoint. `1-sqrt` is from arXiv 2405.18392.
+
+    >>> AdamW(lr=3e-4, min_lr=3e-5, warmup_steps=1000, decay="1-sqrt", decay_steps=5000).beta2
     0.95
     """
 
     lr: Rate  # highest learning rate
     min_lr: Rate  # learning rate of the last step
     warmup_steps: AtLeast0  # over which the rate climbs from 0
+    decay: Literal["cosine", "linear", "1-sqrt"] = "cosine"  # how the rate falls
+    decay_steps: AtLeast0 | None = None  # last steps, over which it falls; null: all after the warm-up; 0: none
     beta1: ShareBelow1 = 0.9  # decay of the gradients' mean
     beta2: ShareBelow1 = 0.95  # decay of the squares' mean
     epsilon: Annotated[float, Meta(gt=0, le=1)] = 1e-8  # added to the root of the squares' mean
@@ -228,7 +235,10 @@ class TrainRecipe:
     weights: Place | None = None  # folder of a model to start from; null: random weights
     parallel: Parallel = field(default_factory=Parallel)
     hardware: Hardware | None = None  # for MFU and the plan
+    branch: Place | None = None  # a checkpoint of another output to start from, with its optimizer and place in the data
     spike: Positive = 3.0  # a loss this many nats above the median of the last 50 stops the run, as one that is not finite does
+    on_spike: Literal["stop", "skip"] = "stop"  # skip: leave that batch out and go on, up to 10 times in 50 steps
+    skip: tuple[tuple[AtLeast1, AtLeast1], ...] = ()  # [first, last] steps whose batches are read and not learned from
     checkpoint_every: AtLeast1 = 1000  # steps
     keep_checkpoints: Length = 2  # number of newest checkpoints to keep
     asynchronous_checkpoints: bool = False  # written by a thread during training; needs a copy of the state in main memory
@@ -244,6 +254,18 @@ class TrainRecipe:
             raise ValueError(
                 f"optimizer.warmup_steps={self.optimizer.warmup_steps} must be below steps={self.steps}, or the learning rate only "
                 f"climbs; set optimizer.warmup_steps={self.steps // 10}"
+            )
+        falls = self.optimizer.decay_steps or 0
+        if falls > self.steps - self.optimizer.warmup_steps:
+            raise ValueError(
+                f"optimizer.decay_steps={falls} and optimizer.warmup_steps={self.optimizer.warmup_steps} are above steps={self.steps}"
+            )
+        for first, last in self.skip:
+            if last < first:
+                raise ValueError(f"skip=[{first}, {last}]: give the first step and the last one")
+        if self.branch is not None and self.weights is not None:
+            raise ValueError(
+                f"branch={self.branch} starts from a checkpoint and its optimizer, `weights` from a model; give one of them"
             )
         if self.data.sequence_length > self.model.max_positions:
             raise ValueError(
@@ -286,6 +308,17 @@ class TrainRecipe:
             )
         return self.data.batch // (data_ranks * self.data.micro_batch)
 
+    def falling(self, step: int) -> str:
+        """Return a digest of what the learning rate up to this step depends on beside `learned`; "" before it falls."""
+        falls = self.optimizer.decay_steps
+        if falls is None or step <= self.steps - falls:
+            return ""
+        return recipe.digest(self.steps, self.optimizer.decay, falls, self.optimizer.min_lr)
+
+    def is_skipped(self, step: int) -> bool:
+        """Say whether `skip` names this step."""
+        return any(first <= step <= last for first, last in self.skip)
+
     def identity(self) -> str:
         """Return the digest of `learned`."""
         return recipe.digest(self.learned())
@@ -298,6 +331,12 @@ class TrainRecipe:
         for key in UNLEARNED:
             section, _, name = key.rpartition(".")
             del (values[section] if section else values)[name]
+        rate = values["optimizer"]
+        if rate["decay_steps"] is not None:  # the rest is `falling`
+            del values["steps"], rate["decay"], rate["min_lr"]
+            rate["decay_steps"] = True
+        elif rate["decay"] == "cosine":  # runs began before there was another one
+            del rate["decay"], rate["decay_steps"]
         return values
 
 

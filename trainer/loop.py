@@ -24,7 +24,7 @@ from starmill.model.encoder.tokens import files_of
 from starmill.model.exchange import folders, huggingface
 from starmill.trainer import checkpoint, parallel, plan, provenance
 from starmill.trainer.allocator import keep_freed
-from starmill.trainer.checkpoint import Checkpoints, Meta
+from starmill.trainer.checkpoint import CheckpointError, Checkpoints, Meta
 from starmill.trainer.config import TrainRecipe
 from starmill.trainer.data.corpus import Position, prefetched
 from starmill.trainer.data.inputs import Inputs, open_inputs
@@ -71,6 +71,8 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
     if fresh:
         checkpoints.clear()
     before = checkpoints.newest()
+    if before is None and options.branch is not None:
+        before = Path(options.branch), checkpoint.named(Path(options.branch))
     if options.weights is not None and before is None:
         _refuse_other_tokenizer(options, found)
     first = _first_weights(options, found.config, before is not None)
@@ -81,12 +83,9 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
     positions: tuple[Position, ...] = ()
     if before is not None:
         path, meta = before
-        fix = "go back to it, use --fresh, or another --output"
-        if meta.recipe != identity and (keys := provenance.changed(options)):
-            fix = f"these keys differ: {'; '.join(keys)}; {fix}"
-        checkpoint.check(path, meta, identity, found.digest, fix)
-        checkpoint.load(path, checkpoint.state(decoder, adam, meta.step), ranks)
-        step, positions, run.losses = meta.step, meta.positions, meta.losses
+        _refuse_other_run(options, found, path, meta)
+        checkpoint.load(path, checkpoint.state(decoder, adam, meta.step - len(meta.skipped)), ranks)
+        step, positions, run.losses, run.skipped = meta.step, meta.positions, meta.losses, meta.skipped
     provenance.keep(options, found, ranks, step)
     found.fetch_ahead(positions, (options.steps - step) * options.data.sequence_length, ranks.data, ranks.data_ranks)
     with Metrics(output, step, options, found.config, ranks) as metrics:
@@ -114,13 +113,16 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
             except TrainingStopped:
                 checkpoints.finish()  # the checkpoint that a thread is writing is good: publish it while all ranks are here
                 raise
-            metrics.step(step, taken.loss, learning_rate(step, options.steps, options.optimizer), taken.norm, taken.wait)
+            if taken.skipped:
+                metrics.skipped(step, taken.skipped)
+            else:
+                metrics.step(step, taken.loss, learning_rate(step, options.steps, options.optimizer), taken.norm, taken.wait)
             checkpoints.poll()
             if step % options.checkpoint_every == 0 or step == options.steps or taken.is_last:
                 positions = tuple(position for share in ranks.gathered(taken.following) for position in share)
-                meta = Meta(step, positions, identity, found.digest, run.losses)
+                meta = Meta(step, positions, identity, found.digest, run.losses, run.skipped, options.falling(step))
                 provenance.note(output, ranks, step, positions)
-                checkpoints.save(meta, checkpoint.state(decoder, adam, step))
+                checkpoints.save(meta, checkpoint.state(decoder, adam, step - len(run.skipped)))
             if taken.is_last and step < options.steps:
                 checkpoints.finish()
                 metrics.say(f"stopped after step {step}; run the same command to continue")
@@ -135,6 +137,27 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
         metrics.conclude(step)
         metrics.say(f"model: {output / 'model'}")
     return 0
+
+
+def _refuse_other_run(options: TrainRecipe, found: Inputs, path: Path, meta: Meta) -> None:
+    """Raise CheckpointError for a checkpoint that this recipe would not have come to."""
+    identity, fix = options.identity(), "go back to it, use --fresh, or another --output"
+    if meta.recipe != identity and (keys := provenance.changed(options)):
+        fix = f"these keys differ: {'; '.join(keys)}; {fix}"
+    checkpoint.check(path, meta, identity, found.digest, fix)
+    if meta.step > options.steps:
+        raise CheckpointError(f"{path}: is of a later step than steps={options.steps}; set a higher `steps`, or {fix}")
+    if meta.falling != options.falling(meta.step):
+        raise CheckpointError(
+            f"{path}: its learning rate has fallen otherwise than steps={options.steps} with optimizer.decay_steps="
+            f"{options.optimizer.decay_steps} says; `branch` from a checkpoint before it fell, or {fix}"
+        )
+    left = set(meta.skipped)
+    late = next((n for first, last in options.skip for n in range(first, min(last, meta.step) + 1) if n not in left), None)
+    if late is not None:
+        raise CheckpointError(
+            f"{path}: has learned from step {late}, which `skip` names; remove the checkpoints from that step on to go back before it"
+        )
 
 
 def _first_weights(options: TrainRecipe, config: ModelConfig, continues: bool) -> Callable[[Any], None]:

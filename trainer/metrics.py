@@ -90,6 +90,15 @@ class Metrics:
             eta = (steps - step) * tokens / rate
             self.say(f"step {step}/{steps}  {said}  eta {int(eta // 60)}:{int(eta % 60):02d}")
 
+    def skipped(self, step: int, why: str) -> None:
+        """Record a step whose batch was left out."""
+        self._times.append(time.monotonic())
+        if self._ranks.rank == 0:
+            self._file.write(json.dumps({"step": step, "skipped": why}) + "\n")
+            self.say(
+                f"step {step}/{self._options.steps}  skipped: {why}; `starmill trace {self._output} --step {step}` names its files"
+            )
+
     def has_held_out(self, step: int) -> bool:
         """Say, on the first rank, whether an interrupted run had recorded the held-out loss after this step."""
         return step in self._held_out

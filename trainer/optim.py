@@ -1,4 +1,4 @@
-"""AdamW with decay on matrices only, and the learning rate: linear warm-up, then cosine down to `min_lr`."""
+"""AdamW with decay on matrices only, and the learning rate: linear warm-up, a plateau if there is one, then down to `min_lr`."""
 
 import math
 
@@ -17,8 +17,10 @@ def optimizer(model: nn.Module, options: AdamW) -> torch.optim.AdamW:
 
 
 def learning_rate(step: int, steps: int, options: AdamW) -> float:
-    """Return the rate of step 1, 2, ..., `steps`; the last one is `min_lr`."""
+    """Return the rate of step 1, 2, ..., `steps`; the last one is `min_lr`, unless the rate is constant."""
     if step <= options.warmup_steps:
         return options.lr * step / options.warmup_steps
-    progress = min(1.0, (step - options.warmup_steps) / max(1, steps - options.warmup_steps))
-    return options.min_lr + (options.lr - options.min_lr) * (1 + math.cos(math.pi * progress)) / 2
+    falls = steps - options.warmup_steps if options.decay_steps is None else options.decay_steps
+    gone = min(1.0, max(0, step - (steps - falls)) / max(1, falls))
+    shares = {"cosine": (1 + math.cos(math.pi * gone)) / 2, "linear": 1 - gone, "1-sqrt": 1 - math.sqrt(gone)}
+    return options.min_lr + (options.lr - options.min_lr) * shares[options.decay]

@@ -22,9 +22,10 @@ from starmill.trainer.optim import learning_rate
 from starmill.trainer.parallel import Network, Ranks
 
 RECENT = 50  # losses, with whose median a spike is compared
+MOST_SKIPPED = 10  # in as many steps: more is no bad batch but a training that diverges
 ANEW = (
     "`starmill export` the last good checkpoint and start another run from it (`weights`), with a lower optimizer.lr, without these "
-    "files, or with another `seed`, which is another order"
+    "files, or with another `seed`, which is another order; `skip` or `on_spike: skip` leave the batch out"
 )
 
 
@@ -36,7 +37,8 @@ class TrainingStopped(StarmillError, RuntimeError):
 class Taken:
     """A step's results: the mean loss over all ranks, the global gradient norm before clipping, the next positions of this rank's lanes.
 
-    `wait` is how many seconds the step waited for data; `is_last` says that some rank received a signal to stop.
+    `wait` is how many seconds the step waited for data; `is_last` says that some rank received a signal to stop; `skipped`, why
+    nothing was learned from the batch.
     """
 
     loss: float
@@ -44,6 +46,7 @@ class Taken:
     following: tuple[Position, ...]
     wait: float
     is_last: bool
+    skipped: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Told(NamedTuple):
 
 @dataclass
 class Run:
-    """A model in training on one rank; `losses` are those of its last steps."""
+    """A model in training on one rank; `losses` are those of its last steps, `skipped` all steps that it did not learn from."""
 
     options: TrainRecipe
     ranks: Ranks
@@ -76,6 +79,7 @@ class Run:
     decoder: Network
     adam: torch.optim.AdamW
     losses: tuple[float, ...] = ()
+    skipped: tuple[int, ...] = ()
 
     def step(self, batches: Iterator[Batch], step: int, stop: bool) -> Taken:
         """Take step number `step` with the next micro-batches. Raises TrainingStopped, on all ranks alike."""
@@ -84,6 +88,10 @@ class Run:
         for group in self.adam.param_groups:
             group["lr"] = learning_rate(step, options.steps, options.optimizer)
         wait, seen, count = 0.0, [], options.accumulation(ranks.data_ranks)
+        if options.is_skipped(step):
+            seen = [next(batches) for _ in range(count)]
+            self.skipped = (*self.skipped, step)
+            return Taken(math.nan, math.nan, seen[-1].following, wait, ranks.sums(float(stop))[0] > 0, "`skip` names it")
         total = torch.zeros((), device=ranks.device)  # read once per step: reading waits for the device
         for micro in range(count):
             asked = time.monotonic()
@@ -100,15 +108,14 @@ class Run:
         norm = parallel.clip(list(self.decoder.parameters()), options.optimizer.clip or math.inf, ranks)
         summed, stops = ranks.sums(total.item(), float(stop))
         mean = summed / ranks.data_ranks
-        if not math.isfinite(mean) or not math.isfinite(norm):
-            self._refuse(f"step {step}: loss {mean}, gradient norm {norm}", seen, ANEW)
-        if len(self.losses) == RECENT and mean > statistics.median(self.losses) + options.spike:
-            usual = statistics.median(self.losses)
-            self._refuse(
-                f"step {step}: loss {mean:.3f}, the median of the last {RECENT} being {usual:.3f}",
-                seen,
-                f"raise `spike` to go on regardless, or {ANEW}",
-            )
+        if bad := self._bad(step, mean, norm):
+            if options.on_spike == "stop" or sum(n > step - RECENT for n in self.skipped) >= MOST_SKIPPED:
+                self._refuse(
+                    bad, seen, ANEW if not math.isfinite(mean + norm) else f"raise `spike` to go on regardless, or {ANEW}"
+                )
+            self.adam.zero_grad(set_to_none=True)
+            self.skipped = (*self.skipped, step)
+            return Taken(mean, norm, seen[-1].following, wait, stops > 0, bad)
         self.losses = (*self.losses, mean)[-RECENT:]
         self.adam.step()
         self.adam.zero_grad(set_to_none=True)
@@ -153,6 +160,14 @@ class Run:
         sums, counts = np.split(np.array(self.ranks.sums(*sums, *counts)), 2)
         by_language = {name: float(s / c) for name, s, c in zip(names, sums, counts, strict=True) if c and name}
         return HeldOut(float(sums.sum() / counts.sum()), dict(sorted(by_language.items())))
+
+    def _bad(self, step: int, mean: float, norm: float) -> str:
+        """Return what is wrong with a step's loss; "" if nothing is."""
+        if not math.isfinite(mean) or not math.isfinite(norm):
+            return f"step {step}: loss {mean}, gradient norm {norm}"
+        if len(self.losses) == RECENT and mean > (usual := statistics.median(self.losses)) + self.options.spike:
+            return f"step {step}: loss {mean:.3f}, the median of the last {RECENT} being {usual:.3f}"
+        return ""
 
     def _refuse(self, what: str, seen: list[Batch], ways: str) -> None:
         files = {file for batch in seen for unit in set(batch.units) for file in self.corpus.units.named(unit)}

@@ -12,6 +12,7 @@ from small_workspace import RECIPE, build
 
 from starmill.core import recipe, seeds
 from starmill.model.exchange import huggingface
+from starmill.trainer.checkpoint import CheckpointError
 from starmill.trainer.config import TrainRecipe
 from starmill.trainer.loop import train
 from starmill.trainer.step import TrainingStopped
@@ -141,3 +142,57 @@ def test_weights_of_another_shape_are_refused_by_name(options: TrainRecipe) -> N
     assert train(base) == 0
     with pytest.raises(ValueError, match="has mlp_size=64, the recipe's model 96; make them equal"):
         train(changed(base, base.output + "-wide", f"weights={base.output}/model", "model.mlp_size=96"))
+
+
+STABLE = ("optimizer.decay_steps=0", "checkpoint_every=4", "model.dropout=0.1")
+
+
+def weights(options: TrainRecipe) -> bytes:
+    return Path(options.output, "model/model.safetensors").read_bytes()
+
+
+def test_a_constant_rate_goes_on_with_more_steps(options: TrainRecipe) -> None:
+    long = changed(options, options.output + "-long-stable", *STABLE, "steps=12")
+    grown = changed(options, options.output + "-grown", *STABLE, "steps=8")
+    assert train(long) == train(grown) == 0
+    assert train(changed(grown, grown.output, "steps=12")) == 0
+    assert curve(grown, "loss") == curve(long, "loss") and weights(grown) == weights(long)
+
+
+def test_a_decay_branches_from_a_checkpoint_with_its_optimizer(options: TrainRecipe) -> None:
+    falling = ("optimizer.decay_steps=4", "optimizer.decay=1-sqrt", "steps=12")
+    whole = changed(options, options.output + "-wsd", *STABLE, *falling)
+    stable = changed(options, options.output + "-stable", *STABLE, "steps=8", "keep_checkpoints=3")
+    assert train(whole) == train(stable) == 0
+    branch = changed(stable, stable.output + "-falls", *falling, f"branch={stable.output}/checkpoints/step-00000008")
+    assert train(branch) == 0
+    assert weights(branch) == weights(whole) and list(curve(branch, "loss")) == [9, 10, 11, 12]
+    for sets, said in [
+        (("optimizer.decay_steps=6", "steps=12"), "its learning rate has fallen otherwise than steps=12"),
+        (("steps=16", "optimizer.decay_steps=4", "optimizer.decay=linear"), "`branch` from a checkpoint before it fell"),
+    ]:
+        with pytest.raises(CheckpointError, match=said):
+            train(changed(whole, whole.output, *sets))
+    with pytest.raises(CheckpointError, match="is of a later step than steps=4"):
+        train(changed(stable, stable.output, "steps=4"))
+    with pytest.raises(CheckpointError, match=r"branch: .*nowhere is no checkpoint"):
+        train(changed(branch, branch.output + "-none", "branch=nowhere"))
+
+
+def test_skipped_steps_are_read_and_not_learned_from(options: TrainRecipe, capsys: pytest.CaptureFixture[str]) -> None:
+    plain = changed(options, options.output + "-plain", "checkpoint_every=2", "keep_checkpoints=9")
+    skipping = changed(plain, options.output + "-skipping")
+    assert train(plain) == train(skipping) == 0
+    for folder in sorted(Path(skipping.output, "checkpoints").iterdir())[
+        3:
+    ]:  # steps 8, 10, 12: what is now left out is unlearned
+        shutil.rmtree(folder)
+    skipping = changed(skipping, skipping.output, "skip=[[7, 8], [11, 11]]")
+    assert train(skipping) == 0
+    assert "step 7/12  skipped: `skip` names it; `starmill trace" in capsys.readouterr().err
+    ours, theirs = curve(skipping, "loss"), curve(plain, "loss")
+    assert [*ours] == [1, 2, 3, 4, 5, 6, 9, 10, 12] and all(ours[n] == theirs[n] for n in range(1, 7)) and ours[9] != theirs[9]
+    anew = changed(skipping, skipping.output + "-anew")
+    assert train(anew) == 0 and curve(anew, "loss") == ours and weights(anew) == weights(skipping)
+    with pytest.raises(CheckpointError, match="has learned from step 3, which `skip` names"):
+        train(changed(skipping, skipping.output, "skip=[[3, 3]]"))

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from transformers import get_wsd_schedule
 
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
@@ -37,3 +38,17 @@ def test_schedule(step: int, rate: float) -> None:
 
 def test_no_warmup() -> None:
     assert learning_rate(1, 2, AdamW(lr=1.0, min_lr=0.0, warmup_steps=0)) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("decay", ["cosine", "linear", "1-sqrt"])
+@pytest.mark.parametrize("falls", [0, 30, 90])
+def test_warm_up_stable_decay_is_transformers(decay: str, falls: int) -> None:
+    options = AdamW(lr=1e-3, min_lr=1e-4, warmup_steps=10, decay=decay, decay_steps=falls)  # type: ignore[arg-type]
+    theirs = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1e-3)
+    schedule = get_wsd_schedule(theirs, 10, falls, num_training_steps=100, decay_type=decay, min_lr_ratio=0.1)
+    for step in range(1, 101):
+        theirs.step()
+        schedule.step()
+        # Theirs climbs from min_lr, and is there behind the last step, also where nothing falls.
+        if step >= 10 and (step < 100 or falls):
+            assert learning_rate(step, 100, options) == pytest.approx(schedule.get_last_lr()[0], rel=1e-6), step

@@ -118,3 +118,19 @@ def test_a_spike_stops_before_the_weights_change_and_names_the_files(options: Tr
     made = run(replace(options, spike=10.0), found)
     made.losses = (1.0,) * RECENT
     made.step(batches, 3, False)
+
+
+def test_bad_batches_may_be_left_out_and_ten_of_fifty_end_the_run(options: TrainRecipe, found: Inputs) -> None:
+    made, batches = run(replace(options, on_spike="skip"), found), found.train.batches()
+    made.step(batches, 1, False)
+    made.losses = (1.0,) * RECENT
+    before = [p.clone() for p in made.decoder.parameters()]
+    for step in range(2, 12):
+        taken = made.step(batches, step, False)
+        assert "the median of the last 50 being 1.000" in taken.skipped and taken.following
+    assert made.skipped == tuple(range(2, 12)) and made.losses == (1.0,) * RECENT
+    assert all(torch.equal(a, b) for a, b in zip(before, made.decoder.parameters(), strict=True))
+    assert {int(state["step"]) for state in made.adam.state.values()} == {1}, "the optimizer has not counted them"
+    with pytest.raises(TrainingStopped, match="step 12: loss"):
+        made.step(batches, 12, False)
+    assert made.step(batches, 60, False).skipped, "those of long ago do not count"
