@@ -79,7 +79,8 @@ def run_all(page: list[str], capfd: pytest.CaptureFixture[str]) -> None:
         if command.startswith("make "):
             continue
         if " train " in f" {command} ":  # the recipe's minute shortened; everything else as printed
-            command += " --set steps=4 --set optimizer.warmup_steps=1 --set checkpoint_every=2"
+            short = ("steps=4", "optimizer.warmup_steps=1", "checkpoint_every=2")
+            command += "".join(f" --set {one}" for one in short if f"--set {one.partition('=')[0]}=" not in command)
         if {*command.split()[1:2]} & {"run", *STAGES}:  # several workers are test_dump_to_shards.py's
             command += " --workers 1"
         command = command.replace("swh:1:cnt:<hash>", "/lib/heapq.py").replace(
