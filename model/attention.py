@@ -25,7 +25,7 @@ Extend = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor
 
 
 class Attention(nn.Module):
-    """Self-attention with biases on every projection.
+    """Self-attention; the configuration says which projections have biases, and whether each head's queries and keys are normed.
 
     >>> attention = Attention(ModelConfig(10, 1, 8, 2, 1, 16, "learned", 32))
     >>> attention(torch.zeros(1, 3, 8), rotation=None, mask=None).shape
@@ -36,10 +36,12 @@ class Attention(nn.Module):
         """Make the projections; a key head serves heads / kv_heads query heads."""
         super().__init__()
         self.config = config
-        self.query = Linear(config.hidden_size, config.hidden_size)
-        self.key = Linear(config.hidden_size, config.kv_heads * config.head_size)
-        self.value = Linear(config.hidden_size, config.kv_heads * config.head_size)
-        self.output = Linear(config.hidden_size, config.hidden_size)
+        hidden, size, bias = config.hidden_size, config.head_size, config.biases != "none"
+        self.query = Linear(hidden, config.heads * size, bias=bias)
+        self.key = Linear(hidden, config.kv_heads * size, bias=bias)
+        self.value = Linear(hidden, config.kv_heads * size, bias=bias)
+        self.query_norm, self.key_norm = (nn.RMSNorm(size, config.norm_epsilon) if config.qk_norm else None for _ in range(2))
+        self.output = Linear(config.heads * size, hidden, bias=config.biases == "all")
 
     def forward(
         self,
@@ -55,6 +57,8 @@ class Attention(nn.Module):
         q_BHTD = self.query(x_BTE).view(B, T, self.config.heads, -1).transpose(1, 2)
         k_BKSD = self.key(x_BTE).view(B, T, self.config.kv_heads, -1).transpose(1, 2)
         v_BKSD = self.value(x_BTE).view(B, T, self.config.kv_heads, -1).transpose(1, 2)
+        if self.query_norm is not None and self.key_norm is not None:
+            q_BHTD, k_BKSD = self.query_norm(q_BHTD), self.key_norm(k_BKSD)
         if rotation is not None:
             q_BHTD, k_BKSD = rotate(q_BHTD, *rotation), rotate(k_BKSD, *rotation)
         if extend is not None:

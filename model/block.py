@@ -1,8 +1,12 @@
 """One block of a model: attention and an MLP, each with a norm and a residual sum.
 
-A decoder norms before (GPT-2: Radford et al. 2019, section 2.3), an encoder behind the sum (BERT: Devlin et al. 2019).
+A decoder norms before (GPT-2: Radford et al. 2019, section 2.3), an encoder behind the sum (BERT: Devlin et al. 2019). A gated MLP has
+two projections up, one of which is activated (Shazeer 2020, section 2).
 Shapes: B batch, T tokens, E hidden size.
 """
+
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import nn
@@ -11,6 +15,18 @@ from torch.nn import functional as F
 from starmill.model.attention import Attention, Extend, Mask
 from starmill.model.config import ModelConfig
 from starmill.model.kernels.linear import Linear
+
+ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),
+    "gelu": F.gelu,
+    "silu": F.silu,
+}
+
+
+def norm(config: ModelConfig) -> nn.Module:
+    """Return a norm of the model's kind over its hidden state."""
+    kind = nn.RMSNorm if config.norm == "rms" else nn.LayerNorm
+    return kind(config.hidden_size, eps=config.norm_epsilon)
 
 
 class Block(nn.Module):
@@ -23,13 +39,15 @@ class Block(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         """Make one block."""
         super().__init__()
-        self.attention_norm = nn.LayerNorm(config.hidden_size, eps=config.norm_epsilon)
+        self.attention_norm = norm(config)
         self.attention = Attention(config)
-        self.mlp_norm = nn.LayerNorm(config.hidden_size, eps=config.norm_epsilon)
-        self.up = Linear(config.hidden_size, config.mlp_size)
-        self.down = Linear(config.mlp_size, config.hidden_size)
+        self.mlp_norm = norm(config)
+        bias = config.biases == "all"
+        self.gate = Linear(config.hidden_size, config.mlp_size, bias=bias) if config.gated else None
+        self.up = Linear(config.hidden_size, config.mlp_size, bias=bias)
+        self.down = Linear(config.mlp_size, config.hidden_size, bias=bias)
         self.dropout = nn.Dropout(config.dropout)
-        self.approximate = "tanh" if config.activation == "gelu_tanh" else "none"
+        self.activation = ACTIVATIONS[config.activation]
         self.is_encoder = config.is_encoder
 
     def forward(
@@ -47,4 +65,6 @@ class Block(nn.Module):
         return x_BTE + self.dropout(self._mlp(self.mlp_norm(x_BTE)))
 
     def _mlp(self, x_BTE: torch.Tensor) -> torch.Tensor:
-        return self.down(F.gelu(self.up(x_BTE), approximate=self.approximate))
+        if self.gate is not None:
+            return self.down(self.activation(self.gate(x_BTE)) * self.up(x_BTE))
+        return self.down(self.activation(self.up(x_BTE)))

@@ -13,7 +13,7 @@ from torch import nn
 
 from starmill.model import masks
 from starmill.model.attention import Mask
-from starmill.model.block import Block
+from starmill.model.block import Block, norm
 from starmill.model.cache import Cache
 from starmill.model.config import ModelConfig
 from starmill.model.kernels.linear import Linear
@@ -36,7 +36,7 @@ class Decoder(nn.Module):
         self.places = nn.Embedding(config.max_positions, config.hidden_size) if config.has_position_table else None
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList([Block(config) for _ in range(config.layers)])
-        self.norm = nn.LayerNorm(config.hidden_size, eps=config.norm_epsilon)
+        self.norm = norm(config)
         self.head = Linear(config.hidden_size, config.vocab_size, bias=False)
         self.tie()
 
@@ -125,7 +125,7 @@ class Decoder(nn.Module):
         if self.places is not None:
             x_BTE = x_BTE + self.places(positions_BT)
         else:
-            rotation = angles(positions_BT, self.config.head_size, self.config.rope_theta)
+            rotation = angles(positions_BT, self.config.head_size, self.config.rope_theta, self.config.rope_scaling)
         mask = self._mask(order_BT, document_BT, cache, padding_BT)
         x_BTE = self.dropout(x_BTE)
         for i, block in enumerate(self.blocks):

@@ -1,19 +1,50 @@
 """Rotary position embeddings (RoFormer, section 3.2), NeoX pairing: element i turns with element i + head_size / 2.
 
-Angles are computed in float32 whatever the model's type, as the released models do. Shapes: B batch, T tokens, D head size.
+Angles are computed in float32 whatever the model's type, as the released models do. Shapes: B batch, T tokens, D head size, C = D / 2.
 """
 
+import math
 from typing import Any
 
 import torch
 
+from starmill.model.config import RopeScaling
 
-def angles(positions_BT: torch.Tensor, head_size: int, theta: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return float32 (cos, sin) of shape [B, 1, T, D] for integer positions."""
-    exponents_D = torch.arange(0, head_size, 2, device=positions_BT.device, dtype=torch.float32) / head_size
-    turns_BTD = positions_BT.float()[..., None] * theta**-exponents_D
-    both_BTD = torch.cat([turns_BTD, turns_BTD], dim=-1)
-    return both_BTD.cos()[:, None], both_BTD.sin()[:, None]
+
+def angles(
+    positions_BT: torch.Tensor, head_size: int, theta: float, scaling: RopeScaling | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return float32 (cos, sin) of shape [B, 1, T, D] for integer positions, times yarn's attention factor."""
+    exponents_C = torch.arange(0, head_size, 2, device=positions_BT.device, dtype=torch.float32) / head_size
+    turns_C, factor = theta**-exponents_C, 1.0
+    if scaling is not None:
+        turns_C = _scaled(turns_C, head_size, theta, scaling)
+        if scaling.kind == "yarn":
+            factor = scaling.attention_factor or 0.1 * math.log(scaling.factor) + 1
+    turns_BTC = positions_BT.float()[..., None] * turns_C
+    both_BTD = torch.cat([turns_BTC, turns_BTC], dim=-1)
+    cos, sin = both_BTD.cos()[:, None], both_BTD.sin()[:, None]
+    return (cos, sin) if factor == 1 else (cos * factor, sin * factor)
+
+
+def _scaled(turns_C: torch.Tensor, head_size: int, theta: float, scaling: RopeScaling) -> torch.Tensor:
+    """Return the frequencies (radians a token), those of long waves divided by the factor."""
+    lowered_C, length = turns_C / scaling.factor, scaling.original_max_positions
+    if scaling.kind == "linear":
+        return lowered_C
+    if scaling.kind == "llama3":
+        low, high = scaling.low_freq_factor, scaling.high_freq_factor
+        kept_C = ((length * turns_C / (2 * math.pi) - low) / (high - low)).clamp(0, 1)
+    else:  # YaRN, section 3.2: by the element's number, between those that turn beta_fast and beta_slow times in the length
+
+        def element(turned: float) -> float:
+            return head_size * math.log(length / (turned * 2 * math.pi)) / (2 * math.log(theta))
+
+        first = max(0, math.floor(element(scaling.beta_fast)))
+        last = min(head_size - 1, math.ceil(element(scaling.beta_slow)))
+        numbers_C = torch.arange(len(turns_C), device=turns_C.device, dtype=torch.float32)
+        kept_C = 1 - ((numbers_C - first) / (last - first or 0.001)).clamp(0, 1)
+    return lowered_C * (1 - kept_C) + turns_C * kept_C
 
 
 def rotate(x_BHTD: torch.Tensor, cos_B1TD: torch.Tensor, sin_B1TD: torch.Tensor) -> torch.Tensor:

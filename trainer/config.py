@@ -31,6 +31,7 @@ UNLEARNED = (
     "evaluate_every data.micro_batch data.prefetch parallel.tensor parallel.sequence parallel.reduce_once parallel.recompute "
     "parallel.compile"
 ).split(" ")
+ADDED = ("attention", "norm", "gated", "biases", "head_dim", "qk_norm", "rope_scaling")  # fields that a model had not at first
 
 
 @dataclass(frozen=True)
@@ -326,8 +327,9 @@ class TrainRecipe:
     def learned(self) -> dict[str, Any]:
         """Return the fields that change the trained weights, without folders and the layout over ranks."""
         values: dict[str, Any] = json.loads(recipe.canonical(self))
-        if not self.model.is_encoder:
-            del values["model"]["attention"]  # runs of decoders began before there was another kind
+        for name in ADDED:  # runs began before there were these
+            if values["model"][name] == getattr(Model, name):
+                del values["model"][name]
         for key in UNLEARNED:
             section, _, name = key.rpartition(".")
             del (values[section] if section else values)[name]

@@ -167,7 +167,14 @@ def _first_weights(options: TrainRecipe, config: ModelConfig, continues: bool) -
         return partial(parallel.network(config).init_weights, generator=generator)
     folder = options.weights
     theirs = folders.shape(folder)
-    free = ("rope_theta", "sliding_window", "dropout", "init_std", *(() if config.has_position_table else ("max_positions",)))
+    free = (
+        "rope_theta",
+        "rope_scaling",
+        "sliding_window",
+        "dropout",
+        "init_std",
+        *(() if config.has_position_table else ("max_positions",)),
+    )
     taken = replace(theirs, **{name: getattr(config, name) for name in free})
     for name, value in vars(taken).items():
         if value != getattr(config, name):

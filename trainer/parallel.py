@@ -246,6 +246,10 @@ def _share_matrices(decoder: Decoder, mesh: DeviceMesh, sequence: bool) -> None:
             f"parallel.tensor={ranks} does not divide model.kv_heads={config.kv_heads}: each rank needs whole key heads, or all "
             "one; take fewer tensor ranks"
         )
+    if config.qk_norm:
+        raise UsageError(
+            f"parallel.tensor={ranks} with model.qk_norm: the norm of heads is on each rank whole; take parallel.tensor=1"
+        )
     keys: ParallelStyle = ColwiseParallel() if config.kv_heads > 1 else Replicated(gradient=Partial())
     between = Shard(1) if sequence else Replicate()  # placement of the residual stream [B, T, E] on the tensor ranks
     # A norm's output is gathered once for all its readers, and whole, so that the windows of a batch may be flattened.
@@ -266,6 +270,8 @@ def _share_matrices(decoder: Decoder, mesh: DeviceMesh, sequence: bool) -> None:
     }
     if decoder.places is None:
         del plan["places"]
+    if config.gated:
+        plan["blocks.*.gate"] = ColwiseParallel()
     parallelize_module(decoder, mesh, plan)
     decoder.tie()
     mine = replace(

@@ -76,7 +76,7 @@ def memory(config: ModelConfig, options: TrainRecipe, data_ranks: int, tensor_ra
     # Bytes per token and hidden element. Norms keep their inputs in float32, which FSDP's residual stream is not, and dropout its mask.
     shared = (8 + 2 * (config.dropout > 0)) / between
     read = 2 * width  # the inputs of queries, keys, values and the MLP are gathered
-    inside = (2 + 2 * config.mlp_size / config.hidden_size) * width / tensor_ranks
+    inside = (2 + (4 if config.gated else 2) * config.mlp_size / config.hidden_size) * width / tensor_ranks
     keys = 2 * width * config.kv_heads / config.heads / min(config.kv_heads, tensor_ranks)
     layer = tokens * config.hidden_size * (shared + read + inside + keys)
     kept = tokens * config.hidden_size * (4 if data_ranks == 1 else width) / between

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from starmill.model.block import Block
+from starmill.model.block import ACTIVATIONS, Block
 from starmill.model.config import ModelConfig, TaggerConfig
 from starmill.model.kernels.linear import Linear
 
@@ -122,7 +122,7 @@ class Encoder(nn.Module):
         return Losses(losses_N.sum() / max(1, len(losses_N)) + pairs_B.mean(), told_BT, pairs_B.detach())
 
     def _words(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.transform_norm(F.gelu(self.transform(x), approximate=self.blocks[0].approximate))  # type: ignore[arg-type]
+        x = self.transform_norm(ACTIVATIONS[self.config.activation](self.transform(x)))
         return F.linear(x, self.tokens.weight, self.token_bias)
 
     def _pairs(self, x_BTE: torch.Tensor) -> torch.Tensor:

@@ -57,6 +57,7 @@ BERT = Family(
     norm_epsilon="layer_norm_eps",
     dropouts=("hidden_dropout_prob", "attention_probs_dropout_prob"),
     constants={"type_vocab_size": 2, "position_embedding_type": "absolute", "is_decoder": False},
+    shape={"attention": "bidirectional"},
 )
 # Tensors of such files that a model lacks: the head that shares the embedding's matrix, and the pooler that a tagger has no use for.
 TIED = ("cls.predictions.decoder.weight", "cls.predictions.decoder.bias")

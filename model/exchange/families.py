@@ -1,25 +1,30 @@
-"""The families of files, `gpt_bigcode` for learned positions, `starcoder2` for RoPE, `bert` for encoders: config.json to and from ours.
+"""The families of files: config.json to and from ours. `gpt_bigcode` has learned positions, `starcoder2` RoPE, `bert` is an encoder;
+`llama`, `mistral`, `qwen2` and `qwen3` have RMSNorm and gated MLPs, and differ in windows, biases and norms of heads.
 
-A family is a value of FAMILIES; other code asks `family`, never `positions`, how the two differ.
+A family is a row of FAMILIES; other code asks `family`, never a field, how they differ.
 
 A setting that would change the logits and that our decoder lacks is refused, never guessed: the class defaults of transformers differ
 from the published models.
 """
 
-from typing import Any, Literal, get_type_hints
+from typing import Any, get_type_hints
 
 from starmill.core.recipe import convert
 from starmill.model.config import ModelConfig, TaggerConfig
-from starmill.model.exchange import bert
-from starmill.model.exchange.layouts import GPT_BIGCODE, STARCODER2, Family
+from starmill.model.exchange import bert, scaling
+from starmill.model.exchange.layouts import GPT_BIGCODE, LLAMA, STARCODER2, Family
 from starmill.model.exchange.layouts import ExchangeError as ExchangeError
 
 # All names that transformers has for the two formulas: Hendrycks and Gimpel 2016, with erf and with its tanh approximation.
 TANH = ("gelu_pytorch_tanh", "gelu_new", "gelu_fast", "gelu_accurate")
 EXACT = ("gelu", "gelu_python")
+SILU = ("silu", "swish")
 # Keys of config.json that would change the logits, and the value that all models here have.
 ONLY = {
     "use_bias": True,
+    "attention_bias": False,
+    "mlp_bias": False,
+    "partial_rotary_factor": 1.0,
     "scale_attn_weights": True,
     "add_cross_attention": False,
     "is_decoder": False,
@@ -28,26 +33,48 @@ ONLY = {
 }
 
 
-FAMILIES: dict[Literal["rope", "learned", "bidirectional"], Family] = {
-    "rope": Family(
+ROPE_KEYS = {
+    "hidden_size": "hidden_size",
+    "mlp_size": "intermediate_size",
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "kv_heads": "num_key_value_heads",
+    "max_positions": "max_position_embeddings",
+}
+
+
+def _modern(title: str, model_type: str, architecture: str, constants: dict[str, bool | int | str], **shape: object) -> Family:
+    """Return a family with RMSNorm and a gated MLP."""
+    return Family(
+        title=title,
+        model_type=model_type,
+        architecture=architecture,
+        layout=LLAMA,
+        keys=ROPE_KEYS,
+        activation="hidden_act",
+        norm_epsilon="rms_norm_eps",
+        dropouts=("attention_dropout",),
+        constants=constants,
+        shape={"norm": "rms", "gated": True, **shape},
+    )
+
+
+# A shape belongs to the first family that it fits.
+FAMILIES = (
+    bert.BERT,
+    Family(
         title="StarCoder2",
         model_type="starcoder2",
         architecture="Starcoder2ForCausalLM",
         layout=STARCODER2,
-        keys={
-            "hidden_size": "hidden_size",
-            "mlp_size": "intermediate_size",
-            "layers": "num_hidden_layers",
-            "heads": "num_attention_heads",
-            "kv_heads": "num_key_value_heads",
-            "max_positions": "max_position_embeddings",
-        },
+        keys=ROPE_KEYS,
         activation="hidden_act",
         norm_epsilon="norm_epsilon",
         dropouts=("residual_dropout", "attention_dropout", "embedding_dropout"),
         constants={"use_bias": True},
+        shape={"positions": "rope", "norm": "layer"},
     ),
-    "learned": Family(
+    Family(
         title="StarCoder",
         model_type="gpt_bigcode",
         architecture="GPTBigCodeForCausalLM",
@@ -61,9 +88,16 @@ FAMILIES: dict[Literal["rope", "learned", "bidirectional"], Family] = {
             "attention_softmax_in_fp32": True,
             "scale_attention_softmax_in_fp32": True,
         },
+        shape={"positions": "learned", "norm": "layer"},
     ),
-    "bidirectional": bert.BERT,
-}
+    _modern("Qwen3", "qwen3", "Qwen3ForCausalLM", {"attention_bias": False}, biases="none", qk_norm=True),
+    _modern("Qwen2", "qwen2", "Qwen2ForCausalLM", {}, biases="qkv"),
+    _modern(
+        "Llama", "llama", "LlamaForCausalLM", {"attention_bias": False, "mlp_bias": False}, biases="none", sliding_window=None
+    ),
+    _modern("Mistral", "mistral", "MistralForCausalLM", {}, biases="none"),
+)
+WINDOW_OF_CLASS = {"mistral": 4096}  # of a config.json that has no sliding_window
 
 
 def family(config: ModelConfig) -> Family:
@@ -72,19 +106,23 @@ def family(config: ModelConfig) -> Family:
     >>> family(ModelConfig(10, 1, 8, 2, 1, 16, "rope", 32)).title
     'StarCoder2'
     """
-    return FAMILIES["bidirectional" if config.is_encoder else config.positions]
+    return next(each for each in FAMILIES if all(getattr(config, name) == only for name, only in each.shape.items()))
 
 
 def config_values(config: ModelConfig, dtype: str = "float32") -> dict[str, Any]:
     """Return the family's config.json. Raises ExchangeError for a shape that no family has."""
     theirs = family(config)
     own: dict[str, Any]
-    if theirs.model_type == "starcoder2":
+    if config.positions == "rope":
         own = {
             "rope_theta": config.rope_theta,
-            "rope_parameters": {"rope_theta": config.rope_theta, "rope_type": "default"},
+            "rope_parameters": {"rope_theta": config.rope_theta, **scaling.values(config.rope_scaling)},
             "sliding_window": config.sliding_window,
         }
+        if config.norm == "rms":
+            own["head_dim"] = config.head_size
+        if theirs.model_type.startswith("qwen"):  # whose first layers may see all keys
+            own |= {"use_sliding_window": config.sliding_window is not None, "max_window_layers": 0}
     elif theirs is bert.BERT:
         own = bert.values(config)
     elif config.sliding_window is None and config.kv_heads in (1, config.heads):
@@ -105,7 +143,7 @@ def config_values(config: ModelConfig, dtype: str = "float32") -> dict[str, Any]
         "use_cache": True,
         "dtype": dtype,
         **{key: getattr(config, name) for name, key in theirs.keys.items()},
-        theirs.activation: (TANH if config.activation == "gelu_tanh" else EXACT)[0],
+        theirs.activation: {"gelu_tanh": TANH, "gelu": EXACT, "silu": SILU}[config.activation][0],
         theirs.norm_epsilon: config.norm_epsilon,
         **theirs.constants,
         **own,
@@ -115,17 +153,14 @@ def config_values(config: ModelConfig, dtype: str = "float32") -> dict[str, Any]
 
 def read_config(values: dict[str, Any]) -> ModelConfig:
     """Return the ModelConfig of a config.json. Raises ExchangeError for another family or an unknown activation."""
-    theirs = next((each for each in FAMILIES.values() if each.model_type == values.get("model_type")), None)
-    activation = values.get(theirs.activation, EXACT[0] if theirs is bert.BERT else TANH[0]) if theirs else None
-    if theirs is None or activation not in TANH + EXACT:
-        known = ", ".join(each.model_type for each in FAMILIES.values())
+    theirs = next((each for each in FAMILIES if each.model_type == values.get("model_type")), None)
+    usual = "silu" if theirs and theirs.layout is LLAMA else EXACT[0] if theirs is bert.BERT else TANH[0]
+    activation = values.get(theirs.activation, usual) if theirs else None
+    if theirs is None or activation not in TANH + EXACT + SILU:
+        known = ", ".join(each.model_type for each in FAMILIES)
         raise ExchangeError(
-            f"model_type={values.get('model_type')!s:.200}, activation={activation!s:.200}: only {known} with GELU are read"
+            f"model_type={values.get('model_type')!s:.200}, activation={activation!s:.200}: only {known} with GELU or SiLU are read"
         )
-    rope, scaling = (convert(values.get(key) or {}, dict[str, Any], key) for key in ("rope_parameters", "rope_scaling"))
-    kind = (scaling or rope).get("rope_type") or scaling.get("type")
-    if kind not in (None, "default"):
-        raise ExchangeError(f"rope_type={kind!s:.200}: only models with plain RoPE are read")
     for name, only in ONLY.items():
         if values.get(name, only) != only:  # each would change the logits
             raise ExchangeError(f"{name}={values[name]!s:.200}: only models with {name}={only} are read")
@@ -141,17 +176,10 @@ def read_config(values: dict[str, Any]) -> ModelConfig:
                 f"{key}={values[key]!s:.200}: only models with one such token are read; the others may be stop strings"
             )
         found[name] = of(name, key, values[key] if values.get(key) is not None else 0)
-    if theirs.model_type == "starcoder2":
-        if values.get("head_dim") not in (None, found["hidden_size"] // found["heads"]):
-            raise ExchangeError(
-                f"head_dim={values['head_dim']!s:.200}: only models with head_dim=hidden_size/num_attention_heads are read"
-            )
-        # Published models differ in theta: no default.
-        theta = rope["rope_theta"] if "rope_theta" in rope else values["rope_theta"]
-        found["rope_theta"] = of("rope_theta", "rope_theta", theta)
-        found["sliding_window"] = of("sliding_window", "sliding_window", values.get("sliding_window"))
+    if theirs.shape.get("positions") == "rope" or theirs.layout is LLAMA:
+        found |= _rope(values, theirs, found, of)
     elif theirs is bert.BERT:
-        found |= {"kv_heads": found["heads"], "attention": "bidirectional"}
+        found |= {"kv_heads": found["heads"], "positions": "learned"}
     else:
         found["kv_heads"] = 1 if values.get("multi_query", True) else found["heads"]
         inner = values.get("n_inner")
@@ -164,9 +192,35 @@ def read_config(values: dict[str, Any]) -> ModelConfig:
     }
     found |= {name: of(name, key, values.get(key, default)) for name, (key, default) in defaults.items()}
     found["vocab_size"] = of("vocab_size", "vocab_size", values["vocab_size"])
-    found |= {
-        "positions": "rope" if theirs is FAMILIES["rope"] else "learned",
-        "activation": "gelu_tanh" if activation in TANH else "gelu",
-    }
+    found["activation"] = "gelu_tanh" if activation in TANH else "gelu" if activation in EXACT else "silu"
+    found |= {name: only for name, only in theirs.shape.items() if name != "sliding_window"}
     labels = bert.labels(values) if theirs is bert.BERT else ()
     return TaggerConfig(**found, labels=labels) if labels else ModelConfig(**found)
+
+
+def _rope(values: dict[str, Any], theirs: Family, found: dict[str, Any], of: Any) -> dict[str, Any]:
+    """Return the fields of a model with RoPE: theta, scaling, window, heads. Raises ExchangeError for what would change the logits."""
+    modern, rope = theirs.layout is LLAMA, convert(values.get("rope_parameters") or {}, dict[str, Any], "rope_parameters")
+    size = of("head_dim", "head_dim", values.get("head_dim"))
+    if size is not None and size * found["heads"] == found["hidden_size"]:
+        size = None
+    if size is not None and not modern:
+        raise ExchangeError(f"head_dim={size}: only models with head_dim=hidden_size/num_attention_heads are read")
+    window = of("sliding_window", "sliding_window", values.get("sliding_window", WINDOW_OF_CLASS.get(theirs.model_type)))
+    if theirs.model_type.startswith("qwen"):
+        window = window if values.get("use_sliding_window") else None
+        if window is not None and values.get("max_window_layers", 28):
+            raise ExchangeError(
+                f"max_window_layers={values.get('max_window_layers')!s:.200}: only models with one window in all layers are read"
+            )
+    kinds = {str(kind) for kind in convert(values.get("layer_types") or [], list[Any], "layer_types")}
+    if kinds - {"sliding_attention" if window is not None else "full_attention"}:
+        raise ExchangeError(f"layer_types={', '.join(sorted(kinds))!s:.200}: only models whose layers all see alike are read")
+    return {
+        # Published models differ in theta: no default.
+        "rope_theta": of("rope_theta", "rope_theta", rope["rope_theta"] if "rope_theta" in rope else values["rope_theta"]),
+        "rope_scaling": scaling.read(values, found["max_positions"]),
+        "positions": "rope",
+        "head_dim": size,
+        "sliding_window": window if theirs.model_type != "llama" else None,
+    }

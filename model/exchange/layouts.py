@@ -1,4 +1,4 @@
-"""What a family of files is, and names and row orders of weights in `starcoder2` and `gpt_bigcode` files (bert.py has those of `bert`).
+"""What a family of files is, and names and row orders of weights in `starcoder2`, `llama` and `gpt_bigcode` files (bert.py: `bert`).
 
 gpt_bigcode fuses queries, keys and values in one `c_attn`, and how depends on the number of key heads:
 
@@ -7,7 +7,7 @@ gpt_bigcode fuses queries, keys and values in one `c_attn`, and how depends on t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from starmill.core.errors import InputError
@@ -43,7 +43,8 @@ class ExchangeError(InputError):
 class Family:
     """A family of transformers: `keys` are our fields' names in its config.json, `constants` the values that all its models share.
 
-    `activation`, `norm_epsilon` and `dropouts` are keys that config.json may lack; all `dropouts` have our one value.
+    `activation`, `norm_epsilon` and `dropouts` are keys that config.json may lack; all `dropouts` have our one value. `shape` are the
+    fields of ModelConfig by which a model is of the family.
     """
 
     title: str
@@ -55,6 +56,7 @@ class Family:
     norm_epsilon: str
     dropouts: tuple[str, ...]
     constants: Mapping[str, bool | int | str]
+    shape: Mapping[str, object] = field(default_factory=dict)
 
 
 STARCODER2 = Layout(
@@ -74,6 +76,17 @@ STARCODER2 = Layout(
     },
     fused=None,
     norm="norm",
+)
+LLAMA = replace(
+    STARCODER2,
+    block={
+        **{own: name for own, name in STARCODER2.block.items() if own not in ("up", "down")},
+        "attention.query_norm": "self_attn.q_norm",
+        "attention.key_norm": "self_attn.k_norm",
+        "gate": "mlp.gate_proj",
+        "up": "mlp.up_proj",
+        "down": "mlp.down_proj",
+    },
 )
 GPT_BIGCODE = Layout(
     prefix="transformer.",
@@ -111,6 +124,7 @@ class FileTensor:
 
 def file_tensors(config: ModelConfig, layout: Layout) -> list[FileTensor]:
     """Return every tensor that the family's files have for this shape; a tied head is left out, as the published files do."""
+    ours = parameter_shapes(config)
     found = [FileTensor(f"{layout.prefix}{layout.tokens}.weight", ("tokens.weight",))]
     if layout.places is not None:
         found.append(FileTensor(f"{layout.prefix}{layout.places}.weight", ("places.weight",)))
@@ -122,8 +136,9 @@ def file_tensors(config: ModelConfig, layout: Layout) -> list[FileTensor]:
                 found.append(FileTensor(f"{there}.{layout.fused}.{kind}", parts))
             found += [FileTensor(f"{there}.{name}.{kind}", (f"blocks.{i}.{own}.{kind}",)) for own, name in layout.block.items()]
     found += [FileTensor(f"{layout.prefix}{layout.norm}.{kind}", (f"norm.{kind}",)) for kind in ("weight", "bias")]
-    found += [FileTensor(name, (own,)) for own, name in layout.others.items() if own in parameter_shapes(config)]
-    return found if config.tie_embeddings else [*found, FileTensor("lm_head.weight", ("head.weight",))]
+    found += [FileTensor(name, (own,)) for own, name in layout.others.items()]
+    found += [] if config.tie_embeddings else [FileTensor("lm_head.weight", ("head.weight",))]
+    return [tensor for tensor in found if ours.keys() >= {*tensor.parameters}]
 
 
 def fuse(parts: Sequence["torch.Tensor"], config: ModelConfig) -> "torch.Tensor":

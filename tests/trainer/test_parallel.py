@@ -27,6 +27,8 @@ ALONE = Ranks(torch.device("cpu"))
 TINY = ModelConfig(100, 2, 32, 4, 2, 64, "rope", 64)
 # StarCoder's shape: one key head, learned positions; and an untied head, dropout off.
 STARCODER = ["model.kv_heads=1", "model.positions=learned", "model.sliding_window=null", "model.tie_embeddings=false"]
+# Llama's: RMSNorm, a gated MLP, no biases.
+LLAMA = ["model.norm=rms", "model.gated=true", "model.biases=none", "model.activation=silu"]
 # Two tensor ranks that share out the sequence too.
 SEQUENCE = ["parallel.tensor=2", "parallel.sequence=true"]
 
@@ -149,6 +151,13 @@ def assert_alike(output: Path, other: Path, tolerance: float) -> None:
 @pytest.fixture(scope="module")
 def one(place: Path) -> Path:
     return train(place, "one", 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [[], SEQUENCE[1:]], ids=["tensor", "sequence"])
+def test_ranks_share_out_a_llama(place: Path, more: list[str]) -> None:
+    alone = train(place, "llama", 1, *LLAMA)
+    assert_alike(train(place, f"llama-4{len(more)}", 4, "parallel.tensor=2", *LLAMA, *more), alone, 2e-5)
 
 
 @pytest.mark.slow

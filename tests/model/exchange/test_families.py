@@ -36,12 +36,12 @@ def test_activations_mean_what_transformers_means(config: ModelConfig, name: str
 @pytest.mark.parametrize(
     ("config", "change", "message"),
     [
-        (GQA, {"rope_parameters": {"rope_theta": 1e5, "rope_type": "linear", "factor": 4.0}}, "rope_type=linear"),
+        (GQA, {"rope_parameters": {"rope_theta": 1e5, "rope_type": "dynamic", "factor": 4.0}}, "rope_type=dynamic"),
         (GQA, {"rope_scaling": {"type": "dynamic", "factor": 2.0}}, "rope_type=dynamic"),
         (GQA, {"use_bias": False}, "use_bias=False"),
         (GQA, {"head_dim": 64}, "head_dim=64"),
         (GQA, {"hidden_act": "relu"}, "activation=relu"),
-        (GQA, {"model_type": "llama"}, "model_type=llama"),
+        (GQA, {"model_type": "gemma"}, "model_type=gemma"),
         (MQA, {"scale_attn_weights": False}, "scale_attn_weights=False"),
         (MQA, {"add_cross_attention": True}, "add_cross_attention=True"),
     ],

@@ -13,18 +13,31 @@ from transformers import AutoModel, AutoModelForCausalLM, PreTrainedModel
 
 from starmill.core.tokenizer import SPECIAL_TOKENS
 from starmill.model.cache import Cache
-from starmill.model.config import ModelConfig
+from starmill.model.config import ModelConfig, RopeScaling
 from starmill.model.decoder import Decoder
 from starmill.model.exchange.families import ExchangeError
 from starmill.model.exchange.huggingface import load, save
 
 GQA = ModelConfig(300, 3, 64, 8, 2, 256, "rope", 128, sliding_window=16, init_std=0.2)
 MQA = ModelConfig(300, 3, 64, 8, 1, 256, "learned", 128, init_std=0.2)
+RMS = dataclasses.replace(
+    GQA, norm="rms", gated=True, biases="none", activation="silu", sliding_window=None, mlp_size=176, norm_epsilon=1e-6
+)
 CONFIGS = {
+    "llama": RMS,
+    "llama3-scaled-untied": dataclasses.replace(
+        RMS, rope_scaling=RopeScaling("llama3", 8.0, original_max_positions=32), rope_theta=5e5, tie_embeddings=False
+    ),
+    "llama-linear": dataclasses.replace(RMS, rope_scaling=RopeScaling("linear", 4.0, original_max_positions=8192)),
+    "mistral": dataclasses.replace(RMS, sliding_window=16, head_dim=24),
+    "qwen2": dataclasses.replace(RMS, biases="qkv", rope_scaling=RopeScaling("yarn", 4.0, original_max_positions=32)),
+    "qwen2-window": dataclasses.replace(RMS, biases="qkv", sliding_window=16),
+    "qwen3": dataclasses.replace(RMS, qk_norm=True, head_dim=24, activation="gelu"),
     "starcoder2": GQA,
     "starcoder2-untied-gelu": dataclasses.replace(
         GQA, tie_embeddings=False, activation="gelu", sliding_window=None, rope_theta=1e6
     ),
+    "starcoder2-scaled": dataclasses.replace(GQA, rope_scaling=RopeScaling("yarn", 2.0, original_max_positions=64)),
     "starcoder2-mha": dataclasses.replace(GQA, kv_heads=8),
     "starcoder2-mqa": dataclasses.replace(GQA, kv_heads=1, mlp_size=100),
     "starcoder": MQA,
@@ -153,8 +166,8 @@ def test_what_cannot_be_exchanged_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({**values, "hidden_size": 128}))
     with pytest.raises(ExchangeError, match="has shape"):
         load(tmp_path)
-    (tmp_path / "config.json").write_text(json.dumps({**values, "model_type": "llama"}))
-    with pytest.raises(ExchangeError, match="model_type=llama"):
+    (tmp_path / "config.json").write_text(json.dumps({**values, "model_type": "gemma"}))
+    with pytest.raises(ExchangeError, match="model_type=gemma"):
         load(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(values))
     (tmp_path / "model.safetensors").unlink()
@@ -196,7 +209,9 @@ def test_damaged_folders_are_named(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["starcoder2", "starcoder-mha-untied"])
+@pytest.mark.parametrize(
+    "name", ["starcoder2", "starcoder-mha-untied", "llama3-scaled-untied", "mistral", "qwen2-window", "qwen3"]
+)
 def test_what_transformers_saves_loads(name: str, tmp_path: Path) -> None:
     ours = decoder(CONFIGS[name])
     save(ours, tmp_path / "ours")
