@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-WORD = re.compile(rb"[A-Za-z0-9_\x80-\xff]+")
+# A character of a script without spaces between words, or a run of others that words are of.
+ALONE = "\u0e00-\u109f\u1780-\u17ff\u2e80-\u312f\u31a0-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff9f\U00020000-\U0003ffff"
+WORD = re.compile(rf"[{ALONE}]|(?:(?![{ALONE}])[A-Za-z0-9_\x80-\U0010ffff])+")
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,10 @@ class Truth:
 
 def shingle_sets(texts: Iterable[bytes], words: int = 5) -> ShingleSets:
     """Return the shingle sets of UTF-8 texts; a text under `words` words has none."""
-    numbers: defaultdict[bytes, int] = defaultdict(itertools.count().__next__)
+    numbers: defaultdict[str, int] = defaultdict(itertools.count().__next__)
     streams = []
     for text in texts:
-        found = WORD.findall(text)
+        found = WORD.findall(text.decode())
         streams.append(np.fromiter(map(numbers.__getitem__, found), np.int64, len(found)))
     flat = np.concatenate([np.empty(0, np.int64), *streams])
     file = np.repeat(np.arange(len(streams)), [len(s) for s in streams])

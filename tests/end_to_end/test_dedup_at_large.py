@@ -24,6 +24,19 @@ def crowded(count: int, core: int, own: int) -> list[str]:
     return [header + "".join(f" w{n}_{i}" for i in range(own)) for n in range(count)]
 
 
+def test_a_crowd_of_equal_words_keeps_one_of_each_operator(tmp_path):
+    # Generated code: the words are the same in all, a hot bucket in each band.
+    draw = random.Random(8)
+    signs = [draw.choice(["<", ">", "==", "!="]) for _ in range(300)]
+    bodies = [[f"first_{i}{' ' * draw.randint(1, 3)}{sign} second_{i} third_{i}" for i in range(40)] for sign in signs]
+    rows = [row("r", f"/{i:03d}", "\n".join(body)) for i, body in enumerate(bodies)]
+    workspace = Workspace(str(tmp_path))
+    run(workspace, fill(workspace, [rows[:100], rows[100:]], group=50))
+    verdicts = [v for k in range(2) for v in workspace.table(part_path("verdicts", k)).to_pylist()]
+    kept = [signs[i] for i, v in enumerate(verdicts) if v["keep"]]
+    assert sorted(kept) == sorted({*signs})
+
+
 def test_a_header_in_many_files_loses_no_twin(tmp_path):
     # 0.56 between any two, so nearly all meet in hot buckets; the twins differ in their last word.
     texts = crowded(600, 60, 22)

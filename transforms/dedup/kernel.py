@@ -15,14 +15,43 @@ BLOCK = 512  # shingle hashes that stay in the first-level cache while every per
 
 # Bases of the polynomial hashes, odd, modulo 2**64.
 _WORD_BASE, _SHINGLE_BASE = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
+_LONGEST_OPERATOR = 3  # bytes, as >>= and ===
 _32, _61, _MERSENNE = np.uint64(32), np.uint64(61), np.uint64((1 << 61) - 1)
 
 mix = jit(seeds.mix)
 
 
 @jit
-def hash_shingles(data, start, end, is_word, words, ring, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Write the hash of each shingle of `data[start:end]` to `out`, in order, repeats included; return their number."""
+def unspaced(data, i, end):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Return the bytes of the character at `i` if it is of a script that puts no spaces between words, else 0.
+
+    By Unicode's blocks, which never change: Thai, Lao, Tibetan, Myanmar, Khmer; kana, Han and their punctuation and wide forms; the planes
+    of rare Han characters. Hangul has spaces.
+    """
+    first = data[i]
+    if first < 0xF0:
+        if i + 2 >= end or data[i + 1] & 0xC0 != 0x80 or data[i + 2] & 0xC0 != 0x80:
+            return 0
+        c = (np.int64(first & 0x0F) << 12) | (np.int64(data[i + 1] & 0x3F) << 6) | np.int64(data[i + 2] & 0x3F)
+        if c < 0x2E80:
+            return 3 if 0x0E00 <= c < 0x10A0 or 0x1780 <= c < 0x1800 else 0
+        return (
+            3
+            if c < 0x3130 or 0x31A0 <= c < 0xA000 or 0xF900 <= c < 0xFB00 or 0xFE30 <= c < 0xFE50 or 0xFF00 <= c < 0xFFA0
+            else 0
+        )
+    if i + 3 >= end or first > 0xF4:
+        return 0
+    c = (np.int64(first & 0x07) << 6) | np.int64(data[i + 1] & 0x3F)  # without the last twelve bits
+    return 4 if 0x20 <= c < 0x40 else 0
+
+
+@jit
+def hash_shingles(data, start, end, kinds, words, ring, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Write the hash of each shingle of `data[start:end]` to `out`, in order, repeats included; return their number.
+
+    `kinds` says what a byte is: 0 nothing, 1 of a word, 2 of a word or the first of a character that is a word alone, 3 an operator.
+    """
     leaving = np.uint64(1)
     for _ in range(words):
         leaving *= _SHINGLE_BASE
@@ -31,11 +60,39 @@ def hash_shingles(data, start, end, is_word, words, ring, out):  # type: ignore[
     word = np.uint64(0)
     seen, slot = 0, 0
     inside = False
-    for i in range(start, end + 1):
-        if i < end and is_word[data[i]]:
+    i = start
+    while i <= end:
+        kind = kinds[data[i]] if i < end else 0
+        length = 1
+        if kind >= 2:
+            if kind == 2:
+                length = unspaced(data, i, end)
+                if length == 0:
+                    kind = 1
+            else:
+                while i + length < end and kinds[data[i + length]] == 3:
+                    length += 1
+                if length > _LONGEST_OPERATOR:  # a line that is drawn, as in headings
+                    kind = 0
+        if kind == 1:
             word = word * _WORD_BASE + np.uint64(data[i])
             inside = True
-        elif inside:
+            i += 1
+            while i < end and kinds[data[i]] == 1:
+                word = word * _WORD_BASE + np.uint64(data[i])
+                i += 1
+            continue
+        if kind == 0 and not inside:
+            i += length
+            continue
+        for turn in range(2):  # the word that ends here, then the one that is here
+            if turn == 1:
+                if kind == 0:
+                    break
+                for k in range(i, i + length):
+                    word = word * _WORD_BASE + np.uint64(data[k])
+            elif not inside:
+                continue
             word = mix(word)
             shingle = shingle * _SHINGLE_BASE + word - ring[slot] * leaving
             ring[slot] = word
@@ -44,7 +101,8 @@ def hash_shingles(data, start, end, is_word, words, ring, out):  # type: ignore[
             if seen >= words:
                 out[seen - words] = mix(shingle)
             word = np.uint64(0)
-            inside = False
+        inside = False
+        i += length
     return max(seen - words + 1, 0)
 
 
@@ -87,7 +145,7 @@ def _fold61(shingles, n, multipliers, addends, row):  # type: ignore[no-untyped-
 
 
 @jit
-def signatures(data, offsets, is_word, words, multipliers, addends, out, counts):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def signatures(data, offsets, kinds, words, multipliers, addends, out, counts):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Lower `out[i]` to the minima over the shingles of `data[offsets[i]:offsets[i + 1]]`; `counts[i]` is their number."""
     longest = 0
     for i in range(len(offsets) - 1):
@@ -95,7 +153,7 @@ def signatures(data, offsets, is_word, words, multipliers, addends, out, counts)
     shingles = np.empty(longest // 2 + 1, np.uint64)
     ring = np.empty(words, np.uint64)
     for i in range(len(offsets) - 1):
-        n = hash_shingles(data, offsets[i], offsets[i + 1], is_word, words, ring, shingles)
+        n = hash_shingles(data, offsets[i], offsets[i + 1], kinds, words, ring, shingles)
         counts[i] = n
         fold(shingles, n, multipliers, addends, out[i])
 
@@ -117,7 +175,7 @@ def jaccards(hashes, offsets, left, right, out):  # type: ignore[no-untyped-def]
 
 
 @jit
-def join(elements, ordered, offsets, threshold, rivals, bits):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def join(elements, ordered, offsets, variants, threshold, rivals, bits):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Do the work of `hot.neighbors`."""
     n = len(offsets) - 1
     shift = np.uint64(64 - bits)
@@ -154,7 +212,7 @@ def join(elements, ordered, offsets, threshold, rivals, bits):  # type: ignore[n
                         common += left == right
                         x += left <= right
                         y += right <= left
-                    if common < threshold * (size + other - common):
+                    if common < threshold * (size + other - common) or (common == size == other and variants[i] != variants[j]):
                         continue
                     if found == space:
                         space *= 2

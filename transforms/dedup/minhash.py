@@ -1,7 +1,8 @@
 """MinHash signatures of source code: shingles of words, 256 permutations, 32 or 61 bits each.
 
-A word is a maximal run of `[A-Za-z0-9_]` and bytes >= 0x80; case and digits are kept, because prose normalization merges
-distinct code. A shingle is `shingle_words` words in a row. A file with fewer words has no signature and is never near-compared.
+A word is a maximal run of `[A-Za-z0-9_]` and bytes >= 0x80; a character of a script without spaces between words (Han, kana,
+Thai, ...) is a word by itself, or a clause would be one. Case and digits are kept, because prose normalization merges distinct code.
+A shingle is `shingle_words` words in a row. A file with fewer words has no signature and is never near-compared.
 The minimum is idempotent, so repeated shingles cost nothing and are not removed first. Broder 1997; StarCoder, section 3.
 61 bits: datatrove's permutations, a * x + b in 64 bits, modulo the Mersenne prime 2**61 - 1; its seed draws others.
 """
@@ -20,7 +21,11 @@ from starmill.transforms.buffers import text_buffers
 from starmill.transforms.step import append
 
 Minima = Annotated[int, Meta(ge=1, le=4096)]
-WORD_BYTES = np.array([chr(i).isalnum() or chr(i) == "_" or i >= 0x80 for i in range(256)])
+# What a byte is (kernel.hash_shingles): from 0xE0 on it starts a character of three or four bytes.
+WORD_BYTES = np.array([2 if i >= 0xE0 else int(i >= 0x80 or chr(i).isalnum() or chr(i) == "_") for i in range(256)], np.uint8)
+# Brackets, quotes, commas and semicolons are none: formatters change these.
+OPERATORS = "!%&*+-/<=>^|~"
+TOKEN_BYTES = np.where(np.isin(np.arange(256), [*OPERATORS.encode()]), 3, WORD_BYTES).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -109,13 +114,17 @@ def signatures(texts: pa.Array, options: MinHash) -> pa.Array:
     return _binary(minima, counts > 0)
 
 
-def shingles(text: bytes | pa.Buffer, words: int) -> np.ndarray:
-    """Return the set of shingle hashes of a text: uint64[n], ascending, distinct; empty under `words` words."""
+def shingles(text: bytes | pa.Buffer, words: int, operators: bool = False) -> np.ndarray:
+    """Return the set of shingle hashes of a text: uint64[n], ascending, distinct; empty under `words` words.
+
+    With `operators`, runs of up to three of them are words, too: `a > b` and `a < b` differ.
+    """
     from starmill.transforms.dedup import kernel
 
     data = np.frombuffer(text, np.uint8)
-    out = np.empty(len(data) // 2 + 1, np.uint64)
-    found = out[: kernel.hash_shingles(data, 0, len(data), WORD_BYTES, words, np.empty(words, np.uint64), out)]
+    out = np.empty((len(data) if operators else len(data) // 2) + 1, np.uint64)
+    kinds = TOKEN_BYTES if operators else WORD_BYTES
+    found = out[: kernel.hash_shingles(data, 0, len(data), kinds, words, np.empty(words, np.uint64), out)]
     found.sort()  # faster than np.unique, which hashes first
     return found[np.append(True, found[1:] != found[:-1])[: len(found)]]
 

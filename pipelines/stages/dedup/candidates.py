@@ -22,6 +22,7 @@ from starmill.transforms.dedup import bands, clusters, hot, verify
 from starmill.transforms.dedup.minhash import MinHash, matrix
 
 RELEASE = 1 << 24
+Sets = dict[int, np.ndarray]  # shingle sets by file
 CHUNK = 1 << 14  # pairs that are compared at once: few sets, where they are sorted
 
 
@@ -105,13 +106,17 @@ class Candidates:
         for part in np.unique(wanted >> 32).tolist():
             yield from self._rows(dataset, part, wanted[wanted >> 32 == part], columns)
 
-    def shingles(self, files: np.ndarray) -> Iterator[dict[int, np.ndarray]]:
-        """Yield the shingle sets of some files, a row group at a time."""
+    def shingles(self, files: np.ndarray, twins: np.ndarray) -> Iterator[tuple[Sets, Sets]]:
+        """Yield the shingle sets of some files, a row group at a time; of `twins` also those with operators as words."""
         for ids, block in self.rows("curated", files, [*clusters.IDENTITY, "content"]):
-            texts, sets = block.column("content"), dict[int, np.ndarray]()
+            texts, sets, tokens = block.column("content"), Sets(), Sets()
+            is_twin = np.isin(ids, twins)
             for row in skips.each("dedup", "shingles", block):
-                sets |= verify.shingle_sets(ids[row : row + 1].tolist(), texts[row : row + 1], self.options.shingle_words)
-            yield sets
+                file, text = ids[row : row + 1].tolist(), texts[row : row + 1]
+                sets |= verify.shingle_sets(file, text, self.options.shingle_words)
+                if is_twin[row]:
+                    tokens |= verify.token_sets(file, text, self.options.shingle_words)
+            yield sets, tokens
 
     def describe(self, files: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[pa.RecordBatch]]:
         """Return the distinct ids, ascending, their signatures, dtype[ids, permutations], and FILE blocks."""
@@ -132,16 +137,18 @@ class Candidates:
         pairs, agreement, files = self._plausible(pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))])
         estimated = is_earlier(pairs[:, 1])
         found, similar = [pairs[estimated]], [agreement[estimated] / self.options.permutations]
-        pairs = pairs[~estimated]
-        mine: dict[int, np.ndarray] = {}
-        for sets in self.shingles(pairs[_among(pairs, parts)]):
-            mine |= sets
+        pairs, agreement = pairs[~estimated], agreement[~estimated]
+        twins = np.unique(pairs[agreement == self.options.permutations])  # equal sets have equal signatures
+        mine = Sets(), Sets()
+        for some in self.shingles(pairs[_among(pairs, parts)], twins):
+            mine[0].update(some[0])
+            mine[1].update(some[1])
         inside = _among(pairs[:, 1], parts)
         found.append(pairs[inside])
         similar.append(_similar(pairs[inside], mine, mine, files))
         outside = pairs[~inside]
-        for theirs in self.shingles(outside[:, 1]):
-            here = outside[np.isin(outside[:, 1], list(theirs))]
+        for theirs in self.shingles(outside[:, 1], twins):
+            here = outside[np.isin(outside[:, 1], list(theirs[0]))]
             found.append(here)
             similar.append(_similar(here, mine, theirs, files))
         pairs, jaccards = np.concatenate(found), np.concatenate(similar)
@@ -156,9 +163,12 @@ class Candidates:
         place = np.argsort(ranked.column("file").to_numpy())  # of the ascending ids
         order = np.lexsort((place[np.searchsorted(ids, files)], component))
         component, files = component[order], files[order]
-        sets: dict[int, np.ndarray] = {}
-        for some in self.shingles(files[~is_earlier(files)]):
-            sets |= some
+        _, twin, many = np.unique(minima, axis=0, return_inverse=True, return_counts=True)
+        twin = twin.reshape(-1)
+        sets, tokens = Sets(), Sets()
+        for some in self.shingles(files[~is_earlier(files)], ids[many[twin] > 1]):
+            sets.update(some[0])
+            tokens.update(some[1])
         pairs, similar = [np.empty((0, 2), np.int64)], [np.empty(0)]
         follows = np.zeros(len(files), bool)
         bounds = np.flatnonzero(np.diff(component, prepend=-1, append=-1))
@@ -166,7 +176,9 @@ class Candidates:
             members = files[start:end]
             earlier = int(is_earlier(members).sum())  # they rank above all others
             with skips.at("dedup", "join", ranked.take(pa.array(place[np.searchsorted(ids, members)]))):
-                found, jaccards, behind = hot.neighbors([sets[f] for f in members[earlier:].tolist()], self.options.threshold)
+                ours, share = members[earlier:], self.options.threshold
+                same = hot.variants(twin[np.searchsorted(ids, ours)], [tokens.get(f) for f in ours.tolist()], share)
+                found, jaccards, behind = hot.neighbors([sets[f] for f in ours.tolist()], share, variants=same)
             pairs.append(members[earlier + found])
             similar.append(jaccards)
             follows[start + earlier : end] = behind
@@ -237,15 +249,21 @@ class Candidates:
                 first = end
 
 
-def _similar(pairs: np.ndarray, mine: dict[int, np.ndarray], theirs: dict[int, np.ndarray], files: pa.Table) -> np.ndarray:
-    """Return the exact similarities of pairs sorted by their first file, and tell which these are; `files` are FILE rows by id."""
+def _similar(pairs: np.ndarray, mine: tuple[Sets, Sets], theirs: tuple[Sets, Sets], files: pa.Table) -> np.ndarray:
+    """Return the exact similarities of pairs sorted by their first file, and tell which these are; `files` are FILE rows by id.
+
+    Where the words are the same, operators are words too.
+    """
     files, similar = files.combine_chunks(), [np.empty(0)]
     ids = files.column("file").to_numpy()
     for start in range(0, len(pairs), CHUNK):
         some = pairs[start : start + CHUNK]
         first, last = np.searchsorted(ids, some[[0, -1], 0]).tolist()
         with skips.at("dedup", "verify", files.slice(first, last - first + 1)):
-            similar.append(verify.jaccards(some, mine, theirs))
+            found = verify.jaccards(some, mine[0], theirs[0])
+            if (same := found == 1).any():
+                found[same] = verify.jaccards(some[same], mine[1], theirs[1])
+            similar.append(found)
     return np.concatenate(similar)
 
 

@@ -5,6 +5,8 @@ import random
 import re
 import subprocess
 import sys
+import unicodedata
+from collections import Counter
 
 import numpy as np
 import pyarrow as pa
@@ -14,8 +16,8 @@ from hypothesis import strategies as st
 from tedious_texts import tedious
 
 from starmill.core import recipe, schema, seeds
-from starmill.transforms.dedup import minhash
-from starmill.transforms.dedup.minhash import MinHash, shingles, signature_rows, signatures
+from starmill.transforms.dedup import kernel, minhash
+from starmill.transforms.dedup.minhash import MinHash, matrix, shingles, signature_rows, signatures
 
 MASK = 2**64 - 1
 SMALL = MinHash(permutations=16, bands=4, rows=4)
@@ -27,9 +29,15 @@ def mixed(x: int) -> int:
     return x ^ (x >> 31)
 
 
-def reference_shingles(text: bytes, words: int = 5) -> list[int]:
+UNSPACED = "[\u0e00-\u109f\u1780-\u17ff\u2e80-\u312f\u31a0-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff9f\U00020000-\U0003ffff]"
+SPACED = f"(?:(?!{UNSPACED})[A-Za-z0-9_\x80-\U0010ffff])+"
+OPERATOR = r"(?<![-!%&*+/<=>^|~])[-!%&*+/<=>^|~]{1,3}(?![-!%&*+/<=>^|~])"
+
+
+def reference_shingles(text: bytes, words: int = 5, operators: bool = False) -> list[int]:
     hashes = []
-    for word in re.findall(rb"[A-Za-z0-9_\x80-\xff]+", text):
+    pattern = f"{UNSPACED}|{SPACED}" + (f"|{OPERATOR}" if operators else "")
+    for word in map(str.encode, re.findall(pattern, text.decode())):
         h = 0
         for byte in word:
             h = (h * 0x9E3779B97F4A7C15 + byte) & MASK
@@ -54,7 +62,10 @@ def reference_signature(text: bytes, options: MinHash) -> bytes | None:
 
 TEXTS = st.lists(
     st.one_of(
-        st.text(max_size=80), st.lists(st.sampled_from(["a", "b", "x1", "_", "é", "日本", "self.x", "\r\n"])).map(" ".join)
+        st.text(max_size=80),
+        st.lists(
+            st.sampled_from(["a", "b", "x1", "_", "é", "日本", "self.x", "\r\n", "a日", "한국", "𠀀", "ไทย", "<", "===="])
+        ).map(" ".join),
     ),
     max_size=6,
 )
@@ -67,7 +78,62 @@ def test_kernel_equals_the_reference(texts, words):
     expected = [reference_signature(t.encode(), options) for t in texts]
     assert signatures(pa.array(texts, pa.string()), options).to_pylist() == expected
     for text in texts:
-        assert shingles(text.encode(), words).tolist() == sorted(set(reference_shingles(text.encode(), words)))
+        for operators in (False, True):
+            expected = sorted(set(reference_shingles(text.encode(), words, operators)))
+            assert shingles(text.encode(), words, operators).tolist() == expected
+
+
+def test_scripts_without_spaces_are_unicode_s():
+    """The blocks in the kernel hold every letter of these scripts that unicodedata names, and none of those with spaces."""
+    without = (
+        "CJK UNIFIED",
+        "CJK COMPAT",
+        "HIRAGANA",
+        "KATAKANA LETTER",
+        "THAI",
+        "LAO",
+        "MYANMAR LETTER",
+        "KHMER LETTER",
+        "TIBETAN",
+    )
+    spaced = (
+        "LATIN",
+        "GREEK",
+        "CYRILLIC",
+        "HEBREW",
+        "ARABIC",
+        "DEVANAGARI",
+        "GEORGIAN",
+        "ETHIOPIC",
+        "CHEROKEE",
+        "MATHEMATICAL",
+    )
+    seen = Counter()
+    for number in range(0x80, 0x40000):
+        name = unicodedata.name(chr(number), "")
+        if not unicodedata.category(chr(number)).startswith("L"):
+            continue
+        data = np.frombuffer(chr(number).encode(), np.uint8)
+        found = kernel.unspaced(data, 0, len(data)) if data[0] >= 0xE0 else 0
+        if (
+            name.startswith(without) and not 0xA9E0 <= number < 0xAA80 and not 0x16FE0 <= number < 0x20000
+        ):  # later blocks of them
+            assert found == len(data), name
+            seen[True] += 1
+        elif name.startswith((*spaced, "HANGUL SYLLABLE")):
+            assert found == 0, name
+            seen[False] += 1
+    assert seen[True] > 70_000 and seen[False] > 10_000
+
+
+def test_a_guide_without_spaces_is_near_another_edition():
+    draw = random.Random(3)
+    one = "".join(draw.choice("天地玄黄宇宙洪荒日月盈昃辰宿列张寒来暑往秋收冬藏") for _ in range(1200)) + "。"
+    other = one[:400] + "春" + one[401:800] + "夏" + one[801:]
+    sets = [set(reference_shingles(t.encode())) for t in (one, other)]
+    assert len(sets[0] & sets[1]) / len(sets[0] | sets[1]) > 0.95
+    minima = matrix(signatures(pa.array([one, other]), MinHash()), MinHash())
+    assert (minima[0] == minima[1]).mean() > 0.9
 
 
 def test_five_megabytes_are_those_of_the_reference():

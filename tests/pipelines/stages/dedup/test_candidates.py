@@ -59,6 +59,39 @@ def test_verified_pairs_are_exact(crowded):
         assert set(files.column("file").to_pylist()) == set(text)
 
 
+def guarded(sign: str, space: str = " ", lines: int = 30) -> str:
+    """A file in which only an operator, or only white space, differs from its siblings."""
+    return "\n".join(f"if first_{i}{space}{sign}{space}second_{i}:\n    return third_{i}" for i in range(lines))
+
+
+def test_operators_tell_files_of_equal_words_apart(tmp_path):
+    texts = [
+        guarded(">"),
+        guarded("<"),
+        guarded("<", "  "),
+        guarded(">") + "  # ========",
+        guarded(">").replace("return", "return -", 1),
+    ]
+    workspace = Workspace(str(tmp_path))
+    parts = [[row("r", f"/{i}", t)] for i, t in enumerate(texts)]
+    fill(workspace, parts)
+    files = np.array([k << 32 for k in range(len(texts))])
+    pairs = np.array([(a, b) for i, a in enumerate(files) for b in files[:i]])
+    assert {jaccard(texts[a >> 32], texts[b >> 32]) for a, b in pairs.tolist()} == {1.0}, "by their words they are all one"
+    near = {(1, 2), (0, 3), (0, 4), (3, 4)}  # white space and a drawn line are nothing, one sign of thirty is an edit
+    for parts_here in (range(1), range(5)):
+        found, similar, _ = Candidates(workspace, OPTIONS).verify(
+            parts_here, pairs[(pairs >> 32 == 0).any(1)] if parts_here == range(1) else pairs
+        )
+        expected = {p for p in near if 0 in p or parts_here == range(5)}
+        assert {tuple(sorted((p >> 32).tolist())) for p in found} == expected
+        named = {tuple(sorted((p >> 32).tolist())): s for p, s in zip(found, similar.tolist(), strict=True)}
+        assert named[0, 3] == 1.0 and 0.7 < named[0, 4] < 1.0
+    edges, _, members = Candidates(workspace, OPTIONS).join(np.zeros(5, np.int64), files)
+    joined = {(a >> 32, b >> 32) for a, b in zip(edges["a"].to_pylist(), edges["b"].to_pylist(), strict=True)}
+    assert joined == {(0, 3), (0, 4), (1, 2)} and sum(members["follows"].to_pylist()) == 3
+
+
 def test_followers_that_stay_are_joined_again(crowded):
     # Files from elsewhere remove the leaders of the crowd, again and again: what they hid from each other must come to light.
     candidates, ids, rows = crowded
