@@ -108,7 +108,8 @@ class GHArchive(Options):
             for found in sorted(indexes.repositories(index), key=lambda f: (f.last, f.key), reverse=True):
                 name = unique(found.name, seen)
                 place = {"index": os.path.abspath(self.index), "repo": found.key}
-                planned.append(Repository(name, place, found.bytes, self._of(found.digest, name)))
+                mirror = pulls_mirrors.looks(self.repositories, name)
+                planned.append(Repository(name, place, found.bytes, self._fingerprint(found.digest + mirror[0]), mirror[1]))
             for found in indexes.damaged_hours(index):
                 place = {"index": os.path.abspath(self.index), "hour": found.name}
                 planned.append(Repository(HOURS + found.name, place, found.bytes, self._fingerprint(found.digest)))
@@ -120,7 +121,7 @@ class GHArchive(Options):
         planned = []
         for bucket, size in found.buckets():
             name, place = f"{BUCKETS}{bucket:05}", {"bucket": str(bucket)}
-            planned.append(Repository(name, place, size, self._of_bucket(found, bucket)))
+            planned.append(Repository(name, place, size, *self._of_bucket(found, bucket)))
         for hour, part, size, digest in found.damaged_hours():
             place = {"hour": hour, "part": str(part)}
             planned.append(Repository(HOURS + hour, place, size, self._fingerprint(digest)))
@@ -166,7 +167,7 @@ class GHArchive(Options):
             if self.index is None:
                 found = sorting.opened(str(self.threads))
                 if "bucket" in place:
-                    return self._of_bucket(found, int(place["bucket"]))
+                    return self._of_bucket(found, int(place["bucket"]))[0]
                 return next((self._fingerprint(said[3]) for said in found.damaged_hours() if said[0] == place["hour"]), "")
             with indexes.opened(place["index"]) as index:
                 if "repo" not in place:
@@ -175,20 +176,18 @@ class GHArchive(Options):
                 one = next(indexes.repositories(index, place["repo"]), None)
         except (FileNotFoundError, InputError):
             return ""
-        return self._of(one.digest, repository.name) if one else ""
+        return self._fingerprint(one.digest + pulls_mirrors.looks(self.repositories, repository.name)[0]) if one else ""
 
-    def _of(self, digest: str, name: str) -> str:
-        """Return the fingerprint of a repository."""
-        return self._fingerprint(digest + (pulls_mirrors.state(self.repositories, name) if self.repositories else ""))
-
-    def _of_bucket(self, found: sorting.Sorted, bucket: int) -> str:
-        """Return the fingerprint of a bucket, in which any new hour has something."""
-        states = list[str]()
+    def _of_bucket(self, found: sorting.Sorted, bucket: int) -> tuple[str, str]:
+        """Return the fingerprint of a bucket, in which any new hour has something, and the state of its mirrors."""
+        mirrors = list[tuple[str, str]]()
         if self.repositories:
             mirrored = pulls_mirrors.names(self.repositories)
             names = sorted({known.name for known in found.repositories(bucket)} & mirrored)
-            states = [pulls_mirrors.state(self.repositories, name) for name in names]
-        return self._fingerprint(recipe.digest(found.made.digest, bucket, self.include, self.exclude, *states))
+            mirrors = [pulls_mirrors.looks(self.repositories, name) for name in names]
+        said = [fingerprint for fingerprint, _ in mirrors]
+        made = self._fingerprint(recipe.digest(found.made.digest, bucket, self.include, self.exclude, *said))
+        return made, recipe.digest(*(state for _, state in mirrors)) if mirrors else ""
 
     def _unwanted(self, name: str) -> str:
         # What is left out of a bucket are repositories, as it is read.
