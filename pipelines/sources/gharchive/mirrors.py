@@ -62,7 +62,7 @@ def names(folder: str) -> set[str]:
 
 
 def looks(folder: str | None, name: str) -> tuple[str, str]:
-    """Return a fingerprint of the mirror, which changes as objects come, and its state, which changes also as they are mended where they lie.
+    """Return a fingerprint of a mirror, which changes as objects come, and its state, which also does as they are mended.
 
     Both are empty where there is none. Raises MachineError.
     """
