@@ -72,11 +72,9 @@ class GHArchive(Options):
             raise ValueError(
                 "index and threads: one of the two must be given, a file of this machine or where `starmill threads` sorts"
             )
-        if self.index and "://" in self.index:
-            raise ValueError(f"index={self.index}: must be a file of this machine")
         for name, place in (("index", self.index), ("threads", self.threads)):
-            if place and "://" not in self.hours + place and _is_below(place, self.hours):
-                raise ValueError(f"{name}={place}: must not lie among the hours, where it would be one")
+            if place:
+                indexes.check(name, place, self.hours, is_file=name == "index")
 
     def places(self) -> tuple[str, ...]:
         """Return the folder of the hours, where it is one of this machine, and that of the mirrors."""
@@ -145,7 +143,7 @@ class GHArchive(Options):
             with indexes.opened(place["index"]) as index:
                 facts = _snapshot(index, place["repo"]) if "repo" in place else Snapshot()
         except (FileNotFoundError, InputError) as error:
-            return Snapshot(), iter([self._without_index(error)])
+            return Snapshot(), iter([indexes.without(error, self.gives[0])])
         return facts, self._entries(repository.name, place, limits)
 
     def count(self, repository: Repository, limits: Limits) -> Counted:
@@ -249,11 +247,7 @@ class GHArchive(Options):
                 share = self._share(indexes.count(index, place["repo"], PULL)) if self.sample else 1.0
                 yield from self._threads(name, indexes.threads(index, place["repo"]), share, limits, mirror)
         except (FileNotFoundError, InputError) as error:
-            yield self._without_index(error)
-
-    def _without_index(self, error: Exception) -> Entry:
-        reason = "missing_index" if isinstance(error, FileNotFoundError) else "unreadable_index"
-        return Entry(b"", None, reason, str(error), kind=self.gives[0])
+            yield indexes.without(error, self.gives[0])
 
     @staticmethod
     def _share(pulls: int) -> float:
@@ -280,10 +274,6 @@ class GHArchive(Options):
             said = f"{seen[1]} events, all before since={self.since!r} or from until={self.until!r} on"
             return replace(made, reason="outside_time", detail=said)
         return made
-
-
-def _is_below(place: str, folder: str) -> bool:
-    return os.path.abspath(place).startswith(os.path.join(os.path.abspath(folder), ""))
 
 
 def _snapshot(index: Any, repo: str) -> Snapshot:
