@@ -13,12 +13,13 @@ from starmill.core import skips
 from starmill.core.names import AtLeast1, Place, Seconds
 from starmill.core.sandbox import NAMESPACES, Isolation
 from starmill.pipelines.sources.archives.reader import Archives
+from starmill.pipelines.sources.documentation import docstrings as module_docstrings
 from starmill.pipelines.sources.documentation import pdf as pdf_reader
-from starmill.pipelines.sources.documentation.files import PDF, WHOLE, form_of
+from starmill.pipelines.sources.documentation.files import MODULE, PDF, WHOLE, Form, form_of
 from starmill.pipelines.sources.documentation.text import text_of
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.packages import Packages
-from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot, Source, Tally
+from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot, Source, Tally, label
 
 DOCUMENTATION = "documentation"
 
@@ -35,6 +36,7 @@ class Documentation(Options):
     anywhere: bool = (
         False  # Markdown, HTML and the like are documentation in every folder, and not only in docs/, man/ and such
     )
+    docstrings: bool = False  # whether the docstrings of Python modules are documents, those of what is public
     pdf: bool = False  # whether PDFs are read, by PDFium in a sandbox; else each is a row `pdf`
     max_pdf_pages: AtLeast1 = 5_000  # a PDF with more pages is not read
     max_pdf_seconds: Seconds = 20  # seconds of the processor for one PDF
@@ -97,7 +99,8 @@ class Documentation(Options):
 
     def _own(self, fingerprint: str) -> str:
         pdfs = f" {pdf_reader.identity(self._pdfs)}" if self._pdfs else ""
-        return f"{self.packages}{' anywhere' if self.anywhere else ''}{pdfs} {fingerprint}"
+        asked = [name for name in ("anywhere", "docstrings") if getattr(self, name)]
+        return f"{' '.join([self.packages, *asked])}{pdfs} {fingerprint}"
 
     def _inner(self, repository: Repository) -> Repository:
         return replace(repository, fingerprint=repository.fingerprint.removeprefix(self._own("")))
@@ -115,11 +118,17 @@ class Documentation(Options):
                 yield Entry(b"", None, why, f"more than {limit}; without a row are {left}", kind=DOCUMENTATION)
                 break
             form = form_of(entry.path, whole)
+            if self.docstrings and module_docstrings.is_public(entry.path):
+                form = Form(MODULE, False)
             if form is None:
                 others += 1
                 continue
             own = replace(entry, kind=DOCUMENTATION)
-            made = None if entry.data is None else text_of(entry.data, form, limits.max_file_bytes, self._pdfs)
+            made = (
+                None
+                if entry.data is None
+                else text_of(entry.data, form, limits.max_file_bytes, self._pdfs, label(entry.path)[0][1:])
+            )
             if entry.data is None or made is None:  # what is no text has a reason of its own
                 yield own
             elif made.reason:

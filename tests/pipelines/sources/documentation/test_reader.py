@@ -235,3 +235,25 @@ def test_pdfs_are_read_where_that_is_asked(tmp_path: Path) -> None:
         assert other.plan()[0].fingerprint != own.fingerprint
     trusted = Documentation(folder=str(tmp_path), pdf=True, sandbox="limits")
     assert trusted.notes() and said(entries(trusted, "toy")) == said(found) and not source.notes()
+
+
+def test_docstrings_are_documents_where_that_is_asked(tmp_path: Path) -> None:
+    modules = {
+        "toy/__init__.py": b'"""Plays."""\n',
+        "toy/ball.py": b"x = 1\n",
+        "toy/_own.py": b'"""Own."""\n',
+        "toy/old.py": b"print 1\n",
+    }
+    tar(tmp_path / "toy.tgz", modules | {"README.md": b"# Toy\n", "data.bin": b"x"})
+    source = Documentation(folder=str(tmp_path), docstrings=True)
+    assert {path: found[0] for path, found in said(entries(source, "toy")).items()} == {
+        b"": "not_documentation",
+        b"README.md": "Markdown",
+        b"toy/__init__.py": "Markdown",
+        b"toy/ball.py": "no_text",
+        b"toy/old.py": "does_not_compile",
+    }
+    assert entries(source, "toy")[b"toy/__init__.py"].data == b"# toy\n\nPlays.\n"
+    plain = Documentation(folder=str(tmp_path))
+    assert said(entries(plain, "toy")).keys() == {b"", b"README.md"}
+    assert plain.plan()[0].fingerprint != source.plan()[0].fingerprint
