@@ -49,7 +49,7 @@ def identity(bound: Bound) -> str:
     if bound.sandbox == NAMESPACES:
         with _fix():
             probe()
-    return f"pypdfium2 {version('pypdfium2')} {bound}"
+    return f"pypdfium2 {_version()} {bound}"
 
 
 @contextmanager
@@ -83,6 +83,11 @@ def read(data: bytes, bound: Bound, most: int) -> Made:
     if ran.status:
         return Made(reason=REASONS.get(ran.status, "pdf_reader_failed"), detail=said[-300:] or None)
     return Made(ran.output.decode("utf-8", "replace"))
+
+
+@functools.cache
+def _version() -> str:
+    return version("pypdfium2")
 
 
 @functools.cache
