@@ -21,6 +21,7 @@ AtLeast0 = Annotated[int, msgspec.Meta(ge=0, le=10**9)]
 AtLeast1 = Annotated[int, msgspec.Meta(ge=1, le=10**9)]
 Bytes = Annotated[int, msgspec.Meta(ge=1, le=1 << 50)]
 BytesAtOnce = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]  # that one column of a block holds
+Seconds = Annotated[int, msgspec.Meta(ge=1, le=3600)]
 Seed = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[\w.-]{1,100}\Z", description="a name of letters, digits, dots and dashes")]
 # No lone surrogates: such a name can neither be printed nor stored.

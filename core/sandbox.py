@@ -9,6 +9,7 @@ import errno
 import functools
 import json
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -28,6 +29,7 @@ Stopped = Literal["", "cpu_seconds", "seconds", "output_bytes"]
 NAMESPACES: Isolation = "namespaces"
 LIMITS: Isolation = "limits"
 TICK = 0.5  # seconds
+LIBRARY = re.compile(r"(?:=>\s*)?(/\S+) \(0x", re.ASCII)
 FIX = (
     "let this user have user namespaces: in a container --security-opt seccomp=unconfined, "
     "else sysctl user.max_user_namespaces, and on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0"
@@ -118,6 +120,12 @@ class Sandbox:
 def probe() -> None:
     """Make a sandbox and run nothing in it: whether this machine can. Raises NotIsolated saying what it lacks, and the fix."""
     Sandbox({}).run([], {})
+
+
+def libraries(program: str) -> list[str]:
+    """Return the shared libraries that a program or a library is loaded with, and its loader: what a sandbox has to show it."""
+    done = subprocess.run(["ldd", program], capture_output=True, text=True, timeout=60, env={"LC_ALL": "C", "PATH": os.defpath})
+    return [os.path.normpath(match[1]) for match in map(LIBRARY.search, done.stdout.splitlines()) if match]
 
 
 def _run(given: bytes, bounds: Bounds) -> Ran:

@@ -20,7 +20,8 @@ from starmill.pipelines.sources import encoding, latex
 from starmill.pipelines.sources.archives.inflate import Stream, opened
 from starmill.pipelines.sources.archives.reader import files
 from starmill.pipelines.sources.archives.tar import BLOCK, Tar
-from starmill.pipelines.sources.dumps import Chunks, fingerprint_of, most, walk
+from starmill.pipelines.sources.dumps import Chunks, File, fingerprint_of, most
+from starmill.pipelines.sources.dumps import files as files_below
 from starmill.pipelines.sources.source import (
     COUNTED,
     Counted,
@@ -29,7 +30,6 @@ from starmill.pipelines.sources.source import (
     Options,
     Repository,
     Snapshot,
-    label,
     read_file,
     state_of,
     unique,
@@ -58,25 +58,21 @@ class Arxiv(Options):
 
     def inventory(self) -> list[Repository]:
         """Return the plan, and the files that are no papers by their names."""
-        root, seen, planned = os.path.realpath(self.folder), dict[str, int](), list[Repository]()
-        folders = defaultdict[bytes, list[bytes]](list)
-        for path, why in sorted(walk(os.fsencode(root), PAPER, "not_a_paper")):
-            shown = label(os.path.relpath(path, os.fsencode(root)))[0][1:]
-            state, size = state_of(path)
-            if why:
-                place = {"file": os.fsdecode(path)}
-                planned.append(Repository(unique(shown, seen), place, size, fingerprint_of(state), left_out=why))
-            elif BULK.search(os.fsdecode(path)):
-                name = unique(shown.removesuffix(".tar"), seen)
-                planned.append(Repository(name, {"file": os.fsdecode(path)}, size, self._fingerprint(state)))
+        seen, planned = dict[str, int](), list[Repository]()
+        folders = defaultdict[bytes, list[File]](list)
+        for found in files_below(self.folder, PAPER, "not_a_paper"):
+            if found.why:
+                planned.append(found.left_out(seen))
+            elif BULK.search(file := os.fsdecode(found.path)):
+                name = unique(found.shown.removesuffix(".tar"), seen)
+                planned.append(Repository(name, {"file": file}, found.size, self._fingerprint(found.state)))
             else:
-                folders[os.path.dirname(path)].append(path)
+                folders[os.path.dirname(found.path)].append(found)
         for folder, papers in folders.items():
-            shown = label(os.path.relpath(folder, os.fsencode(root)))[0][1:]
-            states = [state_of(path) for path in papers]
-            name = unique(os.path.basename(root) if shown == "." else shown, seen)
-            made = self._fingerprint([(os.path.basename(p), s) for p, (s, _) in zip(papers, states, strict=True)])
-            planned.append(Repository(name, {"folder": os.fsdecode(folder)}, sum(size for _, size in states), made))
+            shown = os.path.dirname(papers[0].shown) or os.path.basename(os.path.realpath(self.folder))
+            made = self._fingerprint([(os.path.basename(of.path), of.state) for of in papers])
+            place = {"folder": os.fsdecode(folder)}
+            planned.append(Repository(unique(shown, seen), place, sum(of.size for of in papers), made))
         return sorted(planned, key=lambda r: r.name)
 
     def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:

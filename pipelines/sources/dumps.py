@@ -4,12 +4,12 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from starmill.core.errors import of_a_file
 from starmill.pipelines.sources.archives.inflate import CHUNK, Damaged, Spent, Stream
-from starmill.pipelines.sources.source import Entry
+from starmill.pipelines.sources.source import FREE_BYTES, Entry, Repository, label, state_of, unique
 
-FREE_BYTES = 256 << 20  # that a file may inflate to, however small it is
 COMPRESSED = r"(?:\.(?:gz|bz2|xz|zst))?"  # the suffixes of what is read
 
 
@@ -34,6 +34,28 @@ def walk(top: bytes, wanted: re.Pattern[str], otherwise: str) -> Iterator[tuple[
                 yield path, "symlink" if is_link else "not_a_regular_file"
             else:
                 yield path, "" if wanted.search(os.fsdecode(path)) else otherwise
+
+
+class File(NamedTuple):
+    """A file below the folder of a dump: its path, and how it is shown below the folder; `why` it is not read, or nothing."""
+
+    path: bytes
+    shown: str
+    state: object
+    size: int
+    why: str
+
+    def left_out(self, seen: dict[str, int]) -> Repository:
+        """Return it as what is not read, by a name that was not seen before."""
+        place = {"file": os.fsdecode(self.path)}
+        return Repository(unique(self.shown, seen), place, self.size, fingerprint_of(self.state), left_out=self.why)
+
+
+def files(folder: str, wanted: re.Pattern[str], otherwise: str) -> Iterator[File]:
+    """Yield the files below a folder, sorted by path, as `walk` finds them. Raises OSError."""
+    root = os.fsencode(os.path.realpath(folder))
+    for path, why in sorted(walk(root, wanted, otherwise)):
+        yield File(path, label(os.path.relpath(path, root))[0][1:], *state_of(path), why)
 
 
 def fingerprint_of(state: object) -> str:

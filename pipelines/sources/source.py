@@ -17,6 +17,7 @@ from starmill.core.document import CODE
 from starmill.core.errors import of_a_file
 from starmill.core.names import AtLeast1, Bytes, BytesAtOnce, Place
 
+FREE_BYTES = 256 << 20  # that may be inflated, however little is stored: of deltas in a small repository, a large file has many
 DIRECTION_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 COUNTED = 4  # times max_files: so many files are counted of what is not read
 # Damage that may be mended where it lies, so that a repository that lost records to it is watched (Repository.state).

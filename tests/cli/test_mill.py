@@ -105,7 +105,7 @@ def test_threads_says_what_it_would_sort_and_sorts_it(
     assert cli.main(["threads"]) == 2 and "--set sources.github.threads=PLACE" in capsys.readouterr().err
     given = ["threads", "--set", "sources.github.index=null", "--set"]
     assert cli.main([*given, "sources.github.threads=gharchive/sorted", "--dry-run"]) == 2
-    assert "must not lie among the hours" in capsys.readouterr().err
+    assert "must not lie in " in capsys.readouterr().err
     given.append("sources.github.threads=sorted")
     assert cli.main([*given, "--dry-run"]) == 0
     said = capsys.readouterr().out

@@ -28,6 +28,7 @@ from starmill.core.names import Place
 from starmill.pipelines.recipe import SOURCES
 from starmill.pipelines.sources.archives.reader import Archives
 from starmill.pipelines.sources.arxiv import Arxiv
+from starmill.pipelines.sources.documentation import pdf
 from starmill.pipelines.sources.documentation.reader import Documentation
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.gharchive.reader import GHArchive
@@ -159,6 +160,9 @@ def test_an_option_that_changes_what_is_read_changes_the_plan(
     cls: type[Source], sources: dict[type[Source], Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = Path(sources[Archives].places()[0]).parent / "site"
+    if cls is Documentation:
+        toolchains.namespaces()
+        pdf.identity(pdf.Bound(1, 1, "namespaces"))  # finds PDFium, which no longer is where imports look
     monkeypatch.setattr(sys, "path", [str(site), sysconfig.get_path("stdlib")])  # what Packages reads
     source = sources[cls]
     plan, before = planned(source), records(source)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,9 +28,7 @@ DEFAULT = Bounds()
 def python(bounds: Bounds = DEFAULT, isolation: Isolation = NAMESPACES) -> Sandbox:
     """Return a sandbox that has this interpreter, without its packages, and what that is linked with."""
     real = os.path.realpath(sys.executable)
-    said = subprocess.run(["ldd", real], capture_output=True, text=True, check=True).stdout.split()
-    libraries = {os.path.normpath(word) for word in said if word.startswith("/")}
-    others = {place: place for place in libraries if not Path(place).is_relative_to(sys.base_prefix)}
+    others = {place: place for place in sandbox.libraries(real) if not Path(place).is_relative_to(sys.base_prefix)}
     return Sandbox({PYTHON: sys.base_prefix, **others}, bounds, ENVIRONMENT, isolation)
 
 
@@ -231,3 +230,9 @@ def test_with_limits_paths_are_those_outside() -> None:
     box = Sandbox({"/opt/bin": "/bin"}, isolation=LIMITS)
     ran = box.run(["/opt/bin/sh", "-c", "pwd; echo $0 $1", "/opt/bin", "/opt/binary"], {})
     assert ran.output.splitlines()[1] == b"/bin /opt/binary" and ran.output != os.getcwd().encode()
+
+
+def test_what_a_program_is_loaded_with() -> None:
+    found = sandbox.libraries(shutil.which("sh") or "/bin/sh")
+    assert found and all(os.path.exists(path) and path == os.path.normpath(path) for path in found)
+    assert any("libc" in path or "musl" in path for path in found)

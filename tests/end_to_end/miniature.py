@@ -15,11 +15,13 @@ import tarfile
 import zipfile
 from importlib import metadata
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import exports
 import hours
 import papers
+import pdfs
 import posts
 import wikis
 from small_tree import STDLIB, commit, git, license_text
@@ -182,7 +184,7 @@ def pull_request(n: int, name: str, base: str, head: str) -> list[dict[str, Any]
 
 
 def packages(folder: Path) -> None:
-    """Wheels with what installed distributions say of themselves, an npm package, a crate."""
+    """Wheels with what installed distributions say of themselves, an npm package, a crate, a manual as PDF."""
     folder.mkdir(parents=True)
     for name in DOCUMENTED:
         found = metadata.distribution(name)
@@ -191,6 +193,9 @@ def packages(folder: Path) -> None:
             wheel.writestr(zipfile.ZipInfo(f"{name}-{found.version}.dist-info/METADATA"), said)
             wheel.writestr(zipfile.ZipInfo(f"{name}/__init__.py"), b'"""A package."""\n')
     said = "# rows\n\nReads rows of files, also of empty ones.\n\n```\nrows.read('a.csv')\n```\n\n" + "\n\n".join(SPOKEN)
+    manual = pdfs.pdf([["rows, a manual", *wrap(spoken, 80)] for spoken in SPOKEN])
+    with zipfile.ZipFile(folder / "rows-manual-1.0.0-docs.zip", "w") as pages:
+        pages.writestr(zipfile.ZipInfo("manual.pdf"), manual)
     for name, root in (("rows-1.0.0.tgz", "package"), ("rows-1.0.0.crate", "rows-1.0.0")):
         (folder / name).write_bytes(
             gzip.compress(tar({f"{root}/README.md": said + name, f"{root}/docs/guide.md": said}), mtime=0)

@@ -1,5 +1,6 @@
 """The miniature of StarCoder2's data: every kind of record comes from its dump to shards."""
 
+import json
 from pathlib import Path
 
 import miniature
@@ -32,6 +33,10 @@ def test_every_kind_comes_to_shards(tmp_path: Path) -> None:
     starmill("run", str(RECIPE), "--workers", "2", "--workspace", "work", *toolchains.of_the_miniature(), cwd=tmp_path)
     kinds = {kind for shard in open_shards(str(tmp_path / "work")) for kind in shard.table.column("kind").to_pylist()}
     assert {*KINDS} - ELSEWHERE <= kinds
+    card = json.loads(starmill("datacard", str(RECIPE), "--workspace", "work", "--json", cwd=tmp_path).stdout)
+    assert {*card["kinds"]} == kinds
+    stages = json.loads(starmill("funnel", "--workspace", "work", "--json", cwd=tmp_path).stdout)["stages"]
+    assert all(kinds <= {*stage["kinds"]} for stage in stages)
     starmill("report", "work", cwd=tmp_path)
     page = LexborHTMLParser((tmp_path / "report.html").read_text())
     for place in ('#funnel [data-tab="Kinds"] [data-unit=records] tbody th', "#mixture tbody th"):

@@ -45,8 +45,9 @@ def compiler(language: str) -> Compiler:
 
 def of_the_miniature() -> list[str]:
     """Return the options that make recipes/data/miniature.yaml compile with what is here. Skips the test where that is nothing."""
-    said = f"sources.programs.compilers=[{','.join(compilers())}]", f"sources.programs.sandbox={isolation()}"
-    return ["--set", said[0], "--set", said[1]]
+    boxes = [f"sources.{source}.sandbox={isolation()}" for source in ("programs", "documentation")]
+    said = [f"sources.programs.compilers=[{','.join(compilers())}]", *boxes]
+    return [word for value in said for word in ("--set", value)]
 
 
 def namespaces() -> None:

@@ -18,9 +18,11 @@ from starmill.pipelines.sources.archives.deb import Deb
 from starmill.pipelines.sources.archives.inflate import Damaged, opened
 from starmill.pipelines.sources.archives.tar import Member, Tar
 from starmill.pipelines.sources.archives.zip import Zip
-from starmill.pipelines.sources.dumps import FREE_BYTES, fingerprint_of, walk
+from starmill.pipelines.sources.dumps import files as files_below
+from starmill.pipelines.sources.dumps import fingerprint_of, most
 from starmill.pipelines.sources.source import (
     COUNTED,
+    FREE_BYTES,
     Counted,
     Entry,
     Limits,
@@ -28,9 +30,7 @@ from starmill.pipelines.sources.source import (
     Repository,
     Snapshot,
     Tally,
-    label,
     state_of,
-    unique,
 )
 
 SUFFIX = re.compile(
@@ -55,15 +55,12 @@ class Archives(Options):
 
     def inventory(self) -> list[Repository]:
         """Return the archives, the files that are none by their names, links, and folders that cannot be listed. Raises OSError."""
-        root, seen = os.path.realpath(self.folder), dict[str, int]()
-        found = []
-        for path, left_out in sorted(walk(os.fsencode(root), SUFFIX, "not_an_archive")):
-            shown = label(os.path.relpath(path, os.fsencode(root)))[0][1:]
-            stem = shown if left_out else SUFFIX.sub("", shown)
-            name = unique(shown if not stem or stem.endswith("/") else stem, seen)
-            state, size = state_of(path)
-            found.append(Repository(name, {"file": os.fsdecode(path)}, size, fingerprint_of(state), left_out=left_out))
-        return sorted(found, key=lambda r: r.name)
+        seen, planned = dict[str, int](), list[Repository]()
+        for found in files_below(self.folder, SUFFIX, "not_an_archive"):
+            stem = found.shown if found.why else SUFFIX.sub("", found.shown)
+            is_name = bool(stem) and not stem.endswith("/")
+            planned.append(found._replace(shown=stem if is_name else found.shown).left_out(seen))
+        return sorted(planned, key=lambda r: r.name)
 
     def read(self, repository: Repository, limits: Limits) -> tuple[Snapshot, Iterator[Entry]]:
         """Return the files of an archive."""
@@ -77,13 +74,13 @@ class Archives(Options):
         """Return how many files an archive has: of a zip by its directory, of a plain tar by its headers, else it is inflated."""
         if repository.left_out not in ("", "excluded", "not_included", "max_repositories"):
             return Counted(1, repository.left_out != "unreadable", "find . ! -type d")
-        file, most = repository.place["file"], COUNTED * limits.max_files
+        file, listed = repository.place["file"], COUNTED * limits.max_files
         try:
             with opened(file) as stream, closing(_reader(file, stream, limits, contents=False)) as reader:
                 found = 0
-                for found, _ in zip(range(1, most + 2), reader.members(), strict=False):  # noqa: B007
+                for found, _ in zip(range(1, listed + 2), reader.members(), strict=False):  # noqa: B007
                     pass
-                return Counted(min(found, most), found <= most and reader.whole, reader.listed_by)
+                return Counted(min(found, listed), found <= listed and reader.whole, reader.listed_by)
         except OSError as error:
             of_a_file(error, file)
             return Counted(0, False, "tar -tf")
@@ -91,11 +88,11 @@ class Archives(Options):
 
 def _reader(name: str, file: BinaryIO, limits: Limits, contents: bool = True) -> Tar | Zip | Deb:
     size = os.stat(name).st_size
-    most = min(FREE_BYTES + limits.max_inflation * size, FREE_BYTES + COUNTED * limits.max_inflated_bytes)
+    bound = most(size, FREE_BYTES + COUNTED * limits.max_inflated_bytes, limits.max_inflation)
     kind = SUFFIX.search(name)
     if kind and kind["zip"]:
-        return Zip(file, limits.max_file_bytes, min(limits.max_inflated_bytes, most))
-    return (Deb if kind and kind["deb"] else Tar)(file, limits.max_file_bytes, limits.max_inflated_bytes, most, contents)
+        return Zip(file, limits.max_file_bytes, min(limits.max_inflated_bytes, bound))
+    return (Deb if kind and kind["deb"] else Tar)(file, limits.max_file_bytes, limits.max_inflated_bytes, bound, contents)
 
 
 def _entries(name: str, limits: Limits) -> Iterator[Entry]:

@@ -10,7 +10,7 @@ TEXTS = {
     **dict.fromkeys(("adoc", "asciidoc"), "AsciiDoc"),
     **{"mdx": "MDX", "org": "Org", "textile": "Textile", "rdoc": "RDoc", "pod": "Pod", "txt": "Text", "text": "Text"},
 }
-METADATA, MANUAL, PAGE, PDF = "metadata", "manual page", "HTML", "PDF"
+METADATA, MANUAL, PAGE, PDF, MODULE = "metadata", "manual page", "HTML", "PDF", "Python module"
 ENDINGS = {**TEXTS, **dict.fromkeys(("html", "htm", "xhtml"), PAGE), "pdf": PDF}
 FOLDERS = frozenset(("doc", "docs", "documentation", "man", "manual", "manuals", "guide", "guides", "javadoc", "apidocs"))
 # A package all of whose files are documentation, by its name: -javadoc.jar, Debian's -doc, what Read the Docs packs.

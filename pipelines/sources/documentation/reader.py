@@ -9,13 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from starmill.core.names import Place
+from starmill.core import skips
+from starmill.core.names import AtLeast1, Place, Seconds
+from starmill.core.sandbox import NAMESPACES, Isolation
 from starmill.pipelines.sources.archives.reader import Archives
-from starmill.pipelines.sources.documentation.files import WHOLE, form_of
+from starmill.pipelines.sources.documentation import docstrings as module_docstrings
+from starmill.pipelines.sources.documentation import pdf as pdf_reader
+from starmill.pipelines.sources.documentation.files import MODULE, PDF, WHOLE, Form, form_of
 from starmill.pipelines.sources.documentation.text import text_of
 from starmill.pipelines.sources.folders import Folders
 from starmill.pipelines.sources.packages import Packages
-from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot, Source, Tally
+from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot, Source, Tally, label
 
 DOCUMENTATION = "documentation"
 
@@ -31,6 +35,13 @@ class Documentation(Options):
     folder: Place | None = None  # the folder of archives or of unpacked packages; null where packages is `installed`
     anywhere: bool = (
         False  # Markdown, HTML and the like are documentation in every folder, and not only in docs/, man/ and such
+    )
+    docstrings: bool = False  # whether the docstrings of Python modules are documents, those of what is public
+    pdf: bool = False  # whether PDFs are read, by PDFium in a sandbox; else each is a row `pdf`
+    max_pdf_pages: AtLeast1 = 5_000  # a PDF with more pages is not read
+    max_pdf_seconds: Seconds = 20  # seconds of the processor for one PDF
+    sandbox: Isolation = (
+        NAMESPACES  # of PDFs; `limits` hides no file: for those that you trust, on a machine without namespaces
     )
     gives: ClassVar[tuple[str, ...]] = (DOCUMENTATION,)
 
@@ -77,8 +88,19 @@ class Documentation(Options):
         """Return how many files a package has, documentation or not."""
         return self._packages.count(self._inner(repository), limits)
 
+    def notes(self) -> tuple[str, ...]:
+        """Say what the sandbox does not hide."""
+        trusted = self.pdf and self.sandbox != NAMESPACES
+        return ("PDFs without a sandbox: a hostile one may read any file that this user may",) if trusted else ()
+
+    @property
+    def _pdfs(self) -> pdf_reader.Bound | None:
+        return pdf_reader.Bound(self.max_pdf_pages, self.max_pdf_seconds, self.sandbox) if self.pdf else None
+
     def _own(self, fingerprint: str) -> str:
-        return f"{self.packages}{' anywhere' if self.anywhere else ''} {fingerprint}"
+        pdfs = f" {pdf_reader.identity(self._pdfs)}" if self._pdfs else ""
+        asked = [name for name in ("anywhere", "docstrings") if getattr(self, name)]
+        return f"{' '.join([self.packages, *asked])}{pdfs} {fingerprint}"
 
     def _inner(self, repository: Repository) -> Repository:
         return replace(repository, fingerprint=repository.fingerprint.removeprefix(self._own("")))
@@ -96,11 +118,17 @@ class Documentation(Options):
                 yield Entry(b"", None, why, f"more than {limit}; without a row are {left}", kind=DOCUMENTATION)
                 break
             form = form_of(entry.path, whole)
+            if self.docstrings and module_docstrings.is_public(entry.path):
+                form = Form(MODULE, False)
             if form is None:
                 others += 1
                 continue
             own = replace(entry, kind=DOCUMENTATION)
-            made = None if entry.data is None else text_of(entry.data, form, limits.max_file_bytes)
+            made = (
+                None
+                if entry.data is None
+                else text_of(entry.data, form, limits.max_file_bytes, self._pdfs, label(entry.path)[0][1:])
+            )
             if entry.data is None or made is None:  # what is no text has a reason of its own
                 yield own
             elif made.reason:
@@ -108,6 +136,8 @@ class Documentation(Options):
             else:
                 segment = {"role": "document", "name": made.language, "start": 0, "end": len(made.text)}
                 yield replace(own, data=made.text.encode(), segments=[segment], origin=entry.data)
+            if form.name == PDF:
+                skips.go_on()  # what max_repository_seconds bounds here is one document
         if others:
             said = f"{others:,} files of the package are no documentation by their paths"
             yield Entry(b"", None, "not_documentation", said, kind=DOCUMENTATION)

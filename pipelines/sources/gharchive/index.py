@@ -5,6 +5,7 @@ show in what is read. Two runs may use one index at the same time; readers never
 """
 
 import hashlib
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -20,6 +21,7 @@ from starmill.pipelines.sources.gharchive.events import EVENT, Row
 from starmill.pipelines.sources.gharchive.hours import Cut, File
 from starmill.pipelines.sources.gharchive.reading import Hour, Problem
 from starmill.pipelines.sources.gharchive.threads import Said
+from starmill.pipelines.sources.source import Entry
 
 TABLES = """
 CREATE TABLE made (by TEXT);
@@ -69,6 +71,20 @@ def opened(place: str, write: bool = False) -> Iterator[sqlite3.Connection]:
             fix = "name another file as the index, or remove this one if it was one: it is made again from the dump"
             raise InputError(f"{place}: {one_line(error)}; {fix}") from error
         raise MachineError(f"{place}: {one_line(error)}; see to its disk, then run again") from error
+
+
+def check(name: str, place: str, dumps: str, is_file: bool = True) -> None:
+    """Raise ValueError for an option of this name whose place is a URL, where it must be a file, or lies among the dumps."""
+    if is_file and "://" in place:
+        raise ValueError(f"{name}={place}: must be a file of this machine")
+    if "://" not in dumps + place and os.path.abspath(place).startswith(os.path.join(os.path.abspath(dumps), "")):
+        raise ValueError(f"{name}={place}: must not lie in {dumps}, where it would be read as one of the dumps")
+
+
+def without(error: Exception, kind: str) -> Entry:
+    """Return what is read of an index that could not be opened, of which `error` is why: a row with a reason."""
+    reason = "missing_index" if isinstance(error, FileNotFoundError) else "unreadable_index"
+    return Entry(b"", None, reason, str(error), kind=kind)
 
 
 def made_by() -> str:

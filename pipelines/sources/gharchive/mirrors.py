@@ -61,10 +61,13 @@ def names(folder: str) -> set[str]:
     return {f"{owner}/{found.name.removesuffix('.git')}" for owner in owners for found in os.scandir(Path(folder, owner))}
 
 
-def state(folder: str, name: str) -> str:
-    """Return a fingerprint of the mirror, which changes with its objects; empty where there is none. Raises MachineError."""
-    place = find(folder, name)
-    return "" if place is None else snapshots.look(place, Path(folder))[1]
+def looks(folder: str | None, name: str) -> tuple[str, str]:
+    """Return a fingerprint of a mirror, which changes as objects come, and its state, which also does as they are mended.
+
+    Both are empty where there is none. Raises MachineError.
+    """
+    place = find(folder, name) if folder else None
+    return ("", "") if place is None else snapshots.look(place, Path(str(folder)))[1:3]
 
 
 class _TooMuch(Exception):

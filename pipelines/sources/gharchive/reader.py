@@ -72,11 +72,9 @@ class GHArchive(Options):
             raise ValueError(
                 "index and threads: one of the two must be given, a file of this machine or where `starmill threads` sorts"
             )
-        if self.index and "://" in self.index:
-            raise ValueError(f"index={self.index}: must be a file of this machine")
         for name, place in (("index", self.index), ("threads", self.threads)):
-            if place and "://" not in self.hours + place and _is_below(place, self.hours):
-                raise ValueError(f"{name}={place}: must not lie among the hours, where it would be one")
+            if place:
+                indexes.check(name, place, self.hours, is_file=name == "index")
 
     def places(self) -> tuple[str, ...]:
         """Return the folder of the hours, where it is one of this machine, and that of the mirrors."""
@@ -108,7 +106,8 @@ class GHArchive(Options):
             for found in sorted(indexes.repositories(index), key=lambda f: (f.last, f.key), reverse=True):
                 name = unique(found.name, seen)
                 place = {"index": os.path.abspath(self.index), "repo": found.key}
-                planned.append(Repository(name, place, found.bytes, self._of(found.digest, name)))
+                mirror = pulls_mirrors.looks(self.repositories, name)
+                planned.append(Repository(name, place, found.bytes, self._fingerprint(found.digest + mirror[0]), mirror[1]))
             for found in indexes.damaged_hours(index):
                 place = {"index": os.path.abspath(self.index), "hour": found.name}
                 planned.append(Repository(HOURS + found.name, place, found.bytes, self._fingerprint(found.digest)))
@@ -120,7 +119,7 @@ class GHArchive(Options):
         planned = []
         for bucket, size in found.buckets():
             name, place = f"{BUCKETS}{bucket:05}", {"bucket": str(bucket)}
-            planned.append(Repository(name, place, size, self._of_bucket(found, bucket)))
+            planned.append(Repository(name, place, size, *self._of_bucket(found, bucket)))
         for hour, part, size, digest in found.damaged_hours():
             place = {"hour": hour, "part": str(part)}
             planned.append(Repository(HOURS + hour, place, size, self._fingerprint(digest)))
@@ -144,7 +143,7 @@ class GHArchive(Options):
             with indexes.opened(place["index"]) as index:
                 facts = _snapshot(index, place["repo"]) if "repo" in place else Snapshot()
         except (FileNotFoundError, InputError) as error:
-            return Snapshot(), iter([self._without_index(error)])
+            return Snapshot(), iter([indexes.without(error, self.gives[0])])
         return facts, self._entries(repository.name, place, limits)
 
     def count(self, repository: Repository, limits: Limits) -> Counted:
@@ -166,7 +165,7 @@ class GHArchive(Options):
             if self.index is None:
                 found = sorting.opened(str(self.threads))
                 if "bucket" in place:
-                    return self._of_bucket(found, int(place["bucket"]))
+                    return self._of_bucket(found, int(place["bucket"]))[0]
                 return next((self._fingerprint(said[3]) for said in found.damaged_hours() if said[0] == place["hour"]), "")
             with indexes.opened(place["index"]) as index:
                 if "repo" not in place:
@@ -175,20 +174,18 @@ class GHArchive(Options):
                 one = next(indexes.repositories(index, place["repo"]), None)
         except (FileNotFoundError, InputError):
             return ""
-        return self._of(one.digest, repository.name) if one else ""
+        return self._fingerprint(one.digest + pulls_mirrors.looks(self.repositories, repository.name)[0]) if one else ""
 
-    def _of(self, digest: str, name: str) -> str:
-        """Return the fingerprint of a repository."""
-        return self._fingerprint(digest + (pulls_mirrors.state(self.repositories, name) if self.repositories else ""))
-
-    def _of_bucket(self, found: sorting.Sorted, bucket: int) -> str:
-        """Return the fingerprint of a bucket, in which any new hour has something."""
-        states = list[str]()
+    def _of_bucket(self, found: sorting.Sorted, bucket: int) -> tuple[str, str]:
+        """Return the fingerprint of a bucket, in which any new hour has something, and the state of its mirrors."""
+        mirrors = list[tuple[str, str]]()
         if self.repositories:
             mirrored = pulls_mirrors.names(self.repositories)
             names = sorted({known.name for known in found.repositories(bucket)} & mirrored)
-            states = [pulls_mirrors.state(self.repositories, name) for name in names]
-        return self._fingerprint(recipe.digest(found.made.digest, bucket, self.include, self.exclude, *states))
+            mirrors = [pulls_mirrors.looks(self.repositories, name) for name in names]
+        said = [fingerprint for fingerprint, _ in mirrors]
+        made = self._fingerprint(recipe.digest(found.made.digest, bucket, self.include, self.exclude, *said))
+        return made, recipe.digest(*(state for _, state in mirrors)) if mirrors else ""
 
     def _unwanted(self, name: str) -> str:
         # What is left out of a bucket are repositories, as it is read.
@@ -250,11 +247,7 @@ class GHArchive(Options):
                 share = self._share(indexes.count(index, place["repo"], PULL)) if self.sample else 1.0
                 yield from self._threads(name, indexes.threads(index, place["repo"]), share, limits, mirror)
         except (FileNotFoundError, InputError) as error:
-            yield self._without_index(error)
-
-    def _without_index(self, error: Exception) -> Entry:
-        reason = "missing_index" if isinstance(error, FileNotFoundError) else "unreadable_index"
-        return Entry(b"", None, reason, str(error), kind=self.gives[0])
+            yield indexes.without(error, self.gives[0])
 
     @staticmethod
     def _share(pulls: int) -> float:
@@ -281,10 +274,6 @@ class GHArchive(Options):
             said = f"{seen[1]} events, all before since={self.since!r} or from until={self.until!r} on"
             return replace(made, reason="outside_time", detail=said)
         return made
-
-
-def _is_below(place: str, folder: str) -> bool:
-    return os.path.abspath(place).startswith(os.path.join(os.path.abspath(folder), ""))
 
 
 def _snapshot(index: Any, repo: str) -> Snapshot:

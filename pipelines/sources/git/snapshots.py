@@ -29,14 +29,13 @@ from starmill.pipelines.sources.git.objects import (
     inside,
 )
 from starmill.pipelines.sources.git.refs import HEX, Unreadable, git_directory, head, object_folders
-from starmill.pipelines.sources.source import COUNTED, Counted, Entry, Limits, Snapshot, Tally, state_of, timestamp
+from starmill.pipelines.sources.source import COUNTED, FREE_BYTES, Counted, Entry, Limits, Snapshot, Tally, state_of, timestamp
 
 MAX_DEPTH = 64  # Software Heritage's own limit
 MAX_META_BYTES = 64 << 20  # of a tree or commit
 MAX_PATH = 4096  # bytes, as Linux has it: long names in deep trees are a bomb of another kind
 MAX_COUNT = 10**18  # of files that are not read
 LISTS = "git ls-tree -r {}"
-FREE_BYTES = 256 << 20  # inflated, whatever is stored: of deltas in a small repository, a large file has many
 ODD = {0o160000: "submodule", 0o120000: "symlink"}
 OF_A_STORE = (MissingObject, CorruptObject, ObjectTooLarge, BudgetSpent)
 REASONS: dict[type, str] = {

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from starmill.core.errors import MachineError
+from starmill.core.sandbox import libraries
 
 CompilerName = Literal["clang", "ziglang", "rustc"]
 Level = Literal["size", "performance"]
@@ -30,7 +31,6 @@ INSTALL = {
     CPP: "install clang, or `pip install ziglang`",
     RUST: "install Rust (https://rustup.rs)",
 }
-LIBRARY = re.compile(r"(?:=>\s*)?(/\S+) \(0x", re.ASCII)
 ZIG, RUST_ROOT = "/opt/zig", "/opt/rust"  # inside
 TARGET = "x86_64-linux-gnu"
 OF_CLANG = ("-S", "-emit-llvm", "-fno-discard-value-names", "-fstandalone-debug", "-Werror=date-time", "-nostdinc")
@@ -136,7 +136,7 @@ def _clang() -> tuple[Compiler, ...]:
         folders = said.partition("#include <...> search starts here:")[2].partition("End of search list")[0]
         headers = [os.path.realpath(line.strip()) for line in folders.splitlines() if line.strip()]
         real = os.path.realpath(program)
-        reads = _outermost([real, *_libraries(real), *headers])
+        reads = _outermost([real, *libraries(real), *headers])
         about = _said([program, "--version"]).splitlines()[0]
         macros = _said([program, "-E", "-dM", "-x", kind, "-"], "#include <stddef.h>\n#include <stdio.h>\n")
         target = _said([program, "-dumpmachine"]).strip()
@@ -190,7 +190,7 @@ def _rustc() -> tuple[Compiler, ...]:
         *(f"lib/{p.name}" for p in sorted(Path(root, "lib").iterdir()) if p.is_file()),
     ]
     reads = [(f"{RUST_ROOT}/{name}", f"{root}/{name}") for name in own]
-    reads += [(p, p) for p in _libraries(f"{root}/bin/rustc") if not Path(p).resolve().is_relative_to(Path(root).resolve())]
+    reads += [(p, p) for p in libraries(f"{root}/bin/rustc") if not Path(p).resolve().is_relative_to(Path(root).resolve())]
     return (Compiler("rustc", RUST, about, int(llvm[1]), f"{RUST_ROOT}/bin/rustc", OF_RUSTC, tuple(reads)),)
 
 
@@ -205,12 +205,6 @@ def _said(command: Sequence[str], given: str = "") -> str:
             f"{' '.join(command)}: {done.stderr.strip()[:300]}; mend it, or leave it out of the source's `compilers`"
         )
     return done.stdout + (done.stderr if "-v" in command else "")
-
-
-def _libraries(program: str) -> list[str]:
-    """Return the shared libraries that a program is loaded with, and its loader."""
-    done = subprocess.run(["ldd", program], capture_output=True, text=True, timeout=60, env={"LC_ALL": "C", "PATH": os.defpath})
-    return [os.path.normpath(match[1]) for match in map(LIBRARY.search, done.stdout.splitlines()) if match]
 
 
 def _outermost(paths: Sequence[str]) -> list[str]:

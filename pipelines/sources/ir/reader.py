@@ -9,13 +9,11 @@ import functools
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, Literal
-
-import msgspec
+from typing import Any, ClassVar, Literal
 
 from starmill.core import recipe, seeds, skips, swhid
 from starmill.core.errors import MachineError
-from starmill.core.names import AtLeast1, BytesAtOnce, Place, Seed, Share
+from starmill.core.names import AtLeast1, BytesAtOnce, Place, Seconds, Seed, Share
 from starmill.core.sandbox import NAMESPACES, Bounds, Isolation, NotIsolated, Ran, Sandbox
 from starmill.pipelines.sources import encoding
 from starmill.pipelines.sources.folders import Folders
@@ -25,7 +23,6 @@ from starmill.pipelines.sources.ir.compilers import NAMES, Compiler, CompilerNam
 from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot
 
 IR = "ir"
-Seconds = Annotated[int, msgspec.Meta(ge=1, le=3600)]
 CRASHED = b"frontend command failed"  # what clang says of itself, with the status of a wrong program
 TRIALS = {
     ir_compilers.C: b'#include <stdio.h>\nint main(void) { return puts(""); }\n',

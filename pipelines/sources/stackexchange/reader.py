@@ -20,7 +20,8 @@ from starmill.core import recipe
 from starmill.core.errors import InputError, of_a_file
 from starmill.core.names import Bytes, Place
 from starmill.pipelines.sources.archives.inflate import Stream, opened
-from starmill.pipelines.sources.dumps import COMPRESSED, most, walk
+from starmill.pipelines.sources.dumps import COMPRESSED, files, most
+from starmill.pipelines.sources.gharchive.index import check, without
 from starmill.pipelines.sources.gharchive.text import masked
 from starmill.pipelines.sources.gharchive.threads import Written
 from starmill.pipelines.sources.source import (
@@ -31,7 +32,6 @@ from starmill.pipelines.sources.source import (
     Repository,
     Snapshot,
     label,
-    state_of,
     unique,
 )
 from starmill.pipelines.sources.stackexchange import index as indexes
@@ -57,10 +57,7 @@ class StackExchange(Options):
 
     def __post_init__(self) -> None:
         """Raise ValueError for an index that cannot be one."""
-        if "://" in self.index:
-            raise ValueError(f"index={self.index}: must be a file of this machine")
-        if os.path.abspath(self.index).startswith(os.path.join(os.path.abspath(self.folder), "")):
-            raise ValueError(f"index={self.index}: must not lie among the dumps")
+        check("index", self.index, self.folder)
 
     def places(self) -> tuple[str, ...]:
         """Return the folder."""
@@ -68,28 +65,26 @@ class StackExchange(Options):
 
     def inventory(self) -> list[Repository]:
         """Return the plan, and the files of the folder that are no posts, or cannot be opened."""
-        root, seen, planned = os.path.realpath(self.folder), dict[str, int](), list[Repository]()
+        seen, planned = dict[str, int](), list[Repository]()
         looks, states = dict[str, Callable[[], AbstractContextManager[Stream]]](), dict[str, str]()
-        files = dict[str, str]()
-        for path, why in sorted(walk(os.fsencode(root), POSTS, "not_posts")):
-            below = os.path.relpath(path, os.fsencode(root))
-            state, size = state_of(path)
-            if why := why or _unreadable(path):
-                shown = unique(label(below)[0][1:], seen)
-                planned.append(Repository(shown, {"file": os.fsdecode(below)}, size, recipe.digest(repr(state)), left_out=why))
+        dumps = dict[str, str]()
+        for found in files(self.folder, POSTS, "not_posts"):
+            if why := found.why or _unreadable(found.path):
+                planned.append(found._replace(why=why).left_out(seen))
                 continue
-            name = quote(below)  # an index holds no name that is not UTF-8
-            files[name] = os.fsdecode(path)
-            limit = most(size, self.max_dump_bytes, Limits.max_inflation)
+            # An index holds no name that is not UTF-8.
+            name = quote(os.path.relpath(found.path, os.fsencode(os.path.realpath(self.folder))))
+            dumps[name] = os.fsdecode(found.path)
+            limit = most(found.size, self.max_dump_bytes, Limits.max_inflation)
             # What a dump may inflate to decides what is taken in of it.
-            states[name], looks[name] = repr((state, self.max_dump_bytes)), partial(_stream, os.fsdecode(path), limit)
+            states[name], looks[name] = repr((found.state, self.max_dump_bytes)), partial(_stream, dumps[name], limit)
         os.makedirs(os.path.dirname(os.path.abspath(self.index)), exist_ok=True)
         with indexes.opened(self.index, write=True) as index:
             for name in indexes.prepare(index, states):
                 indexes.take(index, name, states[name], looks[name])
             pieces = [*indexes.pieces(index)]
         many = Counter(piece.dump for piece in pieces if piece.piece is not None)
-        sites = {name: unique(_site(file), seen) for name, file in files.items()}
+        sites = {name: unique(_site(file), seen) for name, file in dumps.items()}
         for piece in pieces:
             place = {"index": os.path.abspath(self.index), "dump": piece.dump, "site": sites[piece.dump]}
             name = LOST + piece.dump
@@ -149,8 +144,7 @@ class StackExchange(Options):
                 for question, posts in indexes.questions(index, place["dump"], int(place["piece"])):
                     yield replace(entry(question, posts, self.title, max_bytes), kind=kind, repo_name=site)
         except (FileNotFoundError, InputError) as error:
-            reason = "missing_index" if isinstance(error, FileNotFoundError) else "unreadable_index"
-            yield Entry(b"", None, reason, str(error), kind=kind)
+            yield without(error, kind)
 
 
 def entry(number: int, posts: Iterable[Post], title: bool, max_bytes: int) -> Entry:

@@ -16,9 +16,10 @@ from urllib.parse import quote
 from starmill.core.errors import of_a_file
 from starmill.core.names import Place
 from starmill.pipelines.sources.archives.inflate import Stream, opened
-from starmill.pipelines.sources.dumps import COMPRESSED, FREE_BYTES, Chunks, fingerprint_of, most, walk
+from starmill.pipelines.sources.dumps import COMPRESSED, Chunks, files, fingerprint_of, most
 from starmill.pipelines.sources.source import (
     COUNTED,
+    FREE_BYTES,
     Counted,
     Entry,
     Limits,
@@ -57,29 +58,28 @@ class Wikipedia(Options):
 
     def inventory(self) -> list[Repository]:
         """Return the plan, and the files that are no dumps, or older than another one of the same wiki."""
-        root, seen, planned = os.path.realpath(self.folder), dict[str, int](), list[Repository]()
-        found = sorted(walk(os.fsencode(root), DUMP, "not_a_dump"))
+        seen, planned = dict[str, int](), list[Repository]()
+        found = [*files(self.folder, DUMP, "not_a_dump")]
         newest, taken = dict[str, tuple[str, str, bool]](), set[tuple[str, str]]()
-        for wiki, dump, _ in filter(None, (_named(path) for path, why in found if not why)):
+        for wiki, dump, _ in filter(None, (_named(of.path) for of in found if not of.why)):
             newest[wiki] = max(dump, newest.get(wiki, dump))
-        for path, why in found:
-            shown = label(os.path.relpath(path, os.fsencode(root)))[0][1:]
-            state, size = state_of(path)
-            if not why and (named := _named(path)):
+        for of in found:
+            if not of.why and (named := _named(of.path)):
                 wiki, dump, part = named
-                why = "another_dump_of_the_wiki" if newest[wiki] != dump or (wiki, part) in taken else ""
+                is_another = newest[wiki] != dump or (wiki, part) in taken
+                of = of._replace(why="another_dump_of_the_wiki" if is_another else "")
                 taken.add((wiki, part))
-            place = {"file": os.fsdecode(path)}
-            if why:
-                planned.append(Repository(unique(shown, seen), place, size, fingerprint_of(state), left_out=why))
+            if of.why:
+                planned.append(of.left_out(seen))
                 continue
-            name = unique(DUMP.sub("", shown) or shown, seen)
+            path, size, place = of.path, of.size, {"file": os.fsdecode(of.path)}
+            name = unique(DUMP.sub("", of.shown) or of.shown, seen)
             at = range(0, size, PIECE_BYTES) if size > PIECE_BYTES and _multistream(os.fsdecode(path)) else [0]
             for number, first in enumerate(at):
-                of = f"{name}/{number:05d}" if len(at) > 1 else name
+                own = f"{name}/{number:05d}" if len(at) > 1 else name
                 piece = place | ({"first": str(first)} if len(at) > 1 else {})
-                made = fingerprint_of((state, piece.get("first")))
-                planned.append(Repository(of, piece, min(PIECE_BYTES, size) if len(at) > 1 else size, made))
+                made = fingerprint_of((of.state, piece.get("first")))
+                planned.append(Repository(own, piece, min(PIECE_BYTES, size) if len(at) > 1 else size, made))
         return sorted(planned, key=lambda r: r.name)
 
     def notes(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from starmill.pipelines.sources.archives.inflate import Stream
-from starmill.pipelines.sources.dumps import FREE_BYTES, Chunks, fingerprint_of, most, walk
+from starmill.pipelines.sources.dumps import FREE_BYTES, Chunks, files, fingerprint_of, most, walk
 
 TEXT = b"".join(b"%d," % k for k in range(40_000))
 
@@ -45,5 +45,14 @@ def test_what_lies_in_a_folder(tmp_path: Path) -> None:
     (tmp_path / "in/d.xml").symlink_to("b.xml")
     found = {Path(p.decode()).name: why for p, why in walk(bytes(tmp_path), re.compile(r"\.xml\Z"), "other")}
     assert found == {"a.xml": "", "b.xml": "", "c.txt": "other", "d.xml": "symlink"}
+    below = [*files(str(tmp_path), re.compile(r"\.xml\Z"), "other")]
+    assert [(of.shown, of.why) for of in below] == [
+        ("a.xml", ""),
+        ("in/b.xml", ""),
+        ("in/c.txt", "other"),
+        ("in/d.xml", "symlink"),
+    ]
+    left = below[2].left_out({"in/c.txt": 1})
+    assert (left.name, left.place, left.left_out) == ("in/c.txt~2", {"file": str(tmp_path / "in/c.txt")}, "other")
     with pytest.raises(FileNotFoundError):
         [*walk(b"/nonexistent", re.compile(""), "other")]

@@ -12,7 +12,9 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import pdfs
 import pytest
+import toolchains
 
 from starmill.core.errors import UsageError
 from starmill.pipelines.recipe import build
@@ -211,3 +213,47 @@ def test_what_cannot_be_a_text_is_a_row_with_a_reason(tmp_path: Path) -> None:
         "man/man1/no.1": "not_a_manual_page",
         "toy.dist-info/METADATA": "unreadable_document",
     }
+
+
+def test_pdfs_are_read_where_that_is_asked(tmp_path: Path) -> None:
+    toolchains.namespaces()
+    stored = {"docs/a.pdf": pdfs.pdf([["A ball."]]), "docs/b.pdf.gz": gzip.compress(pdfs.pdf([["A box."]]), mtime=0)}
+    tar(tmp_path / "toy.tgz", stored | {"src/a.c": b"x", "docs/scan.pdf": pdfs.pdf([[]]), "docs/secret.pdf": pdfs.ENCRYPTED})
+    source = Documentation(folder=str(tmp_path), pdf=True)
+    found = entries(source, "toy")
+    assert said(found) == {
+        b"docs/a.pdf": ("Text", b"A ball.\n\n"),
+        b"docs/b.pdf.gz": ("Text", b"A box.\n\n"),
+        b"docs/scan.pdf": ("no_text", ""),
+        b"docs/secret.pdf": ("encrypted_pdf", "PDFium's error 4"),
+        b"": ("not_documentation", "1 files of the package are no documentation by their paths"),
+    }
+    assert found[b"docs/b.pdf.gz"].origin == stored["docs/b.pdf.gz"], "the ids are the file's"
+    [own] = source.plan()
+    assert source.fingerprint(own) == own.fingerprint
+    for other in (Documentation(folder=str(tmp_path)), Documentation(folder=str(tmp_path), pdf=True, max_pdf_pages=1)):
+        assert other.plan()[0].fingerprint != own.fingerprint
+    trusted = Documentation(folder=str(tmp_path), pdf=True, sandbox="limits")
+    assert trusted.notes() and said(entries(trusted, "toy")) == said(found) and not source.notes()
+
+
+def test_docstrings_are_documents_where_that_is_asked(tmp_path: Path) -> None:
+    modules = {
+        "toy/__init__.py": b'"""Plays."""\n',
+        "toy/ball.py": b"x = 1\n",
+        "toy/_own.py": b'"""Own."""\n',
+        "toy/old.py": b"print 1\n",
+    }
+    tar(tmp_path / "toy.tgz", modules | {"README.md": b"# Toy\n", "data.bin": b"x"})
+    source = Documentation(folder=str(tmp_path), docstrings=True)
+    assert {path: found[0] for path, found in said(entries(source, "toy")).items()} == {
+        b"": "not_documentation",
+        b"README.md": "Markdown",
+        b"toy/__init__.py": "Markdown",
+        b"toy/ball.py": "no_text",
+        b"toy/old.py": "does_not_compile",
+    }
+    assert entries(source, "toy")[b"toy/__init__.py"].data == b"# toy\n\nPlays.\n"
+    plain = Documentation(folder=str(tmp_path))
+    assert said(entries(plain, "toy")).keys() == {b"", b"README.md"}
+    assert plain.plan()[0].fingerprint != source.plan()[0].fingerprint

@@ -7,7 +7,7 @@ import pytest
 from small_tree import commit, git
 
 from starmill.pipelines.sources.gharchive import mirrors as pulls_mirrors
-from starmill.pipelines.sources.gharchive.mirrors import Mirror, find, state
+from starmill.pipelines.sources.gharchive.mirrors import Mirror, find, looks
 from starmill.pipelines.sources.gharchive.pulls import Show
 from starmill.pipelines.sources.source import Limits
 
@@ -83,9 +83,11 @@ def test_a_file_that_is_too_large_takes_no_other_with_it(tmp_path: Path) -> None
 def test_a_mirror_that_grows_is_another(mirrors: tuple[Path, str, list[str]], tmp_path: Path) -> None:
     place, _, _ = mirrors
     git(tmp_path, "clone", "-q", "--mirror", str(place / "me/toy.git"), "me/toy.git")
-    before = state(str(tmp_path), "me/toy")
+    before = looks(str(tmp_path), "me/toy")
     git(tmp_path / "me/toy.git", "hash-object", "-w", "--stdin", given=b"more")
-    assert before and state(str(tmp_path), "me/toy") != before and state(str(tmp_path), "me/none") == ""
+    after = looks(str(tmp_path), "me/toy")
+    assert all(before) and all(one != other for one, other in zip(before, after, strict=True))
+    assert looks(str(tmp_path), "me/none") == looks(None, "me/toy") == ("", "")
 
 
 def test_a_hostile_pull_request_leaves_the_others_their_files(

@@ -2,6 +2,7 @@
 
 import os
 import weakref
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,12 @@ import pytest
 import sorts
 from small_tree import commit, git
 
+from starmill.core.dataset import Workspace
 from starmill.core.errors import InputError, MachineError
 from starmill.core.storage import Storage
+from starmill.pipelines.recipe import build
+from starmill.pipelines.run.stages import run_stage
+from starmill.pipelines.runners.local import Local
 from starmill.pipelines.sources.gharchive import sorted as sorting
 from starmill.pipelines.sources.gharchive.reader import GHArchive
 from starmill.pipelines.sources.source import Limits
@@ -105,21 +110,57 @@ def test_damage_and_what_has_gone_fails_the_part(tmp_path: Path) -> None:
 
 
 def test_mirrors_of_a_bucket_are_in_its_fingerprint(tmp_path: Path) -> None:
-    work = commit(tmp_path / "work", {"a.py": "".join(f"line_{n} = {n}\n" for n in range(50))})
-    ids = [git(work, "rev-parse", "HEAD").strip()]
-    commit(work, {"a.py": "".join(f"line_{n} = {n * (n != 7)}\n" for n in range(50))})
-    ids.append(git(work, "rev-parse", "HEAD").strip())
+    place = pull_request_of(tmp_path / "work", tmp_path / "hours")
     git(tmp_path, "clone", "-q", "--mirror", "work", "mirrors/me/toy.git")
-    ends = {"base": {"sha": ids[0], "repo": None}, "head": {"sha": ids[1], "repo": None}}
-    said = hours.event("PullRequestEvent", {"action": "opened", "pull_request": hours.issue(1, **ends)}, "00:00:01", 1)
-    place = hours.hour(tmp_path / "hours/2015-01-01-0.json.gz", said).parent
     sorts.make_plainly(sorts.source(place))
     of = sorts.source(place, repositories=str(tmp_path / "mirrors"))
     [planned], [found] = of.plan(), sorts.records(of).values()
     assert b"-line_7 = 7\n+line_7 = 0\n" in found[0]
     assert sorts.records(of) == sorts.records(sorts.indexed(place, repositories=str(tmp_path / "mirrors")))
     git(tmp_path / "mirrors/me/toy.git", "hash-object", "-w", "--stdin", given=b"more")
-    assert of.plan()[0].fingerprint != planned.fingerprint == planned.fingerprint
+    assert of.plan()[0].fingerprint != planned.fingerprint
+
+
+@pytest.mark.parametrize("way", [sorts.indexed, sorts.source])
+def test_a_damaged_mirror_is_read_again_once_it_is_mended_where_it_lies(way: Callable[..., GHArchive], tmp_path: Path) -> None:
+    mirror = tmp_path / "mirrors/me/toy"
+    place = pull_request_of(mirror, tmp_path / "hours")
+    sorts.make_plainly(sorts.source(place))
+    blob = git(mirror, "rev-parse", "HEAD:a.py").strip()
+    stored = mirror / f".git/objects/{blob[:2]}/{blob[2:]}"
+    whole = stored.read_bytes()
+    stored.chmod(0o644)
+    of = way(place, repositories=str(tmp_path / "mirrors"))
+    values = {name: getattr(of, name) for name in ("kind", "hours", "index", "threads", "repositories")}
+    options = build({"workspace": str(tmp_path / "w"), "sources": {"github": values}})
+
+    def milled() -> tuple[bytes, float]:
+        assert run_stage("ingest", options, Local(), quiet=True)
+        workspace = Workspace(options.workspace)
+        written = workspace.published("records")[0]
+        assert written
+        return workspace.table("records/part-00000.parquet").column("content")[0].as_py().encode(), written
+
+    stored.write_bytes(whole[:-6])
+    damaged = milled()
+    assert b"line_7 = 0" not in damaged[0] and milled() == damaged, "damage that stays is not read again"
+    stored.write_bytes(whole)
+    mended = milled()
+    assert b"+line_7 = 0" in mended[0] and mended[1] > damaged[1]
+    again = milled()  # whole by now: no later change of its files matters
+    git(mirror, "gc", "-q")
+    assert milled() == again and again[0] == mended[0]
+
+
+def pull_request_of(work: Path, place: Path) -> Path:
+    """Write a repository of two commits, and an hour with a pull request from one to the other; return the folder of the hour."""
+    ids = []
+    for lost in (None, 7):
+        commit(work, {"a.py": "".join(f"line_{n} = {n * (n != lost)}\n" for n in range(50))})
+        ids.append(git(work, "rev-parse", "HEAD").strip())
+    ends = {"base": {"sha": ids[0], "repo": None}, "head": {"sha": ids[1], "repo": None}}
+    said = hours.event("PullRequestEvent", {"action": "opened", "pull_request": hours.issue(1, **ends)}, "00:00:01", 1)
+    return hours.hour(place / "2015-01-01-0.json.gz", said).parent
 
 
 def test_hours_of_a_bucket_are_sorted_into_a_bucket(place: Path, tmp_path: Path) -> None:
@@ -138,7 +179,7 @@ def test_one_way_of_sorting_is_given(tmp_path: Path) -> None:
     for wrong in ({"index": "i"}, {"threads": None}):
         with pytest.raises(ValueError, match="index and threads: one of the two must be given"):
             sorts.source(tmp_path / "hours", **wrong)
-    with pytest.raises(ValueError, match="must not lie among the hours"):
+    with pytest.raises(ValueError, match="must not lie in "):
         sorts.source(tmp_path, threads=os.fspath(tmp_path / "sorted"))
     far = replace(sorts.source(tmp_path / "hours"), hours="memory://hours", threads="memory://sorted")
     assert not far.reads_this_machine and sorts.source(tmp_path / "hours").reads_this_machine
