@@ -3,13 +3,12 @@
     python3 -m venv /tmp/detectors && /tmp/detectors/bin/pip install chardet charset-normalizer chardetng-py faust-cchardet
     .venv/bin/python benchmarks/encodings.py [--peers /tmp/detectors] [--each 300] [--show 0]
 
-The texts are translated messages of this machine's programs (/usr/share/locale, Debian's packages), which nothing of ours was made from, each
+The texts are translated messages of this machine's programs (/usr/share/locale, Debian's packages), of which nothing of ours was made,
 written as people write into code: as comments, as strings, as prose, among lines of the standard library. They are encoded in what their
 language was written in before UTF-8, in two classes: 20 bytes beyond ASCII or more (to 400), and fewer, of which each number is as likely.
-Files of real projects (`--files`: copyright lines, readmes) come beside them: all non-ASCII UTF-8 files of /usr/share/doc, the standard
-library and packages that Windows-1252 can write. Right: the text comes back. Garbled: another one does. Dropped: none does. The
-peers' guess is decoded strictly, as a user of theirs would; "cchardet, guarded" is cchardet behind ours of the time before: UTF-8 with damage is
-refused, and so are controls.
+Two kinds of real files stand beside them: the non-ASCII UTF-8 files of /usr/share/doc, the standard library and packages that
+Windows-1252 can write, and the pages of chardet's own tests, which the folders' names label. Right: the text comes back. Garbled:
+another one does. Dropped: none does. The peers' guess is decoded strictly; "cchardet, guarded" refuses texts with controls as well.
 """
 
 import argparse
@@ -64,8 +63,20 @@ ENCODINGS = {  # of the languages that wrote in it
 }
 PAGES = Path("/usr/lib/google-cloud-sdk/platform/gsutil/third_party/chardet/tests")  # of Google's Debian package of its SDK
 SIZES = ("long", "short")
-FRAMES = ("# {}\n", "// {}\n", "/* {} */\n", '    print("{}")\n', "; {}\n", "{}\n", "<p>{}</p>\n", "-- {}\n", "name={}\n", "REM {}\n")
+FRAMES = (
+    "# {}\n",
+    "// {}\n",
+    "/* {} */\n",
+    '    print("{}")\n',
+    "; {}\n",
+    "{}\n",
+    "<p>{}</p>\n",
+    "-- {}\n",
+    "name={}\n",
+    "REM {}\n",
+)
 GARBLED = re.compile("[\ufeff\ufffd\x7f-\x9f]|[\xc2-\xdf][\x80-\xbf]")  # a file that was garbled before
+CONTROL = re.compile("[\0-\x08\x0e-\x19\x1c-\x1f\x7f-\x9f]")
 BACKWARDS = re.compile(r"\b[ךםןףץ]\w")  # Hebrew whose words begin with their last letters
 Case = tuple[str, str, str, bytes]  # encoding, class, text, bytes
 Detector = Callable[[bytes], str | None]
@@ -159,9 +170,9 @@ def messages(language: str) -> list[str]:
         found.update(
             text.strip().replace("\n", " ")
             for key, text in catalog.items()
-            if key and isinstance(text, str) and not text.isascii() and len(text) < 400 and text.strip().isprintable() and not BACKWARDS.search(text)
+            if key and isinstance(text, str) and not text.isascii() and len(text) < 400
         )
-    return sorted(found)
+    return sorted(text for text in found if text.isprintable() and not BACKWARDS.search(text))
 
 
 def code() -> list[str]:
@@ -186,7 +197,10 @@ def real(each: int, seed: str) -> Iterator[Case]:
         if text and not GARBLED.search(text):
             texts.add(text)
     for name in WESTERN[:2]:
-        fits = {size: sorted(t for t in texts if encodable(t, name) and (beyond(t, name) >= 20) == (size == "long")) for size in SIZES}
+        fits = {
+            size: sorted(t for t in texts if encodable(t, name) and (beyond(t, name) >= 20) == (size == "long"))
+            for size in SIZES
+        }
         for size, of in fits.items():
             draw = random.Random(f"{seed} real {name} {size}")
             for text in draw.sample(of, min(each, len(of))):
@@ -206,7 +220,8 @@ def labelled(folder: Path) -> Iterator[Case]:
         except UnicodeError:
             continue
         if not data.isascii():
-            yield f"pages, {codecs.lookup(str(name)).name}", "long" if beyond(text, str(name)) >= 20 else "short", text.removeprefix("\ufeff"), data
+            size = SIZES[beyond(text, str(name)) < 20]
+            yield f"pages, {codecs.lookup(str(name)).name}", size, text.removeprefix("\ufeff"), data
 
 
 def known(name: str) -> bool:
@@ -261,7 +276,7 @@ def decoded_by(guess: Detector) -> Detector:
 def guarded(data: bytes, of: Detector) -> str | None:
     """Return a detector's text, unless it has controls."""
     text = of(data)
-    return None if text is None or any(c < " " and c not in "\t\n\r\f\v\x1b\x1a" or "\x7f" <= c <= "\x9f" for c in set(text)) else text
+    return None if text is None or CONTROL.search(text) else text
 
 
 def judged(side: Detector, corpus: list[Case]) -> tuple[list[str], float]:

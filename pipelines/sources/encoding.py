@@ -16,15 +16,18 @@ from starmill.pipelines.sources import letters
 UTF8_CHARACTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 ASCII = bytes(range(128))
 BEYOND = re.compile(rb"[\x80-\xff]")
+RUN = re.compile(r"([^\x00-\x7f])\1{7}")  # of a letter: a frame drawn in an encoding of DOS, or memory that nobody wrote
 MARKS = (  # UTF-32's first: UTF-16's begins one of them
     (codecs.BOM_UTF32_LE, "UTF-32LE"),
     (codecs.BOM_UTF32_BE, "UTF-32BE"),
     (codecs.BOM_UTF16_LE, "UTF-16LE"),
     (codecs.BOM_UTF16_BE, "UTF-16BE"),
 )
+EMPTY = (b"", codecs.BOM_UTF8, *(mark for mark, _ in MARKS))
 TYPED = frozenset("\t\n\r\f\v\x1b\x1a")  # controls that a text has
 LATIN = frozenset(("LATIN", "MICRO", "FEMININE", "MASCULINE"))  # first words of letters' names
 EAST = frozenset(("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC", "FULLWIDTH", "HALFWIDTH"))
+HEAD = 256  # bytes: UTF-16 and UTF-32 without a BOM have zeros among the first of them, or are not certain
 SAMPLE = 16 << 10  # bytes of lines beyond ASCII that a guess is made from
 LINE = 2000  # of them at most in one line
 DOUBT = 5.0  # nats between the likeliest text and all others together: one in 150
@@ -32,7 +35,7 @@ DOUBT = 5.0  # nats between the likeliest text and all others together: one in 1
 
 def judge(data: bytes, max_bytes: int) -> str | None:
     """Return why these bytes cannot be text: empty, too_large, nul_bytes; None if they may be. A BOM alone is empty."""
-    if not data or data == codecs.BOM_UTF8 or any(data == mark for mark, _ in MARKS):
+    if len(data) <= 4 and data in EMPTY:
         return "empty"
     if len(data) >= max_bytes:
         return "too_large"
@@ -40,31 +43,33 @@ def judge(data: bytes, max_bytes: int) -> str | None:
 
 
 def decode(data: bytes) -> tuple[str, str] | None:
-    """Return (text, encoding), or None if no encoding surely gives text. The name reads the bytes again; a BOM is kept out of the text."""
+    """Return (text, encoding) of bytes that `judge` lets pass, or None if no encoding surely gives text.
+
+    The name is one by which Python reads the bytes again, UTF-16BE for instance. A BOM is kept out of the text.
+    """
     return unicode(data) or _guessed(data)
 
 
 def unicode(data: bytes) -> tuple[str, str] | None:
     """Return (text, encoding) of what is UTF-8, UTF-16 or UTF-32, else None. UTF-8 is named "UTF-8", whatever of it is ASCII."""
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode()
     except UnicodeDecodeError:
         return _wide(data)
-    if b"\0" in data:
+    if data.find(b"\0", 0, HEAD) >= 0:  # in others there is none, as `judge` saw
         return _wide(data)
     if b"\x1b" in data and b"\x1b$" in data and (japanese := _read(data, "ISO-2022-JP")) and "\x1b" not in japanese[0]:
         return japanese
-    return text, "UTF-8"
+    return text.removeprefix("\ufeff"), "UTF-8"
 
 
 def _wide(data: bytes) -> tuple[str, str] | None:
     """Return the text of UTF-16 or UTF-32: with a BOM if it is valid, without one if its characters are those of a text."""
     for mark, name in MARKS:
         if data.startswith(mark):
-            read = _read(data[len(mark) :], name, marked=True)
-            return read if read and read[0] else None
-    name = _shape(data[:4096]) and _shape(data)
-    read = _read(data, name) if name else None
+            return _read(data[len(mark) :], name, marked=True)
+    shape = _shape(data[:HEAD]) and _shape(data)
+    read = _read(data, shape) if shape else None
     if read is None:
         return None
     text = read[0]
@@ -121,7 +126,8 @@ def _guessed(data: bytes) -> tuple[str, str] | None:
     for one in found:
         if one.text != best.text:
             others[one.text] = max(others.get(one.text, 0.0), math.exp(best.cost - one.cost))
-    return _read(data, best.encoding) if sum(others.values()) < math.exp(-DOUBT) else None
+    read = _read(data, best.encoding) if sum(others.values()) < math.exp(-DOUBT) else None
+    return None if read is None or any(c.isalpha() for c in RUN.findall(read[0])) else read
 
 
 def _is_damaged_utf8(data: bytes) -> bool:

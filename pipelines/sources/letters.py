@@ -29,8 +29,8 @@ CENTRAL = ("cs", "pl", "hu", "hr", "sl", "sk", "ro", "sr_Latn", "de")
 SINGLE: tuple[tuple[str, tuple[str, ...], float], ...] = (
     ("WINDOWS-1252", WEST, 0.0),
     ("ISO-8859-15", (*WEST[:-1], "et"), 3.0),
-    ("WINDOWS-1250", CENTRAL, 2.5),
-    ("ISO-8859-2", CENTRAL, 2.5),
+    ("WINDOWS-1250", CENTRAL, 2.0),
+    ("ISO-8859-2", CENTRAL, 2.0),
     ("WINDOWS-1251", ("ru", "uk", "bg", "be", "sr", "mk"), 1.0),
     ("ISO-8859-5", ("ru", "bg", "sr", "mk"), 3.0),
     ("KOI8-R", ("ru",), 2.0),
@@ -39,7 +39,7 @@ SINGLE: tuple[tuple[str, tuple[str, ...], float], ...] = (
     ("MAC-CYRILLIC", ("ru",), 4.0),
     ("WINDOWS-1253", ("el",), 2.0),
     ("ISO-8859-7", ("el",), 2.0),
-    ("WINDOWS-1254", ("tr",), 2.5),
+    ("WINDOWS-1254", ("tr",), 2.0),
     ("WINDOWS-1255", ("he",), 2.0),
     ("ISO-8859-8", ("he",), 3.0),
     ("WINDOWS-1256", ("ar", "fa"), 2.5),
@@ -71,8 +71,13 @@ TOUCH = 3.5  # nats more where a letter of ASCII touches one of another script
 APART = 2.5  # and where it, or another sign, touches a sign that stands apart, as a fraction does
 OF_ONE, ALL_OF_ONE = 2.0, 6.0  # for a word of one letter, and where the text has no other word
 WORD, LONELY, NARROW = 2.0, 2.5, 4.0  # in East Asia: for a run of characters, one of a single one, and of one of half width
-MOST, MOST_EAST, SLACK = 5.0, 10.0, 18.0  # nats of a pair of bytes and of a character in a text, and of what is rare in a short one
-SCALE = 12.0  # units of a table per nat
+MOST, MOST_EAST, SLACK = (
+    5.0,
+    10.0,
+    18.0,
+)  # nats of a pair of bytes and of a character in a text, and of what is rare in a short one
+MOST_TIMES = 2.0  # that a pair of bytes or of characters weighs
+SCALE, WHOLE = 12, 16  # units of a table per nat, and those of a weight
 BLANK = np.array([b < 128 and not chr(b).isalnum() for b in range(256)])
 Floats = npt.NDArray[np.float64]
 Units = npt.NDArray[np.uint8]
@@ -98,23 +103,25 @@ class Tables(NamedTuple):
 def readings(sample: bytes, whole: bool) -> list[Reading]:
     """Return the ways to read bytes that are not all ASCII, the cheapest first.
 
-    `whole`: the last character is not cut off. What comes again weighs less: a table of a thousand signs is no more certain than one of 30.
+    `whole`: the last character is not cut off. What comes again weighs less, and at most twice: one word a thousand times is one word.
     """
     codes = np.frombuffer(b"\n" + sample + b"\n", np.uint8).astype(np.uint16)
     pairs = (codes[:-1] << 8) | codes[1:]
     kinds, times = np.unique(pairs[(pairs & 0x8080) != 0], return_counts=True)
-    weights = np.sqrt(times).astype(np.float32)
+    weights = _weights(times)
     alone, said = np.unique(codes[1:-1][BLANK[codes[:-2]] & BLANK[codes[2:]] & (codes[1:-1] > 127)], return_counts=True)
     of = tables()
-    costs = of.pairs[:, kinds].astype(np.float32) @ weights + of.alone[:, alone].astype(np.float32) @ np.sqrt(said)
-    words = len(alone) == 0 or int(said.sum()) < int((codes > 127).sum())
+    costs = of.pairs[:, kinds].astype(np.int64) @ weights
+    costs += of.alone[:, alone].astype(np.int64) @ _weights(said)
+    words = int(said.sum()) < int((codes > 127).sum())
     high = bytes(np.unique(codes[codes > 127]).astype(np.uint8))
-    most = MOST * float(weights.sum()) + SLACK
+    most = MOST * int(weights.sum()) / WHOLE + SLACK
     found = dict[str, Reading]()
-    for number, cost in zip(of.of, costs.tolist(), strict=True):
+    for number, units in zip(of.of, costs.tolist(), strict=True):
         name, _, prior = SINGLE[number]
-        if name not in found or found[name].cost > cost / SCALE + prior:
-            found[name] = Reading(name, high.decode(name, "replace"), cost / SCALE + prior, most)
+        cost = units / (SCALE * WHOLE) + prior
+        if name not in found or found[name].cost > cost:
+            found[name] = Reading(name, high.decode(name, "replace"), cost, most)
     readable = [one for one in found.values() if "\ufffd" not in one.text]
     for names, language, prior in MULTI:
         for name in names:
@@ -128,6 +135,15 @@ def readings(sample: bytes, whole: bool) -> list[Reading]:
     if not words:
         readable = [r._replace(cost=r.cost + ALL_OF_ONE) if any(map(str.isalpha, r.text)) else r for r in readable]
     return sorted(readable, key=lambda r: r.cost)
+
+
+def _weights(times: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return what so many times weigh, in whole numbers: their sums are the same on every machine."""
+    return np.rint(np.minimum(np.sqrt(times), MOST_TIMES) * WHOLE).astype(np.int64)
+
+
+def _weight(times: int) -> float:
+    return min(math.sqrt(times), MOST_TIMES)
 
 
 def folded(text: str) -> str:
@@ -176,7 +192,7 @@ def tables() -> Tables:
     return Tables([*numbers], np.stack(pairs).reshape(len(made), -1), np.stack(alone))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _pair_costs(language: str) -> tuple[dict[str, int], Floats, Floats]:
     """Return the characters of a language's encodings by their numbers, the cost of each pair, and of each that stands alone."""
     seen = counts()[language]
@@ -243,13 +259,14 @@ def _nats(character: str) -> float:
 def _east(text: str, language: str) -> tuple[float, float]:
     """Return the cost of a text of East Asia, and the weight of its characters."""
     pairs = Counter(zip(" " + text, text, strict=False))
-    events = [(math.sqrt(n), c) for (_, c), n in pairs.items() if not c.isascii()]
+    events = [(_weight(n), c) for (_, c), n in pairs.items() if not c.isascii()]
     total = sum(n * _character(c, language) for n, c in events)
     runs = Counter(re.findall(r"[\x00-\x7f][^\x00-\x7f]{1,2}", "\n" + text))
-    total += WORD * sum(map(math.sqrt, runs.values()))
-    total += LONELY * sum(map(math.sqrt, Counter(re.findall(r"[\x00-\x7f][^\x00-\x7f](?=[\x00-\x7f])", f"\n{text}\n")).values()))
+    total += WORD * sum(map(_weight, runs.values()))
+    single = Counter(re.findall(r"[\x00-\x7f][^\x00-\x7f](?=[\x00-\x7f])", f"\n{text}\n"))
+    total += LONELY * sum(map(_weight, single.values()))
     touching = Counter(re.findall(r"(?=([A-Za-z][^\x00-\x7f]|[^\x00-\x7f][A-Za-z]))", text))
-    return total + TOUCH * sum(map(math.sqrt, touching.values())), sum(n for n, _ in events)
+    return total + TOUCH * sum(map(_weight, touching.values())), sum(n for n, _ in events)
 
 
 @functools.lru_cache(maxsize=20_000)
@@ -275,9 +292,9 @@ def _character(c: str, language: str) -> float:
         lead = c.encode(levels[0])
     except UnicodeEncodeError:
         return 15.0
-    return 15.0 if len(lead) > 2 else 10.0 if levels[1] <= lead[0] <= levels[2] else 13.0
+    return 15.0 if len(lead) > 2 else 11.0 if levels[1] <= lead[0] <= levels[2] else 13.5
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _total(language: str) -> float:
     return sum(n for what, n in counts()[language].items() if len(what) == 1)
