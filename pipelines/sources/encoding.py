@@ -28,7 +28,9 @@ TYPED = frozenset("\t\n\r\f\v\x1b\x1a")  # controls that a text has
 LATIN = frozenset(("LATIN", "MICRO", "FEMININE", "MASCULINE"))  # first words of letters' names
 EAST = frozenset(("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC", "FULLWIDTH", "HALFWIDTH"))
 HEAD = 256  # bytes: UTF-16 and UTF-32 without a BOM have zeros among the first of them, or are not certain
-SAMPLE = 16 << 10  # bytes of lines beyond ASCII that a guess is made from
+SAMPLE = (
+    4 << 10
+)  # bytes of lines beyond ASCII that a guess is made from: of more, pairs of bytes come again and weigh less than characters
 LINE = 2000  # of them at most in one line
 DOUBT = 5.0  # nats between the likeliest text and all others together: one in 150
 
