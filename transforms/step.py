@@ -88,6 +88,10 @@ class Watch(Protocol):
         """Take records of the part that are left out of the step: what they would have told stays unknown."""
         ...
 
+    def miss(self, block: pa.RecordBatch) -> None:
+        """Take what of the part is no record: rows of DROPPED, with the reason why ingest has no text of a file."""
+        ...
+
     def step(self) -> Step:
         """Return the step to use for the rows of this part, after each block was seen."""
         ...

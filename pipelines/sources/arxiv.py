@@ -208,7 +208,9 @@ def _is_tar(block: bytes) -> bool:
 def _decoded(found: Mapping[bytes, bytes]) -> dict[str, str] | Entry:
     texts = {}
     for path, data in found.items():
-        if decoded := encoding.decode(data.replace(b"\0", b"")):
+        if encoding.judge(data, len(data) + 1) == "nul_bytes":
+            data = data.replace(b"\0", b"")
+        if decoded := encoding.decode(data):
             texts[path.decode("utf-8", "replace")] = decoded[0]
     return texts or _no("undecodable", f"{len(found)} files that are no text")
 

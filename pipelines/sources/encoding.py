@@ -1,64 +1,154 @@
-"""Bytes to text as The Stack v2 does it: any NUL means binary; UTF-8 strictly first, then a guess that must decode strictly.
+"""Bytes to text: UTF-8 strictly, UTF-16 and UTF-32 where certain, else the encoding in which the bytes read like a language; or none.
 
-Two cases come before the guess, whose detector knows running text and errs on code with a few other characters: UTF-8 with some damaged
-bytes is no other encoding, and a lone `©`, `°C` or an accented letter in a word is Windows-1252, of which Latin-1's text is a part.
+The last is a guess, and is taken only where every other text that the bytes could be is far less likely (letters.py), and where what
+was read is no worse than text in that language is. A wrong text is worse than none: what stays in doubt is no text. UTF-8 with some
+damaged bytes is no other encoding.
 """
 
 import codecs
+import math
 import re
 import unicodedata
+from collections import Counter
 
-import cchardet
+from starmill.pipelines.sources import letters
 
 UTF8_CHARACTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 ASCII = bytes(range(128))
-# What Western text has beyond ASCII, in Windows-1252: signs that stand alone, apostrophes, letters of a word.
-SIGNS = rb"\x80\x82\x84-\x87\x8b\x93-\x97\x99\x9b\xa0-\xa9\xab-\xb9\xbb-\xbf\xd7\xf7"
-LETTERS = rb"\x8a\x8c\x8e\x9a\x9c\x9e\x9f\xaa\xba\xc0-\xd6\xd8-\xf6\xf8-\xff"
-SIGN = re.compile(
-    rb"(?<![A-Za-z\x80-\xff])[" + SIGNS + rb"](?![\x80-\xff])|(?<![\x80-\xff])[" + SIGNS + rb"](?![A-Za-z\x80-\xff])"
+BEYOND = re.compile(rb"[\x80-\xff]")
+RUN = re.compile(r"([^\x00-\x7f])\1{7}")  # of a letter: a frame drawn in an encoding of DOS, or memory that nobody wrote
+MARKS = (  # UTF-32's first: UTF-16's begins one of them
+    (codecs.BOM_UTF32_LE, "UTF-32LE"),
+    (codecs.BOM_UTF32_BE, "UTF-32BE"),
+    (codecs.BOM_UTF16_LE, "UTF-16LE"),
+    (codecs.BOM_UTF16_BE, "UTF-16BE"),
 )
-WESTERN = re.compile(
-    SIGN.pattern + rb"|(?<=[A-Za-z])[\x91\x92](?=[A-Za-z\xc0-\xff])|(?<![A-Za-z])[\x91\x92]|[\x91\x92](?![A-Za-z])"
-    rb"|(?<=[A-Za-z])[" + LETTERS + rb"]{1,2}(?![\x80-\xff])|(?<![\x80-\xff])[" + LETTERS + rb"]{1,2}(?=[A-Za-z])"
-    rb"|(?<![A-Za-z\x80-\xff])[\xc0\xe0](?![A-Za-z\x80-\xff])"  # the French word
-)
-# Guesses that hold where letters alone are in question: Western, Turkish and Central European words look alike.
-NEIGHBOURS = frozenset(
-    {"ISO-8859-2", "WINDOWS-1250", "ISO-8859-9", "WINDOWS-1254", "ISO-8859-15", "ISO-8859-1", "WINDOWS-1252"}
-)
+EMPTY = (b"", codecs.BOM_UTF8, *(mark for mark, _ in MARKS))
+TYPED = frozenset("\t\n\r\f\v\x1b\x1a")  # controls that a text has
+LATIN = frozenset(("LATIN", "MICRO", "FEMININE", "MASCULINE"))  # first words of letters' names
+EAST = frozenset(("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC", "FULLWIDTH", "HALFWIDTH"))
+HEAD = 256  # bytes: UTF-16 and UTF-32 without a BOM have zeros among the first of them, or are not certain
+SAMPLE = (
+    4 << 10
+)  # bytes of lines beyond ASCII that a guess is made from: of more, pairs of bytes come again and weigh less than characters
+LINE = 2000  # of them at most in one line
+DOUBT = 5.0  # nats between the likeliest text and all others together: one in 150
 
 
 def judge(data: bytes, max_bytes: int) -> str | None:
     """Return why these bytes cannot be text: empty, too_large, nul_bytes; None if they may be. A BOM alone is empty."""
-    if not data or data == codecs.BOM_UTF8:
+    if len(data) <= 4 and data in EMPTY:
         return "empty"
     if len(data) >= max_bytes:
         return "too_large"
-    return "nul_bytes" if b"\0" in data else None
+    return "nul_bytes" if b"\0" in data and _wide(data) is None else None
 
 
 def decode(data: bytes) -> tuple[str, str] | None:
-    """Return (text, encoding), or None if no encoding gives text. UTF-8 is named "UTF-8"; a BOM is kept out of the text."""
+    """Return (text, encoding) of bytes that `judge` lets pass, or None if no encoding surely gives text.
+
+    The name is one by which Python reads the bytes again, UTF-16BE for instance. A BOM is kept out of the text.
+    """
+    return unicode(data) or _guessed(data)
+
+
+def unicode(data: bytes) -> tuple[str, str] | None:
+    """Return (text, encoding) of what is UTF-8, UTF-16 or UTF-32, else None. UTF-8 is named "UTF-8", whatever of it is ASCII."""
     try:
-        return data.decode("utf-8-sig"), "UTF-8"
+        text = data.decode()
     except UnicodeDecodeError:
-        pass
-    high = len(data.translate(None, ASCII))
-    if 2 * (len(data) - len(UTF8_CHARACTER.sub(b"", data))) > high:  # random pairs of two-byte encodings seldom are UTF-8
+        return _wide(data)
+    if data.find(b"\0", 0, HEAD) >= 0:  # in others there is none, as `judge` saw
+        return _wide(data)
+    if b"\x1b" in data and b"\x1b$" in data and (japanese := _read(data, "ISO-2022-JP")) and "\x1b" not in japanese[0]:
+        return japanese
+    return text.removeprefix("\ufeff"), "UTF-8"
+
+
+def _wide(data: bytes) -> tuple[str, str] | None:
+    """Return the text of UTF-16 or UTF-32: with a BOM if it is valid, without one if its characters are those of a text."""
+    for mark, name in MARKS:
+        if data.startswith(mark):
+            return _read(data[len(mark) :], name, marked=True)
+    shape = _shape(data[:HEAD]) and _shape(data)
+    read = _read(data, shape) if shape else None
+    if read is None:
         return None
-    guess = cchardet.detect(data)["encoding"]
-    neighbour = (guess or "").upper() in NEIGHBOURS
-    western = (SIGN if neighbour else WESTERN).sub(b"", data).isascii()
-    if western:
-        guess = "WINDOWS-1252"
-    if not guess or guess.upper() in {"UTF-8", "UTF-8-SIG"}:
+    text = read[0]
+    used = set(text)
+    plain = [c for c in text if c < "\x7f"]
+    scripts = {unicodedata.name(c, "?").split()[0].split("-")[0] for c in used if c.isalpha()} - LATIN
+    like_text = {" ", "\n"} & used and len(used) >= 8 and len(text) >= 12 and len(plain) >= max(3, len(text) / 20)
+    return read if like_text and (len(scripts) < 2 or scripts <= EAST) else None
+
+
+def _shape(data: bytes) -> str | None:
+    """Return the encoding without a BOM whose zeros these are: of ASCII in UTF-32 three in four bytes, in UTF-16 every other one."""
+    zeros = [data[at::4].count(0) for at in range(4)]
+    units = len(data) // 4
+    for name, (a, _, c, d) in (("UTF-32LE", zeros), ("UTF-32BE", zeros[::-1])):
+        if units and len(data) % 4 == 0 and d == units and 2 * c > units > 4 * a:
+            return name
+    low, high = zeros[0] + zeros[2], zeros[1] + zeros[3]
+    if len(data) % 2 or not max(low, high) > 8 * min(low, high):  # a common character, one in Chinese, has a zero as well
         return None
+    return "UTF-16LE" if high > low else "UTF-16BE"
+
+
+def _read(data: bytes, name: str, marked: bool = False) -> tuple[str, str] | None:
+    """Return the strictly decoded text and the name, unless there are characters in it that no one types.
+
+    These are controls other than white space, and code points that are not assigned or private: a wrong guess shows in them. A BOM
+    vouches for private ones, and for characters above the first plane that this Python is too old to know.
+    """
     try:
-        text = data.decode(guess)
+        text = data.decode(name)
         text.encode()  # a codec that gives lone surrogates gives no text
-    except (UnicodeError, LookupError):
+    except UnicodeError:
         return None
-    # A wrong guess shows in characters that no one types: controls other than white space, and unassigned code points.
-    strange = any(unicodedata.category(c) in {"Cc", "Cn", "Co"} and c not in "\t\n\r\f\v\x1b\x1a" for c in set(text))
-    return None if strange else (text, guess.upper())
+    for c in set(text):
+        category = unicodedata.category(c)
+        if category == "Cc" and c not in TYPED:
+            return None
+        if category in ("Cn", "Co") and not (marked and (category == "Co" or c > "\uffff")):
+            return None
+    return text, name
+
+
+def _guessed(data: bytes) -> tuple[str, str] | None:
+    """Return the text in the encoding of before Unicode in which it reads like a language, if there is one, and one alone."""
+    if _is_damaged_utf8(data):
+        return None
+    sample, whole = _sample(data)
+    found = letters.readings(sample, whole)
+    if not found or found[0].cost > found[0].most:
+        return None
+    best = found[0]
+    others: dict[str, float] = {}
+    for one in found:
+        if one.text != best.text:
+            others[one.text] = max(others.get(one.text, 0.0), math.exp(best.cost - one.cost))
+    read = _read(data, best.encoding) if sum(others.values()) < math.exp(-DOUBT) else None
+    return None if read is None or any(c.isalpha() for c in RUN.findall(read[0])) else read
+
+
+def _is_damaged_utf8(data: bytes) -> bool:
+    """Say whether most bytes beyond ASCII are UTF-8: half of them as characters in use, or three in four as any. By chance some are."""
+    high = len(data.translate(None, ASCII))
+    found = Counter(UTF8_CHARACTER.findall(data))
+    used = letters.characters()
+    known = sum(len(c) * n for c, n in found.items() if c.decode("utf-8", "replace") in used)
+    return 2 * known > high or 4 * sum(len(c) * n for c, n in found.items()) >= 3 * high
+
+
+def _sample(data: bytes) -> tuple[bytes, bool]:
+    """Return lines that are not all ASCII, up to SAMPLE bytes, and whether the last of them is whole. Linear, however long a line is."""
+    lines, size, at, whole = list[bytes](), 0, 0, True
+    while size < SAMPLE and (match := BEYOND.search(data, at)):
+        start = max(data.rfind(b"\n", max(at, match.start() - LINE), match.start()) + 1, at, match.start() - LINE)
+        end = data.find(b"\n", match.start(), start + SAMPLE)
+        whole = end >= 0 or start + SAMPLE >= len(data)
+        at = end + 1 if end >= 0 else min(len(data), start + SAMPLE)
+        lines.append(data[start:at])
+        size += at - start
+    return b"".join(lines), whole

@@ -70,7 +70,7 @@ def of_file(entry: Entry, forms: Sequence[Form]) -> list[Entry]:
     data = entry.data
     if not forms or not data or entry.segments is not None or not entry.path.lower().endswith(b".ipynb"):
         return [entry]
-    if b"\0" in data or (decoded := encoding.decode(data)) is None:
+    if encoding.judge(data, len(data) + 1) or (decoded := encoding.decode(data)) is None:
         return [entry]  # no text, which a file of code would not be either
     blank = replace(entry, data=None, size=len(data), origin=data)
     return [

@@ -58,7 +58,7 @@ class MeasurePart:
 
     def __call__(self, ref: PartRef) -> Sidecar:
         """Measure one part, row group by row group, and publish the columns."""
-        inputs = lineage(self.workspace, ref.part, "records")
+        inputs = lineage(self.workspace, ref.part, "records", folders=("records", "dropped"))
         ledger = Ledger("measure", "measures", ref.part, ref.key, inputs, self.max_error_rate)
         seen: dict[PartStep, Watch] = {}  # a licence that lies beside a notebook is its own too
         watches = {kind: self._watches(kind, seen) for kind in self.steps}
@@ -73,6 +73,7 @@ class MeasurePart:
                 kept, dropped = chain(numbered, _of_blocks(self.steps[kind]), "measure")
                 ledger.drop(dropped)
                 measured.append((kind, kept.select(self._held(kind, kept.schema.names))))
+        self._miss(ref.part, inputs, [*seen.values()])
         ends = {kind: [watch.step() for _, watch in watches[kind]] for kind in self.steps}
         tables = [_columns(pa.array([], pa.int64()), pa.RecordBatch.from_pylist([], schema=schema.ANNOTATIONS))]
         for kind, rows in measured:
@@ -91,6 +92,14 @@ class MeasurePart:
             folder = "-".join((f"cache/{step.name}", *_material(step), *_children(step)))
             seen[step] = step.watch(WorkspaceCache(self.workspace, folder))
         return [(step.name, seen[step]) for step in steps]
+
+    def _miss(self, part: int, inputs: dict[str, str], watches: Sequence[Watch]) -> None:
+        """Show the steps of the whole part what ingest has no text of."""
+        dropped = part_path("dropped/ingest", part)
+        if watches and dropped in inputs:
+            for block in replace(self.workspace, digests=inputs).blocks(dropped, ["repo_name", "path", "reason"]):
+                for watch in watches:
+                    watch.miss(block)
 
     def _held(self, kind: str, names: list[str]) -> list[str]:
         read = {name for step in self.steps[kind] if isinstance(step, PartStep) for name in step.reads}

@@ -36,6 +36,10 @@ TEXTS = re.compile(
     r"(?:.*/)?li[cs]en[cs]es/[^/]+", re.IGNORECASE | re.DOTALL
 )  # a folder of licences, whatever its files are called
 
+NO_TEXT = frozenset(("too_large", "undecodable", "nul_bytes"))  # reasons of ingest for a file that is there
+# A licence's file as people call it, and no picture or table of that name.
+TERMS_FILE = re.compile(r"(?:un)?li[cs]en[cs]es?(?:\.(?:txt|md|rst))?|copying(?:\.(?:lesser|lib|txt|md|rst))?", re.IGNORECASE)
+
 # Candidate base names: those of The Stack v2's released rule, plus EPL. Whole words between - _ . and spaces.
 FULL = (
     r"(?:un)?li[cs]en[cs]es?|copyleft|copyright|copying(?:v?\d)?|[al]?gpl[-_. ]?v?\d?(?:\.?\d)?|bsdl?|mitx?|apache|artistic"
@@ -133,6 +137,14 @@ class LicenseTexts:
                 self._unread(repo_name, path, SKIPPED)
             elif declared.reader(path):
                 self._hold(repo_name, [Finding(path, SKIPPED, UNREAD)])
+
+    def miss(self, block: pa.RecordBatch) -> None:
+        """Take files without a text: a LICENSE that is too large, or in no known encoding, is one that nobody knows, and no absent one."""
+        for path, repo_name, reason in zip(
+            *(block.column(n).to_pylist() for n in ("path", "repo_name", "reason")), strict=True
+        ):
+            if reason in NO_TEXT and TERMS_FILE.fullmatch(path.rsplit("/", 1)[-1]):
+                self._unread(repo_name, path, SKIPPED)
 
     def step(self) -> "SpreadLicenses":
         """Return the step that gives each file what holds for it."""

@@ -79,10 +79,8 @@ def texts(before: bytes, after: bytes, max_chars: int) -> tuple[str, str] | Lost
     for data in (before, after):
         if (reason := encoding.judge(data, len(data) + 1)) and reason != "empty":
             return Lost(reason)
-        try:
-            found.append(data.decode("utf-8-sig"))
-        except UnicodeDecodeError:
-            found.append(None)
+        read = encoding.unicode(data)
+        found.append(read and read[0])
     if None in found:
         guessed = [data for data, text in zip((before, after), found, strict=True) if text is None]
         if (guess := encoding.decode(b"".join(guessed))) is None:

@@ -12,10 +12,16 @@ from starmill.core import schema, skips
 from starmill.core.dataset import Workspace
 from starmill.core.errors import InputError
 from starmill.core.part import PartRef
+from starmill.pipelines.recipe import Recipe
+from starmill.pipelines.sources.folders import Folders
+from starmill.pipelines.stages.ingest import STAGE as INGEST
+from starmill.pipelines.stages.ingest import Ingest, IngestPart
 from starmill.pipelines.stages.measure import MeasurePart, WorkspaceCache
 from starmill.transforms.measure import scancode_child
 from starmill.transforms.measure.licenses import Licenses
 from starmill.transforms.measure.text import Text
+
+SPDX = "SPDX-License-" + "Identifier: "  # apart, so that no tool takes this file's licence from it
 
 
 class Counting(Workspace):
@@ -90,6 +96,30 @@ def test_a_time_out_of_scancode_goes_by_the_list(tmp_path: Path) -> None:
     with skips.making(listed, 0, skips.packed(found), 100.0):  # where time is no trouble
         again = MeasurePart(listed, CODE)(PartRef(0, first.key))
     assert again == first and first.key == skips.key("key.code", found)
+
+
+def test_what_ingest_could_not_read_is_seen_by_the_licences(tmp_path: Path) -> None:
+    """A LICENSE in UTF-16 counts as any other; one that is too large to be read takes the permission from its tree, and from no other."""
+    terms = {"wide": f"{SPDX}GPL-3.0-only\r\n".encode("utf-16"), "large": b"Permission is granted.\n" * 50_000, "none": None}
+    for name, data in terms.items():
+        (tmp_path / "dump" / name).mkdir(parents=True)
+        (tmp_path / "dump" / name / "a.py").write_text("x = 1\n")
+        if data:
+            (tmp_path / "dump" / name / "LICENSE").write_bytes(data)
+    options = Recipe(str(tmp_path / "w"), {"input": Folders(roots=(str(tmp_path / "dump"),))}, Ingest(max_file_bytes=1_000_000))
+    ingest = IngestPart(Workspace(options.workspace), options.sources, options.ingest)
+    for ref in ingest.publish(INGEST.parts(options, ingest.workspace, ())):
+        ingest(ref)
+    MeasurePart(ingest.workspace, CODE)(PartRef(0, "key"))
+    records, measures = (ingest.workspace.table(f"{name}/part-00000.parquet").to_pylist() for name in ("records", "measures"))
+    found = {(r["repo_name"], r["path"]): m["detected_licenses"] for r, m in zip(records, measures, strict=True)}
+    assert found == {
+        ("wide", "/LICENSE"): ["GPL-3.0-only"],
+        ("wide", "/a.py"): ["GPL-3.0-only"],
+        ("large", "/a.py"): ["LicenseRef-starmill-skipped"],
+        ("none", "/a.py"): [],
+    }
+    assert {r["src_encoding"] for r in records if r["path"] == "/LICENSE"} == {"UTF-16LE"}
 
 
 def test_each_kind_has_its_steps(tmp_path: Path) -> None:

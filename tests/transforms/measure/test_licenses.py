@@ -5,6 +5,7 @@ import pytest
 
 from starmill.core import recipe, schema
 from starmill.core.errors import MachineError
+from starmill.transforms.decide.terms import is_permissive, permissive_licenses
 from starmill.transforms.measure import licenses
 from starmill.transforms.measure.grants import Finding
 from starmill.transforms.measure.licenses import MOST_FINDINGS, Licenses, SpreadLicenses, is_text, statement_key, tier
@@ -129,6 +130,32 @@ def test_a_record_that_is_left_out_is_a_licence_that_nobody_knows() -> None:
     assert step.findings == {("r", ""): [Finding("/LICENSE", "LicenseRef-starmill-skipped", "unread")]}
     watch.lose(part().slice(2, 1))
     assert len(watch.step().folders) == 2, "/x.py has no say in the first place"
+
+
+def test_a_licence_file_without_a_text_is_one_that_nobody_knows() -> None:
+    """Ingest has no text of it: too large, or in an encoding that nobody can tell. Its tree is not one without a licence."""
+    lost = [
+        ("r", "/COPYING", "too_large"),
+        ("r", "/sub/License.txt", "undecodable"),
+        ("s", "/LICENSE", "nul_bytes"),
+        # A link leads to a file that is read, an empty one says nothing, and a picture is no terms.
+        *(("t", "/LICENSE", reason) for reason in ("symlink", "empty", "not_a_regular_file", "hostile_path")),
+        *(
+            ("t", f"/{name}", "nul_bytes")
+            for name in ("license.png", "mit-license.pdf", "copyright.gif", "README", "licenses.db")
+        ),
+    ]
+    watch = Licenses().watch(Memory())
+    watch.see(part().slice(1, 2))
+    watch.miss(pa.RecordBatch.from_pylist([dict(zip(("repo_name", "path", "reason"), row, strict=True)) for row in lost]))
+    step = watch.step()
+    unknown = "LicenseRef-starmill-skipped"
+    assert step.findings == {
+        ("r", ""): [Finding("/COPYING", unknown, "unread")],
+        ("r", "/sub"): [Finding("/sub/License.txt", unknown, "unread")],
+        ("s", ""): [Finding("/LICENSE", unknown, "unread")],
+    }
+    assert is_permissive(unknown, permissive_licenses()) is False, "so that the tree is not trained on"
 
 
 def test_a_declared_licence_that_takes_too_long_is_unknown_and_its_record_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
