@@ -35,7 +35,7 @@ PLANTED = {"HumanEval": "humaneval=humaneval/HumanEval.jsonl.gz", "MBPP": "mbpp=
 PORTS = ("cpp", "java", "js", "lua", "rkt", "rs")
 # Enough tasks for 10,000 texts that are looked for.
 MANY = ("ds-1000=ds1000/ds1000.jsonl.gz", "gsm8k=gsm8k/gsm8k-train.jsonl.gz", "gsm8k=gsm8k/gsm8k-test.jsonl.gz")
-PAPER = Matchers(short=False, hidden=False, edited=False, ports=False)
+PAPER = Matchers(short=False, hidden=False, edited=False, ports=False, retold=False)
 FEW = 1000  # clean files that the peers search
 PEER = Path(__file__).parent / "peers/decontaminating.py"
 Plant = tuple[str, str, str, str]  # disguise, benchmark, task, text

@@ -43,7 +43,7 @@ def test_a_block() -> None:
 
 
 def test_starcoder2_s_matcher_alone() -> None:
-    paper = Decontaminate(BLOB, Matchers(exact_chars=60, short=False, hidden=False, edited=False, ports=False))
+    paper = Decontaminate(BLOB, Matchers(exact_chars=60, short=False, hidden=False, edited=False, ports=False, retold=False))
     assert paper.judge(SOLUTION) and not paper.judge(TASKS[1].solution), "44 characters are under exact_chars"
     assert STEP.judge(TASKS[1].solution)
     assert not paper.judge(f"'''{TASKS[0].prose}'''"), "without the doctest it is not the docstring"

@@ -8,8 +8,9 @@ import pyarrow as pa
 
 from starmill.transforms.buffers import text_buffers
 from starmill.transforms.clean.overlap import forms
-from starmill.transforms.clean.overlap.index import COLUMNS, EXACT, NAMES, ROW, Matchers, Tables
-from starmill.transforms.clean.overlap.search import SLOTS, search
+from starmill.transforms.clean.overlap.index import COLUMNS, EXACT, NAMES, RETOLD, ROW, SLOTS, Matchers, Tables
+from starmill.transforms.clean.overlap.search import search
+from starmill.transforms.clean.overlap.words import within
 
 ROOM = 4096  # finds of a search; one with more is made again
 
@@ -68,8 +69,14 @@ class Finder:
         found: list[list[Find]] = [[] for _ in range(len(texts))]
         for row in sorted({int(r) for r in raw[:, ROW]}):
             text = texts[row].as_py()
-            squashed = letters = None
+            squashed = letters = data = None
             for _, matcher, which, start, end in raw[raw[:, ROW] == row].tolist():
+                if matcher == RETOLD:  # by bytes
+                    data = data or text.encode()
+                    first = len(data[:start].decode())
+                    last = first + len(data[start:end].decode())
+                    found[row].append(Find(matcher, first, last, tuple(self.tables.told_owners[which])))
+                    continue
                 if matcher == EXACT:
                     squashed = squashed or forms.squashed(text)[1]
                     places, owners = squashed, self._exact_owners(which)
@@ -97,16 +104,17 @@ class Finder:
             made = np.empty((2 * longest + 2 * forms.ROUND) // 8 * 8, np.uint8)
             buffers.append(made)
         plain, bare = buffers
+        edges, tokens = np.empty(longest + 2, np.int64), np.empty(longest // 2 + 2, np.uint64)
         tables, room = self.tables, ROOM
-        both = (plain, plain.view(np.uint32), bare, bare.view(np.uint64))
+        both = (plain, plain.view(np.uint32), bare, bare.view(np.uint64), edges, tokens)
         kinds, lower = forms.kinds()
         while True:
-            for part in (tables.exact, tables.short, tables.letters):
+            for part in (tables.exact, tables.short, tables.letters, tables.words):
                 part[-1][0].fill(-1)  # no row has been searched
             finds = np.empty((room, COLUMNS), np.int64)
             count = search(
-                data, offsets, (kinds, lower, forms.lowers()), both, tables.exact, tables.short, tables.units, tables.letters,
-                self._scratch, every, finds,
+                data, offsets, (kinds, lower, forms.lowers(), within()), both, tables.exact, tables.short, tables.units,
+                tables.letters, tables.told, tables.words, tables.stops, self._scratch, every, finds,
             )  # fmt: skip
             if count <= room:
                 return finds[:count]

@@ -18,8 +18,9 @@ import pyarrow as pa
 
 from starmill.core.errors import InputError
 from starmill.core.names import AtLeast1, Share
-from starmill.transforms.clean.overlap import forms, rarity
+from starmill.transforms.clean.overlap import forms, lookup, rarity, words
 from starmill.transforms.clean.overlap.tasks import Task
+from starmill.transforms.clean.overlap.words import FEW, QUARTER, UNIT
 
 FORMAT = 1
 WINDOW, STEP = 16, 8  # bytes of a window, and from one that is looked up to the next
@@ -30,19 +31,16 @@ GRAM = 8  # letters of the pieces by which what is covered counts
 # The columns of a find, and its matchers.
 COLUMNS = 5
 ROW, MATCHER, WHICH, START, END = range(COLUMNS)
-NAMES = ("exact", "hidden", "edited", "ported")
-EXACT, HIDDEN, EDITED, PORTED = range(len(NAMES))
+NAMES = ("exact", "hidden", "edited", "ported", "retold")
+EXACT, HIDDEN, EDITED, PORTED, RETOLD = range(len(NAMES))
 NEVER = 1 << 62
-MULTIPLY, STIR = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
+SLOTS = 8192  # of the table of the pieces of one text, which has at most half as many
 LONGEST = 4000  # letters of one text that are looked for; of a longer one the first
-LIKELIEST = 16  # runs of a text that are indexed, those with most bits
+LIKELIEST = 8  # runs of a text that are indexed, those with most bits
 RUN_BITS = 20.0  # that the weakest window of a run has, where the text has such a run
 STATED_OFTEN = 0.02  # of a benchmark's tasks: words that so many have next to one another say nothing of one of them
-FEW = 3
-QUARTER = 0.2  # of their bits, such words count
-UNIT = 8  # of weight in a bit
 # Of each text: whose it is, what it is (docstring, solution, tests, whole), in which form, how many bits it has, all its symbols, what each
-# of these weighs in 1 / UNIT bits, and the letters of the task's function.
+# of these (of form words each word) weighs in 1 / UNIT bits, and the letters of the task's function.
 TEXTS = pa.schema(
     [
         *((name, pa.string()) for name in ("benchmark", "task", "role", "form")),
@@ -61,6 +59,7 @@ class Matchers:
     `hidden`: letters and digits alone, so that cells of notebooks, JSON, comment leaders and doctests that are gone hide nothing.
     `edited`: texts of which pieces of eight letters, in any order, cover many of their bits: typos, other names, other words.
     `ports`: the same with a smaller share of a docstring, where the function's name stands near: another language.
+    `retold`: docstrings of which most words stand together, in any order, among others: a paraphrase, without any code (words.py).
     """
 
     exact: bool = True  # lower case, without white space
@@ -69,12 +68,15 @@ class Matchers:
     hidden: bool = True  # letters and digits alone
     edited: bool = True  # by the share of a text's pieces
     ports: bool = True  # the same, beside the function's name
+    retold: bool = True  # docstrings by the share of their words
     short_bits: AtLeast1 = 35  # that the words of a text must have for `short`
     bits: AtLeast1 = 50  # and for those below: such a find is no chance
     edited_bits: AtLeast1 = 120  # of a text that `edited` must find, beyond what its benchmark says in many tasks
     coverage: Share = 0.45  # and the share of the text's bits that they must be
     port_bits: AtLeast1 = 80  # of a text that `ports` must find
     port_coverage: Share = 0.3  # and their share
+    retold_bits: AtLeast1 = 35  # of a docstring that `retold` must find
+    retold_share: Share = 0.7  # of its bits, and of its words
 
 
 def compiled(tasks: Iterable[Task]) -> str:
@@ -84,9 +86,9 @@ def compiled(tasks: Iterable[Task]) -> str:
     for task in tasks:
         groups.setdefault(task.benchmark, []).append(task)
     for group in groups.values():
-        often = _often(group)
+        often, common = _often(group), words.common(task.prose for task in group)
         for task in group:
-            rows += _texts(task, often)
+            rows += _texts(task, often, common)
     table = pa.Table.from_pylist(rows, schema=TEXTS.with_metadata({"format": str(FORMAT)})).combine_chunks()
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
@@ -117,7 +119,7 @@ def _often(tasks: Sequence[Task]) -> frozenset[tuple[str, ...]]:
     return frozenset(three for three, times in seen.items() if times > least)
 
 
-def _texts(task: Task, often: frozenset[tuple[str, ...]]) -> list[dict[str, Any]]:
+def _texts(task: Task, often: frozenset[tuple[str, ...]], common: frozenset[bytes]) -> list[dict[str, Any]]:
     who = {"benchmark": task.benchmark, "task": task.name, "entry": forms.letters(task.called)[0]}
     rows = []
     for role, text in (("docstring", task.stated), ("solution", task.solution)):
@@ -132,6 +134,7 @@ def _texts(task: Task, often: frozenset[tuple[str, ...]]) -> list[dict[str, Any]
         ("whole", whole if task.prose.strip() and task.solution.strip() else ""),
     ):
         rows.append({**who, "role": role, "form": "letters", **_row(text, forms.letters, often)})
+    rows.append({**who, "role": "docstring", "form": "words", **words.row(task.prose, common)})
     return [row for row in rows if row["symbols"]]
 
 
@@ -181,6 +184,10 @@ class Tables:
             ]
         )
         self.letters, self.units = _units(units, on)
+        told = [t for t in texts if on.retold and t["form"] == "words" and t["bits"] >= on.retold_bits]
+        told, self.told_owners = _distinct(told)
+        self.words, self.told = words.tables(told, on.retold_bits, on.retold_share)
+        self.stops = words.stops()
         self.lengths = [size(unit["symbols"]) for unit in units]
 
     @property
@@ -190,7 +197,7 @@ class Tables:
         def size(part: Any) -> int:
             return sum(map(size, part)) if isinstance(part, tuple) else getattr(part, "nbytes", 0)
 
-        return size((self.exact, self.short, self.letters, self.units))
+        return size((self.exact, self.short, self.letters, self.units, self.words, self.told))
 
 
 def _distinct(texts: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[list[tuple[str, str]]]]:
@@ -264,29 +271,14 @@ def _units(texts: Sequence[dict[str, Any]], on: Matchers) -> tuple[Any, Any]:
     return (table, state), (symbols, bounds, weights, whole, edited, ported, names, name_bounds)
 
 
-def mixed(first: Any, second: Any) -> Any:
-    """Return the hash of sixteen bytes, given as two words, or of many."""
-    hash = (first ^ (second * MULTIPLY)) * STIR
-    return (hash ^ (hash >> np.uint64(29))) * MULTIPLY
-
-
 def _windows(symbols: np.ndarray, bounds: np.ndarray, which: np.ndarray, shifts: np.ndarray, short: bool) -> Any:
     """Return the tables by which windows are looked up: those that begin at `shifts` of the texts `which`."""
-    words = np.zeros(len(symbols) + 1, np.uint64)
+    eights = np.zeros(len(symbols) + 1, np.uint64)
     padded = np.concatenate([symbols, np.zeros(8, np.uint8)]).astype(np.uint64)
     for k in range(8):
-        words[: len(symbols)] |= padded[k : k + len(symbols)] << np.uint64(8 * k)
+        eights[: len(symbols)] |= padded[k : k + len(symbols)] << np.uint64(8 * k)
     at = bounds[which] + shifts
-    second = np.zeros(len(at), np.uint64) if short else words[at + 8] if len(at) else at.astype(np.uint64)
+    second = np.zeros(len(at), np.uint64) if short else eights[at + 8] if len(at) else at.astype(np.uint64)
     with np.errstate(over="ignore"):
-        hashes = mixed(words[at], second) if len(at) else np.zeros(0, np.uint64)
-    bits = max(12, min(24, len(at).bit_length() + 4))
-    bucket_bits = max(8, min(22, len(at).bit_length()))
-    bitmap = np.zeros(1 << bits >> 3, np.uint8)
-    spots = (hashes >> np.uint64(64 - bits)).astype(np.int64)
-    np.bitwise_or.at(bitmap, spots >> 3, (1 << (spots & 7)).astype(np.uint8))
-    buckets = (hashes >> np.uint64(64 - bucket_bits)).astype(np.int64)
-    order = np.lexsort((shifts, which, buckets))
-    firsts = np.searchsorted(buckets[order], np.arange((1 << bucket_bits) + 1)).astype(np.int32)
-    tags = (hashes & np.uint64(0xFFFFFFFF)).astype(np.uint32)[order]
-    return (np.uint64(64 - bits), bitmap, np.uint64(64 - bucket_bits), firsts, tags, which[order], shifts[order])
+        hashes = lookup.mixed(eights[at], second) if len(at) else np.zeros(0, np.uint64)
+    return lookup.table(hashes, which, shifts)

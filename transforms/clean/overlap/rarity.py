@@ -49,6 +49,15 @@ def bits(word: str) -> float:
     return min(table.get(word.lower(), CAP), BY_LETTER * len(word))
 
 
+def commonest(count: int) -> list[str]:
+    """Return the words that code has most often.
+
+    >>> len(commonest(20)), "self" in commonest(20)
+    (20, True)
+    """
+    return [*_table()[0]][:count]
+
+
 def count(texts: Iterable[str], most: int = MANY) -> str:
     """Return the table of the words of some texts: the number of all words, then a line for each of the most common ones."""
     found = collections.Counter(word[0].lower() for text in texts for word in words(text) if word[0].isascii())

@@ -12,20 +12,19 @@ from starmill.transforms.clean.overlap.index import (
     GRAM,
     HIDDEN,
     MATCHER,
-    MULTIPLY,
     NEVER,
     PORTED,
     ROW,
     SHORT_STEP,
+    SLOTS,
     START,
     STEP,
     WHICH,
-    mixed,
 )
 from starmill.transforms.clean.overlap.kernel import spread
+from starmill.transforms.clean.overlap.lookup import MULTIPLY, mixed
+from starmill.transforms.clean.overlap.retold import edges_of, search_words
 from starmill.transforms.jit import jit
-
-SLOTS = 8192  # of the table of the pieces of one text, which has at most half as many
 
 of_window = jit(mixed)
 
@@ -190,15 +189,16 @@ def search_letters(made, words, count, row, windows, units, state, scratch, ever
 
 
 @jit
-def search(data, offsets, forms, buffers, exact, short, units, letters, scratch, every, finds):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def search(data, offsets, forms, buffers, exact, short, units, letters, told, words, stops, scratch, every, finds):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Write into `finds`, int64[room, COLUMNS], what the texts `data[offsets[r]:offsets[r + 1]]` hold; return how many finds there are.
 
-    `forms`: (kinds, lower, lowers). `buffers`: the two forms and their words. `exact`, `short`: (windows, needles, state) of the needles
-    in the squashed text, `letters` and `units` (windows, state) of those in the letters; of none where they have no window.
+    `forms`: (kinds, lower, lowers, within). `buffers`: the two forms and their words; edges and hashes of words. `exact`, `short`:
+    (windows, needles, state) of the needles in the squashed text, `letters` and `units` (windows, state) of those in the letters, `words`
+    and `told` of docstrings told again; of none where they have no window.
     `every`: tell each place of a needle, and not only that a row has the needle.
     """
-    kinds, lower, lowers = forms
-    plain, plain_words, bare, bare_words = buffers
+    kinds, lower, lowers, within = forms
+    plain, plain_words, bare, bare_words, edges, tokens = buffers
     found = 0
     for row in range(len(offsets) - 1):
         squashes, count = spread(data, offsets[row], offsets[row + 1], kinds, lower, lowers, plain, bare)
@@ -211,4 +211,23 @@ def search(data, offsets, forms, buffers, exact, short, units, letters, scratch,
             )
         if len(letters[0][4]):
             found = search_letters(bare, bare_words, count, row, letters[0], units, letters[1], scratch, every, finds, found)
+        if len(words[0][4]):
+            several = edges_of(data, offsets[row], offsets[row + 1], within, edges)
+            found = search_words(
+                data,
+                offsets[row],
+                lower,
+                edges,
+                tokens,
+                several,
+                row,
+                words[0],
+                stops,
+                told,
+                words[1],
+                scratch,
+                every,
+                finds,
+                found,
+            )
     return found

@@ -36,7 +36,7 @@ def test_a_disguise_hides_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*disguises.WORN, *disguises.EDITED])
 def test_starcoder2_s_matcher_alone_is_what_it_was(name: str) -> None:
-    paper = Finder(compiled(TASKS), Matchers(short=False, hidden=False, edited=False, ports=False))
+    paper = Finder(compiled(TASKS), Matchers(short=False, hidden=False, edited=False, ports=False, retold=False))
     text = planted((disguises.WORN | disguises.EDITED)[name](TASKS[0], random.Random(1)))
     wanted = ["".join(t.lower().split()) for t in (TASKS[0].stated, TASKS[0].solution)]
     assert bool(paper.of(text)) == any(w in "".join(text.lower().split()) for w in wanted)
@@ -47,6 +47,21 @@ def test_a_port_is_found_by_its_docstring_and_name() -> None:
     assert not FINDER.of(f"{told}\nint other(int *v) {{ return 0; }}")
     found = FINDER.of(f"{told}\nint widestGap(int *v) {{ return 0; }}")
     assert [(NAMES[find.matcher], find.owners) for find in found] == [("ported", (("lab", "Lab/0"),))]
+
+
+def test_a_docstring_told_again_is_found_by_its_words_alone() -> None:
+    told = "Find the widest gap between two neighbours of the sorted values of an orchard, or zero for an empty one."
+    finder = Finder(compiled([Task("b", "1", docstring=told)]), Matchers(hidden=False, edited=False, ports=False))
+    again = "é // Get the widest gap between two values of a sorted orchard that are neighbours, or zero for an empty one."
+    (find,) = finder.of(again)
+    assert (NAMES[find.matcher], find.owners) == ("retold", (("b", "1"),))
+    assert (
+        again[find.start : find.end]
+        == "the widest gap between two values of a sorted orchard that are neighbours, or zero for an empty one"
+    )
+    assert not finder.of(
+        "The widest gap of an orchard has two values. Zero neighbours are in this garden behind the old harbour wall."
+    )
 
 
 def test_a_short_solution_by_rarity() -> None:

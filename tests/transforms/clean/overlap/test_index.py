@@ -11,7 +11,7 @@ from starmill.transforms.clean.overlap.index import Matchers, Tables, compiled, 
 from starmill.transforms.clean.overlap.tasks import Task
 
 BLOB = compiled(TASKS)
-OFF = Matchers(exact=False, short=False, hidden=False, edited=False, ports=False)
+OFF = Matchers(exact=False, short=False, hidden=False, edited=False, ports=False, retold=False)
 
 
 def test_a_blob_is_what_the_tasks_say() -> None:
@@ -20,7 +20,7 @@ def test_a_blob_is_what_the_tasks_say() -> None:
     widest = {(r["role"], r["form"]): r for r in rows if r["task"] == "Lab/0"}
     assert widest["solution", "squashed"]["symbols"] == forms.squashed(TASKS[0].solution)[0]
     assert widest["docstring", "letters"]["symbols"] == forms.letters(TASKS[0].prose)[0]
-    assert all(len(r["symbols"]) == len(r["weights"]) for r in rows)
+    assert all(len(r["symbols"].split() if r["form"] == "words" else r["symbols"]) == len(r["weights"]) for r in rows)
     assert {r["entry"] for r in rows} == {b"widestgap", b"keepfruit", b"third"}
 
 
@@ -40,6 +40,8 @@ def test_switches() -> None:
     assert {owner for owners in short.exact_owners + short.short_owners for (owner,) in (owners,)} >= {("lab", "Lab/1")}
     hidden = Tables(BLOB, dataclasses.replace(OFF, hidden=True)).units
     assert hidden[3].any() and (hidden[4] == index.NEVER).all() and (hidden[5] == index.NEVER).all()
+    told = Tables(BLOB, dataclasses.replace(OFF, retold=True))
+    assert len(told.words[0][4]) and not len(told.letters[0][4]) and not len(Tables(BLOB, OFF).words[0][4])
     edited = Tables(BLOB, dataclasses.replace(OFF, edited=True)).units
     assert not edited[3].any() and (edited[4] < index.NEVER).any()
 

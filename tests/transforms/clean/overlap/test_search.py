@@ -17,7 +17,7 @@ WORDS = "harbour lantern quarry saffron meadow cobalt thistle granite ember will
 MADE = random.Random(3)
 MANY = [Task("made", str(n), solution=" ".join(MADE.choices(WORDS, k=MADE.randrange(2, 30))) + f"{n}") for n in range(200)]
 BLOB = compiled([*TASKS, *MANY])
-ON = Matchers(exact_chars=1, bits=20, edited=False, ports=False)
+ON = Matchers(exact_chars=1, bits=20, edited=False, ports=False, retold=False)
 FINDER = Finder(BLOB, ON)
 ROWS = [row for row in opened(BLOB).to_pylist() if row["role"] not in ("whole",)]
 
