@@ -22,7 +22,7 @@ from starmill.transforms.clean.overlap import forms, lookup, rarity, words
 from starmill.transforms.clean.overlap.tasks import Task
 from starmill.transforms.clean.overlap.words import FEW, QUARTER, UNIT
 
-FORMAT = 1
+FORMAT = 2
 WINDOW, STEP = 16, 8  # bytes of a window, and from one that is looked up to the next
 LONG = WINDOW + STEP - 1  # symbols of a text that surely holds a window that is looked up
 SHORT_WINDOW, SHORT_STEP = 8, 4
