@@ -89,10 +89,13 @@ class Syntax:
 
     reads: ClassVar[tuple[str, ...]] = ("language", "content")
     adds: ClassVar[pa.Schema] = annotated("syntax_error_fraction")
-    children: ClassVar[tuple[str, ...]] = (CHILD,)
 
     max_bytes: AtLeast1 = 1 << 17  # of UTF-8; a larger file is not parsed, and its share is null
     name: str = "syntax"  # in `dropped/`; leave it
+
+    def children(self) -> tuple[str, ...]:
+        """Return the module that the process of the step runs."""
+        return (CHILD,)
 
     def material(self) -> tuple[()]:
         """Return nothing: the keys count the libraries' versions. Raises MachineError where they are not installed."""

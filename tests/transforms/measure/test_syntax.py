@@ -12,6 +12,7 @@ from tree_sitter import Node, Parser
 
 from starmill.core.errors import MachineError
 from starmill.core.names import languages
+from starmill.pipelines.run import keys
 from starmill.transforms.measure import syntax
 from starmill.transforms.measure.syntax import GRAMMARS, Syntax
 
@@ -73,6 +74,11 @@ def test_every_grammar_is_there_and_knows_errors() -> None:
     bad = ")]}@ <\x01 \"' {[(\n" * 3
     found = shares([(language, f"<?php {bad}" if language == "PHP" else bad) for language in GRAMMARS])
     assert {name: share for name, share in zip(GRAMMARS, found, strict=True) if share is None or not 0 < share <= 1} == {}
+
+
+def test_the_key_holds_the_grammars() -> None:
+    files, libraries = keys.closure(*keys.modules_of([Syntax()]))
+    assert {"tree-sitter", "tree-sitter-language-pack"} <= {*libraries} and any(f.name == "syntax_child.py" for f in files)
 
 
 def test_null_is_what_was_not_parsed() -> None:
