@@ -79,7 +79,7 @@ BY_NAME = "by name"  # what is said of a language of which only files of some na
 class Level:
     """The weight of records with a value of at least so much."""
 
-    at_least: Annotated[float, Meta(ge=-1e15, le=1e15)]  # of the column; a score may be below 0
+    at_least: Annotated[float, Meta(ge=0, le=1e15)]  # of the column
     weight: Weight  # times in an epoch
 
 

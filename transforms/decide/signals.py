@@ -40,7 +40,7 @@ class LowScore(Rule):
 
     reads: ClassVar[tuple[str, ...]] = ("quality_score",)
 
-    at_least: Annotated[float, Meta(ge=-1e15, le=1e15)] = 0.5  # on the scorer's scale: of labels a probability
+    at_least: Annotated[float, Meta(ge=0, le=1e15)] = 0.5  # on the scorer's scale: of labels a probability
     name: str = "low_score"
 
     def judge(self, score: float | None) -> str | None:

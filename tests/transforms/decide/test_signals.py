@@ -13,7 +13,7 @@ def test_thresholds() -> None:
         None,
         "syntax_errors",
     ]
-    assert [LowScore(-1.5).judge(score) for score in (-1.5, -1.6, None, 0.0)] == [None, "low_score", None, None]
+    assert [LowScore(1.5).judge(score) for score in (1.5, 1.4, None, 9.0)] == [None, "low_score", None, None]
 
 
 def test_only_what_a_recipe_has_decides() -> None:
