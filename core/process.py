@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+# How a process ends that crashed on its input. Any other end has a cause outside: somebody's signal, or no memory left.
+CRASHES = frozenset(-s for s in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL))
+
 
 @contextmanager
 def handling(handler: Callable[[int, FrameType | None], Any], numbers: Iterable[int]) -> Iterator[None]:

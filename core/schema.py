@@ -86,6 +86,9 @@ ANNOTATIONS = pa.schema(
         ("generated_phrases", pa.list_(pa.string())),
         # What a page shows, in characters; null for what is not HTML.
         ("visible_text_chars", pa.int32()),
+        # Signals that a recipe asks for, else null: bytes in error nodes of a parse, of all bytes; what a trained scorer makes of a text.
+        ("syntax_error_fraction", pa.float32()),
+        ("quality_score", pa.float32()),
     ]
 )
 # Row i of measures/part-k describes row i of records/part-k; `keep` is false for a row that left in measure, whose others are null.

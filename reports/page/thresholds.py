@@ -25,6 +25,7 @@ FRACTIONS = 50  # bins of a share
 COLUMNS = (
     *("keep", "language", "num_lines", "max_line_length", "avg_line_length", "alpha_fraction", "alphanum_fraction"),
     *("num_chars", "encoded_longest", "encoded_total", "visible_text_chars"),
+    *("syntax_error_fraction", "quality_score"),
 )
 
 
@@ -123,6 +124,16 @@ DRAWN: tuple[Drawn, ...] = (
         _html,
         True,
     ),
+    Drawn(
+        CODE,
+        ("signals", "syntax_errors"),
+        "max_fraction",
+        "Share in errors of syntax",
+        "above",
+        _column("syntax_error_fraction"),
+        is_share=True,
+    ),
+    Drawn(CODE, ("signals", "low_score"), "at_least", "Score", "below", _column("quality_score"), is_share=True),
     Drawn("pull_request", ("pulls",), "min_chars", "Size of pull requests", "below", _column("num_chars")),
     Drawn("pull_request", ("pulls",), "max_chars", "Size of pull requests", "above", _column("num_chars")),
 )

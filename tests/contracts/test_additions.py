@@ -147,7 +147,7 @@ ADDITIONS = {
                 "\nfrom starmill.transforms.measure.html",
                 "\nfrom starmill.transforms.decide.toy import Toy\nfrom starmill.transforms.measure.html",
             ),
-            ("*on.quality.steps())", "*on.quality.steps(), Toy())"),
+            ("*on.quality.steps(), *on.signals.steps())", "*on.quality.steps(), *on.signals.steps(), Toy())"),
         ),
     ),
     "kind": Addition(

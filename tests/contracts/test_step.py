@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from tedious_texts import tedious
@@ -26,6 +27,7 @@ from starmill.transforms.clean.overlap.index import compiled
 from starmill.transforms.clean.overlap.tasks import Task
 from starmill.transforms.decide.optout import OptOut, Origin, wishes
 from starmill.transforms.measure.licenses import SpreadLicenses
+from starmill.transforms.measure.score import Scored, Scorer, file_of, scored
 from starmill.transforms.measure.text import Text
 from starmill.transforms.step import Split, chain, judge_rows
 
@@ -34,6 +36,7 @@ PHRASE = "the answer that a benchmark asks for, in its own words"
 EXAMPLES = {
     OptOut: OptOut(wishes(["s", "r/lib:/f0.txt"], "list"), (Origin("2026-11-20", "0" * 64, 2),)),
     Decontaminate: Decontaminate(compiled([Task("bench", "1", docstring=PHRASE)])),
+    Scored: scored(file_of(Scorer(np.arange(1 << 10, dtype=np.int32), "label", 2, 2.0**-10, 0.0))),
     SpreadLicenses: SpreadLicenses({("r", ""): frozenset({"mit"}), ("s", "/lib"): frozenset({"gpl-3.0"})}),
 }
 TEXTS = (
@@ -95,6 +98,8 @@ def rows() -> pa.RecordBatch:
             "num_chars": len(text),
             "encoded_longest": 600 * k,
             "encoded_total": 700 * k,
+            "syntax_error_fraction": [0.0, None, 0.5][k % 3],
+            "quality_score": [0.2, 0.9, None][k % 3],
         }
         for k, text in enumerate(TEXTS)
     ]

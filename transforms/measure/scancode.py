@@ -10,7 +10,6 @@ import json
 import os
 import selectors
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,16 +18,12 @@ from collections.abc import Callable
 from typing import Any
 
 from starmill.core.errors import MachineError, one_line
-from starmill.core.process import Running
+from starmill.core.process import CRASHES, Running
 from starmill.transforms.measure.matches import Found, Match
 
 CHILD = "starmill.transforms.measure.scancode_child"  # named here, and never imported
 TICK = 1.0  # seconds from one look at the clock to the next
 STARTUP_SECONDS = 300.0  # the licence index takes 6 s on an idle machine
-
-
-# How a process ends that crashed on its input. Any other end has a cause outside: somebody's signal, or no memory left.
-CRASHES = frozenset(-s for s in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL))
 
 
 class DetectionTimeout(Exception):

@@ -81,6 +81,31 @@ def test_a_sample_tells_what_no_manifest_does(workspace: Workspace, tmp_path: Pa
     assert json_files.taken_bytes == pytest.approx(there["code", "JSON"].taken_bytes, rel=0.35)
 
 
+def test_weights_by_a_score_are_those_of_the_side_tables(tmp_path: Path) -> None:
+    scored = [row | {"quality_score": [None, 0.25, 0.5, 0.97][n % 4]} for n, row in enumerate(rows(8))]
+    place = release(tmp_path / "w", 4, scored)
+    levels = (Level(0.5, 1.5), Level(0.9, 3.0))
+    options = Recipe(place.root, tokenizer=TRAINED, mix=Mix(weights=Weights("quality_score", levels, otherwise=0.5)))
+    tokenize(place, options)
+    counted, planned = of_shards(place), expected(options, place)
+    assert counted is not None and planned.basis == SHARDED
+    weight = {row["content_id"]: [0.5, 0.5, 1.5, 3.0][n % 4] for n, row in enumerate(scored)}
+    sizes = {row["content_id"]: row["length_bytes"] for row in scored}
+    tables = [place.table(f"shards/{path.name}") for path in sorted((tmp_path / "w/shards").glob("*.docs.parquet"))]
+    documents = [row for table in tables for row in table.to_pylist()]
+    seen, epoch = 0, 0.0
+    for document in documents:
+        ids = [file["content_id"] for file in document["files"]]
+        mean = sum(weight[i] * sizes[i] for i in ids) / sum(sizes[i] for i in ids)
+        assert document["weight"] == pytest.approx(mean), "by bytes"
+        seen, epoch = seen + len(ids), epoch + mean * document["token_count"]
+    assert seen == len(scored)
+    assert sum(row.epoch for row in counted.rows) == pytest.approx(epoch, rel=1e-6)
+    there = by_key(counted)
+    for key, row in by_key(planned).items():
+        assert row.tokens == pytest.approx(there[key].tokens) and row.epoch == pytest.approx(there[key].epoch, rel=0.4)
+
+
 def test_after_tokenizing_the_shards_say_how_many_bytes_a_token_has(tmp_path: Path) -> None:
     place = release(tmp_path)
     tokenize(place, Recipe(place.root, tokenizer=TRAINED))

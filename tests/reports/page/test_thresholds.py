@@ -15,8 +15,9 @@ from starmill.reports.page import thresholds
 from starmill.reports.page.sample import Sample
 from starmill.reports.page.thresholds import DRAWN, Drawn, counted, edges_of, of_sample, similarities
 from starmill.reports.settings import Settings, read
+from starmill.transforms.decide.signals import LowScore, Signals, SyntaxErrors
 
-RULES = Curate()
+RULES = Curate(signals=Signals(SyntaxErrors(), LowScore()))
 LANGUAGES = ["Python", "C", "HTML", "JSON", "Text", "YAML", "WebAssembly", "Markdown", ""]
 
 
@@ -43,6 +44,8 @@ def rows(count: int = 600) -> list[dict[str, object]]:
                 "encoded_longest": size(),
                 "encoded_total": int(chars * draw.choice([0, 0.5, draw.random()])),
                 "visible_text_chars": min(chars, size()) if language == "HTML" else None,
+                "syntax_error_fraction": draw.choice([None, 0.0, 0.1, draw.random()]),
+                "quality_score": draw.choice([None, 0.5, draw.random()]),
                 "segments": [],
                 "length_bytes": size(),
             }
