@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import re2
+import re2  # type: ignore[import-untyped]
 import yaml
 
 import starmill.core
@@ -22,6 +22,12 @@ RELEASE, DATE = "9.6.0", "2026-08-20"
 TABLE = Path(__file__).with_name("linguist.json")
 NAMES = Path(str(starmill.core.__file__)).parent / "data" / "languages.txt"
 REWRITTEN = {r"(?<!\{)\{": r"(?:^|[^{])\{"}  # look-around: the same language without
+
+# Ours, after linguist's own rules of an extension: what its classifier would guess at. Go's assembler; Perl's generated tables.
+ADDED = {
+    ".s": ("Assembly", r"^TEXT\s+\S+\(SB\)"),
+    ".pl": ("Perl", r"^[^%\n]*(?:<<['\"]?\w+['\"]?[;,]|\w\s*=>\s)"),
+}
 
 
 def convert(pattern: str | list[str]) -> str | None:
@@ -76,6 +82,8 @@ def table(folder: Path) -> dict[str, Any]:
             named = rule["language"] if isinstance(rule["language"], list) else [rule["language"]]
             kept.append({"languages": named, "needs": needs})
         heuristics.update({extension.lower(): kept for extension in block["extensions"]})
+    for extension, (name, pattern) in ADDED.items():
+        heuristics[extension].append({"languages": [name], "needs": [{"not": False, "pattern": convert(pattern)}]})
     return {
         "origin": f"github.com/github-linguist/linguist {RELEASE} ({DATE}), MIT licence, Copyright (c) 2017 GitHub, Inc.",
         "left_out": left_out,
