@@ -110,7 +110,7 @@ constraints:     ## resolve all versions anew
 	rm .constraints.tmp
 
 setup: $(VENV)/ready
-$(VENV)/ready: pyproject.toml setup.py constraints.txt $(wildcard transforms/measure/enry/*.go transforms/measure/enry/go.* transforms/measure/enry/build.py)
+$(VENV)/ready: pyproject.toml setup.py constraints.txt $(wildcard transforms/measure/enry/*.go transforms/measure/enry/go.* transforms/measure/enry/linguist.json transforms/measure/enry/build.py)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "starmill needs Python 3.11 or later, this is " + sys.version.split()[0] + "; set PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV)

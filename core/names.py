@@ -64,7 +64,7 @@ def span(limits: msgspec.Meta) -> str:
 
 @functools.cache
 def languages() -> tuple[str, ...]:
-    """Return the names that the classifier gives, sorted: linguist's, as go-enry has them (transforms/measure/enry/names.py).
+    """Return the names that the classifier gives, sorted: linguist's, of the pinned release (transforms/measure/enry/tables.py).
 
     >>> "Python" in languages(), "python" in languages()
     (True, False)

@@ -86,7 +86,7 @@ OTHERS = {
     "transforms/measure/scancode_child.py": "a child's answers to its parent, as JSON",
     "model/encoder/serve.py": "tells its parent that it is ready, or why it is not, as JSON",
     "transforms/measure/enry/build.py": "builds a library, before any dump is read",
-    "transforms/measure/enry/names.py": "writes the names of languages, before any dump is read",
+    "transforms/measure/enry/tables.py": "writes the tables of languages, before any dump is read",
 }
 
 

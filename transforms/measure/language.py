@@ -1,4 +1,4 @@
-"""Programming language, vendored and generated, by go-enry (linguist's rules) over the full path and the content.
+"""Programming language, vendored and generated, by go-enry with linguist's newest tables, over the full path and the content.
 
 The Stack v2 asked with the base name only, so that path rules (vendor/, node_modules/) never fired; here they do. The Go
 library is loaded once per process, on first use, because it does not survive a fork. Its rules take microseconds a byte of a path, so

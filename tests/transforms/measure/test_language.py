@@ -20,6 +20,14 @@ from starmill.transforms.measure.language import MAX_PATH, DetectLanguage, class
         ("/x.ts", "export const x: number = 1\n", "TypeScript"),
         ("/no-such.zzzz", "?", None),
         ("/ünïcode/é.rs", "fn main() {}", "Rust"),
+        ("/sum_arm64.s", "TEXT ·sum(SB), NOSPLIT, $0-24\n\tMOVD a+0(FP), R0\n\tADD R0, R1, R2\n\tRET\n", "Assembly"),
+        ("/msgs/xx.msg", 'namespace eval ::app {\n    ::msgcat::mcset xx Yes "Si"\n}\n', None),
+        ("/lib/Width.pl", "# Widths, made by a script.\nreturn <<'END';\nV4\n65\n91\n97\n123\nEND\n", "Perl"),
+        ("/C.pl", "+{\n  version => 1,\n  entry => <<'END',\n0061 ; [.1]\nEND\n};\n", "Perl"),
+        ("/f.pl", "likes(ann, tea).\nhappy(X) :- likes(X, tea).\n", "Prolog"),
+        ("/tool.cfg", "[server]\nport = 80\n", "INI"),
+        ("/a.csv.xml.zzz", '<?xml version="1.0"?>\n<a/>\n', "XML"),
+        ("/notes.zzz", "the xml version=1 of it\n", None),
     ],
 )
 def test_languages(path: str, content: str, language: str | None) -> None:

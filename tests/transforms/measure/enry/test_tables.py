@@ -1,20 +1,17 @@
-"""The list of languages is that of the pinned module, and holds whatever the classifier and the filters say."""
+"""The list of languages is that of linguist's tables, and holds whatever the classifier and the filters say."""
 
-import pytest
+import json
 
 from starmill.core.names import languages
 from starmill.transforms.decide.quality import Quality
-from starmill.transforms.measure.enry import names
+from starmill.transforms.measure.enry.tables import TABLE
 from starmill.transforms.measure.language import classify
 
 
-def test_the_list_is_that_of_the_pinned_module() -> None:
-    data = names.module_data()
-    if data is None:
-        pytest.skip("the library was not built with Go here")
-    found = tuple(names.names(data))
-    assert found == languages(), "run python -m starmill.transforms.measure.enry.names"
-    assert len(found) == data.read_text().count('":')
+def test_the_list_is_that_of_the_tables() -> None:
+    assert tuple(json.loads(TABLE.read_text("utf-8"))["names"]) == languages(), (
+        "run python -m starmill.transforms.measure.enry.tables"
+    )
 
 
 def test_the_classifier_gives_names_of_the_list() -> None:

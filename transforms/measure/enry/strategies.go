@@ -1,0 +1,148 @@
+// Linguist's strategies over the tables of linguist.json (tables.py writes them), where go-enry's differ: newer names, extensions and
+// heuristics, generic extensions, candidates that narrow, and the bound on what heuristics and classifier read.
+package main
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/go-enry/go-enry/v2"
+	"github.com/go-enry/go-enry/v2/data"
+)
+
+//go:embed linguist.json
+var packed []byte
+
+const considered = 50 * 1024 // bytes of a file that linguist's heuristics and classifier read
+
+type need struct {
+	Not     bool
+	Pattern string
+	matcher *regexp.Regexp
+}
+
+type rule struct {
+	Languages []string
+	Needs     []*need
+}
+
+var table struct {
+	Aliases                             map[string]string
+	Extensions, Filenames, Interpreters map[string][]string
+	Generic                             []string
+	Heuristics                          map[string][]*rule
+}
+
+func init() {
+	if err := json.Unmarshal(packed, &table); err != nil {
+		panic(err)
+	}
+	data.LanguageByAliasMap = table.Aliases
+	data.LanguagesByExtension = table.Extensions
+	data.LanguagesByFilename = table.Filenames
+	data.LanguagesByInterpreter = table.Interpreters
+	compiled := map[string]*regexp.Regexp{}
+	for _, rules := range table.Heuristics {
+		for _, r := range rules {
+			for _, n := range r.Needs {
+				if compiled[n.Pattern] == nil {
+					compiled[n.Pattern] = regexp.MustCompile(n.Pattern)
+				}
+				n.matcher = compiled[n.Pattern]
+			}
+		}
+	}
+	enry.DefaultStrategies = []enry.Strategy{
+		enry.GetLanguagesByModeline,
+		enry.GetLanguagesByFilename,
+		narrowed(enry.GetLanguagesByShebang),
+		narrowed(byExtension),
+		byXML,
+		narrowed(enry.GetLanguagesByManpage),
+		byHeuristics,
+		byClassifier,
+	}
+}
+
+// narrowed keeps, of what a strategy finds, what earlier ones left possible.
+func narrowed(strategy enry.Strategy) enry.Strategy {
+	return func(name string, content []byte, candidates []string) []string {
+		return both(strategy(name, content, candidates), candidates)
+	}
+}
+
+func both(found, candidates []string) []string {
+	if len(candidates) == 0 {
+		return found
+	}
+	var kept []string
+	for _, f := range found {
+		for _, c := range candidates {
+			if f == c {
+				kept = append(kept, f)
+			}
+		}
+	}
+	return kept
+}
+
+func byExtension(name string, content []byte, candidates []string) []string {
+	lower := strings.ToLower(filepath.Base(name))
+	for _, generic := range table.Generic {
+		if strings.HasSuffix(lower, generic) {
+			return nil
+		}
+	}
+	return enry.GetLanguagesByExtension(filepath.Base(name), content, candidates)
+}
+
+func byXML(_ string, content []byte, candidates []string) []string {
+	if len(candidates) > 0 {
+		return candidates
+	}
+	head := bytes.SplitN(content[:min(len(content), considered)], []byte("\n"), 3)
+	for i := 0; i < len(head) && i < 2; i++ {
+		if bytes.Contains(head[i], []byte("<?xml version=")) {
+			return []string{"XML"}
+		}
+	}
+	return nil
+}
+
+func byHeuristics(name string, content []byte, candidates []string) []string {
+	content = content[:min(len(content), considered)]
+	lower := strings.ToLower(filepath.Base(name))
+	for dot := strings.IndexByte(lower, '.'); dot >= 0; {
+		if rules, ok := table.Heuristics[lower[dot:]]; ok {
+			for _, r := range rules {
+				if r.holds(content) {
+					return both(r.Languages, candidates)
+				}
+			}
+			return nil
+		}
+		next := strings.IndexByte(lower[dot+1:], '.')
+		if next < 0 {
+			return nil
+		}
+		dot += 1 + next
+	}
+	return nil
+}
+
+func (r *rule) holds(content []byte) bool {
+	for _, n := range r.Needs {
+		if n.matcher.Match(content) == n.Not {
+			return false
+		}
+	}
+	return true
+}
+
+func byClassifier(name string, content []byte, candidates []string) []string {
+	return enry.GetLanguagesByClassifier(name, content[:min(len(content), considered)], candidates)
+}
