@@ -6,7 +6,7 @@ import pytest
 
 from starmill.cli.__main__ import main
 from starmill.trainer.encoders.examples import read
-from starmill.trainer.encoders.plant import KINDS
+from starmill.trainer.encoders.values import KINDS
 
 CODE = "def handler(value):\n    total = value + 1\n    return total\n\nclass Visitor:\n    depth = 0\n" * 20
 MODEL = "{preset: tiny-starencoder, layers: 1, hidden_size: 32, heads: 2, kv_heads: 2, mlp_size: 64, vocab_size: null}"

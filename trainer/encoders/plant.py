@@ -1,28 +1,31 @@
 """Plants personal data of every type into real code and conversations: a set to train and measure a tagger by; the annotated one is gated.
 
-Formats (data/formats.txt) are split: what a model is measured by is written in ways that it was not trained on, with names that were not,
-either. Names are of many languages (data/names.txt). Passages in which somebody may stand already (a copyright, an address) are left out,
+Formats (data/formats.txt) are split by group: what a model is measured by is written in ways that it was not trained on, with values
+(values.py) that were not, either. Passages in which somebody may stand already (a copyright, an address) are left out,
 so that what is not planted is not personal. Every choice is core.seeds'.
 """
 
 import re
-import string
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from starmill.core import seeds
 from starmill.core.errors import InputError, NotThere
+from starmill.trainer.encoders import values
 from starmill.trainer.encoders.examples import Example, Span
+from starmill.trainer.encoders.values import Split
 
-DATA = Path(__file__).parent / "data"
-KINDS = ("NAME", "EMAIL", "KEY", "PASSWORD", "IP_ADDRESS", "USERNAME")
-SLOT = re.compile(r"\{(NAME|EMAIL|KEY|PASSWORD|IP_ADDRESS|USERNAME|YEAR|DATE|#)\}")
+SLOT = re.compile(r"\{(NAME|EMAIL|KEY|PASSWORD|IP_ADDRESS|USERNAME|YEAR|DATE|N|P|WORD|TITLE|HOST|PASSKEY|USERKEY|NAMEKEY|#)\}")
+MOST: dict[Split, int] = {
+    "train": 9,
+    "test": 5,
+}  # planted lines of a text, fewer than: what is trained on is dense, to learn faster
+WORD = re.compile(r"[A-Za-z]{3,12}")  # of a passage, which stand in the lines planted into it
+NOTHING, ALIKE = "none", 0.3  # the group of lines that hold nothing, and their share
 TAKEN = re.compile(
     r"(?i:copyright|author|©|\(c\)|maintain|contributor|credit|thanks|@[\w-]+\.[a-z]|[\w.]@[\w-])|\b[Bb]y [A-Z]|(?:\d{1,3}\.){3}\d"
 )
@@ -30,20 +33,6 @@ TAKEN = re.compile(
 SLASHES = ".c .h .cpp .hpp .js .ts .go .java .rs .swift .kt .php .cs .scss".split()
 LEADERS = {**dict.fromkeys(SLASHES, "//"), ".sql": "--", ".lua": "--", ".hs": "--", ".lisp": ";;", ".ini": ";", ".tex": "%"}
 LINES = (3, 11)  # of a passage
-WORDS = "alpha blue river stone cloud tiger summer winter dragon coffee monkey shadow silver pixel rocket mango".split()
-HOSTS = (
-    "gmail.com",
-    "outlook.com",
-    "mail.ru",
-    "web.de",
-    "qq.com",
-    "proton.me",
-    "uni-koeln.de",
-    "acme-corp.com",
-    "wp.pl",
-    "uol.com.br",
-)
-Split = Literal["train", "test"]
 
 
 @dataclass(frozen=True)
@@ -97,7 +86,7 @@ def passages(texts: Iterable[tuple[str, str]], seed: int) -> Iterator[Passage]:
 
 
 def plant(some: Sequence[Passage], count: int, split: Split, seed: int) -> list[Example]:
-    """Return `count` examples of a split, each of one passage with none to four planted lines; equal arguments give equal ones."""
+    """Return `count` examples of a split, each of one passage with some planted lines, or none; equal arguments give equal ones."""
     made = []
     for number in range(count):
         draw = seeds.generator(seed, "plant", split, number)
@@ -107,18 +96,18 @@ def plant(some: Sequence[Passage], count: int, split: Split, seed: int) -> list[
 
 def _planted(passage: Passage, split: Split, draw: np.random.Generator) -> Example:
     lines = passage.text.split("\n")
-    ours = [line for line in formats(split) if line[0] == passage.where]
-    alike = [line for line in formats("both") if line[0] == passage.where]
-    places = sorted(int(place) for place in draw.integers(0, len(lines) + 1, int(draw.integers(0, 5))))
+    groups = formats(split, passage.where)
+    named = [name for name in groups if name != NOTHING]
+    places = sorted(int(place) for place in draw.integers(0, len(lines) + 1, int(draw.integers(0, MOST[split]))))
     text, spans, names = "", list[Span](), []
     for number in range(len(lines) + 1):
         for _ in range(places.count(number)):
-            choices = alike if draw.random() < 0.25 else ours
-            form = choices[int(draw.integers(len(choices)))][1]
-            names.append(form)
+            group = NOTHING if draw.random() < ALIKE else named[int(draw.integers(len(named)))]
+            form = groups[group][int(draw.integers(len(groups[group])))]
+            names.append(f"{group}: {form}")
             before = lines[min(number, len(lines) - 1)]
             text += before[: len(before) - len(before.lstrip())] if passage.where == "code" else ""
-            text, spans = _filled(form.replace("\\n", "\n"), text, spans, passage.leader, split, draw)
+            text, spans = _filled(form.replace("\\n", "\n").replace("\\t", "\t"), text, spans, passage, split, draw)
             text += "\n"
         if number < len(lines):
             text += lines[number] + "\n"
@@ -126,87 +115,33 @@ def _planted(passage: Passage, split: Split, draw: np.random.Generator) -> Examp
 
 
 def _filled(
-    form: str, text: str, spans: list[Span], leader: str, split: Split, draw: np.random.Generator
+    form: str, text: str, spans: list[Span], passage: Passage, split: Split, draw: np.random.Generator
 ) -> tuple[str, list[Span]]:
     """Return the text with a format behind it, and the spans with its own."""
-    person = people(split)[int(draw.integers(len(people(split))))]
-    at = 0
+    some = values.people(split)
+    person = some[int(draw.integers(len(some)))]
+    near, seen, at = WORD.findall(passage.text), set[str](), 0
     for slot in SLOT.finditer(form):
         text += form[at : slot.start()]
-        value = _value(slot.group(1), person, leader, draw)
-        if slot.group(1) in KINDS:
-            spans = [*spans, (len(text), len(text) + len(value), slot.group(1))]
+        kind = slot.group(1)
+        if kind in seen and kind in ("NAME", "USERNAME"):  # a second one on a line is another person's
+            person = some[int(draw.integers(len(some)))]
+        seen.add(kind)
+        value = passage.leader if kind == "#" else values.drawn(kind, person, split, draw)
+        if kind == "WORD" and near and draw.random() < 0.5:
+            value = near[int(draw.integers(len(near)))]
+        if kind in values.KINDS:
+            spans = [*spans, (len(text), len(text) + len(value), kind)]
         text, at = text + value, slot.end()
-        if slot.group(1) == "NAME":  # a second name on a line is another person's
-            person = people(split)[int(draw.integers(len(people(split))))]
     return text + form[at:], spans
 
 
-def _value(slot: str, person: tuple[str, str], leader: str, draw: np.random.Generator) -> str:
-    given, family = person
-    match slot:
-        case "#":
-            return leader
-        case "YEAR":
-            return str(draw.integers(1998, 2024))
-        case "DATE":
-            return f"{draw.integers(2005, 2024)}-{draw.integers(1, 13):02}-{draw.integers(1, 29):02}"
-        case "NAME":
-            middle = f"{chr(int(draw.integers(65, 91)))}. "
-            return f"{given} {('', middle)[draw.random() < 0.1]}{family}"
-        case "EMAIL":
-            return f"{_handle(person, draw, '.')}@{HOSTS[int(draw.integers(len(HOSTS)))]}"
-        case "USERNAME":
-            return _handle(person, draw, "_-"[int(draw.integers(2))])
-        case "PASSWORD":
-            return _password(draw)
-        case "IP_ADDRESS":
-            return ".".join(str(draw.integers(low, 255)) for low in (11, 0, 0, 1))
-    return _random(string.ascii_letters + string.digits, int(draw.integers(20, 44)), draw)
-
-
-def _handle(person: tuple[str, str], draw: np.random.Generator, joint: str) -> str:
-    given, family = (re.sub(r"[^a-z0-9]", "", unicodedata.normalize("NFKD", part).lower()) or "user" for part in person)
-    word, number = WORDS[int(draw.integers(len(WORDS)))], int(draw.integers(1, 100))
-    made = [
-        f"{given}{joint}{family}",
-        f"{given[0]}{family}",
-        f"{given}{family[0]}{number}",
-        f"{word}{number}",
-        f"{given}{number}",
-    ]
-    return [*made, f"{word}{joint}{given}"][int(draw.integers(6))]
-
-
-def _password(draw: np.random.Generator) -> str:
-    word, number = WORDS[int(draw.integers(len(WORDS)))], int(draw.integers(1, 2024))
-    drawn = _random(string.ascii_letters + string.digits + "!@$%&*", int(draw.integers(8, 14)), draw)
-    made = [f"{word}{number}", f"{word.title()}{number}!", f"{word}@{number}", drawn, f"{word[:3]}{number}{word[-2:].upper()}"]
-    return made[int(draw.integers(5))]
-
-
-def _random(alphabet: str, size: int, draw: np.random.Generator) -> str:
-    return "".join(alphabet[int(at)] for at in draw.integers(0, len(alphabet), size))
-
-
 @cache
-def formats(split: str) -> tuple[tuple[str, str], ...]:
-    """Return the (where, line) of a split's formats: train, test, or both for those without anything to find."""
-    rows = (line.split("|", 2) for line in _lines("formats.txt"))
-    return tuple((where, line) for named, where, line in rows if named == split)
-
-
-@cache
-def people(split: Split) -> tuple[tuple[str, str], ...]:
-    """Return the (given, family) names of a split: each fourth family name of a language is the test's."""
-    found = []
-    for line in _lines("names.txt"):
-        _, given, family = line.split("|")
-        ours = [name for number, name in enumerate(family.split(), 1) if (number % 4 == 0) == (split == "test")]
-        found += [(one, other) for one in given.split() for other in ours]
-    return tuple(found)
-
-
-@cache
-def _lines(name: str) -> tuple[str, ...]:
-    return tuple(line for line in (DATA / name).read_text("utf-8").split("\n") if line and not line.startswith("# "))
+def formats(split: Split, where: str) -> dict[str, list[str]]:
+    """Return a split's lines by group, of code or of talk; those of the group NOTHING hold nothing to find."""
+    found: dict[str, list[str]] = {}
+    for line in values.lines("formats.txt"):
+        named, group, place, form = line.split("|", 3)
+        if (named, place) == (split, where):
+            found.setdefault(group, []).append(form)
+    return found

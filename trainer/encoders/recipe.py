@@ -37,6 +37,10 @@ class TaggerRecipe:
     evaluate_every: AtLeast1 = 100  # steps
     patience: AtLeast1 = 15  # evaluations
     least_gain: Annotated[float, Meta(ge=0, le=1)] = 0.01  # of F1
+    unlabelled: tuple[Place, ...] = ()  # folders of texts that a first model labels; a second one learns from them, too
+    confidence: Annotated[float, Meta(ge=0, le=1)] = (
+        0.95  # least mean probability of each span of a text that is learned from so
+    )
     seed: Seed = 0  # of weights, order, dropout and the held-out share
     threads: Cores = 2  # on a CPU
     device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU where there is one

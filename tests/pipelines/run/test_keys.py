@@ -164,9 +164,10 @@ def test_where_a_daemon_or_a_model_is_counts_for_nothing(monkeypatch: pytest.Mon
     before = keys.said(here)
     answers[:] = ["ClamAV 1.4.3/27001"]
     assert keys.said(here) != before
-    monkeypatch.setattr(tagging, "digest", lambda place: "same")
+    monkeypatch.setattr(tagging, "digest", lambda place, revision=None: "same")
     assert keys.said(Redact(model="/a/model")) == keys.said(Redact(model="/b/model")) != keys.said(Redact())
     assert keys.said(Redact(model="/a/model")) != keys.said(Redact(model="/a/model", model_precision="int8"))
+    assert keys.said(Redact(model="a/model")) != keys.said(Redact(model="a/model", model_revision="0123abc"))
 
 
 def key_of(options: Recipe, stage: str = "measure") -> str:

@@ -1,11 +1,12 @@
 """Planted texts: every span is its value, splits share neither formats nor family names, and equal arguments give equal texts."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from starmill.core.errors import InputError, NotThere
-from starmill.trainer.encoders import plant
+from starmill.trainer.encoders import plant, values
 
 CODE = "def handler(value):\n    total = value + 1\n    return total\n\nclass Visitor:\n    depth = 0\n    name = 'x'\n" * 20
 TALK = "It fails on my machine when I run it twice.\nCould it be the cache?\nI shall look into the logs tomorrow.\n" * 20
@@ -23,7 +24,7 @@ def test_passages_know_where_they_are_from_and_leave_out_people() -> None:
 
 def test_every_span_is_a_value_of_its_kind() -> None:
     made = plant.plant(some(), 400, "train", 0)
-    seen = {kind: [] for kind in plant.KINDS}
+    seen = {kind: [] for kind in values.KINDS}
     for example in made:
         at = 0
         for start, end, kind in example.spans:
@@ -34,19 +35,31 @@ def test_every_span_is_a_value_of_its_kind() -> None:
     assert all("@" in value for value in seen["EMAIL"]) and all(" " in value for value in seen["NAME"])
     assert all(value == value.strip() for values in seen.values() for value in values)
     assert any(not example.spans for example in made), "texts with nothing to find"
-    assert not any("{" + kind + "}" in example.text for example in made for kind in plant.KINDS)
+    assert not any("{" + kind + "}" in example.text for example in made for kind in values.KINDS)
 
 
-def test_splits_share_no_formats_and_no_family_names() -> None:
-    assert not {*plant.formats("train")} & {*plant.formats("test")}
-    train, test = ({family for _, family in plant.people(split)} for split in ("train", "test"))
+def test_splits_share_no_groups_and_no_values() -> None:
+    lines = {split: [plant.formats(split, where) for where in ("code", "talk")] for split in ("train", "test")}
+    groups = {split: {*some[0], *some[1]} - {plant.NOTHING} for split, some in lines.items()}
+    assert len(groups["test"]) > 8 and not groups["train"] & groups["test"]
+    for split, some in lines.items():
+        every = [form for one in some for group, forms in one.items() if group != plant.NOTHING for form in forms]
+        nothing = [form for one in some for form in one[plant.NOTHING]]
+        assert all(f"{{{kind}}}" in " ".join(every) and f"{{{kind}}}" not in " ".join(nothing) for kind in values.KINDS)
+        assert all(any(f"{{{kind}}}" in form for kind in values.KINDS) for form in every), split
+    train, test = ({form for one in lines[split] for forms in one.values() for form in forms} for split in ("train", "test"))
+    assert not train & test
+    train, test = ({family for _, family in values.people(split)} for split in ("train", "test"))
     assert len(test) > 50 and not train & test
-    for split in ("train", "test", "both"):
-        assert {where for where, _ in plant.formats(split)} == {"code", "talk"}
-    kinds = {
-        kind for split in ("train", "test") for kind in plant.KINDS if any(f"{{{kind}}}" in f for _, f in plant.formats(split))
-    }
-    assert kinds == {*plant.KINDS} and not any(f"{{{kind}}}" in f for kind in kinds for _, f in plant.formats("both"))
+    assert not {*values.words(values.WORDS, "train")} & {*values.words(values.WORDS, "test")}
+
+
+def test_no_slot_is_left() -> None:
+    """Each name in braces in the file of formats is drawn: one that SLOT does not know would stand in a text."""
+    for split in ("train", "test"):
+        for where in ("code", "talk"):
+            for form in (form for forms in plant.formats(split, where).values() for form in forms):
+                assert not re.search(r"\{[A-Z_#]+\}", plant.SLOT.sub("", form).replace("${}", "")), form
 
 
 def test_equal_arguments_give_equal_texts() -> None:

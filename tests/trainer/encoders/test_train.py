@@ -1,6 +1,7 @@
 """A tagger learns what is to be learned, from random weights and from an encoder's folder; equal runs are equal; it stops early."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from starmill.core.errors import InputError
 from starmill.model.encoder.tagger import Tagger
 from starmill.trainer.encoders.examples import Example, write
 from starmill.trainer.encoders.recipe import TaggerRecipe, load
-from starmill.trainer.encoders.train import scores, train
+from starmill.trainer.encoders.train import scores, sure, train
 
 NAMES = ["Jane Doe", "Marion Weber", "Jiri Novak", "Mei Lin", "Ali Aziz"]
 
@@ -52,6 +53,7 @@ def test_it_learns_and_transformers_loads_it(tmp_path: Path) -> None:
     assert scores(Tagger.load(tmp_path / "m", "cpu"), texts()) == found
     theirs = BertForTokenClassification.from_pretrained(tmp_path / "m").eval()
     assert [theirs.config.id2label[i] for i in range(5)] == ["O", "B-NAME", "I-NAME", "B-PASSWORD", "I-PASSWORD"]
+    assert theirs.config.max_position_embeddings == 64, "windows are no longer than those that were trained on"
     ids = AutoTokenizer.from_pretrained(tmp_path / "m")("# Author: Jane Doe", return_tensors="pt")["input_ids"]
     with torch.no_grad():
         assert "B-NAME" in {theirs.config.id2label[i] for i in theirs(ids).logits[0].argmax(-1).tolist()}
@@ -63,6 +65,17 @@ def test_it_learns_and_transformers_loads_it(tmp_path: Path) -> None:
 
     better = train(options(tmp_path, "on", f"base={tmp_path / 'm'}", "model=null", "steps=20", "optimizer.lr=1.0e-3"))
     assert better["NAME"].f1 > 0.95, "from an encoder's folder"
+
+
+def test_pseudo_labels_are_those_it_is_sure_of(tmp_path: Path) -> None:
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code/a.py").write_text("".join(one.text for one in texts()))
+    wanted = options(tmp_path, "m", f"unlabelled=[{tmp_path / 'code'}]", "confidence=0.3")
+    assert train(wanted)["NAME"].f1 > 0.9
+    tagger = Tagger.load(tmp_path / "m", "cpu")
+    found = sure(tagger, wanted)
+    assert len(found) == 10 and all(one.spans for one in found), "pieces of twelve lines"
+    assert len(sure(tagger, replace(wanted, confidence=1.0))) < 10
 
 
 def test_it_stops_where_nothing_is_gained(tmp_path: Path) -> None:

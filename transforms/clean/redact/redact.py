@@ -66,6 +66,9 @@ class Redact:
     ip_addresses: bool = True  # replace IP addresses
     keys: bool = True  # replace keys and passwords
     model: Place | None = None  # a token-classification model, folder or OWNER/NAME of the Hub; null: no names, no passwords
+    model_revision: str | None = (
+        None  # commit, tag or branch of a model of the Hub; give a commit, as the others move; null: the newest
+    )
     names: bool = True  # replace people's names that the model finds
     passwords: bool = True  # replace passwords that the model finds
     usernames: bool = False  # replace user names that the model finds
@@ -84,7 +87,7 @@ class Redact:
 
     def material(self) -> tuple[str, ...]:
         """Return the versions of what other packages recognize, and a model's digest. Raises StarmillError for one that is not there."""
-        model = (tagging.digest(self.model),) if self.model and self._kinds() else ()
+        model = (tagging.digest(self.model, self.model_revision),) if self.model and self._kinds() else ()
         return (*(recognizers.version(name) for name in self.recognizers), *model)
 
     def counted(self) -> "Redact":
@@ -126,7 +129,7 @@ class Redact:
         if not self.model or not self._kinds():
             yield from self._by_rules(texts)
             return
-        model = tagging.Model(self.model, self.model_device, self.model_precision)
+        model = tagging.Model(self.model, self.model_device, self.model_precision, self.model_revision)
         told = names.find(texts, model, self._kinds())  # of the whole block at once
         ruled = {row: finds for row, _, finds in self._by_rules(texts)}
         for row in sorted({*told, *ruled}):

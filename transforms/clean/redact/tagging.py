@@ -2,7 +2,7 @@
 
 The first worker that needs the child starts it, under a lock, and others find its socket in a folder of the user's own; its name holds the
 digest of the weights, the device and this installation, so that nobody is answered by another model. The child (model/encoder/serve.py)
-leaves when nobody is connected any more. A child that died is started once more; then the part fails.
+leaves when nobody is connected any more. A child that died, or was stopped and does not go on, is started once more; then the part fails.
 """
 
 import contextlib
@@ -12,8 +12,11 @@ import hashlib
 import json
 import os
 import re
+import select
+import signal
 import socket
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -23,12 +26,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from starmill.core import __version__, messages
-from starmill.core.errors import InputError, MachineError, NotThere, one_line
+from starmill.core.errors import InputError, MachineError, NotThere, UsageError, one_line
 
 CHILD = "starmill.model.encoder.serve"  # imports torch: it is named here, and never imported
 HUB = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}")
 FILES = ("config.json", "tokenizer.json", "*.safetensors", "*.safetensors.index.json")
 BATCH = 1 << 22  # characters of one request
+STALLED = 20.0  # seconds without an answer after which the child's state is looked at: it may compute for as long as it needs
 _own = threading.local()
 
 
@@ -37,15 +41,22 @@ class TaggingFailed(Exception):
 
 
 class Model(NamedTuple):
-    """A model: its folder or its name on the Hugging Face Hub, where it is computed (auto: on a GPU where there is one), and how."""
+    """A model: its folder or its name on the Hugging Face Hub, where it is computed (auto: on a GPU where there is one), how, and of
+    which revision (a commit, tag or branch of the Hub).
+    """
 
     place: str
     device: str = "auto"
     precision: str = "float32"
+    revision: str | None = None
 
 
-def folder(place: str) -> Path:
-    """Return the folder of a model; one of the Hub's is fetched once per machine. Raises NotThere or MachineError."""
+def folder(place: str, revision: str | None = None) -> Path:
+    """Return the folder of a model; one of the Hub's is fetched once per machine. Raises NotThere or MachineError, UsageError for a
+    folder with a revision.
+    """
+    if revision and Path(place).is_dir():
+        raise UsageError(f"{place}: a folder has no revision ({revision:.100}); leave out release.redact.model_revision")
     if Path(place).is_dir():
         return Path(place).absolute()
     if not HUB.fullmatch(place) or place.startswith("."):
@@ -53,7 +64,7 @@ def folder(place: str) -> Path:
     try:
         from huggingface_hub import snapshot_download
 
-        return Path(snapshot_download(place, allow_patterns=list(FILES)))
+        return Path(snapshot_download(place, revision=revision, allow_patterns=list(FILES)))
     except ImportError as error:
         raise MachineError(f"{place}: {error.name} is not installed: pip install huggingface_hub") from None
     except (OSError, ValueError) as error:
@@ -65,9 +76,9 @@ def at_home(place: str) -> str:
     return str(Path(place).absolute()) if Path(place).is_dir() else place
 
 
-def digest(place: str) -> str:
+def digest(place: str, revision: str | None = None) -> str:
     """Return the SHA-256 of all files of a model that decide its answers."""
-    there = folder(place)
+    there = folder(place, revision)
     files = sorted({file for pattern in FILES for file in there.glob(pattern)})
     if not files:
         raise InputError(f"{there}: no {', '.join(FILES[:3])}; give the folder of a token-classification model")
@@ -112,14 +123,40 @@ def spans(model: Model, texts: Sequence[str]) -> list[list[tuple[int, int, str, 
 
 def _ask(model: Model, request: dict[str, Any], tries: int = 2) -> dict[str, Any]:
     try:
-        connection = _connected(model)
-        messages.send(connection, request)
-        return dict(messages.receive(connection))
+        return _answered(_connected(model), request)
     except (ConnectionError, EOFError, TimeoutError) as error:
         _own.__dict__.pop("connections", None)
         if tries > 1:
             return _ask(model, request, tries - 1)
         raise MachineError(f"{model.place}: the process of the model died ({one_line(error)}), twice; look at memory") from None
+
+
+def _answered(connection: socket.socket, request: dict[str, Any]) -> dict[str, Any]:
+    """Return the child's answer, however long it computes. Raises ConnectionError for a child that is stopped, and ends it."""
+    connection.settimeout(STALLED)
+    try:
+        messages.send(connection, request)
+        while not select.select([connection], [], [], STALLED)[0]:
+            _end_if_stopped(connection)
+        return dict(messages.receive(connection))
+    except TimeoutError:
+        _end_if_stopped(connection)
+        raise
+
+
+def _end_if_stopped(connection: socket.socket) -> None:
+    """Kill a child that a signal stopped (SIGSTOP): it answers nobody, and the socket that it holds leads all others to it."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return  # only Linux says who listens
+    child = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))[0]
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        state = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
+        if state == "T":
+            os.kill(child, signal.SIGKILL)
+            with contextlib.suppress(OSError):
+                while connection.recv(1 << 16):  # until it is gone, and nobody listens any more
+                    pass
+            raise ConnectionResetError("it was stopped by a signal")
 
 
 def _connected(model: Model) -> socket.socket:
@@ -133,10 +170,9 @@ def _connected(model: Model) -> socket.socket:
 
 
 def _connect(model: Model) -> socket.socket:
-    there = folder(model.place)
-    installed = (
-        f"{__version__} {Path(__file__).resolve()} {sys.executable} {model.device} {model.precision} {digest(model.place)}"
-    )
+    there = folder(model.place, model.revision)
+    held = digest(model.place, model.revision)
+    installed = f"{__version__} {Path(__file__).resolve()} {sys.executable} {model.device} {model.precision} {held}"
     place = private_folder() / hashlib.sha256(installed.encode()).hexdigest()[:16]
     with place.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

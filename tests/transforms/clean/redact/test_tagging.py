@@ -1,6 +1,7 @@
 """The model's process: one for all who ask, the same answers whoever asks, restarted when killed, gone when nobody is there."""
 
 import contextlib
+import functools
 import os
 import subprocess
 import sys
@@ -9,12 +10,13 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import huggingface_hub
 import psutil
 import pyarrow as pa
 import pytest
 import small_tagger
 
-from starmill.core.errors import InputError, MachineError, NotThere
+from starmill.core.errors import InputError, MachineError, NotThere, UsageError
 from starmill.transforms.clean.redact import Redact, tagging
 
 TEXTS = ["# Author: Jane Doe\n", "x = 1", "password = hunter, by Marion Weber"]
@@ -77,6 +79,16 @@ def test_a_killed_process_is_started_again(folder: str) -> None:
     assert len(children(folder)) == 1
 
 
+def test_a_stopped_process_is_ended_and_started_again(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert asked(folder) == WANTED
+    [child] = children(folder)
+    child.suspend()
+    monkeypatch.setattr(tagging, "STALLED", 0.2)
+    assert asked(folder) == WANTED
+    [other] = children(folder)
+    assert other.pid != child.pid
+
+
 def test_what_is_said_of_a_text_does_not_say_where_the_model_lies(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is a detail in `dropped/`, whose bytes are the same on each machine."""
     monkeypatch.setattr(tagging, "_ask", lambda model, request: {"error": "ValueError: bad", "machine": False})
@@ -116,6 +128,27 @@ def test_what_is_no_folder_and_no_name_is_refused(tmp_path: Path) -> None:
     for place in ("nowhere", "../x/y", "/no/such/folder", "a/b/c"):
         with pytest.raises(NotThere, match="no such folder"):
             tagging.folder(place)
+
+
+def test_a_revision_of_the_hub(folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two revisions in the Hub's own cache, without a network: another one gives another digest, and so another key."""
+    cache = tmp_path / "models--owner--name"
+    for commit in ("a" * 40, "b" * 40):
+        (cache / "snapshots" / commit).mkdir(parents=True)
+        (cache / "snapshots" / commit / "config.json").write_text(commit)
+    (cache / "refs").mkdir()
+    (cache / "refs/main").write_text("a" * 40)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(
+        "huggingface_hub.snapshot_download", functools.partial(huggingface_hub.snapshot_download, cache_dir=tmp_path)
+    )
+    newest, older = tagging.folder("owner/name"), tagging.folder("owner/name", "b" * 40)
+    assert (newest.name, older.name) == ("a" * 40, "b" * 40)
+    made = [Redact(model="owner/name", model_revision=commit).material() for commit in (None, "a" * 40, "b" * 40)]
+    assert made[0] == made[1] != made[2]
+    with pytest.raises(UsageError, match="a folder has no revision"):
+        tagging.folder(folder, "main")
 
 
 def test_a_folder_that_others_may_enter_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
