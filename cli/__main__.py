@@ -94,7 +94,7 @@ def commands(room: ModuleType) -> Iterator[tuple[str, Any]]:
     for name, value in vars(room).items():
         own = inspect.isfunction(value) and value.__module__ == room.__name__
         if not name.startswith("_") and (own or isinstance(value, typer.Typer)):
-            yield name, value
+            yield name.replace("_", "-"), value
 
 
 def the_map() -> str:
