@@ -10,7 +10,7 @@ from starmill.core.files import refuse_below_file
 
 
 def score_train(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The file to write: a scorer, as safetensors.")],
+    scorer: Annotated[Path, typer.Argument(metavar="MODEL", help="The file to write: a scorer, as safetensors.")],
     examples: Annotated[
         list[str],
         typer.Argument(metavar="EXAMPLES...", help="Lines of JSON: `text`, and `label` (0 or 1) or `score` (a number)."),
@@ -31,9 +31,9 @@ def score_train(
         from starmill.pipelines.run.progress import say as tell
         from starmill.pipelines.scoring.train import Options, train
 
-    refuse_below_file("MODEL", model.parent)
+    refuse_below_file("MODEL", scorer.parent)
     with options.files():
-        made = train(model, examples, Options(seed, held_out, bits, ngrams, l2), lambda said: tell(quiet, said))
+        made = train(scorer, examples, Options(seed, held_out, bits, ngrams, l2), lambda said: tell(quiet, said))
     found = ", ".join(f"{name} {'unknown' if v is None else f'{v:.4f}'}" for name, v in made["held_out_metrics"].items())
     of = f"{made['model']}: fitted on {made['examples'] - made['held_out']:,} examples with a {made['of']}"
     lines = [f"{of}, loss {made['loss']:.4f} after {made['iterations']} iterations", f"{made['held_out']:,} held out: {found}"]
