@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 
 from starmill.core.recipe import convert
 from starmill.model.config import ModelConfig, TaggerConfig
-from starmill.model.exchange import bert, scaling
+from starmill.model.exchange import bert, rope
 from starmill.model.exchange.layouts import GPT_BIGCODE, LLAMA, STARCODER2, Family
 from starmill.model.exchange.layouts import ExchangeError as ExchangeError
 
@@ -97,7 +97,6 @@ FAMILIES = (
     ),
     _modern("Mistral", "mistral", "MistralForCausalLM", {}, biases="none"),
 )
-WINDOW_OF_CLASS = {"mistral": 4096}  # of a config.json that has no sliding_window
 
 
 def family(config: ModelConfig) -> Family:
@@ -116,7 +115,7 @@ def config_values(config: ModelConfig, dtype: str = "float32") -> dict[str, Any]
     if config.positions == "rope":
         own = {
             "rope_theta": config.rope_theta,
-            "rope_parameters": {"rope_theta": config.rope_theta, **scaling.values(config.rope_scaling)},
+            "rope_parameters": {"rope_theta": config.rope_theta, **rope.values(config.rope_scaling)},
             "sliding_window": config.sliding_window,
         }
         if config.norm == "rms":
@@ -176,8 +175,8 @@ def read_config(values: dict[str, Any]) -> ModelConfig:
                 f"{key}={values[key]!s:.200}: only models with one such token are read; the others may be stop strings"
             )
         found[name] = of(name, key, values[key] if values.get(key) is not None else 0)
-    if theirs.shape.get("positions") == "rope" or theirs.layout is LLAMA:
-        found |= _rope(values, theirs, found, of)
+    if theirs.keys is ROPE_KEYS:
+        found |= rope.read(values, theirs, found, of)
     elif theirs is bert.BERT:
         found |= {"kv_heads": found["heads"], "positions": "learned"}
     else:
@@ -196,31 +195,3 @@ def read_config(values: dict[str, Any]) -> ModelConfig:
     found |= {name: only for name, only in theirs.shape.items() if name != "sliding_window"}
     labels = bert.labels(values) if theirs is bert.BERT else ()
     return TaggerConfig(**found, labels=labels) if labels else ModelConfig(**found)
-
-
-def _rope(values: dict[str, Any], theirs: Family, found: dict[str, Any], of: Any) -> dict[str, Any]:
-    """Return the fields of a model with RoPE: theta, scaling, window, heads. Raises ExchangeError for what would change the logits."""
-    modern, rope = theirs.layout is LLAMA, convert(values.get("rope_parameters") or {}, dict[str, Any], "rope_parameters")
-    size = of("head_dim", "head_dim", values.get("head_dim"))
-    if size is not None and size * found["heads"] == found["hidden_size"]:
-        size = None
-    if size is not None and not modern:
-        raise ExchangeError(f"head_dim={size}: only models with head_dim=hidden_size/num_attention_heads are read")
-    window = of("sliding_window", "sliding_window", values.get("sliding_window", WINDOW_OF_CLASS.get(theirs.model_type)))
-    if theirs.model_type.startswith("qwen"):
-        window = window if values.get("use_sliding_window") else None
-        if window is not None and values.get("max_window_layers", 28):
-            raise ExchangeError(
-                f"max_window_layers={values.get('max_window_layers')!s:.200}: only models with one window in all layers are read"
-            )
-    kinds = {str(kind) for kind in convert(values.get("layer_types") or [], list[Any], "layer_types")}
-    if kinds - {"sliding_attention" if window is not None else "full_attention"}:
-        raise ExchangeError(f"layer_types={', '.join(sorted(kinds))!s:.200}: only models whose layers all see alike are read")
-    return {
-        # Published models differ in theta: no default.
-        "rope_theta": of("rope_theta", "rope_theta", rope["rope_theta"] if "rope_theta" in rope else values["rope_theta"]),
-        "rope_scaling": scaling.read(values, found["max_positions"]),
-        "positions": "rope",
-        "head_dim": size,
-        "sliding_window": window if theirs.model_type != "llama" else None,
-    }

@@ -45,7 +45,7 @@ class Finder:
     >>> told = "Return the widest gap between two neighbours of the sorted values, or zero where there are fewer than two."
     >>> finder = Finder(compiled([Task("own", "3", docstring=told)]), Matchers())
     >>> [str(find) for find in finder.of("# " + told.replace(" of", " of\\n# "))]
-    ['own 3: hidden, characters 2 to 110']
+    ['own 3: hidden, characters 2 to 110', 'own 3: retold, characters 2 to 106']
     """
 
     def __init__(self, blob: str, matchers: Matchers) -> None:
