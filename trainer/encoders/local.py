@@ -18,7 +18,6 @@ from starmill.model.encoder.encoder import Encoder
 
 NEAREST, FARTHEST = 3.0, 200.0  # wave lengths in tokens
 TOKENS, PLACES = 0.15, 0.2  # deviation of tokens, height of waves: small, that a step of the optimizer moves them
-SPACE = "\u0120"  # as byte-level BPE writes it
 GAIN = 1.3  # of queries and keys
 NOISE = 0.03  # deviation of what is added, so that heads learn to look at tokens, too
 
@@ -77,12 +76,11 @@ def features(token: str) -> list[str]:
     """Return what a token of byte-level BPE looks like: its shape twice, its ends, its letters, itself.
 
     >>> features("\u0120Jane")
-    ['shape \u0120Xx', 'shape \u0120Xx', 'first j', 'last e', 'is \u0120Jane']
+    ['shape Xx', 'shape Xx', 'first j', 'last e', 'is \u0120Jane']
     """
     shape = ""
     for character in token:
         kind = "X" if character.isupper() else "x" if character.islower() else "0" if character.isdigit() else character
-        kind = character if character == SPACE else kind  # which is a capital letter, too
         shape += "" if shape.endswith(kind) else kind
     letters = token.lstrip("\u0120")
     ends = [f"first {letters[0].lower()}", f"last {letters[-1].lower()}"] if letters else []
