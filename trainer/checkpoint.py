@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import socket
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,7 +30,8 @@ from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, Hu
 
 from starmill.core import files
 from starmill.core.dataset import at_once, tell_damage
-from starmill.core.errors import InputError
+from starmill.core.errors import InputError, MachineError
+from starmill.core.terminal import say
 from starmill.trainer.data.corpus import Position
 from starmill.trainer.parallel import Ranks
 
@@ -185,13 +187,20 @@ def whole(folder: Path) -> dict[Path, Meta]:
 
 
 def damaged(path: Path, expected: Mapping[str, str]) -> list[str]:
-    """Return the names of a checkpoint's files that are absent, or have another sha256 than `expected`."""
+    """Return the names of a checkpoint's files that are absent, or have another sha256 than `expected`.
+
+    Raises MachineError for one that cannot be read: trouble of a disk is no damage, and to go back would lose steps.
+    """
 
     def differs(name: str) -> bool:
         try:
             return _sha256(path / name) != expected[name]
-        except OSError:
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return True
+        except OSError as error:
+            raise MachineError(
+                f"{path / name}: {error.strerror}; see to the disk, and run the same command to continue"
+            ) from error
 
     return [name for name, bad in zip(expected, at_once(differs, expected), strict=True) if bad]
 
@@ -214,6 +223,11 @@ def alone(output: Path, ranks: Ranks) -> Iterator[None]:
                 lock.flush()
             except BlockingIOError:
                 holder = re.sub(r"[^\w. -]", "?", lock.read(200).decode(errors="replace")) or "another process"
+            except OSError:
+                say(
+                    f"{output}: its file system has no locks, so nothing keeps another training from writing there",
+                    to=sys.stderr,
+                )
         if holder := ranks.gathered(holder)[0]:
             raise CheckpointError(
                 f"{output}: another training writes to it ({holder}); wait for its end, or give another --output"

@@ -1,5 +1,6 @@
 """Checkpoints are whole or not there, belong to one recipe and one set of data, and run nothing when they are read."""
 
+import errno
 import os
 import pickle
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from starmill.core.errors import MachineError
 from starmill.trainer import checkpoint
 from starmill.trainer.checkpoint import CheckpointError, Checkpoints, Meta
 from starmill.trainer.config import AdamW
@@ -93,6 +95,17 @@ def test_a_flipped_bit_leads_to_the_one_before(tmp_path: Path, capfd: pytest.Cap
     with pytest.raises(
         CheckpointError, match=r"each of its 2 checkpoints is damaged; bring one back from a copy, or .*--fresh"
     ):
+        kept.newest()
+
+
+def test_trouble_of_the_disk_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = saved(tmp_path, 5, 10)
+
+    def broken(path: Path) -> str:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(checkpoint, "_sha256", broken)  # no disk fails when it is asked to
+    with pytest.raises(MachineError, match=r"step-00000010/.*: Input/output error; see to the disk"):
         kept.newest()
 
 

@@ -1,5 +1,8 @@
 """StarCoder2's filters on both sides of every threshold."""
 
+from dataclasses import fields
+from typing import get_args
+
 import pyarrow as pa
 import pytest
 
@@ -14,6 +17,7 @@ from starmill.transforms.decide.quality import (
     Languages,
     LongLines,
     Quality,
+    RuleName,
     TextFiles,
 )
 from starmill.transforms.measure.html import VisibleText
@@ -131,6 +135,7 @@ def test_the_filters_run_over_columns_in_the_papers_order() -> None:
 
 
 def test_rules_are_chosen_in_their_order() -> None:
+    assert {*get_args(RuleName)} == {field.name for field in fields(Quality)} - {"rules"} > {*Quality().rules}
     chosen = Quality(rules=("html", "extensions", "xml"), extensions=Extensions("starcoder"))
     assert [s.name for s in chosen.steps()] == ["html", "extensions", "xml"]
     with pytest.raises(ValueError, match="'xml' a second time"):
