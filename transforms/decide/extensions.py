@@ -80,7 +80,7 @@ class Extensions:
     def step(self) -> "JudgeExtensions":
         """Return the step. Raises NotThere or InputError, naming the file, for a table that cannot be read."""
         if self.table is None:
-            return JudgeExtensions(((OTHERS, "", Row(True)),), self.name)
+            return JudgeExtensions(name=self.name)
         if self.table in SHIPPED:
             text = resources.files("starmill.transforms.decide").joinpath(f"data/{self.table}.csv").read_text("utf-8")
             return JudgeExtensions(read(text.splitlines()), self.name)
@@ -108,7 +108,7 @@ class JudgeExtensions(Rule):
         "alpha_fraction",
     )
 
-    rows: Table
+    rows: Table = ((OTHERS, "", Row(keep=True)),)
     name: str = "extensions"
 
     @functools.cached_property
