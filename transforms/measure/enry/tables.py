@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import re2  # type: ignore[import-untyped]
 import yaml
 
 import starmill.core
@@ -36,6 +35,8 @@ def convert(pattern: str | list[str]) -> str | None:
     for ruby, plain in REWRITTEN.items():
         parts = [part.replace(ruby, plain) for part in parts]
     joined = "(?m)" + "|".join(f"(?:{part})" for part in parts)
+    import re2  # type: ignore[import-untyped]  # the engine that Go's is like; who writes the tables has it
+
     options = re2.Options()
     options.log_errors = False
     try:
