@@ -333,6 +333,8 @@ class TrainRecipe:
         for key in UNLEARNED:
             section, _, name = key.rpartition(".")
             del (values[section] if section else values)[name]
+        if self.data.fim.rate or self.data.fim.kinds:
+            values["data"]["fim"]["drawn"] = "units"  # runs of before drew repositories: their order is another
         rate = values["optimizer"]
         if rate["decay_steps"] is not None:  # the rest is `falling`
             del values["steps"], rate["decay"], rate["min_lr"]
