@@ -127,7 +127,7 @@ def _plain(place: Path) -> Callable[[], Measured]:
 
 def _parsed(place: Path) -> Callable[[], Measured]:
     from starmill.core.storage import Storage
-    from starmill.pipelines.sources import gharchive_reading as reading
+    from starmill.pipelines.sources.gharchive import reading
 
     def work() -> Measured:
         total = 0

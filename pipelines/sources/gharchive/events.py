@@ -8,6 +8,7 @@ import functools
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Union
 
@@ -16,7 +17,9 @@ import msgspec
 HEAD = re.compile(r'\{"(?:id":"|repository":|created_at":|type":"|actor":)')  # how an event begins
 TRIES = 8  # to find an event in a damaged line: each may look at all of it
 TIME = re.compile(r"(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.\d+)? ?(Z|[+-]\d\d:?\d\d)", re.ASCII)
-NAME = re.compile(r"[\w.-]{1,100}/[\w.-]{1,200}", re.ASCII)
+USUAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+# Owner/name, which as a path leads nowhere else.
+NAME = re.compile(r"(?!(?:\.\.?|\.git)/)[\w.-]{1,100}/(?!(?:\.\.?|\.git)\Z)[\w.-]{1,200}", re.ASCII | re.IGNORECASE)
 HEADER = re.compile(r"@@ -(\d{1,9})((?:,\d{1,9})?) \+(\d{1,9})((?:,\d{1,9})?) @@", re.ASCII)  # of a hunk
 THREAD = re.compile(r"/(issues|pulls?)/(\d{1,18})(?:[#/]|\Z)", re.ASCII)
 
@@ -82,10 +85,14 @@ class _License(msgspec.Struct):
     spdx_id: str | None = None
 
 
-class _Repository(msgspec.Struct):
+class _Named(msgspec.Struct):
     id: int | None = None
     name: str | None = None
     owner: str | _User | None = None
+
+
+class _Repository(msgspec.Struct):
+    id: int | None = None
     full_name: str | None = None
     default_branch: str | None = None
     master_branch: str | None = None
@@ -94,9 +101,13 @@ class _Repository(msgspec.Struct):
     language: str | None = None
 
 
-class _End(msgspec.Struct):
+class _Base(msgspec.Struct):
     sha: str | None = None
     repo: _Repository | None = None
+
+
+class _Head(msgspec.Struct):
+    sha: str | None = None
 
 
 class _Thread(msgspec.Struct):
@@ -107,8 +118,8 @@ class _Thread(msgspec.Struct):
     created_at: str | None = None
     pull_request: msgspec.Raw = NULL  # anything but null: the issue is a pull request
     merged: bool | None = None
-    base: _End | None = None
-    head: _End | None = None
+    base: _Base | None = None
+    head: _Head | None = None
 
 
 class _Comment(msgspec.Struct):
@@ -139,8 +150,8 @@ class _Envelope(msgspec.Struct, kw_only=True):
     created_at: str
     id: str | int | None = None
     actor: str | _User | None = None
-    repo: _Repository | None = None
-    repository: _Repository | None = None
+    repo: _Named | None = None
+    repository: _Named | None = None
     url: str | None = None
 
 
@@ -161,7 +172,10 @@ WANTED = frozenset(
     "IssuesEvent IssueCommentEvent PullRequestEvent PullRequestReviewEvent PullRequestReviewCommentEvent WatchEvent ForkEvent".split()
 )
 # The usual ones of which nothing is kept. Whoever is not in this list takes a little longer.
-OTHERS = "PushEvent CreateEvent DeleteEvent GollumEvent MemberEvent PublicEvent CommitCommentEvent ReleaseEvent".split()
+OTHERS = (
+    "PushEvent CreateEvent DeleteEvent GollumEvent MemberEvent PublicEvent CommitCommentEvent ReleaseEvent "
+    "DownloadEvent FollowEvent ForkApplyEvent GistEvent TeamAddEvent"  # of the timeline
+).split()
 KINDS = {
     kind: msgspec.defstruct(kind, [], bases=(base,), tag=kind)
     for base, kinds in ((_Wanted, WANTED), (_Other, OTHERS))
@@ -172,6 +186,7 @@ NAMES = {cls: kind for kind, cls in KINDS.items() if kind in WANTED}
 USUAL = msgspec.json.Decoder(Union[tuple(KINDS.values())])  # noqa: UP007
 ENVELOPE, PAYLOAD = msgspec.json.Decoder(_Any), msgspec.json.Decoder(_Payload)
 ENCODER, EVENT = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(Event)
+STAR, FORK = ENCODER.encode(Event("star")), ENCODER.encode(Event("fork"))
 LENIENT = json.JSONDecoder(parse_constant=lambda _: None, parse_int=lambda digits: int(digits) if len(digits) < 19 else None)
 MADE = {"opened": "opened", "closed": "closed", "reopened": "reopened", "merged": "closed"}
 
@@ -185,36 +200,44 @@ def rows(line: bytes) -> tuple[list[Row], list[str]]:
     >>> rows(watch[:40])
     ([], ['no whole event'])
     """
+    found: list[Row] = []
+    return found, [*add(line, found)]
+
+
+def add(line: bytes, found: list[Row]) -> Sequence[str]:
+    """Add the rows of a line to those that were found; return for each thing in it that is lost, why."""
     try:
         event = USUAL.decode(line)
-        kind = NAMES.get(type(event))
-        return (_rows(kind, event, event.payload) if kind else []), []
+        if kind := NAMES.get(type(event)):
+            _rows(kind, event, event.payload, found)
+        return ()
     except (msgspec.ValidationError, RecursionError):  # of another type, or with a field that is not as it should be
         pass
     except (msgspec.DecodeError, UnicodeDecodeError, BadEvent):
-        return _mended(line)
+        return _mended(line, found)
     try:
-        return _of(line), []
+        _of(line, found)
+        return ()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, BadEvent):
-        return _mended(line)
+        return _mended(line, found)
 
 
-def _of(line: bytes) -> list[Row]:
+def _of(line: bytes, found: list[Row]) -> None:
     event = ENVELOPE.decode(line)
-    return _rows(event.type, event, PAYLOAD.decode(event.payload)) if event.type in WANTED else []
+    if event.type in WANTED:
+        _rows(event.type, event, PAYLOAD.decode(event.payload), found)
 
 
-def _mended(line: bytes) -> tuple[list[Row], list[str]]:
-    found: list[Row] = []
+def _mended(line: bytes, found: list[Row]) -> list[str]:
     objects, lost = _objects(line)
     for event in objects:
         try:
             # What stdlib's json takes and UTF-8 does not are lone surrogates.
             text = json.dumps(event, ensure_ascii=False).encode("utf-8", "replace")
-            found += _of(text)
+            _of(text, found)
         except (msgspec.DecodeError, RecursionError, BadEvent) as error:
             lost.append(str(error)[:200])
-    return found, lost
+    return lost
 
 
 def _objects(line: bytes) -> tuple[list[dict[str, Any]], list[str]]:
@@ -240,65 +263,54 @@ def _objects(line: bytes) -> tuple[list[dict[str, Any]], list[str]]:
     return found, ["no whole event"] if lost or not found else []
 
 
-def _rows(kind: str, event: _Envelope, payload: _Payload) -> list[Row]:
+def _rows(kind: str, event: _Envelope, payload: _Payload, found: list[Row]) -> None:
     name, key = _repository(event.repo or event.repository)
-    time = instant(event.created_at)
-    login = event.actor if isinstance(event.actor, str) else (event.actor and event.actor.login) or ""
-    found: list[Row] = []
-
-    def add(repo: str, thread: str, name: str, value: Event) -> None:
-        data = ENCODER.encode(value)
-        own = str(event.id) if event.id is not None else hashlib.sha256(data).hexdigest()[:24]
-        found.append(Row(repo, thread, time, own, name, data))
-
+    time, own = instant(event.created_at), "" if event.id is None else str(event.id)
     if kind == "WatchEvent":
-        add(key, "", name, Event("star"))
+        found.append(_row(key, "", time, own, name, STAR))
     elif kind == "ForkEvent":
-        add(key, "", name, Event("fork"))
-        if isinstance(forkee := payload.forkee, _Repository) and forkee.id is not None and _is_name(forkee.full_name or ""):
-            add(str(forkee.id), "", str(forkee.full_name), Event("facts", facts=_facts(forkee)))
+        found.append(_row(key, "", time, own, name, FORK))
+        if isinstance(forkee := payload.forkee, _Repository) and forkee.id is not None and NAME.fullmatch(forkee.full_name or ""):
+            found.append(_row(str(forkee.id), "", time, own, str(forkee.full_name), _facts(forkee)))
     else:
         thread, stated = _thread(kind, event, payload)
+        login = event.actor if isinstance(event.actor, str) else (event.actor and event.actor.login) or ""
         value = _event(kind, payload, login)
         if stated is not None:
-            value.title, value.body = stated.title, stated.body or ""
-            value.author, value.merged = (stated.user and stated.user.login) or "", stated.merged
-            value.opened_at = instant(stated.created_at) if stated.created_at else ""
-            value.base, value.head = ((end and end.sha) or "" for end in (stated.base, stated.head))
-            base = stated.base and stated.base.repo
-            if base and base.default_branch and str(base.id) == key:
-                add(key, "", name, Event("facts", facts=_facts(base)))
+            value.title, value.body, value.merged = stated.title, stated.body or "", stated.merged
+            if stated.user:
+                value.author = stated.user.login or ""
+            if stated.created_at:
+                value.opened_at = instant(stated.created_at)
+            if stated.head:
+                value.head = stated.head.sha or ""
+            if stated.base:
+                value.base, base = stated.base.sha or "", stated.base.repo
+                if base and base.default_branch and str(base.id) == key:
+                    found.append(_row(key, "", time, own, name, _facts(base)))
         if payload.action == "merged":
             value.merged = True
-        add(key, thread, name, value)
-    return found
+        found.append(_row(key, thread, time, own, name, ENCODER.encode(value)))
 
 
-def _repository(found: _Repository | None) -> tuple[str, str]:
+def _row(repo: str, thread: str, time: str, own: str, name: str, data: bytes) -> Row:
+    return Row(repo, thread, time, own or hashlib.sha256(data).hexdigest()[:24], name, data)
+
+
+def _repository(found: _Named | None) -> tuple[str, str]:
     if found is None or found.name is None:
         raise BadEvent("no repository")
-    name = _name(found.name, found.owner if isinstance(found.owner, str) else "")
-    return name, str(found.id) if found.id is not None else name
-
-
-# Both are asked for the same again and again, some hundred thousand times an hour.
-@functools.lru_cache(maxsize=1 << 16)
-def _name(name: str, owner: str) -> str:
-    name = name if "/" in name else f"{owner}/{name}"
-    if not _is_name(name):
+    name = found.name if "/" in found.name else f"{found.owner if isinstance(found.owner, str) else ''}/{found.name}"
+    if not NAME.fullmatch(name):
         raise BadEvent(f"repository {name[:100]!r} is no owner/name")
-    return name
+    return name, name if found.id is None else str(found.id)
 
 
-def _is_name(name: str) -> bool:
-    """Say whether a text is owner/name, and as a path leads nowhere else."""
-    return NAME.fullmatch(name) is not None and {".", "..", ".git"}.isdisjoint(name.lower().split("/"))
-
-
-def _facts(of: _Repository) -> Facts:
-    created = of.created_at if isinstance(of.created_at, str) and TIME.fullmatch(of.created_at) else None
+def _facts(of: _Repository) -> bytes:
+    created = instant(of.created_at) if isinstance(of.created_at, str) and TIME.fullmatch(of.created_at) else None
     spdx = of.license.spdx_id if of.license else None
-    return Facts(of.default_branch or of.master_branch, spdx, created and instant(created), of.language)
+    facts = Facts(of.default_branch or of.master_branch, spdx, created, of.language)
+    return ENCODER.encode(Event("facts", facts=facts))
 
 
 def _thread(kind: str, event: _Envelope, payload: _Payload) -> tuple[str, _Thread | None]:
@@ -341,26 +353,27 @@ def commented(hunk: str) -> int:
     >>> commented("@@ -11,7 +12,7 @@ f()\n x\n-y\n+z"), commented("@@ -11 +12,0 @@\n-y"), commented("y")
     (13, 11, 0)
     """
-    header = HEADER.match(hunk)
-    shown = [line for line in hunk.rstrip("\n").split("\n")[1:] if line[:1] in (" ", "+", "-")]
-    if header is None or not shown:
+    header, last = HEADER.match(hunk), max(map(hunk.rfind, ("\n ", "\n+", "\n-")))
+    if header is None or last < 0:
         return 0
-    number, signs = (header[1], " -") if shown[-1][0] == "-" else (header[3], " +")
-    return int(number) + sum(line[0] in signs for line in shown) - 1
+    number, sign = (header[1], "\n-") if hunk[last + 1] == "-" else (header[3], "\n+")
+    return int(number) + hunk.count("\n ") + hunk.count(sign) - 1
 
 
-@functools.lru_cache(maxsize=1 << 16)
 def instant(said: str) -> str:
     """Return a time as UTC. Raises BadEvent for what is none.
 
     >>> instant("2012/03/10 22:36:55 -0800"), instant("2012-06-14T15:01:46-07:00")
     ('2012-03-11T06:36:55Z', '2012-06-14T22:01:46Z')
     """
+    return said if USUAL_TIME.fullmatch(said) else _in_utc(said)
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _in_utc(said: str) -> str:
     match = TIME.fullmatch(said)
     if not match:
         raise BadEvent(f"time {said[:40]!r}")
-    if match[7] == "Z" and len(said) == 20 and said[10] == "T" and said[4] == "-":
-        return said
     *parts, zone = match.groups()
     try:
         when = datetime.fromisoformat(

@@ -9,11 +9,11 @@ from typing import Protocol
 
 from isal import igzip_lib, isal_zlib
 
-from starmill.pipelines.sources.lines import lines as split
+from starmill.pipelines.sources.lines import by_piece
 
 # Bytes that are read at once: what is left of them is copied at each end of a member, and there may be one every 20 bytes.
 CHUNK = 1 << 16
-BLOCK = 4 << 20  # bytes that are inflated at once
+BLOCK = 1 << 18  # bytes that are inflated at once: what the processor's cache holds until its lines are read
 MAX_LINE = 64 << 20  # bytes of an event; the largest real ones have some 3 MB
 
 
@@ -43,17 +43,16 @@ class NoEvents(Exception):
         self.reason = reason
 
 
-def lines(file: File, members: int | None = None, max_bytes: int = 1 << 62) -> Iterator[bytes | int]:
-    r"""Yield the lines of an hour without their ends; of one above MAX_LINE, how many bytes it has.
+def lines(file: File, members: int | None = None, max_bytes: int = 1 << 62) -> Iterator[list[bytes | int]]:
+    r"""Yield the lines of an hour without their ends, some at once; of one above MAX_LINE, how many bytes it has.
 
     `members`: of a gzip file, only so many. Raises Cut and NoEvents, the latter also above `max_bytes` inflated bytes.
 
     >>> import io
     >>> list(lines(io.BytesIO(b'{"a": 1}\n{"b": 2}')))
-    [b'{"a": 1}', b'{"b": 2}']
+    [[b'{"a": 1}'], [b'{"b": 2}']]
     """
-    for line, size in split(_counted(_blocks(file, members), max_bytes), MAX_LINE):
-        yield size if line is None else line
+    return by_piece(_counted(_blocks(file, members), max_bytes), MAX_LINE)
 
 
 def _counted(blocks: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:

@@ -51,7 +51,7 @@ def listed(storage: Storage, max_hour_bytes: int) -> list[Listed]:
 
 
 def found(file: File, members: int | None, max_bytes: int) -> Iterator[tuple[list[Row], list[Problem], int]]:
-    """Yield the rows and the problems of each line, and its bytes. Raises gharchive_hours.Cut.
+    """Yield the rows and the problems of some lines, and their bytes. Raises gharchive_hours.Cut.
 
     `members`: of a gzip file, only so many are read. What is no hour ends in a problem of line 0.
 
@@ -59,13 +59,19 @@ def found(file: File, members: int | None, max_bytes: int) -> Iterator[tuple[lis
     >>> [(rows, [p.reason for p in problems]) for rows, problems, _ in found(io.BytesIO(b'{"id":'), None, 99)]
     [([], ['bad_event'])]
     """
+    before = 0
     try:
-        for line, data in enumerate(gharchive_hours.lines(file, members, max_bytes), 1):
-            if isinstance(data, int):
-                yield [], [Problem(line, "line_too_long", f"more than {gharchive_hours.MAX_LINE:,} bytes", data)], 0
-            elif data:
-                rows, lost = gharchive_events.rows(data)
-                yield rows, [Problem(line, "bad_event", detail, len(data)) for detail in lost], len(data)
+        for lines in gharchive_hours.lines(file, members, max_bytes):
+            rows, problems, size = list[Row](), list[Problem](), 0
+            for line, data in enumerate(lines, before + 1):
+                if isinstance(data, int):
+                    problems.append(Problem(line, "line_too_long", f"more than {gharchive_hours.MAX_LINE:,} bytes", data))
+                elif data:
+                    size += len(data)
+                    for detail in gharchive_events.add(data, rows):
+                        problems.append(Problem(line, "bad_event", detail, len(data)))
+            before += len(lines)
+            yield rows, problems, size
     except NoEvents as error:
         yield [], [Problem(0, error.reason, str(error), 0)], 0
 

@@ -13,7 +13,7 @@ TEXT = b"\n".join(LINES) + b"\n"
 
 
 def read(data: bytes, **options: int) -> list[bytes | int]:
-    return list(lines(io.BytesIO(data), **options))
+    return [line for some in lines(io.BytesIO(data), **options) for line in some]
 
 
 @pytest.mark.parametrize(
