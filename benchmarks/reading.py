@@ -1,20 +1,23 @@
 """How fast dumps are read: each source beside git, pyarrow, DuckDB, datatrove, dulwich and Python's own libraries, in one run.
 
-    .venv/bin/python benchmarks/reading.py [--megabytes 120] [--rounds 3] [--write]
+    .venv/bin/python benchmarks/reading.py [--megabytes 60] [--minutes 5] [--write]
 
 Every way is a process of its own that reads the same dump to bytes of contents in Python, in turn; CPU seconds are of the process and its
-children, without imports. Ratios hold where others work too; seconds do not. Ours also checks ids, types, limits and names.
+children, without imports. Ratios hold where others work too; seconds do not. Ours also checks ids, types, limits and names. Rounds of all
+ways are repeated, up to five times, while one more ends within `--minutes`. The first call installs the peers besides.
 """
 
 import argparse
 import datetime
 import gzip
 import json
+import os
 import random
 import statistics
 import subprocess
 import tarfile
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable
 from importlib.metadata import version as installed
@@ -37,6 +40,7 @@ DUMPS = {
     "zips": ("starmill", "plain"),
     "hours": ("starmill", "plain"),
 }
+ROUNDS = 5
 ENVIRONMENTS = {"duckdb": "duckdb", "datatrove": "datatrove"}
 NAMED = {"plain": "Python's own", "git": "git cat-file --batch"}
 
@@ -82,19 +86,16 @@ def _archives(folder: Path, n: int, members: list[tuple[str, bytes]]) -> None:
 
 
 def _repositories(folder: Path, groups: list[list[tuple[str, list[tuple[str, str]]]]]) -> None:
+    """Write bare repositories of one commit, packed as git packs them."""
     for n, group in enumerate(groups):
-        place = folder / str(n)
-        place.mkdir(parents=True)
+        commit = [b"commit refs/heads/main\ncommitter a <a@b.c> 0 +0000\ndata 3\nall\n"]
         for name, own in group:
             for path, text in own:
-                (place / name / path).parent.mkdir(parents=True, exist_ok=True)
-                (place / name / path).write_text(text)
-        identity = ["-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
-        for command in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "all"], ["gc", "-q"]):
-            subprocess.run(["git", *command], cwd=place, check=True)
-        for path in place.iterdir():
-            if path.name != ".git":
-                subprocess.run(["rm", "-r", str(path)], check=True)
+                data = text.encode()
+                commit.append(b"M 100644 inline %s/%s\ndata %d\n%s\n" % (name.encode(), path.encode(), len(data), data))
+        subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(folder / str(n))], check=True)
+        for command in (["fast-import", "--quiet"], ["repack", "-adfq"]):
+            subprocess.run(["git", "-C", str(folder / str(n)), *command], input=b"".join(commit), check=True)
 
 
 def _hours(folder: Path, megabytes: int) -> None:
@@ -126,24 +127,32 @@ def _hours(folder: Path, megabytes: int) -> None:
         (folder / f"2016-01-01-{hour}.json.gz").write_bytes(gzip.compress("\n".join(out).encode() + b"\n", 6, mtime=0))
 
 
-def measured(python: Callable[[str], str], folder: Path, rounds: int) -> dict[str, dict[str, list[list[float]]]]:
-    """Return by dump and way [bytes, files, CPU s, peak MiB] of each round; the ways take turns."""
+def measured(python: Callable[[str], str], folder: Path, until: float) -> dict[str, dict[str, list[list[float]]]]:
+    """Return by dump and way [bytes, files, CPU s, peak MiB] of each round; the ways take turns.
+
+    A round is begun while, at the pace of those before, it ends before `until` (of time.monotonic).
+    """
     found: dict[str, dict[str, list[list[float]]]] = {dump: {way: [] for way in ways} for dump, ways in DUMPS.items()}
-    for _ in range(rounds):
+    took = 0.0
+    for _ in range(ROUNDS):
+        before = time.monotonic()
+        if before + took > until:
+            break
         for dump, ways in DUMPS.items():
             for way in ways:
                 done = subprocess.run([python(way), str(READ), way, str(folder / dump)], capture_output=True, text=True)
                 if done.returncode:
                     raise SystemExit(f"{way} {dump}: {done.stderr[-2000:]}")
                 found[dump][way].append(json.loads(done.stdout.splitlines()[-1])[:4])
+        took = time.monotonic() - before
     return found
 
 
 def main() -> None:
     """Measure, print, and with --write append to the results."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--megabytes", type=int, default=120)
-    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--megabytes", type=int, default=60)
+    options.add_argument("--minutes", type=float, default=5.0, help="after which no round is begun")
     options.add_argument("--cache", type=Path, default=Path.home() / ".cache/starmill/peers", help="environments of the peers")
     report.add_write(options)
     given = options.parse_args()
@@ -158,11 +167,16 @@ def main() -> None:
             return tools.version(python(way), way)
         return installed(way) if way in ("pyarrow", "dulwich") else ""
 
+    for way in ENVIRONMENTS:
+        python(way)  # installed before the clock runs
+    until = time.monotonic() + 60 * given.minutes
     with tempfile.TemporaryDirectory(prefix="starmill-bench-") as name:
         make(Path(name), given.megabytes)
         inflated = sum(len(gzip.decompress(hour.read_bytes())) for hour in Path(name, "hours").iterdir())
-        found = measured(python, Path(name), given.rounds)
-    lines = [f"## {datetime.date.today()}, {report.processor()}, one core, the least of {given.rounds} rounds", ""]
+        found = measured(python, Path(name), until)
+    rounds = len(found["git"]["git"])
+    lines = [f"## {datetime.date.today()}, {report.processor()}, one core, the least of {rounds} rounds", ""]
+    lines += [f"Load average at the end: {os.getloadavg()[0]:.1f}, of {os.cpu_count()} cores. Ratios are medians of the rounds.", ""]
     lines += [
         "| dump | read by | files | MB of contents, of hours of JSON | CPU s | MB per CPU s | CPU of starmill / its | peak MiB |",
         "|---|---|---|---|---|---|---|---|",

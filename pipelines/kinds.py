@@ -72,9 +72,7 @@ class Curate:
     opt_out: tuple[OptOutList, ...] = ()  # dated lists of who and what is not to be trained on
     licenses: KeepLicensed = KeepLicensed()
     quality: Quality = Quality()
-    signals: Signals = (
-        Signals()
-    )  # thresholds on what measure.syntax and measure.score found; over code and scripts of notebooks
+    signals: Signals = Signals()  # thresholds on what measure.syntax and measure.score found; over code, scripts, Stack Overflow
     threads: Threads = Threads()  # over issues
     pulls: Pulls = Pulls()  # over pull requests
     commits: CommitRules = CommitRules()  # over commits
@@ -208,7 +206,8 @@ KINDS = {
     ),
     "stackoverflow": Kind(
         measure=lambda on: (on.text, *on.scored),
-        decide=lambda on: (on.answers,),
+        # The paper's own classifier is not published; a scorer takes its place where the recipe has one (docs/signals.md).
+        decide=lambda on: (on.answers, *replace(on.signals, syntax_errors=None).steps()),
         clean=lambda on: (on.decontaminate(), _of_talk(on)),
         render=answers.documents,
         dedup="none",

@@ -55,6 +55,13 @@ def test_a_threshold_on_what_is_not_measured_is_refused(rule: str, by: str) -> N
     assert build({"workspace": "w"}).curate.signals.steps() == ()
 
 
+def test_questions_may_have_a_scorer_of_their_own() -> None:
+    own = {"measure": {"score": {"model": "questions.safetensors"}}, "curate": {"signals": {"low_score": {"at_least": 0.1}}}}
+    made: Recipe = build({"workspace": "w", "kinds": {"stackoverflow": own}})
+    steps = {kind: [step.name for step in KINDS[kind].decide(made.of(kind).curate)] for kind in ("stackoverflow", "kaggle")}
+    assert steps["stackoverflow"] == ["answers", "low_score"] and "low_score" not in steps["kaggle"]
+
+
 def test_a_kind_may_have_other_values() -> None:
     values = {
         "workspace": "w",

@@ -103,6 +103,21 @@ def test_a_row_is_a_file(tmp_path: Path, dialect: str) -> None:
     assert source.count(source.plan()[0], LIMITS).files == 120
 
 
+def test_datasets_reads_the_same_rows_of_a_table_and_writes_what_is_read(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets", reason="NOT RUN: no `datasets`, whose reader of tables is an oracle")
+    rows = rows_of(120)
+    asked = {"star_events_count": "stars"}
+    for dialect, reader in (("t.parquet", "parquet"), ("t.jsonl.gz", "json"), ("stream.arrow", "arrow")):
+        file = tmp_path / reader / dialect
+        file.parent.mkdir()
+        DIALECTS[dialect](file, rows)
+        peer = datasets.load_dataset(reader, data_files=str(file), split="train", cache_dir=str(tmp_path / "cache"))
+        found = [(row["repo_name"], row["path"], row["content"].encode(), row["stars"]) for row in peer]
+        assert seen(read(Tables(place=str(file), columns=asked))) == found and len(found) == 120
+    peer.save_to_disk(str(tmp_path / "saved"), num_shards=2)
+    assert seen(read(Tables(place=str(tmp_path / "saved"), columns=asked, names="unique"))) == found
+
+
 @pytest.mark.parametrize("dialect", [d for d in DIALECTS if d != "large.parquet"])
 def test_a_row_is_a_repository(tmp_path: Path, dialect: str) -> None:
     rows = rows_of(120)
