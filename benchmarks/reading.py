@@ -176,7 +176,10 @@ def main() -> None:
         found = measured(python, Path(name), until)
     rounds = len(found["git"]["git"])
     lines = [f"## {datetime.date.today()}, {report.processor()}, one core, the least of {rounds} rounds", ""]
-    lines += [f"Load average at the end: {os.getloadavg()[0]:.1f}, of {os.cpu_count()} cores. Ratios are medians of the rounds.", ""]
+    lines += [
+        f"Load average at the end: {os.getloadavg()[0]:.1f}, of {os.cpu_count()} cores. Ratios are medians of the rounds.",
+        "",
+    ]
     lines += [
         "| dump | read by | files | MB of contents, of hours of JSON | CPU s | MB per CPU s | CPU of starmill / its | peak MiB |",
         "|---|---|---|---|---|---|---|---|",

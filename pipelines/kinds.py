@@ -72,7 +72,9 @@ class Curate:
     opt_out: tuple[OptOutList, ...] = ()  # dated lists of who and what is not to be trained on
     licenses: KeepLicensed = KeepLicensed()
     quality: Quality = Quality()
-    signals: Signals = Signals()  # thresholds on what measure.syntax and measure.score found; over code, scripts, Stack Overflow
+    signals: Signals = (
+        Signals()
+    )  # thresholds on what measure.syntax and measure.score found; over code, scripts, Stack Overflow
     threads: Threads = Threads()  # over issues
     pulls: Pulls = Pulls()  # over pull requests
     commits: CommitRules = CommitRules()  # over commits
@@ -178,11 +180,12 @@ KINDS = {
         clean=lambda on: (*on.scanned, on.decontaminate(), on.redact),
         render=notebooks.scripts,
     ),
+    # It compiles as Python, so that no error of syntax is looked for, and what is said of its data is no Python.
     "kaggle": Kind(
-        measure=lambda on: (on.licenses, StatedLanguage(), on.text, *on.parsed, *on.scored),
-        decide=lambda on: (on.licenses.step(), *on.signals.steps()),
+        measure=lambda on: (on.licenses, StatedLanguage(), on.text, *on.scored),
+        decide=lambda on: (on.licenses.step(), *replace(on.signals, syntax_errors=None).steps()),
         clean=lambda on: (*on.scanned, on.decontaminate(), on.redact),
-        render=notebooks.scripts,
+        render=notebooks.described,
     ),
     "issue": Kind(
         measure=lambda on: (on.text, *on.scored),

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from starmill.core.errors import InputError, printable
 from starmill.pipelines.sources import encoding, kaggle
+from starmill.pipelines.sources.kaggle_data import Known
 from starmill.pipelines.sources.source import Entry
 
 NOTEBOOK, SCRIPT, KAGGLE = "notebook", "notebook_script", "kaggle"
@@ -65,8 +66,11 @@ class Cell:
     output: str | None = None
 
 
-def of_file(entry: Entry, forms: Sequence[Form]) -> list[Entry]:
-    """Return the entries that a file becomes: itself, or one for each form of a notebook, whose ids are those of the file."""
+def of_file(entry: Entry, forms: Sequence[Form], known: Known | None = None) -> list[Entry]:
+    """Return the entries that a file becomes: itself, or one for each form of a notebook, whose ids are those of the file.
+
+    `known`: what is known of the data that Kaggle's notebooks read.
+    """
     data = entry.data
     if not forms or not data or entry.segments is not None or not entry.path.lower().endswith(b".ipynb"):
         return [entry]
@@ -77,12 +81,12 @@ def of_file(entry: Entry, forms: Sequence[Form]) -> list[Entry]:
         replace(blank, kind=made.kind, reason=made.reason, detail=made.detail)
         if made.reason
         else replace(blank, kind=made.kind, data=made.text.encode(), segments=[*made.segments])
-        for made in records(decoded[0], forms)
+        for made in records(decoded[0], forms, known.of(entry.path) if known and KAGGLE in forms else ())
     ]
 
 
-def records(text: str, forms: Sequence[Form]) -> Iterator[Made]:
-    r"""Yield the record of each form of a notebook's JSON.
+def records(text: str, forms: Sequence[Form], data: Sequence[str] = ()) -> Iterator[Made]:
+    r"""Yield the record of each form of a notebook's JSON; `data`: texts that stand before a script of Kaggle's.
 
     >>> made = '{"cells": [{"cell_type": "markdown", "source": "Add."}, {"cell_type": "code", "source": "%time\\n1 + 1", "outputs": []}],'
     >>> made += '"metadata": {"language_info": {"name": "python"}}, "nbformat": 4}'
@@ -96,7 +100,8 @@ def records(text: str, forms: Sequence[Form]) -> Iterator[Made]:
             yield Made(form, reason="unreadable_notebook", detail=printable(error))
         return
     for form in forms:
-        yield {NOTEBOOK: _turns, SCRIPT: _script, KAGGLE: _kaggle}[form](language, cells)
+        made = {NOTEBOOK: _turns, SCRIPT: _script, KAGGLE: _kaggle}[form](language, cells)
+        yield _behind(data, made) if form == KAGGLE and data and not made.reason else made
 
 
 def _read(text: str) -> tuple[str, list[Cell]]:
@@ -219,6 +224,16 @@ def _kaggle(language: str, cells: Sequence[Cell]) -> Made:
     if reason:
         return Made(KAGGLE, reason=reason, detail=detail)
     return Made(KAGGLE, text, ({"role": "script", "name": "Python", "start": 0, "end": len(text)},))
+
+
+def _behind(data: Sequence[str], script: Made) -> Made:
+    """Return a script behind what is said of its data, each a segment of text."""
+    at, segments = 0, []
+    for text in data:
+        segments.append({"role": "markdown", "name": None, "start": at, "end": at + len(text)})
+        at += len(text) + 1
+    segments += [{**own, "start": own["start"] + at, "end": own["end"] + at} for own in script.segments]
+    return replace(script, text="".join(f"{text}\n" for text in data) + script.text, segments=segments)
 
 
 def _commented(text: str, mark: str) -> str:

@@ -14,9 +14,9 @@ import pyarrow as pa
 from starmill.core import recipe, schema, skips, swhid
 from starmill.core.dataset import Manifest, ParquetPart, Sidecar, Workspace, at_once, part_number, part_path
 from starmill.core.errors import InputError, MachineError, StarmillError, is_of_the_machine, of_a_file, one_line, printable
-from starmill.core.names import Bytes, BytesAtOnce
+from starmill.core.names import Bytes, BytesAtOnce, Place
 from starmill.core.part import PartRef
-from starmill.pipelines.sources import encoding
+from starmill.pipelines.sources import encoding, kaggle_data
 from starmill.pipelines.sources.notebooks import Form, of_file
 from starmill.pipelines.sources.source import (
     DAMAGE,
@@ -53,9 +53,17 @@ class Ingest(Limits):
     max_part_content_bytes: Bytes = 16 << 30  # the same of content: spaces fill a part with next to nothing
     block_bytes: BytesAtOnce = 8 << 20  # of content in a row group, or of names
     notebooks: tuple[Form, ...] = ()  # what .ipynb files become, the forms of StarCoder2's data; none: files of code
+    kaggle_data: Place | None = None  # a table of what Kaggle's notebooks read, said before their scripts (docs/sources.md)
     rows_of_left_out: bool = (
         True  # one for each repository that `exclude`, `include` or `max_repositories` leave out, in `dropped/`
     )
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a table that nothing would read."""
+        if self.kaggle_data and "kaggle" not in self.notebooks:
+            raise ValueError(
+                f"kaggle_data={self.kaggle_data}: no notebook becomes a script of Kaggle's; give notebooks: [kaggle]"
+            )
 
     def leaves_out(self, repository: Repository) -> bool:
         """Say whether a repository is too large to be read."""
@@ -167,6 +175,7 @@ class IngestPart:
     options: Ingest
     max_error_rate: float = 1.0
     seconds: float = REPOSITORY_SECONDS  # of reading a repository
+    known: kaggle_data.Known | None = None
 
     def publish(self, refs: Sequence[PartRef]) -> list[PartRef]:
         """Write the plans of references into the workspace, and return references that name them; earlier plans of the parts go."""
@@ -262,7 +271,7 @@ class IngestPart:
                 try:
                     rows = [
                         self._row({**of, "kind": made.kind}, snapshot, made, made.reason or hostile)
-                        for made in of_file(entry, self.options.notebooks)
+                        for made in of_file(entry, self.options.notebooks, self.known)
                     ]
                 except Exception as error:
                     rows = [_error(of, error)]
@@ -367,7 +376,8 @@ def _parts(options: Options, workspace: Workspace, inputs: Sequence[Manifest]) -
 
 def _work(options: Options, workspace: Workspace) -> IngestPart:
     sources = {name: at_home(source) for name, source in options.sources.items()}
-    return IngestPart(workspace, sources, options.ingest, options.max_error_rate, options.max_repository_seconds)
+    known = kaggle_data.at_home(options.ingest.kaggle_data)
+    return IngestPart(workspace, sources, options.ingest, options.max_error_rate, options.max_repository_seconds, known)
 
 
 def _readers(options: Options) -> dict[str, tuple[object, ...]]:
@@ -378,12 +388,17 @@ STAGE = Stage(
     name="ingest",
     dataset="records",
     needs=(),
-    reads=lambda options: tuple(sorted((k, v) for k, v in asdict(options.ingest).items() if k != "part_bytes")),
+    reads=lambda options: tuple(
+        sorted((k, v) for k, v in asdict(options.ingest).items() if k not in ("part_bytes", "kaggle_data"))
+    ),
+    material=lambda options, workspace: kaggle_data.material(options.ingest.kaggle_data),
     parts=_parts,
     steps=_readers,  # a part's key counts the reader of its own source
     holds=lambda refs, inputs: {ref.part: (json.loads(ref.plan)["source"],) for ref in refs},
     graph=of_parts(_work, IngestPart.publish),
     sketch=of_parts(_work),
     listed=_listed,
-    reads_this_machine=lambda options: any(source.reads_this_machine for source in options.sources.values()),
+    reads_this_machine=lambda options: (
+        any(s.reads_this_machine for s in options.sources.values()) or kaggle_data.is_here(options.ingest.kaggle_data)
+    ),
 )

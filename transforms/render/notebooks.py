@@ -2,6 +2,7 @@
 
 <jupyter_start><jupyter_text>t<jupyter_code>c<jupyter_output>o<jupyter_text>...       o is <empty_output> where nothing was printed
 <jupyter_script>code
+<jupyter_start><jupyter_text>title, description and identifier of its data<jupyter_text>...<jupyter_script>code       of Kaggle's
 """
 
 from collections.abc import Iterable, Iterator
@@ -30,3 +31,16 @@ def scripts(blocks: Iterable[pa.RecordBatch], options: Format) -> Iterator[Docum
     for row in (row for block in blocks for row in block.to_pylist()):
         pieces = [SCRIPT, *redacted(row["content"], row["redactions"] or [])]
         yield document(row, row["kind"], pieces, row["language"] or "")
+
+
+def described(blocks: Iterable[pa.RecordBatch], options: Format) -> Iterator[Document]:
+    """Yield a document for each script of DATASET rows, behind the segments that say what it reads."""
+    for row in (row for block in blocks for row in block.to_pylist()):
+        found = [*segments(row)]
+        pieces: list[Piece] = []
+        for data in (segment for segment in found if segment.role == "markdown"):
+            pieces += [*(() if pieces else (START,)), SENTINELS["markdown"], *data.pieces]
+        scripts = [segment.pieces for segment in found if segment.role == "script"]
+        # A table's text has no segments.
+        script = scripts[0] if scripts else redacted(row["content"], row["redactions"] or [])
+        yield document(row, row["kind"], [*pieces, SCRIPT, *script], row["language"] or "")

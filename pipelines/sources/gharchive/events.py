@@ -270,7 +270,11 @@ def _rows(kind: str, event: _Envelope, payload: _Payload, found: list[Row]) -> N
         found.append(_row(key, "", time, own, name, STAR))
     elif kind == "ForkEvent":
         found.append(_row(key, "", time, own, name, FORK))
-        if isinstance(forkee := payload.forkee, _Repository) and forkee.id is not None and NAME.fullmatch(forkee.full_name or ""):
+        if (
+            isinstance(forkee := payload.forkee, _Repository)
+            and forkee.id is not None
+            and NAME.fullmatch(forkee.full_name or "")
+        ):
             found.append(_row(str(forkee.id), "", time, own, str(forkee.full_name), _facts(forkee)))
     else:
         thread, stated = _thread(kind, event, payload)

@@ -57,3 +57,24 @@ def test_scripts() -> None:
     (made,) = notebooks.scripts([block()], Format())
     assert text(made) == "<jupyter_script>" + block().column("content")[0].as_py()
     assert [piece.token for piece in made.pieces if isinstance(piece, Special)] == ["<jupyter_script>", "<EMAIL>"]
+
+
+def test_a_script_behind_what_is_said_of_its_data() -> None:
+    said = ["Shapes\nOf <EMAIL>\nKaggle dataset identifier: ann/shapes", "Forms\nKaggle dataset identifier: bob/forms"]
+    content, segments = "", []
+    for role, words in (*(("markdown", words) for words in said), ("script", "import os\n")):
+        segments.append({"role": role, "name": None, "start": len(content), "end": len(content) + len(words)})
+        content += words + "\n" * (role == "markdown")
+    at = content.index("<EMAIL>")
+    row = {**block().to_pylist()[0], "kind": "kaggle", "content": content, "segments": segments}
+    row["redactions"] = [{"kind": "EMAIL", "start": at, "end": at + 7}]
+    (made,) = notebooks.described([pa.RecordBatch.from_pylist([row])], Format())
+    golden = f"<jupyter_start><jupyter_text>{said[0]}<jupyter_text>{said[1]}<jupyter_script>import os\n"
+    assert text(made) == golden and made.kind == "kaggle"
+    read = re.fullmatch("<jupyter_start>((?:<jupyter_text>[^<]*(?:<EMAIL>[^<]*)?)+)<jupyter_script>(.*)", golden, re.S)
+    assert read and read[1].split("<jupyter_text>")[1:] == said and read[2] == "import os\n"
+    alone = {**row, "segments": segments[2:], "redactions": []}
+    without = {**row, "segments": None, "content": "import os\n", "redactions": []}
+    for one, wanted in ((alone, "import os\n"), (without, "import os\n")):
+        (made,) = notebooks.described([pa.RecordBatch.from_pylist([one], pa.RecordBatch.from_pylist([row]).schema)], Format())
+        assert text(made) == f"<jupyter_script>{wanted}"
