@@ -269,13 +269,14 @@ def _rows(kind: str, event: _Envelope, payload: _Payload, found: list[Row]) -> N
     if kind == "WatchEvent":
         found.append(_row(key, "", time, own, name, STAR))
     elif kind == "ForkEvent":
-        found.append(_row(key, "", time, own, name, FORK))
+        made = [_row(key, "", time, own, name, FORK)]
         if (
             isinstance(forkee := payload.forkee, _Repository)
             and forkee.id is not None
             and NAME.fullmatch(forkee.full_name or "")
         ):
-            found.append(_row(str(forkee.id), "", time, own, str(forkee.full_name), _facts(forkee)))
+            made.append(_row(str(forkee.id), "", time, own, str(forkee.full_name), _facts(forkee)))
+        found += made  # an event is taken whole, or not at all
     else:
         thread, stated = _thread(kind, event, payload)
         login = event.actor if isinstance(event.actor, str) else (event.actor and event.actor.login) or ""

@@ -15,7 +15,8 @@ from starmill.core.dataset import Workspace
 from starmill.pipelines.recipe import build
 from starmill.pipelines.run.stages import run_stage
 from starmill.pipelines.runners import choose
-from starmill.pipelines.sources.notebooks import NOTEBOOK, SCRIPT, Made, records
+from starmill.pipelines.sources.notebooks import NOTEBOOK, SCRIPT, Made, of_file, records
+from starmill.pipelines.sources.source import Entry
 
 PYTHON = {"language_info": {"name": "python", "file_extension": ".py"}, "kernelspec": {"name": "python3", "language": "python"}}
 
@@ -133,6 +134,35 @@ def test_what_holds_nothing_is_a_reason() -> None:
     assert [made.reason for made in both(book())] == ["no_text_before_code", "no_code"]
     assert [made.reason for made in both(book(cell("markdown", "m")))] == ["no_text_before_code", "no_code"]
     assert [made.reason for made in both(book(cell("code", "c")))] == ["no_text_before_code", None]
+
+
+ODD = {
+    "a byte order mark": b"\xef\xbb\xbf" + book(cell("markdown", "m"), cell("code", "c")).encode(),
+    "line ends of Windows": json.dumps(json.loads(book(cell("markdown", "m"), cell("code", "c"))), indent=1)
+    .replace("\n", "\r\n")
+    .encode(),
+    "no format": json.dumps({"cells": [cell("markdown", "m"), cell("code", "c")], "metadata": PYTHON}).encode(),
+    "a format that is a text": book(cell("markdown", "m"), cell("code", "c"), nbformat="4").encode(),
+    "a format of the future": book(cell("markdown", "m"), cell("code", "c"), nbformat=5, nbformat_minor=99).encode(),
+    "one id twice": book(cell("markdown", "m", id="a"), cell("code", "c", id="a")).encode(),
+    "an output of megabytes": book(
+        cell("markdown", "m"),
+        cell("code", "c", outputs=[{"output_type": "display_data", "data": {"image/png": "iVBOR" * 10**6}}]),
+    ).encode(),
+    "widgets": book(cell("markdown", "m"), cell("code", "c"), metadata={**PYTHON, "widgets": {"state": [None, {}]}}).encode(),
+    "a cell without a source": book(cell("markdown", "m"), cell("code", "c"), {"cell_type": "code", "outputs": []}).encode(),
+    "sheets": json.dumps(
+        {"worksheets": [{"cells": [cell("markdown", "m")]}, {"cells": [cell("code", "c")]}], "metadata": PYTHON}
+    ).encode(),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_odd_notebooks_are_read(case: str) -> None:
+    """Forms that nbformat or jupytext stumble over, and nothing of which is in doubt."""
+    made = of_file(Entry(b"/a.ipynb", ODD[case]), (NOTEBOOK, SCRIPT))
+    assert [(entry.kind, entry.data) for entry in made] == [(NOTEBOOK, b"m\nc\n"), (SCRIPT, b"# m\n\nc\n")]
+    assert all(entry.origin == ODD[case] for entry in made), "its ids are the file's"
 
 
 def test_odd_texts_are_text() -> None:

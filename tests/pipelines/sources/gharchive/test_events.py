@@ -93,6 +93,7 @@ def test_a_fork_says_what_the_fork_is() -> None:
 
 
 NUMBERS = '"payload":{"action":"opened","size":' + "9" * 400 + ","
+NO_TIME = {"id": 70, "full_name": "bob-b/toy", "created_at": "2015-02-30T25:00:00+01:00"}
 DAMAGE = {
     "NULs before": (bytes(500) + GOOD, 1, False),
     "NULs within": (GOOD.replace(b":", b"\0:\0"), 1, False),
@@ -117,6 +118,7 @@ DAMAGE = {
     "a hostile repository": (line({**opened(3, 1), "repo": {"id": 1, "name": "../../etc"}}), 0, True),
     "no time": (line({**opened(3, 1), "created_at": "yesterday"}), 0, True),
     "a time that is none": (line({**opened(3, 1), "created_at": "2015-02-30T25:00:00+01:00"}), 0, True),
+    "a fork of no time": (line(event("ForkEvent", {"forkee": NO_TIME}, "01:00:00", 9)), 0, True),
     "a negative number": (GOOD.replace(b'"number":3', b'"number":-3'), 0, True),
 }
 

@@ -51,6 +51,15 @@ def test_a_bomb_of_references_ends(sample: Path) -> None:
     assert len(entries) <= 1001 and sum(e.reason == "too_many_files" for e in entries) == 1
 
 
+@pytest.mark.slow
+def test_a_directory_of_a_million_entries(sample: Path) -> None:
+    blob = git(sample, "rev-parse", "HEAD:lib/a.h").strip()
+    made = by_hand(sample, raw_tree(sample, [(b"100644", b"%07d" % n, blob) for n in range(1_000_000)]))
+    _, entries = read(made, max_files=1000)
+    assert [e.path for e in entries[:1000]] == [b"%07d" % n for n in range(1000)] and len(entries) == 1001
+    assert entries[-1].reason == "too_many_files" and "999,000" in str(entries[-1].detail), entries[-1]
+
+
 def test_links_inside_a_git_folder_lead_nowhere_outside(sample: Path, tmp_path: Path) -> None:
     git(tmp_path, "clone", "-q", "--bare", str(sample), "packed")
     git(tmp_path / "packed", "repack", "-q", "-a", "-d")

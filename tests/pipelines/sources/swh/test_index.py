@@ -9,7 +9,7 @@ import exports
 import numpy as np
 import pytest
 
-from starmill.core.swhid import directory_id
+from starmill.core.swhid import directory_id, object_id
 from starmill.pipelines.sources.git.objects import CorruptObject, MissingObject
 from starmill.pipelines.sources.swh.index import Index, ensure, lookup
 from starmill.pipelines.sources.swh.tables import ID, export
@@ -55,6 +55,14 @@ def test_contents_and_trees_are_found_by_id(tmp_path: Path) -> None:
     [(head, size, _)] = index.heads()
     assert head.directory == root and size == sum(range(500)), "one folder under two names counts once"
     assert index.head("o/r") == (head, size) and index.head("o/q") is None and index.head("z") is None
+
+
+@pytest.mark.slow
+def test_a_directory_of_a_million_entries_is_the_tree_that_git_would_write(tmp_path: Path) -> None:
+    place, root = dump(tmp_path / "orc", 1_000_000, 0)
+    index = Index(ensure(export(str(place)), tmp_path / "catalog"))
+    tree = index.read(root, "tree", 1 << 30)
+    assert object_id("tree", tree) == root and tree.count(b"100644 ") == 1_000_000
 
 
 def test_a_lookup_is_numpys_own_on_every_id() -> None:
