@@ -175,7 +175,7 @@ def main() -> None:
         inflated = sum(len(gzip.decompress(hour.read_bytes())) for hour in Path(name, "hours").iterdir())
         found = measured(python, Path(name), until)
     rounds = len(found["git"]["git"])
-    lines = [f"## {datetime.date.today()}, {report.processor()}, one core, the least of {rounds} rounds", ""]
+    lines = [f"## {datetime.date.today()}, {report.processor()}, one core, least CPU of each way in rounds: {rounds}", ""]
     lines += [
         f"Load average at the end: {os.getloadavg()[0]:.1f}, of {os.cpu_count()} cores. Ratios are medians of the rounds.",
         "",

@@ -101,7 +101,8 @@ def _end(what: bytes, neighbour: int) -> None:
     try:
         _say(at, said + ("" if "WORKER_ID" in os.environ else "; run the same command to continue"))
     finally:
-        os.kill(neighbour, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has just ended by itself
+            os.kill(neighbour, signal.SIGKILL)
 
 
 def _name(at: dict[str, Any]) -> str:

@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 # Tells what it is at, holds the lock for four seconds, and is at something else then.
 STUCK = """
@@ -54,3 +56,17 @@ def test_a_run_that_stands_still_has_no_record_that_takes_long() -> None:
         os.killpg(run.pid, signal.SIGCONT)
         said, _ = run.communicate(timeout=100)
     assert run.returncode == 0 and json.loads(said) > 0
+
+
+def test_a_process_that_has_ended_by_itself_is_no_error(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    at = {"stage": "curate", "step": "stuck", "part": 7, "of": "part 7", "rows": 1, "limit": 0.1, "place": str(tmp_path)}
+    what = json.dumps(at | {end: ["code", "me/x", "/a.py", "0"] for end in ("first", "last")}).encode()
+    with tempfile.TemporaryFile() as board:
+        board.write(b"%08d" % len(what) + what)
+        board.flush()
+        command = [sys.executable, "-m", "starmill.core.watch", str(board.fileno()), str(gone.pid), "9"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=[board.fileno()]) as watcher:
+            assert watcher.stderr and b"takes longer than 0.1 s" in (said := watcher.stderr.read())
+    assert watcher.returncode == 0 and b"Traceback" not in said
