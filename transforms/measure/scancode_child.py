@@ -16,61 +16,11 @@ import tempfile
 from collections.abc import Callable
 from typing import Any, TextIO
 
-import numpy as np
-
 from starmill.core.errors import is_of_the_machine, one_line
+from starmill.transforms.measure import scancode_quick
 from starmill.transforms.measure.matches import KINDS
 
 MOST_MATCHES = 500  # of a text
-
-
-class Inverted:
-    """Which rules a text could match, by their words: a superset of those that ScanCode's first step keeps, in the order of their numbers.
-
-    A rule stays if it shares a word of legalese with the text, as many words as its least match has, and its least containment.
-    """
-
-    def __init__(self, index: Any) -> None:
-        """Read the rules of ScanCode's index once."""
-        rules = index.rules_by_rid
-        sets = [np.fromiter(words or (), np.int64) for words in index.sets_by_rid]  # false positives have none
-        words = np.concatenate(sets)
-        order = np.argsort(words, kind="stable")
-        self.rules = np.repeat(np.arange(len(rules), dtype=np.int32), [len(s) for s in sets])[order]
-        self.starts = np.searchsorted(words[order], np.arange(int(words.max()) + 2))
-        self.legalese = index.len_legalese
-        self.least_high = np.array([rule.get_min_high_matched_length(True) or 0 for rule in rules])
-        self.least = np.array([rule.get_min_matched_length(True) or 0 for rule in rules])
-        self.length = np.array([max(rule.get_length(True) or 1, 1) for rule in rules], np.float64)
-        self.containment = np.array([rule._minimum_containment or 0 for rule in rules], np.float64)
-
-    def candidates(self, words: list[int]) -> list[int]:
-        """Return the numbers of the rules that a text of these words could match."""
-        known = [word for word in words if word < len(self.starts) - 1]
-        high = self._common([word for word in known if word < self.legalese])
-        common = high + self._common([word for word in known if word >= self.legalese])
-        could = (high > 0) & (high >= self.least_high) & (common >= self.least)
-        could &= ~((self.containment > 0) & (common / self.length < self.containment))
-        return list(map(int, np.flatnonzero(could)))
-
-    def _common(self, words: list[int]) -> np.ndarray:
-        having = [self.rules[self.starts[word] : self.starts[word + 1]] for word in words]
-        return np.bincount(np.concatenate(having) if having else np.zeros(0, np.int32), minlength=len(self.least))
-
-
-def quicken(index: Any) -> None:
-    """Let ScanCode's approximate matching begin with the rules of an inverted index."""
-    from licensedcode import match_set
-
-    judge: Callable[..., Any] = match_set.compute_candidates
-    inverted = Inverted(index)
-
-    def quick(query_run: Any, idx: Any, matchable_rids: Any, *args: Any, **options: Any) -> Any:
-        words, _ = match_set.build_set_and_mset(query_run.matchable_tokens(), _use_bigrams=options.get("_use_bigrams", False))
-        some = {rule for rule in inverted.candidates(list(words)) if rule in matchable_rids}
-        return judge(query_run, idx, some, *args, **options)
-
-    match_set.compute_candidates = quick
 
 
 def serve(own: str | None) -> None:
@@ -100,7 +50,7 @@ def loaded() -> Callable[..., Any]:
     from licensedcode.cache import get_index
     from licensedcode.detection import detect_licenses
 
-    quicken(get_index())
+    scancode_quick.quicken(get_index())
     # A library that does not fit (pluggy 1.7) starts, and fails on every text.
     if not list(detect_licenses(query_string="SPDX-License-Identifier: MIT", approximate=False)):
         raise RuntimeError("it does not find a licence in `SPDX-License-Identifier: MIT`")
