@@ -7,35 +7,14 @@ judges those that its own conditions let through. The matches are the same (test
 
 import functools
 import gc
-import json
-import os
-import shutil
-import signal
 import sys
-import tempfile
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any
 
-from starmill.core.errors import is_of_the_machine, one_line
 from starmill.transforms.measure import scancode_quick
 from starmill.transforms.measure.matches import KINDS
 
 MOST_MATCHES = 500  # of a text
-
-
-def serve(own: str | None) -> None:
-    """Answer until the input ends. `own`: a folder for what ScanCode writes; it is removed at the end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that `finally` is reached
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a library prints must not mix with the answers
-    try:
-        if own is not None:
-            os.environ["SCANCODE_TEMP"] = tempfile.tempdir = own
-        _answer(answers)
-    finally:
-        if own is not None:  # its parent may be dead
-            shutil.rmtree(own, ignore_errors=True)
 
 
 def shut_out_archives() -> None:
@@ -57,25 +36,6 @@ def loaded() -> Callable[..., Any]:
     gc.freeze()
     gc.enable()
     return detect_licenses
-
-
-def _answer(answers: TextIO) -> None:
-    try:
-        from license_expression import get_spdx_licensing
-
-        detect, licensing = loaded(), get_spdx_licensing()
-    except Exception as error:
-        print(json.dumps({"error": one_line(error)}), file=answers, flush=True)
-        raise
-    print("{}", file=answers, flush=True)
-    for line in sys.stdin.buffer:
-        request = json.loads(line)
-        try:
-            answer = found(detect, licensing, request["text"], request["exact"])
-        except Exception as error:
-            machine = isinstance(error, OSError) or is_of_the_machine(error)
-            answer = {"error": one_line(error), "machine": machine}
-        print(json.dumps(answer), file=answers, flush=True)
 
 
 def found(detect: Callable[..., Any], licensing: Any, text: str, exact: bool) -> dict[str, Any]:
@@ -117,7 +77,3 @@ def _spdx(expression: str) -> str:
 
 def _plain(number: Any) -> float | int:
     return int(number) if float(number).is_integer() else round(float(number), 2)
-
-
-if __name__ == "__main__":
-    serve(sys.argv[1] if len(sys.argv) > 1 else None)
