@@ -30,6 +30,7 @@ CHILDREN: tuple[str, ...] = tuple(
 LIBRARIES = ("scancode-toolkit", "license-expression")
 TICK = 1.0  # seconds from one look at the clock to the next
 STARTUP_SECONDS = 300.0  # the licence index takes 3 s on an idle machine
+QUEUE_SECONDS = 3600.0  # until a process is free: each text before has a limit of its own
 TRIES = 4  # of a connection: a server may end, when nobody asks, at the moment when somebody does
 
 
@@ -83,7 +84,10 @@ class Detector:
 
     def _ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
         with _connection() as server:
-            _receive(server, None)  # a process has the text in hand, or will
+            try:
+                _receive(server, QUEUE_SECONDS)
+            except DetectionTimeout:
+                raise MachineError(f"ScanCode: no process of its was free for {QUEUE_SECONDS:.0f} s; is one stopped?") from None
             server.settimeout(STARTUP_SECONDS)
             with suppress(OSError):  # it has died: what it left is read next
                 messages.send(server, request)
@@ -117,12 +121,12 @@ def _connection() -> socket.socket:
     raise MachineError(f"ScanCode does not start: {said}; see: {sys.executable} -c 'import {CHILDREN[0]} as s; s.loaded()'")
 
 
-def _receive(server: socket.socket, seconds: float | None) -> dict[str, Any]:
+def _receive(server: socket.socket, seconds: float) -> dict[str, Any]:
     """Return the next message. Raises DetectionTimeout, and _Died where the connection ends."""
     clock, data, size = Running(TICK), bytearray(), 8
     server.settimeout(TICK)
     while len(data) < size:
-        if seconds is not None and clock.seconds() >= seconds:
+        if clock.seconds() >= seconds:
             raise DetectionTimeout(f"no answer after {seconds:.0f} s")
         try:
             piece = server.recv(size - len(data))

@@ -4,6 +4,7 @@ import socket
 import struct
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,12 @@ from starmill.core.errors import MachineError
 from starmill.transforms.measure import scancode, scancode_server
 
 
+def told(process: psutil.Process, what: str) -> bool:
+    with suppress(psutil.Error):
+        return any(what in word for word in process.cmdline())
+    return False
+
+
 def test_no_temporary_folder_is_left_by_a_killed_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """ScanCode makes a folder when it is imported; it is gone before the first text is asked about."""
     with tempfile.TemporaryDirectory(prefix="sc-", dir="/tmp") as short:
@@ -23,7 +30,7 @@ def test_no_temporary_folder_is_left_by_a_killed_server(monkeypatch: pytest.Monk
         assert scancode.Detector().detect("SPDX-License-Identifier: MIT", True, 60).licenses == ("MIT",)
         place = shared.private_folder()
         assert {path.suffix for path in place.iterdir()} == {".sock", ".lock"} and len([*Path(short).iterdir()]) == 1
-        [server] = [p for p in psutil.Process().children() if any(str(place) in word for word in p.cmdline())]
+        [server] = [process for process in psutil.Process().children() if told(process, str(place))]
         forks = server.children()
         assert forks
         server.kill()
