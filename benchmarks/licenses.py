@@ -66,7 +66,10 @@ def main() -> None:
 def report(sets: dict[str, Iterator[tuple[str, Tree]]]) -> Iterator[str]:
     """Yield the lines of the result, each as soon as it is known."""
     yield from (f"## {date.today()}, one core of {processor()}", "")
-    yield from ("| packages | declared | as declared | texts alone | as declared |", "|---|---|---|---|---|")
+    yield from (
+        "| packages | declared permissive | end so | declared otherwise | end not permissive | texts alone | as declared |",
+        "|---|---|---|---|---|---|---|",
+    )
     memory, odd = Memory(), list[str]()
     for name, packages in sets.items():
         row, others = compared(packages, memory)
@@ -77,23 +80,26 @@ def report(sets: dict[str, Iterator[tuple[str, Tree]]]) -> Iterator[str]:
 
 
 def compared(packages: Iterator[tuple[str, Tree]], memory: Memory) -> tuple[list[int], list[str]]:
-    """Return how many packages declare a licence and how many end so, with and without the manifest; and those that do not."""
-    counts, odd = [0, 0, 0, 0], []
+    """Return how many packages declare a licence that is permissive, or one that is not, and how many end so; the same without the
+    manifest, for both; and those that do not.
+    """
+    counts, odd = [0, 0, 0, 0, 0, 0], []
     for name, tree in packages:
         manifest = next((path for path in tree if reader(path)), "")
         kind, rule, declared = judged(tree, memory)
         if not declared:
             continue
         wanted = "permissive" if all(is_permissive(one, permissive_licenses()) for one in declared) else "non_permissive"
-        counts[0] += 1
-        counts[1] += kind == wanted
+        first = 0 if wanted == "permissive" else 2
+        counts[first] += 1
+        counts[first + 1] += (kind == "permissive") is (wanted == "permissive")
         if kind != wanted:
             odd.append(f"- {name}: declared {', '.join(declared)}; {kind}: {rule}")
         texts = {path: text for path, text in tree.items() if path != manifest}
         if any(tier(path) == "full" for path in texts):
             alone, rule, _ = judged(texts, memory)
-            counts[2] += 1
-            counts[3] += alone == wanted
+            counts[4] += 1
+            counts[5] += alone == wanted
             if alone != wanted and kind == wanted:
                 odd.append(f"- {name}, by its texts alone: declared {', '.join(declared)}; {alone}: {rule}")
     return counts, odd

@@ -28,7 +28,7 @@ from starmill.core.process import die_with
 from starmill.core.shared import Listening
 from starmill.transforms.measure import scancode_child
 
-IDLE_SECONDS = 30.0  # without a text, after which the server ends
+IDLE_SECONDS = 60.0  # without a text, after which the server ends
 TICK = 1000  # milliseconds from one look at the clock to the next
 SECONDS = struct.Struct("d")
 Judge = Callable[[Any], dict[str, Any]]
