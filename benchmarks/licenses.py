@@ -4,27 +4,34 @@
 
 Packages are those of this environment, crates those below --crates, and npm packages those below --npm. Each is a tree of its licence-like
 files and its manifest; the question is about a file without a licence of its own. `texts alone` leaves the manifest out where the package
-has a licence's text. Times are CPU seconds, the process of ScanCode included; MB are 10^6 bytes of all files of the environment's packages.
+has a licence's text. Times are CPU seconds, those of ScanCode's processes included; MB are 10^6 bytes of all files of the environment's
+packages. --speed leaves the packages out.
 """
 
 import argparse
 import hashlib
+import json
 import os
 import re
-import resource
+import subprocess
+import sys
 import sysconfig
+import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
+import psutil
 import pyarrow as pa
 from report import add_write, processor, tell
 
 from starmill.transforms.decide.licenses import KeepLicensed
 from starmill.transforms.decide.terms import is_permissive, permissive_licenses
 from starmill.transforms.measure.declared import reader
-from starmill.transforms.measure.licenses import Licenses, is_text, tier
+from starmill.transforms.measure.licenses import Licenses, LicenseTexts, is_text, text_key, tier
+from starmill.transforms.measure.matches import Found
 from starmill.transforms.measure.scancode import detector
 
 Tree = dict[str, str]
@@ -45,8 +52,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--crates", type=Path, default=Path.home() / ".cargo/registry/src", metavar="DIR")
     parser.add_argument("--npm", type=Path, default=Path("/usr/lib/node_modules"), metavar="DIR")
+    parser.add_argument("--speed", action="store_true", help="the speed alone")
     add_write(parser)
     options = parser.parse_args()
+    if options.speed:
+        for line in speed():
+            print(line, flush=True)
+        return
     sets = {"PyPI": pypi(), "crates.io": crates(options.crates), "npm": npm(options.npm)}
     tell("licenses", report(sets), options.write)
 
@@ -54,7 +66,10 @@ def main() -> None:
 def report(sets: dict[str, Iterator[tuple[str, Tree]]]) -> Iterator[str]:
     """Yield the lines of the result, each as soon as it is known."""
     yield from (f"## {date.today()}, one core of {processor()}", "")
-    yield from ("| packages | declared | as declared | texts alone | as declared |", "|---|---|---|---|---|")
+    yield from (
+        "| packages | declared permissive | end so | declared otherwise | end not permissive | texts alone | as declared |",
+        "|---|---|---|---|---|---|---|",
+    )
     memory, odd = Memory(), list[str]()
     for name, packages in sets.items():
         row, others = compared(packages, memory)
@@ -65,23 +80,26 @@ def report(sets: dict[str, Iterator[tuple[str, Tree]]]) -> Iterator[str]:
 
 
 def compared(packages: Iterator[tuple[str, Tree]], memory: Memory) -> tuple[list[int], list[str]]:
-    """Return how many packages declare a licence and how many end so, with and without the manifest; and those that do not."""
-    counts, odd = [0, 0, 0, 0], []
+    """Return how many packages declare a licence that is permissive, or one that is not, and how many end so; the same without the
+    manifest, for both; and those that do not.
+    """
+    counts, odd = [0, 0, 0, 0, 0, 0], []
     for name, tree in packages:
         manifest = next((path for path in tree if reader(path)), "")
         kind, rule, declared = judged(tree, memory)
         if not declared:
             continue
         wanted = "permissive" if all(is_permissive(one, permissive_licenses()) for one in declared) else "non_permissive"
-        counts[0] += 1
-        counts[1] += kind == wanted
+        first = 0 if wanted == "permissive" else 2
+        counts[first] += 1
+        counts[first + 1] += (kind == "permissive") is (wanted == "permissive")
         if kind != wanted:
             odd.append(f"- {name}: declared {', '.join(declared)}; {kind}: {rule}")
         texts = {path: text for path, text in tree.items() if path != manifest}
         if any(tier(path) == "full" for path in texts):
             alone, rule, _ = judged(texts, memory)
-            counts[2] += 1
-            counts[3] += alone == wanted
+            counts[4] += 1
+            counts[5] += alone == wanted
             if alone != wanted and kind == wanted:
                 odd.append(f"- {name}, by its texts alone: declared {', '.join(declared)}; {alone}: {rule}")
     return counts, odd
@@ -138,8 +156,8 @@ def npm(root: Path) -> Iterator[tuple[str, Tree]]:
             yield manifest.parent.name, read(manifest.parent, manifest.parent.iterdir())
 
 
-def speed() -> list[str]:
-    """Return what the step costs over all texts of this environment, the first time and once its licence texts are known."""
+def speed() -> Iterator[str]:
+    """Yield what the step costs over all texts of this environment, the first time and once its licence texts are known."""
     root, memory, blocks, size = Path(sysconfig.get_path("purelib")), Memory(), [], 0
     for folder in sorted(path for path in root.iterdir() if path.is_dir() and path.name not in NOT_MILLED):
         tree = {}
@@ -152,28 +170,110 @@ def speed() -> list[str]:
         if tree:
             blocks.append(records(folder.name, tree))
             size += sum(map(len, tree.values()))
+    texts = Asked()
     seconds = []
     for _ in range(2):
-        detector().stop()
-        begin, before = time.process_time(), _children()
+        begin, before = time.process_time(), detector().cpu
         for block in blocks:
-            watch = Licenses().watch(memory)
+            watch = texts.of(Licenses().watch(memory))
             watch.see(block)
             KeepLicensed().step()(watch.step()(block))
-        detector().stop()
-        seconds.append(time.process_time() - begin + _children() - before)
-    asked, files = len(memory), sum(block.num_rows for block in blocks)
-    return [
-        f"{files:,} files of {size / 1e6:.0f} MB with {asked:,} texts to ask about: {seconds[0]:.0f} CPU s, "
+        seconds.append(time.process_time() - begin + detector().cpu - before)
+    files = sum(block.num_rows for block in blocks)
+    yield (
+        f"{files:,} files of {size / 1e6:.0f} MB with {len(texts.asked):,} texts to ask about: {seconds[0]:.0f} CPU s, "
         f"{size / 1e6 / seconds[0]:.1f} MB/s; once those texts are known {seconds[1]:.1f} CPU s, {size / 1e6 / seconds[1]:.0f} MB/s."
-    ]
+    )
+    yield ""
+    yield from alone(texts.asked)
+    yield from ("", *together(texts.asked))
 
 
-def _children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+class Asked:
+    """The texts that a step asks ScanCode about."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, bool]] = []
+
+    def of(self, watch: LicenseTexts) -> LicenseTexts:
+        """Return the step of a part, noting what it asks."""
+        ask = watch._asked
+
+        def noted(text: str, exact: bool, record: pa.RecordBatch) -> Found:
+            if text_key(text, exact) not in watch.cache:  # type: ignore[operator]
+                self.asked.append((text, exact))
+            return ask(text, exact, record)
+
+        watch._asked = noted  # type: ignore[method-assign]
+        return watch
+
+
+# Asks ScanCode in this process; "own": as it is. Prints the CPU seconds of loading, of the texts, and the costliest functions.
+ALONE = """
+import cProfile, json, pstats, sys, time
+from starmill.transforms.measure import scancode_child, scancode_quick
+texts, way = json.load(sys.stdin), sys.argv[1]
+if way == "own":
+    scancode_quick.quicken = lambda index: None
+begin = time.process_time()
+detect = scancode_child.loaded()
+from license_expression import get_spdx_licensing
+loaded, profile = time.process_time(), cProfile.Profile()
+if way == "profile":
+    profile.enable()
+found = [scancode_child.found(detect, get_spdx_licensing(), text, exact) for text, exact in texts]
+profile.disable()
+took = time.process_time() - loaded
+profile.create_stats()
+named = ((own, calls, f"{file.rpartition('/')[2]}:{name}") for (file, _, name), (_, calls, own, _, _) in profile.stats.items())
+rows = sorted(named, reverse=True)
+json.dump([loaded - begin, took, [(own / took, calls, name) for own, calls, name in rows[:10]], found], sys.stdout)
+"""
+
+
+def alone(asked: list[tuple[str, bool]]) -> Iterator[str]:
+    """Yield what the texts cost ScanCode as it is, and ours, one process each; and a profile of ours."""
+    results = {}
+    for way in ("own", "quick", "profile"):
+        done = subprocess.run(
+            [sys.executable, "-c", ALONE, way], input=json.dumps(asked), capture_output=True, text=True, check=True
+        )
+        results[way] = json.loads(done.stdout)
+    size = sum(len(text) for text, _ in asked) / 1e6
+    yield from ("| the same texts, one process | CPU s to load | CPU s | MB/s of licence texts |", "|---|---|---|---|")
+    for way, name in (("own", "ScanCode's own `detect_licenses`, its index loaded as ours"), ("quick", "starmill's")):
+        load, took, _, _ = results[way]
+        yield f"| {name} | {load:.1f} | {took:.1f} | {size / took:.2f} |"
+    same = sum(mine == its for mine, its in zip(results["quick"][3], results["own"][3], strict=True))
+    yield from (
+        "",
+        f"{same} of {len(asked)} answers are the same. What costs the most in ours (share of CPU time under a profiler):",
+        "",
+    )
+    yield from ("| function | share | calls |", "|---|---|---|")
+    for share, calls, name in results["profile"][2]:
+        yield f"| `{name}` | {share:.0%} | {calls:,} |"
+
+
+def together(asked: list[tuple[str, bool]]) -> Iterator[str]:
+    """Yield the memory of ScanCode's processes once one client has asked, and once four have at once, on all cores, in MB."""
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    own = tempfile.tempdir
+    yield from ("| clients at once | processes | RSS, MB | PSS, MB |", "|---|---|---|---|")
+    for clients in (1, 4):
+        os.environ["TMPDIR"] = tempfile.tempdir = f"{own}/{clients}"  # another server, on all cores
+        os.mkdir(tempfile.tempdir)
+        before = {p.pid for p in psutil.Process().children(recursive=True)}
+        with ThreadPoolExecutor(clients) as threads:
+            list(threads.map(lambda one: detector().detect(*one, 600.0), asked[:200]))
+        held = [p.memory_full_info() for p in psutil.Process().children(recursive=True) if p.pid not in before]
+        rss, pss = (sum(getattr(one, name) for one in held) / 1e6 for name in ("rss", "pss"))
+        yield f"| {clients} | {len(held)} | {rss:,.0f} | {pss:,.0f} |"
 
 
 if __name__ == "__main__":
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    main()
+    with tempfile.TemporaryDirectory(
+        prefix="starmill-", dir="/tmp"
+    ) as own:  # a ScanCode of its own, which is counted from its start
+        os.environ["TMPDIR"] = tempfile.tempdir = own
+        main()

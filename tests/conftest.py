@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("STARMILL_CACHE", "off")  # what an earlier run found tests nothing
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

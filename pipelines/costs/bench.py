@@ -45,6 +45,7 @@ from starmill.pipelines.runners.runner import Runner
 from starmill.pipelines.sources.packages import Packages
 from starmill.pipelines.stages import STAGES, ingest, tokenize, vocabulary
 from starmill.pipelines.stages.dedup import graph as dedup
+from starmill.pipelines.stages.findings import CACHE
 from starmill.reports import funnel
 from starmill.transforms.dedup import hot, verify
 from starmill.transforms.measure.scancode import detector
@@ -156,7 +157,9 @@ def _apart(options: Recipe, what: str) -> Any:
     """Return what `main` prints in a process of its own. Raises MachineError."""
     kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}  # as on any machine
     command = [sys.executable, "-m", "starmill.pipelines.costs.bench", what]
-    done = subprocess.run(command, input=recipe.canonical(options), capture_output=True, text=True, env=kept)
+    with tempfile.TemporaryDirectory(prefix="bench-") as own:  # a ScanCode of its own, which is loaded once and counted
+        kept |= {"TMPDIR": own, CACHE: "off"}
+        done = subprocess.run(command, input=recipe.canonical(options), capture_output=True, text=True, env=kept)
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["without a word"])[-1]
         raise MachineError(f"bench: {'stage ' if what in STAGES else 'a run of '}{what} failed: {said}")
@@ -229,7 +232,7 @@ def largest(observations: Sequence[Observation]) -> list[Observation]:
 
 def observe(options: Recipe, stage: str) -> list[Observation]:
     """Run one stage in this process, whose workspace is a local folder, and return its rows."""
-    start, children = _cpu(), _cpu(resource.RUSAGE_CHILDREN)
+    start, asked = _cpu(), detector().cpu
     traffic, runner = Traffic(), _Counted()
     fsspec.register_implementation(PROTOCOL, counting(traffic), clobber=True)
     local = Workspace(options.workspace)
@@ -248,10 +251,8 @@ def observe(options: Recipe, stage: str) -> list[Observation]:
     clock, used = time.monotonic(), _cpu()
     run_stage(stage, counted, runner, quiet=True)
     costs = {"seconds": time.monotonic() - clock, "cpu": _cpu() - used, "start": start, "peak": _peaks(os.getpid())}
-    peak = sum(_peaks(child.pid) for child in psutil.Process().children(recursive=True))
-    detector().stop()
     if stage == STAGE_OF["licenses"]:  # the stage waits for ScanCode
-        cpu = _cpu(resource.RUSAGE_CHILDREN) - children
+        cpu, peak = detector().cpu - asked, _shared_peak()
         costs["seconds"] = max(0.0, costs["seconds"] - cpu)
         less = {"seconds": cpu, "cpu": cpu, "peak": peak}
         found.append(("licenses", less | traffic.take(local.root, lambda d: d == "cache")))
@@ -312,8 +313,8 @@ def _compile_kernels() -> None:
     hot.neighbors([*sets.values()], 0.7)
 
 
-def _cpu(who: int = resource.RUSAGE_SELF) -> float:
-    used = resource.getrusage(who)
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
 
@@ -323,6 +324,14 @@ def _peaks(pid: int) -> float:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024.0
     return 0.0
+
+
+def _shared_peak() -> float:
+    """Return the peak memory of the largest process below this one, and what the others have for themselves: they are its forks."""
+    below = psutil.Process().children(recursive=True)
+    peaks = {child.pid: _peaks(child.pid) for child in below}
+    most = max(peaks, key=lambda pid: peaks[pid], default=0)
+    return peaks.get(most, 0.0) + sum(child.memory_full_info().uss for child in below if child.pid != most)
 
 
 def _forget_peak() -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from starmill.core import recipe, schema, skips
+from starmill.core import schema, skips
 from starmill.core.dataset import ParquetPart, Sidecar, Workspace, part_path
 from starmill.core.part import PartRef
+from starmill.pipelines.stages.findings import Findings
 from starmill.pipelines.stages.ledger import Ledger, lineage
 from starmill.pipelines.stages.stage import Options, Stage, by_kind, of_parts
 from starmill.transforms.chain import check_chain
@@ -26,26 +27,6 @@ IDENTITY = ("kind", "repo_name", "path", "blob_id", "content_id", "language", "l
 ROW = "row"
 
 Steps = Mapping[str, tuple[Step | PartStep, ...]]
-
-
-@dataclass(frozen=True)
-class WorkspaceCache:
-    """What a step found, by text, kept in the workspace: a resumed run does not look at a text twice."""
-
-    workspace: Workspace
-    folder: str
-
-    def get(self, key: str) -> list[str] | None:
-        """Return what was found in a text, or None if it was not looked at yet, or that note is damaged."""
-        try:
-            said, *found = self.workspace.read(f"{self.folder}/{key[:2]}/{key}").decode().split() or [""]
-        except (FileNotFoundError, UnicodeDecodeError):
-            return None
-        return found if said == recipe.digest(key, found)[:16] else None
-
-    def put(self, key: str, found: list[str]) -> None:
-        """Remember what was found in a text."""
-        self.workspace.publish(f"{self.folder}/{key[:2]}/{key}", " ".join((recipe.digest(key, found)[:16], *found)).encode())
 
 
 @dataclass(frozen=True)
@@ -90,7 +71,7 @@ class MeasurePart:
         steps = [step for step in self.steps[kind] if isinstance(step, PartStep)]
         for step in (step for step in steps if step not in seen):
             folder = "-".join((f"cache/{step.name}", *_material(step), *_children(step)))
-            seen[step] = step.watch(WorkspaceCache(self.workspace, folder))
+            seen[step] = step.watch(Findings(self.workspace, folder))
         return [(step.name, seen[step]) for step in steps]
 
     def _miss(self, part: int, inputs: dict[str, str], watches: Sequence[Watch]) -> None:

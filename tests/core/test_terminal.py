@@ -83,7 +83,6 @@ def test_messages_that_nobody_hears_stop_nothing_and_lost_answers_are_told(
 OTHERS = {
     "cli/complete.py": "a file or a program gets a completion as it is; a terminal gets it escaped",
     "core/terminal.py": "here",
-    "transforms/measure/scancode_child.py": "a child's answers to its parent, as JSON",
     "model/encoder/serve.py": "tells its parent that it is ready, or why it is not, as JSON",
     "transforms/measure/enry/build.py": "builds a library, before any dump is read",
     "transforms/measure/enry/tables.py": "writes the tables of languages, before any dump is read",

@@ -1,4 +1,4 @@
-"""Runs whose processes get killed: a worker, or the ScanCode that a worker has as its child, at a moment of a stage."""
+"""Runs whose processes get killed: a worker, or ScanCode, which a worker started, at a moment of a stage."""
 
 import random
 import subprocess
@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from starmill.pipelines import stages
 from starmill.transforms.measure import scancode
 
 # What the command line of a victim says.
-VICTIMS = {"worker": "starmill.pipelines.runners.worker", "child": scancode.CHILD}
+VICTIMS = {"worker": "starmill.pipelines.runners.worker", "child": scancode.SERVER}
 HANG = 500.0  # seconds after which a run is taken to hang
 
 
@@ -80,12 +81,11 @@ def current(workspace: Path) -> str:
 def processes(driver: psutil.Process, victim: str) -> list[psutil.Process]:
     """Return the processes below a driver that are of this kind."""
     found = []
-    try:
+    with suppress(psutil.NoSuchProcess):
         for process in driver.children(recursive=True):
-            if VICTIMS[victim] in process.cmdline():
-                found.append(process)
-    except psutil.NoSuchProcess:
-        pass
+            with suppress(psutil.NoSuchProcess):
+                if VICTIMS[victim] in process.cmdline():
+                    found.append(process)
     return found
 
 

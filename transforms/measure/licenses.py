@@ -75,7 +75,7 @@ def is_text(path: str) -> bool:
 class Licenses:
     """Annotates `detected_licenses` and `license_findings`; looks at its whole part first."""
 
-    reads: ClassVar[tuple[str, ...]] = ("repo_name", "path", "blob_id", "content")
+    reads: ClassVar[tuple[str, ...]] = ("repo_name", "path", "content")
     adds: ClassVar[pa.Schema] = annotated("detected_licenses", "license_findings")
 
     max_license_bytes: BytesAtOnce = 200_000  # of a text; the rest is not read: ScanCode's time grows faster than its input
@@ -86,8 +86,8 @@ class Licenses:
         return (version("scancode-toolkit"), version("license-expression"))
 
     def children(self) -> tuple[str, ...]:
-        """Return the module that ScanCode's process runs, which a key counts and which nothing here imports."""
-        return (scancode.CHILD,)
+        """Return the modules that ScanCode's processes run, which a key counts and which nothing here imports."""
+        return scancode.CHILDREN
 
     def watch(self, cache: Cache) -> "LicenseTexts":
         """Begin with a part; `cache` outlasts the part, so that no text is looked at twice."""
@@ -153,7 +153,7 @@ class LicenseTexts:
 
     def _read(self, repo_name: str, path: str, how: str | None, full: bool, text: str, record: pa.RecordBatch) -> None:
         try:
-            found = self._of_text(text, record.column("blob_id")[0].as_py(), not full, record)
+            found = self._of_text(text, not full, record)
         except DetectionTimeout:  # not cached: a busy machine is no property of the text
             skips.give_up(record)
             self._unread(repo_name, path, SKIPPED)
@@ -183,7 +183,7 @@ class LicenseTexts:
                 continue
             # Words of a person: ScanCode knows thousands of ways to name a licence.
             try:
-                known = self._asked(f"license: {statement}", f"declared-{statement_key(statement)}", True, record)
+                known = self._asked(f"license: {statement}", True, record)
             except DetectionFailed:
                 continue
             except DetectionTimeout:  # what is declared stays unknown, now and when the record is left out (lose)
@@ -194,13 +194,14 @@ class LicenseTexts:
             ]
         return found
 
-    def _of_text(self, text: str, blob_id: str, exact: bool, record: pa.RecordBatch) -> Found:
+    def _of_text(self, text: str, exact: bool, record: pa.RecordBatch) -> Found:
         text = text[: self.options.max_license_bytes]
         if exact and not MENTIONS.search(text):
             return Found()
-        return self._asked(text, f"{blob_id}-{'exact' if exact else 'full'}-{self.options.max_license_bytes}", exact, record)
+        return self._asked(text, exact, record)
 
-    def _asked(self, text: str, key: str, exact: bool, record: pa.RecordBatch) -> Found:
+    def _asked(self, text: str, exact: bool, record: pa.RecordBatch) -> Found:
+        key = text_key(text, exact)
         known = self.cache.get(key)
         if known is not None:
             return Found.of(known)
@@ -210,9 +211,10 @@ class LicenseTexts:
         return found
 
 
-def statement_key(statement: str) -> str:
-    """Return a name for what is found in a statement of a manifest."""
-    return hashlib.sha256(statement.encode("utf-8", "surrogatepass")).hexdigest()[:40]
+def text_key(text: str, exact: bool) -> str:
+    """Return a name for what is found in a text: by its words and nothing else, so that other trees need not ask again."""
+    told = "\0".join((text, *scancode.chosen()))
+    return f"{hashlib.sha256(told.encode('utf-8', 'surrogatepass')).hexdigest()}-{'exact' if exact else 'full'}"
 
 
 @dataclass(frozen=True)

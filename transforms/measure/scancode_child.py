@@ -7,85 +7,14 @@ judges those that its own conditions let through. The matches are the same (test
 
 import functools
 import gc
-import json
-import os
-import shutil
-import signal
 import sys
-import tempfile
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any
 
-import numpy as np
-
-from starmill.core.errors import is_of_the_machine, one_line
+from starmill.transforms.measure import scancode_quick
 from starmill.transforms.measure.matches import KINDS
 
 MOST_MATCHES = 500  # of a text
-
-
-class Inverted:
-    """Which rules a text could match, by their words: a superset of those that ScanCode's first step keeps, in the order of their numbers.
-
-    A rule stays if it shares a word of legalese with the text, as many words as its least match has, and its least containment.
-    """
-
-    def __init__(self, index: Any) -> None:
-        """Read the rules of ScanCode's index once."""
-        rules = index.rules_by_rid
-        sets = [np.fromiter(words or (), np.int64) for words in index.sets_by_rid]  # false positives have none
-        words = np.concatenate(sets)
-        order = np.argsort(words, kind="stable")
-        self.rules = np.repeat(np.arange(len(rules), dtype=np.int32), [len(s) for s in sets])[order]
-        self.starts = np.searchsorted(words[order], np.arange(int(words.max()) + 2))
-        self.legalese = index.len_legalese
-        self.least_high = np.array([rule.get_min_high_matched_length(True) or 0 for rule in rules])
-        self.least = np.array([rule.get_min_matched_length(True) or 0 for rule in rules])
-        self.length = np.array([max(rule.get_length(True) or 1, 1) for rule in rules], np.float64)
-        self.containment = np.array([rule._minimum_containment or 0 for rule in rules], np.float64)
-
-    def candidates(self, words: list[int]) -> list[int]:
-        """Return the numbers of the rules that a text of these words could match."""
-        known = [word for word in words if word < len(self.starts) - 1]
-        high = self._common([word for word in known if word < self.legalese])
-        common = high + self._common([word for word in known if word >= self.legalese])
-        could = (high > 0) & (high >= self.least_high) & (common >= self.least)
-        could &= ~((self.containment > 0) & (common / self.length < self.containment))
-        return list(map(int, np.flatnonzero(could)))
-
-    def _common(self, words: list[int]) -> np.ndarray:
-        having = [self.rules[self.starts[word] : self.starts[word + 1]] for word in words]
-        return np.bincount(np.concatenate(having) if having else np.zeros(0, np.int32), minlength=len(self.least))
-
-
-def quicken(index: Any) -> None:
-    """Let ScanCode's approximate matching begin with the rules of an inverted index."""
-    from licensedcode import match_set
-
-    judge: Callable[..., Any] = match_set.compute_candidates
-    inverted = Inverted(index)
-
-    def quick(query_run: Any, idx: Any, matchable_rids: Any, *args: Any, **options: Any) -> Any:
-        words, _ = match_set.build_set_and_mset(query_run.matchable_tokens(), _use_bigrams=options.get("_use_bigrams", False))
-        some = {rule for rule in inverted.candidates(list(words)) if rule in matchable_rids}
-        return judge(query_run, idx, some, *args, **options)
-
-    match_set.compute_candidates = quick
-
-
-def serve(own: str | None) -> None:
-    """Answer until the input ends. `own`: a folder for what ScanCode writes; it is removed at the end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that `finally` is reached
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a library prints must not mix with the answers
-    try:
-        if own is not None:
-            os.environ["SCANCODE_TEMP"] = tempfile.tempdir = own
-        _answer(answers)
-    finally:
-        if own is not None:  # its parent may be dead
-            shutil.rmtree(own, ignore_errors=True)
 
 
 def shut_out_archives() -> None:
@@ -100,32 +29,13 @@ def loaded() -> Callable[..., Any]:
     from licensedcode.cache import get_index
     from licensedcode.detection import detect_licenses
 
-    quicken(get_index())
+    scancode_quick.quicken(get_index())
     # A library that does not fit (pluggy 1.7) starts, and fails on every text.
     if not list(detect_licenses(query_string="SPDX-License-Identifier: MIT", approximate=False)):
         raise RuntimeError("it does not find a licence in `SPDX-License-Identifier: MIT`")
     gc.freeze()
     gc.enable()
     return detect_licenses
-
-
-def _answer(answers: TextIO) -> None:
-    try:
-        from license_expression import get_spdx_licensing
-
-        detect, licensing = loaded(), get_spdx_licensing()
-    except Exception as error:
-        print(json.dumps({"error": one_line(error)}), file=answers, flush=True)
-        raise
-    print("{}", file=answers, flush=True)
-    for line in sys.stdin.buffer:
-        request = json.loads(line)
-        try:
-            answer = found(detect, licensing, request["text"], request["exact"])
-        except Exception as error:
-            machine = isinstance(error, OSError) or is_of_the_machine(error)
-            answer = {"error": one_line(error), "machine": machine}
-        print(json.dumps(answer), file=answers, flush=True)
 
 
 def found(detect: Callable[..., Any], licensing: Any, text: str, exact: bool) -> dict[str, Any]:
@@ -167,7 +77,3 @@ def _spdx(expression: str) -> str:
 
 def _plain(number: Any) -> float | int:
     return int(number) if float(number).is_integer() else round(float(number), 2)
-
-
-if __name__ == "__main__":
-    serve(sys.argv[1] if len(sys.argv) > 1 else None)

@@ -8,9 +8,9 @@ from starmill.core.errors import MachineError
 from starmill.transforms.decide.terms import is_permissive, permissive_licenses
 from starmill.transforms.measure import licenses
 from starmill.transforms.measure.grants import Finding
-from starmill.transforms.measure.licenses import MOST_FINDINGS, Licenses, SpreadLicenses, is_text, statement_key, tier
+from starmill.transforms.measure.licenses import MOST_FINDINGS, Licenses, SpreadLicenses, is_text, text_key, tier
 from starmill.transforms.measure.matches import Found
-from starmill.transforms.measure.scancode import DetectionTimeout, detector
+from starmill.transforms.measure.scancode import DetectionTimeout
 
 SPDX = "SPDX-License-" + "Identifier: "  # apart, so that no tool takes this file's licence from it
 
@@ -116,7 +116,7 @@ def test_detection_is_remembered_by_text_and_tier() -> None:
     }
     assert found.own == {("r", "/LICENSE"): Finding("/LICENSE", "MIT", "own"), ("r", "/x.py"): Finding("/x.py", "ISC", "own")}
     # A readme that mentions nothing is not even asked about, and neither is an identifier.
-    assert set(cache) == {"1-full-200000", f"declared-{statement_key('The MIT License')}"}
+    assert set(cache) == {text_key(f"{SPDX}MIT", False), text_key("license: The MIT License", True)}
     cache.update({key: Found(("Zlib",)).lines() for key in cache})
     assert spread(Licenses(), cache).folders["r", ""] == {"Zlib"}
 
@@ -178,7 +178,6 @@ def test_a_declared_licence_that_takes_too_long_is_unknown_and_its_record_left_o
 
 
 def test_trouble_of_the_machine_is_no_licence(monkeypatch: pytest.MonkeyPatch) -> None:
-    detector().stop()
     monkeypatch.setenv("SCANCODE_LICENSE_INDEX_CACHE", "/dev/null/none")
     cache = Memory()
     with pytest.raises(MachineError, match="ScanCode does not start"):

@@ -1,29 +1,41 @@
-"""ScanCode in its child: right answers, a hard limit, and a new child after a death."""
+"""ScanCode as it is asked: right answers, a hard limit, another process after a death, and what is no verdict on a text."""
 
 import os
 import signal
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
 import licensedcode
+import psutil
 import pytest
 
+from starmill.core import shared
 from starmill.core.errors import MachineError
+from starmill.transforms.measure import scancode
 from starmill.transforms.measure.scancode import DetectionFailed, DetectionTimeout, Detector
 
 LICENSES = Path(licensedcode.__file__).parent / "data" / "licenses"
 
 
 @pytest.fixture(scope="module")
-def detector() -> Iterator[Detector]:
-    made = Detector()
-    yield made
-    made.stop()
+def detector() -> Detector:
+    return Detector()
+
+
+def processes(made: Detector) -> list[psutil.Process]:
+    """Return the server that answers, and its forks."""
+    made.detect("x", True, 60)
+    own = str(shared.private_folder() / scancode._name())
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if any(own in word for word in process.cmdline()):
+                found.append(process)
+    return sorted(found, key=lambda p: p.ppid() in {q.pid for q in found})
 
 
 def text(name: str) -> str:
@@ -56,15 +68,28 @@ def test_exact_and_nothing(detector: Detector) -> None:
 
 def test_a_slow_text_is_cut_off_and_the_next_one_answered(detector: Detector) -> None:
     slow = " ".join(text("gpl-3.0").split()[::-1]) * 20
+    forks = {process.pid for process in processes(detector)[1:]}
     with pytest.raises(DetectionTimeout):
         detector.detect(slow, False, 0.05)
     assert detector.detect(text("mit"), True, 60).licenses == ("MIT",)
+    deadline = time.monotonic() + 60
+    while forks & {process.pid for process in processes(detector)} == forks and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert forks - {process.pid for process in processes(detector)}, "what had the slow text is killed"
+
+
+def test_all_threads_share_one_index_and_its_time_is_counted() -> None:
+    made = Detector()
+    with ThreadPoolExecutor(6) as threads:
+        found = list(threads.map(lambda n: made.detect(f"{text('mit')} {n}", False, 60).licenses, range(12)))
+    assert found == [("MIT",)] * 12 and made.cpu > 0
+    server, *forks = processes(made)
+    assert 1 <= len(forks) <= len(os.sched_getaffinity(0)) and {p.ppid() for p in forks} == {server.pid}
 
 
 def test_it_needs_no_archive_library(detector: Detector) -> None:
-    """A bare machine has no libgomp, which ScanCode's archive library is linked to: the child must not load it."""
-    assert detector.detect(text("mit"), True, 60) and detector._child is not None
-    loaded = Path(f"/proc/{detector._child.pid}/maps").read_text()
+    """A bare machine has no libgomp, which ScanCode's archive library is linked to: its process must not load it."""
+    loaded = Path(f"/proc/{processes(detector)[0].pid}/maps").read_text()
     assert "libarchive" not in loaded and "libgomp" not in loaded
 
 
@@ -82,14 +107,17 @@ def other_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[
         (tmp_path / "licensedcode").mkdir(exist_ok=True)
         (tmp_path / "licensedcode/__init__.py").write_text("")
         (tmp_path / "licensedcode/cache.py").write_text(
-            "class Rule:\n    _minimum_containment = 0\n"
+            "class Rule:\n    _minimum_containment, license_expression, identifier = 0, 'mit', 'mit.RULE'\n"
             "    get_min_high_matched_length = get_min_matched_length = get_length = lambda self, unique: 1\n"
             "class Index:\n    len_legalese, rules_by_rid, sets_by_rid = 1, [Rule()], [{0}]\n"
+            "    msets_by_rid, approx_matchable_rids = [{0: 1}], {0}\n"
             "get_index = Index\n"
         )
-        (tmp_path / "licensedcode/match_set.py").write_text("compute_candidates = None\n")
+        (tmp_path / "licensedcode/match_set.py").write_text("compute_candidates = ScoresVector = None\n")
+        (tmp_path / "licensedcode/spans.py").write_text("class Span:\n    distance_to = __contains__ = None\n")
+        (tmp_path / "licensedcode/query.py").write_text("class QueryRun:\n    is_digits_only = None\n")
         (tmp_path / "licensedcode/detection.py").write_text(
-            "import os, signal\nasked = []\n"
+            "import os, signal\nasked = []\nis_false_positive = None\nclass LicenseDetection: pass\n"
             "def detect_licenses(query_string, **_):\n"
             "    asked.append(query_string)\n"
             f"    if len(asked) > 1:\n        {code}\n"
@@ -108,7 +136,7 @@ def other_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[
         ("raise RecursionError('too deep')", DetectionFailed, "RecursionError: too deep"),
         ("os.kill(os.getpid(), signal.SIGSEGV)", DetectionFailed, "status -11"),
         ("os.kill(os.getpid(), signal.SIGKILL)", MachineError, "status -9, twice"),
-        ("os.kill(os.getpid(), signal.SIGTERM)", MachineError, "status 1, twice"),
+        ("os.kill(os.getpid(), signal.SIGTERM)", MachineError, "status -15, twice"),
         ("open('/dev/full', 'wb', 0).write(b'x')", MachineError, "No space left on device"),
         ("bytearray(1 << 62)", MachineError, "MemoryError"),
         ("import nonexistent_library", MachineError, "nonexistent_library"),
@@ -121,81 +149,28 @@ def test_only_a_text_that_scancode_fails_on_is_at_fault(
     made = Detector()
     with pytest.raises(kind, match=said):
         made.detect("a text", True, 60)
-    made.stop()
 
 
-def test_a_killed_child_is_replaced(other_library: Callable[[str], None]) -> None:
+def test_a_killed_server_and_a_killed_process_of_its_are_replaced(other_library: Callable[[str], None]) -> None:
     other_library("pass")
     made = Detector()
-    made.detect("x", True, 60)
-    assert made._child is not None
-    os.kill(made._child.pid, signal.SIGKILL)
-    os.waitid(os.P_PID, made._child.pid, os.WEXITED | os.WNOWAIT)
-    assert made.detect("a text", True, 60).licenses == ("MIT",)
-    made.stop()
+    for victim in (0, 1):
+        killed = processes(made)[victim]
+        os.kill(killed.pid, signal.SIGKILL)
+        assert made.detect("a text", True, 60).licenses == ("MIT",)
+        assert killed.pid not in [process.pid for process in processes(made)]
 
 
 def test_a_child_that_dies_once_is_asked_again(other_library: Callable[[str], None], tmp_path: Path) -> None:
     other_library(f"os.path.exists({str(tmp_path / 'once')!r}) or (os.mkdir({str(tmp_path / 'once')!r}), os.abort())")
     made = Detector()
     assert made.detect("a text", True, 60).licenses == ("MIT",)
-    made.stop()
 
 
 def test_a_library_that_finds_nothing_does_not_start(other_library: Callable[[str], None], tmp_path: Path) -> None:
     other_library("pass")
-    (tmp_path / "licensedcode/detection.py").write_text("def detect_licenses(**_): return []\n")
+    (tmp_path / "licensedcode/detection.py").write_text(
+        "is_false_positive = None\nclass LicenseDetection: pass\ndef detect_licenses(**_): return []\n"
+    )
     with pytest.raises(MachineError, match=r"ScanCode does not start: .*does not find a licence"):
         Detector().detect("a text", True, 60)
-
-
-PARENT = """
-import sys
-from starmill.transforms.measure.scancode import Detector
-made = Detector()
-print(made.detect("SPDX-License-Identifier: MIT", True, 60).licenses, made._child.pid, flush=True)
-sys.stdin.read()
-"""
-
-
-def wait_until_empty(folder: Path) -> None:
-    deadline = time.monotonic() + 60
-    while (left := list(folder.iterdir())) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not left
-
-
-def test_no_temporary_folder_is_left_however_the_child_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    made = Detector()
-    made.detect("x", True, 60)
-    assert list(tmp_path.rglob("scancode-tk-*")), "ScanCode makes one in the folder that it was given"
-    assert made._child is not None
-    os.kill(made._child.pid, signal.SIGKILL)
-    with pytest.raises(DetectionTimeout):
-        made.detect(" ".join(text("gpl-3.0").split()[::-1]) * 20, False, 0.05)
-    assert not list(tmp_path.iterdir())
-    monkeypatch.setenv("SCANCODE_LICENSE_INDEX_CACHE", "/dev/null/none")
-    with pytest.raises(MachineError):
-        made.detect("x", True, 60)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("end", ["killed", "terminated", "ended"])
-def test_no_temporary_folder_is_left_however_the_parent_ends(
-    other_library: Callable[[str], None], tmp_path: Path, end: str
-) -> None:
-    other_library("pass")
-    (tmp_path / "tmp").mkdir()
-    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
-    with subprocess.Popen(
-        [sys.executable, "-c", PARENT], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as parent:
-        assert parent.stdin is not None and parent.stdout is not None
-        assert parent.stdout.readline().startswith(b"('MIT',)") and list((tmp_path / "tmp").iterdir())
-        if end == "killed":
-            parent.kill()
-        elif end == "terminated":
-            parent.terminate()
-        parent.stdin.close()
-    wait_until_empty(tmp_path / "tmp")

@@ -15,11 +15,9 @@ import re
 import select
 import signal
 import socket
-import stat
 import struct
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +25,7 @@ from typing import Any, NamedTuple
 
 from starmill.core import __version__, messages
 from starmill.core.errors import InputError, MachineError, NotThere, UsageError, one_line
+from starmill.core.shared import private_folder as private_folder
 
 CHILD = "starmill.model.encoder.serve"  # imports torch: it is named here, and never imported
 HUB = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}")
@@ -186,18 +185,6 @@ def _connect(model: Model) -> socket.socket:
             _start([str(there), address, str(place.with_suffix(".lock")), model.device, model.precision])
             connection.connect(address)
     return connection
-
-
-def private_folder() -> Path:
-    """Return a folder that this user alone may enter. Raises MachineError for one that is not so."""
-    short = tempfile.gettempdir() if len(tempfile.gettempdir()) < 60 else "/tmp"  # an address has at most 107 bytes
-    place = Path(short) / f"starmill-{os.getuid()}"
-    with contextlib.suppress(FileExistsError):
-        place.mkdir(mode=0o700)
-    found = place.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise MachineError(f"{place}: not a folder of this user's own (mode 700); remove it")
-    return place
 
 
 def _start(arguments: list[str]) -> None:

@@ -1,6 +1,5 @@
 """The model's process: one for all who ask, the same answers whoever asks, restarted when killed, gone when nobody is there."""
 
-import contextlib
 import functools
 import os
 import subprocess
@@ -149,21 +148,6 @@ def test_a_revision_of_the_hub(folder: str, tmp_path: Path, monkeypatch: pytest.
     assert made[0] == made[1] != made[2]
     with pytest.raises(UsageError, match="a folder has no revision"):
         tagging.folder(folder, "main")
-
-
-def test_a_folder_that_others_may_enter_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tagging.tempfile, "gettempdir", lambda: "/tmp/starmill-test")
-    os.makedirs("/tmp/starmill-test", exist_ok=True)
-    place = Path(f"/tmp/starmill-test/starmill-{os.getuid()}")
-    with contextlib.suppress(FileNotFoundError):
-        place.rmdir()
-    place.mkdir()
-    place.chmod(0o755)
-    try:
-        with pytest.raises(MachineError, match="mode 700"):
-            tagging.private_folder()
-    finally:
-        place.rmdir()
 
 
 def test_redaction_with_a_model(folder: str) -> None:
