@@ -5,7 +5,9 @@
 Files are those below --input (default: the standard library, the packages of this machine and /usr): a draw that the seed fixes, up to
 --megabytes a language. All sides take the same texts, in turn, and the best of two rounds counts; MB are 10^6 bytes of text. The CPU time
 of syntax is that of the process that parses, with the asking. `null` is the share of bytes that is not parsed (too large, or repeats
-itself), which costs no time: the rate is of what is parsed.
+itself), which costs no time: the rate is of what is parsed. Parse alone: tree-sitter's parse of the same texts in this process, and
+nothing else. First: of a larger file its beginning (`first_bytes`), the rate is of whole files; alike: files that are above a tenth, or
+not, both ways.
 """
 
 import argparse
@@ -24,8 +26,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pyarrow as pa
+import tree_sitter_language_pack
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import LogisticRegression
+from tree_sitter import Parser
 
 from starmill.pipelines.scoring.train import Options, train
 from starmill.transforms.measure.score import Score
@@ -36,6 +40,7 @@ ENDINGS = {
     **{".json": "JSON", ".java": "Java", ".pm": "Perl", ".py": "Python", ".rs": "Rust", ".rb": "Ruby", ".sh": "Shell"},
     **{".ts": "TypeScript", ".lua": "Lua", ".xml": "XML", ".yaml": "YAML", ".yml": "YAML", ".sql": "SQL", ".php": "PHP"},
 }
+FIRST, BAD = 4096, 0.1  # bytes that are parsed of a larger file; share of errors from which a file is called bad
 
 
 def main() -> None:
@@ -65,18 +70,30 @@ def main() -> None:
 
 def syntax(texts: dict[str, list[str]]) -> None:
     """Print a row a language."""
-    print("| language | files | MB | null | in errors | MB/s |\n|---|---|---|---|---|---|")
+    print(f"| language | files | MB | null | in errors | MB/s | parse alone | first {FIRST:,} bytes | alike |\n|" + "---|" * 9)
     for language, some in sorted(texts.items()):
         block = pa.record_batch({"language": [language] * len(some), "content": some})
-        step = Syntax()
-        used = best(lambda block=block, step=step: step(block), children=True)
+        step, sampled = Syntax(), Syntax(first_bytes=FIRST)
+        used, less = (best(lambda block=block, step=one: step(block), children=True) for one in (step, sampled))
         shares = step(block).column("syntax_error_fraction").to_numpy(zero_copy_only=False)
+        heads = sampled(block).column("syntax_error_fraction").to_numpy(zero_copy_only=False)
         size = np.array([len(text.encode()) for text in some])
         parsed = ~np.isnan(shares)
+        parser = Parser(tree_sitter_language_pack.get_language(GRAMMARS[language]))
+        data = [text.encode() for text, whole in zip(some, parsed, strict=True) if whole]
+        alone = best(lambda data=data, parser=parser: [parser.parse(one) for one in data])
         lost = 1 - size[parsed].sum() / size.sum()
         wrong = (shares[parsed] * size[parsed]).sum() / max(1, size[parsed].sum())
-        rate = size[parsed].sum() / 1e6 / used
-        print(f"| {language} | {len(some):,} | {size.sum() / 1e6:.1f} | {lost:.0%} | {wrong:.1%} | {rate:.1f} |")
+        both = parsed & ~np.isnan(heads)
+        alike = np.mean((shares[both] > BAD) == (heads[both] > BAD))
+        rates = [
+            mass.sum() / 1e6 / took
+            for mass, took in ((size[parsed], used), (size[parsed], alone), (size[~np.isnan(heads)], less))
+        ]
+        print(
+            f"| {language} | {len(some):,} | {size.sum() / 1e6:.1f} | {lost:.0%} | {wrong:.1%} "
+            f"| {rates[0]:.1f} | {rates[1]:.1f} | {rates[2]:.0f} | {alike:.0%} |"
+        )
     python = texts.get("Python", [])
     print(
         f"\n`ast.parse` over the same Python: {sum(map(len, python)) / 1e6 / best(lambda: [compiles(t) for t in python]):.1f} MB/s"

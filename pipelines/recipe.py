@@ -105,6 +105,10 @@ class Recipe:
 
 def load(path: str, overrides: list[str], inputs: list[str], workspace: str | None) -> Recipe:
     """Read a data recipe; `inputs` (folders of checkouts) replace its sources, `workspace` its place. Raises RecipeError."""
+    if Path(path).is_dir():
+        raise recipe.RecipeError(
+            f"{path}: a folder, where a recipe should be; give a recipe's file or name, and name a workspace with --workspace"
+        )
     values = recipe.override(recipe.read(path), overrides)
     if "source" in values:
         raise recipe.RecipeError(

@@ -67,7 +67,9 @@ def facts(workspace: Workspace, made_by: str) -> Facts:
     """Count. Reads the manifest, and four columns of each part. Raises UsageError where the dataset is not complete."""
     manifest = workspace.manifest(DATASET)
     if manifest is None:
-        raise UsageError(f"{made_by}: {workspace.path(DATASET)} has no manifest; run `starmill run` to the end first")
+        raise UsageError(
+            f"{made_by}: {workspace.path(DATASET)} has no manifest; run `starmill run` to the end first, or name another with --workspace"
+        )
     languages: dict[tuple[str, str], list[int]] = {}
     types, licenses, redactions, redacted = Counter[str](), Counter[str](), Counter[str](), 0
     for part in manifest.parts:

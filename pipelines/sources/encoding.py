@@ -119,7 +119,21 @@ def _guessed(data: bytes) -> tuple[str, str] | None:
     """Return the text in the encoding of before Unicode in which it reads like a language, if there is one, and one alone."""
     if _is_damaged_utf8(data):
         return None
-    sample, whole = _sample(data)
+    sample, others, whole = _sample(data)
+    best = _likeliest(sample, whole)
+    if best is None:
+        return None
+    if others:  # of bytes that the sample has not, in which encodings of the same sample may differ
+        last = _likeliest(others + sample, whole)
+        if last is None or sample.decode(last, "replace") != sample.decode(best, "replace"):
+            return None
+        best = last
+    read = _read(data, best)
+    return None if read is None or any(c.isalpha() for c in RUN.findall(read[0])) else read
+
+
+def _likeliest(sample: bytes, whole: bool) -> str | None:
+    """Return the encoding in which lines read best, if it is good, and far better than every one that gives another text."""
     found = letters.readings(sample, whole)
     if not found or found[0].cost > found[0].most:
         return None
@@ -128,8 +142,7 @@ def _guessed(data: bytes) -> tuple[str, str] | None:
     for one in found:
         if one.text != best.text:
             others[one.text] = max(others.get(one.text, 0.0), math.exp(best.cost - one.cost))
-    read = _read(data, best.encoding) if sum(others.values()) < math.exp(-DOUBT) else None
-    return None if read is None or any(c.isalpha() for c in RUN.findall(read[0])) else read
+    return best.encoding if sum(others.values()) < math.exp(-DOUBT) else None
 
 
 def _is_damaged_utf8(data: bytes) -> bool:
@@ -141,8 +154,10 @@ def _is_damaged_utf8(data: bytes) -> bool:
     return 2 * known > high or 4 * sum(len(c) * n for c, n in found.items()) >= 3 * high
 
 
-def _sample(data: bytes) -> tuple[bytes, bool]:
-    """Return lines that are not all ASCII, up to SAMPLE bytes, and whether the last of them is whole. Linear, however long a line is."""
+def _sample(data: bytes) -> tuple[bytes, bytes, bool]:
+    """Return lines that are not all ASCII, up to SAMPLE bytes, and whether the last of them is whole; between the two, one later line of
+    each byte beyond ASCII that none of them has. Linear, however long a line is.
+    """
     lines, size, at, whole = list[bytes](), 0, 0, True
     while size < SAMPLE and (match := BEYOND.search(data, at)):
         start = max(data.rfind(b"\n", max(at, match.start() - LINE), match.start()) + 1, at, match.start() - LINE)
@@ -151,4 +166,10 @@ def _sample(data: bytes) -> tuple[bytes, bool]:
         at = end + 1 if end >= 0 else min(len(data), start + SAMPLE)
         lines.append(data[start:at])
         size += at - start
-    return b"".join(lines), whole
+    sample, others = b"".join(lines), list[bytes]()
+    for byte in sorted(set(data[at:].translate(None, ASCII)).difference(sample)):
+        found = data.find(bytes([byte]), at)
+        start, end = data.rfind(b"\n", max(0, found - LINE), found) + 1, data.find(b"\n", found, found + LINE)
+        if start and end >= 0:  # no line that is cut
+            others.append(data[start : end + 1])
+    return sample, b"".join(others), whole

@@ -28,7 +28,7 @@ CENTRAL = ("cs", "pl", "hu", "hr", "sl", "sk", "ro", "sr_Latn", "de")
 # (encoding, its languages, nats that it is less likely than Windows-1252 before a byte is seen)
 SINGLE: tuple[tuple[str, tuple[str, ...], float], ...] = (
     ("WINDOWS-1252", WEST, 0.0),
-    ("ISO-8859-15", (*WEST[:-1], "et"), 3.0),
+    ("ISO-8859-15", (*WEST[:-1], "et"), 2.5),
     ("WINDOWS-1250", CENTRAL, 2.0),
     ("ISO-8859-2", CENTRAL, 2.0),
     ("WINDOWS-1251", ("ru", "uk", "bg", "be", "sr", "mk"), 1.0),
@@ -71,6 +71,9 @@ TOUCH = 3.5  # nats more where a letter of ASCII touches one of another script
 APART = 2.5  # and where it, or another sign, touches a sign that stands apart, as a fraction does
 OF_ONE, ALL_OF_ONE = 2.0, 6.0  # for a word of one letter, and where the text has no other word
 WORD, LONELY, NARROW = 2.0, 2.5, 4.0  # in East Asia: for a run of characters, one of a single one, and of one of half width
+NOBODY = (
+    20.0  # where a character of half width stands alone: they make words, and a sign of the West before a number looks like one
+)
 MOST, MOST_EAST, SLACK = (
     5.0,
     10.0,
@@ -265,6 +268,7 @@ def _east(text: str, language: str) -> tuple[float, float]:
     total += WORD * sum(map(_weight, runs.values()))
     single = Counter(re.findall(r"[\x00-\x7f][^\x00-\x7f](?=[\x00-\x7f])", f"\n{text}\n"))
     total += LONELY * sum(map(_weight, single.values()))
+    total += NOBODY * any("\uff61" <= run[1] <= "\uff9f" for run in single)
     touching = Counter(re.findall(r"(?=([A-Za-z][^\x00-\x7f]|[^\x00-\x7f][A-Za-z]))", text))
     return total + TOUCH * sum(map(_weight, touching.values())), sum(n for n, _ in events)
 

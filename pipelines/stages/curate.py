@@ -16,7 +16,7 @@ from starmill.core.part import PartRef
 from starmill.pipelines.stages.ledger import Ledger, has_columns, lineage
 from starmill.pipelines.stages.stage import Options, Stage, by_kind, of_parts
 from starmill.transforms.chain import check_chain
-from starmill.transforms.dedup.minhash import MinHash, signature_rows
+from starmill.transforms.dedup.minhash import MinHash, signature_rows, signature_schema
 from starmill.transforms.step import Step, append, chain, leave_out
 
 SIGN = "signature"  # what makes the signatures, as a step
@@ -43,7 +43,7 @@ class CuratePart:
         """Decide over one part, row group by row group, and publish it; what measure dropped is in dropped/measure already."""
         inputs = lineage(self.workspace, ref.part, "records", "measures")
         ledger = Ledger("curate", "curated", ref.part, ref.key, inputs, self.max_error_rate)
-        curated, signatures = ParquetPart(schema.CURATED), ParquetPart(schema.SIGNATURES)
+        curated, signatures = ParquetPart(schema.CURATED), ParquetPart(signature_schema(self.minhash))
         for block in measured(replace(self.workspace, digests=inputs), ref.part):
             for kind, rows in by_kind(block, self.rules):
                 kept, dropped = chain(rows, self.rules[kind].steps, "curate")

@@ -26,6 +26,7 @@ FACTS: Mapping[str, tuple[str, ...]] = {
     "little_visible_text": ("visible_text_chars", "num_chars"),
     "says_generated": ("generated_phrases",),
     "generated_path_or_content": ("is_generated",),
+    **{flag: (flag,) for flag in ("is_vendor", "is_generated", "is_documentation", "is_configuration", "is_test", "is_binary")},
     "non_permissive": ("detected_licenses",),
     "pull_too_long": ("num_chars",),
     "pull_too_short": ("num_chars",),

@@ -89,6 +89,7 @@ def rows() -> pa.RecordBatch:
             "license_type": ["permissive", "no_license", "non_permissive"][k % 3],
             "is_vendor": False,
             "is_generated": k == 1,
+            **{flag: [False, True, None][k % 3] for flag in ("is_documentation", "is_configuration", "is_test", "is_binary")},
             "generated_phrases": [],
             "num_lines": [1, 200_001][k % 2],
             "max_line_length": 1500 * k,

@@ -15,7 +15,7 @@ from starmill.core import schema
 from starmill.core.dataset import ParquetPart, Sidecar, Workspace, output, part_path
 from starmill.core.part import PartRef
 from starmill.pipelines.stages.dedup import graph as dedup
-from starmill.transforms.dedup.minhash import MinHash, signature_rows
+from starmill.transforms.dedup.minhash import MinHash, signature_rows, signature_schema
 
 OPTIONS = MinHash()
 LOCAL = ("--runner=FnApiRunner",)
@@ -40,7 +40,7 @@ def row(repo: str, path: str, content: str, **values) -> dict:
 def fill(workspace: Workspace, parts: list[list[dict]], options: MinHash = OPTIONS, group: int = 7) -> list[PartRef]:
     """Write curated/ and signatures/ as the stage before leaves them, `group` rows a row group."""
     for k, rows in enumerate(parts):
-        curated, signatures = ParquetPart(schema.CURATED), ParquetPart(schema.SIGNATURES)
+        curated, signatures = ParquetPart(schema.CURATED), ParquetPart(signature_schema(options))
         for first in range(0, len(rows), group):
             block = pa.RecordBatch.from_pylist(rows[first : first + group], schema=schema.CURATED)
             curated.write(block)

@@ -9,7 +9,7 @@ threshold costs no new look.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -240,6 +240,28 @@ class DataSize(Rule):
         return "data_too_short" if chars < self.min_chars else "data_too_long" if chars > self.max_chars else None
 
 
+Flag = Literal["vendor", "generated", "documentation", "configuration", "test", "binary"]
+
+
+@dataclass(frozen=True)
+class Flags(Rule):
+    """Drops files by what the classifier flags beside the language; none unless `drop` names a flag.
+
+    >>> Flags().judge(True, True, False, False, False, False), Flags(drop=("generated",)).judge(True, True, False, False, False, False)
+    (None, 'is_generated')
+    """
+
+    reads: ClassVar[tuple[str, ...]] = tuple(f"is_{flag}" for flag in get_args(Flag))
+
+    drop: tuple[Flag, ...] = ()
+    name: str = "flags"
+
+    def judge(self, *flags: bool | None) -> str | None:
+        """Return is_vendor, is_generated, is_documentation, is_configuration, is_test, is_binary (the first that holds) or None."""
+        held = (flag for flag, holds in zip(get_args(Flag), flags, strict=True) if holds and flag in self.drop)
+        return next((f"is_{flag}" for flag in held), None)
+
+
 RuleName = Literal[
     "languages",
     "extensions",
@@ -252,6 +274,7 @@ RuleName = Literal[
     "text_files",
     "xml",
     "data_size",
+    "flags",
 ]
 
 
@@ -287,6 +310,7 @@ class Quality:
     extensions: Extensions = field(default_factory=Extensions)
     xml: Xml = field(default_factory=Xml)
     data_size: DataSize = field(default_factory=DataSize)
+    flags: Flags = field(default_factory=Flags)
 
     def __post_init__(self) -> None:
         """Refuse a rule that is named twice."""

@@ -15,7 +15,7 @@ BLOCK = 512  # shingle hashes that stay in the first-level cache while every per
 
 # Bases of the polynomial hashes, odd, modulo 2**64.
 _WORD_BASE, _SHINGLE_BASE = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
-_LONGEST_OPERATOR = 3  # bytes, as >>= and ===
+_LONGEST_OPERATOR = 4  # bytes, as >>>=; of one character over and over, as ===, one less
 _32, _61, _MERSENNE = np.uint64(32), np.uint64(61), np.uint64((1 << 61) - 1)
 
 mix = jit(seeds.mix)
@@ -70,9 +70,11 @@ def hash_shingles(data, start, end, kinds, words, ring, out):  # type: ignore[no
                 if length == 0:
                     kind = 1
             else:
+                same = 1
                 while i + length < end and kinds[data[i + length]] == 3:
+                    same += data[i + length] == data[i]
                     length += 1
-                if length > _LONGEST_OPERATOR:  # a line that is drawn, as in headings
+                if length > _LONGEST_OPERATOR or same == _LONGEST_OPERATOR:  # a line that is drawn, as in headings
                     kind = 0
         if kind == 1:
             word = word * _WORD_BASE + np.uint64(data[i])

@@ -8,6 +8,8 @@ The minimum is idempotent, so repeated shingles cost nothing and are not removed
 """
 
 import functools
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -25,6 +27,8 @@ Minima = Annotated[int, Meta(ge=1, le=4096)]
 WORD_BYTES = np.array([2 if i >= 0xE0 else int(i >= 0x80 or chr(i).isalnum() or chr(i) == "_") for i in range(256)], np.uint8)
 # Brackets, quotes, commas and semicolons are none: formatters change these.
 OPERATORS = "!%&*+-/<=>^|~"
+WORDS = 2  # which rule cuts words: signatures of another one are not compared (1: a clause without spaces was one word)
+SIGNED = b"starmill signed"  # what a signature depends on, in the metadata of the files that hold some
 TOKEN_BYTES = np.where(np.isin(np.arange(256), [*OPERATORS.encode()]), 3, WORD_BYTES).astype(np.uint8)
 
 
@@ -80,9 +84,31 @@ class MinHash:
         """Return the type of one minimum, little-endian."""
         return np.dtype("<u4" if self.bits == 32 else "<u8")
 
-    def signed(self) -> tuple[int, int, int, int, bool]:
+    def signed(self) -> dict[str, int | bool]:
         """Return what a signature depends on: another threshold, scope or banding needs no new signatures."""
-        return self.permutations, self.shingle_words, self.bits, self.seed, self.near
+        named = ("permutations", "shingle_words", "bits", "seed", "near")
+        return {name: getattr(self, name) for name in named} | {"words": WORDS}
+
+
+def signature_schema(options: MinHash) -> pa.Schema:
+    """Return SIGNATURES, with what they depend on as metadata."""
+    return schema.SIGNATURES.with_metadata({SIGNED: json.dumps(options.signed())})
+
+
+def why_others(metadata: Mapping[bytes, bytes] | None, options: MinHash) -> str | None:
+    """Return how the signatures of a file differ from those that `options` make, by its metadata; None if they can be compared.
+
+    >>> why_others(signature_schema(MinHash(seed=1)).metadata, MinHash()), why_others(None, MinHash())
+    ('seed is 1, here 0', 'it does not say how they were made: it is older than that')
+    """
+    if not metadata or SIGNED not in metadata:
+        return "it does not say how they were made: it is older than that"
+    theirs, ours = json.loads(metadata[SIGNED]), options.signed()
+    del ours["near"]  # without, there are none to compare, and equal bytes still count
+    return (
+        ", ".join(f"{name} is {theirs.get(name)}, here {value}" for name, value in ours.items() if theirs.get(name) != value)
+        or None
+    )
 
 
 @functools.lru_cache(maxsize=64)
@@ -117,7 +143,7 @@ def signatures(texts: pa.Array, options: MinHash) -> pa.Array:
 def shingles(text: bytes | pa.Buffer, words: int, operators: bool = False) -> np.ndarray:
     """Return the set of shingle hashes of a text: uint64[n], ascending, distinct; empty under `words` words.
 
-    With `operators`, runs of up to three of them are words, too: `a > b` and `a < b` differ.
+    With `operators`, runs of up to four of them are words, too: `a > b` and `a < b` differ. Four of a kind, or more, are a line.
     """
     from starmill.transforms.dedup import kernel
 

@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from starmill.transforms.chain import annotated
-from starmill.transforms.measure.language import DetectLanguage, classify
+from starmill.transforms.measure.language import DetectLanguage, Found, classify
 from starmill.transforms.step import append
 
 
 @dataclass(frozen=True)
 class ChangedLanguage:
-    """Annotates `language` (null if unknown), `is_vendor` and `is_generated` of the changed file.
+    """Annotates `language` (null if unknown) and the flags of the changed file.
 
     >>> segments = [{"role": "after", "name": "/vendor/a.rs", "start": 3, "end": 15}]
     >>> ChangedLanguage()(pa.record_batch({"content": ["\\n.\\nfn main() {}"], "segments": [segments]})).to_pylist()[0]["language"]
@@ -21,7 +21,7 @@ class ChangedLanguage:
     """
 
     reads: ClassVar[tuple[str, ...]] = ("content", "segments")
-    adds: ClassVar[pa.Schema] = annotated("language", "is_vendor", "is_generated")
+    adds: ClassVar[pa.Schema] = annotated(*Found._fields)
 
     name: str = "changed_language"
 
@@ -36,8 +36,8 @@ class ChangedLanguage:
         return append(block, {f.name: pa.array([row[i] for row in found], f.type) for i, f in enumerate(self.adds)})
 
 
-def _of(content: str, segments: Sequence[Mapping[str, Any]]) -> tuple[str | None, bool, bool]:
+def _of(content: str, segments: Sequence[Mapping[str, Any]]) -> Found:
     for segment in segments:
         if segment["role"] == "after" and segment["name"]:
             return classify(segment["name"], content[segment["start"] : segment["end"]].encode())
-    return None, False, False
+    return Found()

@@ -1,4 +1,8 @@
-"""Programming language, vendored and generated, by go-enry with linguist's newest tables, over the full path and the content.
+"""Programming language and what else linguist tells of a file, by go-enry with linguist's newest tables, over the full path and content.
+
+Flags: vendored, generated and documentation as linguist's vendor.yml, generated.rb and documentation.yml have them; configuration: in
+one of the languages of settings (data is written in them, too); test: in a folder of tests or named as one; binary: a NUL in its first
+8,000 bytes, which no text that ingest lets pass has. Only rules of a recipe decide by them.
 
 The Stack v2 asked with the base name only, so that path rules (vendor/, node_modules/) never fired; here they do. The Go
 library is loaded once per process, on first use, because it does not survive a fork. Its rules take microseconds a byte of a path, so
@@ -11,7 +15,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import pyarrow as pa
 
@@ -20,8 +24,20 @@ from starmill.transforms.chain import annotated
 from starmill.transforms.measure.enry.build import default_output
 from starmill.transforms.step import append
 
-VENDOR, GENERATED = 1 << 30, 1 << 29
+LENGTH = (1 << 25) - 1  # bits of an answer that count the bytes of a name; those above are flags, the first in the highest
 MAX_PATH = 512  # bytes that the rules see; a path in a checkout of Chromium or of a deep node_modules has at most some 300
+
+
+class Found(NamedTuple):
+    """What is told of a file: its language, or None, and its flags, by their columns."""
+
+    language: str | None = None
+    is_vendor: bool = False
+    is_generated: bool = False
+    is_documentation: bool = False
+    is_configuration: bool = False
+    is_test: bool = False
+    is_binary: bool = False
 
 
 class NotBuilt(MachineError, FileNotFoundError):
@@ -36,8 +52,8 @@ def library_path() -> Path:
     return path
 
 
-def classify(path: str, content: bytes) -> tuple[str | None, bool, bool]:
-    """Return (language or None, is_vendor, is_generated) of one file; `path` may start with "/".
+def classify(path: str, content: bytes) -> Found:
+    """Return what is told of one file; `path` may start with "/".
 
     Of a path longer than MAX_PATH the last whole folders count.
     """
@@ -47,20 +63,20 @@ def classify(path: str, content: bytes) -> tuple[str | None, bool, bool]:
         name = name[name.find(b"/") + 1 :]
     out = ctypes.create_string_buffer(128)
     answer = _library().starmill_classify(name, len(name), content, len(content), out, len(out))
-    language = out.raw[: answer & (GENERATED - 1)].decode()
-    return language or None, bool(answer & VENDOR), bool(answer & GENERATED)
+    language = out.raw[: answer & LENGTH].decode()
+    return Found(language or None, *(bool(answer >> bit & 1) for bit in range(30, 24, -1)))
 
 
 @dataclass(frozen=True)
 class DetectLanguage:
-    """Annotates `language` (null if unknown), `is_vendor` and `is_generated`.
+    """Annotates `language` (null if unknown) and the flags of a file.
 
     >>> DetectLanguage()(pa.record_batch({"path": ["/vendor/a.rs"], "content": ["fn main() {}"]})).to_pylist()[0]["language"]
     'Rust'
     """
 
     reads: ClassVar[tuple[str, ...]] = ("path", "content")
-    adds: ClassVar[pa.Schema] = annotated("language", "is_vendor", "is_generated")
+    adds: ClassVar[pa.Schema] = annotated(*Found._fields)
 
     name: str = "language"
 

@@ -15,22 +15,26 @@ from starmill.core import messages
 ORPHAN_SECONDS = 3600  # after which a process ends that a grammar holds fast, and whose parent may be gone
 
 
-def error_fraction(parser: Parser, text: bytes) -> float:
+def error_fraction(parser: Parser, text: bytes, cut: bool = False) -> float:
     """Return the bytes that lie in outermost ERROR nodes, of all bytes; a MISSING node counts as one byte.
 
-    Only what has an error inside is looked into, so that a sound file costs its parse.
+    Only what has an error inside is looked into, so that a sound file costs its parse. Of the beginning of a text (`cut`) an error that
+    reaches its end is the cut's, as an open bracket is: what lies inside counts, and it itself does not.
 
     >>> python = Parser(tree_sitter_language_pack.get_language("python"))
     >>> [error_fraction(python, text) for text in (b"x = 1", b"x = $$ 1", b"")]
     [0.0, 0.25, 0.0]
+    >>> [error_fraction(python, b"x = {'a': 1,\\n'b': [\\n", cut) for cut in (False, True)]
+    [0.95, 0.0]
     """
-    ahead, wrong = [parser.parse(text).root_node], 0
+    ahead, wrong, end = [parser.parse(text).root_node], 0, len(text.rstrip()) if cut else len(text) + 1
     while ahead:
         node = ahead.pop()
-        if node.is_error:
+        of_the_cut = node.end_byte >= end
+        if node.is_error and not of_the_cut:
             wrong += node.end_byte - node.start_byte
         elif node.is_missing:
-            wrong += 1
+            wrong += not of_the_cut
         elif node.has_error:
             ahead += node.children
     return min(1.0, wrong / max(1, len(text)))
@@ -44,11 +48,11 @@ def serve(asked: socket.socket) -> None:
             request = messages.receive(asked)
         except EOFError:
             return
-        for grammar, text in request:
+        for grammar, text, cut in request:
             signal.alarm(ORPHAN_SECONDS)
             if grammar not in parsers:
                 parsers[grammar] = Parser(tree_sitter_language_pack.get_language(grammar))
-            messages.send(asked, error_fraction(parsers[grammar], text.encode()))
+            messages.send(asked, error_fraction(parsers[grammar], text.encode(), cut))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from starmill.core.dataset import Workspace, part_path
 from starmill.core.errors import InputError, MachineError, NotThere
 from starmill.pipelines.stages.ledger import digest_of, lineage
 from starmill.transforms.dedup import bands, clusters, hot, verify
-from starmill.transforms.dedup.minhash import MinHash, matrix
+from starmill.transforms.dedup.minhash import MinHash, matrix, why_others
 
 RELEASE = 1 << 24
 Sets = dict[int, np.ndarray]  # shingle sets by file
@@ -67,7 +67,8 @@ class Candidates:
 
     def compare(self, part: int) -> None:
         """Compare what the stage reads of a part with the sha256 of who published it: once, before anything is read, since later on
-        each worker reads other pieces of it. Raises MachineError; InputError for a part of an earlier release without sidecar.
+        each worker reads other pieces of it. Raises MachineError; InputError for a part of an earlier release without sidecar, or with
+        signatures that were made in another way.
         """
         workspace, number, release = self.place(part)
         if release is None:
@@ -84,6 +85,13 @@ class Candidates:
                     f"minhash.earlier: {workspace.path(path)}: its bytes are not those that its release published: it is damaged, or was "
                     f"changed. Copy it there again, or run `starmill verify --all --workspace {release}`, then `starmill run` there"
                 )
+        with workspace.open(path) as file:
+            others = why_others(pq.read_schema(file).metadata, self.options) if self.options.near else None
+        if others:
+            raise InputError(
+                f"minhash.earlier: {workspace.path(path)}: its signatures cannot be compared with this run's: {others}. Give this recipe "
+                f"the same minhash, or run `starmill run --workspace {release}` there with this starmill and these values"
+            )
 
     def blocks(self, part: int, columns: Sequence[str]) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
         """Yield (ids, block) of signatures/part-k; of an earlier release, the rows that it kept."""

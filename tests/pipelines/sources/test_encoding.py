@@ -207,6 +207,23 @@ def test_in_doubt_it_is_no_text() -> None:
         assert found is None or found[0] == text * 3 or data.isascii(), (codec, found)
 
 
+def test_a_byte_that_comes_late_decides_too() -> None:
+    """ISO-8859-15 and Windows-1252 differ in eight signs: one behind the sample must not be taken for the other's."""
+    french = "# Écrit à l'été par un élève très zélé, numéro {}\n"
+    text = "".join(french.format(n) for n in range(200)) + "# Le cœur des œuvres\n"
+    assert decode(text.encode("iso-8859-15")) in (None, (text, "ISO-8859-15"))
+    assert decode("".join(french.format(n) for n in range(200)).encode("cp1252")) is not None
+
+
+def test_signs_before_numbers_are_no_japanese() -> None:
+    rows = "".join(f"buffer.js n={n}  -3.{n} %  ±{n}.{n}% ±1.{n}% ±2.{n}%\n" for n in range(1, 10))
+    assert decode(rows.encode("cp1252")) in (None, (rows, "WINDOWS-1252"))
+    assert decode("§1. Permission is granted, see §2 and §3.\n".encode("latin-1")) != (
+        "ｧ1. Permission is granted, see ｧ2 and ｧ3.\n",
+        "SHIFT_JIS",
+    )
+
+
 def test_the_end_of_a_sample_is_no_damage() -> None:
     """A line is cut off within a character where the sample ends."""
     for codec in ("gb18030", "shift_jis", "euc-kr", "big5"):

@@ -13,6 +13,7 @@ from starmill.transforms.decide.quality import (
     DataLines,
     DataSize,
     EncodedData,
+    Flags,
     Html,
     Languages,
     LongLines,
@@ -145,3 +146,12 @@ def test_rules_are_chosen_in_their_order() -> None:
 def test_data_size() -> None:
     assert [DataSize().judge("JSON", n) for n in (49, 50, 5000, 5001)] == ["data_too_short", None, None, "data_too_long"]
     assert DataSize().judge("Python", 9) is None
+
+
+def test_flags_drop_what_a_recipe_names_and_nothing_else() -> None:
+    vendored_test = (True, False, False, False, True, False)
+    assert Flags().judge(*vendored_test) is None
+    assert Flags(drop=("test", "vendor")).judge(*vendored_test) == "is_vendor"
+    assert Flags(drop=("test",)).judge(*vendored_test) == "is_test"
+    assert Flags(drop=("binary",)).judge(*(None,) * 6) is None, "of a kind whose files nobody flags"
+    assert [step.name for step in Quality(rules=("flags",)).steps()] == ["flags"]

@@ -31,13 +31,13 @@ def mixed(x: int) -> int:
 
 UNSPACED = "[\u0e00-\u109f\u1780-\u17ff\u2e80-\u312f\u31a0-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff9f\U00020000-\U0003ffff]"
 SPACED = f"(?:(?!{UNSPACED})[A-Za-z0-9_\x80-\U0010ffff])+"
-OPERATOR = r"(?<![-!%&*+/<=>^|~])[-!%&*+/<=>^|~]{1,3}(?![-!%&*+/<=>^|~])"
+OPERATOR = r"(?<![-!%&*+/<=>^|~])(?!([-!%&*+/<=>^|~])\1{3})[-!%&*+/<=>^|~]{1,4}(?![-!%&*+/<=>^|~])"
 
 
 def reference_shingles(text: bytes, words: int = 5, operators: bool = False) -> list[int]:
     hashes = []
     pattern = f"{UNSPACED}|{SPACED}" + (f"|{OPERATOR}" if operators else "")
-    for word in map(str.encode, re.findall(pattern, text.decode())):
+    for word in (found[0].encode() for found in re.finditer(pattern, text.decode())):
         h = 0
         for byte in word:
             h = (h * 0x9E3779B97F4A7C15 + byte) & MASK
@@ -64,7 +64,9 @@ TEXTS = st.lists(
     st.one_of(
         st.text(max_size=80),
         st.lists(
-            st.sampled_from(["a", "b", "x1", "_", "é", "日本", "self.x", "\r\n", "a日", "한국", "𠀀", "ไทย", "<", "===="])
+            st.sampled_from(
+                ["a", "b", "x1", "_", "é", "日本", "self.x", "\r\n", "a日", "한국", "𠀀", "ไทย", "<", "====", ">>>=", "-->-->"]
+            )
         ).map(" ".join),
     ),
     max_size=6,
@@ -81,6 +83,16 @@ def test_kernel_equals_the_reference(texts, words):
         for operators in (False, True):
             expected = sorted(set(reference_shingles(text.encode(), words, operators)))
             assert shingles(text.encode(), words, operators).tolist() == expected
+
+
+def test_operators_of_up_to_four_characters_tell_texts_apart():
+    texts = [
+        f"int f(int a) {{ a {operator} shift; return a + base; }}" for operator in (">>>=", ">>=", "<<=", "====", "=>=>=>")
+    ]
+    plain, *_ = {shingles(text.encode(), 5).tobytes() for text in texts}
+    with_operators = [shingles(text.encode(), 5, operators=True).tobytes() for text in texts]
+    assert all(shingles(text.encode(), 5).tobytes() == plain for text in texts)
+    assert len(set(with_operators)) == 4 and with_operators[3] == with_operators[4], "lines that are drawn are none"
 
 
 def test_scripts_without_spaces_are_unicode_s():

@@ -88,6 +88,14 @@ def test_null_is_what_was_not_parsed() -> None:
     assert shares([("Python", "é" * 10)], max_bytes=19) == [None], "bytes, not characters"
 
 
+def test_of_the_first_bytes_a_bracket_that_the_cut_leaves_open_is_no_error() -> None:
+    c = "int f(int a) {\n" + "".join(f"  if (a > {n}) {{ a += {n}; }}\n" for n in range(9000)) + "  return a;\n}\n"
+    broken = "int x = = 1;;; ) ) (\n" + c
+    assert shares([("C", c)]) == [None], "above max_bytes"
+    sound, bad, small = shares([("C", c), ("C", broken), ("C", "int x = = 1;;; ) ) (\n")], first_bytes=300)
+    assert sound == 0 and bad is not None and small is not None and 0 < bad < small
+
+
 def test_what_repeats_itself_is_not_parsed() -> None:
     # Each takes a grammar quadratic time, minutes at this size.
     rows = [

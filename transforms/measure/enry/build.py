@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-SOURCES = ("main.go", "strategies.go", "linguist.json", "go.mod", "go.sum")
+SOURCES = ("main.go", "strategies.go", "flags.go", "linguist.json", "go.mod", "go.sum")
 OLDEST_GO = (1, 21)
 FIX = "install Go and a C compiler, or: pip install -c constraints.txt '.[toolchain]'"
 

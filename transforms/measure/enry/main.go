@@ -1,4 +1,4 @@
-// A C interface to go-enry (linguist's rules): language, vendor and generated of one file, by its path and content.
+// A C interface to go-enry (linguist's rules): the language and the flags of one file, by its path and content.
 package main
 
 // #include <stdlib.h>
@@ -11,7 +11,7 @@ import (
 )
 
 // starmill_classify writes the language's name into out (at most size bytes) and returns its length (0: unknown), with
-// bit 30 set for a vendored path and bit 29 for a generated file. Lengths are explicit: a NUL ends nothing. The
+// the bits of flags.go set above it. Lengths are explicit: a NUL ends nothing. The
 // content is read in place and not kept.
 //
 //export starmill_classify
@@ -23,13 +23,7 @@ func starmill_classify(path *C.char, pathLength C.int, content unsafe.Pointer, l
 	}
 	language := enry.GetLanguage(name, text)
 	n := copy(unsafe.Slice((*byte)(unsafe.Pointer(out)), int(size)), language)
-	if enry.IsVendor(name) {
-		n |= 1 << 30
-	}
-	if enry.IsGenerated(name, text) {
-		n |= 1 << 29
-	}
-	return C.int(n)
+	return C.int(n | flags(name, language, text))
 }
 
 func main() {}

@@ -35,12 +35,17 @@ var table struct {
 	Extensions, Filenames, Interpreters map[string][]string
 	Generic                             []string
 	Heuristics                          map[string][]*rule
+	Vendor, Documentation, Generated    string // patterns of paths
+
+	vendor, documentation, generated *regexp.Regexp
 }
 
 func init() {
 	if err := json.Unmarshal(packed, &table); err != nil {
 		panic(err)
 	}
+	table.vendor, table.documentation = regexp.MustCompile(table.Vendor), regexp.MustCompile(table.Documentation)
+	table.generated = regexp.MustCompile(table.Generated)
 	data.LanguageByAliasMap = table.Aliases
 	data.LanguagesByExtension = table.Extensions
 	data.LanguagesByFilename = table.Filenames
@@ -57,12 +62,12 @@ func init() {
 		}
 	}
 	enry.DefaultStrategies = []enry.Strategy{
-		enry.GetLanguagesByModeline,
+		byModeline,
 		enry.GetLanguagesByFilename,
 		narrowed(enry.GetLanguagesByShebang),
 		narrowed(byExtension),
 		byXML,
-		narrowed(enry.GetLanguagesByManpage),
+		byManpage,
 		byHeuristics,
 		byClassifier,
 	}
@@ -113,6 +118,70 @@ func byXML(_ string, content []byte, candidates []string) []string {
 	return nil
 }
 
+func byManpage(name string, content []byte, candidates []string) []string {
+	if len(candidates) > 0 {
+		return candidates
+	}
+	return enry.GetLanguagesByManpage(name, content, candidates)
+}
+
+// Of Emacs `-*- ruby -*-` and `-*- a: b; mode: ruby -*-`, of Vim ` vim: set a=b ft=ruby :`, in the first and last five lines: the first of
+// Emacs's, else the first of Vim's.
+var (
+	emacsMode = regexp.MustCompile(`(?i)-\*-(?:[ \t]*([^:;\s]+?)[ \t]*|(?:.*?[ \t;])??[ \t]*mode[ \t]*:[ \t]*([^:;\s]+?)(?:[ \t;].*?)?)-\*-`)
+	vimLine   = regexp.MustCompile(`(?m)(?:(?:^|[ \t])(?:vi(?:m[<=>]?[0-9]+|m)?|Vim(?:[<=>]?[0-9]+)?)|[ \t]ex)` +
+		`(:(?:(?:[ \t]*:[ \t]*|[ \t])?\w*(?:[ \t]*=(?:[^\\\s]|\\.)*)?)*?[ \t:](?:filetype|ft|syntax)[ \t]*=(\w+)(?:$|\s|:).*)`)
+	vimSet = regexp.MustCompile(`^:[ \t]*set?[ \t]`)
+	vimEnd = regexp.MustCompile(`^:[ \t]*set?[ \t][^\r\n:]+:`)
+)
+
+const modelines = 5 // lines at each end of a file
+
+func byModeline(_ string, content []byte, _ []string) []string {
+	lines := ends(content)
+	if bytes.Contains(lines, []byte("UseVimball")) {
+		return nil
+	}
+	var alias []byte
+	if found := emacsMode.FindSubmatch(lines); found != nil {
+		alias = append(found[1], found[2]...)
+	} else {
+		for _, found := range vimLine.FindAllSubmatch(lines, -1) {
+			if !vimSet.Match(found[1]) || vimEnd.Match(found[1]) {
+				alias = found[2]
+				break
+			}
+		}
+	}
+	if language, ok := enry.GetLanguageByAlias(string(alias)); ok {
+		return []string{language}
+	}
+	return nil
+}
+
+// ends returns the first and the last lines; all where these meet.
+func ends(content []byte) []byte {
+	head, foot := 0, len(content)
+	for n := 0; n < modelines; n++ {
+		next := bytes.IndexByte(content[head:], '\n')
+		if next < 0 {
+			return content
+		}
+		head += next + 1
+	}
+	if bytes.HasSuffix(content, []byte("\n")) {
+		foot--
+	}
+	for n := 0; n < modelines; n++ {
+		before := bytes.LastIndexByte(content[head:max(head, foot)], '\n')
+		if before < 0 {
+			return content
+		}
+		foot = head + before
+	}
+	return append(append([]byte(nil), content[:head]...), content[foot:]...)
+}
+
 func byHeuristics(name string, content []byte, candidates []string) []string {
 	content = content[:min(len(content), considered)]
 	lower := strings.ToLower(filepath.Base(name))
@@ -120,7 +189,7 @@ func byHeuristics(name string, content []byte, candidates []string) []string {
 		if rules, ok := table.Heuristics[lower[dot:]]; ok {
 			for _, r := range rules {
 				if r.holds(content) {
-					return both(r.Languages, candidates)
+					return r.Languages
 				}
 			}
 			return nil

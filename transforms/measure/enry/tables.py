@@ -1,8 +1,8 @@
 """Writes linguist's tables for the classifier: `python -m starmill.transforms.measure.enry.tables LINGUIST_FOLDER`.
 
 LINGUIST_FOLDER is a checkout of github.com/github-linguist/linguist (MIT licence) at the pinned release.
-linguist.json beside this file holds its names, aliases, extensions, filenames, interpreters, generic extensions and heuristics; a
-pattern with a look-around is rewritten or left out.
+linguist.json beside this file holds its names, aliases, extensions, filenames, interpreters, generic extensions and heuristics, and which
+paths are vendored, documentation or generated; a pattern with a look-around is rewritten or left out.
 core/data/languages.txt holds the names alone, which recipes are checked against.
 """
 
@@ -20,12 +20,24 @@ import starmill.core
 RELEASE, DATE = "9.6.0", "2026-08-20"
 TABLE = Path(__file__).with_name("linguist.json")
 NAMES = Path(str(starmill.core.__file__)).parent / "data" / "languages.txt"
-REWRITTEN = {r"(?<!\{)\{": r"(?:^|[^{])\{"}  # look-around: the same language without
+REWRITTEN = {  # look-around: the same language without
+    r"(?<!\{)\{": r"(?:^|[^{])\{",
+    r"(?!-)[-0-9A-Za-z]+(?<!-)": "[0-9A-Za-z](?:[-0-9A-Za-z]*[0-9A-Za-z])?",
+}
+NAMED = re.compile(r"name\.match\(/((?:\\.|[^/\\])+)/(i?)\)")  # what a name alone makes generated, in generated.rb
 
-# Ours, after linguist's own rules of an extension: what its classifier would guess at. Go's assembler; Perl's generated tables.
+OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+BLOCKER = r"(?:[Aa]d[Bb]lock(?:[ \t][Pp]lus)?|u[Bb]lock(?:[ \t][Oo]rigin)?|[Aa]d[Gg]uard)(?:[ \t]\d+(?:\.\d+)*)?"
+WRITTEN = {  # anew: linguist's pattern has recursion or possessive groups
+    "Hosts File": rf"(?i)^{OCTET}(?:\.{OCTET}){{3}}\b(?:/(?:3[0-2]|[12]?\d)\b)?(?:[ \t]+\w(?:[-\w]*\w)?(?:\.\w(?:[-\w]*\w)?)*)*(?:$|\s)",
+    "Adblock Filter List": rf"\A\[{BLOCKER}(?:[ \t]?;[ \t]?{BLOCKER})*\]",
+}
+
+# Ours, after linguist's own rules of an extension: what its classifier would guess at. Go's assembler; Perl's generated tables; Fortran.
 ADDED = {
     ".s": ("Assembly", r"^TEXT\s+\S+\(SB\)"),
-    ".pl": ("Perl", r"^[^%\n]*(?:<<['\"]?\w+['\"]?[;,]|\w\s*=>\s)"),
+    ".pl": ("Perl", r"^%\w[\w:]*\s*=\s*\(|^[^%\n]*(?:<<['\"]?\w+['\"]?[;,]|\w\s*=>\s)"),
+    ".f": ("Fortran", r"(?i)^\s+(?:\w[\w*() ]* )?(?:subroutine|program|function|module)\s+\w+"),
 }
 
 
@@ -77,6 +89,8 @@ def table(folder: Path) -> dict[str, Any]:
         kept = []
         for rule in block["rules"]:
             needs = conditions(rule, rules["named_patterns"])
+            if (anew := WRITTEN.get(str(rule["language"]))) and needs[0]["pattern"] is None:
+                needs = [{"not": False, "pattern": convert(anew)}]
             if any(need["pattern"] is None for need in needs):
                 left_out.append(f"{block['extensions'][0]}: {rule['language']}")
                 continue
@@ -85,12 +99,21 @@ def table(folder: Path) -> dict[str, Any]:
         heuristics.update({extension.lower(): kept for extension in block["extensions"]})
     for extension, (name, pattern) in ADDED.items():
         heuristics[extension].append({"languages": [name], "needs": [{"not": False, "pattern": convert(pattern)}]})
+    lists = {name: yaml.safe_load((source / f"{name}.yml").read_text("utf-8")) for name in ("vendor", "documentation")}
+    in_ruby = [line for line in (source / "generated.rb").read_text("utf-8").splitlines() if "return" not in line]
+    lists["generated"] = [f"(?i:{p})" if fold else p for line in in_ruby for p, fold in NAMED.findall(line)]
+    paths = {name: convert(patterns) for name, patterns in lists.items()}
+    if None in paths.values() or len(lists["generated"]) < 30:
+        raise ValueError(
+            f"{folder}: a pattern of vendor.yml, documentation.yml or generated.rb has no linear-time form, or was not found"
+        )
     return {
         "origin": f"github.com/github-linguist/linguist {RELEASE} ({DATE}), MIT licence, Copyright (c) 2017 GitHub, Inc.",
         "left_out": left_out,
         "names": sorted(languages),
         "aliases": aliases,
         **by,
+        **paths,
         "generic": yaml.safe_load((source / "generic.yml").read_text())["extensions"],
         "heuristics": heuristics,
     }

@@ -1,16 +1,20 @@
 """Reading and comparing files by id, against brute force over their texts."""
 
+import json
 import random
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from curated_workspace import OPTIONS, fill, jaccard, row, run, shingle_set
 
+from starmill.core import schema
 from starmill.core.dataset import Workspace
-from starmill.core.errors import MachineError
+from starmill.core.errors import InputError, MachineError
 from starmill.pipelines.stages.dedup.candidates import RELEASE, Candidates, is_earlier
 from starmill.transforms.dedup import bands, hot
+from starmill.transforms.dedup.minhash import SIGNED
 
 
 def crowd(count: int, seed: int) -> list[str]:
@@ -158,3 +162,25 @@ def test_an_earlier_release_has_the_bytes_that_it_published(tmp_path):
         old.publish(path, whole)
     run(new, refs, options)
     assert not new.table("verdicts/part-00000.parquet")["keep"].to_pylist().count(True)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        ({}, "it does not say how they were made: it is older than that"),
+        ({SIGNED: json.dumps(OPTIONS.signed() | {"words": 1})}, "words is 1, here 2"),
+    ],
+    ids=["none", "words"],
+)
+def test_an_earlier_release_of_other_signatures_is_refused(tmp_path, monkeypatch, metadata, said):
+    old, rows = Workspace(str(tmp_path / "old")), [row("o", f"/{i}", text) for i, text in enumerate(crowd(5, 1))]
+    monkeypatch.setattr("curated_workspace.signature_schema", lambda _: schema.SIGNATURES.with_metadata(metadata))
+    run(old, fill(old, [rows]))
+    old.finish("verdicts", "key", 1, "version")
+    options = replace(OPTIONS, earlier=(old.root,))
+    released = Candidates(Workspace(str(tmp_path / "new")), options)
+    with pytest.raises(
+        InputError, match=rf"old/signatures/part-00000.parquet: .*: {said}\. Give this recipe the same minhash, or run"
+    ):
+        released.compare(RELEASE)
+    replace(released, options=replace(options, near=False)).compare(RELEASE)  # equal bytes are equal bytes
