@@ -33,10 +33,10 @@ from starmill.core.dataset import at_once, tell_damage
 from starmill.core.errors import InputError, MachineError
 from starmill.core.terminal import say
 from starmill.trainer.data.corpus import Position
+from starmill.trainer.optim import Optimizer
 from starmill.trainer.parallel import Ranks
 
 ROOM = "make room, and run the same command to continue from the checkpoint before"
-MOMENTS = ("exp_avg", "exp_avg_sq")
 NAME = re.compile(r"step-\d{8}")  # of a checkpoint; all other names beside it are the user's
 FileName = Annotated[str, msgspec.Meta(pattern=r"^[\w-][\w.-]{0,200}\Z")]  # never a path: meta.json may come from outside
 
@@ -255,16 +255,10 @@ def check(path: Path, meta: Meta, recipe: str, data: str, fix: str) -> None:
             raise CheckpointError(f"{path}: was made with another {name}; {fix}")
 
 
-def state(decoder: nn.Module, adam: torch.optim.AdamW, step: int) -> dict[str, torch.Tensor]:
-    """Return the run's own weights and moments by name. Missing moments are created, as of step `step`."""
-    found = {}
-    for name, parameter in decoder.named_parameters():
-        if not adam.state[parameter]:
-            count = torch.tensor(float(step), device=parameter.device if adam.defaults["fused"] else "cpu")
-            adam.state[parameter] = {"step": count, **{m: torch.zeros_like(parameter.detach()) for m in MOMENTS}}
-        found[f"model.{name}"] = parameter.detach()
-        found |= {f"{moment}.{name}": adam.state[parameter][moment] for moment in MOMENTS}
-    return found
+def state(decoder: nn.Module, optimizer: Optimizer, step: int) -> dict[str, torch.Tensor]:
+    """Return the run's own weights, moments and averages by name. Missing moments are created, as of step `step`."""
+    weights = {f"model.{name}": parameter.detach() for name, parameter in decoder.named_parameters()}
+    return weights | optimizer.tensors(step)
 
 
 def load(path: Path, into: dict[str, torch.Tensor], ranks: Ranks) -> None:

@@ -14,10 +14,10 @@ from starmill.core.names import AtLeast0, AtLeast1, Language, Place, Positive, S
 from starmill.model.config import Length, ModelConfig, Vocabulary
 from starmill.model.encoder.tokens import TOKENS
 from starmill.model.presets import PRESETS
+from starmill.trainer.rates import ADDED as ADDED_RATES
+from starmill.trainer.rates import AdamW as AdamW
 
 Factor = Annotated[float, Meta(ge=0, le=100)]  # times per epoch: a percentage would be above 100
-Amount = Annotated[float, Meta(ge=0, le=1000)]
-Rate = Annotated[float, Meta(ge=0, le=10)]
 Tokens = Annotated[float, Meta(gt=0, le=1e15)]
 Cores = Annotated[int, Meta(ge=1, le=4096)]  # or ranks
 
@@ -136,38 +136,6 @@ class Data:
 
 
 @dataclass(frozen=True)
-class AdamW:
-    """StarCoder's optimizer (beta2 0.95, decay 0.1, clip 1.0), linear warm-up, cosine to `min_lr`. `clip` 0: no clipping.
-
-    The rate is `lr` until it falls over the last `decay_steps`: null for all steps after the warm-up, a number for WSD (warm-up, stable,
-    decay; arXiv 2404.06395), 0 for a constant rate. Before it falls, nothing depends on how many `steps` are planned: a run that is
-    done goes on with more, and `branch` lets its rate fall from any checkpoint. `1-sqrt` is from arXiv 2405.18392.
-
-    >>> AdamW(lr=3e-4, min_lr=3e-5, warmup_steps=1000, decay="1-sqrt", decay_steps=5000).beta2
-    0.95
-    """
-
-    lr: Rate  # highest learning rate
-    min_lr: Rate  # learning rate of the last step
-    warmup_steps: AtLeast0  # over which the rate climbs from 0
-    decay: Literal["cosine", "linear", "1-sqrt"] = "cosine"  # how the rate falls
-    decay_steps: AtLeast0 | None = None  # last steps, over which it falls; null: all after the warm-up; 0: none
-    beta1: ShareBelow1 = 0.9  # decay of the gradients' mean
-    beta2: ShareBelow1 = 0.95  # decay of the squares' mean
-    epsilon: Annotated[float, Meta(gt=0, le=1)] = 1e-8  # added to the root of the squares' mean
-    weight_decay: Amount = 0.1  # times the learning rate: the share of a weight that a step subtracts
-    clip: Amount = 1.0  # highest norm of the gradients; 0: no limit
-    z_loss: Amount = 0.0  # factor of the mean square of the logits' log-sum-exp (PaLM, section 5: 1e-4)
-
-    def __post_init__(self) -> None:
-        """Refuse a learning rate that would rise."""
-        if self.min_lr > self.lr:
-            raise ValueError(
-                f"optimizer.min_lr={self.min_lr} is above optimizer.lr={self.lr}; the rate falls from lr to min_lr"
-            )
-
-
-@dataclass(frozen=True)
 class Parallel:
     """How ranks share the work and trade speed for memory; torchrun sets the number of ranks.
 
@@ -279,6 +247,7 @@ class TrainRecipe:
                 "parallel.tensor": self.parallel.tensor - 1,
             }
             plain |= {"data.mask_documents": self.data.mask_documents, "optimizer.z_loss": self.optimizer.z_loss}
+            plain |= {"optimizer.base_width": self.optimizer.base_width}
             if set_ := [name for name, value in plain.items() if value]:
                 raise ValueError(f"{set_[0]}: an encoder's training has none; leave it out, or set data.fim.rate=0")
             if self.data.sequence_length < SHORTEST_PAIR:
@@ -330,6 +299,9 @@ class TrainRecipe:
         for name in ADDED:  # runs began before there were these
             if values["model"][name] == getattr(Model, name):
                 del values["model"][name]
+        for name, default in ADDED_RATES.items():
+            if values["optimizer"][name] == default:
+                del values["optimizer"][name]
         for key in UNLEARNED:
             section, _, name = key.rpartition(".")
             del (values[section] if section else values)[name]

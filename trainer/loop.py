@@ -29,7 +29,7 @@ from starmill.trainer.config import TrainRecipe
 from starmill.trainer.data.corpus import Position, prefetched
 from starmill.trainer.data.inputs import Inputs, open_inputs
 from starmill.trainer.metrics import Metrics
-from starmill.trainer.optim import learning_rate, optimizer
+from starmill.trainer.optim import Optimizer, learning_rate, scale_initial
 from starmill.trainer.parallel import Ranks
 from starmill.trainer.step import Run, TrainingStopped
 
@@ -77,14 +77,14 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
         _refuse_other_tokenizer(options, found)
     first = _first_weights(options, found.config, before is not None)
     decoder = parallel.build(found.config, options.parallel, ranks, first)
-    adam = optimizer(decoder, options.optimizer)
-    run = Run(options, ranks, found.train, decoder, adam)
+    optimizer = Optimizer(decoder, options.optimizer)
+    run = Run(options, ranks, found.train, decoder, optimizer)
     step = 0
     positions: tuple[Position, ...] = ()
     if before is not None:
         path, meta = before
         _refuse_other_run(options, found, path, meta)
-        checkpoint.load(path, checkpoint.state(decoder, adam, meta.step - len(meta.skipped)), ranks)
+        checkpoint.load(path, checkpoint.state(decoder, optimizer, meta.step - len(meta.skipped)), ranks)
         step, positions, run.losses, run.skipped = meta.step, meta.positions, meta.losses, meta.skipped
     provenance.keep(options, found, ranks, step)
     found.fetch_ahead(positions, (options.steps - step) * options.data.sequence_length, ranks.data, ranks.data_ranks)
@@ -122,7 +122,7 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
                 positions = tuple(position for share in ranks.gathered(taken.following) for position in share)
                 meta = Meta(step, positions, identity, found.digest, run.losses, run.skipped, options.falling(step))
                 provenance.note(output, ranks, step, positions)
-                checkpoints.save(meta, checkpoint.state(decoder, adam, step - len(run.skipped)))
+                checkpoints.save(meta, checkpoint.state(decoder, optimizer, step - len(run.skipped)))
             if taken.is_last and step < options.steps:
                 checkpoints.finish()
                 metrics.say(f"stopped after step {step}; run the same command to continue")
@@ -164,7 +164,12 @@ def _first_weights(options: TrainRecipe, config: ModelConfig, continues: bool) -
     """Return a function that initializes a whole model. Raises UsageError for `weights` of another shape."""
     if options.weights is None or continues:  # a checkpoint replaces them, and their folder may be gone
         generator = torch.Generator().manual_seed(seeds.uint64(options.seed, "weights") >> 1)
-        return partial(parallel.network(config).init_weights, generator=generator)
+
+        def draw(model: Any) -> None:
+            model.init_weights(generator)
+            scale_initial(model, options.optimizer)
+
+        return draw
     folder = options.weights
     theirs = folders.shape(folder)
     free = (

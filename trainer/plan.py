@@ -7,13 +7,14 @@ blocks, counted as in Korthikanti et al. 2022, section 4.1, without the attentio
 takes the utilization of the devices from `hardware.mfu`.
 """
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from starmill.core.shards import ShardError
-from starmill.model.config import ModelConfig, parameter_count
+from starmill.model.config import ModelConfig, parameter_count, parameter_shapes
 from starmill.model.encoder.tokens import TOKENS
-from starmill.trainer.config import Hardware, TrainRecipe
+from starmill.trainer.config import AdamW, Hardware, TrainRecipe
 from starmill.trainer.data.inputs import Inputs, open_inputs
 
 
@@ -48,7 +49,7 @@ def cost(flops: float, hardware: Hardware) -> Cost:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes on one rank: weights, gradients and moments in float32; gathered weights at the run's precision; activations; logits."""
+    """Bytes on one rank: weights, gradients, moments, averages in float32; gathered weights at the run's precision; activations; logits."""
 
     state: float
     gathered: float
@@ -83,11 +84,19 @@ def memory(config: ModelConfig, options: TrainRecipe, data_ranks: int, tensor_ra
     # The rows of logits that are held at a time, and the head's gradient; tensor ranks hold all rows (model/kernels/loss.py).
     rows, summed = (tokens, 0) if tensor_ranks > 1 else (min(tokens, 4096), 4 * config.vocab_size * config.hidden_size)
     return Memory(
-        state=16 * everything / (data_ranks * tensor_ranks) + whole * (data_ranks > 1 and once),
+        state=_state(config, options.optimizer) / (data_ranks * tensor_ranks) + whole * (data_ranks > 1 and once),
         gathered=gathered * width / tensor_ranks,
         activations=config.layers * kept + layer if options.parallel.recompute else config.layers * layer,
         logits=rows * config.vocab_size * (8 + width) + summed,  # as computed, in float32, and their gradient
     )
+
+
+def _state(config: ModelConfig, options: AdamW) -> float:
+    """Return the bytes of all weights, gradients, moments and averages: float32, and of Muon's matrices one moment, not two."""
+    shapes = parameter_shapes(config)
+    matrices = sum(math.prod(shape) for name, shape in shapes.items() if len(shape) > 1 and name.startswith("blocks."))
+    everything = sum(math.prod(shape) for shape in shapes.values())
+    return (20 if options.average else 16) * everything - 4 * matrices * (options.muon is not None)
 
 
 def layouts(config: ModelConfig, options: TrainRecipe, devices: int) -> list[tuple[int, int, Memory]]:

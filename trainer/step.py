@@ -18,7 +18,7 @@ from starmill.trainer import parallel
 from starmill.trainer.config import TrainRecipe
 from starmill.trainer.data import masking
 from starmill.trainer.data.corpus import Batch, Corpus, Position
-from starmill.trainer.optim import learning_rate
+from starmill.trainer.optim import Optimizer
 from starmill.trainer.parallel import Network, Ranks
 
 RECENT = 50  # losses, with whose median a spike is compared
@@ -77,7 +77,7 @@ class Run:
     ranks: Ranks
     corpus: Corpus
     decoder: Network
-    adam: torch.optim.AdamW
+    optimizer: Optimizer
     losses: tuple[float, ...] = ()
     skipped: tuple[int, ...] = ()
 
@@ -85,8 +85,7 @@ class Run:
         """Take step number `step` with the next micro-batches. Raises TrainingStopped, on all ranks alike."""
         options, ranks = self.options, self.ranks
         self.decoder.train()
-        for group in self.adam.param_groups:
-            group["lr"] = learning_rate(step, options.steps, options.optimizer)
+        self.optimizer.set_rate(step, options.steps)
         wait, seen, count = 0.0, [], options.accumulation(ranks.data_ranks)
         if options.is_skipped(step):
             seen = [next(batches) for _ in range(count)]
@@ -113,12 +112,12 @@ class Run:
                 self._refuse(
                     bad, seen, ANEW if not math.isfinite(mean + norm) else f"raise `spike` to go on regardless, or {ANEW}"
                 )
-            self.adam.zero_grad(set_to_none=True)
+            self.optimizer.zero_grad()
             self.skipped = (*self.skipped, step)
             return Taken(mean, norm, seen[-1].following, wait, stops > 0, bad)
         self.losses = (*self.losses, mean)[-RECENT:]
-        self.adam.step()
-        self.adam.zero_grad(set_to_none=True)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
         return Taken(mean, norm, seen[-1].following, wait, stops > 0)
 
     def loss(self, batch: Batch, corpus: Corpus, step: int) -> Told:

@@ -17,7 +17,7 @@ from starmill.trainer import checkpoint
 from starmill.trainer.checkpoint import CheckpointError, Checkpoints, Meta
 from starmill.trainer.config import AdamW
 from starmill.trainer.data.corpus import Position
-from starmill.trainer.optim import optimizer
+from starmill.trainer.optim import Optimizer
 from starmill.trainer.parallel import Ranks
 
 ALONE = Ranks(torch.device("cpu"))
@@ -27,16 +27,16 @@ def meta(step: int) -> Meta:
     return Meta(step, (Position(1, 2, 3), Position(0, step, 0)), "recipe", "data")
 
 
-def trained(steps: int) -> tuple[torch.nn.Linear, torch.optim.AdamW]:
+def trained(steps: int) -> tuple[torch.nn.Linear, Optimizer]:
     torch.manual_seed(1)
     linear = torch.nn.Linear(3, 2)
-    adam = optimizer(linear, AdamW(lr=1e-2, min_lr=0, warmup_steps=0))
+    adam = Optimizer(linear, AdamW(lr=1e-2, min_lr=0, warmup_steps=0))
     for _ in range(steps):
         step(linear, adam)
     return linear, adam
 
 
-def step(linear: torch.nn.Linear, adam: torch.optim.AdamW) -> None:
+def step(linear: torch.nn.Linear, adam: Optimizer) -> None:
     linear(torch.arange(3.0)).square().sum().backward()
     adam.step()
     adam.zero_grad()
