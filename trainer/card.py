@@ -58,7 +58,7 @@ def _summary(config: ModelConfig, options: TrainRecipe, step: int) -> str:
         f"{'An encoder' if config.is_encoder else 'A decoder'} of the {family(config).title} kind with "
         f"{parameter_count(config):,} parameters, trained on source code for "
         f"{step:,} steps{done}, "
-        f"{step * options.tokens_per_step:,} tokens{start}."
+        f"{options.tokens(step):,} tokens{start}."
     )
 
 
@@ -78,7 +78,7 @@ def _training(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype
     config, optimizer, fim = found.config, options.optimizer, options.data.fim
     muon = optimizer.muon
     clipped = f"clipped at {optimizer.clip:g}" if optimizer.clip else "not clipped"
-    flops = step * options.tokens_per_step * plan.flops_per_token(config, options.data.sequence_length)
+    flops = options.tokens(step) * plan.flops_per_token(config, options.data.sequence_length)
     rows = {
         "layers, hidden size, heads, key heads": f"{config.layers}, {config.hidden_size:,}, {config.heads}, {config.kv_heads}",
         "positions": f"learned, {config.max_positions:,}"
@@ -86,7 +86,7 @@ def _training(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype
         else f"RoPE, theta {config.rope_theta:g}",
         "sequence, sliding window": f"{options.data.sequence_length:,}, {config.sliding_window or 'none'}",
         "vocabulary": f"{config.vocab_size:,}",
-        "tokens per step": f"{options.tokens_per_step:,}",
+        "tokens per step": ", then ".join(f"{stage.batch * options.data.sequence_length:,}" for stage in options.data.stages()),
         "learning rate": _rate(options),
         "AdamW": f"betas {optimizer.beta1:g} and {optimizer.beta2:g}, epsilon {optimizer.epsilon:g}, "
         f"weight decay {optimizer.weight_decay:g}, gradients {clipped}",

@@ -8,17 +8,19 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from starmill.core import recipe
-from starmill.core.document import CODE
 from starmill.core.errors import UsageError
-from starmill.core.names import AtLeast0, AtLeast1, Language, Place, Positive, Seed, Share, ShareBelow1
+from starmill.core.names import AtLeast0, AtLeast1, Place, Positive, Seed
 from starmill.model.config import Length, ModelConfig, Vocabulary
 from starmill.model.encoder.tokens import TOKENS
 from starmill.model.presets import PRESETS
+from starmill.trainer import ramp
 from starmill.trainer.rates import ADDED as ADDED_RATES
 from starmill.trainer.rates import AdamW as AdamW
+from starmill.trainer.reading import Data as Data
+from starmill.trainer.reading import Fim as Fim
+from starmill.trainer.reading import FimRates as FimRates
+from starmill.trainer.reading import Mixture as Mixture
 
-Factor = Annotated[float, Meta(ge=0, le=100)]  # times per epoch: a percentage would be above 100
-Tokens = Annotated[float, Meta(gt=0, le=1e15)]
 Cores = Annotated[int, Meta(ge=1, le=4096)]  # or ranks
 
 SHORTEST_PAIR = 8  # tokens, special ones included
@@ -56,83 +58,6 @@ class Model(ModelConfig):
             return ModelConfig(**{**vars(self), "vocab_size": size})
         except ValueError as error:
             raise UsageError(f"model: {error}") from None
-
-
-@dataclass(frozen=True)
-class FimRates:
-    """Fill in the middle: `rate` of documents, `file_rate` of their files (StarCoder2, section 5.1), `spm_rate` of those as SPM.
-
-    `file_rate` null draws each file on its own at `rate`, as in StarCoder, whose documents were files.
-
-    >>> FimRates(rate=0.9, file_rate=None).spm_rate
-    0.5
-    """
-
-    rate: Share = 0.5  # share of documents
-    file_rate: Share | None = 0.5  # share of those documents' files; null: each file at `rate`
-    spm_rate: Share = 0.5  # share of rewritten files with the suffix first
-
-
-@dataclass(frozen=True)
-class Fim(FimRates):
-    """FIM by kind of document: the rates here are those of code, `kinds` has those of other kinds.
-
-    A kind without rates is read from left to right, as issues and prose are.
-
-    >>> fim = Fim(rate=0.5, kinds={"notebook": FimRates(rate=0.1)})
-    >>> [getattr(fim.of(kind), "rate", None) for kind in ("code", "notebook", "issue")]
-    [0.5, 0.1, None]
-    """
-
-    kinds: dict[str, FimRates] = field(default_factory=dict)  # rates of other kinds of documents than code
-
-    def __post_init__(self) -> None:
-        """Refuse a second set of rates for code."""
-        if CODE in self.kinds:
-            raise ValueError(
-                f"kinds.{CODE}={self.kinds[CODE]}: the rates of {CODE} are rate, file_rate and spm_rate beside `kinds`; set those"
-            )
-
-    def of(self, kind: str) -> FimRates | None:
-        """Return the rates of documents of a kind; None where FIM leaves them alone."""
-        return self if kind == CODE else self.kinds.get(kind)
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """How often an epoch has a unit: the factor of the unit's kind, for code times that of its language. 0.4: another 40 % each epoch.
-
-    `caps` limit an epoch's tokens of code in a language, as StarCoder2 capped Java and JSON (paper, section 4).
-
-    >>> Mixture(languages={"Python": 2}, other_languages=0.5, caps={"Java": 1e9}).other_kinds
-    1.0
-    """
-
-    kinds: dict[str, Factor] = field(default_factory=dict)  # factor of a kind of document
-    other_kinds: Factor = 1.0  # factor of a kind that `kinds` does not name
-    languages: dict[Language, Factor] = field(default_factory=dict)  # factor of a language of code
-    other_languages: Factor = 1.0  # factor of a language that `languages` does not name
-    caps: dict[Language, Tokens] = field(default_factory=dict)  # tokens of a language in an epoch, at most
-
-
-@dataclass(frozen=True)
-class Data:
-    """A step takes `batch` windows of sequence_length, shared out over the ranks, `micro_batch` windows at a time on each.
-
-    >>> Data(sequence_length=4096, batch=512, micro_batch=2).mask_documents
-    False
-    """
-
-    sequence_length: Length  # tokens of a window
-    batch: Length  # windows of a step, over all ranks
-    micro_batch: Length  # windows that a rank takes at a time
-    unit_tokens: AtLeast1 = 65_536  # repositories are shuffled as runs of whole files of about this size
-    mask_documents: bool = False  # StarCoder let attention cross documents
-    held_out: ShareBelow1 = 0.02  # share of repositories that are never trained on
-    held_out_windows: Length = 64  # windows of the held-out loss, at most
-    prefetch: Annotated[int, Meta(ge=1, le=1000)] = 4  # batches made ahead
-    mixture: Mixture = field(default_factory=Mixture)
-    fim: Fim = field(default_factory=Fim)
 
 
 @dataclass(frozen=True)
@@ -266,17 +191,27 @@ class TrainRecipe:
 
     @property
     def tokens_per_step(self) -> int:
-        """Tokens of one optimizer step."""
+        """Tokens of one optimizer step, after the ramp."""
         return self.data.sequence_length * self.data.batch
 
-    def accumulation(self, data_ranks: int) -> int:
-        """Return how many micro-batches each of `data_ranks` takes per step. Raises UsageError if the batch does not divide evenly."""
-        if self.data.batch % (data_ranks * self.data.micro_batch):
-            raise UsageError(
-                f"data.batch={self.data.batch} is no multiple of data.micro_batch={self.data.micro_batch} times {data_ranks} data "
-                "ranks; change one of them"
-            )
-        return self.data.batch // (data_ranks * self.data.micro_batch)
+    def tokens(self, steps: int) -> int:
+        """Return the tokens of the first `steps` steps."""
+        return ramp.tokens(self.data.stages(), steps, self.data.sequence_length)
+
+    def accumulation(self, data_ranks: int, step: int | None = None) -> int:
+        """Return how many micro-batches each of `data_ranks` takes in a step; null: after the ramp.
+
+        Raises UsageError if the batch of some step does not divide evenly.
+        """
+        for stage in self.data.stages():
+            if stage.batch % (data_ranks * self.data.micro_batch):
+                named = "data.batch" if stage.batch == self.data.batch else "data.ramp: a batch"
+                raise UsageError(
+                    f"{named}={stage.batch} is no multiple of data.micro_batch={self.data.micro_batch} times {data_ranks} data "
+                    "ranks; change one of them"
+                )
+        batch = self.data.batch if step is None else ramp.stage(self.data.stages(), step).batch
+        return batch // (data_ranks * self.data.micro_batch)
 
     def falling(self, step: int) -> str:
         """Return a digest of what the learning rate up to this step depends on beside `learned`; "" before it falls."""
@@ -299,6 +234,9 @@ class TrainRecipe:
         for name in ADDED:  # runs began before there were these
             if values["model"][name] == getattr(Model, name):
                 del values["model"][name]
+        for name in ("ramp", "phases"):
+            if not values["data"][name]:
+                del values["data"][name]
         for name, default in ADDED_RATES.items():
             if values["optimizer"][name] == default:
                 del values["optimizer"][name]

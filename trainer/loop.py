@@ -87,7 +87,9 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
         checkpoint.load(path, checkpoint.state(decoder, optimizer, meta.step - len(meta.skipped)), ranks)
         step, positions, run.losses, run.skipped = meta.step, meta.positions, meta.losses, meta.skipped
     provenance.keep(options, found, ranks, step)
-    found.fetch_ahead(positions, (options.steps - step) * options.data.sequence_length, ranks.data, ranks.data_ranks)
+    found.fetch_ahead(
+        positions, (options.tokens(options.steps) - options.tokens(step)) // options.data.batch, ranks.data, ranks.data_ranks
+    )
     with Metrics(output, step, options, found.config, ranks) as metrics:
         if before is not None:
             metrics.say(f"continuing after step {step} from {path}")
@@ -105,7 +107,7 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
         # A kill may have come between a checkpoint and its held-out loss.
         if options.is_evaluated(step) and ranks.gathered(not metrics.has_held_out(step))[0]:
             metrics.held_out(step, run.evaluate(found.held_out))
-        batches = prefetched(found.train.batches(positions, ranks.data, ranks.data_ranks), options.data.prefetch)
+        batches = prefetched(found.train.batches(positions, ranks.data, ranks.data_ranks, step), options.data.prefetch)
         while step < options.steps:
             step += 1
             try:

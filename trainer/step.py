@@ -86,7 +86,7 @@ class Run:
         options, ranks = self.options, self.ranks
         self.decoder.train()
         self.optimizer.set_rate(step, options.steps)
-        wait, seen, count = 0.0, [], options.accumulation(ranks.data_ranks)
+        wait, seen, count = 0.0, [], options.accumulation(ranks.data_ranks, step)
         if options.is_skipped(step):
             seen = [next(batches) for _ in range(count)]
             self.skipped = (*self.skipped, step)
