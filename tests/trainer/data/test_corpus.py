@@ -1,6 +1,7 @@
 """Batches: every token once an epoch, in an order that only the seed decides, continued exactly from any position."""
 
 import itertools
+import json
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -239,6 +240,25 @@ def test_prefetching_changes_nothing_and_passes_errors_on(shards: list[ShardRead
     next(ahead)
     with pytest.raises(OSError, match="the disk is gone"):
         next(ahead)
+
+
+def test_ids_that_uint16_does_not_hold_are_read_and_rewritten(tmp_path: Path) -> None:
+    values = json.loads(TOKENIZER.data)
+    moved = {token: number if number < 294 else number + 68_000 for token, number in values["model"]["vocab"].items()}
+    values["model"]["vocab"] = moved | {f"ĀāĂă{number:x}": number for number in range(294, 68_294)}
+    wide = Tokenizer.load(json.dumps(values).encode())
+    writer, code = ShardWriter(wide.eod, wide.dtype), "value_1 = 1\n" * 20
+    ids = wide.encode(code)
+    for d in range(4):
+        writer.add(np.concatenate([[SEP], ids]), "code", f"r{d}", "C", [TokenSpan("a.c", "0", "C", 1, len(ids))])
+    for suffix, data in writer.finish().items():
+        (tmp_path / f"s.{suffix}").write_bytes(data)
+    plain = corpus([ShardReader(str(tmp_path / "s"))], Fim(rate=1.0, file_rate=1.0))
+    made = replace(plain, tokenizer=wide)
+    assert made.ids(0, 0).max() > 65_535 and made.ids(0, 0).dtype == np.uint32
+    text = wide.decode(made.ids(0, 0).tolist())
+    assert "<fim_middle>" in text and len(text) > len(code)
+    assert next(made.batches()).tokens.max() > 65_535
 
 
 def test_fewer_units_than_lanes(shards: list[ShardReader]) -> None:
