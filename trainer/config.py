@@ -28,10 +28,9 @@ SHORTEST_PAIR = 8  # tokens, special ones included
 # A run may continue with other values of these. Sums then round differently, and where a model has dropout, whose seed holds the data
 # rank and the micro-batch, other elements are dropped; nothing else changes.
 UNLEARNED = (
-    "workspace output cache branch hardware device threads log_every checkpoint_every keep_checkpoints asynchronous_checkpoints spike "
-    "on_spike skip "
-    "evaluate_every data.micro_batch data.prefetch parallel.tensor parallel.sequence parallel.reduce_once parallel.recompute "
-    "parallel.compile"
+    "workspace output cache branch hardware device threads log_every norms_every profile checkpoint_every "
+    "keep_checkpoints asynchronous_checkpoints spike on_spike skip evaluate_every data.micro_batch data.prefetch "
+    "parallel.tensor parallel.sequence parallel.reduce_once parallel.recompute parallel.compile"
 ).split(" ")
 ADDED = ("attention", "norm", "gated", "biases", "head_dim", "qk_norm", "rope_scaling")  # fields that a model had not at first
 
@@ -136,7 +135,11 @@ class TrainRecipe:
     checkpoint_every: AtLeast1 = 1000  # steps
     keep_checkpoints: Length = 2  # number of newest checkpoints to keep
     asynchronous_checkpoints: bool = False  # written by a thread during training; needs a copy of the state in main memory
-    log_every: AtLeast1 = 10  # steps
+    log_every: AtLeast1 = 10  # steps from one line for people, and one tally of losses, to the next
+    norms_every: AtLeast0 = (
+        0  # steps from one norm of weights and of their change to the next; needs a copy of the weights; 0: none
+    )
+    profile: tuple[AtLeast1, AtLeast1] | None = None  # [first, last] steps of which torch.profiler writes a trace
     evaluate_every: AtLeast0 = 0  # steps from one held-out loss to the next; 0: before the first step and after the last
     seed: Seed = 0  # of weights, order, FIM and dropout
     threads: Cores = 2  # on a CPU: sums depend on the number of threads; a fixed number gives all machines equal losses
@@ -154,9 +157,10 @@ class TrainRecipe:
             raise ValueError(
                 f"optimizer.decay_steps={falls} and optimizer.warmup_steps={self.optimizer.warmup_steps} are above steps={self.steps}"
             )
-        for first, last in self.skip:
-            if last < first:
-                raise ValueError(f"skip=[{first}, {last}]: give the first step and the last one")
+        for name, spans in (("skip", self.skip), ("profile", (self.profile,) if self.profile else ())):
+            for first, last in spans:
+                if last < first:
+                    raise ValueError(f"{name}=[{first}, {last}]: give the first step and the last one")
         if self.branch is not None and self.weights is not None:
             raise ValueError(
                 f"branch={self.branch} starts from a checkpoint and its optimizer, `weights` from a model; give one of them"

@@ -31,6 +31,7 @@ from starmill.trainer.data.inputs import Inputs, open_inputs
 from starmill.trainer.metrics import Metrics
 from starmill.trainer.optim import Optimizer, learning_rate, scale_initial
 from starmill.trainer.parallel import Ranks
+from starmill.trainer.profiler import Profiler
 from starmill.trainer.step import Run, TrainingStopped
 
 SAME = 1.0  # seconds in which a second signal is the first one, passed on
@@ -108,17 +109,21 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
         if options.is_evaluated(step) and ranks.gathered(not metrics.has_held_out(step))[0]:
             metrics.held_out(step, run.evaluate(found.held_out))
         batches = prefetched(found.train.batches(positions, ranks.data, ranks.data_ranks, step), options.data.prefetch)
+        profiler = Profiler(options.profile, output, ranks)
         while step < options.steps:
             step += 1
+            profiler.begin(step)
             try:
                 taken = run.step(batches, step, bool(signals))
             except TrainingStopped:
                 checkpoints.finish()  # the checkpoint that a thread is writing is good: publish it while all ranks are here
                 raise
+            profiler.end(step)
             if taken.skipped:
                 metrics.skipped(step, taken.skipped)
             else:
-                metrics.step(step, taken.loss, learning_rate(step, options.steps, options.optimizer), taken.norm, taken.wait)
+                rate = learning_rate(step, options.steps, options.optimizer)
+                metrics.step(step, rate, found.train.epochs(taken.following), taken)
             checkpoints.poll()
             if step % options.checkpoint_every == 0 or step == options.steps or taken.is_last:
                 positions = tuple(position for share in ranks.gathered(taken.following) for position in share)

@@ -24,7 +24,7 @@ from starmill.model.config import ModelConfig
 from starmill.trainer.config import TrainRecipe
 from starmill.trainer.parallel import Ranks
 from starmill.trainer.plan import flops_per_token
-from starmill.trainer.step import HeldOut
+from starmill.trainer.step import HeldOut, Taken
 
 RECENT = 20  # steps over which tokens/s is averaged
 STARCODERBASE_TOKENS = 1e12  # StarCoder (arXiv 2305.06161), abstract
@@ -69,21 +69,28 @@ class Metrics:
         """Stop the bar and close the files."""
         self._open.close()
 
-    def step(self, step: int, loss: float, lr: float, norm: float, wait: float) -> None:
-        """Record one optimizer step, in which the first rank waited `wait` seconds for data."""
+    def step(self, step: int, lr: float, epoch: float, taken: Taken) -> None:
+        """Record one optimizer step, after which the data are at `epoch`, a whole number and the share of the next one."""
         steps, tokens = self._options.steps, self._options.tokens(step)
         self._times.append((time.monotonic(), tokens))
         if self._ranks.rank != 0:
             return
         (first, before), (last, _) = self._times[0], self._times[-1]
         rate = (tokens - before) / max(last - first, 1e-9)
-        said = f"loss {loss:.4f}  lr {lr:.2e}  {rate:,.0f} tokens/s"
-        values = {"loss": loss, "lr": lr, "gradient_norm": norm, "tokens": tokens, "tokens_per_second": round(rate, 1)}
+        said = f"loss {taken.loss:.4f}  lr {lr:.2e}  {rate:,.0f} tokens/s"
+        values = {
+            "loss": taken.loss,
+            "lr": lr,
+            "gradient_norm": taken.norm,
+            "tokens": tokens,
+            "tokens_per_second": round(rate, 1),
+        }
         hardware = self._options.hardware
         if hardware is not None:
             values["mfu"] = rate * self._flops_per_token / (hardware.peak_tflops * 1e12 * self._ranks.world)
             said += f"  {values['mfu']:.1%} MFU"
-        self._write(step, **values, memory_gb=round(self._memory(), 3), data_wait=round(wait, 4))
+        values |= {"memory_gb": round(self._memory(), 3), "epoch": round(epoch, 4)}
+        self._write(step, **values, time=round(time.time(), 1), seconds=taken.seconds, **taken.more)
         if self._bar:
             self._bar.update(self._task, completed=step, description=said)
         elif step % self._options.log_every == 0 or step in (1, steps):

@@ -113,7 +113,7 @@ class Corpus:
         return (epoch, lane + index * lanes) if lanes <= places else divmod(lane + epoch * lanes, places)
 
     def ids(self, number: int, epoch: int, copy: int = 0) -> np.ndarray:
-        """Return the uint16 ids of a unit, with FIM where the seed chooses it; each copy in an epoch is cut elsewhere."""
+        """Return the ids of a unit, with FIM where the seed chooses it; each copy in an epoch is cut elsewhere."""
         unit = self.units[number]
         rates = self.options.fim.of(unit.kind)
         shard = self.units.shards[unit.shard]
@@ -181,6 +181,11 @@ class Corpus:
             due = lanes[ramp.lanes(self.options.stages(), number)]
             rows = [(lane.number, lane.window(self.options.phase(number))) for lane in due]
         return rows
+
+    def epochs(self, positions: Sequence[Position]) -> float:
+        """Return how many epochs lanes at these positions have read, on average."""
+        share = max(1.0, len(self.units) * self._copies / self.options.batch)
+        return sum(at.epoch + min(1.0, at.index / share) for at in positions) / len(positions)
 
     def _lanes(self, positions: Sequence[Position]) -> list["Lane"]:
         return [Lane(self, i, at) for i, at in enumerate(positions or [Position()] * self.options.batch)]
