@@ -62,14 +62,15 @@ class Meta:
 
 
 class Checkpoints:
-    """The checkpoints of one run, `folder/step-N`; the newest `keep` are kept. All ranks call the same methods in the same order.
+    """The checkpoints of one run, `folder/step-N`; the newest `keep` are kept, and those of every `milestones`th step.
 
-    `asynchronous` copies the tensors and writes them in a thread while training goes on; `finish` waits for that thread.
+    All ranks call the same methods in the same order. `asynchronous` copies the tensors and writes them in a thread while training goes on; `finish` waits for that thread.
     """
 
-    def __init__(self, folder: Path, ranks: Ranks, keep: int, asynchronous: bool = False) -> None:
+    def __init__(self, folder: Path, ranks: Ranks, keep: int, asynchronous: bool = False, milestones: int = 0) -> None:
         """Name the folder; no file is touched."""
         self._folder, self._ranks, self._keep, self._asynchronous = folder, ranks, keep, asynchronous
+        self._milestones = milestones
         self._writing: tuple[Meta, Future[Any]] | None = None
 
     def save(self, meta: Meta, state: dict[str, torch.Tensor]) -> None:
@@ -153,7 +154,8 @@ class Checkpoints:
         files.write(temporary / "meta.json", json.dumps(asdict(meta)).encode())
         shutil.rmtree(final, ignore_errors=True)
         os.replace(temporary, final)
-        for old in [*whole(self._folder)][: -self._keep]:
+        passing = [path for path, of in whole(self._folder).items() if not self._milestones or of.step % self._milestones]
+        for old in passing[: -self._keep]:
             shutil.rmtree(old)
 
     def _temporary(self, meta: Meta) -> Path:

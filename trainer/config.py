@@ -29,7 +29,7 @@ SHORTEST_PAIR = 8  # tokens, special ones included
 # rank and the micro-batch, other elements are dropped; nothing else changes.
 UNLEARNED = (
     "workspace output cache branch hardware device threads log_every norms_every profile checkpoint_every "
-    "keep_checkpoints asynchronous_checkpoints spike on_spike skip evaluate_every data.micro_batch data.prefetch "
+    "keep_checkpoints milestone_every asynchronous_checkpoints spike on_spike skip evaluate_every data.micro_batch data.prefetch "
     "parallel.tensor parallel.sequence parallel.reduce_once parallel.recompute parallel.compile"
 ).split(" ")
 ADDED = ("attention", "norm", "gated", "biases", "head_dim", "qk_norm", "rope_scaling")  # fields that a model had not at first
@@ -134,6 +134,7 @@ class TrainRecipe:
     skip: tuple[tuple[AtLeast1, AtLeast1], ...] = ()  # [first, last] steps whose batches are read and not learned from
     checkpoint_every: AtLeast1 = 1000  # steps
     keep_checkpoints: Length = 2  # number of newest checkpoints to keep
+    milestone_every: AtLeast0 = 0  # steps from one checkpoint that stays for good to the next; 0: none does
     asynchronous_checkpoints: bool = False  # written by a thread during training; needs a copy of the state in main memory
     log_every: AtLeast1 = 10  # steps from one line for people, and one tally of losses, to the next
     norms_every: AtLeast0 = (
@@ -161,6 +162,10 @@ class TrainRecipe:
             for first, last in spans:
                 if last < first:
                     raise ValueError(f"{name}=[{first}, {last}]: give the first step and the last one")
+        if self.milestone_every % self.checkpoint_every:
+            raise ValueError(
+                f"milestone_every={self.milestone_every} is no multiple of checkpoint_every={self.checkpoint_every}; make it one"
+            )
         if self.branch is not None and self.weights is not None:
             raise ValueError(
                 f"branch={self.branch} starts from a checkpoint and its optimizer, `weights` from a model; give one of them"

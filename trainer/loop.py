@@ -68,7 +68,9 @@ def _note(signals: list[int], times: list[float], number: int, frame: FrameType 
 def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) -> int:
     options.accumulation(ranks.data_ranks)  # refused now, not after minutes of reading weights
     found, output, identity = open_inputs(options), Path(options.output), options.identity()
-    checkpoints = Checkpoints(output / "checkpoints", ranks, options.keep_checkpoints, options.asynchronous_checkpoints)
+    checkpoints = Checkpoints(
+        output / "checkpoints", ranks, options.keep_checkpoints, options.asynchronous_checkpoints, options.milestone_every
+    )
     if fresh:
         checkpoints.clear()
     before = checkpoints.newest()

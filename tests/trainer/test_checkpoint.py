@@ -75,6 +75,14 @@ def test_a_damaged_one_counts_as_absent_and_is_named(
     assert kept.newest() == (tmp_path / "step-00000010", meta(10))
 
 
+def test_milestones_stay(tmp_path: Path) -> None:
+    kept = Checkpoints(tmp_path, ALONE, keep=1, milestones=10)
+    for n in range(5, 40, 5):
+        kept.save(meta(n), {"model.w": torch.tensor([n])})
+    assert [path.name for path in checkpoint.whole(tmp_path)] == [f"step-{n:08d}" for n in (10, 20, 30, 35)]
+    assert kept.newest() == (tmp_path / "step-00000035", meta(35))
+
+
 def saved(folder: Path, *steps: int) -> Checkpoints:
     kept = Checkpoints(folder, ALONE, keep=3)
     for n in steps:
