@@ -24,7 +24,7 @@ from starmill.model.presets import PRESETS
 from starmill.trainer import parallel
 from starmill.trainer.config import TrainRecipe
 from starmill.trainer.data.corpus import Batch
-from starmill.trainer.optim import optimizer
+from starmill.trainer.optim import Optimizer
 from starmill.trainer.parallel import Ranks
 from starmill.trainer.plan import flops_per_token
 from starmill.trainer.step import Run
@@ -88,7 +88,7 @@ def ours(case: Case) -> Callable[[], float]:
     options, ranks = recipe.build(TrainRecipe, values), Ranks(torch.device(case.device))
     decoder = parallel.build(config, options.parallel, ranks, lambda d: d.init_weights(torch.Generator().manual_seed(0)))
     nothing: Any = None  # the corpus names the files of a batch that is refused
-    run, number = Run(options, ranks, nothing, decoder, optimizer(decoder, options.optimizer)), iter(range(1, 10**6))
+    run, number = Run(options, ranks, nothing, decoder, Optimizer(decoder, options.optimizer)), iter(range(1, 10**6))
     blank = np.zeros((case.micro_batch, case.length + 1), np.int64)
     batches = (Batch(tokens(case, config), blank, blank, (), ()) for _ in iter(int, 1))
     return lambda: run.step(batches, next(number), False).loss

@@ -24,6 +24,7 @@ from starmill.trainer.config import TrainRecipe
 from starmill.trainer.config import load as recipe
 from starmill.trainer.data.inputs import open_inputs
 from starmill.trainer.loop import train
+from starmill.trainer.optim import Optimizer
 from starmill.trainer.step import Run
 
 WAYS = {"crossing": False, "masked": True}
@@ -46,7 +47,7 @@ def held_out(options: TrainRecipe, folder: Path) -> float:
     """Return the held-out loss a token of the model in `folder`, read as `options` say. Raises ValueError if nothing is held out."""
     found, decoder = open_inputs(options), load(folder)
     with parallel.joined("cpu", 1) as ranks:
-        told = Run(options, ranks, found.train, decoder, torch.optim.AdamW(decoder.parameters())).evaluate(found.held_out)
+        told = Run(options, ranks, found.train, decoder, Optimizer(decoder, options.optimizer)).evaluate(found.held_out)
     if told is None:
         raise ValueError(f"{options.workspace}: no held-out repositories; mill more, or set data.held_out")
     return told.loss

@@ -77,6 +77,9 @@ def export(
     checkpoints: Annotated[
         bool, typer.Option("--checkpoints", help="Every checkpoint that the run kept, in checkpoints/step-N.")
     ] = False,
+    average: Annotated[
+        bool, typer.Option("--average", help="The moving average of the weights (optimizer.average) in place of the last.")
+    ] = False,
     push: Annotated[
         str | None,
         typer.Option(metavar="OWNER/NAME", help="Upload to the Hugging Face Hub; checkpoints become branches."),
@@ -101,7 +104,7 @@ def export(
         from starmill.trainer.card import OPENRAIL
 
     with options.files():
-        told = publish.export(wanted, folder, publish.TYPES[dtype], license or OPENRAIL, checkpoints)
+        told = publish.export(wanted, folder, publish.TYPES[dtype], license or OPENRAIL, checkpoints, average)
     say(*told)
     if push:
         say(*publish.push(folder, push, public))

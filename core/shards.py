@@ -1,9 +1,9 @@
-"""The token shard: Megatron's indexed dataset (`.bin` + `.idx`, uint16) plus a side table that leads each token to its file.
+"""The token shard: Megatron's indexed dataset (`.bin` + `.idx`) plus a side table that leads each token to its file.
 
 It is the only contract between data and training. The `.idx` layout is Megatron-LM's version 1: magic, version, dtype code, counts of
 sequences and document boundaries, then int32 lengths, int64 byte offsets, int64 document boundaries, all little-endian. A
 document is one sequence and ends with `<|endoftext|>`. A shard has at least one document: Megatron maps the `.bin`, and an empty file
-cannot be mapped.
+cannot be mapped. Ids are uint16, or, of a vocabulary above 65,536, int32, which are never negative and are read as uint32.
 """
 
 import functools
@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +26,11 @@ from starmill.core.shard_cache import SUFFIXES, CachedFile, default_folder, shar
 
 MAGIC = b"MMIDIDX\x00\x00"
 VERSION = 1
-UINT16 = 8  # Megatron's code of the token type
+CODES: "dict[np.dtype[Any], int]" = {
+    np.dtype("<u2"): 8,
+    np.dtype("<u4"): 4,
+}  # Megatron's codes of token types: uint16, and int32
+NARROW: "np.dtype[Any]" = np.dtype("<u2")
 HEADER = struct.Struct("<9sQBQQ")
 
 # Of the side table, in its Parquet metadata. Format 1, which had no such entry, called a document's kind its source.
@@ -80,7 +85,7 @@ class ShardError(InputError):
 
 
 class ShardWriter:
-    """Collects documents in memory; `finish` returns the three files. Needs two bytes per token.
+    """Collects documents in memory; `finish` returns the three files. Needs two bytes per token, or four for wide ids.
 
     >>> writer = ShardWriter(eod=0)
     >>> writer.add(np.array([5, 6], np.uint16), "code", "me/project", "Python", [TokenSpan("/a.py", "00" * 20, "Python", 0, 2)])
@@ -88,9 +93,10 @@ class ShardWriter:
     ['bin', 'docs.parquet', 'idx']
     """
 
-    def __init__(self, eod: int) -> None:
-        """Start an empty shard whose documents end with the id `eod`."""
-        self._eod = np.array([eod], np.uint16)
+    def __init__(self, eod: int, dtype: "np.dtype[Any]" = NARROW) -> None:
+        """Start an empty shard whose documents end with the id `eod`; `dtype` is the tokenizer's."""
+        self._dtype = dtype
+        self._eod = np.array([eod], dtype)
         self._tokens: list[np.ndarray] = []
         self._end = 0
         self._lengths: list[int] = []
@@ -99,9 +105,9 @@ class ShardWriter:
     def add(
         self, ids: np.ndarray, kind: str, repo_name: str, language: str, files: Sequence[TokenSpan], weight: float = 1.0
     ) -> None:
-        """Append one document: uint16 ids without the final `<|endoftext|>`, which is added here."""
+        """Append one document: ids without the final `<|endoftext|>`, which is added here."""
         start, count = self._end, len(ids) + 1
-        self._tokens += [np.asarray(ids, np.uint16), self._eod]
+        self._tokens += [np.asarray(ids, self._dtype), self._eod]
         self._end += count
         self._lengths.append(count)
         self._rows.append(
@@ -125,20 +131,20 @@ class ShardWriter:
         for row in range(0, len(self._rows), 1000):
             table.write(pa.RecordBatch.from_pylist(self._rows[row : row + 1000], schema=DOCS))
         return {
-            "bin": pa.py_buffer(np.concatenate(self._tokens).astype("<u2", copy=False)),
-            "idx": index(self._lengths),
+            "bin": pa.py_buffer(np.concatenate(self._tokens).astype(self._dtype.newbyteorder("<"), copy=False)),
+            "idx": index(self._lengths, self._dtype),
             "docs.parquet": table.close(),
         }
 
 
-def index(lengths: Sequence[int]) -> bytes:
+def index(lengths: Sequence[int], dtype: "np.dtype[Any]" = NARROW) -> bytes:
     """Return the `.idx` of documents of these token counts, of which there is at least one."""
     sizes = np.asarray(lengths, np.int64)
     if sizes.max() >= 2**31:
         raise ShardError(f"a document of {sizes.max()} tokens is above Megatron's limit of 2^31")
-    offsets = np.concatenate([[0], np.cumsum(sizes)])[:-1] * 2
+    offsets = np.concatenate([[0], np.cumsum(sizes)])[:-1] * dtype.itemsize
     boundaries = np.arange(len(sizes) + 1)
-    header = HEADER.pack(MAGIC, VERSION, UINT16, len(sizes), len(boundaries))
+    header = HEADER.pack(MAGIC, VERSION, CODES[dtype.newbyteorder("<")], len(sizes), len(boundaries))
     return header + sizes.astype("<i4").tobytes() + offsets.astype("<i8").tobytes() + boundaries.astype("<i8").tobytes()
 
 
@@ -168,16 +174,18 @@ class ShardReader:
         self._compare("idx", lambda: data)
         if len(data) < HEADER.size or data[:9] != MAGIC:
             raise ShardError(f"{prefix}.idx: not the index of a shard (wrong magic)")
-        _, version, dtype, count, boundaries = HEADER.unpack_from(data)
-        if version != VERSION or dtype != UINT16:
+        _, version, code, count, boundaries = HEADER.unpack_from(data)
+        found = next((dtype for dtype, known in CODES.items() if known == code), None)
+        if version != VERSION or found is None:
             raise ShardError(
-                f"{prefix}.idx: version {version}, token type {dtype}; this reads version {VERSION} of uint16 (8) only"
+                f"{prefix}.idx: version {version}, token type {code}; this reads version {VERSION} of uint16 (8) and int32 (4) only"
             )
+        self._dtype = found
         if len(data) != HEADER.size + 12 * count + 8 * boundaries:
             raise ShardError(f"{prefix}.idx: {len(data)} bytes do not hold {count} documents; it is cut off")
         self.lengths = np.frombuffer(data, "<i4", count, HEADER.size)
-        self.starts = np.frombuffer(data, "<i8", count, HEADER.size + 4 * count) // 2
-        expected = 2 * int(self.lengths.sum(dtype=np.int64))
+        self.starts = np.frombuffer(data, "<i8", count, HEADER.size + 4 * count) // found.itemsize
+        expected = found.itemsize * int(self.lengths.sum(dtype=np.int64))
         size = remote.output.bytes if remote else Path(f"{prefix}.bin").stat().st_size
         if size != expected:
             raise ShardError(f"{prefix}.bin: {size} bytes where the index says {expected}; copy the shard again")
@@ -187,7 +195,7 @@ class ShardReader:
     @functools.cached_property
     def _mapped(self) -> np.ndarray:
         self.fetch()
-        return np.memmap(f"{self.prefix}.bin", "<u2", "r")
+        return np.memmap(f"{self.prefix}.bin", self._dtype, "r")
 
     @functools.cached_property
     def _tokens(self) -> np.ndarray:
@@ -225,7 +233,7 @@ class ShardReader:
         return len(self.lengths)
 
     def tokens(self, document: int) -> np.ndarray:
-        """Return the uint16 ids of one document, `<|endoftext|>` included, as a view of the file. Raises ShardError."""
+        """Return the ids of one document, `<|endoftext|>` included, as a view of the file. Raises ShardError."""
         start = self.starts[document]
         mapped: mmap.mmap = self._mapped.base  # type: ignore[assignment]
         if mapped.size() < len(mapped):  # the kernel ends a process that reads beyond a file's end, without a word

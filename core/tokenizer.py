@@ -31,6 +31,7 @@ SPECIAL_TOKENS = (
     "<pr_in_reply_to_comment_id> <pr_diff_hunk_comment_line> <NAME> <EMAIL> <KEY> <PASSWORD>"
 ).split(" ")
 END_OF_TEXT = SPECIAL_TOKENS[0]
+MOST_TOKENS = 1 << 20  # of a vocabulary
 
 # What `Sequence[Digits(individual), ByteLevel(use_regex)]` splits into, as one pattern.
 PATTERN = r"\p{N}|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?=\p{N})|\s+(?!\S)|\s+"
@@ -62,7 +63,7 @@ class Tokenizer:
     """
 
     def __init__(self, data: bytes, any_family: bool = False) -> None:
-        """Read the bytes of a tokenizer.json. Raises InputError if it is none, or has more ids than uint16 holds.
+        """Read the bytes of a tokenizer.json. Raises InputError if it is none, or has more ids than a shard may.
 
         Shards need StarCoder2's special tokens; `any_family` takes others too, to complete with StarCoder's and SantaCoder's models.
         """
@@ -74,8 +75,9 @@ class Tokenizer:
             raise InputError(f"not a tokenizer.json: {error}") from None
         self._slow.encode_special_tokens = True
         self.vocab_size: int = self._slow.get_vocab_size()
-        if self.vocab_size > 65_536:
-            raise InputError(f"a vocabulary of {self.vocab_size} does not fit the shards' uint16; train one of at most 65,536")
+        if self.vocab_size > MOST_TOKENS:
+            raise InputError(f"a vocabulary of {self.vocab_size} does not fit a shard; train one of at most {MOST_TOKENS:,}")
+        self.dtype: np.dtype[Any] = np.dtype(np.uint16 if self.vocab_size <= 65_536 else np.uint32)  # of ids
         self._special = {t.content: number for number, t in self._slow.get_added_tokens_decoder().items() if t.special}
         self.eod = self.special(END_OF_TEXT)
         numbers = {*self._special.values()}
@@ -115,15 +117,15 @@ class Tokenizer:
         return int(number)
 
     def encode(self, text: str) -> np.ndarray:
-        """Return the uint16 ids of plain text; never a special id."""
+        """Return the ids of plain text, in the tokenizer's `dtype`; never a special id."""
         return self.encode_batch([text])[0]
 
     def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Return `encode` of each text."""
         fast = self._fast
         if fast is None:
-            return [np.array(e.ids, np.uint16) for e in self._slow.encode_batch_fast(list(texts), add_special_tokens=False)]
-        return [self._encode_lines(t) if _has_long_run(t) else np.array(fast.encode_ordinary(t), np.uint16) for t in texts]
+            return [np.array(e.ids, self.dtype) for e in self._slow.encode_batch_fast(list(texts), add_special_tokens=False)]
+        return [self._encode_lines(t) if _has_long_run(t) else np.array(fast.encode_ordinary(t), self.dtype) for t in texts]
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """Return the exact bytes of ids; special tokens as their text. Raises IndexError for an id out of range."""
@@ -184,7 +186,7 @@ class Tokenizer:
         for long, lines in groupby(LINE.split(text), lambda line: LONG_RUN.search(line) is not None):
             some = "".join(lines)
             ids.append(self._encode_slowly(some) if long else self._fast.encode_ordinary(some))
-        return np.concatenate([np.array(some, np.uint16) for some in ids])
+        return np.concatenate([np.array(some, self.dtype) for some in ids])
 
     def _encode_slowly(self, text: str) -> list[int]:
         return list(self._slow.encode_batch_fast([text], add_special_tokens=False)[0].ids)
@@ -252,12 +254,12 @@ def train(texts: Iterable[str], vocab_size: int, more: Sequence[str] = ()) -> by
     """Train a byte-level BPE on texts and return its tokenizer.json; the same texts in the same order give the same bytes.
 
     `vocab_size` includes the special tokens, which are StarCoder2's 38 and `more` behind them, and the 256 bytes. Raises UsageError below
-    that, or above uint16. A run of 256 characters without a digit or white space, or of white space, is cut: the trainer sees no longer
+    that, or above 2^20. A run of 256 characters without a digit or white space, or of white space, is cut: the trainer sees no longer
     words.
     """
     least = len(SPECIAL_TOKENS) + len(more) + 256
-    if not least <= vocab_size <= 65_536:
-        raise UsageError(f"vocab_size={vocab_size}: must be from {least} to 65536")
+    if not least <= vocab_size <= MOST_TOKENS:
+        raise UsageError(f"vocab_size={vocab_size}: must be from {least} to {MOST_TOKENS}")
     tokenizer = _untrained()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,

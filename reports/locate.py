@@ -84,12 +84,16 @@ class Tokens:
                 f"{workspace.root}: no shards/manifest.json, so the shards are not complete; run `starmill run` first"
             )
         self.workspace = workspace
-        self.sizes = {p.part: o.bytes // 2 for p in manifest.parts for o in p.outputs if o.path.endswith(".bin")}
+        self._type = self.tokenizer.dtype.newbyteorder("<")
+        self.sizes = {
+            p.part: o.bytes // self._type.itemsize for p in manifest.parts for o in p.outputs if o.path.endswith(".bin")
+        }
         self.total = sum(self.sizes.values())
 
     def read(self, shard: int, start: int, end: int) -> np.ndarray:
-        """Return the uint16 ids [start, end) of a shard."""
-        return np.frombuffer(self.workspace.read(part_path("shards", shard, "bin"), 2 * start, 2 * end), "<u2")
+        """Return the ids [start, end) of a shard."""
+        width = self._type.itemsize
+        return np.frombuffer(self.workspace.read(part_path("shards", shard, "bin"), width * start, width * end), self._type)
 
     def table(self, shard: int) -> pa.Table:
         """Return the side table of a shard."""

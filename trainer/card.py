@@ -34,15 +34,15 @@ shards lead from every token to the file it came from.
 """
 
 
-def write(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype, license: str) -> str:
-    """Return README.md for the weights after `step` steps."""
+def write(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype, license: str, average: bool = False) -> str:
+    """Return README.md for the weights after `step` steps, or for their moving average."""
     name = Path(options.output).name
     task = "fill-mask" if found.config.is_encoder else "text-generation"
     front = f"---\nlicense: {license}\nlibrary_name: transformers\npipeline_tag: {task}\ntags:\n- code\n---\n"
     parts = [
         front + f"# {name}\n\n{_summary(found.config, options, step)}\n",
         _use(options),
-        _training(options, found, step, dtype),
+        _training(options, found, step, dtype, average),
         _data(options, found),
         _loss(options, step),
         LIMITS,
@@ -58,7 +58,7 @@ def _summary(config: ModelConfig, options: TrainRecipe, step: int) -> str:
         f"{'An encoder' if config.is_encoder else 'A decoder'} of the {family(config).title} kind with "
         f"{parameter_count(config):,} parameters, trained on source code for "
         f"{step:,} steps{done}, "
-        f"{step * options.tokens_per_step:,} tokens{start}."
+        f"{options.tokens(step):,} tokens{start}."
     )
 
 
@@ -74,10 +74,11 @@ def _use(options: TrainRecipe) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _training(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype) -> str:
+def _training(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype, average: bool) -> str:
     config, optimizer, fim = found.config, options.optimizer, options.data.fim
+    muon = optimizer.muon
     clipped = f"clipped at {optimizer.clip:g}" if optimizer.clip else "not clipped"
-    flops = step * options.tokens_per_step * plan.flops_per_token(config, options.data.sequence_length)
+    flops = options.tokens(step) * plan.flops_per_token(config, options.data.sequence_length)
     rows = {
         "layers, hidden size, heads, key heads": f"{config.layers}, {config.hidden_size:,}, {config.heads}, {config.kv_heads}",
         "positions": f"learned, {config.max_positions:,}"
@@ -85,10 +86,16 @@ def _training(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype
         else f"RoPE, theta {config.rope_theta:g}",
         "sequence, sliding window": f"{options.data.sequence_length:,}, {config.sliding_window or 'none'}",
         "vocabulary": f"{config.vocab_size:,}",
-        "tokens per step": f"{options.tokens_per_step:,}",
-        "learning rate": f"{optimizer.lr:g} to {optimizer.min_lr:g}, cosine after {optimizer.warmup_steps:,} steps of warm-up",
+        "tokens per step": ", then ".join(f"{stage.batch * options.data.sequence_length:,}" for stage in options.data.stages()),
+        "learning rate": _rate(options),
         "AdamW": f"betas {optimizer.beta1:g} and {optimizer.beta2:g}, epsilon {optimizer.epsilon:g}, "
         f"weight decay {optimizer.weight_decay:g}, gradients {clipped}",
+        **(
+            {}
+            if muon is None
+            else {"Muon, for the matrices of blocks": f"momentum {muon.momentum:g}, {muon.iterations} iterations"}
+        ),
+        **({"moving average of the weights": f"decay {optimizer.average:g}; it is what is here"} if average else {}),
         **(
             _pairs()
             if config.is_encoder
@@ -106,6 +113,15 @@ def _training(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype
         rows["estimated cost"] = f"{planned} at an MFU of {options.hardware.mfu:.1%}"
     table = "".join(f"| {key} | {value} |\n" for key, value in rows.items())
     return f"## Training\n| | |\n|---|---|\n{table}"
+
+
+def _rate(options: TrainRecipe) -> str:
+    rate = options.optimizer
+    begins = f"{rate.lr:g} after {rate.warmup_steps:,} steps of warm-up"
+    if rate.decay_steps == 0:
+        return begins
+    last = "" if rate.decay_steps is None else f" over the last {rate.decay_steps:,} steps"
+    return f"{begins}, {rate.decay} to {rate.min_lr:g}{last}"
 
 
 def _pairs() -> dict[str, str]:

@@ -33,10 +33,10 @@ from starmill.core.dataset import at_once, tell_damage
 from starmill.core.errors import InputError, MachineError
 from starmill.core.terminal import say
 from starmill.trainer.data.corpus import Position
+from starmill.trainer.optim import Optimizer
 from starmill.trainer.parallel import Ranks
 
 ROOM = "make room, and run the same command to continue from the checkpoint before"
-MOMENTS = ("exp_avg", "exp_avg_sq")
 NAME = re.compile(r"step-\d{8}")  # of a checkpoint; all other names beside it are the user's
 FileName = Annotated[str, msgspec.Meta(pattern=r"^[\w-][\w.-]{0,200}\Z")]  # never a path: meta.json may come from outside
 
@@ -62,14 +62,15 @@ class Meta:
 
 
 class Checkpoints:
-    """The checkpoints of one run, `folder/step-N`; the newest `keep` are kept. All ranks call the same methods in the same order.
+    """The checkpoints of one run, `folder/step-N`; the newest `keep` are kept, and those of every `milestones`th step.
 
-    `asynchronous` copies the tensors and writes them in a thread while training goes on; `finish` waits for that thread.
+    All ranks call the same methods in the same order. `asynchronous` copies the tensors and writes them in a thread while training goes on; `finish` waits for that thread.
     """
 
-    def __init__(self, folder: Path, ranks: Ranks, keep: int, asynchronous: bool = False) -> None:
+    def __init__(self, folder: Path, ranks: Ranks, keep: int, asynchronous: bool = False, milestones: int = 0) -> None:
         """Name the folder; no file is touched."""
         self._folder, self._ranks, self._keep, self._asynchronous = folder, ranks, keep, asynchronous
+        self._milestones = milestones
         self._writing: tuple[Meta, Future[Any]] | None = None
 
     def save(self, meta: Meta, state: dict[str, torch.Tensor]) -> None:
@@ -153,7 +154,8 @@ class Checkpoints:
         files.write(temporary / "meta.json", json.dumps(asdict(meta)).encode())
         shutil.rmtree(final, ignore_errors=True)
         os.replace(temporary, final)
-        for old in [*whole(self._folder)][: -self._keep]:
+        passing = [path for path, of in whole(self._folder).items() if not self._milestones or of.step % self._milestones]
+        for old in passing[: -self._keep]:
             shutil.rmtree(old)
 
     def _temporary(self, meta: Meta) -> Path:
@@ -255,16 +257,10 @@ def check(path: Path, meta: Meta, recipe: str, data: str, fix: str) -> None:
             raise CheckpointError(f"{path}: was made with another {name}; {fix}")
 
 
-def state(decoder: nn.Module, adam: torch.optim.AdamW, step: int) -> dict[str, torch.Tensor]:
-    """Return the run's own weights and moments by name. Missing moments are created, as of step `step`."""
-    found = {}
-    for name, parameter in decoder.named_parameters():
-        if not adam.state[parameter]:
-            count = torch.tensor(float(step), device=parameter.device if adam.defaults["fused"] else "cpu")
-            adam.state[parameter] = {"step": count, **{m: torch.zeros_like(parameter.detach()) for m in MOMENTS}}
-        found[f"model.{name}"] = parameter.detach()
-        found |= {f"{moment}.{name}": adam.state[parameter][moment] for moment in MOMENTS}
-    return found
+def state(decoder: nn.Module, optimizer: Optimizer, step: int) -> dict[str, torch.Tensor]:
+    """Return the run's own weights, moments and averages by name. Missing moments are created, as of step `step`."""
+    weights = {f"model.{name}": parameter.detach() for name, parameter in decoder.named_parameters()}
+    return weights | optimizer.tensors(step)
 
 
 def load(path: Path, into: dict[str, torch.Tensor], ranks: Ranks) -> None:

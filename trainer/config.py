@@ -8,17 +8,19 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from starmill.core import recipe
-from starmill.core.document import CODE
 from starmill.core.errors import UsageError
-from starmill.core.names import AtLeast0, AtLeast1, Language, Place, Positive, Seed, Share, ShareBelow1
+from starmill.core.names import AtLeast0, AtLeast1, Place, Positive, Seed
 from starmill.model.config import Length, ModelConfig, Vocabulary
 from starmill.model.encoder.tokens import TOKENS
 from starmill.model.presets import PRESETS
+from starmill.trainer import ramp
+from starmill.trainer.rates import ADDED as ADDED_RATES
+from starmill.trainer.rates import AdamW as AdamW
+from starmill.trainer.reading import Data as Data
+from starmill.trainer.reading import Fim as Fim
+from starmill.trainer.reading import FimRates as FimRates
+from starmill.trainer.reading import Mixture as Mixture
 
-Factor = Annotated[float, Meta(ge=0, le=100)]  # times per epoch: a percentage would be above 100
-Amount = Annotated[float, Meta(ge=0, le=1000)]
-Rate = Annotated[float, Meta(ge=0, le=10)]
-Tokens = Annotated[float, Meta(gt=0, le=1e15)]
 Cores = Annotated[int, Meta(ge=1, le=4096)]  # or ranks
 
 SHORTEST_PAIR = 8  # tokens, special ones included
@@ -26,10 +28,9 @@ SHORTEST_PAIR = 8  # tokens, special ones included
 # A run may continue with other values of these. Sums then round differently, and where a model has dropout, whose seed holds the data
 # rank and the micro-batch, other elements are dropped; nothing else changes.
 UNLEARNED = (
-    "workspace output cache branch hardware device threads log_every checkpoint_every keep_checkpoints asynchronous_checkpoints spike "
-    "on_spike skip "
-    "evaluate_every data.micro_batch data.prefetch parallel.tensor parallel.sequence parallel.reduce_once parallel.recompute "
-    "parallel.compile"
+    "workspace output cache branch hardware device threads log_every norms_every profile checkpoint_every "
+    "keep_checkpoints milestone_every asynchronous_checkpoints spike on_spike skip evaluate_every data.micro_batch data.prefetch "
+    "parallel.tensor parallel.sequence parallel.reduce_once parallel.recompute parallel.compile"
 ).split(" ")
 ADDED = ("attention", "norm", "gated", "biases", "head_dim", "qk_norm", "rope_scaling")  # fields that a model had not at first
 
@@ -56,115 +57,6 @@ class Model(ModelConfig):
             return ModelConfig(**{**vars(self), "vocab_size": size})
         except ValueError as error:
             raise UsageError(f"model: {error}") from None
-
-
-@dataclass(frozen=True)
-class FimRates:
-    """Fill in the middle: `rate` of documents, `file_rate` of their files (StarCoder2, section 5.1), `spm_rate` of those as SPM.
-
-    `file_rate` null draws each file on its own at `rate`, as in StarCoder, whose documents were files.
-
-    >>> FimRates(rate=0.9, file_rate=None).spm_rate
-    0.5
-    """
-
-    rate: Share = 0.5  # share of documents
-    file_rate: Share | None = 0.5  # share of those documents' files; null: each file at `rate`
-    spm_rate: Share = 0.5  # share of rewritten files with the suffix first
-
-
-@dataclass(frozen=True)
-class Fim(FimRates):
-    """FIM by kind of document: the rates here are those of code, `kinds` has those of other kinds.
-
-    A kind without rates is read from left to right, as issues and prose are.
-
-    >>> fim = Fim(rate=0.5, kinds={"notebook": FimRates(rate=0.1)})
-    >>> [getattr(fim.of(kind), "rate", None) for kind in ("code", "notebook", "issue")]
-    [0.5, 0.1, None]
-    """
-
-    kinds: dict[str, FimRates] = field(default_factory=dict)  # rates of other kinds of documents than code
-
-    def __post_init__(self) -> None:
-        """Refuse a second set of rates for code."""
-        if CODE in self.kinds:
-            raise ValueError(
-                f"kinds.{CODE}={self.kinds[CODE]}: the rates of {CODE} are rate, file_rate and spm_rate beside `kinds`; set those"
-            )
-
-    def of(self, kind: str) -> FimRates | None:
-        """Return the rates of documents of a kind; None where FIM leaves them alone."""
-        return self if kind == CODE else self.kinds.get(kind)
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """How often an epoch has a unit: the factor of the unit's kind, for code times that of its language. 0.4: another 40 % each epoch.
-
-    `caps` limit an epoch's tokens of code in a language, as StarCoder2 capped Java and JSON (paper, section 4).
-
-    >>> Mixture(languages={"Python": 2}, other_languages=0.5, caps={"Java": 1e9}).other_kinds
-    1.0
-    """
-
-    kinds: dict[str, Factor] = field(default_factory=dict)  # factor of a kind of document
-    other_kinds: Factor = 1.0  # factor of a kind that `kinds` does not name
-    languages: dict[Language, Factor] = field(default_factory=dict)  # factor of a language of code
-    other_languages: Factor = 1.0  # factor of a language that `languages` does not name
-    caps: dict[Language, Tokens] = field(default_factory=dict)  # tokens of a language in an epoch, at most
-
-
-@dataclass(frozen=True)
-class Data:
-    """A step takes `batch` windows of sequence_length, shared out over the ranks, `micro_batch` windows at a time on each.
-
-    >>> Data(sequence_length=4096, batch=512, micro_batch=2).mask_documents
-    False
-    """
-
-    sequence_length: Length  # tokens of a window
-    batch: Length  # windows of a step, over all ranks
-    micro_batch: Length  # windows that a rank takes at a time
-    unit_tokens: AtLeast1 = 65_536  # repositories are shuffled as runs of whole files of about this size
-    mask_documents: bool = False  # StarCoder let attention cross documents
-    held_out: ShareBelow1 = 0.02  # share of repositories that are never trained on
-    held_out_windows: Length = 64  # windows of the held-out loss, at most
-    prefetch: Annotated[int, Meta(ge=1, le=1000)] = 4  # batches made ahead
-    mixture: Mixture = field(default_factory=Mixture)
-    fim: Fim = field(default_factory=Fim)
-
-
-@dataclass(frozen=True)
-class AdamW:
-    """StarCoder's optimizer (beta2 0.95, decay 0.1, clip 1.0), linear warm-up, cosine to `min_lr`. `clip` 0: no clipping.
-
-    The rate is `lr` until it falls over the last `decay_steps`: null for all steps after the warm-up, a number for WSD (warm-up, stable,
-    decay; arXiv 2404.06395), 0 for a constant rate. Before it falls, nothing depends on how many `steps` are planned: a run that is
-    done goes on with more, and `branch` lets its rate fall from any checkpoint. `1-sqrt` is from arXiv 2405.18392.
-
-    >>> AdamW(lr=3e-4, min_lr=3e-5, warmup_steps=1000, decay="1-sqrt", decay_steps=5000).beta2
-    0.95
-    """
-
-    lr: Rate  # highest learning rate
-    min_lr: Rate  # learning rate of the last step
-    warmup_steps: AtLeast0  # over which the rate climbs from 0
-    decay: Literal["cosine", "linear", "1-sqrt"] = "cosine"  # how the rate falls
-    decay_steps: AtLeast0 | None = None  # last steps, over which it falls; null: all after the warm-up; 0: none
-    beta1: ShareBelow1 = 0.9  # decay of the gradients' mean
-    beta2: ShareBelow1 = 0.95  # decay of the squares' mean
-    epsilon: Annotated[float, Meta(gt=0, le=1)] = 1e-8  # added to the root of the squares' mean
-    weight_decay: Amount = 0.1  # times the learning rate: the share of a weight that a step subtracts
-    clip: Amount = 1.0  # highest norm of the gradients; 0: no limit
-    z_loss: Amount = 0.0  # factor of the mean square of the logits' log-sum-exp (PaLM, section 5: 1e-4)
-
-    def __post_init__(self) -> None:
-        """Refuse a learning rate that would rise."""
-        if self.min_lr > self.lr:
-            raise ValueError(
-                f"optimizer.min_lr={self.min_lr} is above optimizer.lr={self.lr}; the rate falls from lr to min_lr"
-            )
 
 
 @dataclass(frozen=True)
@@ -242,8 +134,13 @@ class TrainRecipe:
     skip: tuple[tuple[AtLeast1, AtLeast1], ...] = ()  # [first, last] steps whose batches are read and not learned from
     checkpoint_every: AtLeast1 = 1000  # steps
     keep_checkpoints: Length = 2  # number of newest checkpoints to keep
+    milestone_every: AtLeast0 = 0  # steps from one checkpoint that stays for good to the next; 0: none does
     asynchronous_checkpoints: bool = False  # written by a thread during training; needs a copy of the state in main memory
-    log_every: AtLeast1 = 10  # steps
+    log_every: AtLeast1 = 10  # steps from one line for people, and one tally of losses, to the next
+    norms_every: AtLeast0 = (
+        0  # steps from one norm of weights and of their change to the next; needs a copy of the weights; 0: none
+    )
+    profile: tuple[AtLeast1, AtLeast1] | None = None  # [first, last] steps of which torch.profiler writes a trace
     evaluate_every: AtLeast0 = 0  # steps from one held-out loss to the next; 0: before the first step and after the last
     seed: Seed = 0  # of weights, order, FIM and dropout
     threads: Cores = 2  # on a CPU: sums depend on the number of threads; a fixed number gives all machines equal losses
@@ -261,9 +158,14 @@ class TrainRecipe:
             raise ValueError(
                 f"optimizer.decay_steps={falls} and optimizer.warmup_steps={self.optimizer.warmup_steps} are above steps={self.steps}"
             )
-        for first, last in self.skip:
-            if last < first:
-                raise ValueError(f"skip=[{first}, {last}]: give the first step and the last one")
+        for name, spans in (("skip", self.skip), ("profile", (self.profile,) if self.profile else ())):
+            for first, last in spans:
+                if last < first:
+                    raise ValueError(f"{name}=[{first}, {last}]: give the first step and the last one")
+        if self.milestone_every % self.checkpoint_every:
+            raise ValueError(
+                f"milestone_every={self.milestone_every} is no multiple of checkpoint_every={self.checkpoint_every}; make it one"
+            )
         if self.branch is not None and self.weights is not None:
             raise ValueError(
                 f"branch={self.branch} starts from a checkpoint and its optimizer, `weights` from a model; give one of them"
@@ -279,6 +181,7 @@ class TrainRecipe:
                 "parallel.tensor": self.parallel.tensor - 1,
             }
             plain |= {"data.mask_documents": self.data.mask_documents, "optimizer.z_loss": self.optimizer.z_loss}
+            plain |= {"optimizer.base_width": self.optimizer.base_width}
             if set_ := [name for name, value in plain.items() if value]:
                 raise ValueError(f"{set_[0]}: an encoder's training has none; leave it out, or set data.fim.rate=0")
             if self.data.sequence_length < SHORTEST_PAIR:
@@ -297,17 +200,27 @@ class TrainRecipe:
 
     @property
     def tokens_per_step(self) -> int:
-        """Tokens of one optimizer step."""
+        """Tokens of one optimizer step, after the ramp."""
         return self.data.sequence_length * self.data.batch
 
-    def accumulation(self, data_ranks: int) -> int:
-        """Return how many micro-batches each of `data_ranks` takes per step. Raises UsageError if the batch does not divide evenly."""
-        if self.data.batch % (data_ranks * self.data.micro_batch):
-            raise UsageError(
-                f"data.batch={self.data.batch} is no multiple of data.micro_batch={self.data.micro_batch} times {data_ranks} data "
-                "ranks; change one of them"
-            )
-        return self.data.batch // (data_ranks * self.data.micro_batch)
+    def tokens(self, steps: int) -> int:
+        """Return the tokens of the first `steps` steps."""
+        return ramp.tokens(self.data.stages(), steps, self.data.sequence_length)
+
+    def accumulation(self, data_ranks: int, step: int | None = None) -> int:
+        """Return how many micro-batches each of `data_ranks` takes in a step; null: after the ramp.
+
+        Raises UsageError if the batch of some step does not divide evenly.
+        """
+        for stage in self.data.stages():
+            if stage.batch % (data_ranks * self.data.micro_batch):
+                named = "data.batch" if stage.batch == self.data.batch else "data.ramp: a batch"
+                raise UsageError(
+                    f"{named}={stage.batch} is no multiple of data.micro_batch={self.data.micro_batch} times {data_ranks} data "
+                    "ranks; change one of them"
+                )
+        batch = self.data.batch if step is None else ramp.stage(self.data.stages(), step).batch
+        return batch // (data_ranks * self.data.micro_batch)
 
     def falling(self, step: int) -> str:
         """Return a digest of what the learning rate up to this step depends on beside `learned`; "" before it falls."""
@@ -330,6 +243,12 @@ class TrainRecipe:
         for name in ADDED:  # runs began before there were these
             if values["model"][name] == getattr(Model, name):
                 del values["model"][name]
+        for name in ("ramp", "phases"):
+            if not values["data"][name]:
+                del values["data"][name]
+        for name, default in ADDED_RATES.items():
+            if values["optimizer"][name] == default:
+                del values["optimizer"][name]
         for key in UNLEARNED:
             section, _, name = key.rpartition(".")
             del (values[section] if section else values)[name]

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from starmill.core.errors import MachineError
+from starmill.core.errors import MachineError, UsageError
 from starmill.model.config import ModelConfig, parameter_shapes
 from starmill.model.encoder.tokens import files_of
 from starmill.model.exchange import huggingface
@@ -18,16 +18,18 @@ from starmill.trainer import card, checkpoint
 from starmill.trainer.checkpoint import CheckpointError
 from starmill.trainer.config import TrainRecipe
 from starmill.trainer.data.inputs import open_inputs
+from starmill.trainer.optim import AVERAGE
 from starmill.trainer.parallel import Ranks
 
 TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
 
 class CheckpointWeights(Mapping[str, torch.Tensor]):
-    """A checkpoint's parameters, cast to `dtype`; read in the decoder's order, one block of them is in memory."""
+    """A checkpoint's parameters, or their `average`, cast to `dtype`; read in the decoder's order, one block of them is in memory."""
 
-    def __init__(self, path: Path, config: ModelConfig, dtype: torch.dtype) -> None:
+    def __init__(self, path: Path, config: ModelConfig, dtype: torch.dtype, average: bool = False) -> None:
         """Name the checkpoint; no tensor is read."""
+        self._prefix = AVERAGE if average else "model"
         self._shapes = parameter_shapes(config)
         self._path, self._dtype = path, dtype
         self._read: dict[str, torch.Tensor] = {}
@@ -36,9 +38,9 @@ class CheckpointWeights(Mapping[str, torch.Tensor]):
         """Return one parameter. Raises CheckpointError for files that are damaged or missing."""
         if name not in self._read:
             block = _block(name)
-            wanted = {f"model.{n}": torch.empty(shape) for n, shape in self._shapes.items() if _block(n) == block}
+            wanted = {f"{self._prefix}.{n}": torch.empty(shape) for n, shape in self._shapes.items() if _block(n) == block}
             checkpoint.load(self._path, wanted, Ranks(torch.device("cpu")))
-            self._read = {key.removeprefix("model."): tensor.to(self._dtype) for key, tensor in wanted.items()}
+            self._read = {key.removeprefix(f"{self._prefix}."): tensor.to(self._dtype) for key, tensor in wanted.items()}
         return self._read[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -51,12 +53,20 @@ class CheckpointWeights(Mapping[str, torch.Tensor]):
 
 
 def export(
-    options: TrainRecipe, folder: Path, dtype: torch.dtype, license: str = card.OPENRAIL, every: bool = False
+    options: TrainRecipe,
+    folder: Path,
+    dtype: torch.dtype,
+    license: str = card.OPENRAIL,
+    every: bool = False,
+    average: bool = False,
 ) -> list[str]:
     """Write a run's newest checkpoint to `folder`, with `every` the others too; return lines for people.
 
-    Raises CheckpointError if there is none, or the newest is of another recipe or other data; OSError if it cannot be written.
+    `average` writes the moving average of its weights. Raises UsageError for a recipe that keeps none, CheckpointError if there is no
+    checkpoint, or the newest is of another recipe or other data; OSError if it cannot be written.
     """
+    if average and not options.optimizer.average:
+        raise UsageError("--average: the run keeps no average of its weights; train with optimizer.average, such as 0.999")
     found, place = open_inputs(options), Path(options.output) / "checkpoints"
     metas = checkpoint.whole(place)
     if not metas:
@@ -72,13 +82,13 @@ def export(
             )
     files = files_of(found.config, found.tokenizer.data)
     newest = next(reversed(metas))
-    text = card.write(options, found, metas[newest].step, dtype, license)
+    text = card.write(options, found, metas[newest].step, dtype, license, average)
     notices = {"README.md": text.encode()} | ({"NOTICE": card.NOTICE.encode()} if license == card.OPENRAIL else {})
-    huggingface.write(found.config, CheckpointWeights(newest, found.config, dtype), folder, {**files, **notices})
+    huggingface.write(found.config, CheckpointWeights(newest, found.config, dtype, average), folder, {**files, **notices})
     told = [f"{folder}: step {metas[newest].step:,} of {options.steps:,}, {str(dtype).removeprefix('torch.')}, with model card"]
     for path in metas if every else ():
         there = folder / "checkpoints" / path.name
-        huggingface.write(found.config, CheckpointWeights(path, found.config, dtype), there, files)
+        huggingface.write(found.config, CheckpointWeights(path, found.config, dtype, average), there, files)
         told.append(f"{there}: step {metas[path].step:,}")
     return told
 

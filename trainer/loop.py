@@ -29,8 +29,9 @@ from starmill.trainer.config import TrainRecipe
 from starmill.trainer.data.corpus import Position, prefetched
 from starmill.trainer.data.inputs import Inputs, open_inputs
 from starmill.trainer.metrics import Metrics
-from starmill.trainer.optim import learning_rate, optimizer
+from starmill.trainer.optim import Optimizer, learning_rate, scale_initial
 from starmill.trainer.parallel import Ranks
+from starmill.trainer.profiler import Profiler
 from starmill.trainer.step import Run, TrainingStopped
 
 SAME = 1.0  # seconds in which a second signal is the first one, passed on
@@ -67,7 +68,9 @@ def _note(signals: list[int], times: list[float], number: int, frame: FrameType 
 def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) -> int:
     options.accumulation(ranks.data_ranks)  # refused now, not after minutes of reading weights
     found, output, identity = open_inputs(options), Path(options.output), options.identity()
-    checkpoints = Checkpoints(output / "checkpoints", ranks, options.keep_checkpoints, options.asynchronous_checkpoints)
+    checkpoints = Checkpoints(
+        output / "checkpoints", ranks, options.keep_checkpoints, options.asynchronous_checkpoints, options.milestone_every
+    )
     if fresh:
         checkpoints.clear()
     before = checkpoints.newest()
@@ -77,17 +80,19 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
         _refuse_other_tokenizer(options, found)
     first = _first_weights(options, found.config, before is not None)
     decoder = parallel.build(found.config, options.parallel, ranks, first)
-    adam = optimizer(decoder, options.optimizer)
-    run = Run(options, ranks, found.train, decoder, adam)
+    optimizer = Optimizer(decoder, options.optimizer)
+    run = Run(options, ranks, found.train, decoder, optimizer)
     step = 0
     positions: tuple[Position, ...] = ()
     if before is not None:
         path, meta = before
         _refuse_other_run(options, found, path, meta)
-        checkpoint.load(path, checkpoint.state(decoder, adam, meta.step - len(meta.skipped)), ranks)
+        checkpoint.load(path, checkpoint.state(decoder, optimizer, meta.step - len(meta.skipped)), ranks)
         step, positions, run.losses, run.skipped = meta.step, meta.positions, meta.losses, meta.skipped
     provenance.keep(options, found, ranks, step)
-    found.fetch_ahead(positions, (options.steps - step) * options.data.sequence_length, ranks.data, ranks.data_ranks)
+    found.fetch_ahead(
+        positions, (options.tokens(options.steps) - options.tokens(step)) // options.data.batch, ranks.data, ranks.data_ranks
+    )
     with Metrics(output, step, options, found.config, ranks) as metrics:
         if before is not None:
             metrics.say(f"continuing after step {step} from {path}")
@@ -105,24 +110,28 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
         # A kill may have come between a checkpoint and its held-out loss.
         if options.is_evaluated(step) and ranks.gathered(not metrics.has_held_out(step))[0]:
             metrics.held_out(step, run.evaluate(found.held_out))
-        batches = prefetched(found.train.batches(positions, ranks.data, ranks.data_ranks), options.data.prefetch)
+        batches = prefetched(found.train.batches(positions, ranks.data, ranks.data_ranks, step), options.data.prefetch)
+        profiler = Profiler(options.profile, output, ranks)
         while step < options.steps:
             step += 1
+            profiler.begin(step)
             try:
                 taken = run.step(batches, step, bool(signals))
             except TrainingStopped:
                 checkpoints.finish()  # the checkpoint that a thread is writing is good: publish it while all ranks are here
                 raise
+            profiler.end(step)
             if taken.skipped:
                 metrics.skipped(step, taken.skipped)
             else:
-                metrics.step(step, taken.loss, learning_rate(step, options.steps, options.optimizer), taken.norm, taken.wait)
+                rate = learning_rate(step, options.steps, options.optimizer)
+                metrics.step(step, rate, found.train.epochs(taken.following), taken)
             checkpoints.poll()
             if step % options.checkpoint_every == 0 or step == options.steps or taken.is_last:
                 positions = tuple(position for share in ranks.gathered(taken.following) for position in share)
                 meta = Meta(step, positions, identity, found.digest, run.losses, run.skipped, options.falling(step))
                 provenance.note(output, ranks, step, positions)
-                checkpoints.save(meta, checkpoint.state(decoder, adam, step - len(run.skipped)))
+                checkpoints.save(meta, checkpoint.state(decoder, optimizer, step - len(run.skipped)))
             if taken.is_last and step < options.steps:
                 checkpoints.finish()
                 metrics.say(f"stopped after step {step}; run the same command to continue")
@@ -164,7 +173,12 @@ def _first_weights(options: TrainRecipe, config: ModelConfig, continues: bool) -
     """Return a function that initializes a whole model. Raises UsageError for `weights` of another shape."""
     if options.weights is None or continues:  # a checkpoint replaces them, and their folder may be gone
         generator = torch.Generator().manual_seed(seeds.uint64(options.seed, "weights") >> 1)
-        return partial(parallel.network(config).init_weights, generator=generator)
+
+        def draw(model: Any) -> None:
+            model.init_weights(generator)
+            scale_initial(model, options.optimizer)
+
+        return draw
     folder = options.weights
     theirs = folders.shape(folder)
     free = (

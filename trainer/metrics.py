@@ -24,7 +24,7 @@ from starmill.model.config import ModelConfig
 from starmill.trainer.config import TrainRecipe
 from starmill.trainer.parallel import Ranks
 from starmill.trainer.plan import flops_per_token
-from starmill.trainer.step import HeldOut
+from starmill.trainer.step import HeldOut, Taken
 
 RECENT = 20  # steps over which tokens/s is averaged
 STARCODERBASE_TOKENS = 1e12  # StarCoder (arXiv 2305.06161), abstract
@@ -40,12 +40,12 @@ class Metrics:
         self._open = ExitStack()
         self._bar: Progress | None = None
         self._board: Any = None
-        self._times: deque[float] = deque(maxlen=RECENT + 1)
+        self._times: deque[tuple[float, int]] = deque(maxlen=RECENT + 1)
         self._held_out: dict[int, float] = {}  # loss by step
 
     def __enter__(self) -> "Metrics":
         """Drop the lines of steps after the checkpoint, which are repeated, and start the clock."""
-        self._times.append(time.monotonic())
+        self._times.append((time.monotonic(), self._options.tokens(self._first)))
         if self._ranks.rank != 0:
             return self
         self._output.mkdir(parents=True, exist_ok=True)
@@ -69,30 +69,37 @@ class Metrics:
         """Stop the bar and close the files."""
         self._open.close()
 
-    def step(self, step: int, loss: float, lr: float, norm: float, wait: float) -> None:
-        """Record one optimizer step, in which the first rank waited `wait` seconds for data."""
-        self._times.append(time.monotonic())
+    def step(self, step: int, lr: float, epoch: float, taken: Taken) -> None:
+        """Record one optimizer step, after which the data are at `epoch`, a whole number and the share of the next one."""
+        steps, tokens = self._options.steps, self._options.tokens(step)
+        self._times.append((time.monotonic(), tokens))
         if self._ranks.rank != 0:
             return
-        steps, tokens = self._options.steps, self._options.tokens_per_step
-        seconds = max(self._times[-1] - self._times[0], 1e-9)
-        rate = (len(self._times) - 1) * tokens / seconds
-        said = f"loss {loss:.4f}  lr {lr:.2e}  {rate:,.0f} tokens/s"
-        values = {"loss": loss, "lr": lr, "gradient_norm": norm, "tokens": step * tokens, "tokens_per_second": round(rate, 1)}
+        (first, before), (last, _) = self._times[0], self._times[-1]
+        rate = (tokens - before) / max(last - first, 1e-9)
+        said = f"loss {taken.loss:.4f}  lr {lr:.2e}  {rate:,.0f} tokens/s"
+        values = {
+            "loss": taken.loss,
+            "lr": lr,
+            "gradient_norm": taken.norm,
+            "tokens": tokens,
+            "tokens_per_second": round(rate, 1),
+        }
         hardware = self._options.hardware
         if hardware is not None:
             values["mfu"] = rate * self._flops_per_token / (hardware.peak_tflops * 1e12 * self._ranks.world)
             said += f"  {values['mfu']:.1%} MFU"
-        self._write(step, **values, memory_gb=round(self._memory(), 3), data_wait=round(wait, 4))
+        values |= {"memory_gb": round(self._memory(), 3), "epoch": round(epoch, 4)}
+        self._write(step, **values, time=round(time.time(), 1), seconds=taken.seconds, **taken.more)
         if self._bar:
             self._bar.update(self._task, completed=step, description=said)
         elif step % self._options.log_every == 0 or step in (1, steps):
-            eta = (steps - step) * tokens / rate
+            eta = (self._options.tokens(steps) - tokens) / rate
             self.say(f"step {step}/{steps}  {said}  eta {int(eta // 60)}:{int(eta % 60):02d}")
 
     def skipped(self, step: int, why: str) -> None:
         """Record a step whose batch was left out."""
-        self._times.append(time.monotonic())
+        self._times.append((time.monotonic(), self._options.tokens(step)))
         if self._ranks.rank == 0:
             self._file.write(json.dumps({"step": step, "skipped": why}) + "\n")
             self.say(
@@ -106,7 +113,7 @@ class Metrics:
     def held_out(self, step: int, found: HeldOut | None) -> None:
         """Record the held-out loss; None if nothing is held out. Restart the clock of tokens/s."""
         self._times.clear()
-        self._times.append(time.monotonic())
+        self._times.append((time.monotonic(), self._options.tokens(step)))
         if found is not None and self._ranks.rank == 0:
             self._held_out[step] = found.loss
             self._write(step, held_out_loss=found.loss, held_out_loss_by_language=found.by_language)
@@ -122,7 +129,7 @@ class Metrics:
                 f"held-out loss {before:.2f} before training, {after:.2f} after: a perplexity of {math.exp(before):,.0f} "
                 f"before and {math.exp(after):,.0f} now, as if the model chose {told} among that many"
             )
-        tokens = steps * self._options.tokens_per_step
+        tokens = self._options.tokens(steps)
         more = STARCODERBASE_TOKENS / tokens
         self.say(
             f"the model saw {tokens:,} tokens; StarCoderBase saw a trillion"

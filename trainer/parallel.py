@@ -185,7 +185,7 @@ def clip(parameters: list[nn.Parameter], limit: float, ranks: Ranks) -> float:
         if isinstance(p.grad, DTensor) and p.grad.placements != p.placements:  # type: ignore[attr-defined]
             p.grad = p.grad.redistribute(placements=p.placements)  # type: ignore[attr-defined]
         pieces.append(local(p.grad))
-        shares.append(1 / _copies(p, ranks))
+        shares.append(1 / copies(p, ranks))
     squares = torch.stack(torch._foreach_norm(pieces, dtype=torch.float32)) ** 2
     total = (squares * torch.tensor(shares, device=squares.device)).sum()
     if ranks.world > 1:
@@ -203,7 +203,8 @@ def reduces(decoder: Network, now: bool) -> None:
         decoder.set_requires_gradient_sync(now)
 
 
-def _copies(parameter: torch.Tensor, ranks: Ranks) -> int:
+def copies(parameter: torch.Tensor, ranks: Ranks) -> int:
+    """Return on how many ranks each element of a parameter is."""
     if not isinstance(parameter, DTensor):
         return ranks.world
     copies = ranks.world // parameter.device_mesh.size()

@@ -7,13 +7,14 @@ blocks, counted as in Korthikanti et al. 2022, section 4.1, without the attentio
 takes the utilization of the devices from `hardware.mfu`.
 """
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from starmill.core.shards import ShardError
-from starmill.model.config import ModelConfig, parameter_count
+from starmill.model.config import ModelConfig, parameter_count, parameter_shapes
 from starmill.model.encoder.tokens import TOKENS
-from starmill.trainer.config import Hardware, TrainRecipe
+from starmill.trainer.config import AdamW, Hardware, TrainRecipe
 from starmill.trainer.data.inputs import Inputs, open_inputs
 
 
@@ -48,7 +49,7 @@ def cost(flops: float, hardware: Hardware) -> Cost:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes on one rank: weights, gradients and moments in float32; gathered weights at the run's precision; activations; logits."""
+    """Bytes on one rank: weights, gradients, moments, averages in float32; gathered weights at the run's precision; activations; logits."""
 
     state: float
     gathered: float
@@ -83,11 +84,19 @@ def memory(config: ModelConfig, options: TrainRecipe, data_ranks: int, tensor_ra
     # The rows of logits that are held at a time, and the head's gradient; tensor ranks hold all rows (model/kernels/loss.py).
     rows, summed = (tokens, 0) if tensor_ranks > 1 else (min(tokens, 4096), 4 * config.vocab_size * config.hidden_size)
     return Memory(
-        state=16 * everything / (data_ranks * tensor_ranks) + whole * (data_ranks > 1 and once),
+        state=_state(config, options.optimizer) / (data_ranks * tensor_ranks) + whole * (data_ranks > 1 and once),
         gathered=gathered * width / tensor_ranks,
         activations=config.layers * kept + layer if options.parallel.recompute else config.layers * layer,
         logits=rows * config.vocab_size * (8 + width) + summed,  # as computed, in float32, and their gradient
     )
+
+
+def _state(config: ModelConfig, options: AdamW) -> float:
+    """Return the bytes of all weights, gradients, moments and averages: float32, and of Muon's matrices one moment, not two."""
+    shapes = parameter_shapes(config)
+    matrices = sum(math.prod(shape) for name, shape in shapes.items() if len(shape) > 1 and name.startswith("blocks."))
+    everything = sum(math.prod(shape) for shape in shapes.values())
+    return (20 if options.average else 16) * everything - 4 * matrices * (options.muon is not None)
 
 
 def layouts(config: ModelConfig, options: TrainRecipe, devices: int) -> list[tuple[int, int, Memory]]:
@@ -98,18 +107,18 @@ def layouts(config: ModelConfig, options: TrainRecipe, devices: int) -> list[tup
         fits = fits and not (options.parallel.sequence and options.data.sequence_length % tensor_ranks)
         if devices % tensor_ranks or config.heads % tensor_ranks or config.mlp_size % tensor_ranks or not fits:
             continue
-        if options.data.batch % (devices // tensor_ranks * options.data.micro_batch) == 0:
-            data_ranks = devices // tensor_ranks
+        data_ranks = devices // tensor_ranks
+        if all(stage.batch % (data_ranks * options.data.micro_batch) == 0 for stage in options.data.stages()):
             found.append((data_ranks, tensor_ranks, memory(config, options, data_ranks, tensor_ranks)))
     return found
 
 
 def lines(options: TrainRecipe, config: ModelConfig) -> list[str]:
     """Return the plan of a recipe for people."""
-    tokens, per_token = options.steps * options.tokens_per_step, flops_per_token(config, options.data.sequence_length)
+    tokens, per_token = options.tokens(options.steps), flops_per_token(config, options.data.sequence_length)
     shown = [
         f"model      {parameter_count(config):,} parameters, vocabulary {config.vocab_size:,}",
-        f"steps      {options.steps:,} of {options.tokens_per_step:,} tokens = {tokens:,} tokens",
+        f"steps      {options.steps:,} of {_up_to(options)}{options.tokens_per_step:,} tokens = {tokens:,} tokens",
         f"compute    {tokens * per_token:.3e} FLOPs, {per_token:.3e} per token",
     ]
     hardware = options.hardware
@@ -138,24 +147,30 @@ def lines(options: TrainRecipe, config: ModelConfig) -> list[str]:
     return shown
 
 
+def _up_to(options: TrainRecipe) -> str:
+    return f"{options.data.stages()[0].batch * options.data.sequence_length:,} to " if options.data.ramp else ""
+
+
 def data_lines(options: TrainRecipe, found: Inputs) -> list[str]:
     """Return, for people, the size of the shards in units and tokens, and the epochs of the run."""
     units, epoch = found.train.units, found.train.epoch_tokens()
-    epochs = options.steps * options.tokens_per_step / max(1.0, epoch)
+    epochs = options.tokens(options.steps) / max(1.0, epoch)
     shown = [
         f"data       {len(units):,} units, {units.tokens:,} tokens; an epoch takes {epoch:,.0f} of them: {epochs:.2f} epochs; "
         f"held out: {len(found.held_out.units):,} units"
     ]
+    for number, phase in enumerate(options.data.phases, 1):
+        shown.append(f"           from step {phase.from_step:,}: an epoch takes {found.train.epoch_tokens(number):,.0f} tokens")
     kinds = found.train.epoch_kinds()
     shown += ["           kind                  tokens          epoch   share of it"] if len(kinds) > 1 else []
     for kind, tokens in found.train.units.sizes("kind").items() if len(kinds) > 1 else ():
         shown.append(f"           {kind:<16}{tokens:12,}{kinds[kind]:15,.0f}{kinds[kind] / max(1.0, epoch):14.2%}")
-    mixture = options.data.mixture
+    mixtures = [options.data.mixture, *(phase.mixture for phase in options.data.phases)]
     for column, named in (
-        ("kind", {**mixture.kinds, **options.data.fim.kinds}),
-        ("language", {**mixture.languages, **mixture.caps}),
+        ("kind", {*options.data.fim.kinds}.union(*(mixture.kinds for mixture in mixtures))),
+        ("language", set().union(*({**mixture.languages, **mixture.caps} for mixture in mixtures))),
     ):
-        missing = sorted(set(named) - set(units.sizes(column)))
+        missing = sorted(named - set(units.sizes(column)))
         if missing:
             shown.append(f"           not in these shards: {column} {', '.join(missing)}")
     return shown
@@ -174,7 +189,7 @@ def look(options: TrainRecipe) -> tuple[ModelConfig, Inputs | None]:
 
 def data(options: TrainRecipe, config: ModelConfig, found: Inputs | None = None) -> dict[str, Any]:
     """Return the plan of a recipe as plain data, for JSON. `layouts`: bytes per rank."""
-    tokens, per_token = options.steps * options.tokens_per_step, flops_per_token(config, options.data.sequence_length)
+    tokens, per_token = options.tokens(options.steps), flops_per_token(config, options.data.sequence_length)
     hardware = options.hardware
     found_layouts = layouts(config, options, hardware.devices if hardware is not None else 1)
     return {

@@ -2,11 +2,10 @@
 
 import math
 import statistics
-import time
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,11 +14,13 @@ from starmill.core import seeds
 from starmill.core.errors import StarmillError
 from starmill.model.encoder.encoder import Encoder
 from starmill.trainer import parallel
+from starmill.trainer.clock import Clock
 from starmill.trainer.config import TrainRecipe
 from starmill.trainer.data import masking
 from starmill.trainer.data.corpus import Batch, Corpus, Position
-from starmill.trainer.optim import learning_rate
+from starmill.trainer.optim import Optimizer
 from starmill.trainer.parallel import Network, Ranks
+from starmill.trainer.tally import Norms, Tally
 
 RECENT = 50  # losses, with whose median a spike is compared
 MOST_SKIPPED = 10  # in as many steps: more is no bad batch but a training that diverges
@@ -37,16 +38,17 @@ class TrainingStopped(StarmillError, RuntimeError):
 class Taken:
     """A step's results: the mean loss over all ranks, the global gradient norm before clipping, the next positions of this rank's lanes.
 
-    `wait` is how many seconds the step waited for data; `is_last` says that some rank received a signal to stop; `skipped`, why
-    nothing was learned from the batch.
+    `seconds` are those of each part of the step on this rank; `is_last` says that some rank received a signal to stop; `skipped`, why
+    nothing was learned from the batch; `more`, what only some steps tell: losses by kind and language, norms.
     """
 
     loss: float
     norm: float
     following: tuple[Position, ...]
-    wait: float
+    seconds: dict[str, float]
     is_last: bool
     skipped: str = ""
+    more: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Run:
     ranks: Ranks
     corpus: Corpus
     decoder: Network
-    adam: torch.optim.AdamW
+    optimizer: Optimizer
     losses: tuple[float, ...] = ()
     skipped: tuple[int, ...] = ()
 
@@ -85,41 +87,51 @@ class Run:
         """Take step number `step` with the next micro-batches. Raises TrainingStopped, on all ranks alike."""
         options, ranks = self.options, self.ranks
         self.decoder.train()
-        for group in self.adam.param_groups:
-            group["lr"] = learning_rate(step, options.steps, options.optimizer)
-        wait, seen, count = 0.0, [], options.accumulation(ranks.data_ranks)
+        self.optimizer.set_rate(step, options.steps)
+        clock, seen, count = Clock(ranks.device), [], options.accumulation(ranks.data_ranks, step)
         if options.is_skipped(step):
             seen = [next(batches) for _ in range(count)]
             self.skipped = (*self.skipped, step)
-            return Taken(math.nan, math.nan, seen[-1].following, wait, ranks.sums(float(stop))[0] > 0, "`skip` names it")
+            return Taken(math.nan, math.nan, seen[-1].following, {}, ranks.sums(float(stop))[0] > 0, "`skip` names it")
+        tally = Tally(self.corpus.units) if step % options.log_every == 0 else None
         total = torch.zeros((), device=ranks.device)  # read once per step: reading waits for the device
         for micro in range(count):
-            asked = time.monotonic()
             batch = next(batches)
-            wait += time.monotonic() - asked
+            clock.mark("data")
             seen.append(batch)
             # Dropout is seeded too: ranks that hold the same elements drop the same ones, and a checkpoint needs no generator's state.
             place = (ranks.data, ranks.rank) if options.parallel.sequence else (ranks.data,)
             torch.manual_seed(seeds.uint64(options.seed, "dropout", step, micro, *place) >> 1)
             told = self.loss(batch, self.corpus, step)
             parallel.reduces(self.decoder, not options.parallel.reduce_once or micro == count - 1)
+            clock.mark("forward")
             told.objective.div(count).backward()
+            clock.mark("backward")
             total += told.mean / count
+            if tally is not None:
+                tally.add(batch, told.losses.detach(), told.origin)
         norm = parallel.clip(list(self.decoder.parameters()), options.optimizer.clip or math.inf, ranks)
         summed, stops = ranks.sums(total.item(), float(stop))
         mean = summed / ranks.data_ranks
+        clock.mark("communication")
         if bad := self._bad(step, mean, norm):
             if options.on_spike == "stop" or sum(n > step - RECENT for n in self.skipped) >= MOST_SKIPPED:
                 self._refuse(
                     bad, seen, ANEW if not math.isfinite(mean + norm) else f"raise `spike` to go on regardless, or {ANEW}"
                 )
-            self.adam.zero_grad(set_to_none=True)
+            self.optimizer.zero_grad()
             self.skipped = (*self.skipped, step)
-            return Taken(mean, norm, seen[-1].following, wait, stops > 0, bad)
+            return Taken(mean, norm, seen[-1].following, clock.seconds(), stops > 0, bad)
         self.losses = (*self.losses, mean)[-RECENT:]
-        self.adam.step()
-        self.adam.zero_grad(set_to_none=True)
-        return Taken(mean, norm, seen[-1].following, wait, stops > 0)
+        more: dict[str, Any] = tally.means(ranks) if tally is not None else {}
+        has_norms = options.norms_every and step % options.norms_every == 0
+        norms = Norms(self.decoder.parameters(), ranks) if has_norms else None
+        clock.mark("tally")
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        clock.mark("optimizer")
+        more |= norms.after() if norms is not None else {}
+        return Taken(mean, norm, seen[-1].following, clock.seconds(), stops > 0, more=more)
 
     def loss(self, batch: Batch, corpus: Corpus, step: int) -> Told:
         """Return the losses of a batch of a corpus: of every next token, with z-loss, or an encoder's two (step decides its masks)."""

@@ -4,13 +4,11 @@ A checkpoint notes where each lane of the batch stands (provenance.py); from the
 """
 
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from starmill.core.errors import InputError, UsageError
 from starmill.trainer import provenance
 from starmill.trainer.config import TrainRecipe
-from starmill.trainer.data.corpus import Position
 from starmill.trainer.data.inputs import open_inputs
 
 
@@ -37,8 +35,7 @@ def trace(options: TrainRecipe, step: int) -> list[Read]:
         )
     noted, positions = provenance.noted(Path(options.output), step)
     rows = []
-    for lane, at in enumerate(positions or [Position()] * options.data.batch):
-        pieces, _ = next(islice(found.train.windows(lane, at), step - noted - 1, None))
+    for lane, pieces in found.train.read(positions, noted, step):
         rows += [Read(lane, len(piece.ids), tuple(found.train.units.named(piece.unit))) for piece in pieces]
     return rows
 

@@ -12,7 +12,7 @@ from starmill.core.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class TokenizedDocument:
-    """The uint16 ids of a document, without its final `<|endoftext|>`, and where its files lie in them."""
+    """The ids of a document, without its final `<|endoftext|>`, and where its files lie in them."""
 
     document: Document
     ids: np.ndarray
@@ -24,7 +24,7 @@ def tokenize(documents: Iterable[Document], tokenizer: Tokenizer) -> Iterator[To
     for document in documents:
         texts = iter(tokenizer.encode_batch([p for p in document.pieces if isinstance(p, str)]))
         pieces = [
-            np.array([tokenizer.special(p.token)], np.uint16) if isinstance(p, Special) else next(texts)
+            np.array([tokenizer.special(p.token)], tokenizer.dtype) if isinstance(p, Special) else next(texts)
             for p in document.pieces
         ]
         ends = np.cumsum([0, *map(len, pieces)])
@@ -32,4 +32,4 @@ def tokenize(documents: Iterable[Document], tokenizer: Tokenizer) -> Iterator[To
             TokenSpan(f.path, f.content_id, f.language, int(ends[f.start]), int(ends[f.end] - ends[f.start]))
             for f in document.files
         )
-        yield TokenizedDocument(document, np.concatenate(pieces) if pieces else np.zeros(0, np.uint16), files)
+        yield TokenizedDocument(document, np.concatenate(pieces) if pieces else np.zeros(0, tokenizer.dtype), files)

@@ -49,7 +49,7 @@ class TokenizePart:
         inputs, path = lineage(self.workspace, ref.part, "dataset"), part_path("dataset", ref.part)
         ledger = Ledger("tokenize", "shards", ref.part, ref.key, inputs)
         vocabulary = _tokenizer(self.workspace, self.sha256)
-        writer = ShardWriter(vocabulary.eod)
+        writer = ShardWriter(vocabulary.eod, vocabulary.dtype)
         compared = replace(self.workspace, digests=inputs)
         kinds = compared.table(path, ["kind"]).column("kind").unique().to_pylist()
         book = Book(self.weights)

@@ -15,7 +15,7 @@ from starmill.core.dataset import Workspace, output, part_path, tell_damage
 from starmill.core.errors import InputError, NotThere
 from starmill.core.names import Bytes, Place, Seed
 from starmill.core.storage import named
-from starmill.core.tokenizer import SPECIAL_TOKENS, Tokenizer, huggingface_files, train
+from starmill.core.tokenizer import MOST_TOKENS, SPECIAL_TOKENS, Tokenizer, huggingface_files, train
 from starmill.pipelines.stages.ledger import digest_of, lineage
 from starmill.transforms.decide.mix import Take
 
@@ -29,7 +29,7 @@ class TokenizerOptions:
     """`path`: a tokenizer.json to use. Without one, a BPE of `vocab_size` is trained on about `sample_bytes` of the mixture."""
 
     path: Place | None = None  # a tokenizer.json; null trains one
-    vocab_size: Annotated[int, msgspec.Meta(ge=len(SPECIAL_TOKENS) + 256, le=65_536)] = 49_152  # StarCoder and StarCoder2
+    vocab_size: Annotated[int, msgspec.Meta(ge=len(SPECIAL_TOKENS) + 256, le=MOST_TOKENS)] = 49_152  # StarCoder and StarCoder2
     sample_bytes: Bytes = 10_000_000_000  # of the mixture, that a tokenizer is trained on
     seed: Seed = 0  # of the sample
 

@@ -52,6 +52,24 @@ def test_it_reads_back(prefix: str) -> None:
     assert [r["token_start"] for r in rows] == reader.starts.tolist()
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_megatron_reads_ids_that_uint16_does_not_hold(tmp_path: Path) -> None:
+    from megatron.core.datasets.indexed_dataset import IndexedDataset
+
+    writer, documents = ShardWriter(0, np.dtype(np.uint32)), [[70_000, 5, 1_048_575], [65_536]]
+    for ids in documents:
+        writer.add(np.array(ids, np.uint32), "code", "repo", "Python", [])
+    for suffix, data in writer.finish().items():
+        (tmp_path / f"s.{suffix}").write_bytes(data)
+    theirs, ours = IndexedDataset(str(tmp_path / "s")), ShardReader(str(tmp_path / "s"))
+    for number, ids in enumerate(documents):
+        assert theirs[number].tolist() == ours.tokens(number).tolist() == [*ids, 0]
+    assert theirs[0].dtype == np.int32 and ours.tokens(0).dtype == np.uint32
+    (tmp_path / "s.bin").write_bytes(bytes(22))
+    with pytest.raises(ShardError, match="22 bytes where the index says 24"):
+        ShardReader(str(tmp_path / "s"))
+
+
 def test_a_shard_that_becomes_shorter_while_it_is_read_does_not_end_the_process(tmp_path: Path) -> None:
     writer = ShardWriter(eod=0)
     for _ in range(2):
@@ -89,7 +107,7 @@ def test_damage_is_named(prefix: str, tmp_path: Path) -> None:
         (index[:-1], "cut off"),
         (b"x" + index[1:], "wrong magic"),
         (b"", "wrong magic"),
-        (index[:17] + b"\x04" + index[18:], "token type 4"),
+        (index[:17] + b"\x05" + index[18:], "token type 5"),
     ]:
         Path(f"{prefix}.idx").write_bytes(damaged)
         with pytest.raises(ShardError, match=message):

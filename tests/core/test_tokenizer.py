@@ -49,6 +49,24 @@ def oracle(text: str) -> list[int]:
     return ORACLE.encode(text, add_special_tokens=False).ids
 
 
+def wide() -> Tokenizer:
+    """A tokenizer of 70,000 ids whose merged tokens come last."""
+    values = json.loads(DATA)
+    moved = {token: number if number < 294 else number + 68_000 for token, number in values["model"]["vocab"].items()}
+    values["model"]["vocab"] = moved | {f"ĀāĂă{number:x}": number for number in range(294, 68_294)}
+    return Tokenizer(json.dumps(values).encode())
+
+
+def test_ids_above_uint16_come_back() -> None:
+    made, narrow = wide(), Tokenizer(DATA)
+    assert (made.vocab_size, made.dtype, narrow.dtype) == (70_000, np.uint32, np.uint16)
+    for text in (*TEXTS[:50], "x" * 5000 + " 1\n"):
+        ids = made.encode(text)
+        assert ids.dtype == np.uint32 and made.decode(ids.tolist()) == text
+        assert [number - 68_000 * (number >= 294) for number in ids.tolist()] == narrow.encode(text).tolist()
+    assert made.encode(TEXTS[0]).max() > 65_535
+
+
 def test_the_fast_path_is_in_use() -> None:
     assert TOKENIZER._fast is not None
 

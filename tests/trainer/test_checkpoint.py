@@ -17,7 +17,7 @@ from starmill.trainer import checkpoint
 from starmill.trainer.checkpoint import CheckpointError, Checkpoints, Meta
 from starmill.trainer.config import AdamW
 from starmill.trainer.data.corpus import Position
-from starmill.trainer.optim import optimizer
+from starmill.trainer.optim import Optimizer
 from starmill.trainer.parallel import Ranks
 
 ALONE = Ranks(torch.device("cpu"))
@@ -27,16 +27,16 @@ def meta(step: int) -> Meta:
     return Meta(step, (Position(1, 2, 3), Position(0, step, 0)), "recipe", "data")
 
 
-def trained(steps: int) -> tuple[torch.nn.Linear, torch.optim.AdamW]:
+def trained(steps: int) -> tuple[torch.nn.Linear, Optimizer]:
     torch.manual_seed(1)
     linear = torch.nn.Linear(3, 2)
-    adam = optimizer(linear, AdamW(lr=1e-2, min_lr=0, warmup_steps=0))
+    adam = Optimizer(linear, AdamW(lr=1e-2, min_lr=0, warmup_steps=0))
     for _ in range(steps):
         step(linear, adam)
     return linear, adam
 
 
-def step(linear: torch.nn.Linear, adam: torch.optim.AdamW) -> None:
+def step(linear: torch.nn.Linear, adam: Optimizer) -> None:
     linear(torch.arange(3.0)).square().sum().backward()
     adam.step()
     adam.zero_grad()
@@ -73,6 +73,14 @@ def test_a_damaged_one_counts_as_absent_and_is_named(
     assert all(f"{tmp_path}/step-000000{n}/meta.json: damaged (" in said for n in (10, 15)) and len(said) < 2000
     kept.save(meta(10), {"model.w": torch.tensor([10])})
     assert kept.newest() == (tmp_path / "step-00000010", meta(10))
+
+
+def test_milestones_stay(tmp_path: Path) -> None:
+    kept = Checkpoints(tmp_path, ALONE, keep=1, milestones=10)
+    for n in range(5, 40, 5):
+        kept.save(meta(n), {"model.w": torch.tensor([n])})
+    assert [path.name for path in checkpoint.whole(tmp_path)] == [f"step-{n:08d}" for n in (10, 20, 30, 35)]
+    assert kept.newest() == (tmp_path / "step-00000035", meta(35))
 
 
 def saved(folder: Path, *steps: int) -> Checkpoints:

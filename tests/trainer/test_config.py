@@ -39,6 +39,7 @@ GOOD = {
         ("parallel={tensor: 3, sequence: true}", r"parallel\.tensor=3 does not divide data\.sequence_length=16"),
         ("parallel.precision=fp8", "not one of auto, float32, bfloat16"),
         ("data.sequence_length=65", "sequence_length=65 is above model.max_positions=64"),
+        ("milestone_every=1500", "milestone_every=1500 is no multiple of checkpoint_every=1000"),
         ("optimizer.learning_rate=3", "unknown key 'learning_rate'"),
         ("model.positions=alibi", "not one of rope, learned"),
     ],
@@ -113,6 +114,7 @@ def test_identity_is_what_is_learned() -> None:
         "parallel.tensor=2",
         "parallel={tensor: 2, sequence: true}",
         "checkpoint_every=7",
+        "milestone_every=5000",
         "evaluate_every=3",
         "device=cpu",
     ):

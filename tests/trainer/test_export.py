@@ -1,6 +1,7 @@
 """An export is what transformers loads, with equal logits; its card says what the run's own files say."""
 
 import base64
+import dataclasses
 import json
 import os
 import subprocess
@@ -22,6 +23,7 @@ from starmill.trainer import export
 from starmill.trainer.checkpoint import CheckpointError
 from starmill.trainer.config import TrainRecipe
 from starmill.trainer.loop import train
+from starmill.trainer.rates import Muon
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,22 @@ def test_it_equals_the_run_s_model(trained: TrainRecipe, tmp_path: Path) -> None
         "NOTICE", "README.md", "config.json", "generation_config.json", "model.safetensors", "special_tokens_map.json",
         "tokenizer.json", "tokenizer_config.json",
     ]  # fmt: skip
+
+
+def test_the_average_is_between_the_weights_that_were(trained: TrainRecipe, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--average: the run keeps no average"):
+        export.export(trained, tmp_path / "none", torch.float32, average=True)
+    rule = dataclasses.replace(trained.optimizer, average=0.5, muon=Muon())
+    averaged = dataclasses.replace(trained, optimizer=rule, output=f"{trained.output}-averaged", steps=4)
+    averaged = dataclasses.replace(averaged, checkpoint_every=1, keep_checkpoints=9)
+    assert train(averaged) == 0
+    export.export(averaged, tmp_path / "last", torch.float32, every=True)
+    told = export.export(averaged, tmp_path / "average", torch.float32, average=True)
+    assert "step 4 of 4" in told[0] and "decay 0.5; it is what is here" in (tmp_path / "average/README.md").read_text()
+    steps = [huggingface.load(tmp_path / f"last/checkpoints/step-{n:08d}").state_dict() for n in range(1, 5)]
+    for name, mine in huggingface.load(tmp_path / "average").state_dict().items():
+        one, two, three, four = (step[name] for step in steps)
+        assert torch.allclose(mine, ((one + two) / 2 + three) / 4 + four / 2, atol=1e-6), name
 
 
 def test_transformers_loads_every_checkpoint_of_it(trained: TrainRecipe, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from small_workspace import RECIPE, build
 
 from starmill.core import recipe, seeds
@@ -142,6 +143,26 @@ def test_weights_of_another_shape_are_refused_by_name(options: TrainRecipe) -> N
     assert train(base) == 0
     with pytest.raises(ValueError, match="has mlp_size=64, the recipe's model 96; make them equal"):
         train(changed(base, base.output + "-wide", f"weights={base.output}/model", "model.mlp_size=96"))
+
+
+def test_growing_batches_and_later_mixtures_go_on_bit_for_bit(options: TrainRecipe) -> None:
+    rules = ("data.ramp=[[300, 2]]", "data.micro_batch=2", "optimizer.decay_steps=0", "model.dropout=0.1")
+    mixture = "data.phases=[{from_step: 7, mixture: {languages: {Python: 2.5}}}]"
+    whole, grown = (changed(options, options.output + name, *rules, mixture) for name in ("-ramp", "-ramp-grown"))
+    assert train(whole) == train(changed(grown, grown.output, "steps=5", "checkpoint_every=5")) == train(grown) == 0
+    assert weights(grown) == weights(whole) and curve(grown, "loss") == curve(whole, "loss")
+    assert [*curve(whole, "tokens").values()] == [64 * n for n in range(1, 7)] + [384 + 128 * n for n in range(1, 7)]
+
+
+def test_muon_and_averages_go_on_bit_for_bit(options: TrainRecipe) -> None:
+    rules = ("optimizer.muon={lr: 0.002}", "optimizer.average=0.9", "optimizer.base_width=null", "optimizer.decay_steps=0")
+    whole, grown = (changed(options, options.output + name, *rules) for name in ("-muon", "-muon-grown"))
+    assert train(whole) == train(changed(grown, grown.output, "steps=8")) == train(grown) == 0
+    assert weights(grown) == weights(whole) and curve(grown, "loss") == curve(whole, "loss")
+    held = [Path(o.output, "checkpoints/step-00000012") for o in (whole, grown)]
+    ours, theirs = ({k: v for f in sorted(h.glob("*.safetensors")) for k, v in load_file(f).items()} for h in held)
+    assert {key.split(".")[0] for key in ours} == {"model", "average", "momentum_buffer", "exp_avg", "exp_avg_sq"}
+    assert ours.keys() == theirs.keys() and all(torch.equal(tensor, theirs[key]) for key, tensor in ours.items())
 
 
 STABLE = ("optimizer.decay_steps=0", "checkpoint_every=4", "model.dropout=0.1")

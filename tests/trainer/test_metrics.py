@@ -20,7 +20,7 @@ from starmill.trainer.config import Hardware, TrainRecipe
 from starmill.trainer.metrics import Metrics
 from starmill.trainer.parallel import Ranks
 from starmill.trainer.plan import flops_per_token
-from starmill.trainer.step import HeldOut
+from starmill.trainer.step import HeldOut, Taken
 
 OPTIONS = recipe.build(TrainRecipe, {**RECIPE, "workspace": "w", "output": "o", "steps": 6, "log_every": 2})
 CONFIG = OPTIONS.model.config(300)
@@ -34,7 +34,7 @@ def rows(output: Path) -> list[dict[str, float]]:
 def test_lines_and_continuation(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with Metrics(tmp_path, 0, OPTIONS, CONFIG, FIRST) as metrics:
         for step in range(1, 6):
-            metrics.step(step, 5.0 - step / 10, 1e-3, 1.0, 0.25)
+            metrics.step(step, 1e-3, 0.5, Taken(5.0 - step / 10, 1.0, (), {"data": 0.25}, False))
         metrics.held_out(5, HeldOut(4.2, {"Go": 4.0, "Python": 4.5}))
     assert rows(tmp_path)[-1] == {
         "step": 5,
@@ -44,10 +44,15 @@ def test_lines_and_continuation(tmp_path: Path, capfd: pytest.CaptureFixture[str
     with open(tmp_path / "metrics.jsonl", "ab") as file:  # a kill, a power cut, a disk
         file.write(b'\xff\0\0\nnull\n[]\n{"step": 1e999}\n{"step": [2]}\n' + b"[" * 100_000 + b'\n{"step": 6, "lo')
     with Metrics(tmp_path, 3, OPTIONS, CONFIG, FIRST) as metrics:
-        metrics.step(4, 4.6, 1e-3, 1.0, 0.25)
+        metrics.step(4, 1e-3, 0.5, Taken(4.6, 1.0, (), {"data": 0.25}, False))
     found = rows(tmp_path)
     assert [(r["step"], r["loss"]) for r in found] == [(1, 4.9), (2, 4.8), (3, 4.7), (4, 4.6)]
-    assert found[0]["tokens"] == 128 and found[0]["data_wait"] == 0.25 and found[0]["memory_gb"] > 0.05
+    assert (
+        found[0]["tokens"] == 128
+        and found[0]["seconds"] == {"data": 0.25}
+        and found[0]["epoch"] == 0.5
+        and found[0]["memory_gb"] > 0.05
+    )
     assert "mfu" not in found[0], "nobody said what the device can do"
     shown = capfd.readouterr().err
     assert "step 4/6  loss 4.6000" in shown and "step 3/6" not in shown
@@ -68,7 +73,7 @@ def test_the_end_is_told_in_plain_words(tmp_path: Path, capfd: pytest.CaptureFix
 def test_mfu_is_of_all_ranks(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     options = replace(OPTIONS, hardware=Hardware(peak_tflops=1e-6))
     with Metrics(tmp_path, 0, options, CONFIG, FIRST) as metrics:
-        metrics.step(1, 5.0, 1e-3, 1.0, 0.0)
+        metrics.step(1, 1e-3, 0.5, Taken(5.0, 1.0, (), {"data": 0.0}, False))
     (row,) = rows(tmp_path)
     # 1e-6 TFLOP/s is 1e6 FLOP/s, on each of two ranks
     assert row["mfu"] == pytest.approx(row["tokens_per_second"] * flops_per_token(CONFIG, 32) / 2e6, rel=1e-3)
@@ -85,7 +90,7 @@ def test_tensorboard_gets_the_same_numbers(tmp_path: Path, monkeypatch: pytest.M
     for first in (0, 2):  # the second continues after step 2, and takes back step 3
         with Metrics(tmp_path, first, OPTIONS, CONFIG, FIRST) as metrics:
             for step in range(first + 1, 4):
-                metrics.step(step, first + step / 10, 1e-3, 1.0, 0.0)
+                metrics.step(step, 1e-3, 0.5, Taken(first + step / 10, 1.0, (), {"data": 0.0}, False))
             metrics.held_out(3, HeldOut(4.2, {"Go": 4.0}))
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
@@ -109,7 +114,7 @@ def test_lines_stand_above_a_bar_on_a_terminal(tmp_path: Path, monkeypatch: pyte
         monkeypatch.setattr(sys, "stderr", terminal)
         with Metrics(tmp_path, 0, OPTIONS, CONFIG, FIRST) as metrics:
             metrics.say("a notice, [bracketed]")
-            metrics.step(1, 4.75, 1e-3, 1.0, 0.0)
+            metrics.step(1, 1e-3, 0.5, Taken(4.75, 1.0, (), {"data": 0.0}, False))
             metrics.say("another")
         terminal.flush()
         said = os.read(there, 1 << 20).decode()
@@ -123,7 +128,7 @@ def test_lines_stand_above_a_bar_on_a_terminal(tmp_path: Path, monkeypatch: pyte
 
 def test_only_one_rank_speaks(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with Metrics(tmp_path, 0, OPTIONS, CONFIG, SECOND) as metrics:
-        metrics.step(6, 4.6, 1e-3, 1.0, 0.0)
+        metrics.step(6, 1e-3, 0.5, Taken(4.6, 1.0, (), {"data": 0.0}, False))
         metrics.held_out(6, HeldOut(4.6, {}))
         metrics.say("something")
     assert not list(tmp_path.iterdir()) and capfd.readouterr() == ("", "")

@@ -167,6 +167,16 @@ def test_every_layout_learns_the_same(place: Path, one: Path, processes: int, te
 
 
 @pytest.mark.slow
+def test_ranks_share_out_muons_matrices(place: Path) -> None:
+    # A third layer, so that the last round has fewer matrices than ranks; float32, which the layouts' rounding changes less.
+    rule = ("optimizer.muon={precision: float32}", "optimizer.average=0.9", "model.layers=3")
+    alone = train(place, "muon-1", 1, *rule)
+    assert_alike(train(place, "muon-4", 4, *rule, "parallel.tensor=2"), alone, 1e-4)
+    assert_alike(train(place, "muon-2", 2, *rule), alone, 1e-4)
+    assert_alike(train(place, "muon-tensor", 2, *rule, "parallel.tensor=2"), alone, 1e-4)
+
+
+@pytest.mark.slow
 def test_sharing_out_the_sequence_changes_nothing(place: Path, one: Path) -> None:
     # Two windows at a time: flattened, a rank's places of both lie in stripes, and targets must not.
     assert_alike(train(place, "sequence", 2, *SEQUENCE, "data.micro_batch=2"), one, 2e-5)

@@ -21,7 +21,7 @@ from starmill.model.positions import angles
 from starmill.model.presets import PRESETS
 from starmill.trainer import checkpoint, plan
 from starmill.trainer.config import TrainRecipe, load
-from starmill.trainer.optim import optimizer
+from starmill.trainer.optim import Optimizer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PUBLISHED = sorted(p.stem for p in (ROOT / "recipes/train").glob("starcoder*.yaml"))
@@ -135,11 +135,12 @@ def test_attention_is_counted_key_by_key(window: int | None) -> None:
     assert plan.flops_per_token(config, 40) == pytest.approx(exact, abs=12 * 3 * 32 * 0.51)
 
 
-def test_memory_of_the_state_is_that_of_its_tensors() -> None:
-    options = recipe.build(TrainRecipe, {**RECIPE, "workspace": "w", "output": "o"})
+@pytest.mark.parametrize("change", ["seed=0", "optimizer.muon={}", "optimizer.average=0.9"])
+def test_memory_of_the_state_is_that_of_its_tensors(change: str) -> None:
+    options = recipe.build(TrainRecipe, recipe.override({**RECIPE, "workspace": "w", "output": "o"}, [change]))
     config = options.model.config(300)
     decoder = Decoder(config)
-    tensors = checkpoint.state(decoder, optimizer(decoder, options.optimizer), 0).values()
+    tensors = checkpoint.state(decoder, Optimizer(decoder, options.optimizer), 0).values()
     gradients = sum(p.numel() * p.element_size() for p in decoder.parameters())
     assert plan.memory(config, options, 1, 1).state == sum(t.numel() * t.element_size() for t in tensors) + gradients
     four = plan.memory(config, options, 2, 2)

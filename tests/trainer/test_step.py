@@ -11,7 +11,7 @@ from starmill.core import recipe
 from starmill.model.decoder import Decoder
 from starmill.trainer.config import Mixture, TrainRecipe
 from starmill.trainer.data.inputs import Inputs, open_inputs
-from starmill.trainer.optim import optimizer
+from starmill.trainer.optim import Optimizer
 from starmill.trainer.parallel import Ranks
 from starmill.trainer.step import RECENT, HeldOut, Run, TrainingStopped
 
@@ -30,7 +30,7 @@ def found(options: TrainRecipe) -> Inputs:
 def run(options: TrainRecipe, found: Inputs, dropout: float = 0.0) -> Run:
     decoder = Decoder(replace(found.config, dropout=dropout))
     decoder.init_weights(torch.Generator().manual_seed(1))
-    return Run(options, Ranks(torch.device("cpu")), found.train, decoder, optimizer(decoder, options.optimizer))
+    return Run(options, Ranks(torch.device("cpu")), found.train, decoder, Optimizer(decoder, options.optimizer))
 
 
 def test_the_loss_is_that_of_every_next_token(options: TrainRecipe, found: Inputs) -> None:
@@ -130,7 +130,7 @@ def test_bad_batches_may_be_left_out_and_ten_of_fifty_end_the_run(options: Train
         assert "the median of the last 50 being 1.000" in taken.skipped and taken.following
     assert made.skipped == tuple(range(2, 12)) and made.losses == (1.0,) * RECENT
     assert all(torch.equal(a, b) for a, b in zip(before, made.decoder.parameters(), strict=True))
-    assert {int(state["step"]) for state in made.adam.state.values()} == {1}, "the optimizer has not counted them"
+    assert {int(state["step"]) for state in made.optimizer.adam.state.values()} == {1}, "the optimizer has not counted them"
     with pytest.raises(TrainingStopped, match="step 12: loss"):
         made.step(batches, 12, False)
     assert made.step(batches, 60, False).skipped, "those of long ago do not count"

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from starmill.core.errors import InputError
 from starmill.trainer.config import TrainRecipe, load
 from starmill.trainer.data.inputs import open_inputs
 from starmill.trainer.loop import train
+from starmill.trainer.reading import Mixture, Phase
 from starmill.trainer.trace import trace
 
 
@@ -34,6 +36,19 @@ def test_a_step_is_traced_to_its_files(output: Path, step: int) -> None:
     assert [row["files"] for row in told["read"]] == [corpus.units.named(unit) for unit in batch.units]
     assert sum(row["tokens"] for row in told["read"]) == batch.tokens.size
     assert told["read"][0]["files"][0].startswith("repo") and " swh:1:cnt:" in told["read"][0]["files"][0]
+
+
+def test_a_step_of_a_ramp_and_a_later_mixture_is_traced(output: Path, tmp_path: Path) -> None:
+    options = load(str(output), ["data.ramp=[[300, 2]]", "data.micro_batch=1"], output=str(tmp_path / "model"))
+    later = Phase(6, Mixture(caps={"Python": 250.0}))
+    options = replace(options, data=replace(options.data, phases=(later,)))
+    assert train(options) == 0
+    whole = open_inputs(options).train.batches()
+    read = [[next(whole) for _ in range(2 if step <= 6 else 4)] for step in range(1, 9)]
+    named = open_inputs(options).train.units.named
+    for step in (3, 5, 6, 8):
+        rows = trace(load(str(tmp_path / "model"), []), step)
+        assert [row.files for row in rows] == [tuple(named(unit)) for batch in read[step - 1] for unit in batch.units]
 
 
 def test_no_such_step_and_other_shards(output: Path, tmp_path: Path) -> None:

@@ -11,13 +11,14 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
+from itertools import count, islice
 
 import numpy as np
 
 from starmill.core import seeds
 from starmill.core.errors import InputError
 from starmill.core.tokenizer import Tokenizer
+from starmill.trainer import ramp
 from starmill.trainer.config import Data
 from starmill.trainer.data import fim
 from starmill.trainer.data.units import Units
@@ -65,35 +66,40 @@ class Corpus:
     seed: int
 
     @cached_property
-    def _factors(self) -> np.ndarray:
-        return self.units.factors(self.options.mixture)
+    def _factors(self) -> list[np.ndarray]:
+        """Return the factors of the units in each phase."""
+        return [self.units.factors(m) for m in (self.options.mixture, *(phase.mixture for phase in self.options.phases))]
+
+    @cached_property
+    def _highest(self) -> np.ndarray:
+        return np.max(self._factors, axis=0)
 
     @cached_property
     def _copies(self) -> int:
-        # An epoch has this many places for each unit; a unit of a lower factor leaves some of its places empty.
+        # An epoch has this many places for each unit, the same in all phases; a unit of a lower factor leaves some of its places empty.
         if self.is_empty:
-            raise InputError("there are no documents to read; check data.held_out, data.mixture and the shards")
-        return math.ceil(self._factors.max())
+            raise InputError("there are no documents to read; check data.held_out, data.mixture, data.phases and the shards")
+        return math.ceil(self._highest.max())
 
     @property
     def is_empty(self) -> bool:
-        """Say whether there are no units, or all have the factor 0."""
-        return not len(self.units) or not self._factors.max() > 0
+        """Say whether there are no units, or all have the factor 0 in some phase."""
+        return not len(self.units) or not all(factors.max() > 0 for factors in self._factors)
 
-    def epoch_tokens(self) -> float:
+    def epoch_tokens(self, phase: int = 0) -> float:
         """Return how many tokens an epoch has, before FIM's sentinels."""
         places = self.units.places
-        return float(((places["end"] - places["start"]) * self._factors).sum())
+        return float(((places["end"] - places["start"]) * self._factors[phase]).sum())
 
     def epoch_kinds(self) -> dict[str, float]:
         """Return how many of an epoch's tokens are of each kind, the kinds with most tokens in the shards first."""
-        return self.units.epoch_sizes("kind", self._factors)
+        return self.units.epoch_sizes("kind", self._factors[0])
 
-    def at(self, epoch: int, place: int) -> tuple[int, int] | None:
-        """Return (unit, copy) at a place of an epoch, or None for an empty place."""
+    def at(self, epoch: int, place: int, phase: int | None = None) -> tuple[int, int] | None:
+        """Return (unit, copy) at a place of an epoch in a phase (null: in any of them), or None for an empty place."""
         order = seeds.Permutation(len(self.units) * self._copies, self.seed, "unit_order", epoch)
         unit, copy = divmod(order[place], self._copies)
-        whole, rest = divmod(float(self._factors[unit]), 1.0)
+        whole, rest = divmod(float((self._highest if phase is None else self._factors[phase])[unit]), 1.0)
         if copy < whole or (copy == whole and seeds.uniform(self.seed, "unit_share", epoch, unit) < rest):
             return unit, copy
         return None
@@ -107,7 +113,7 @@ class Corpus:
         return (epoch, lane + index * lanes) if lanes <= places else divmod(lane + epoch * lanes, places)
 
     def ids(self, number: int, epoch: int, copy: int = 0) -> np.ndarray:
-        """Return the uint16 ids of a unit, with FIM where the seed chooses it; each copy in an epoch is cut elsewhere."""
+        """Return the ids of a unit, with FIM where the seed chooses it; each copy in an epoch is cut elsewhere."""
         unit = self.units[number]
         rates = self.options.fim.of(unit.kind)
         shard = self.units.shards[unit.shard]
@@ -130,29 +136,10 @@ class Corpus:
         return np.concatenate([*pieces, tokens[at : unit.end]]) if pieces else tokens[unit.start : unit.end]
 
     def windows(self, lane: int, position: Position) -> Iterator[tuple[list[Piece], Position]]:
-        """Yield endlessly, from `position` on: the pieces of a window, and the position of the next window."""
-        lanes, places = self.options.batch, len(self.units) * self._copies
-        share = max(1, -(-(places - lane) // lanes))
-        at, key, ids = position, (-1, -1), np.zeros(0, np.uint16)
+        """Yield endlessly, from `position` on: the pieces of a window of the first mixture, and the position of the next window."""
+        read = Lane(self, lane, position)
         while True:
-            pieces: list[Piece] = []
-            missing, last = self.options.sequence_length + 1, at
-            while missing:
-                if at.index == share:
-                    at = Position(at.epoch + 1)
-                epoch, place = self.place(lane, at.epoch, at.index)
-                here = self.at(epoch, place)
-                if here is not None:
-                    if key != (at.epoch, at.index):
-                        key, ids = (at.epoch, at.index), self.ids(here[0], epoch, here[1])
-                    taken = ids[at.offset : at.offset + missing]
-                    if len(taken):
-                        pieces.append(Piece(taken, here[0], at.offset))
-                        last = Position(at.epoch, at.index, at.offset + len(taken) - 1)
-                        missing -= len(taken)
-                at = Position(at.epoch, at.index + 1)
-            yield pieces, last
-            at = last  # the window's last token is the next one's first
+            yield read.window(0), read.at
 
     def shards_ahead(self, positions: Sequence[Position], tokens: int, rank: int = 0, ranks: int = 1) -> Iterator[int]:
         """Yield each shard once, in the order in which a share of the lanes, `tokens` long each, reads the shards from `positions` on.
@@ -175,21 +162,33 @@ class Corpus:
                         unseen.remove(shard)
                         yield shard
 
-    def batches(self, positions: Sequence[Position] = (), rank: int = 0, ranks: int = 1) -> Iterator[Batch]:
-        """Yield endlessly the micro-batches of one of `ranks` equal shares of the lanes.
+    def batches(self, positions: Sequence[Position] = (), rank: int = 0, ranks: int = 1, after: int = 0) -> Iterator[Batch]:
+        """Yield endlessly the micro-batches of one of `ranks` equal shares of the lanes, from the step behind `after` on.
 
-        `positions` are those of all lanes (none: the start); a batch's `following` are the next positions of this share's lanes.
+        `positions` are those of all lanes then (none: the start); a batch's `following` are the next positions of this share's lanes.
         """
-        share = self.options.batch // ranks
-        following = list(positions or [Position()] * self.options.batch)[rank * share : (rank + 1) * share]
-        windows = [self.windows(rank * share + i, at) for i, at in enumerate(following)]
-        while True:
-            for first in range(0, share, self.options.micro_batch):
-                rows = []
-                for i in range(first, first + self.options.micro_batch):
-                    pieces, following[i] = next(windows[i])
-                    rows.append(pieces)
-                yield _batch(rows, tuple(following))
+        size = self.options.micro_batch
+        lanes = self._lanes(positions)[rank * self.options.batch // ranks : (rank + 1) * self.options.batch // ranks]
+        for step in count(after + 1):
+            due, phase = lanes[ramp.lanes(self.options.stages(), step)], self.options.phase(step)
+            for first in range(0, len(due), size):
+                yield _batch([lane.window(phase) for lane in due[first : first + size]], tuple(lane.at for lane in lanes))
+
+    def read(self, positions: Sequence[Position], after: int, step: int) -> list[tuple[int, list[Piece]]]:
+        """Return what a step reads, as (lane, its window's pieces), from the positions of all lanes after an earlier step."""
+        lanes, rows = self._lanes(positions), []
+        for number in range(after + 1, step + 1):
+            due = lanes[ramp.lanes(self.options.stages(), number)]
+            rows = [(lane.number, lane.window(self.options.phase(number))) for lane in due]
+        return rows
+
+    def epochs(self, positions: Sequence[Position]) -> float:
+        """Return how many epochs lanes at these positions have read, on average."""
+        share = max(1.0, len(self.units) * self._copies / self.options.batch)
+        return sum(at.epoch + min(1.0, at.index / share) for at in positions) / len(positions)
+
+    def _lanes(self, positions: Sequence[Position]) -> list["Lane"]:
+        return [Lane(self, i, at) for i, at in enumerate(positions or [Position()] * self.options.batch)]
 
     def sample(self, count: int, rank: int, ranks: int) -> Iterator[tuple[Batch, np.ndarray]]:
         """Yield this rank's share of `count` windows in micro-batches, and the language of each token [counted, sequence_length + 1].
@@ -212,6 +211,37 @@ class Corpus:
             length = self.options.sequence_length + 1
             counted = np.concatenate([*languages, np.zeros(0, np.int16)]).reshape(len(chosen), length)
             yield _batch([*chosen, *filler * (size - len(chosen))], ()), counted
+
+
+class Lane:
+    """One of the rows of a batch: units end to end, from the position `at` on."""
+
+    def __init__(self, corpus: Corpus, number: int, at: Position) -> None:
+        """Begin to read at a position."""
+        self.number, self.at, self._corpus = number, at, corpus
+        self._share = max(1, -(-(len(corpus.units) * corpus._copies - number) // corpus.options.batch))
+        self._key, self._ids = (-1, -1), np.zeros(0, np.uint16)
+
+    def window(self, phase: int) -> list[Piece]:
+        """Return the next window, of the units that a phase has."""
+        pieces: list[Piece] = []
+        at, missing, last = self.at, self._corpus.options.sequence_length + 1, self.at
+        while missing:
+            if at.index == self._share:
+                at = Position(at.epoch + 1)
+            epoch, place = self._corpus.place(self.number, at.epoch, at.index)
+            here = self._corpus.at(epoch, place, phase)
+            if here is not None:
+                if self._key != (at.epoch, at.index):
+                    self._key, self._ids = (at.epoch, at.index), self._corpus.ids(here[0], epoch, here[1])
+                taken = self._ids[at.offset : at.offset + missing]
+                if len(taken):
+                    pieces.append(Piece(taken, here[0], at.offset))
+                    last = Position(at.epoch, at.index, at.offset + len(taken) - 1)
+                    missing -= len(taken)
+            at = Position(at.epoch, at.index + 1)
+        self.at = last  # the window's last token is the next one's first
+        return pieces
 
 
 def prefetched(batches: Iterator[Batch], ahead: int) -> Iterator[Batch]:

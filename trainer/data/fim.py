@@ -38,7 +38,7 @@ def is_chosen(options: FimRates, drawn: bool, seed: int, epoch: int, document: s
 def rewrite(
     ids: np.ndarray, tokenizer: Tokenizer, options: FimRates, seed: int, epoch: int, document: str, file: int
 ) -> np.ndarray:
-    """Return the uint16 ids of one file's chunk, rearranged at two random places."""
+    """Return the ids of one file's chunk, rearranged at two random places."""
     items = _items(ids, tokenizer)
     length = sum(len(i) if isinstance(i, str) else 1 for i in items)
     draws = seeds.generator(seed, "fim_cut", epoch, document, file)
@@ -46,7 +46,7 @@ def rewrite(
     prefix, rest = _cut(items, first)
     middle, suffix = _cut(rest, second - first)
     pre, mid, suf = (_encode(part, tokenizer) for part in (prefix, middle, suffix))
-    opening, hole, end = (np.array([tokenizer.special(f"<fim_{n}>")], np.uint16) for n in ("prefix", "middle", "suffix"))
+    opening, hole, end = (np.array([tokenizer.special(f"<fim_{n}>")], tokenizer.dtype) for n in ("prefix", "middle", "suffix"))
     if draws.random() < options.spm_rate:
         return np.concatenate([opening, end, suf, hole, pre, mid])
     return np.concatenate([opening, pre, end, suf, hole, mid])
@@ -79,5 +79,5 @@ def _cut(items: list[Item], at: int) -> tuple[list[Item], list[Item]]:
 
 
 def _encode(items: list[Item], tokenizer: Tokenizer) -> np.ndarray:
-    parts = [tokenizer.encode(i) if isinstance(i, str) else np.array([i], np.uint16) for i in items]
-    return np.concatenate(parts) if parts else np.zeros(0, np.uint16)
+    parts = [tokenizer.encode(i) if isinstance(i, str) else np.array([i], tokenizer.dtype) for i in items]
+    return np.concatenate(parts) if parts else np.zeros(0, tokenizer.dtype)

@@ -77,20 +77,21 @@ def open_inputs(options: TrainRecipe) -> Inputs:
     _refuse_misspelled(options, units)
     train, held = split(units, options.data.held_out, options.seed)
     # Held-out files are read from left to right, so that the language of each token is known.
-    plain = replace(options.data, fim=Fim(rate=0.0))
+    plain = replace(options.data, fim=Fim(rate=0.0), phases=(), ramp=())
     trained, kept = (Corpus(units, tokenizer, data, options.seed) for units, data in ((train, options.data), (held, plain)))
     return Inputs(tokenizer, trained, kept, options.model.config(tokenizer.vocab_size), manifest.digest)
 
 
 def _refuse_misspelled(options: TrainRecipe, units: Units) -> None:
     """Raise UsageError for a kind or language that no shard has and that is nearly the name of one; `starmill plan` lists the others."""
-    data, mixture = options.data, options.data.mixture
-    named: list[tuple[str, str, Iterable[str]]] = [
-        ("fim.kinds", "kind", data.fim.kinds),
-        ("mixture.kinds", "kind", mixture.kinds),
-        ("mixture.languages", "language", mixture.languages),
-        ("mixture.caps", "language", mixture.caps),
-    ]
+    data = options.data
+    named: list[tuple[str, str, Iterable[str]]] = [("fim.kinds", "kind", data.fim.kinds)]
+    for key, mixture in (("mixture", data.mixture), *((f"phases[{i}].mixture", p.mixture) for i, p in enumerate(data.phases))):
+        named += [
+            (f"{key}.kinds", "kind", mixture.kinds),
+            (f"{key}.languages", "language", mixture.languages),
+            (f"{key}.caps", "language", mixture.caps),
+        ]
     for key, column, names in named:
         there = units.sizes(column)
         for name in sorted(set(names) - there.keys()):

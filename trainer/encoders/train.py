@@ -34,7 +34,7 @@ from starmill.trainer.encoders.local import look_alike, look_near
 from starmill.trainer.encoders.plant import files
 from starmill.trainer.encoders.recipe import TaggerRecipe
 from starmill.trainer.encoders.scores import Score, by_type, of_entities
-from starmill.trainer.optim import learning_rate, optimizer
+from starmill.trainer.optim import Optimizer
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 HEAVIEST = 4.0  # weight of a rare label: more, and what is frequent is called rare too often
@@ -95,7 +95,7 @@ def _fit(
     rows = _encoded(options, tokenizer, texts)
     model.to(device)
     say(f"{len(texts):,} texts of {sum(len(row.ids) for row in rows):,} tokens, {len(held_out):,} held out")
-    adam = optimizer(model, options.optimizer)
+    optimizer = Optimizer(model, options.optimizer)
     weights = _weights(options, rows).to(device)
     best: tuple[float, dict[str, torch.Tensor]] = (-1.0, {})
     waited, since = 0, time.monotonic()
@@ -103,16 +103,15 @@ def _fit(
     batches = _batches(options, tokenizer, rows)
     for step in range(1, options.steps + 1):
         model.train()
-        for group in adam.param_groups:
-            group["lr"] = learning_rate(step, options.steps, options.optimizer)
+        optimizer.set_rate(step, options.steps)
         torch.manual_seed(seeds.uint64(options.seed, "dropout", step) >> 1)
         ids, labels, padding = (t.to(device) for t in next(batches))
         seen = padding if bool(padding.any()) else None
         loss = F.cross_entropy(model.labels(ids, seen).flatten(0, 1), labels.flatten(), weights, ignore_index=NO_TARGET)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), options.optimizer.clip or math.inf)
-        adam.step()
-        adam.zero_grad(set_to_none=True)
+        optimizer.step()
+        optimizer.zero_grad()
         if step % LOG_EVERY == 0 or step == options.steps:
             if not math.isfinite(loss.item()):
                 raise StarmillError(f"step {step}: loss {loss.item()}; take a lower optimizer.lr")

@@ -1,6 +1,7 @@
 """Batches: every token once an epoch, in an order that only the seed decides, continued exactly from any position."""
 
 import itertools
+import json
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from starmill.core.tokenizer import Tokenizer, train
 from starmill.trainer.config import Data, Fim, FimRates, Mixture
 from starmill.trainer.data.corpus import Batch, Corpus, Position, prefetched
 from starmill.trainer.data.units import read_units
+from starmill.trainer.reading import Phase
 
 TOKENIZER = Tokenizer.load(train([f"value_{i} = {i}\n" * 3 for i in range(50)], 400))
 SEP = TOKENIZER.special("<file_sep>")
@@ -173,6 +175,50 @@ def test_micro_batches_and_ranks_share_out_one_step(shards: list[ShardReader]) -
             assert tuple(p for share in step for p in share[-1].following) == expected.following
 
 
+def test_a_ramp_reads_the_same_lanes_as_whole_batches(shards: list[ShardReader]) -> None:
+    plain = corpus(shards, batch=8, micro_batch=2)
+    made = replace(plain, options=replace(plain.options, ramp=((600, 2), (1100, 4))))  # 3 turns of 4 steps, 2 of 2 steps
+    whole = list(itertools.islice(plain.batches(), 4 * 8))
+    steps, source = [], made.batches()
+    for step in range(1, 20):
+        size = 1 if step <= 12 else 2 if step <= 16 else 4
+        steps.append([next(source) for _ in range(size)])
+    for turn, (first, last) in enumerate([(0, 4), (4, 8), (8, 12), (12, 14), (14, 16), (16, 17), (17, 18)]):
+        read = sorted(row.tolist() for step in steps[first:last] for batch in step for row in batch.tokens)
+        assert read == sorted(row.tolist() for batch in whole[4 * turn : 4 * turn + 4] for row in batch.tokens)
+        assert steps[last - 1][-1].following == whole[4 * turn + 3].following
+    for cut in (1, 6, 13, 17):  # in the middle of a turn, too, and on other ranks
+        halves = [made.batches(steps[cut - 1][-1].following, rank, ranks=1, after=cut) for rank in (0,)]
+        assert all(same(next(halves[0]), batch) for step in steps[cut:] for batch in step)
+    rows = made.read(steps[5][-1].following, 6, 14)
+    assert [row for _, pieces in rows for row in [np.concatenate([p.ids for p in pieces]).tolist()]] == [
+        row.tolist() for batch in steps[13] for row in batch.tokens
+    ]
+    single = replace(made, options=replace(made.options, micro_batch=1))
+    shares = [single.batches((), rank, 2) for rank in range(2)]
+    for step in steps:
+        read = [next(share).tokens[0].tolist() for share in shares for _ in range(len(step))]
+        assert read == [row.tolist() for batch in step for row in batch.tokens]
+
+
+def test_a_later_mixture_goes_on_in_the_same_order(shards: list[ShardReader]) -> None:
+    only = {name: Mixture(languages={name: 1.0}, other_languages=0.0) for name in ("Python", "C")}
+    plain = corpus(shards, mixture=only["Python"])
+    made = replace(plain, options=replace(plain.options, phases=(Phase(8, only["C"]), Phase(12, NATURAL))))
+    whole = list(itertools.islice(made.batches(), 40))
+    languages = [{made.units[unit].language for unit in batch.units} for batch in whole]
+    assert all(found == {"Python"} for found in languages[:7]) and all("C" in found for found in languages[8:11])
+    assert all(found == {"C"} for found in languages[8:11]) and any(found == {"C", "Python"} for found in languages[11:])
+    for cut in (6, 7, 8, 30):
+        again = made.batches(whole[cut - 1].following, after=cut)
+        assert all(same(a, b) for a, b in zip(whole[cut:], again, strict=False))
+    before = itertools.islice(plain.batches(), 7)
+    assert all(same(a, b) for a, b in zip(whole, before, strict=False)), "a phase changes nothing that came before it"
+    with pytest.raises(ValueError, match=r"no documents.*data\.phases"):
+        none = replace(plain.options, phases=(Phase(8, Mixture(other_languages=0.0)),))
+        next(replace(plain, options=none).batches())
+
+
 def test_documents_and_positions(shards: list[ShardReader]) -> None:
     batch = next(corpus(shards, OFF).batches())
     for tokens, documents, positions in zip(batch.tokens, batch.documents, batch.positions, strict=True):
@@ -194,6 +240,25 @@ def test_prefetching_changes_nothing_and_passes_errors_on(shards: list[ShardRead
     next(ahead)
     with pytest.raises(OSError, match="the disk is gone"):
         next(ahead)
+
+
+def test_ids_that_uint16_does_not_hold_are_read_and_rewritten(tmp_path: Path) -> None:
+    values = json.loads(TOKENIZER.data)
+    moved = {token: number if number < 294 else number + 68_000 for token, number in values["model"]["vocab"].items()}
+    values["model"]["vocab"] = moved | {f"ĀāĂă{number:x}": number for number in range(294, 68_294)}
+    wide = Tokenizer.load(json.dumps(values).encode())
+    writer, code = ShardWriter(wide.eod, wide.dtype), "value_1 = 1\n" * 20
+    ids = wide.encode(code)
+    for d in range(4):
+        writer.add(np.concatenate([[SEP], ids]), "code", f"r{d}", "C", [TokenSpan("a.c", "0", "C", 1, len(ids))])
+    for suffix, data in writer.finish().items():
+        (tmp_path / f"s.{suffix}").write_bytes(data)
+    plain = corpus([ShardReader(str(tmp_path / "s"))], Fim(rate=1.0, file_rate=1.0))
+    made = replace(plain, tokenizer=wide)
+    assert made.ids(0, 0).max() > 65_535 and made.ids(0, 0).dtype == np.uint32
+    text = wide.decode(made.ids(0, 0).tolist())
+    assert "<fim_middle>" in text and len(text) > len(code)
+    assert next(made.batches()).tokens.max() > 65_535
 
 
 def test_fewer_units_than_lanes(shards: list[ShardReader]) -> None:
