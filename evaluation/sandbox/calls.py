@@ -45,6 +45,11 @@ BOTH = (
     "__eq__ __ne__ __lt__ __le__ __gt__ __ge__ __add__ __sub__ __mul__ __truediv__ __floordiv__ __mod__ __pow__ __matmul__ __and__ __or__ "
     "__xor__"
 ).split()
+# By what an operation is done that a class need not have a method of that name for.
+DONE_BY: dict[str, Callable[[Any], Any]] = {
+    "__len__": len, "__bool__": bool, "__str__": str, "__repr__": repr, "__hash__": hash, "__iter__": iter, "__next__": next,
+    "__reversed__": reversed, "__int__": int, "__float__": float,
+}  # fmt: skip
 ONE = "__neg__ __pos__ __abs__ __invert__".split()
 LENT = {*ALONE, *BOTH, *ONE, "__setitem__", "__delitem__", "__instancecheck__", "__subclasscheck__", "__call__"}
 
@@ -181,6 +186,8 @@ class Peer:
                 return thing(*values, **named)
             if operation in ("__instancecheck__", "__subclasscheck__"):
                 return (isinstance if operation == "__instancecheck__" else issubclass)(values[0], thing)
+            if operation in DONE_BY:
+                return DONE_BY[operation](thing)
             method = getattr(type(thing), operation, None)
             if method is None:
                 raise TypeError(f"'{type(thing).__name__}' has no {operation}")
@@ -261,7 +268,7 @@ def _lent(operation: str) -> Callable[..., Any]:
 
 for _operation in LENT - {"__call__"}:
     setattr(Ref, _operation, _lent(_operation))
-_Called.__call__ = _lent("__call__")  # type: ignore[attr-defined]
+setattr(_Called, "__call__", _lent("__call__"))  # noqa: B010 - a method that a type checker would take for a wrong one
 
 
 def _public(name: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What the two processes of a job do: the candidate's executes a solution and answers calls, the tests' calls it and says what came of it."""
+"""What the two processes of a job do: the candidate's executes a solution and answers calls, the tests' calls it and says how it went."""
 
 import builtins
 import importlib
