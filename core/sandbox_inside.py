@@ -114,7 +114,7 @@ def _put(place: str, text: str) -> None:
 
 def _lay_root(libc: Any, spec: dict[str, Any], contents: dict[str, bytes]) -> None:
     """Make a root that holds what is read, read-only, and an empty folder, and leave the old one."""
-    mount = _mounter(libc)
+    mount, work = _mounter(libc), spec.get("work", WORK)
     mount("private mounts", None, "/", None, MS_REC | MS_PRIVATE, None)
     mount("a tmpfs", "tmpfs", NEW_ROOT, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
     for inside, outside in spec["reads"]:
@@ -124,13 +124,13 @@ def _lay_root(libc: Any, spec: dict[str, Any], contents: dict[str, bytes]) -> No
             os.close(os.open(target, os.O_CREAT | os.O_WRONLY))
         mount(f"{outside} in the sandbox", outside, target, None, MS_BIND | MS_REC, None)
         _read_only(libc, target, AT_RECURSIVE)
-    os.makedirs(NEW_ROOT + WORK)
+    os.makedirs(NEW_ROOT + work)
     os.makedirs(f"{NEW_ROOT}/proc/self")
     os.symlink(
         spec["command"][0] if spec["command"] else "/", f"{NEW_ROOT}/proc/self/exe"
     )  # where programs look for themselves
-    mount("a tmpfs", "tmpfs", NEW_ROOT + WORK, "tmpfs", MS_NOSUID | MS_NODEV, f"size={spec['scratch_bytes']},mode=1777")
-    os.chdir(NEW_ROOT + WORK)
+    mount("a tmpfs", "tmpfs", NEW_ROOT + work, "tmpfs", MS_NOSUID | MS_NODEV, f"size={spec['scratch_bytes']},mode=1777")
+    os.chdir(NEW_ROOT + work)
     _write(contents)
     _read_only(libc, NEW_ROOT, 0)
     os.chdir(NEW_ROOT)
@@ -139,7 +139,7 @@ def _lay_root(libc: Any, spec: dict[str, Any], contents: dict[str, bytes]) -> No
         raise Failed(f"a root of its own on {platform.machine()}", 38)
     _call(libc, "a root of its own", libc.syscall(number, b".", b"."))
     _call(libc, "leaving the old root", libc.umount2(b".", MNT_DETACH))
-    os.chdir(WORK)
+    os.chdir(work)
 
 
 def _mounter(libc: Any) -> Callable[..., None]:

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -134,7 +133,10 @@ class _Warm:
     def verdict(self, job: Job) -> Verdict:
         """Return the verdict on a job. Raises Ended or TimeoutError for an interpreter that is gone or stands still."""
         wall = 10 * job.cpu_seconds + 1
-        calls.send(self.channel, json.dumps(asdict(job) | {"wall_seconds": wall}).encode())
+        solution, tests = (f"{job.solution}\n{job.tests}", "") if job.together else (job.solution, job.tests)
+        bounds = {"cpu_seconds": job.cpu_seconds, "memory_bytes": job.memory_bytes, "wall_seconds": wall}
+        calls.send(self.channel, json.dumps({"solution": solution, "together": job.together, **bounds}).encode())
+        calls.send(self.channel, tests.encode("utf-8", "surrogatepass"))
         return Verdict(**self._answer(wall + LATEST))
 
     def _answer(self, seconds: float) -> dict[str, Any]:

@@ -15,16 +15,15 @@ from starmill.evaluation.sandbox.calls import Ended, Peer
 SAID = 300  # characters of an exception
 
 
-def candidate(peer: Peer, job: dict[str, Any], nonce: str) -> NoReturn:
+def candidate(peer: Peer, text: str, nonce: str) -> NoReturn:
     """Execute a solution, say what names it made, and answer calls to them until the tests' process is gone.
 
-    With a nonce, the tests are executed behind the solution in the same namespace, and the nonce says that they came to their end.
+    With a nonce, the tests stand behind the solution in one text, and the nonce says that they came to their end.
     """
-    text = f"{job['solution']}\n{job['tests']}" if nonce else job["solution"]
     module = types.ModuleType("__main__" if nonce else "solution")
     sys.modules[module.__name__] = module
     peer.names = module.__dict__
-    place = f"{module.__name__}.py"
+    place = module.__file__ = f"{module.__name__}.py"
     linecache.cache[place] = (len(text), None, text.splitlines(keepends=True), place)
     message: tuple[Any, ...]
     try:
@@ -42,11 +41,11 @@ def candidate(peer: Peer, job: dict[str, Any], nonce: str) -> NoReturn:
         os._exit(0)
 
 
-def tests(peer: Peer, job: dict[str, Any], nonce: str, report: int) -> NoReturn:
+def tests(peer: Peer, text: str, together: bool, nonce: str, report: int) -> NoReturn:
     """Execute tests on a candidate, and write into the descriptor what came of it: the nonce if their end was reached."""
     try:
         first = peer._message()
-        found = _begun(first, job, nonce) or _tested(peer, first[1], job["tests"])
+        found = _begun(first, together, nonce) or _tested(peer, first[1], text)
     except Ended as error:
         found = {"reason": "ended", "said": str(error)}
     except MemoryError:
@@ -57,13 +56,13 @@ def tests(peer: Peer, job: dict[str, Any], nonce: str, report: int) -> NoReturn:
     os._exit(0)
 
 
-def _begun(first: tuple[Any, ...], job: dict[str, Any], nonce: str) -> dict[str, str]:
+def _begun(first: tuple[Any, ...], together: bool, nonce: str) -> dict[str, str]:
     """Return why a candidate is not ready, or nothing."""
     if first[0] == "failed" and len(first) == 3:
         return {"reason": str(first[1])[:20], "said": str(first[2])[:SAID]}
     if first[0] != "ready" or len(first) != 3:
         raise Ended("not a message")
-    if job["together"]:
+    if together:
         return {"passed": nonce} if first[2] == nonce else {"reason": "ended", "said": "its end was not reached"}
     return {}
 

@@ -27,9 +27,11 @@ from starmill.core import sandbox_inside
 from starmill.evaluation.sandbox import calls, seccomp, sides
 
 APART = sum(sandbox_inside.NAMESPACES[name] for name in ("mount", "IPC", "process"))  # a network it has none to be apart from
+WORK = "/candidate"  # its folder; no package of Python lies below such a name
 KEPT = 4096  # bytes of what a candidate prints
 MOST_PRINTED = 64 << 20  # bytes
 WRITTEN = 64 << 20  # bytes of its folder
+FILES = 4096  # in it
 PROCESSES = 24  # and threads, of one job together with those that run it
 TICK = 0.5  # seconds
 PAGE = resource.getpagesize()
@@ -52,12 +54,12 @@ def main() -> None:
             importlib.import_module(name)
         sys.path[:] = [place for place in sys.path if any(_below(place, one) for one, _ in spec["reads"])]
         os.environ.clear()
-        os.environ.update(LC_ALL="C.UTF-8", TMPDIR=sandbox_inside.WORK, HOME=sandbox_inside.WORK, OMP_NUM_THREADS="1")
+        os.environ.update(LC_ALL="C.UTF-8", TMPDIR=WORK, HOME=WORK, OMP_NUM_THREADS="1")
         sys.setrecursionlimit(3000)
         gc.collect()
         gc.freeze()  # what is here already is not copied by a collection in each fork
         if spec["namespaces"]:
-            laid = {"reads": spec["reads"], "command": [], "scratch_bytes": 1 << 20}
+            laid = {"reads": spec["reads"], "command": [], "scratch_bytes": 1 << 20, "work": WORK}
             space = _space()
             sandbox_inside.isolated(libc, laid, {}, lambda user: _serve(channel, _Bounds(libc, space, user, True)))
         _serve(channel, _Bounds(libc, _space(), None, False))
@@ -103,17 +105,21 @@ class _Bounds:
 
 
 class _Run:
-    """One job: its two processes, and what is known of their ends."""
+    """One job: its two processes, and what is known of their ends.
+
+    What the candidate must not know has never been in a process that it was forked from: the tests' process reads the tests itself.
+    """
 
     def __init__(self, job: dict[str, Any], channel: socket.socket, bounds: _Bounds) -> None:
         self.job, self.channel, self.bounds = job, channel, bounds
         self.tests_end, self.candidate_end = socket.socketpair()
         self.report, self.reporting = os.pipe()
         self.output, self.printing = os.pipe()
-        self.nonce = os.urandom(16).hex()
+        self.nonce = os.urandom(16).hex() if job["together"] else ""
 
     def verdict(self) -> dict[str, Any]:
         candidate = self._started_apart(self._candidate) if self.bounds.namespaces else self._forked(self._candidate)
+        self.nonce = self.nonce or os.urandom(16).hex()
         tests = self._forked(self._tests)
         self.candidate_end.close()
         self.tests_end.close()
@@ -219,20 +225,21 @@ class _Run:
 
     def _candidate(self) -> NoReturn:
         if self.bounds.namespaces:
-            words = (b"tmpfs", os.fsencode(sandbox_inside.WORK), b"tmpfs")
+            words = (b"tmpfs", os.fsencode(WORK), b"tmpfs")
             flags = sandbox_inside.MS_NOSUID | sandbox_inside.MS_NODEV
-            if self.bounds.libc.mount(*words, ctypes.c_ulong(flags), f"size={WRITTEN},mode=1777".encode()):
+            if self.bounds.libc.mount(*words, ctypes.c_ulong(flags), f"size={WRITTEN},nr_inodes={FILES},mode=1777".encode()):
                 os._exit(73)
-            os.chdir(sandbox_inside.WORK)
+            os.chdir(WORK)
         os.dup2(self.printing, 1)
         os.dup2(self.printing, 2)
         self._bounded(WRITTEN, (self.report, self.reporting, self.output, self.printing), (self.tests_end,))
-        sides.candidate(calls.Peer(self.candidate_end), self.job, self.nonce if self.job["together"] else "")
+        sides.candidate(calls.Peer(self.candidate_end), self.job["solution"], self.nonce)
 
     def _tests(self) -> NoReturn:
         os.chdir("/")
+        text = calls.receive(self.channel).decode("utf-8", "surrogatepass")
         self._bounded(0, (self.report, self.output, self.printing), (self.candidate_end,))
-        sides.tests(calls.Peer(self.tests_end), self.job, self.nonce, self.reporting)
+        sides.tests(calls.Peer(self.tests_end), text, self.job["together"], self.nonce, self.reporting)
 
     def _bounded(self, written: int, descriptors: Sequence[int], sockets: Sequence[socket.socket]) -> None:
         """Leave this process its own end of things, its bounds, and no rights."""
