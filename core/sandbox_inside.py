@@ -15,9 +15,11 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 24, 38
+PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 22, 24, 38
+SECCOMP_MODE_FILTER = 2
 MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
 ATTR_RDONLY, ATTR_NOSUID, ATTR_NODEV, AT_RECURSIVE, AT_FDCWD = 1, 2, 4, 0x8000, -100
+DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")  # that harm nobody, and are devices in there too
 MNT_DETACH = 2
 NAMESPACES = {"mount": 0x20000, "UTS": 0x4000000, "IPC": 0x8000000, "process": 0x20000000, "network": 0x40000000}
 USER_NAMESPACE = 0x10000000
@@ -123,7 +125,7 @@ def _lay_root(libc: Any, spec: dict[str, Any], contents: dict[str, bytes]) -> No
         if not os.path.isdir(outside):
             os.close(os.open(target, os.O_CREAT | os.O_WRONLY))
         mount(f"{outside} in the sandbox", outside, target, None, MS_BIND | MS_REC, None)
-        _read_only(libc, target, AT_RECURSIVE)
+        _read_only(libc, target, AT_RECURSIVE, 0 if inside in DEVICES else ATTR_NODEV)
     os.makedirs(NEW_ROOT + work)
     os.makedirs(f"{NEW_ROOT}/proc/self")
     os.symlink(
@@ -150,9 +152,9 @@ def _mounter(libc: Any) -> Callable[..., None]:
     return mount
 
 
-def _read_only(libc: Any, place: str, flags: int) -> None:
+def _read_only(libc: Any, place: str, flags: int, more: int = ATTR_NODEV) -> None:
     """Make a mount read-only, without set-user-id programs and devices; `flags`: and those below it."""
-    attributes = (ctypes.c_uint64 * 4)(ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV, 0, 0, 0)
+    attributes = (ctypes.c_uint64 * 4)(ATTR_RDONLY | ATTR_NOSUID | more, 0, 0, 0)
     done = libc.syscall(SYS_MOUNT_SETATTR, AT_FDCWD, os.fsencode(place), flags, ctypes.byref(attributes), 32)
     _call(libc, "read-only mounts (Linux 5.12)", done)
 
@@ -185,6 +187,17 @@ def _command(libc: Any, spec: dict[str, Any], report: int, user: int | None) -> 
             _end(report, {"status": os.waitstatus_to_exitcode(status), "seconds": used.ru_utime + used.ru_stime})
 
 
+def filter_calls(libc: Any, program: bytes) -> None:
+    """Refuse calls of the kernel to this process and all that it starts, for ever, by a program of BPF (seccomp.py). Raises Failed."""
+
+    class Filter(ctypes.Structure):
+        _fields_ = (("length", ctypes.c_ushort), ("program", ctypes.c_char_p))
+
+    if program:
+        made = Filter(len(program) // 8, program)
+        _call(libc, "a filter of calls (seccomp)", libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(made), 0, 0))
+
+
 def limit(limits: dict[str, tuple[int, int]]) -> None:
     """Bound this process: soft and hard, by the name of the resource, and never above what it has."""
     for name, (soft, hard) in limits.items():
@@ -197,6 +210,8 @@ def limit(limits: dict[str, tuple[int, int]]) -> None:
 def _give_up_rights(libc: Any, spec: dict[str, Any], user: int | None) -> None:
     limit(spec["limits"])
     give_up_rights(libc, user, spec["namespaces"])
+    if spec["namespaces"]:
+        filter_calls(libc, bytes.fromhex(spec["filter"]))
 
 
 def give_up_rights(libc: Any, user: int | None, namespaces: bool) -> None:

@@ -1,7 +1,7 @@
 """Judges generated Python: the candidate runs in one sandboxed process, its tests in another, and only the tests' process can say "passed".
 
 judge.py asks, warm.py is a preloaded interpreter that forks, sides.py is what its forks do, calls.py carries the tests' calls to the
-candidate, values.py says what may come back, seccomp.py and core/sandbox_inside.py take rights away.
+candidate, values.py says what may come back, core/sandbox_inside.py and core/seccomp.py take rights away. programs.py runs other languages.
 
 What is covered: a candidate has no network, no file but the standard library and an empty folder, sees and signals no process but its
 own, makes no namespace, and leaves nothing behind; it cannot learn what its tests expect, or say that they passed. What is not: holes of

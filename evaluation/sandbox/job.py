@@ -29,6 +29,8 @@ class Job:
     cpu_seconds: float = 10.0  # of each process; the clock has ten times as many, since a loaded machine is slow
     memory_bytes: int = 1 << 30  # of address space of each process beyond what the interpreter had
     together: bool = False
+    # Of another language (languages.py), the tests stand in the program and say NONCE at their end; `together` is so.
+    language: str = "python"
 
 
 @dataclass(frozen=True)

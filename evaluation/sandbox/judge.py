@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from starmill.core import sandbox
 from starmill.core.errors import MachineError
-from starmill.evaluation.sandbox import calls
+from starmill.evaluation.sandbox import calls, programs
 from starmill.evaluation.sandbox.job import Job, Verdict
 
 AHEAD = 4  # jobs a worker that are begun before the first verdict is taken
@@ -63,7 +63,7 @@ class Judge:
         waiting: deque[Future[Verdict]] = deque()
         try:
             for job in jobs:
-                waiting.append(self._pool.submit(self._one, job))
+                waiting.append(self._pool.submit(self._one if job.language == "python" else programs.verdict, job))
                 if len(waiting) >= AHEAD * self.workers:
                     yield waiting.popleft().result()
             while waiting:

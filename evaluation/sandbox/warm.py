@@ -12,6 +12,7 @@ import gc
 import importlib
 import json
 import os
+import platform
 import random
 import resource
 import selectors
@@ -20,11 +21,11 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from starmill.core import sandbox_inside
-from starmill.evaluation.sandbox import calls, seccomp, sides
+from starmill.core import sandbox_inside, seccomp
+from starmill.evaluation.sandbox import calls, sides
 
 APART = sum(sandbox_inside.NAMESPACES[name] for name in ("mount", "IPC", "process"))  # a network it has none to be apart from
 WORK = "/candidate"  # its folder; no package of Python lies below such a name
@@ -94,6 +95,7 @@ class _Bounds:
     space: int  # bytes
     user: int | None
     namespaces: bool
+    filter: bytes = field(default_factory=lambda: seccomp.program(platform.machine()))
 
     def put_on(self, job: dict[str, Any], written: int) -> None:
         """Bound this process, and leave it no rights."""
@@ -101,7 +103,7 @@ class _Bounds:
         limits = {"CPU": (cpu, cpu), "AS": (space, space), "FSIZE": (written, written), "NOFILE": (256, 256), "CORE": (0, 0)}
         sandbox_inside.limit(limits | ({"NPROC": (PROCESSES, PROCESSES)} if self.namespaces else {}))
         sandbox_inside.give_up_rights(self.libc, self.user, self.namespaces)
-        seccomp.install(self.libc)
+        sandbox_inside.filter_calls(self.libc, self.filter)
 
 
 class _Run:

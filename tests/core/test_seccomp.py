@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from starmill.evaluation.sandbox import seccomp
+from starmill.core import seccomp
 
 HEADERS = {
     "x86_64": ("/usr/include/x86_64-linux-gnu/asm/unistd_64.h", "/usr/include/asm/unistd_64.h"),
