@@ -127,7 +127,7 @@ def _lay_root(libc: Any, spec: dict[str, Any], contents: dict[str, bytes]) -> No
         mount(f"{outside} in the sandbox", outside, target, None, MS_BIND | MS_REC, None)
         _read_only(libc, target, AT_RECURSIVE, 0 if inside in DEVICES else ATTR_NODEV)
     os.makedirs(NEW_ROOT + work)
-    os.makedirs(f"{NEW_ROOT}/proc/self")
+    os.makedirs(f"{NEW_ROOT}/proc/self", exist_ok=True)
     os.symlink(
         spec["command"][0] if spec["command"] else "/", f"{NEW_ROOT}/proc/self/exe"
     )  # where programs look for themselves

@@ -1,11 +1,13 @@
 """Asks warm interpreters for verdicts: several at a time, in the order of the jobs, each again once where the machine took one away."""
 
+import functools
 import json
 import os
 import queue
 import socket
 import subprocess
 import sys
+import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,12 +15,21 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
+from starmill import core, evaluation
 from starmill.core import sandbox
 from starmill.core.errors import MachineError
 from starmill.evaluation.sandbox import calls, programs
 from starmill.evaluation.sandbox.job import Job, Verdict
 
 AHEAD = 4  # jobs a worker that are begun before the first verdict is taken
+ENVIRONMENT = {
+    "PYTHONHASHSEED": "0",
+    "LC_ALL": "C.UTF-8",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MPLBACKEND": "Agg",
+}
+ASKED = "import json, os, sys; print(json.dumps([sys.base_prefix, os.path.realpath(sys.executable), *sys.path]))"
 LATEST = 120.0  # seconds beyond the bound of a job's clock, in which a warm interpreter must answer
 
 
@@ -32,9 +43,16 @@ class Judge:
     [True, False]
     """
 
-    def __init__(self, workers: int = 1, preload: Sequence[str] = (), unsafe: bool = False) -> None:
-        """`preload`: modules beside the standard library that solutions may import, each imported once a worker."""
-        self.workers, self.preload = workers, tuple(preload)
+    def __init__(
+        self, workers: int = 1, preload: Sequence[str] = (), unsafe: bool = False, python: str = sys.executable
+    ) -> None:
+        """`preload`: modules beside the standard library that solutions may import, each imported once a worker.
+
+        `python`: the interpreter that executes them, of an environment that has these modules; it needs nothing of starmill's.
+        """
+        self.workers, self.preload, self.python = workers, tuple(preload), python
+        self._ours = tempfile.TemporaryDirectory(prefix="starmill-", ignore_cleanup_errors=True)
+        _lay_packages(Path(self._ours.name))
         self.level = "namespaces"
         try:
             sandbox.probe()
@@ -57,6 +75,7 @@ class Judge:
         for warm in self._all:
             warm.end()
         self._pool.shutdown(cancel_futures=True)
+        self._ours.cleanup()
 
     def judge(self, jobs: Iterable[Job]) -> Iterator[Verdict]:
         """Yield the verdict on each job, in their order. Raises MachineError for a job whose process the machine ended twice."""
@@ -92,7 +111,7 @@ class Judge:
             self._idle.put(warm)
 
     def _started(self) -> "_Warm":
-        warm = _Warm(self.preload, self.level == "namespaces")
+        warm = _Warm(self.python, self._ours.name, self.preload, self.level == "namespaces")
         self._all.append(warm)
         return warm
 
@@ -100,19 +119,22 @@ class Judge:
 class _Warm:
     """One warm interpreter, at the other end of a channel."""
 
-    def __init__(self, preload: Sequence[str], namespaces: bool) -> None:
+    def __init__(self, python: str, ours: str, preload: Sequence[str], namespaces: bool) -> None:
+        spec = {
+            "preload": preload,
+            "namespaces": namespaces,
+            "reads": sorted((_reads(python, bool(preload)) | {"/proc/self/maps": f"{ours}/empty"}).items()),
+        }
         self.channel, theirs = socket.socketpair()
-        spec = {"preload": preload, "namespaces": namespaces, "reads": sorted(_reads(bool(preload)).items())}
-        kept = {name: value for name, value in os.environ.items() if name == "PYTHONPATH"}
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-s", "-m", "starmill.evaluation.sandbox.warm", json.dumps(spec), str(theirs.fileno())],
+                [python, "-P", "-s", "-m", "starmill.evaluation.sandbox.warm", json.dumps(spec), str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
-                env=kept | {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "OMP_NUM_THREADS": "1"},
+                env=ENVIRONMENT | {"PYTHONPATH": ours},
                 cwd="/",
             )
         except OSError as error:
@@ -152,12 +174,27 @@ class _Warm:
         self.process.wait()
 
 
-def _reads(packages: bool) -> dict[str, str]:
+def _lay_packages(folder: Path) -> None:
+    """Make a folder in which an interpreter finds the two packages of starmill that it needs, and no others; and an empty file."""
+    (folder / "empty").touch()  # what threadpoolctl, and so scikit-learn, cannot do without: /proc/self/maps
+    (folder / "starmill").mkdir()
+    for package in (core, evaluation):
+        (folder / "starmill" / package.__name__.rpartition(".")[2]).symlink_to(Path(str(package.__file__)).parent)
+
+
+@functools.cache
+def _reads(python: str, packages: bool) -> dict[str, str]:
     """Return what the sandbox shows: the standard library, the libraries it is linked with, and packages where some are preloaded."""
-    real = Path(sys.executable).resolve()
-    places = {sys.base_prefix, *sandbox.libraries(str(real))}
+    try:
+        said = subprocess.run(
+            [python, "-P", "-s", "-c", ASKED], capture_output=True, timeout=LATEST, env=ENVIRONMENT, cwd="/", check=True
+        )
+        prefix, real, *path = json.loads(said.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise MachineError(f"{python}: it does not run as Python ({type(error).__name__}); give another interpreter") from None
+    places = {prefix, *sandbox.libraries(real)}
     if packages:
-        places |= {place for place in sys.path if place.endswith(("site-packages", "dist-packages"))}
+        places |= {place for place in path if place.endswith(("site-packages", "dist-packages"))}
     kept: list[str] = []
     for place in sorted(place for place in places if os.path.exists(place)):
         if not any(Path(place).is_relative_to(one) for one in kept):

@@ -19,6 +19,7 @@ import selectors
 import signal
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -56,6 +57,7 @@ def main() -> None:
         sys.path[:] = [place for place in sys.path if any(_below(place, one) for one, _ in spec["reads"])]
         os.environ.clear()
         os.environ.update(LC_ALL="C.UTF-8", TMPDIR=WORK, HOME=WORK, OMP_NUM_THREADS="1")
+        tempfile.tempdir = None  # which an import may have asked for already
         sys.setrecursionlimit(3000)
         gc.collect()
         gc.freeze()  # what is here already is not copied by a collection in each fork
