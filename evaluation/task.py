@@ -37,6 +37,15 @@ class Problem:
     measure: Callable[[str], Job] | None = None
 
 
+def cut(completion: str, stops: Sequence[str]) -> str:
+    """Return a completion up to the first of the stops.
+
+    >>> cut("x = 1\\n\\ndef f", ("\\nclass", "\\ndef"))
+    'x = 1\\n'
+    """
+    return completion[: min((at for stop in stops if (at := completion.find(stop)) >= 0), default=len(completion))]
+
+
 @dataclass(frozen=True)
 class Task:
     """A benchmark with the protocol that its paper, or the papers of StarCoder, use.
@@ -57,17 +66,15 @@ class Task:
     samples: int = 1
     vote: bool = False
     calibrated: bool = False
-
-    def cut(self, completion: str) -> str:
-        """Return a completion up to the first of the stops."""
-        return completion[: min((at for stop in self.stops if (at := completion.find(stop)) >= 0), default=len(completion))]
+    sentinels: tuple[str, ...] = ()  # texts in prompts that are special tokens of the models that have them
+    libraries: tuple[str, ...] = ()  # modules beside the standard library that solutions may import
 
     def checked(self, problem: Problem, text: str) -> Job | Score:
         """Return how a text of another harness is judged: with the prompt at its beginning or without, or as a whole program."""
         before = problem.prompt if isinstance(problem.prompt, str) else problem.prompt[0]
         if before and text.startswith(before):
-            return problem.check(self.cut(text[len(before) :]))
-        return problem.check(self.cut(text)) if problem.whole is None else problem.whole(text)
+            return problem.check(cut(text[len(before) :], self.stops))
+        return problem.check(cut(text, self.stops)) if problem.whole is None else problem.whole(text)
 
     def digest(self, problems: Sequence[Problem]) -> str:
         """Return what tells this task from any other that asks or judges otherwise: of prompts, stops, and how canonical answers are judged."""

@@ -11,6 +11,8 @@ from starmill.evaluation.task import Problem, Rows, Task
 FILE = "canitedit/canitedit.jsonl"
 SECONDS = 30.0  # of CPU: some tasks import libraries of data and learning
 MEMORY = 4 << 30
+# Of the tasks' taxonomy, as they are imported.
+LIBRARIES = ("numpy", "pandas", "scipy", "sklearn", "torch", "z3", "autograd", "flask", "vllm")
 
 # Runs an edited program and its tests under a trace, and prints how many of its new lines can run, and how many never did.
 EXCESS = '''
@@ -83,6 +85,7 @@ TASKS = tuple(
         ("\n## ", "<file_sep>"),
         max_new_tokens=1024,
         samples=20,
+        libraries=LIBRARIES,
     )
     for kind, what in (("descriptive", "a full"), ("lazy", "a short"))
 )

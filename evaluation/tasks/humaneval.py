@@ -50,6 +50,7 @@ PROMPTED = replace(
     HUMANEVAL,
     name="humaneval_prompted",
     about="HumanEval behind a file's name and a remark, as StarCoder's paper prompts",
+    sentinels=("<filename>",),
     read=lambda rows: [problem(row, lambda text: PREFIX + text.strip()) for row in rows[FILE]],
 )
 UNSTRIPPED = replace(

@@ -14,6 +14,7 @@ from starmill.evaluation.tasks.programs import IMPORTS, PYTHON_STOPS, body, wron
 FILE = "humanevalpack/humanevalpack-python.jsonl"
 SOURCE = "Muennighoff et al. 2023, arXiv 2308.07124"
 STOPS = (*PYTHON_STOPS, "\nassert")
+COMMIT = ("<commit_before>", "<commit_msg>", "<commit_after>")
 Row = Mapping[str, Any]
 
 
@@ -75,7 +76,7 @@ def _explain(rows: Rows) -> list[Problem]:
 
 
 def _task(name: str, about: str, read: Callable[[Rows], list[Problem]]) -> Task:
-    return Task(name, about, SOURCE, (FILE,), read, STOPS, samples=20)
+    return Task(name, about, SOURCE, (FILE,), read, STOPS, samples=20, sentinels=COMMIT if name.endswith("_commit") else ())
 
 
 TASKS = (
