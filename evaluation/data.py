@@ -1,7 +1,7 @@
 """Files of benchmarks: found in a folder that the user names or in an installed package, and known by the digest of their bytes.
 
-`benchmarks.json` says of each file its sha256 (uncompressed), its rows, its licence, and the repository that publishes it; none of the texts
-is in this project. Layout below the folder: `<benchmark>/<file>`, plain or with `.gz` behind the name.
+`benchmarks.json` says of each file its sha256 (uncompressed), its rows, its licence, and the repository that publishes it; none of their
+texts is in this project. Layout below the folder: `<benchmark>/<file>`, plain or with `.gz` behind the name.
 """
 
 import functools
@@ -59,7 +59,9 @@ def read(name: str, folder: Path | None, any_version: bool = False) -> Found:
     data = _bytes(place)
     digest, warning = hashlib.sha256(data).hexdigest(), ""
     if digest != file.sha256:
-        warning = f"{name}: sha256 {digest[:16]}..., and the known file has {file.sha256[:16]}... ({file.source}): scores may differ"
+        warning = (
+            f"{name}: sha256 {digest[:16]}..., and the known file has {file.sha256[:16]}... ({file.source}): scores may differ"
+        )
         if not any_version:
             raise InputError(f"{place}: another version than the known one: {warning}; get that one, or give --any-version")
     try:

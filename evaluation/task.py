@@ -50,8 +50,8 @@ def cut(completion: str, stops: Sequence[str]) -> str:
 class Task:
     """A benchmark with the protocol that its paper, or the papers of StarCoder, use.
 
-    `vote`: the answer is what most samples of a problem print, and the score whether that is right, beside pass@k. `calibrated`: a problem's
-    CPU limit is at least four times what its canonical solution takes, measured before.
+    `vote`: the answer is what most samples of a problem print, and whether that is right a score. `calibrated`: a problem's CPU
+    limit is at least four times what its canonical solution takes, measured before.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Task:
         return problem.check(cut(text, self.stops)) if problem.whole is None else problem.whole(text)
 
     def digest(self, problems: Sequence[Problem]) -> str:
-        """Return what tells this task from any other that asks or judges otherwise: of prompts, stops, and how canonical answers are judged."""
+        """Return what tells this task from one that asks or judges otherwise: of prompts, stops, and the tests of canonical answers."""
         h = hashlib.sha256(json.dumps([self.name, self.stops, self.vote, self.calibrated]).encode())
         for problem in problems:
             wanted = problem.check(problem.canonical)

@@ -42,8 +42,8 @@ def complete(
 
     `stop_at_block` also ends a completion with its block, such as the body of a function (model/code_blocks.py).
     `file_start` begins a prompt with <file_sep>, as StarCoder2's files begin in training. `names` identify prompts for the seed.
-    `sentinels` name special tokens that count as such where a prompt has their text; all else is plain text. Raises UsageError as `generate`
-    does and for an empty stop string, InputError for a tokenizer with more ids than the model.
+    `sentinels` name special tokens that count as such where a prompt has their text; all else is plain text. Raises UsageError as
+    `generate` does and for an empty stop string, InputError for a tokenizer with more ids than the model.
     """
     from starmill.model.generation import generate
 

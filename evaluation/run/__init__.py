@@ -1,1 +1,1 @@
-"""Runs tasks: asks a model (generate.py, with ours.py, endpoint.py or huggingface.py), keeps its answers (samples.py), judges them (score.py)."""
+"""Runs tasks: asks a model (generate.py; ours.py, endpoint.py, huggingface.py), keeps its answers (samples.py), judges them (score.py)."""

@@ -1,4 +1,4 @@
-"""Answers by a server with OpenAI's completions API (vLLM, llama.cpp, a hosted one): several at a time, each tried again where a server is busy."""
+"""Answers by a server with OpenAI's completions API : several at a time, each tried again where the server is busy."""
 
 import json
 import os
@@ -64,7 +64,9 @@ class Endpoint:
             except urllib.error.HTTPError as error:
                 said = printable(ValueError(error.read(500).decode("utf-8", "replace")))
                 if error.code in ALL_ALIKE:
-                    raise UsageError(f"{self.url}: {error.code} {said:.200}; give another --endpoint, model or OPENAI_API_KEY") from None
+                    raise UsageError(
+                        f"{self.url}: {error.code} {said:.200}; give another --endpoint, model or OPENAI_API_KEY"
+                    ) from None
                 if error.code not in BUSY:
                     return "", f"{error.code} {said:.200}"
                 told, after = f"{error.code} {said:.200}", _seconds(error.headers.get("Retry-After"))
@@ -72,7 +74,9 @@ class Endpoint:
                 told = printable(error)
             if attempt + 1 < ATTEMPTS:
                 self.pause(min(LONGEST, max(after, 2.0**attempt)))
-        raise MachineError(f"{self.url}: no answer after {ATTEMPTS} attempts ({told:.200}); start it, then run the same command again")
+        raise MachineError(
+            f"{self.url}: no answer after {ATTEMPTS} attempts ({told:.200}); start it, then run the same command again"
+        )
 
     def _text(self, body: bytes) -> str:
         key = os.environ.get("OPENAI_API_KEY", "")
@@ -85,7 +89,9 @@ class Endpoint:
         except (ValueError, LookupError, TypeError):
             text = None
         if not isinstance(text, str):
-            raise MachineError(f"{self.url}: an answer without choices[0].text: {data[:100]!r}; is it OpenAI's completions API?")
+            raise MachineError(
+                f"{self.url}: an answer without choices[0].text: {data[:100]!r}; is it OpenAI's completions API?"
+            )
         return text
 
 

@@ -1,4 +1,4 @@
-"""Answers by any causal model that transformers loads from a folder: the same batches, seeds and choice of tokens as for a model of ours."""
+"""Answers by any causal model that transformers loads from a folder: batches, seeds and the choice of tokens are as for ours."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,7 +29,9 @@ class Transformers:
             kept = "auto" if dtype == "stored" else getattr(torch, dtype)
             model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=kept, use_safetensors=True, **only)
         except (OSError, ValueError, KeyError, ImportError) as error:
-            raise InputError(f"{folder}: transformers cannot load it: {one_line(error):.300}; give a folder with safetensors") from None
+            raise InputError(
+                f"{folder}: transformers cannot load it: {one_line(error):.300}; give a folder with safetensors"
+            ) from None
         self.model: Any = model.eval().to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.batch, config = batch, self.model.config
         self.room = int(getattr(config, "max_position_embeddings", 0) or 1 << 20)

@@ -1,4 +1,4 @@
-"""One task from its files to its result: OUTPUT/<task>/<key>/ holds samples.jsonl and results.json, and the same call continues what is there."""
+"""One task from its files to its result: OUTPUT/<task>/<key>/ holds samples.jsonl and results.json, and the same call continues them."""
 
 import hashlib
 import json
@@ -45,7 +45,9 @@ def load(task: Task, folder: Path | None, limit: int | None = None, any_version:
     try:
         every = task.read({name: one.rows for name, one in found.items()})
     except (KeyError, TypeError, AttributeError, IndexError, SyntaxError) as error:
-        raise InputError(f"{', '.join(task.files)}: not as {task.name} reads it ({one_line(error):.200}); get the known version") from None
+        raise InputError(
+            f"{', '.join(task.files)}: not as {task.name} reads it ({one_line(error):.200}); get the known version"
+        ) from None
     if len({problem.name for problem in every}) < len(every) or not every:
         raise InputError(f"{', '.join(task.files)}: no problems, or two of one name; get the known version")
     warnings = tuple(one.warning for one in found.values() if one.warning)
@@ -66,7 +68,9 @@ def decoding_of(task: Task, seed: int, temperature: float | None, top_p: float |
 
 def key_of(loaded: Loaded, identity: dict[str, str], decoding: Decoding) -> str:
     """Return what no other model, task or decoding has: the name of the folder of these samples."""
-    return hashlib.sha256(json.dumps([FORMAT, loaded.digest, identity, asdict(decoding)], sort_keys=True).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps([FORMAT, loaded.digest, identity, asdict(decoding)], sort_keys=True).encode()).hexdigest()[
+        :12
+    ]
 
 
 def generated(
@@ -81,7 +85,7 @@ def generated(
 
 
 def generations(place: Path, loaded: Loaded) -> list[list[str]]:
-    """Return another harness's generations: a JSON list of problems, each a list of texts, in the order of the benchmark. Raises InputError."""
+    """Return another harness's generations: a list of texts for each problem, in the benchmark's order. Raises InputError."""
     try:
         texts = json.loads(read_small(place, MAX_GENERATIONS))
     except ValueError as error:
@@ -90,9 +94,13 @@ def generations(place: Path, loaded: Loaded) -> list[list[str]]:
         texts = texts[loaded.task.name]
     right = isinstance(texts, list) and all(isinstance(each, list) and each for each in texts)
     if not right or not all(isinstance(text, str) for each in texts for text in each):
-        raise InputError(f"{place}: not a list with a list of texts for each problem; give generations of bigcode-evaluation-harness")
+        raise InputError(
+            f"{place}: not a list with a list of texts for each problem; give generations of bigcode-evaluation-harness"
+        )
     if len(texts) > len(loaded.every):
-        raise InputError(f"{place}: texts for {len(texts):,} problems, and {loaded.task.name} has {len(loaded.every):,}; give its own")
+        raise InputError(
+            f"{place}: texts for {len(texts):,} problems, and {loaded.task.name} has {len(loaded.every):,}; give its own"
+        )
     return texts
 
 
@@ -120,7 +128,9 @@ def judged(
     refused = sum(bool(sample.refused) for sample in samples)
     warnings = list(loaded.warnings)
     if refused:
-        warnings.append(f"{refused:,} of {len(samples):,} samples could not be asked for, and count as wrong: see their outcomes")
+        warnings.append(
+            f"{refused:,} of {len(samples):,} samples could not be asked for, and count as wrong: see their outcomes"
+        )
     return {
         "format": FORMAT,
         "task": loaded.task.name,
@@ -149,7 +159,9 @@ def of_solutions(loaded: Loaded, which: Solutions) -> list[Sample]:
 def of_generations(loaded: Loaded, texts: Sequence[Sequence[str]]) -> tuple[Loaded, list[Sample]]:
     """Return another harness's texts as samples, and the task with the problems that they answer."""
     problems = loaded.problems[: len(texts)]
-    samples = [Sample(p.name, number, text) for p, each in zip(problems, texts, strict=False) for number, text in enumerate(each)]
+    samples = [
+        Sample(p.name, number, text) for p, each in zip(problems, texts, strict=False) for number, text in enumerate(each)
+    ]
     return replace(loaded, problems=problems), samples
 
 

@@ -46,7 +46,9 @@ class Samples:
             try:
                 sample = Sample(**json.loads(line))
             except (ValueError, TypeError):
-                raise InputError(f"{place}: line {number} is no sample; remove the file, and its samples are made again") from None
+                raise InputError(
+                    f"{place}: line {number} is no sample; remove the file, and its samples are made again"
+                ) from None
             self.found[sample.key] = sample
         self._file = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
         os.ftruncate(self._file, len(whole))

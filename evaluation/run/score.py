@@ -1,4 +1,4 @@
-"""Judges samples, and makes of the verdicts what is told: pass@k with intervals, the vote of many samples, what passing samples are measured by."""
+"""Judges samples, and makes of the verdicts what is told: pass@k with intervals, the vote of samples, what passing ones are measured by."""
 
 import json
 from collections import Counter
@@ -98,7 +98,7 @@ def _numbers(output: str) -> dict[str, float] | None:
 
 
 def vote(found: Sequence[Outcome]) -> bool:
-    """Say whether the answer that most samples print is right; of several, the one that was printed first. What printed nothing has no vote."""
+    """Say whether the answer that most samples print is right; of several, the one printed first. What prints nothing has no vote."""
     counts = Counter(one.printed for one in found if one.printed)
     if not counts:
         return False

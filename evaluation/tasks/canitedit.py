@@ -15,7 +15,7 @@ MEMORY = 4 << 30
 LIBRARIES = ("numpy", "pandas", "scipy", "sklearn", "torch", "z3", "autograd", "flask", "vllm")
 
 # Runs an edited program and its tests under a trace, and prints how many of its new lines can run, and how many never did.
-EXCESS = '''
+EXCESS = """
 import difflib, json, sys
 _ran = set()
 def _trace(frame, event, arg):
@@ -43,7 +43,7 @@ def _measure(before, after, tests):
         sys.settrace(None)
     new &= _lines(code)
     print(json.dumps({"excess_code": len(new - _ran) / len(new) if new else 0.0}))
-'''
+"""
 
 
 def check(completion: str, tests: str) -> Job:

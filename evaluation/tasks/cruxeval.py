@@ -1,4 +1,4 @@
-"""CRUXEval (Gu et al. 2024): what a short function returns for an input, or an input for which it returns a value; directly, or after thinking.
+"""CRUXEval (Gu et al. 2024): what a short function returns for an input, or an input for which it returns that; directly or after thinking.
 
 The examples in the prompts are of our own writing, in the paper's layout: [PYTHON], [THOUGHT] and [ANSWER].
 """

@@ -71,5 +71,7 @@ MAJORITY = replace(
 TASKS = (
     GREEDY,
     MAJORITY,
-    replace(GREEDY, name="gsmhard_pal", about="word problems with large numbers", files=(HARD,), read=partial(_read, file=HARD)),
+    replace(
+        GREEDY, name="gsmhard_pal", about="word problems with large numbers", files=(HARD,), read=partial(_read, file=HARD)
+    ),
 )

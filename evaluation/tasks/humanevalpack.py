@@ -1,4 +1,4 @@
-"""HumanEvalPack (Muennighoff et al. 2023), Python: mend a function with a bug, write one from an instruction, or from a model's own explanation.
+"""HumanEvalPack (Muennighoff et al. 2023), Python: mend a function, write one from an instruction or from one's own explanation.
 
 Prompts are the paper's "instruct", or StarCoder's own format of commits (`_commit`).
 """

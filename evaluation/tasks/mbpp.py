@@ -41,7 +41,9 @@ def problem(row: Mapping[str, Any]) -> Problem:
         return Job(completion, tests, together=bool(setup))
 
     wrong = all_wrong(code, wrong_value(tests))
-    return Problem(f"Mbpp/{row['task_id']}", asked(row.get("text", row.get("prompt", "")), row["test_list"][0]), check, code, wrong)
+    return Problem(
+        f"Mbpp/{row['task_id']}", asked(row.get("text", row.get("prompt", "")), row["test_list"][0]), check, code, wrong
+    )
 
 
 def _read(rows: Rows, file: str, ids: range | None = None) -> list[Problem]:

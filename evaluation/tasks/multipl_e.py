@@ -1,5 +1,8 @@
 """MultiPL-E (Cassano et al. 2022), its Python file: HumanEval as the other languages' files have it, with its tests called already."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from starmill.evaluation.sandbox.job import Job
 from starmill.evaluation.task import Problem, Rows, Task
 from starmill.evaluation.tasks.programs import wrong_value
@@ -7,22 +10,21 @@ from starmill.evaluation.tasks.programs import wrong_value
 PYTHON = "multipl_e/humaneval-python.jsonl"
 
 
+def _problem(row: Mapping[str, Any]) -> Problem:
+    kept, tests = row["prompt"].strip(), row["test"]
+    return Problem(
+        row["task_id"],
+        kept,
+        check=lambda completion: Job(kept + completion, tests),
+        canonical="\n" + row["canonical_solution"],
+        mutant=f"\n    return {wrong_value(tests)}\n",
+        whole=lambda program: Job(program, tests),
+    )
+
+
 def read(rows: Rows) -> list[Problem]:
     """Return the problems of the Python file."""
-    found = []
-    for row in rows[PYTHON]:
-        kept, tests = row["prompt"].strip(), row["test"]
-        found.append(
-            Problem(
-                row["task_id"],
-                kept,
-                check=lambda completion, kept=kept, tests=tests: Job(kept + completion, tests),
-                canonical="\n" + row["canonical_solution"],
-                mutant=f"\n    return {wrong_value(tests)}\n",
-                whole=lambda program, tests=tests: Job(program, tests),
-            )
-        )
-    return found
+    return [_problem(row) for row in rows[PYTHON]]
 
 
 TASKS = (

@@ -1,6 +1,6 @@
-"""HumanEval+ and MBPP+ (Liu et al. 2023): the same functions, tried on many more inputs, and compared with the canonical solution's answers.
+"""HumanEval+ and MBPP+ (Liu et al. 2023): the same functions, tried on many more inputs, and compared with the canonical answers.
 
-JSON has neither tuples nor complex numbers; `mbpp_types.json` says, for each task of MBPP+ that wants some, how its arguments get them back.
+JSON has neither tuples nor complex numbers; `mbpp_types.json` says how the arguments of a task of MBPP+ get them back.
 """
 
 import functools
@@ -95,7 +95,9 @@ SHAPES: dict[str, Callable[[list[Any]], Any]] = {
     "each a tuple": lambda given: map(tuple, given),
     "each a list of tuples": lambda given: map(_inner, given),
     "each a tuple of tuples": lambda given: [tuple(_inner(value)) for value in given],
-    "each a tuple of values or tuples": lambda given: [tuple(tuple(v) if isinstance(v, list) else v for v in one) for one in given],
+    "each a tuple of values or tuples": lambda given: [
+        tuple(tuple(v) if isinstance(v, list) else v for v in one) for one in given
+    ],
     "each a tuple all the way down": lambda given: map(_deep, given),
     "the first a tuple": lambda given: [tuple(given[0]), *given[1:]],
     "the second a tuple": lambda given: [given[0], tuple(given[1]), *given[2:]],

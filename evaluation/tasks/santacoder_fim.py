@@ -1,4 +1,4 @@
-"""Single-line fill-in-the-middle in Python, Java and JavaScript: the line itself is wanted (Ben Allal et al. 2023; StarCoder, table of FIM)."""
+"""Single-line fill-in-the-middle in Python, Java and JavaScript: the line itself is wanted (Ben Allal et al. 2023; StarCoder's table)."""
 
 from functools import partial
 
