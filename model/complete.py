@@ -3,6 +3,7 @@
 PyTorch takes seconds to import: a folder that is no model is refused before.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,12 +35,15 @@ def complete(
     seed: int = 0,
     file_start: bool = True,
     stop_at_block: bool = False,
+    names: Sequence[str] | None = None,
+    sentinels: Sequence[str] = (),
 ) -> list[str]:
     """Return the completion of each prompt, or the middle of each (prefix, suffix), up to the first of `stops` or the file's end.
 
     `stop_at_block` also ends a completion with its block, such as the body of a function (model/code_blocks.py).
-    `file_start` begins a prompt with <file_sep>, as StarCoder2's files begin in training. Raises UsageError as `generate` does and for
-    an empty stop string, InputError for a tokenizer with more ids than the model.
+    `file_start` begins a prompt with <file_sep>, as StarCoder2's files begin in training. `names` identify prompts for the seed.
+    `sentinels` name special tokens that count as such where a prompt has their text; all else is plain text. Raises UsageError as
+    `generate` does and for an empty stop string, InputError for a tokenizer with more ids than the model.
     """
     from starmill.model.generation import generate
 
@@ -47,7 +51,7 @@ def complete(
     if not all(stops):
         raise UsageError("a stop string is empty; leave it out")
     special = {token: tokenizer.special(token) for token in STOPS if tokenizer.has(token)}
-    ids = _ids(tokenizer, prompts, file_start)
+    ids = prompt_ids(tokenizer, prompts, file_start, sentinels)
     ends = [stop.encode() for stop in stops]
     longest = max(map(len, ends), default=0)
 
@@ -76,6 +80,7 @@ def complete(
         top_k,
         stop_ids,
         seed,
+        names=names,
         stopped=stopped if ends or stop_at_block else None,
     )
     texts = [text_of(new) for new in made]
@@ -86,11 +91,19 @@ def complete(
     ]
 
 
-def _ids(tokenizer: Tokenizer, prompts: Sequence[str | tuple[str, str]], file_start: bool) -> list[list[int]]:
+def prompt_ids(
+    tokenizer: Tokenizer, prompts: Sequence[str | tuple[str, str]], file_start: bool, sentinels: Sequence[str] = ()
+) -> list[list[int]]:
+    """Return the ids of each prompt, or of each (prefix, suffix) as the prompt of its middle."""
     start = [tokenizer.special("<file_sep>")] if file_start and tokenizer.has("<file_sep>") else []
-    return [
-        start + (tokenizer.encode(p).tolist() if isinstance(p, str) else fill_in_the_middle(tokenizer, *p)) for p in prompts
-    ]
+    special = [token for token in sentinels if tokenizer.has(token)]
+    pattern = f"({'|'.join(map(re.escape, special))})"
+
+    def ids(text: str) -> list[int]:
+        pieces = re.split(pattern, text) if special else [text]
+        return [i for p in pieces for i in ([tokenizer.special(p)] if p in special else tokenizer.encode(p).tolist())]
+
+    return [start + (ids(p) if isinstance(p, str) else fill_in_the_middle(tokenizer, *p)) for p in prompts]
 
 
 def complete_one(
@@ -111,7 +124,7 @@ def complete_one(
     tokenizer = Tokenizer.load(place / "tokenizer.json", any_family=True)
     try:
         _fitting(tokenizer, config)
-        refuse_prompts(_ids(tokenizer, [prompt], settings.get("file_start", True)), config.max_positions)
+        refuse_prompts(prompt_ids(tokenizer, [prompt], settings.get("file_start", True)), config.max_positions)
     except (InputError, UsageError) as error:
         raise type(error)(f"{folder}: {error}") from None
     if device:

@@ -78,6 +78,8 @@ def generate(
 def _read(decoder: Decoder, prompts: Sequence[Sequence[int]], more: int) -> tuple[torch.Tensor, Cache, torch.Tensor]:
     """Return the state of the last token of each prompt, which the head reads, the cache, and those tokens' positions."""
     device, longest = decoder.tokens.weight.device, max(map(len, prompts))
+    rows = [*map(tuple, prompts)]
+    prompts = [*dict.fromkeys(rows)]  # samples of one prompt read it once
     tokens_BT = torch.tensor([[0] * (longest - len(p)) + list(p) for p in prompts], device=device)
     padding_BT = torch.tensor([[True] * (longest - len(p)) + [False] * len(p) for p in prompts], device=device)
     positions_BT = ((~padding_BT).cumsum(1) - 1).clamp(min=0)
@@ -88,7 +90,13 @@ def _read(decoder: Decoder, prompts: Sequence[Sequence[int]], more: int) -> tupl
         padding = padding_BT[:, piece] if unequal else None
         # Only the last position needs logits: those of a whole prompt would take 200 KB per token.
         hidden_BTE = decoder.hidden(tokens_BT[:, piece], positions_BT[:, piece], cache=cache, padding_BT=padding)
-    return hidden_BTE[:, -1], cache, positions_BT[:, -1:]
+    last_BE, positions_B1 = hidden_BTE[:, -1], positions_BT[:, -1:]
+    if len(prompts) == len(rows):
+        return last_BE, cache, positions_B1
+    places = {prompt: place for place, prompt in enumerate(prompts)}
+    each_B = torch.tensor([places[row] for row in rows], device=device)
+    cache.keep(each_B)
+    return last_BE[each_B], cache, positions_B1[each_B]
 
 
 def choose(logits_BV: torch.Tensor, temperature: float, top_p: float, top_k: int, uniform: Sequence[float]) -> list[int]:
