@@ -68,6 +68,8 @@ class Task:
     calibrated: bool = False
     sentinels: tuple[str, ...] = ()  # texts in prompts that are special tokens of the models that have them
     libraries: tuple[str, ...] = ()  # modules beside the standard library that solutions may import
+    language: str = "python"  # of the programs that are judged (sandbox/languages.py)
+    solved: bool = True  # whether the benchmark publishes solutions: canonical ones, and wrong ones
 
     def checked(self, problem: Problem, text: str) -> Job | Score:
         """Return how a text of another harness is judged: with the prompt at its beginning or without, or as a whole program."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from starmill.core import __version__
-from starmill.core.errors import InputError, one_line
+from starmill.core.errors import InputError, UsageError, one_line
 from starmill.core.files import read_small, write
 from starmill.evaluation import data
 from starmill.evaluation.run.generate import Decoding, Model, fill
@@ -152,7 +152,12 @@ def _row(one: Outcome) -> dict[str, Any]:
 
 
 def of_solutions(loaded: Loaded, which: Solutions) -> list[Sample]:
-    """Return the canonical solutions, or the mutants, as samples: what all must pass, and none may."""
+    """Return the canonical solutions, or the mutants, as samples: what all must pass, and none may.
+
+    Raises UsageError where the benchmark has none.
+    """
+    if not loaded.task.solved:
+        raise UsageError(f"--solutions {which}: {loaded.task.name} has no solutions in its files; give other --tasks")
     return [Sample(problem.name, 0, getattr(problem, which)) for problem in loaded.problems]
 
 

@@ -58,7 +58,7 @@ LANGUAGES: dict[str, Language] = {
     one.name: one
     for one in (
         Language(
-            "cpp", "main.cpp", ("./main",), f'fputs("{NONCE}\\n", stdout);',
+            "cpp", "main.cpp", ("./main",), f'fputs("\\n{NONCE}\\n", stdout);',
             f'#include <cstdio>\nint main() {{ fputs("{NONCE}\\n", stdout); }}', "g++ libssl-dev",
             ("g++", "-std=c++17", "main.cpp", "-o", "main", "-lcrypto"),
         ),
@@ -75,13 +75,13 @@ LANGUAGES: dict[str, Language] = {
             "rs", "main.rs", ("./main",), f'println!("{NONCE}");', f'fn main() {{ println!("{NONCE}"); }}', "Rust (https://rustup.rs)",
             RUSTC,
         ),
-        _script("js", "main.js", "node", f'console.log("{NONCE}");', "nodejs"),
+        _script("js", "main.js", "node", f'console.log("\\n{NONCE}");', "nodejs"),
         _script("lua", "main.lua", "lua", f'print("{NONCE}")', "lua5.4 lua-unit", closes=r"\bend\b"),
-        _script("php", "main.php", "php", f'echo "{NONCE}\\n";', "php-cli"),
-        _script("pl", "main.pl", "perl", f'print "{NONCE}\\n";', "perl libtest-deep-perl"),
+        _script("php", "main.php", "php", f'echo "\\n{NONCE}\\n";', "php-cli"),
+        _script("pl", "main.pl", "perl", f'print "\\n{NONCE}\\n";', "perl libtest-deep-perl"),
         _script("rb", "main.rb", "ruby", f'puts "{NONCE}"', "ruby", closes=r"\bend\b"),
         _script("sh", "main.sh", "bash", f"echo {NONCE}", "bash"),
-        _script("r", "main.R", "Rscript", f'cat("{NONCE}\\n")', "r-base-core"),
+        _script("r", "main.R", "Rscript", f'cat("\\n{NONCE}\\n")', "r-base-core"),
     )
 }  # fmt: skip
 
