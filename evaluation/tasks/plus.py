@@ -19,10 +19,11 @@ from starmill.evaluation.tasks.programs import PYTHON_STOPS, all_wrong
 
 HUMANEVAL, MBPP = "humaneval_plus/HumanEvalPlus.jsonl", "mbpp_plus/MbppPlus-dadf43d.jsonl"
 SOURCE = "Liu et al. 2023, arXiv 2305.01210"
+MEMORY = 4 << 30  # of address space, as EvalPlus has it
 SECONDS = 10.0  # of CPU, the least; a canonical solution that takes longer raises it (Task.calibrated)
 
 
-def tests_of(name: str, reference: str, inputs: list[Any], atol: float) -> str:
+def checks_of(name: str, reference: str, inputs: list[Any], atol: float) -> str:
     """Return the tests of a function: compare.py's text, the reference, which is executed in a namespace of its own, and the inputs."""
     return (
         f"{inspect.getsource(compare)}\n\ninf, nan = math.inf, math.nan\nown = {{'__name__': 'reference'}}\nexec({reference!r}, own)\n"
@@ -34,14 +35,14 @@ def _problem(row: Mapping[str, Any], head: str, prompt: str, code: str, wrong: s
     name, reference = row["entry_point"], head + code
     if not name.isidentifier():
         raise InputError(f"{row['task_id']}: entry_point {name!r:.100} is no name; get the file again")
-    tests = tests_of(name, reference, inputs, row["atol"])
+    tests = checks_of(name, reference, inputs, row["atol"])
     return Problem(
         row["task_id"],
         prompt,
-        check=lambda completion: Job(head + completion, tests, SECONDS),
+        check=lambda completion: Job(head + completion, tests, SECONDS, MEMORY),
         canonical=code,
         mutant=wrong,
-        whole=lambda program: Job(program, tests, SECONDS),
+        whole=lambda program: Job(program, tests, SECONDS, MEMORY),
     )
 
 
