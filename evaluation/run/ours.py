@@ -1,4 +1,4 @@
-"""Answers by a model of ours: batches of prompts of like lengths; samples of one prompt read it once."""
+"""Answers by a model of ours: a request joins the batch when another has ended; samples of one prompt read it once."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from starmill.core.errors import InputError, UsageError
 from starmill.core.tokenizer import NoSuchToken, Tokenizer
 from starmill.evaluation.run.generate import Decoding, Request
-from starmill.model.complete import complete, prompt_ids
+from starmill.model.complete import completions, prompt_ids
 from starmill.model.exchange import folders
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Ours:
         self.identity = {"model": digest(folder), "dtype": dtype, "by": "starmill"}
 
     def answers(self, requests: Sequence[Request], decoding: Decoding) -> Iterator[tuple[int, str, str]]:
-        """Yield answers, batch by batch, the longest prompts first: memory that is too small is told at once."""
+        """Yield answers as they end, the longest prompts first: memory that is too small is told at once."""
         room, lengths = self.decoder.config.max_positions, [0] * len(requests)
         for index, request in enumerate(requests):
             try:
@@ -57,19 +57,18 @@ class Ours:
             if not 0 < len(ids) < room:
                 yield index, "", f"a prompt of {len(ids):,} tokens, and the model has {room:,} positions"
         order = sorted((i for i, n in enumerate(lengths) if 0 < n < room), key=lambda i: (-lengths[i], i))
-        for start in range(0, len(order), self.batch):
-            rows = order[start : start + self.batch]
-            texts = complete(
-                self.decoder,
-                self.tokenizer,
-                [requests[i].prompt for i in rows],
-                decoding.max_new_tokens,
-                decoding.temperature,
-                decoding.top_p,
-                stops=decoding.stops,
-                seed=decoding.seed,
-                names=[requests[i].name for i in rows],
-                sentinels=decoding.sentinels,
-            )
-            for i, text in zip(rows, texts, strict=True):
-                yield i, text, ""
+        made = completions(
+            self.decoder,
+            self.tokenizer,
+            [requests[i].prompt for i in order],
+            decoding.max_new_tokens,
+            decoding.temperature,
+            decoding.top_p,
+            stops=decoding.stops,
+            seed=decoding.seed,
+            names=[requests[i].name for i in order],
+            sentinels=decoding.sentinels,
+            rows=self.batch,
+        )
+        for at, text in made:
+            yield order[at], text, ""
