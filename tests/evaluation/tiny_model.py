@@ -20,6 +20,6 @@ def write(folder: Path) -> Path:
     decoder = Decoder(ModelConfig(Tokenizer.load(data).vocab_size, 2, 32, 4, 2, 64, "rope", 64))
     decoder.init_weights(torch.Generator().manual_seed(0))
     with torch.no_grad():
-        decoder.head.weight.mul_(20)
+        decoder.head.weight.mul_(5)
     save(decoder, folder, huggingface_files(data))
     return folder

@@ -19,7 +19,7 @@ def result(**other: object) -> dict:
 
 
 def test_everything_is_there_and_nothing_is_markup() -> None:
-    problems = [(EVIL, (EVIL, "behind"), [EVIL] * 4), ("long", "p", ["y" * (MOST + 5)])]
+    problems = [(EVIL, (EVIL, "behind"), [EVIL] * 4), ("long", "p" * (MOST + 5), [])]
     found = page([(result(), problems)])
     tree = LexborHTMLParser(found)
     assert tree.css_first("script") is None and len(tree.css("details")) == 2

@@ -61,7 +61,7 @@ def test_a_second_turn_is_made_of_the_first(tmp_path: Path) -> None:
     with Samples(tmp_path / "s") as samples:
         fill(samples, "humanevalexplain", problems, 1, echo, DECODING)
     last = echo.asked[-1]
-    assert last.name == "humanevalexplain/Toy/0/0" and "humanevalexplain/Toy/0/0/first \n\nWrite functional code" in last.prompt
+    assert last.name == "humanevalexplain/Toy/0/0" and "humanevalexplain/Toy/0/0/first\n\nWrite functional code" in last.prompt
 
 
 def test_seeds_are_of_names() -> None:

@@ -11,6 +11,8 @@ from starmill.evaluation.run.generate import Decoding, Request
 from starmill.evaluation.run.huggingface import Transformers
 from starmill.evaluation.run.ours import Ours
 
+pytestmark = pytest.mark.slow  # imports transformers, which takes seconds
+
 
 def test_samples_are_ours(tmp_path: Path) -> None:
     folder = tiny_model.write(tmp_path)
