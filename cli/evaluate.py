@@ -1,7 +1,6 @@
 """Score a model on benchmarks of code."""
 
 import fnmatch
-import importlib.util
 import json
 import os
 import sys
@@ -68,6 +67,10 @@ def evaluate(
     any_version: Annotated[
         bool, typer.Option("--any-version", help="Take files of other versions than the known; the result says so.")
     ] = False,
+    python: Annotated[
+        str,
+        typer.Option(metavar="PATH", help="Python that executes solutions, of an environment with the libraries of a task."),
+    ] = sys.executable,
     unsafe: Annotated[bool, typer.Option("--unsafe", help="Execute code even where the machine gives no isolation.")] = False,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
@@ -85,9 +88,10 @@ def evaluate(
     refuse_below_file("--output", output)
     with options.needs("trainer"), options.files():
         from starmill.evaluation.run import run
-        from starmill.evaluation.sandbox.judge import Judge
+        from starmill.evaluation.sandbox.judge import Judge, installed
 
-        loaded = [run.load(task, benchmarks, limit, any_version) for task in _chosen(tasks, TASKS)]
+        wanted_tasks = _chosen(tasks, TASKS) if samples_only else _with_toolchains(_chosen(tasks, TASKS))
+        loaded = [run.load(task, benchmarks, limit, any_version) for task in wanted_tasks]
         if score is not None and len(loaded) > 1:
             raise UsageError(f"--score {score}: generations are of one task; give one with --tasks")
         asked = _model(model, endpoint, batch, dtype, device) if model is not None else None
@@ -111,11 +115,11 @@ def evaluate(
             options.show(as_json, places, (f"{row['task']}: {row['samples']}" for row in places))
             return
         results = []
-        wanted = sorted({name for one in loaded for name in one.task.libraries})
-        there = [name for name in wanted if importlib.util.find_spec(name)]
-        with Judge(workers or os.cpu_count() or 1, there, unsafe) as judge:
+        there = installed(python, sorted({name for one in loaded for name in one.task.libraries}))
+        with Judge(workers or os.cpu_count() or 1, [*there], unsafe, python) as judge:
             for place, one, made, key in found:
                 result = run.judged(one, made, judge, seed, key, score is not None, tell)
+                result["versions"] |= {name: there[name] for name in one.task.libraries if there.get(name)}
                 if absent := [name for name in one.task.libraries if name not in there]:
                     result["warnings"].append(f"not installed: {', '.join(absent)}; problems that import one fail")
                 result["results"] = str(run.publish(place, result))
@@ -167,6 +171,20 @@ def _chosen(tasks: Sequence[str] | None, known: "dict[str, Task]") -> "list[Task
         if not fnmatch.filter(known, pattern):
             raise UsageError(f"--tasks {pattern!r:.100}: no such task; `starmill evaluate --list` names them")
     return [task for name, task in known.items() if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+def _with_toolchains(tasks: "list[Task]") -> "list[Task]":
+    """Return the tasks whose programs this machine can run; name the others. Raises UsageError where none is left."""
+    from starmill.evaluation.sandbox import programs
+
+    absent = {task.name: programs.absent(task.language) for task in tasks if task.language != "python"}
+    for name, reason in absent.items():
+        if reason:
+            say(f"{name}: not scored: {reason}", to=sys.stderr)
+    found = [task for task in tasks if not absent.get(task.name)]
+    if not found:
+        raise UsageError(f"--tasks: {next(filter(None, absent.values()))}")
+    return found
 
 
 def _model(model: str, endpoint: str | None, batch: int, dtype: str, device: str | None) -> "Model":

@@ -30,6 +30,15 @@ ENVIRONMENT = {
     "MPLBACKEND": "Agg",
 }
 ASKED = "import json, os, sys; print(json.dumps([sys.base_prefix, os.path.realpath(sys.executable), *sys.path]))"
+VERSIONS = """
+import importlib.metadata as m, importlib.util as u, json, sys
+of, found = m.packages_distributions(), {}
+for name in sys.argv[1:]:
+    first = name.partition(".")[0]
+    if u.find_spec(first) is not None and (first == name or u.find_spec(name) is not None):
+        found[name] = m.version(of[first][0]) if first in of else ""
+print(json.dumps(found))
+"""
 LATEST = 120.0  # seconds beyond the bound of a job's clock, in which a warm interpreter must answer
 
 
@@ -174,6 +183,26 @@ class _Warm:
         self.process.wait()
 
 
+def installed(python: str, modules: Sequence[str]) -> dict[str, str]:
+    """Return which of these modules an interpreter has, each with the version of its package ("" where that is not known).
+
+    Raises MachineError for what does not run as Python.
+
+    >>> installed(sys.executable, ["json", "no_such_module"])
+    {'json': ''}
+    """
+    found: dict[str, str] = json.loads(_said(python, VERSIONS, *modules)) if modules else {}
+    return found
+
+
+def _said(python: str, *words: str) -> bytes:
+    command = [python, "-P", "-s", "-c", *words]
+    try:
+        return subprocess.run(command, capture_output=True, timeout=LATEST, env=ENVIRONMENT, cwd="/", check=True).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        raise MachineError(f"{python}: it does not run as Python ({type(error).__name__}); give another interpreter") from None
+
+
 def _lay_packages(folder: Path) -> None:
     """Make a folder in which an interpreter finds the two packages of starmill that it needs, and no others; and an empty file."""
     (folder / "empty").touch()  # what threadpoolctl, and so scikit-learn, cannot do without: /proc/self/maps
@@ -185,13 +214,7 @@ def _lay_packages(folder: Path) -> None:
 @functools.cache
 def _reads(python: str, packages: bool) -> dict[str, str]:
     """Return what the sandbox shows: the standard library, the libraries it is linked with, and packages where some are preloaded."""
-    try:
-        said = subprocess.run(
-            [python, "-P", "-s", "-c", ASKED], capture_output=True, timeout=LATEST, env=ENVIRONMENT, cwd="/", check=True
-        )
-        prefix, real, *path = json.loads(said.stdout)
-    except (OSError, subprocess.SubprocessError, ValueError) as error:
-        raise MachineError(f"{python}: it does not run as Python ({type(error).__name__}); give another interpreter") from None
+    prefix, real, *path = json.loads(_said(python, ASKED))
     places = {prefix, *sandbox.libraries(real)}
     if packages:
         places |= {place for place in path if place.endswith(("site-packages", "dist-packages"))}

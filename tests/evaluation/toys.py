@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import toys_languages
+
 from starmill.evaluation.data import known
 from starmill.evaluation.run import run
 from starmill.evaluation.tasks import TASKS
@@ -158,6 +160,7 @@ def rows() -> dict[str, list[dict[str, Any]]]:
         "cruxeval/cruxeval.jsonl": crux,
         "canitedit/canitedit.jsonl": edits,
         **{name: fim for name in known() if name.startswith("santacoder_fim/")},
+        **toys_languages.rows(),
         **{name: infilling for name in known() if name.startswith("humaneval_infilling/")},
     }
     assert {*found} == {*known()}
