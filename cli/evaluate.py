@@ -27,12 +27,14 @@ MAX_RESULT = 1 << 30  # bytes of results.json
 
 
 def evaluate(
-    model: Annotated[
+    subject: Annotated[
         str | None,
-        typer.Argument(help="Folder of a model, ours or one that transformers loads; with --endpoint, its name there."),
+        typer.Argument(
+            metavar="MODEL", help="Folder of a model, ours or one that transformers loads; with --endpoint, its name there."
+        ),
     ] = None,
-    tasks: Annotated[
-        list[str] | None, typer.Option(help="Names or patterns, with commas or several times; see --list.")
+    task_names: Annotated[
+        list[str] | None, typer.Option("--tasks", help="Names or patterns, with commas or several times; see --list.")
     ] = None,
     benchmarks: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder with the files of benchmarks.")] = None,
     endpoint: Annotated[
@@ -61,7 +63,7 @@ def evaluate(
     dtype: Annotated[Literal["stored", "float32", "bfloat16"], typer.Option(help="Of the weights in memory.")] = "stored",
     device: options.Device = None,
     workers: options.Workers = None,
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Where samples, results and the page go.")] = Path(
+    folder: Annotated[Path, typer.Option("--output", metavar="DIR", help="Where samples, results and the page go.")] = Path(
         "runs/evaluation"
     ),
     any_version: Annotated[
@@ -83,32 +85,32 @@ def evaluate(
         width = max(map(len, TASKS))
         options.show(as_json, known, (f"{t.name:<{width}}  {t.about}  [{', '.join(t.files)}]" for t in TASKS.values()))
         return
-    if [model is not None, solutions is not None, score is not None].count(True) != 1:
+    if [subject is not None, solutions is not None, score is not None].count(True) != 1:
         raise UsageError("evaluate: give one of MODEL, --solutions or --score; or --list")
-    refuse_below_file("--output", output)
+    refuse_below_file("--output", folder)
     with options.needs("trainer"), options.files():
         from starmill.evaluation.run import run
         from starmill.evaluation.sandbox.judge import Judge, installed
 
-        wanted_tasks = _chosen(tasks, TASKS) if samples_only else _with_toolchains(_chosen(tasks, TASKS))
+        wanted_tasks = _chosen(task_names, TASKS) if samples_only else _with_toolchains(_chosen(task_names, TASKS))
         loaded = [run.load(task, benchmarks, limit, any_version) for task in wanted_tasks]
         if score is not None and len(loaded) > 1:
             raise UsageError(f"--score {score}: generations are of one task; give one with --tasks")
-        asked = _model(model, endpoint, batch, dtype, device) if model is not None else None
+        asked = _model(subject, endpoint, batch, dtype, device) if subject is not None else None
         tell = _progress(quiet)
         found: list[tuple[Path, Any, list[Sample], dict[str, Any]]] = []
         for one in loaded:
             decoding = run.decoding_of(one.task, seed, temperature, top_p, max_new_tokens)
             if asked is not None:
                 each = 1 if decoding.temperature == 0 and samples is None else samples or one.task.samples
-                place, made = run.generated(one, asked, decoding, each, output, tell)
+                place, made = run.generated(one, asked, decoding, each, folder, tell)
                 key = _key(asked, decoding)
             elif solutions is not None:
-                place, made, key = output / one.task.name / solutions, run.of_solutions(one, solutions), {"model": solutions}
+                place, made, key = folder / one.task.name / solutions, run.of_solutions(one, solutions), {"model": solutions}
             else:
                 assert score is not None
                 one, made = run.of_generations(one, run.generations(score, one))
-                place, key = output / one.task.name / "scored", {"model": f"generations of {score.name}"}
+                place, key = folder / one.task.name / "scored", {"model": f"generations of {score.name}"}
             found.append((place, one, made, key))
         if samples_only:
             places = [{"task": one.task.name, "samples": str(place / "samples.jsonl")} for place, one, _, _ in found]
@@ -125,7 +127,7 @@ def evaluate(
                 result["results"] = str(run.publish(place, result))
                 results.append(result)
         texts = [_texts(one, made) for _, one, made, _ in found]
-        _show(results, texts, output, as_json)
+        _show(results, texts, folder, as_json)
 
 
 def compare(
