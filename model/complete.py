@@ -3,7 +3,9 @@
 PyTorch takes seconds to import: a folder that is no model is refused before.
 """
 
-from collections.abc import Sequence
+import functools
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +29,20 @@ def complete(
     tokenizer: Tokenizer,
     prompts: Sequence[str | tuple[str, str]],
     max_new_tokens: int = 64,
+    **settings: Any,
+) -> list[str]:
+    """Return the completion of each prompt, or the middle of each (prefix, suffix): all at once, with the settings of `completions`."""
+    texts = [""] * len(prompts)
+    for at, text in completions(decoder, tokenizer, prompts, max_new_tokens, rows=max(1, len(prompts)), **settings):
+        texts[at] = text
+    return texts
+
+
+def completions(
+    decoder: "Decoder",
+    tokenizer: Tokenizer,
+    prompts: Sequence[str | tuple[str, str]],
+    max_new_tokens: int = 64,
     temperature: float = 0.0,
     top_p: float = 1.0,
     top_k: int = 0,
@@ -34,63 +50,71 @@ def complete(
     seed: int = 0,
     file_start: bool = True,
     stop_at_block: bool = False,
-) -> list[str]:
-    """Return the completion of each prompt, or the middle of each (prefix, suffix), up to the first of `stops` or the file's end.
+    names: Sequence[str] | None = None,
+    sentinels: Sequence[str] = (),
+    rows: int = 16,
+) -> Iterator[tuple[int, str]]:
+    """Yield the number and the completion of each prompt as it ends, at the first of `stops` or the file's end; `rows` are written at once.
 
     `stop_at_block` also ends a completion with its block, such as the body of a function (model/code_blocks.py).
-    `file_start` begins a prompt with <file_sep>, as StarCoder2's files begin in training. Raises UsageError as `generate` does and for
-    an empty stop string, InputError for a tokenizer with more ids than the model.
+    `file_start` begins a prompt with <file_sep>, as StarCoder2's files begin in training. `names` identify prompts for the seed.
+    `sentinels` name special tokens that count as such where a prompt has their text; all else is plain text. Raises UsageError for
+    values out of range, for a prompt that does not fit and for an empty stop string, InputError for a tokenizer with more ids than the
+    model.
     """
-    from starmill.model.generation import generate
+    from starmill.model.engine import Ask, Engine
 
     _fitting(tokenizer, decoder.config)
     if not all(stops):
         raise UsageError("a stop string is empty; leave it out")
-    special = {token: tokenizer.special(token) for token in STOPS if tokenizer.has(token)}
-    ids = _ids(tokenizer, prompts, file_start)
+    stop_ids = frozenset(tokenizer.special(token) for token in STOPS if tokenizer.has(token))
     ends = [stop.encode() for stop in stops]
     longest = max(map(len, ends), default=0)
 
     def written(new: Sequence[int]) -> bytes:
         return tokenizer.decode_bytes(i for i in new if i < tokenizer.vocab_size)  # the ids that pad a vocabulary have no text
 
-    above = [prompt if isinstance(prompt, str) else prompt[0] for prompt in prompts]
-
     def text_of(new: Sequence[int]) -> str:
         return written(new).decode("utf-8", "replace")
 
-    def stopped(row: int, new: list[int]) -> bool:
-        tail = written(new[-longest:])  # a token is at least a byte
+    def stopped(above: str, new: list[int]) -> bool:
+        tail = written(new[-longest:]) if longest else b""  # a token is at least a byte
         if any(end in tail for end in ends):
             return True
         # The last line of a block counts once that line is whole.
-        return stop_at_block and b"\n" in written(new[-1:]) and block_end(above[row], text_of(new)) is not None
+        return stop_at_block and b"\n" in written(new[-1:]) and block_end(above, text_of(new)) is not None
 
-    stop_ids = list(special.values())
-    made = generate(
-        decoder,
-        ids,
-        max_new_tokens,
-        temperature,
-        top_p,
-        top_k,
-        stop_ids,
-        seed,
-        stopped=stopped if ends or stop_at_block else None,
-    )
-    texts = [text_of(new) for new in made]
-    cuts = [min((at for end in stops if (at := text.find(end)) >= 0), default=len(text)) for text in texts]
-    texts = [text[:cut] for text, cut in zip(texts, cuts, strict=True)]
-    return [
-        text[: block_end(head, text, finished=True)] if stop_at_block else text for head, text in zip(above, texts, strict=True)
-    ]
+    engine, above = Engine(decoder, rows), [prompt if isinstance(prompt, str) else prompt[0] for prompt in prompts]
+    places = {}
+    for at, ids in enumerate(prompt_ids(tokenizer, prompts, file_start, sentinels)):
+        until = functools.partial(stopped, above[at]) if ends or stop_at_block else None
+        name = at if names is None else names[at]
+        places[engine.add(Ask(ids, max_new_tokens, temperature, top_p, top_k, stop_ids, seed, name, until))] = at
+    training = decoder.training
+    try:
+        while engine.busy:
+            for ticket, new, last in engine.step():
+                if last:
+                    text, at = text_of(new), places[ticket]
+                    text = text[: min((cut for end in stops if (cut := text.find(end)) >= 0), default=len(text))]
+                    yield at, text[: block_end(above[at], text, finished=True)] if stop_at_block else text
+    finally:
+        decoder.train(training)
 
 
-def _ids(tokenizer: Tokenizer, prompts: Sequence[str | tuple[str, str]], file_start: bool) -> list[list[int]]:
+def prompt_ids(
+    tokenizer: Tokenizer, prompts: Sequence[str | tuple[str, str]], file_start: bool, sentinels: Sequence[str] = ()
+) -> list[list[int]]:
+    """Return the ids of each prompt, or of each (prefix, suffix) as the prompt of its middle."""
     start = [tokenizer.special("<file_sep>")] if file_start and tokenizer.has("<file_sep>") else []
-    return [
-        start + (tokenizer.encode(p).tolist() if isinstance(p, str) else fill_in_the_middle(tokenizer, *p)) for p in prompts
-    ]
+    special = [token for token in sentinels if tokenizer.has(token)]
+    pattern = f"({'|'.join(map(re.escape, special))})"
+
+    def ids(text: str) -> list[int]:
+        pieces = re.split(pattern, text) if special else [text]
+        return [i for p in pieces for i in ([tokenizer.special(p)] if p in special else tokenizer.encode(p).tolist())]
+
+    return [start + (ids(p) if isinstance(p, str) else fill_in_the_middle(tokenizer, *p)) for p in prompts]
 
 
 def complete_one(
@@ -111,7 +135,7 @@ def complete_one(
     tokenizer = Tokenizer.load(place / "tokenizer.json", any_family=True)
     try:
         _fitting(tokenizer, config)
-        refuse_prompts(_ids(tokenizer, [prompt], settings.get("file_start", True)), config.max_positions)
+        refuse_prompts(prompt_ids(tokenizer, [prompt], settings.get("file_start", True)), config.max_positions)
     except (InputError, UsageError) as error:
         raise type(error)(f"{folder}: {error}") from None
     if device:

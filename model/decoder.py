@@ -19,6 +19,7 @@ from starmill.model.config import ModelConfig
 from starmill.model.kernels.linear import Linear
 from starmill.model.kernels.loss import next_token_loss
 from starmill.model.positions import angles
+from starmill.model.slots import Slots
 
 
 class Decoder(nn.Module):
@@ -78,7 +79,7 @@ class Decoder(nn.Module):
         tokens_BT: torch.Tensor,
         positions_BT: torch.Tensor | None = None,
         document_BT: torch.Tensor | None = None,
-        cache: Cache | None = None,
+        cache: Cache | Slots | None = None,
         padding_BT: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Return logits [B, T, V]; the arguments are those of `hidden`."""
@@ -102,7 +103,7 @@ class Decoder(nn.Module):
         tokens_BT: torch.Tensor,
         positions_BT: torch.Tensor | None = None,
         document_BT: torch.Tensor | None = None,
-        cache: Cache | None = None,
+        cache: Cache | Slots | None = None,
         padding_BT: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Return the states that the head reads, [B, T, E]: few callers need all logits, the largest tensor of all.
@@ -138,7 +139,7 @@ class Decoder(nn.Module):
         self,
         order_BT: torch.Tensor,
         document_BT: torch.Tensor | None,
-        cache: Cache | None,
+        cache: Cache | Slots | None,
         padding_BT: torch.Tensor | None,
     ) -> Mask:
         window, T = self.config.sliding_window, order_BT.shape[1]

@@ -13,6 +13,7 @@ from starmill.core.errors import UsageError
 from starmill.model.cache import Cache
 from starmill.model.config import refuse_prompts
 from starmill.model.decoder import Decoder
+from starmill.model.slots import Slots
 
 PIECE = 2048  # tokens of a prompt that are read at once, to bound the memory of masks and activations
 
@@ -51,7 +52,9 @@ def generate(
     training = decoder.training
     decoder.eval()
     try:
-        last_BE, cache, positions_B1 = _read(decoder, prompts, max_new_tokens)
+        longest = max(map(len, prompts))
+        cache = Cache(decoder.config, min(longest + max_new_tokens, longest + decoder.config.max_positions))
+        last_BE, positions_B1 = read_prompts(decoder, prompts, cache)
         while True:
             uniform = [seeds.uniform(seed, "generate", keys[row], len(new[row])) for row in rows] if temperature else []
             chosen = choose(decoder.head(last_BE).float(), temperature, top_p, top_k, uniform)
@@ -75,20 +78,27 @@ def generate(
         decoder.train(training)  # a sample taken during training must not switch its dropout off
 
 
-def _read(decoder: Decoder, prompts: Sequence[Sequence[int]], more: int) -> tuple[torch.Tensor, Cache, torch.Tensor]:
-    """Return the state of the last token of each prompt, which the head reads, the cache, and those tokens' positions."""
+def read_prompts(decoder: Decoder, prompts: Sequence[Sequence[int]], cache: Cache | Slots) -> tuple[torch.Tensor, torch.Tensor]:
+    """Read prompts into an empty cache; return the state of the last token of each, which the head reads, and those tokens' positions."""
     device, longest = decoder.tokens.weight.device, max(map(len, prompts))
+    rows = [*map(tuple, prompts)]
+    prompts = [*dict.fromkeys(rows)]  # samples of one prompt read it once
     tokens_BT = torch.tensor([[0] * (longest - len(p)) + list(p) for p in prompts], device=device)
     padding_BT = torch.tensor([[True] * (longest - len(p)) + [False] * len(p) for p in prompts], device=device)
     positions_BT = ((~padding_BT).cumsum(1) - 1).clamp(min=0)
     unequal = any(len(p) < longest for p in prompts)
-    cache = Cache(decoder.config, min(longest + more, longest + decoder.config.max_positions))
     for start in range(0, longest, PIECE):
         piece = slice(start, start + PIECE)
         padding = padding_BT[:, piece] if unequal else None
         # Only the last position needs logits: those of a whole prompt would take 200 KB per token.
         hidden_BTE = decoder.hidden(tokens_BT[:, piece], positions_BT[:, piece], cache=cache, padding_BT=padding)
-    return hidden_BTE[:, -1], cache, positions_BT[:, -1:]
+    last_BE, positions_B1 = hidden_BTE[:, -1], positions_BT[:, -1:]
+    if len(prompts) == len(rows):
+        return last_BE, positions_B1
+    places = {prompt: place for place, prompt in enumerate(prompts)}
+    each_B = torch.tensor([places[row] for row in rows], device=device)
+    cache.keep(each_B)
+    return last_BE[each_B], positions_B1[each_B]
 
 
 def choose(logits_BV: torch.Tensor, temperature: float, top_p: float, top_k: int, uniform: Sequence[float]) -> list[int]:

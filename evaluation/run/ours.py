@@ -1,0 +1,74 @@
+"""Answers by a model of ours: a request joins the batch when another has ended; samples of one prompt read it once."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from starmill.core.errors import InputError, UsageError
+from starmill.core.tokenizer import NoSuchToken, Tokenizer
+from starmill.evaluation.run.generate import Decoding, Request
+from starmill.model.complete import completions, prompt_ids
+from starmill.model.exchange import folders
+
+if TYPE_CHECKING:
+    from starmill.model.decoder import Decoder
+
+
+def digest(folder: Path) -> str:
+    """Return a digest of a model's configuration, tokenizer and weights."""
+    h = hashlib.sha256()
+    for place in sorted(folder.iterdir()):
+        if place.name in ("config.json", "tokenizer.json") or place.suffix == ".safetensors":
+            with open(place, "rb") as file:
+                h.update(f"{place.name}:{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return h.hexdigest()[:16]
+
+
+class Ours:
+    """A folder with config.json, model.safetensors and tokenizer.json. Raises InputError naming what is wrong with it."""
+
+    def __init__(self, folder: Path, batch: int = 16, dtype: str = "stored", device: str | None = None) -> None:
+        """Load the model; `batch` rows are written at once."""
+        config = folders.shape(folder)
+        folders.places_of(folder, config)
+        self.tokenizer, self.batch = Tokenizer.load(folder / "tokenizer.json", any_family=True), batch
+        import torch
+
+        from starmill.model.exchange.huggingface import load
+
+        where = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            torch.empty(0, device=where)
+        except (RuntimeError, AssertionError) as error:
+            raise UsageError(f"--device {where}: {str(error).splitlines()[0]:.200}; give cpu, or leave it out") from None
+        self.decoder: Decoder = load(folder, None if dtype == "stored" else getattr(torch, dtype), where)
+        self.identity = {"model": digest(folder), "dtype": dtype, "by": "starmill"}
+
+    def answers(self, requests: Sequence[Request], decoding: Decoding) -> Iterator[tuple[int, str, str]]:
+        """Yield answers as they end, the longest prompts first: memory that is too small is told at once."""
+        room, lengths = self.decoder.config.max_positions, [0] * len(requests)
+        for index, request in enumerate(requests):
+            try:
+                (ids,) = prompt_ids(self.tokenizer, [request.prompt], True, decoding.sentinels)
+            except NoSuchToken as error:
+                raise InputError(f"{request.name}: {error}; leave this task out") from None
+            lengths[index] = len(ids)
+            if not 0 < len(ids) < room:
+                yield index, "", f"a prompt of {len(ids):,} tokens, and the model has {room:,} positions"
+        order = sorted((i for i, n in enumerate(lengths) if 0 < n < room), key=lambda i: (-lengths[i], i))
+        made = completions(
+            self.decoder,
+            self.tokenizer,
+            [requests[i].prompt for i in order],
+            decoding.max_new_tokens,
+            decoding.temperature,
+            decoding.top_p,
+            stops=decoding.stops,
+            seed=decoding.seed,
+            names=[requests[i].name for i in order],
+            sentinels=decoding.sentinels,
+            rows=self.batch,
+        )
+        for at, text in made:
+            yield order[at], text, ""

@@ -1,0 +1,155 @@
+"""What the two processes of a job do: the candidate's executes a solution and answers calls, the tests' calls it and says how it went."""
+
+import builtins
+import importlib
+import json
+import linecache
+import os
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from starmill.evaluation.sandbox.calls import Ended, Peer
+
+SAID = 300  # characters of an exception
+
+
+def candidate(peer: Peer, text: str, nonce: str) -> NoReturn:
+    """Execute a solution, say what names it made, and answer calls to them until the tests' process is gone.
+
+    With a nonce, the tests stand behind the solution in one text, and the nonce says that they came to their end.
+    """
+    module = types.ModuleType("__main__" if nonce else "solution")
+    sys.modules[module.__name__] = module
+    peer.names = module.__dict__
+    place = module.__file__ = f"{module.__name__}.py"
+    linecache.cache[place] = (len(text), None, text.splitlines(keepends=True), place)
+    message: tuple[Any, ...]
+    try:
+        exec(compile(text, place, "exec"), module.__dict__)
+        message = ("ready", [*_found(module)], nonce)
+    except (SyntaxError, ValueError) as error:  # ValueError: a zero byte
+        message = ("failed", "syntax" if _outside(error, place) else "error", _said(error))
+    except BaseException as error:
+        message = ("failed", _reason(error), _said(error))
+    try:
+        _flush()
+        _tell(peer, message)
+        peer.serve()
+    finally:
+        os._exit(0)
+
+
+def tests(peer: Peer, text: str, together: bool, nonce: str, report: int) -> NoReturn:
+    """Execute tests on a candidate, and write into the descriptor what came of it: the nonce if their end was reached."""
+    try:
+        first = peer._message()
+        found = _begun(first, together, nonce) or _tested(peer, first[1], text)
+    except Ended as error:
+        found = {"reason": "ended", "said": str(error)}
+    except MemoryError:
+        found = {"reason": "memory", "said": "MemoryError"}
+    except BaseException as error:
+        found = {"reason": "error", "said": _said(error)}
+    os.write(report, json.dumps(found or {"passed": nonce}).encode())
+    os._exit(0)
+
+
+def _begun(first: tuple[Any, ...], together: bool, nonce: str) -> dict[str, str]:
+    """Return why a candidate is not ready, or nothing."""
+    if first[0] == "failed" and len(first) == 3:
+        return {"reason": str(first[1])[:20], "said": str(first[2])[:SAID]}
+    if first[0] != "ready" or len(first) != 3:
+        raise Ended("not a message")
+    if together:
+        return {"passed": nonce} if first[2] == nonce else {"reason": "ended", "said": "its end was not reached"}
+    return {}
+
+
+def _tested(peer: Peer, names: Any, text: str) -> dict[str, str]:
+    code = compile(text, "tests.py", "exec")
+    asked = {*_names(code)}
+    space: dict[str, Any] = {"__name__": "tests", "__builtins__": builtins}
+    for name, module, attribute in names:
+        if name in asked:
+            space[name] = _own(module, attribute) if module else peer.ask("name", name)
+    try:
+        exec(code, space)
+    except Ended:
+        raise
+    except NameError as error:
+        return {"reason": "missing" if error.name in asked and error.name not in space else "error", "said": _said(error)}
+    except BaseException as error:
+        return {"reason": _reason(error), "said": _said(error)}
+    peer.ask("alive")
+    if peer.ended:  # and an exception that says so was caught
+        raise Ended("the candidate's process ended")
+    return {}
+
+
+def _found(module: types.ModuleType) -> Iterator[tuple[str, str, str]]:
+    """Yield the names of a module; for those of the standard library, from where the other end may import them itself."""
+    for name, value in [*vars(module).items()]:
+        if name.startswith("__"):
+            continue
+        if isinstance(value, types.ModuleType):
+            yield name, value.__name__, ""
+        elif getattr(value, "__module__", None) in sys.stdlib_module_names and isinstance(
+            getattr(value, "__qualname__", None), str
+        ):
+            yield name, value.__module__, value.__qualname__
+        else:
+            yield name, "", ""
+
+
+def _own(module: str, attribute: str) -> Any:
+    """Return what a name of the standard library stands for, imported here. Raises Ended for another."""
+    if str(module).partition(".")[0] not in sys.stdlib_module_names:
+        raise Ended(f"the solution's {module} is no module of the standard library")
+    found: Any = importlib.import_module(module)
+    for part in filter(None, str(attribute).split(".")):
+        found = getattr(found, part)
+    return found
+
+
+def _names(code: types.CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names(constant)
+
+
+def _tell(peer: Peer, message: tuple[Any, ...]) -> None:
+    from starmill.evaluation.sandbox.calls import send
+
+    send(peer.channel, peer.packed(message))
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # closed, or replaced by the solution
+            continue
+
+
+def _reason(error: BaseException) -> str:
+    return "memory" if isinstance(error, MemoryError) else "wrong" if isinstance(error, AssertionError) else "error"
+
+
+def _outside(error: BaseException, place: str) -> bool:
+    """Whether a solution could not even be compiled: nothing of it is on the stack."""
+    at = error.__traceback__
+    while at is not None:
+        if at.tb_frame.f_code.co_filename == place:
+            return False
+        at = at.tb_next
+    return True
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}".splitlines()[0][:SAID]
+    except BaseException:
+        return type(error).__name__[:SAID]

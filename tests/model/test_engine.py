@@ -1,0 +1,125 @@
+"""Whoever else is in the batch, and whenever a request came: its tokens are those that it gets alone."""
+
+import pytest
+import torch
+
+from starmill.core.errors import UsageError
+from starmill.model.config import ModelConfig
+from starmill.model.decoder import Decoder
+from starmill.model.engine import Ask, Engine
+from starmill.model.generation import generate
+
+CONFIGS = {
+    "a window": ModelConfig(300, 2, 64, 8, 2, 256, "rope", 256, sliding_window=10, init_std=0.3),
+    "a wide window": ModelConfig(300, 2, 64, 8, 2, 256, "rope", 256, sliding_window=40, init_std=0.3),
+    "a table of positions": ModelConfig(300, 2, 64, 8, 1, 256, "learned", 256, init_std=0.3),
+}
+PROMPTS = [[5, 6, 7], list(range(40, 90)), [9], [5, 6, 7], list(range(100, 120)), [200] * 30, [8, 9], list(range(7))]
+LENGTHS = [30, 4, 50, 1, 20, 12, 40, 7]
+
+
+@pytest.fixture(params=CONFIGS)
+def decoder(request: pytest.FixtureRequest) -> Decoder:
+    made = Decoder(CONFIGS[request.param])
+    made.init_weights(torch.Generator().manual_seed(0))
+    return made.eval()
+
+
+def asks(temperature: float = 0.0) -> list[Ask]:
+    given = zip(PROMPTS, LENGTHS, strict=True)
+    return [Ask(prompt, new, temperature, 0.9, seed=3, name=f"row {at}") for at, (prompt, new) in enumerate(given)]
+
+
+def alone(decoder: Decoder, ask: Ask) -> list[int]:
+    (new,) = generate(
+        decoder,
+        [ask.prompt],
+        ask.max_new_tokens,
+        ask.temperature,
+        ask.top_p,
+        stop_ids=[*ask.stop_ids],
+        seed=ask.seed,
+        names=[ask.name],
+    )
+    return new
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("rows", [1, 3, 20])
+def test_a_request_gets_what_it_gets_alone(decoder: Decoder, rows: int, temperature: float) -> None:
+    engine, wanted = Engine(decoder, rows), asks(temperature)
+    for ask in wanted:
+        engine.add(ask)
+    assert dict(engine.finish()) == {at: alone(decoder, ask) for at, ask in enumerate(wanted)}
+    assert not engine.busy
+
+
+def test_requests_come_and_go_while_others_are_written(decoder: Decoder) -> None:
+    engine, wanted, found, step = Engine(decoder, 4), asks(), {}, 0
+    came = {0: [0, 1], 3: [2], 9: [3, 4, 5], 40: [6], 41: [7]}
+    while engine.busy or step < 42:
+        for at in came.get(step, []):
+            assert engine.add(wanted[at]) == at
+        for ticket, new, last in engine.step():
+            if last:
+                found[ticket] = new
+        step += 1
+    assert found == {at: alone(decoder, ask) for at, ask in enumerate(wanted)}
+
+
+def test_what_was_cancelled_is_gone(decoder: Decoder) -> None:
+    engine, wanted = Engine(decoder, 3), asks()
+    for ask in wanted:
+        engine.add(ask)
+    engine.step()
+    engine.step()
+    for ticket in (0, 5, 99):
+        engine.cancel(ticket)
+    assert dict(engine.finish()) == {at: alone(decoder, ask) for at, ask in enumerate(wanted) if at not in (0, 5)}
+
+
+def test_a_request_ends_with_its_stop(decoder: Decoder) -> None:
+    (ask, *_) = asks()
+    new = alone(decoder, ask)
+    engine = Engine(decoder)
+    engine.add(Ask(ask.prompt, 30, stop_ids=frozenset({new[4]})))
+    engine.add(Ask(ask.prompt, 30, stopped=lambda ids: len(ids) == 6))
+    engine.add(Ask(ask.prompt, 10**6))
+    found = dict(engine.finish())
+    assert found[0] == new[: new.index(new[4])] and found[1] == new[:6]
+    assert len(found[2]) == decoder.config.max_positions - len(ask.prompt)
+
+
+def test_prompts_that_are_alike_are_read_once(decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, read = Engine(decoder), []
+    hidden = decoder.hidden
+    monkeypatch.setattr(
+        decoder, "hidden", lambda tokens, *rest, **named: (read.append(tokens.shape), hidden(tokens, *rest, **named))[1]
+    )
+    for name in range(4):
+        engine.add(Ask(PROMPTS[1], 3, 1.0, name=name, seed=1))
+    found = dict(engine.finish())
+    assert read[0] == (1, 50) and read[1] == (4, 1) and len({tuple(new) for new in found.values()}) > 1
+
+
+def test_what_lies_before_all_is_cut_off(decoder: Decoder) -> None:
+    engine = Engine(decoder, 2)
+    for at in range(40):
+        engine.add(Ask([at + 1, 5], 3 + at % 5))
+    longest = 0
+    while engine.busy:
+        engine.step()
+        longest = max(longest, engine._slots.seen)
+    assert longest < 40
+
+
+@pytest.mark.parametrize("ask", [{"temperature": -1.0}, {"top_p": 0.0}, {"top_k": -1}, {"max_new_tokens": 0}])
+def test_values_out_of_range_are_refused(ask: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match="need"):
+        Ask([1], **{"max_new_tokens": 4, **ask})  # type: ignore[arg-type]
+
+
+def test_a_prompt_must_fit(decoder: Decoder) -> None:
+    for prompt in ([], [1] * 256):
+        with pytest.raises(UsageError):
+            Engine(decoder).add(Ask(prompt, 4))
