@@ -24,6 +24,7 @@ REQUIREMENTS = {
     "duckdb": ("duckdb==1.4.2", "pyarrow"),
     "detect-secrets": ("detect-secrets==1.5.0",),
     "dolma": ("dolma==1.2.1",),
+    "evalplus": ("evalplus==0.3.1",),
     "presidio": ("presidio-analyzer==2.2.366",),
     "sketches": ("rensa==0.5.0", "datasketch==2.0.0", "xxhash", "pyarrow"),
 }
