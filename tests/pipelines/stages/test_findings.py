@@ -70,17 +70,17 @@ import sys
 from pathlib import Path
 from starmill.pipelines.stages.findings import UserFile
 file = UserFile(Path(sys.argv[1]))
-for n in range(60):
+for n in range(40):
     assert file.put("x", f"{sys.argv[2]}-{n}", [sys.argv[2]] * n) and file.put("x", f"{n}", ["same"])
 """
 
 
 def test_many_processes_write_at_once(tmp_path: Path) -> None:
     place = tmp_path / "f.sqlite"
-    running = [subprocess.Popen([sys.executable, "-c", WRITER, str(place), str(k)], env=os.environ) for k in range(4)]
-    assert [process.wait() for process in running] == [0] * 4
+    running = [subprocess.Popen([sys.executable, "-c", WRITER, str(place), str(k)], env=os.environ) for k in range(3)]
+    assert [process.wait() for process in running] == [0] * 3
     file = UserFile(place)
-    assert all(file.get("x", f"{k}-{n}") == [str(k)] * n for k in range(4) for n in range(60)) and file.get("x", "3") == [
+    assert all(file.get("x", f"{k}-{n}") == [str(k)] * n for k in range(3) for n in range(40)) and file.get("x", "3") == [
         "same"
     ]
 

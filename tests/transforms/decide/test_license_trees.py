@@ -6,6 +6,7 @@ Each tree has a file `/src/a.py` about which the question is asked, unless it sa
 import functools
 import hashlib
 import json
+import sysconfig
 from pathlib import Path
 
 import pyarrow as pa
@@ -192,6 +193,15 @@ def test_a_tree_is_judged_as_a_careful_reader_would(name: str) -> None:
     files, right = TREES[name]
     found, why = judged(files, "starmill")
     assert found == right, why
+
+
+def test_the_standard_library_stays() -> None:
+    """Its licence tells how it goes together with the GPL, and holds the licences of what it took over."""
+    place = Path(sysconfig.get_path("stdlib")) / "LICENSE.txt"
+    if not place.exists():
+        pytest.skip("NOT RUN: this Python has no LICENSE.txt beside its standard library")
+    kind, rule = judged({"/LICENSE.txt": place.read_text()}, "starmill")
+    assert kind == "permissive" and rule.startswith("Python-2.0, ")
 
 
 def test_there_are_enough_shapes() -> None:
