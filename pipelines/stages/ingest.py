@@ -38,6 +38,7 @@ from starmill.transforms.step import SKIPPED, raise_if_broken
 Row = dict[str, Any]
 MAX_ROWS = 20_000  # of a row group: with its columns, a row of no content takes some kilobytes in a later stage
 REPOSITORY_SECONDS = 3600.0  # of reading a repository, where no recipe says
+APART = ("part_bytes", "kaggle_data")  # a part's key has what they come to
 LARGEST = 2**63 - 1  # a dump may state any size, a column holds this much
 
 
@@ -61,9 +62,7 @@ class Ingest(Limits):
     def __post_init__(self) -> None:
         """Raise ValueError for a table that nothing would read."""
         if self.kaggle_data and "kaggle" not in self.notebooks:
-            raise ValueError(
-                f"kaggle_data={self.kaggle_data}: no notebook becomes a script of Kaggle's; give notebooks: [kaggle]"
-            )
+            raise ValueError(f"kaggle_data={self.kaggle_data}: nothing would read it; give notebooks: [kaggle] too")
 
     def leaves_out(self, repository: Repository) -> bool:
         """Say whether a repository is too large to be read."""
@@ -380,20 +379,14 @@ def _work(options: Options, workspace: Workspace) -> IngestPart:
     return IngestPart(workspace, sources, options.ingest, options.max_error_rate, options.max_repository_seconds, known)
 
 
-def _readers(options: Options) -> dict[str, tuple[object, ...]]:
-    return {name: (type(source),) for name, source in options.sources.items()}
-
-
 STAGE = Stage(
     name="ingest",
     dataset="records",
     needs=(),
-    reads=lambda options: tuple(
-        sorted((k, v) for k, v in asdict(options.ingest).items() if k not in ("part_bytes", "kaggle_data"))
-    ),
+    reads=lambda options: tuple(sorted((k, v) for k, v in asdict(options.ingest).items() if k not in APART)),
     material=lambda options, workspace: kaggle_data.material(options.ingest.kaggle_data),
     parts=_parts,
-    steps=_readers,  # a part's key counts the reader of its own source
+    steps=lambda options: {name: (type(s),) for name, s in options.sources.items()},  # a part's key counts its own source's
     holds=lambda refs, inputs: {ref.part: (json.loads(ref.plan)["source"],) for ref in refs},
     graph=of_parts(_work, IngestPart.publish),
     sketch=of_parts(_work),

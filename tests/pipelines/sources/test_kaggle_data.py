@@ -100,7 +100,7 @@ def test_what_is_no_such_table_is_refused(tmp_path: Path) -> None:
         )
         with pytest.raises(InputError, match=said):
             Known(str(tmp_path / "t.parquet")).digest()
-    with pytest.raises(RecipeError, match=r"ingest.*give notebooks: \[kaggle\]"):
+    with pytest.raises(RecipeError, match=r"ingest.*give notebooks: \[kaggle\] too"):
         recipe.build({"workspace": "w", "ingest": {"kaggle_data": "t.parquet"}})
 
 
