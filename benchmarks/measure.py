@@ -1,24 +1,29 @@
 """MB/s of one core for what measures a text and what decides by it, beside the same answers by RE2, numpy and lexbor's tree.
 
-    .venv/bin/python benchmarks/measure.py [--megabytes 60] [--input DIR ...]
+    .venv/bin/python benchmarks/measure.py [--megabytes 60] [--peer-megabytes 4] [--input DIR ...]
 
 Files are this machine's standard library and packages, or those below --input: a draw that the seed fixes. All sides run in one process
 over the same blocks, in turn, and the best of three rounds counts; MB are 10^6 bytes of text. The peers give the same values on texts with
-line feeds only; RE2 and numpy are what one writes first. HTML pages are measured apart, on all pages found.
+line feeds only; RE2 and numpy are what one writes first. HTML pages are measured apart, on all pages found. data-prep-kit and dolma run in
+environments of their own over the first --peer-megabytes of the same texts (`peers/statistics_by.py`): slow ones see less.
 """
 
 import argparse
 import functools
+import json
 import os
 import random
 import sysconfig
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import re2
+import tools
 from selectolax.lexbor import LexborHTMLParser
 
 from starmill.transforms.decide.quality import Quality
@@ -38,6 +43,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--megabytes", type=float, default=60, help="of the sample (default: 60)")
     parser.add_argument("--input", nargs="+", default=[sysconfig.get_paths()[n] for n in ("stdlib", "purelib")], metavar="DIR")
+    parser.add_argument("--peer-megabytes", type=float, default=4, help="of the sample, for the other tools (default: 4)")
+    parser.add_argument(
+        "--cache", type=Path, default=Path("~/.cache/starmill-bench").expanduser(), help="where peers are installed"
+    )
     options = parser.parse_args()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     paths = sorted(
@@ -50,6 +59,7 @@ def main() -> None:
     measured = VisibleText()(Text()(DetectLanguage()(block)))
     columns = measured.drop_columns(["content"])
     show(f"{block.num_rows:,} files", block, {"Text": Text(), "RE2 and numpy": peer, "DetectLanguage": DetectLanguage()})
+    others(block, options.peer_megabytes, options.cache)
     show("the rules over its columns", block, {"Quality": lambda _: [step(columns) for step in Quality().steps()]})
     show(f"{pages.num_rows:,} pages of HTML", pages, {"VisibleText": VisibleText(), "lexbor's tree": trees})
 
@@ -88,6 +98,23 @@ def show(title: str, block: pa.RecordBatch, sides: dict[str, Callable[[pa.Record
             side(block)
             best[name] = min(best[name], time.process_time() - used)
     print(f"{title}, {size:.1f} MB: " + ", ".join(f"{name} {size / seconds:,.0f} MB/s" for name, seconds in best.items()))
+
+
+def others(block: pa.RecordBatch, megabytes: float, cache: Path) -> None:
+    """Print MB/s of other tools' statistics over the beginning of a block."""
+    sizes = np.cumsum([len(text.as_buffer()) for text in block.column("content")])
+    some = block.slice(0, int(np.searchsorted(sizes, megabytes * 1e6)) + 1)
+    with tempfile.TemporaryDirectory() as folder:
+        pq.write_table(pa.Table.from_batches([some.select(["content"])]), f"{folder}/texts.parquet")
+        for name in ("data-prep-kit", "dolma"):
+            try:
+                python = tools.environment(name, cache)
+                used = tools.run([python, str(tools.PEERS / "statistics_by.py"), name, f"{folder}/texts.parquet"])
+            except tools.Failed as error:
+                print(f"{name} did not run: {error}")
+                continue
+            size, seconds = json.loads(used.last)
+            print(f"{some.num_rows:,} files, {size:.1f} MB: {name} {size / seconds:.1f} MB/s")
 
 
 def peer(block: pa.RecordBatch) -> list[tuple[float, ...]]:

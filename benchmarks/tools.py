@@ -22,6 +22,7 @@ REQUIREMENTS = {
     "datatrove decontamination": ("datatrove[io,processing]==0.10.1", "orjson"),
     "dolma decontamination": ("dolma==1.0.8",),
     "duckdb": ("duckdb==1.4.2", "pyarrow"),
+    "data-prep-kit": ("data-prep-toolkit-transforms[code_quality]==1.1.8", "pyarrow<21"),
     "detect-secrets": ("detect-secrets==1.5.0",),
     "dolma": ("dolma==1.2.1",),
     "evalplus": ("evalplus==0.3.1",),

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"path/filepath"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 
 	"github.com/go-enry/go-enry/v2"
@@ -27,12 +28,57 @@ var settings = map[string]bool{"INI": true, "JSON": true, "JSON with Comments": 
 // beside go-enry's names of tests: whatever lies in a folder of tests
 var testFolder = regexp.MustCompile(`(?i)(?:^|/)(?:tests?|__tests__|testdata|spec)/`)
 
+// patterns of paths, each with what stands in every path that it matches: Go's engine takes a microsecond a pattern
+type paths []struct {
+	literal string
+	pattern *regexp.Regexp
+}
+
+func compiled(patterns []string) paths {
+	made := make(paths, len(patterns))
+	for n, pattern := range patterns {
+		parsed, err := syntax.Parse(pattern, syntax.Perl)
+		if err != nil {
+			panic(err)
+		}
+		made[n].literal, made[n].pattern = literal(parsed), regexp.MustCompile(pattern)
+	}
+	return made
+}
+
+// literal returns the longest text that whatever matches must have, as far as is plain to see.
+func literal(parsed *syntax.Regexp) string {
+	longest := ""
+	switch parsed.Op {
+	case syntax.OpLiteral:
+		if parsed.Flags&syntax.FoldCase == 0 {
+			return string(parsed.Rune)
+		}
+	case syntax.OpConcat, syntax.OpCapture, syntax.OpPlus:
+		for _, sub := range parsed.Sub {
+			if found := literal(sub); len(found) > len(longest) {
+				longest = found
+			}
+		}
+	}
+	return longest
+}
+
+func (all paths) match(path string) bool {
+	for _, one := range all {
+		if strings.Contains(path, one.literal) && one.pattern.MatchString(path) {
+			return true
+		}
+	}
+	return false
+}
+
 func flags(path, language string, content []byte) int {
 	found := 0
 	for bit, is := range map[int]bool{
-		vendored:      table.vendor.MatchString(path),
+		vendored:      table.vendor.match(path),
 		generated:     isGenerated(path, content),
-		documentation: table.documentation.MatchString(path),
+		documentation: table.documentation.match(path),
 		configuration: settings[language],
 		test:          testFolder.MatchString(path) || enry.IsTest(path),
 		binary:        enry.IsBinary(content),
@@ -103,7 +149,7 @@ func init() {
 
 func isGenerated(path string, content []byte) bool {
 	own := extension(path)
-	if own == ".nib" || own == ".xcworkspacedata" || own == ".xcuserstate" || table.generated.MatchString(path) {
+	if own == ".nib" || own == ".xcworkspacedata" || own == ".xcuserstate" || table.generated.match(path) {
 		return true
 	}
 	lower := strings.ToLower(own)

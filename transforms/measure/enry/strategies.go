@@ -35,29 +35,28 @@ var table struct {
 	Extensions, Filenames, Interpreters map[string][]string
 	Generic                             []string
 	Heuristics                          map[string][]*rule
-	Vendor, Documentation, Generated    string // patterns of paths
+	Vendor, Documentation, Generated    []string // patterns of paths
 
-	vendor, documentation, generated *regexp.Regexp
+	vendor, documentation, generated paths
 }
 
 func init() {
 	if err := json.Unmarshal(packed, &table); err != nil {
 		panic(err)
 	}
-	table.vendor, table.documentation = regexp.MustCompile(table.Vendor), regexp.MustCompile(table.Documentation)
-	table.generated = regexp.MustCompile(table.Generated)
+	table.vendor, table.documentation, table.generated = compiled(table.Vendor), compiled(table.Documentation), compiled(table.Generated)
 	data.LanguageByAliasMap = table.Aliases
 	data.LanguagesByExtension = table.Extensions
 	data.LanguagesByFilename = table.Filenames
 	data.LanguagesByInterpreter = table.Interpreters
-	compiled := map[string]*regexp.Regexp{}
+	known := map[string]*regexp.Regexp{}
 	for _, rules := range table.Heuristics {
 		for _, r := range rules {
 			for _, n := range r.Needs {
-				if compiled[n.Pattern] == nil {
-					compiled[n.Pattern] = regexp.MustCompile(n.Pattern)
+				if known[n.Pattern] == nil {
+					known[n.Pattern] = regexp.MustCompile(n.Pattern)
 				}
-				n.matcher = compiled[n.Pattern]
+				n.matcher = known[n.Pattern]
 			}
 		}
 	}

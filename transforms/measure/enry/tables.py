@@ -102,8 +102,8 @@ def table(folder: Path) -> dict[str, Any]:
     lists = {name: yaml.safe_load((source / f"{name}.yml").read_text("utf-8")) for name in ("vendor", "documentation")}
     in_ruby = [line for line in (source / "generated.rb").read_text("utf-8").splitlines() if "return" not in line]
     lists["generated"] = [f"(?i:{p})" if fold else p for line in in_ruby for p, fold in NAMED.findall(line)]
-    paths = {name: convert(patterns) for name, patterns in lists.items()}
-    if None in paths.values() or len(lists["generated"]) < 30:
+    paths = {name: [convert(pattern) for pattern in patterns] for name, patterns in lists.items()}
+    if any(None in patterns for patterns in paths.values()) or len(lists["generated"]) < 30:
         raise ValueError(
             f"{folder}: a pattern of vendor.yml, documentation.yml or generated.rb has no linear-time form, or was not found"
         )
