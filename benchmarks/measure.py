@@ -21,7 +21,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import re2
 import tools
 from selectolax.lexbor import LexborHTMLParser
@@ -105,11 +104,11 @@ def others(block: pa.RecordBatch, megabytes: float, cache: Path) -> None:
     sizes = np.cumsum([len(text.as_buffer()) for text in block.column("content")])
     some = block.slice(0, int(np.searchsorted(sizes, megabytes * 1e6)) + 1)
     with tempfile.TemporaryDirectory() as folder:
-        pq.write_table(pa.Table.from_batches([some.select(["content"])]), f"{folder}/texts.parquet")
+        Path(folder, "texts").write_text("".join(f"{json.dumps(text)}\n" for text in some.column("content").to_pylist()))
         for name in ("data-prep-kit", "dolma"):
             try:
                 python = tools.environment(name, cache)
-                used = tools.run([python, str(tools.PEERS / "statistics_by.py"), name, f"{folder}/texts.parquet"])
+                used = tools.run([python, str(tools.PEERS / "statistics_by.py"), name, f"{folder}/texts"])
             except tools.Failed as error:
                 print(f"{name} did not run: {error}")
                 continue
