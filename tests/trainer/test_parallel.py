@@ -173,7 +173,7 @@ def test_tallies_and_norms_are_those_of_all_ranks(place: Path) -> None:
     for processes, layout in ((1, ()), (4, ("parallel.tensor=2",))):
         output = train(place, f"told-{processes}", processes, *told, *layout)
         rows.append(json.loads((output / "metrics.jsonl").read_text().splitlines()[-1]))
-    for name in ("weight_norm", "update_norm", "epoch"):
+    for name in ("weight_norm", "update_norm"):
         assert rows[0][name] == pytest.approx(rows[1][name], rel=1e-4), name
     for name in ("loss_by_kind", "loss_by_language"):
         assert rows[0][name] == pytest.approx(rows[1][name], abs=1e-4), name
