@@ -64,7 +64,8 @@ class Meta:
 class Checkpoints:
     """The checkpoints of one run, `folder/step-N`; the newest `keep` are kept, and those of every `milestones`th step.
 
-    All ranks call the same methods in the same order. `asynchronous` copies the tensors and writes them in a thread while training goes on; `finish` waits for that thread.
+    All ranks call the same methods in the same order. `asynchronous` copies the tensors and writes them in a thread while
+    training goes on; `finish` waits for that thread.
     """
 
     def __init__(self, folder: Path, ranks: Ranks, keep: int, asynchronous: bool = False, milestones: int = 0) -> None:

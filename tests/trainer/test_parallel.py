@@ -167,6 +167,20 @@ def test_every_layout_learns_the_same(place: Path, one: Path, processes: int, te
 
 
 @pytest.mark.slow
+def test_tallies_and_norms_are_those_of_all_ranks(place: Path) -> None:
+    told = ("log_every=2", "norms_every=2", "steps=2", "optimizer.warmup_steps=1", "data.held_out=0")
+    rows = []
+    for processes, layout in ((1, ()), (4, ("parallel.tensor=2",))):
+        output = train(place, f"told-{processes}", processes, *told, *layout)
+        rows.append(json.loads((output / "metrics.jsonl").read_text().splitlines()[-1]))
+    for name in ("weight_norm", "update_norm"):
+        assert rows[0][name] == pytest.approx(rows[1][name], rel=1e-4), name
+    for name in ("loss_by_kind", "loss_by_language"):
+        assert rows[0][name] == pytest.approx(rows[1][name], abs=1e-4), name
+    assert rows[0]["loss_by_kind"]["code"] == pytest.approx(rows[0]["loss"], abs=1e-5)
+
+
+@pytest.mark.slow
 def test_ranks_share_out_muons_matrices(place: Path) -> None:
     # A third layer, so that the last round has fewer matrices than ranks; float32, which the layouts' rounding changes less.
     rule = ("optimizer.muon={precision: float32}", "optimizer.average=0.9", "model.layers=3")
