@@ -39,9 +39,9 @@ TICK = 0.5  # seconds
 PAGE = resource.getpagesize()
 # What generated programs and tests import most, so that no job pays for it.
 PRELOADED = (
-    "abc argparse array ast asyncio bisect calendar cmath collections collections.abc copy csv ctypes dataclasses datetime decimal enum "
-    "fractions functools hashlib heapq inspect io itertools json math numbers operator os pathlib queue random re statistics string "
-    "struct sys textwrap threading time traceback types typing unicodedata unittest uuid"
+    "abc array bisect calendar cmath collections collections.abc copy dataclasses datetime decimal enum fractions functools heapq io "
+    "itertools json math numbers operator os random re statistics string "
+    "struct sys textwrap time types typing"
 ).split()
 
 
