@@ -66,7 +66,7 @@ def complete(
         # The last line of a block counts once that line is whole.
         return stop_at_block and b"\n" in written(new[-1:]) and block_end(above[row], text_of(new)) is not None
 
-    stop_ids = list(special.values())
+    stop_ids = list({*special.values(), decoder.config.eos_id})
     made = generate(
         decoder,
         ids,
