@@ -125,12 +125,12 @@ def convert(
             config = folders.shape(there)
             folders.places_of(there, config)
     with options.needs("gguf"), options.files():
-        from starmill.model.exchange import gguf
+        from starmill.model.exchange import gguf, gguf_write
 
         if there.suffix == ".gguf":
             config = gguf.to_folder(there, here)
         else:
-            gguf.write(huggingface.load(there), here, gguf.tokenizer_files(there), here.stem)
+            gguf_write.write(huggingface.load(there), here, gguf_write.tokenizer_files(there), here.stem)
     from starmill.model.config import parameter_count
 
     say(f"{here}: {parameter_count(config):,} parameters, {config.layers} layers, {config.vocab_size:,} tokens")

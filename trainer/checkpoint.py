@@ -259,6 +259,9 @@ def state(decoder: nn.Module, adam: torch.optim.AdamW, step: int) -> dict[str, t
     """Return the run's own weights and moments by name. Missing moments are created, as of step `step`."""
     found = {}
     for name, parameter in decoder.named_parameters():
+        if not parameter.requires_grad:  # beside an adapter
+            found[f"model.{name}"] = parameter.detach()
+            continue
         if not adam.state[parameter]:
             count = torch.tensor(float(step), device=parameter.device if adam.defaults["fused"] else "cpu")
             adam.state[parameter] = {"step": count, **{m: torch.zeros_like(parameter.detach()) for m in MOMENTS}}

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from starmill.core.errors import MachineError
+from starmill.core.errors import MachineError, UsageError
 from starmill.model.config import ModelConfig, parameter_shapes
 from starmill.model.encoder.tokens import files_of
 from starmill.model.exchange import huggingface
@@ -57,6 +57,8 @@ def export(
 
     Raises CheckpointError if there is none, or the newest is of another recipe or other data; OSError if it cannot be written.
     """
+    if options.sft is not None:
+        raise UsageError(f"{options.output}: a model card of fine-tuning is not written yet; publish {options.output}/model")
     found, place = open_inputs(options), Path(options.output) / "checkpoints"
     metas = checkpoint.whole(place)
     if not metas:

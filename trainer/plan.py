@@ -146,6 +146,7 @@ def data_lines(options: TrainRecipe, found: Inputs) -> list[str]:
         f"data       {len(units):,} units, {units.tokens:,} tokens; an epoch takes {epoch:,.0f} of them: {epochs:.2f} epochs; "
         f"held out: {len(found.held_out.units):,} units"
     ]
+    shown += found.told
     kinds = found.train.epoch_kinds()
     shown += ["           kind                  tokens          epoch   share of it"] if len(kinds) > 1 else []
     for kind, tokens in found.train.units.sizes("kind").items() if len(kinds) > 1 else ():

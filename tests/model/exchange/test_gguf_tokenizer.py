@@ -10,7 +10,7 @@ from transformers import AutoTokenizer, convert_slow_tokenizer
 from starmill.core.tokenizer import Tokenizer, difference, train
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
-from starmill.model.exchange import gguf, gguf_tokenizer
+from starmill.model.exchange import gguf, gguf_tokenizer, gguf_write
 
 TOKENIZER = train(["def area(width, height):", "    return width * 2024"] * 9, vocab_size=300)
 LLAMA = ModelConfig(300, 1, 32, 4, 2, 64, "rope", 64, 1e4, norm="rms", gated=True, biases="none", activation="silu")
@@ -20,7 +20,7 @@ def test_the_tokenizer_goes_along(tmp_path: Path) -> None:
     decoder = Decoder(LLAMA)
     decoder.init_weights(torch.Generator().manual_seed(0))
     files = {"tokenizer.json": TOKENIZER, "chat_template.jinja": b"{{ messages[0].content }}"}
-    gguf.write(decoder, tmp_path / "model.gguf", files)
+    gguf_write.write(decoder, tmp_path / "model.gguf", files)
     gguf.to_folder(tmp_path / "model.gguf", tmp_path / "back")
     assert difference(tmp_path / "back/tokenizer.json", TOKENIZER) == ""
     text = "def area(width, 2024):\n\treturn <file_sep> 'll  x"
