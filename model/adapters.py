@@ -52,9 +52,9 @@ class Adapted(Linear):
         bias = plain.bias is not None
         super().__init__(plain.in_features, plain.out_features, bias, plain.weight.device, plain.weight.dtype)
         self.weight, self.bias = plain.weight, plain.bias
-        made = {"device": plain.weight.device, "dtype": torch.float32}
-        self.lora_a = torch.nn.Parameter(torch.zeros(shape.rank, plain.in_features, **made))
-        self.lora_b = torch.nn.Parameter(torch.zeros(plain.out_features, shape.rank, **made))
+        device = plain.weight.device
+        self.lora_a = torch.nn.Parameter(torch.zeros(shape.rank, plain.in_features, device=device))
+        self.lora_b = torch.nn.Parameter(torch.zeros(plain.out_features, shape.rank, device=device))
         self.scale = shape.scale
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -141,7 +141,7 @@ class Run:
         learned = None if batch.answers is None else torch.from_numpy(batch.answers[:, 1:]).to(device, non_blocking=True)
         with autocast:
             total, losses = self.decoder.loss(
-                tokens_BT[:, :-1], tokens_BT[:, 1:], options.optimizer.z_loss, *inside, learned_BT=learned
+                tokens_BT[:, :-1], tokens_BT[:, 1:], options.optimizer.z_loss, inside[0], inside[1], learned
             )
         following = np.broadcast_to(np.arange(1, tokens_BT.shape[1]), losses.shape)
         if batch.answers is not None and learned is not None:
