@@ -33,7 +33,7 @@ def rows(place: Path) -> list[dict[str, Any]]:
             right = row["prompt"] + row["canonical_solution"]
             space: dict[str, Any] = {}
             exec(right, space)  # the benchmark's own solution
-            inputs = [case for case in row["base_input"]]
+            inputs = list(row["base_input"])
             expected = [space[row["entry_point"]](*json.loads(json.dumps(case))) for case in inputs]
             if json.loads(json.dumps([inputs, expected])) != [inputs, expected]:
                 continue  # tuples and sets, which JSON would change for the other two
@@ -74,11 +74,13 @@ def main() -> None:
         for name, python in (("evalplus", tools.environment("evalplus", CACHE)), ("interpreter", sys.executable)):
             usage = tools.run([python, str(tools.PEERS / "judging.py"), name, str(place)])
             lines.append((name, len(given) / usage.cpu, json.loads(usage.last)))
-    table = ["| | verdicts a CPU second | ours beside it | right ones passed | wrong ones passed | verdicts unlike ours |", "|---|---|---|---|---|---|"]
+    heads = ("", "verdicts per CPU second", "ours beside it", "right ones passed", "wrong ones passed", "verdicts unlike ours")
+    table = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for name, rate, each in lines:
         unlike = sum(a != b for a, b in zip(each, passed, strict=True))
         table.append(f"| {name} | {rate:.0f} | {lines[0][1] / rate:.2f} | {sum(each[::2])} | {sum(each[1::2])} | {unlike} |")
-    text = f"\n## {datetime.date.today()}, {len(given)} solutions, {report.processor()}, Python {platform.python_version()}\n\n" + "\n".join(table) + "\n"
+    where = f"{len(given)} solutions, {report.processor()}, Python {platform.python_version()}"
+    text = "\n".join(("", f"## {datetime.date.today()}, {where}", "", *table, ""))
     print(text)
     if wanted.write:
         with open(Path(__file__).parent / "results" / "judging.md", "a") as file:

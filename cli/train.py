@@ -110,6 +110,35 @@ def export(
         say(*publish.push(folder, push, public))
 
 
+def convert(
+    there: Annotated[Path, typer.Argument(metavar="FROM", help="A .gguf file, or the folder of a model.")],
+    here: Annotated[Path, typer.Argument(metavar="TO", help="The folder to write (weights in float32), or a .gguf file.")],
+) -> None:
+    """Read a model from llama.cpp's GGUF into a folder, as `starmill train` writes them, or write a folder as GGUF.
+
+    The tokenizer and the chat template go along. Quantized weights are read at the values that they stand for.
+    """
+    refuse_below_file("TO", here)
+    if (there.suffix == ".gguf") == (here.suffix == ".gguf"):
+        raise UsageError(f"convert {there} {here}: one is a .gguf file, the other the folder of a model")
+    with options.needs("trainer"):
+        from starmill.model.exchange import folders, huggingface
+
+        if here.suffix == ".gguf":
+            config = folders.shape(there)
+            folders.places_of(there, config)
+    with options.needs("gguf"), options.files():
+        from starmill.model.exchange import gguf, gguf_write
+
+        if there.suffix == ".gguf":
+            config = gguf.to_folder(there, here)
+        else:
+            gguf_write.write(huggingface.load(there), here, gguf_write.tokenizer_files(there), here.stem)
+    from starmill.model.config import parameter_count
+
+    say(f"{here}: {parameter_count(config):,} parameters, {config.layers} layers, {config.vocab_size:,} tokens")
+
+
 def trace(
     recipe: Annotated[str, typer.Argument(metavar="OUTPUT", help="The output of a training.")],
     step: Annotated[int, typer.Option(min=1, max=10**9, help="Number of the step, from 1.")],

@@ -32,7 +32,8 @@ def _with_presets(schema: dict[str, Any]) -> dict[str, Any]:
     model["properties"]["preset"] = names
     model["anyOf"] = [{"required": ["preset"]}, {"required": model.pop("required")}]
     training = schema["$defs"]["TrainRecipe"]["properties"]
-    training["model"] = {"anyOf": [names, training["model"]]}
+    training["model"] = {"anyOf": [names, training["model"], {"type": "null"}]}  # null: that of `weights`
+    schema["$defs"]["TrainRecipe"]["required"].remove("model")
     return schema
 
 

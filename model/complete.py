@@ -67,7 +67,7 @@ def completions(
     _fitting(tokenizer, decoder.config)
     if not all(stops):
         raise UsageError("a stop string is empty; leave it out")
-    stop_ids = frozenset(tokenizer.special(token) for token in STOPS if tokenizer.has(token))
+    stop_ids = frozenset({decoder.config.eos_id, *(tokenizer.special(token) for token in STOPS if tokenizer.has(token))})
     ends = [stop.encode() for stop in stops]
     longest = max(map(len, ends), default=0)
 

@@ -92,9 +92,16 @@ class Decoder(nn.Module):
         z_loss: float = 0.0,
         positions_BT: torch.Tensor | None = None,
         document_BT: torch.Tensor | None = None,
+        learned_BT: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the loss to minimize (model/kernels/loss.py) and the cross-entropy of each target, [B, T]."""
+        """Return the loss to minimize (model/kernels/loss.py) and the cross-entropy of each target, [B, T].
+
+        `learned` is true for the targets that count, at least one; the others' cross-entropy is 0, and the head does not read them.
+        """
         x_BTE = self.hidden(tokens_BT, positions_BT, document_BT)
+        if learned_BT is not None:
+            total, losses_N = next_token_loss(self.head, x_BTE[learned_BT], targets_BT[learned_BT], z_loss)
+            return total, losses_N.new_zeros(targets_BT.shape).masked_scatter(learned_BT, losses_N)
         total, losses_N = next_token_loss(self.head, x_BTE.flatten(0, 1), targets_BT.flatten(), z_loss)
         return total, losses_N.view(targets_BT.shape)
 

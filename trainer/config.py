@@ -12,6 +12,7 @@ from starmill.core.errors import UsageError
 from starmill.core.names import AtLeast0, AtLeast1, Place, Positive, Seed
 from starmill.model.config import Length, ModelConfig, Vocabulary
 from starmill.model.encoder.tokens import TOKENS
+from starmill.model.exchange import folders
 from starmill.model.presets import PRESETS
 from starmill.trainer import ramp
 from starmill.trainer.rates import ADDED as ADDED_RATES
@@ -20,6 +21,7 @@ from starmill.trainer.reading import Data as Data
 from starmill.trainer.reading import Fim as Fim
 from starmill.trainer.reading import FimRates as FimRates
 from starmill.trainer.reading import Mixture as Mixture
+from starmill.trainer.sft.options import Lora, Sft, refuse_misfits
 
 Cores = Annotated[int, Meta(ge=1, le=4096)]  # or ranks
 
@@ -128,6 +130,8 @@ class TrainRecipe:
     weights: Place | None = None  # folder of a model to start from; null: random weights
     parallel: Parallel = field(default_factory=Parallel)
     hardware: Hardware | None = None  # for MFU and the plan
+    sft: Sft | None = None  # conversations instead of shards
+    lora: Lora | None = None  # adapters beside the weights of `weights`, which stay
     branch: Place | None = None  # a checkpoint of another output to start from, with its optimizer and place in the data
     spike: Positive = 3.0  # a loss this many nats above the median of the last 50 stops the run, as one that is not finite does
     on_spike: Literal["stop", "skip"] = "stop"  # skip: leave that batch out and go on, up to 10 times in 50 steps
@@ -174,6 +178,7 @@ class TrainRecipe:
             raise ValueError(
                 f"data.sequence_length={self.data.sequence_length} is above model.max_positions={self.model.max_positions}"
             )
+        refuse_misfits(self)
         if self.model.is_encoder:
             plain = {
                 "data.fim.rate": self.data.fim.rate,
@@ -249,6 +254,9 @@ class TrainRecipe:
         for name, default in ADDED_RATES.items():
             if values["optimizer"][name] == default:
                 del values["optimizer"][name]
+        for name in ("sft", "lora"):  # runs began before there were these
+            if values[name] is None:
+                del values[name]
         for key in UNLEARNED:
             section, _, name = key.rpartition(".")
             del (values[section] if section else values)[name]
@@ -267,8 +275,8 @@ def load(path: str, overrides: list[str], workspace: str | None = None, output: 
     """Read a training recipe: `overrides` are the command's --set; `workspace` and `output` replace the recipe's.
 
     `model` is a mapping of ModelConfig's fields, the name of one of model/presets.py, or such a name with fields that replace the
-    preset's: `{preset: starcoder2-3b, rope_theta: 1.0e+6}`. A folder that a training wrote stands for the recipe that it keeps, and
-    for its output. Raises RecipeError.
+    preset's: `{preset: starcoder2-3b, rope_theta: 1.0e+6}`; without it the model is that of `weights`. A folder
+    that a training wrote stands for the recipe that it keeps, and for its output. Raises RecipeError.
     """
     return recipe.build(TrainRecipe, values(path, overrides, workspace, output), where=path)
 
@@ -283,6 +291,8 @@ def values(path: str, overrides: list[str], workspace: str | None = None, output
     if isinstance(found.get("model"), str):  # a section, so that --set can replace fields of it
         found["model"] = {"preset": found["model"]}
     found = recipe.override(found, overrides) | places
+    if found.get("model") is None and isinstance(found.get("weights"), str):
+        found["model"] = vars(folders.shape(found["weights"]))
     return {**found, "model": with_preset(found["model"], path)} if "model" in found else found
 
 

@@ -67,6 +67,8 @@ def export(
     """
     if average and not options.optimizer.average:
         raise UsageError("--average: the run keeps no average of its weights; train with optimizer.average, such as 0.999")
+    if options.sft is not None:
+        raise UsageError(f"{options.output}: a model card of fine-tuning is not written yet; publish {options.output}/model")
     found, place = open_inputs(options), Path(options.output) / "checkpoints"
     metas = checkpoint.whole(place)
     if not metas:

@@ -19,6 +19,7 @@ from starmill.core.errors import UsageError
 from starmill.core.process import handling
 from starmill.core.terminal import say
 from starmill.core.tokenizer import difference
+from starmill.model import adapters
 from starmill.model.config import ModelConfig
 from starmill.model.encoder.tokens import files_of
 from starmill.model.exchange import folders, huggingface
@@ -79,7 +80,7 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
     if options.weights is not None and before is None:
         _refuse_other_tokenizer(options, found)
     first = _first_weights(options, found.config, before is not None)
-    decoder = parallel.build(found.config, options.parallel, ranks, first)
+    decoder = parallel.build(found.config, options.parallel, ranks, first, partial(_prepare, options))
     optimizer = Optimizer(decoder, options.optimizer)
     run = Run(options, ranks, found.train, decoder, optimizer)
     step = 0
@@ -140,12 +141,26 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
                 metrics.held_out(step, run.evaluate(found.held_out))
         batches.close()  # type: ignore[attr-defined]
         checkpoints.finish()
-        finished = parallel.gathered(decoder, found.config, ranks)
+        finished = parallel.gathered(decoder, ranks)
         if finished is not None:
-            huggingface.save(finished, output / "model", files_of(found.config, found.tokenizer.data))
+            if options.lora is not None:
+                shape = adapters.Shape(options.lora.rank, options.lora.alpha / options.lora.rank)
+                adapters.save(finished, found.config, shape, output / "adapter", options.weights or "")
+                finished = adapters.merged(finished, shape.scale)
+            huggingface.write(
+                found.config, finished, output / "model", found.files or files_of(found.config, found.tokenizer.data)
+            )
         metrics.conclude(step)
         metrics.say(f"model: {output / 'model'}")
     return 0
+
+
+def _prepare(options: TrainRecipe, decoder: Any) -> None:
+    """Put a recipe's adapters into a model, if it has any."""
+    if options.lora is not None:
+        generator = torch.Generator().manual_seed(seeds.uint64(options.seed, "lora") >> 1)
+        shape = adapters.Shape(options.lora.rank, options.lora.alpha / options.lora.rank)
+        adapters.add(decoder, shape, options.lora.targets, generator)
 
 
 def _refuse_other_run(options: TrainRecipe, found: Inputs, path: Path, meta: Meta) -> None:

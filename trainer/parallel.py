@@ -115,18 +115,26 @@ def network(config: ModelConfig) -> type[Decoder] | type[Encoder]:
     return Encoder if config.is_encoder else Decoder
 
 
-def build(config: ModelConfig, options: Parallel, ranks: Ranks, initialize: Callable[[Any], None]) -> Network:
-    """Return the model of this rank, with the weights that `initialize` gives a whole one.
+def build(
+    config: ModelConfig,
+    options: Parallel,
+    ranks: Ranks,
+    initialize: Callable[[Any], None],
+    prepare: Callable[[Any], None] = lambda decoder: None,
+) -> Network:
+    """Return the model of this rank, with the weights that `initialize` gives a whole one; `prepare` adds adapters to a model.
 
     Only rank 0 ever holds the whole model, in main memory. Raises UsageError for heads that the tensor ranks do not divide.
     """
     if ranks.world == 1:
         decoder = network(config).empty(config, "cpu")
         initialize(decoder)
+        prepare(decoder)
         decoder.to(ranks.device)
         _save_memory(decoder, options)
         return decoder
     decoder = network(config).empty(config)
+    prepare(decoder)
     _distribute(decoder, options, ranks)
     decoder.to_empty(device=ranks.device)
     decoder.tie()
@@ -134,6 +142,7 @@ def build(config: ModelConfig, options: Parallel, ranks: Ranks, initialize: Call
     if ranks.rank == 0:
         whole = network(config).empty(config, "cpu")
         initialize(whole)
+        prepare(whole)
     given = dict(whole.named_parameters()) if whole is not None else {}
     with torch.no_grad():
         for name, parameter in decoder.named_parameters():
@@ -151,8 +160,8 @@ def piece(full: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return DTensor.from_local(full, mesh, replicated, run_check=False).redistribute(placements=like.placements)
 
 
-def gathered(decoder: Network, config: ModelConfig, ranks: Ranks) -> Network | None:
-    """Return the whole model on rank 0, in main memory, and None elsewhere; every rank must call this."""
+def gathered(decoder: Network, ranks: Ranks) -> dict[str, torch.Tensor] | None:
+    """Return the whole model's parameters on rank 0, in main memory, and None elsewhere; every rank must call this."""
     found = {}
     if isinstance(decoder, FSDPModule):
         decoder.reshard()  # after a forward pass without a backward one, the root's weights are whole, and in `precision`
@@ -160,12 +169,7 @@ def gathered(decoder: Network, config: ModelConfig, ranks: Ranks) -> Network | N
         full = parameter.full_tensor() if isinstance(parameter, DTensor) else parameter
         if ranks.rank == 0:
             found[name] = full.detach().cpu()
-    if ranks.rank != 0:
-        return None
-    complete = network(config).empty(config)
-    complete.load_state_dict(found, strict=False, assign=True)
-    complete.tie()
-    return complete
+    return found if ranks.rank == 0 else None
 
 
 def local(tensor: torch.Tensor) -> torch.Tensor:

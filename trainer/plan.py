@@ -161,6 +161,7 @@ def data_lines(options: TrainRecipe, found: Inputs) -> list[str]:
     ]
     for number, phase in enumerate(options.data.phases, 1):
         shown.append(f"           from step {phase.from_step:,}: an epoch takes {found.train.epoch_tokens(number):,.0f} tokens")
+    shown += found.told
     kinds = found.train.epoch_kinds()
     shown += ["           kind                  tokens          epoch   share of it"] if len(kinds) > 1 else []
     for kind, tokens in found.train.units.sizes("kind").items() if len(kinds) > 1 else ():

@@ -20,6 +20,7 @@ from starmill.trainer.data import masking
 from starmill.trainer.data.corpus import Batch, Corpus, Position
 from starmill.trainer.optim import Optimizer
 from starmill.trainer.parallel import Network, Ranks
+from starmill.trainer.sft.corpus import Conversations
 from starmill.trainer.tally import Norms, Tally
 
 RECENT = 50  # losses, with whose median a spike is compared
@@ -77,7 +78,7 @@ class Run:
 
     options: TrainRecipe
     ranks: Ranks
-    corpus: Corpus
+    corpus: Corpus | Conversations
     decoder: Network
     optimizer: Optimizer
     losses: tuple[float, ...] = ()
@@ -93,7 +94,8 @@ class Run:
             seen = [next(batches) for _ in range(count)]
             self.skipped = (*self.skipped, step)
             return Taken(math.nan, math.nan, seen[-1].following, {}, ranks.sums(float(stop))[0] > 0, "`skip` names it")
-        tally = Tally(self.corpus.units) if step % options.log_every == 0 else None
+        # Conversations are of one kind.
+        tally = Tally(self.corpus.units) if isinstance(self.corpus, Corpus) and step % options.log_every == 0 else None
         total = torch.zeros((), device=ranks.device)  # read once per step: reading waits for the device
         for micro in range(count):
             batch = next(batches)
@@ -133,12 +135,13 @@ class Run:
         more |= norms.after() if norms is not None else {}
         return Taken(mean, norm, seen[-1].following, clock.seconds(), stops > 0, more=more)
 
-    def loss(self, batch: Batch, corpus: Corpus, step: int) -> Told:
+    def loss(self, batch: Batch, corpus: Corpus | Conversations, step: int) -> Told:
         """Return the losses of a batch of a corpus: of every next token, with z-loss, or an encoder's two (step decides its masks)."""
         device, options = self.ranks.device, self.options
         half = options.parallel.precision_on(device.type) == "bfloat16"
         autocast = torch.autocast(device.type, torch.bfloat16) if half else nullcontext()
         if isinstance(self.decoder, Encoder):
+            assert isinstance(corpus, Corpus)  # a recipe refuses an encoder's conversations
             pairs = masking.pairs(batch, corpus, options.seed, step)
             given = [torch.from_numpy(array).to(device, non_blocking=True) for array in pairs[:-1]]
             with autocast:
@@ -148,18 +151,24 @@ class Run:
             torch.from_numpy(a).to(device, non_blocking=True) for a in (batch.tokens, batch.documents, batch.positions)
         )
         inside = (positions_BT[:, :-1], documents_BT[:, :-1]) if options.data.mask_documents else (None, None)
+        learned = None if batch.answers is None else torch.from_numpy(batch.answers[:, 1:]).to(device, non_blocking=True)
         with autocast:
-            total, losses = self.decoder.loss(tokens_BT[:, :-1], tokens_BT[:, 1:], options.optimizer.z_loss, *inside)
+            total, losses = self.decoder.loss(
+                tokens_BT[:, :-1], tokens_BT[:, 1:], options.optimizer.z_loss, inside[0], inside[1], learned
+            )
         following = np.broadcast_to(np.arange(1, tokens_BT.shape[1]), losses.shape)
+        if batch.answers is not None and learned is not None:
+            mean = losses.sum() / learned.sum() * batch.part
+            return Told(total * batch.part, mean, losses, np.where(batch.answers[:, 1:], following, -1))
         return Told(total, losses.mean(), losses, following)
 
     @torch.no_grad()
-    def evaluate(self, held_out: Corpus) -> HeldOut | None:
+    def evaluate(self, held_out: Corpus | Conversations) -> HeldOut | None:
         """Return the loss of the held-out windows; None if nothing is held out. The windows do not depend on the ranks."""
         if held_out.is_empty:
             return None
         self.decoder.eval()
-        names = held_out.units.names
+        names = held_out.units.names if isinstance(held_out, Corpus) else ("",)
         sums, counts = np.zeros(len(names)), np.zeros(len(names))
         for batch, languages in held_out.sample(self.options.data.held_out_windows, self.ranks.data, self.ranks.data_ranks):
             told = self.loss(batch, held_out, 0)

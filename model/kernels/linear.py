@@ -13,6 +13,10 @@ from torch import nn
 from torch.nn import functional as F
 
 FEWEST_ROWS = 16
+LARGE, LARGEST = (
+    1 << 19,
+    1 << 23,
+)  # elements of a matrix from which on few rows, and one row, take less time (benchmarks/generate.py)
 BOTH = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()  # read at import: compiled code cannot
 
 
@@ -26,17 +30,31 @@ class Linear(nn.Linear):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return x @ weight.T + bias."""
         if not is_onednn_better(x, self.weight):
-            return F.linear(x, self.weight, self.bias)
+            return few(x, self.weight, self.bias) if is_few(x, self.weight) else F.linear(x, self.weight, self.bias)
         rows_NI = x.reshape(-1, x.shape[-1])
         return _Linear.apply(rows_NI, self.weight, self.bias).view(*x.shape[:-1], -1)
 
 
 def is_onednn_better(x: torch.Tensor, weight: torch.Tensor) -> bool:
     """Say whether a product of these goes to oneDNN."""
+    return BOTH and x.numel() >= FEWEST_ROWS * x.shape[-1] and _is_plain(x, weight)
+
+
+def _is_plain(x: torch.Tensor, weight: torch.Tensor) -> bool:
     plain = type(weight) in (torch.Tensor, nn.Parameter) and x.device.type == "cpu"  # a sharded tensor has another type
-    many = x.numel() >= FEWEST_ROWS * x.shape[-1]
-    exact = x.dtype == weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    return BOTH and plain and many and exact
+    return plain and x.dtype == weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+
+
+def is_few(x: torch.Tensor, weight: torch.Tensor) -> bool:
+    """Say whether a product in generation, of few rows and a matrix that no cache holds, goes to oneDNN with the matrix first."""
+    large = weight.numel() >= (LARGE if x.numel() > x.shape[-1] else LARGEST)
+    return large and not torch.is_grad_enabled() and BOTH and _is_plain(x, weight)
+
+
+def few(x: torch.Tensor, weight_OI: torch.Tensor, bias_O: torch.Tensor | None) -> torch.Tensor:
+    """Return x @ weight.T + bias: with the matrix first it is read once, and not once for a few of the rows. No gradients."""
+    made_NO = _onednn(weight_OI, x.reshape(-1, x.shape[-1]), None).t()
+    return (made_NO if bias_O is None else made_NO + bias_O).reshape(*x.shape[:-1], -1)
 
 
 def product(x_NI: torch.Tensor, weight_OI: torch.Tensor, bias_O: torch.Tensor | None = None) -> torch.Tensor:

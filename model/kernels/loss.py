@@ -69,6 +69,8 @@ class _HeadLoss(torch.autograd.Function):
                 p_CV.scatter_add_(1, targets_C1, p_CV.new_full((1, 1), -1.0).expand_as(targets_C1))
                 dlogits_CV = p_CV.to(half)
                 dx_NE[rows] = multiply(dlogits_CV, cast_VE.t())
+                if not ctx.needs_input_grad[1]:  # a frozen head, beside an adapter
+                    continue
                 part_EV = multiply(x_CE.t(), dlogits_CV.t())
                 dweight_EV = part_EV.float() if dweight_EV is None else dweight_EV.add_(part_EV)
         if learning:
@@ -80,6 +82,9 @@ class _HeadLoss(torch.autograd.Function):
     def backward(ctx: Any, upstream: torch.Tensor, _: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         dx_NE, dweight_EV = ctx.saved_tensors
         scale = upstream / ctx.count
-        dx_NE, dweight_EV = (t.mul(scale).to(dtype) for t, dtype in zip((dx_NE, dweight_EV), ctx.dtypes, strict=True))
+        dx_NE = dx_NE.mul(scale).to(ctx.dtypes[0])
+        if dweight_EV is None:
+            return dx_NE, None, None, None, None
+        dweight_EV = dweight_EV.mul(scale).to(ctx.dtypes[1])
         # Transposed once, here; otherwise once for the sum with a tied embedding's gradient and once for the parameter's.
         return dx_NE, dweight_EV.t().contiguous(), None, None, None

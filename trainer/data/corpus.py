@@ -46,7 +46,8 @@ class Piece:
 class Batch:
     """`tokens` int64 [windows, sequence_length + 1]; `documents` numbers the unit of each token, `positions` counts within it.
 
-    `units` are the numbers of all units in it, `following` are the next positions of the lanes.
+    `units` are the numbers of all units in it, `following` are the next positions of the lanes. `answers`, where only some tokens
+    are to be learned: which; `part` is then how much this micro-batch counts in its step, 1 on average.
     """
 
     tokens: np.ndarray
@@ -54,6 +55,8 @@ class Batch:
     positions: np.ndarray
     units: tuple[int, ...]
     following: tuple[Position, ...]
+    answers: np.ndarray | None = None
+    part: float = 1.0
 
 
 @dataclass(frozen=True)

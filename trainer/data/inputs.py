@@ -3,19 +3,26 @@
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from starmill.core import conversations
 from starmill.core.dataset import Workspace
 from starmill.core.errors import InputError, UsageError
+from starmill.core.files import read_small
 from starmill.core.names import did_you_mean
 from starmill.core.shards import open_shards
-from starmill.core.tokenizer import Tokenizer
+from starmill.core.tokenizer import Tokenizer, huggingface_files
 from starmill.model.config import ModelConfig
 from starmill.trainer.config import Fim, TrainRecipe
 from starmill.trainer.data.corpus import Corpus, Position
 from starmill.trainer.data.units import Units, read_units, split
+from starmill.trainer.sft import examples
+from starmill.trainer.sft.corpus import Conversations
+from starmill.trainer.sft.options import Sft
+from starmill.trainer.sft.template import MAX_BYTES, of_folder
 
 TOKENIZER, MADE = "tokenizer/tokenizer.json", "tokenizer/manifest.json"
 
@@ -25,10 +32,12 @@ class Inputs:
     """The tokenizer, training and held-out corpus, the model's shape, and the digest of the data."""
 
     tokenizer: Tokenizer
-    train: Corpus
-    held_out: Corpus
+    train: Corpus | Conversations
+    held_out: Corpus | Conversations
     config: ModelConfig
     digest: str
+    files: dict[str, bytes] | None = None  # of the tokenizer, beside the model; None: made of the shards' tokenizer
+    told: tuple[str, ...] = ()  # for people, of what was left out
 
     def fetch_ahead(self, positions: Sequence[Position], tokens: int, rank: int, ranks: int, threads: int = 4) -> None:
         """Fetch the shards of a bucket in the background, in the order in which this rank will read `tokens` of each lane.
@@ -59,6 +68,9 @@ def look(options: TrainRecipe) -> None:
     """Raise InputError or OSError for a workspace without shards; nothing else is read."""
     workspace = Workspace(options.workspace)
     workspace.probe(write=False)
+    if options.sft is not None:
+        conversations.files(workspace, options.sft.folder)
+        return
     if not workspace.exists("shards/manifest.json"):
         raise InputError(f"{options.workspace}: no shards/manifest.json; run `starmill run` first, or give --workspace")
 
@@ -67,6 +79,8 @@ def open_inputs(options: TrainRecipe) -> Inputs:
     """Open the workspace. Raises ShardError, CacheError, OSError or ValueError, naming what is missing."""
     workspace = Workspace(options.workspace)
     workspace.probe(write=False)
+    if options.sft is not None:
+        return _open_conversations(options, options.sft, workspace)
     shards = open_shards(options.workspace, options.cache)
     place = workspace.path(TOKENIZER)
     tokenizer = Tokenizer.load(place if workspace.is_local else workspace.read(TOKENIZER), where=place)
@@ -80,6 +94,26 @@ def open_inputs(options: TrainRecipe) -> Inputs:
     plain = replace(options.data, fim=Fim(rate=0.0), phases=(), ramp=())
     trained, kept = (Corpus(units, tokenizer, data, options.seed) for units, data in ((train, options.data), (held, plain)))
     return Inputs(tokenizer, trained, kept, options.model.config(tokenizer.vocab_size), manifest.digest)
+
+
+def _open_conversations(options: TrainRecipe, sft: Sft, workspace: Workspace) -> Inputs:
+    folder = Path(options.weights or "")
+    tokenizer = Tokenizer.load(folder / "tokenizer.json", any_family=True)
+    template = of_folder(folder, sft.template)
+    if template is None:
+        raise InputError(f"{folder}: no chat_template.jinja, nor one in tokenizer_config.json; set sft.template")
+    found = examples.read(workspace, sft.folder, tokenizer, template, options.data.sequence_length)
+    train, held = (
+        Conversations(part, tokenizer, options.data, options.seed, sft.packing)
+        for part in examples.split(found.examples, options.data.held_out, options.seed)
+    )
+    config = options.model.config(tokenizer.vocab_size)
+    files = huggingface_files(tokenizer.data, config.max_positions)
+    kept = [place for name in ("tokenizer_config.json", "special_tokens_map.json") if (place := folder / name).is_file()]
+    if kept:  # of a model with other ends of text
+        files = {"tokenizer.json": tokenizer.data, **{place.name: read_small(place, MAX_BYTES) for place in kept}}
+    files["chat_template.jinja"] = template.text.encode()
+    return Inputs(tokenizer, train, held, config, found.digest, files, tuple(found.lines()))
 
 
 def _refuse_misspelled(options: TrainRecipe, units: Units) -> None:

@@ -1,0 +1,1 @@
+"""Supervised fine-tuning on conversations: chat templates, the loss on responses, packing."""
