@@ -44,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             status = _status(list(sys.argv[1:] if argv is None else argv))
             terminal.flush()  # here, where it can be told: the interpreter's own last flush shows a trace
         except BrokenPipeError:
+            terminal.unheard(sys.stdout)
             return 1
         except MachineError as error:
             return _refused(str(error), error.status)

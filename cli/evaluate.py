@@ -135,7 +135,7 @@ def compare(
     second: Annotated[Path, typer.Argument(help="Another, of the same task.")],
     as_json: options.Json = False,
 ) -> None:
-    """Compare two results of one task, problem by problem: who passes what the other does not, and whether that is chance (McNemar)."""
+    """Compare two results of one task, problem by problem, and say whether the difference may be chance (McNemar)."""
     from starmill.evaluation.passk import mcnemar
 
     with options.files():

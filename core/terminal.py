@@ -100,7 +100,14 @@ def talking() -> Iterator[None]:
             try:
                 stream.flush()
             except OSError:  # what is left would be tried again at the very end, and change the exit status
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+                unheard(stream)
+
+
+def unheard(stream: TextIO) -> None:
+    """Let what is still written to a stream go nowhere: whoever read it has gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 class Escaping(logging.Formatter):

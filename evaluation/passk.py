@@ -14,8 +14,8 @@ RESAMPLES = 2000
 def pass_at_k(samples: int, passed: int, k: int) -> float:
     """Return the chance that at least one of `k` samples, drawn without replacement, is one of those that passed.
 
-    >>> pass_at_k(5, 1, 1), pass_at_k(5, 2, 4), pass_at_k(4, 0, 2)
-    (0.2, 1.0, 0.0)
+    >>> pass_at_k(4, 1, 1), pass_at_k(5, 2, 4), pass_at_k(4, 0, 2)
+    (0.25, 1.0, 0.0)
     """
     if not 0 <= passed <= samples or not 1 <= k <= samples:
         raise ValueError(f"{passed} of {samples} passed, k={k}: need 0 <= passed <= samples and 1 <= k <= samples")
