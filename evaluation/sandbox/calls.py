@@ -6,12 +6,15 @@ methods it needs. Only the standard library.
 
 import socket
 import struct
+import types
 from typing import Any
 
 from starmill.evaluation.sandbox import values
 
 LARGEST = 256 << 20  # bytes of a message
 LENGTH = struct.Struct("<Q")
+# What leads from a value to the process that it lies in: a generator's frame has its names, and builtins' exec.
+HIDDEN = (types.FrameType, types.CodeType, types.TracebackType)
 CHANGES = (list, dict, set, bytearray)
 
 
@@ -70,7 +73,12 @@ class Peer:
         self.ended = False  # whether the other end was found gone: what caught that exception has not undone it
 
     def lend(self, value: Any) -> int:
-        """Return the number by which the other end may refer to a value; the value lives as long as this end."""
+        """Return the number by which the other end may refer to a value; the value lives as long as this end.
+
+        Raises TypeError for what is not lent: frames, and modules by an end that has no names.
+        """
+        if isinstance(value, HIDDEN) or (isinstance(value, types.ModuleType) and not self.names):
+            raise TypeError(f"a {type(value).__name__} is not lent")
         number = self._numbers.get(id(value))
         if number is None:
             number = self._numbers[id(value)] = len(self._lent)

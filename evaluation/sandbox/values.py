@@ -1,15 +1,18 @@
 """What may cross between two processes that do not trust each other: plain values as they are, and references to all else.
 
-What arrives is a pickle that can build plain values and nothing else: `find_class` knows PLAIN and five words of this file. A reference
-lends no operation that would see a value of the other side and could answer to please: an object of the candidate equals, precedes or
-adds to another object of the candidate as its class says, and to a plain value not at all. Only the standard library.
+What arrives is a pickle that can build plain values and nothing else: `find_class` knows PLAIN and five words of this file, and no
+instruction may set an attribute (of Fraction, say, how it compares). A reference lends no operation that would see a value of the other
+side and could answer to please: an object of the candidate equals, precedes or adds to another object of the candidate as its class
+says, and to a plain value not at all. Only the standard library.
 """
 
 import builtins
 import copyreg
 import io
 import pickle
+import re
 import types
+import uuid
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -26,9 +29,10 @@ PLAIN = {
     ("decimal", "Decimal"),
     ("fractions", "Fraction"),
     ("uuid", "UUID"),
-    ("uuid", "SafeUUID"),
     ("pathlib", "PurePosixPath"),
 }
+# How a value of a subclass becomes one of its base, where the subclass may say otherwise (str of an Enum is its name).
+EXACT: dict[type, Callable[[Any], Any]] = {str: str.__str__, int: int.__int__, float: float.__float__}
 BASES = (bool, int, float, str, bytes, tuple, list, dict, set, frozenset)
 # What a reference lends. Of BOTH, only where the other operand is a reference too.
 ALONE = (
@@ -45,6 +49,11 @@ DONE_BY: dict[str, Callable[[Any], Any]] = {
 }  # fmt: skip
 ONE = "__neg__ __pos__ __abs__ __invert__".split()
 LENT = {*ALONE, *BOTH, *ONE, "__setitem__", "__delitem__", "__instancecheck__", "__subclasscheck__", "__call__"}
+
+
+# The instructions of a pickle that make values, by how long they are: these of a fixed length, and these that say their length.
+FIXED = re.compile(rb"(?:[]N\x88\x89)}(taesu01R\x81\x85-\x87\x8f-\x94]|[Kh\x80].|M..|[Jj].{4}|[G\x95].{8})*+", re.DOTALL)
+SIZED = {ord("C"): 1, 0x8A: 1, 0x8C: 1, ord("B"): 4, ord("X"): 4, 0x8B: 4, 0x8D: 8, 0x8E: 8, 0x96: 8}
 
 
 class Border(Protocol):
@@ -71,7 +80,23 @@ def packed(message: Any, peer: Border) -> bytes:
 
 def unpacked(data: bytes, peer: Border) -> Any:
     """Return the message that bytes are. Raises whatever reading a broken pickle raises."""
+    _check(data)
     return _In(io.BytesIO(data), peer).load()
+
+
+def _check(data: bytes) -> None:
+    """Raise UnpicklingError for a pickle that does more than make values: BUILD sets attributes, of classes too."""
+    at = 0
+    while True:
+        found = FIXED.match(data, at)
+        at = found.end() if found else at
+        instruction = data[at]
+        if instruction == ord("."):
+            return
+        if instruction not in SIZED:
+            raise pickle.UnpicklingError(f"instruction {instruction}")
+        start = at + 1 + SIZED[instruction]
+        at = start + int.from_bytes(data[at + 1 : start], "little")
 
 
 class Ref:
@@ -99,6 +124,8 @@ def _lent(operation: str) -> Callable[..., Any]:
     def asked(self: Ref, *values: Any, **named: Any) -> Any:
         if operation in BOTH and not all(isinstance(value, Ref) for value in values):
             return NotImplemented
+        if operation == "__exit__":
+            values = (*values[:2], None)  # no traceback: it leads to all names of this process
         return object.__getattribute__(self, "_peer").ask("do", self, operation, values, named)
 
     return asked
@@ -118,6 +145,8 @@ def reduced(peer: Border, value: Any) -> Any:
     if isinstance(value, Ref):
         return _HERE, (object.__getattribute__(value, "_number"),)
     kind = type(value)
+    if kind is uuid.UUID:
+        return uuid.UUID, (value.hex,)
     if (kind.__module__, kind.__qualname__) in PLAIN and not isinstance(value, BaseException):
         return NotImplemented
     if value is NotImplemented or value is Ellipsis:
@@ -133,7 +162,7 @@ def reduced(peer: Border, value: Any) -> Any:
     # A subclass that compares as its base does (a named tuple, an IntEnum) is its base's value, and a reference too.
     base = next((one for one in BASES if isinstance(value, one)), None)
     if base and kind.__eq__ is base.__eq__:
-        return _DERIVED, (base, base(value), peer.lend(value))
+        return _DERIVED, (base, EXACT.get(base, base)(value), peer.lend(value))
     return _THERE, (peer.lend(value), callable(value))
 
 
