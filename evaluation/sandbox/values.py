@@ -13,7 +13,7 @@ import pickle
 import re
 import types
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import Any, Protocol
 
 ERRORS = {name: one for name, one in vars(builtins).items() if isinstance(one, type) and issubclass(one, BaseException)}
@@ -31,12 +31,14 @@ PLAIN = {
     ("uuid", "UUID"),
     ("pathlib", "PurePosixPath"),
 }
+UNCHANGED = (int, float, str, bytes, tuple, frozenset)
 # How a value of a subclass becomes one of its base, where the subclass may say otherwise (str of an Enum is its name).
 EXACT: dict[type, Callable[[Any], Any]] = {str: str.__str__, int: int.__int__, float: float.__float__}
 BASES = (bool, int, float, str, bytes, tuple, list, dict, set, frozenset)
 # What a reference lends. Of BOTH, only where the other operand is a reference too.
 ALONE = (
-    "__len__ __bool__ __str__ __repr__ __hash__ __iter__ __next__ __reversed__ __enter__ __exit__ __getitem__ __int__ __float__ __index__"
+    "__len__ __bool__ __str__ __repr__ __hash__ __iter__ __next__ __reversed__ __enter__ __exit__ __getitem__ __int__ __float__ __index__ "
+    "__format__"
 ).split()
 BOTH = (
     "__eq__ __ne__ __lt__ __le__ __gt__ __ge__ __add__ __sub__ __mul__ __truediv__ __floordiv__ __mod__ __pow__ __matmul__ __and__ __or__ "
@@ -60,6 +62,7 @@ class Border(Protocol):
     """What a side does with references (calls.py: Peer)."""
 
     classes: dict[int, type]
+    refs: MutableMapping[int, Any]
 
     def lend(self, value: Any) -> int:
         """Return the number by which the other side may refer to a value."""
@@ -145,6 +148,8 @@ def reduced(peer: Border, value: Any) -> Any:
     if isinstance(value, Ref):
         return _HERE, (object.__getattribute__(value, "_number"),)
     kind = type(value)
+    if kind in _made.values() and kind.__mro__[1] in UNCHANGED:
+        return reduced(peer, value._ref)
     if kind is uuid.UUID:
         return uuid.UUID, (value.hex,)
     if (kind.__module__, kind.__qualname__) in PLAIN and not isinstance(value, BaseException):
@@ -154,7 +159,7 @@ def reduced(peer: Border, value: Any) -> Any:
     if isinstance(value, type) and (value.__module__, value.__qualname__) in PLAIN:
         return NotImplemented
     if isinstance(value, type) and issubclass(value, BaseException):
-        return _ERROR_CLASS, (peer.lend(value), value.__name__, _builtin(value))
+        return _ERROR_CLASS, (peer.lend(value), value.__name__, _errors(value.__bases__))
     if isinstance(value, BaseException):
         arguments = tuple(one for one in value.args if type(one) in (bool, int, float, str, bytes, type(None)))
         own = None if kind.__module__ == "builtins" else peer.lend(value)
@@ -166,8 +171,8 @@ def reduced(peer: Border, value: Any) -> Any:
     return _THERE, (peer.lend(value), callable(value))
 
 
-def _builtin(kind: type) -> type:
-    return next(one for one in kind.__mro__ if one.__module__ == "builtins")
+def _errors(bases: tuple[type, ...]) -> tuple[type, ...]:
+    return tuple(one for one in bases if issubclass(one, BaseException))
 
 
 # The five words that only these pickles have. `_In` gives each its meaning.
@@ -175,7 +180,7 @@ def _THERE(number: int, called: bool) -> None: ...
 def _HERE(number: int) -> None: ...
 def _DERIVED(base: type, value: Any, number: int) -> None: ...
 def _ERROR(kind: Any, arguments: Any, number: int | None) -> None: ...
-def _ERROR_CLASS(number: int, name: str, base: type) -> None: ...
+def _ERROR_CLASS(number: int, name: str, bases: tuple[type, ...]) -> None: ...
 
 
 _WORDS = (_THERE, _HERE, _DERIVED, _ERROR, _ERROR_CLASS)
@@ -210,7 +215,11 @@ class _In(pickle.Unpickler):
         return found
 
     def _there(self, number: int, called: bool) -> Ref:
-        return (_Called if called else Ref)(self._peer, int(number))
+        kind = _Called if called else Ref
+        found = self._peer.refs.get(int(number))
+        if type(found) is not kind:  # else the same one again: tests may ask `is`
+            found = self._peer.refs[int(number)] = kind(self._peer, int(number))
+        return found
 
     def _here(self, number: int) -> Any:
         return self._peer.own(number)
@@ -234,12 +243,12 @@ class _In(pickle.Unpickler):
             made.__dict__["_ref"] = Ref(self._peer, int(number))
         return made
 
-    def _error_class(self, number: int, name: str, base: type) -> type:
-        if not isinstance(base, type) or not issubclass(base, BaseException):
+    def _error_class(self, number: int, name: str, bases: Any) -> type:
+        if not bases or type(bases) is not tuple or len(_errors(bases)) != len(bases):
             raise pickle.UnpicklingError("not an exception's class")
         made = self._peer.classes.get(int(number))
         if made is None:
-            made = self._peer.classes[int(number)] = type(str(name), (base,), {"__getattr__": _of_the_error})
+            made = self._peer.classes[int(number)] = type(str(name), bases, {"__getattr__": _of_the_error})
         return made
 
 
