@@ -6,13 +6,19 @@ methods it needs. Only the standard library.
 
 import socket
 import struct
+import types
+import weakref
+from collections import deque
+from collections.abc import MutableMapping
 from typing import Any
 
 from starmill.evaluation.sandbox import values
 
 LARGEST = 256 << 20  # bytes of a message
 LENGTH = struct.Struct("<Q")
-CHANGES = (list, dict, set, bytearray)
+# What leads from a value to the process that it lies in: a generator's frame has its names, and builtins' exec.
+HIDDEN = (types.FrameType, types.CodeType, types.TracebackType)
+CHANGES = (list, dict, set, bytearray, deque)
 
 
 class Ended(Exception):
@@ -67,10 +73,16 @@ class Peer:
         self._lent: list[Any] = []
         self._numbers: dict[int, int] = {}
         self.classes: dict[int, type] = {}
+        self.refs: MutableMapping[int, Any] = weakref.WeakValueDictionary()
         self.ended = False  # whether the other end was found gone: what caught that exception has not undone it
 
     def lend(self, value: Any) -> int:
-        """Return the number by which the other end may refer to a value; the value lives as long as this end."""
+        """Return the number by which the other end may refer to a value; the value lives as long as this end.
+
+        Raises TypeError for what is not lent: frames, and modules by an end that has no names.
+        """
+        if isinstance(value, HIDDEN) or (isinstance(value, types.ModuleType) and not self.names):
+            raise TypeError(f"a {type(value).__name__} is not lent")
         number = self._numbers.get(id(value))
         if number is None:
             number = self._numbers[id(value)] = len(self._lent)
@@ -101,6 +113,8 @@ class Peer:
                     _follow(sent, rest[1])
                 return rest[0]
             if kind == "raises":
+                if rest[1] is not None:
+                    _follow(sent, rest[1])
                 raise rest[0] if isinstance(rest[0], BaseException) else Ended("not an exception")
             self._answer(kind, rest)
 
@@ -127,13 +141,18 @@ class Peer:
         try:
             given = words[2:] if kind == "do" else []
             before = self.packed(given) if any(map(_any_changes, given)) else b""
-            value = self._done(kind, words)
+            try:
+                said = ("is", self._done(kind, words))
+            except Ended:
+                raise
+            except BaseException as error:
+                said = ("raises", error)
             changed = given if before and self.packed(given) != before else None
-            data = self.packed(("is", value, changed))
+            data = self.packed((*said, changed))
         except Ended:
             raise
-        except BaseException as error:
-            data = self.packed(("raises", error))
+        except BaseException as error:  # of what cannot be written
+            data = self.packed(("raises", error, None))
         send(self.channel, data)
 
     def _done(self, kind: Any, words: list[Any]) -> Any:
@@ -185,14 +204,17 @@ def _follow(old: Any, new: Any) -> None:
     for mine, its in zip(_parts(old), _parts(new), strict=False):
         if type(mine) is not type(its) or mine == its:
             continue
-        if (
-            isinstance(mine, tuple | list | dict)
-            and len(mine) == len(its)
-            and (not isinstance(mine, dict) or [*mine] == [*its])
-        ):
+        if isinstance(mine, dict):
+            kept = [key for key in mine if key in its]
+            _follow([mine[key] for key in kept], [its[key] for key in kept])
+            its = {**its, **{key: mine[key] for key in kept if mine[key] == its[key]}}  # the same ones, where they stand
+        elif isinstance(mine, tuple | list) and len(mine) == len(its):
             _follow(mine, its)
         if isinstance(mine, list | bytearray) and mine != its:
             mine[:] = its
+        elif isinstance(mine, deque) and mine != its:
+            mine.clear()
+            mine.extend(its)
         elif isinstance(mine, dict | set) and mine != its:
             mine.clear()
             mine.update(its)

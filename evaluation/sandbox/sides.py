@@ -5,6 +5,7 @@ import importlib
 import json
 import linecache
 import os
+import symtable
 import sys
 import types
 from collections.abc import Iterator
@@ -13,6 +14,13 @@ from typing import Any, NoReturn
 from starmill.evaluation.sandbox.calls import Ended, Peer
 
 SAID = 300  # characters of an exception
+FAILURES = ("syntax", "error", "memory", "wrong")  # of a solution before its tests
+# Modules of which the tests' process takes an imported name from its own library: with none of their functions a solution can have a
+# text of its own executed there, or an object made that equals all (as with exec, pickle.loads, subprocess, unittest.mock).
+PURE = frozenset(
+    "abc cmath collections collections.abc dataclasses datetime decimal enum fractions functools itertools math numbers statistics "
+    "string time typing".split()
+)
 
 
 def candidate(peer: Peer, text: str, nonce: str) -> NoReturn:
@@ -59,7 +67,7 @@ def tests(peer: Peer, text: str, together: bool, nonce: str, report: int) -> NoR
 def _begun(first: tuple[Any, ...], together: bool, nonce: str) -> dict[str, str]:
     """Return why a candidate is not ready, or nothing."""
     if first[0] == "failed" and len(first) == 3:
-        return {"reason": str(first[1])[:20], "said": str(first[2])[:SAID]}
+        return {"reason": first[1] if first[1] in FAILURES else "error", "said": _shown(str(first[2]))}
     if first[0] != "ready" or len(first) != 3:
         raise Ended("not a message")
     if together:
@@ -71,9 +79,13 @@ def _tested(peer: Peer, names: Any, text: str) -> dict[str, str]:
     code = compile(text, "tests.py", "exec")
     asked = {*_names(code)}
     space: dict[str, Any] = {"__name__": "tests", "__builtins__": builtins}
-    for name, module, attribute in names:
-        if name in asked:
-            space[name] = _own(module, attribute) if module else peer.ask("name", name)
+    made = {name: (str(module), str(attribute)) for name, module, attribute in names if name in asked and name[:2] != "__"}
+    hides = [name for name in made if hasattr(builtins, name)]
+    if hides and _asks_more(text):  # a solution that makes its own `all` is to be asked, not to judge
+        made = {name: of for name, of in made.items() if name not in hides}
+    for name, of in made.items():
+        own = _own(*of)
+        space[name] = peer.ask("name", name) if own is None else own
     try:
         exec(code, space)
     except Ended:
@@ -104,13 +116,31 @@ def _found(module: types.ModuleType) -> Iterator[tuple[str, str, str]]:
 
 
 def _own(module: str, attribute: str) -> Any:
-    """Return what a name of the standard library stands for, imported here. Raises Ended for another."""
-    if str(module).partition(".")[0] not in sys.stdlib_module_names:
-        raise Ended(f"the solution's {module} is no module of the standard library")
-    found: Any = importlib.import_module(module)
-    for part in filter(None, str(attribute).split(".")):
-        found = getattr(found, part)
-    return found
+    """Return what a name of PURE stands for, imported here, or nothing for another: that is used where it is."""
+    if module not in PURE:
+        return None
+    found = importlib.import_module(module)
+    if not attribute:
+        return found
+    value = getattr(found, attribute, None)
+    return value if getattr(value, "__module__", None) == module else None
+
+
+def _asks_more(text: str) -> bool:
+    """Whether tests read a name that neither they nor Python make: then the solution's names of Python's functions are not meant."""
+    tables = [symtable.symtable(text, "tests.py", "exec")]
+    made, read = {"__builtins__", *vars(builtins), "__file__"}, set()
+    top = tables[0]
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        for one in table.get_symbols():
+            if table is top or one.is_global():
+                if one.is_assigned() or one.is_imported():
+                    made.add(one.get_name())
+                if one.is_referenced():
+                    read.add(one.get_name())
+    return bool(read - made)
 
 
 def _names(code: types.CodeType) -> Iterator[str]:
@@ -150,6 +180,11 @@ def _outside(error: BaseException, place: str) -> bool:
 
 def _said(error: BaseException) -> str:
     try:
-        return f"{type(error).__name__}: {error}".splitlines()[0][:SAID]
+        return _shown(f"{type(error).__name__}: {error}".splitlines()[0])
     except BaseException:
-        return type(error).__name__[:SAID]
+        return _shown(type(error).__name__)
+
+
+def _shown(text: str) -> str:
+    """Return the begin of a text as one that can be written: a solution may raise what is no Unicode."""
+    return text[:SAID].encode("utf-8", "replace").decode()

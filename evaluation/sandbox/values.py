@@ -1,16 +1,19 @@
 """What may cross between two processes that do not trust each other: plain values as they are, and references to all else.
 
-What arrives is a pickle that can build plain values and nothing else: `find_class` knows PLAIN and five words of this file. A reference
-lends no operation that would see a value of the other side and could answer to please: an object of the candidate equals, precedes or
-adds to another object of the candidate as its class says, and to a plain value not at all. Only the standard library.
+What arrives is a pickle that can build plain values and nothing else: `find_class` knows PLAIN and five words of this file, and no
+instruction may set an attribute (of Fraction, say, how it compares). A reference lends no operation that would see a value of the other
+side and could answer to please: an object of the candidate equals, precedes or adds to another object of the candidate as its class
+says, and to a plain value not at all. Only the standard library.
 """
 
 import builtins
 import copyreg
 import io
 import pickle
+import re
 import types
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, MutableMapping
 from typing import Any, Protocol
 
 ERRORS = {name: one for name, one in vars(builtins).items() if isinstance(one, type) and issubclass(one, BaseException)}
@@ -26,13 +29,16 @@ PLAIN = {
     ("decimal", "Decimal"),
     ("fractions", "Fraction"),
     ("uuid", "UUID"),
-    ("uuid", "SafeUUID"),
     ("pathlib", "PurePosixPath"),
 }
+UNCHANGED = (int, float, str, bytes, tuple, frozenset)
+# How a value of a subclass becomes one of its base, where the subclass may say otherwise (str of an Enum is its name).
+EXACT: dict[type, Callable[[Any], Any]] = {str: str.__str__, int: int.__int__, float: float.__float__}
 BASES = (bool, int, float, str, bytes, tuple, list, dict, set, frozenset)
 # What a reference lends. Of BOTH, only where the other operand is a reference too.
 ALONE = (
-    "__len__ __bool__ __str__ __repr__ __hash__ __iter__ __next__ __reversed__ __enter__ __exit__ __getitem__ __int__ __float__ __index__"
+    "__len__ __bool__ __str__ __repr__ __hash__ __iter__ __next__ __reversed__ __enter__ __exit__ __getitem__ __int__ __float__ __index__ "
+    "__format__"
 ).split()
 BOTH = (
     "__eq__ __ne__ __lt__ __le__ __gt__ __ge__ __add__ __sub__ __mul__ __truediv__ __floordiv__ __mod__ __pow__ __matmul__ __and__ __or__ "
@@ -47,10 +53,16 @@ ONE = "__neg__ __pos__ __abs__ __invert__".split()
 LENT = {*ALONE, *BOTH, *ONE, "__setitem__", "__delitem__", "__instancecheck__", "__subclasscheck__", "__call__"}
 
 
+# The instructions of a pickle that make values, by how long they are: these of a fixed length, and these that say their length.
+FIXED = re.compile(rb"(?:[]N\x88\x89)}(taesu01R\x81\x85-\x87\x8f-\x94]|[Kh\x80].|M..|[Jj].{4}|[G\x95].{8})*+", re.DOTALL)
+SIZED = {ord("C"): 1, 0x8A: 1, 0x8C: 1, ord("B"): 4, ord("X"): 4, 0x8B: 4, 0x8D: 8, 0x8E: 8, 0x96: 8}
+
+
 class Border(Protocol):
     """What a side does with references (calls.py: Peer)."""
 
     classes: dict[int, type]
+    refs: MutableMapping[int, Any]
 
     def lend(self, value: Any) -> int:
         """Return the number by which the other side may refer to a value."""
@@ -71,7 +83,23 @@ def packed(message: Any, peer: Border) -> bytes:
 
 def unpacked(data: bytes, peer: Border) -> Any:
     """Return the message that bytes are. Raises whatever reading a broken pickle raises."""
+    _check(data)
     return _In(io.BytesIO(data), peer).load()
+
+
+def _check(data: bytes) -> None:
+    """Raise UnpicklingError for a pickle that does more than make values: BUILD sets attributes, of classes too."""
+    at = 0
+    while True:
+        found = FIXED.match(data, at)
+        at = found.end() if found else at
+        instruction = data[at]
+        if instruction == ord("."):
+            return
+        if instruction not in SIZED:
+            raise pickle.UnpicklingError(f"instruction {instruction}")
+        start = at + 1 + SIZED[instruction]
+        at = start + int.from_bytes(data[at + 1 : start], "little")
 
 
 class Ref:
@@ -99,6 +127,8 @@ def _lent(operation: str) -> Callable[..., Any]:
     def asked(self: Ref, *values: Any, **named: Any) -> Any:
         if operation in BOTH and not all(isinstance(value, Ref) for value in values):
             return NotImplemented
+        if operation == "__exit__":
+            values = (*values[:2], None)  # no traceback: it leads to all names of this process
         return object.__getattribute__(self, "_peer").ask("do", self, operation, values, named)
 
     return asked
@@ -118,6 +148,10 @@ def reduced(peer: Border, value: Any) -> Any:
     if isinstance(value, Ref):
         return _HERE, (object.__getattribute__(value, "_number"),)
     kind = type(value)
+    if kind in _made.values() and kind.__mro__[1] in UNCHANGED:
+        return reduced(peer, value._ref)
+    if kind is uuid.UUID:
+        return uuid.UUID, (value.hex,)
     if (kind.__module__, kind.__qualname__) in PLAIN and not isinstance(value, BaseException):
         return NotImplemented
     if value is NotImplemented or value is Ellipsis:
@@ -125,7 +159,7 @@ def reduced(peer: Border, value: Any) -> Any:
     if isinstance(value, type) and (value.__module__, value.__qualname__) in PLAIN:
         return NotImplemented
     if isinstance(value, type) and issubclass(value, BaseException):
-        return _ERROR_CLASS, (peer.lend(value), value.__name__, _builtin(value))
+        return _ERROR_CLASS, (peer.lend(value), value.__name__, _errors(value.__bases__))
     if isinstance(value, BaseException):
         arguments = tuple(one for one in value.args if type(one) in (bool, int, float, str, bytes, type(None)))
         own = None if kind.__module__ == "builtins" else peer.lend(value)
@@ -133,12 +167,12 @@ def reduced(peer: Border, value: Any) -> Any:
     # A subclass that compares as its base does (a named tuple, an IntEnum) is its base's value, and a reference too.
     base = next((one for one in BASES if isinstance(value, one)), None)
     if base and kind.__eq__ is base.__eq__:
-        return _DERIVED, (base, base(value), peer.lend(value))
+        return _DERIVED, (base, EXACT.get(base, base)(value), peer.lend(value))
     return _THERE, (peer.lend(value), callable(value))
 
 
-def _builtin(kind: type) -> type:
-    return next(one for one in kind.__mro__ if one.__module__ == "builtins")
+def _errors(bases: tuple[type, ...]) -> tuple[type, ...]:
+    return tuple(one for one in bases if issubclass(one, BaseException))
 
 
 # The five words that only these pickles have. `_In` gives each its meaning.
@@ -146,7 +180,7 @@ def _THERE(number: int, called: bool) -> None: ...
 def _HERE(number: int) -> None: ...
 def _DERIVED(base: type, value: Any, number: int) -> None: ...
 def _ERROR(kind: Any, arguments: Any, number: int | None) -> None: ...
-def _ERROR_CLASS(number: int, name: str, base: type) -> None: ...
+def _ERROR_CLASS(number: int, name: str, bases: tuple[type, ...]) -> None: ...
 
 
 _WORDS = (_THERE, _HERE, _DERIVED, _ERROR, _ERROR_CLASS)
@@ -181,7 +215,11 @@ class _In(pickle.Unpickler):
         return found
 
     def _there(self, number: int, called: bool) -> Ref:
-        return (_Called if called else Ref)(self._peer, int(number))
+        kind = _Called if called else Ref
+        found = self._peer.refs.get(int(number))
+        if type(found) is not kind:  # else the same one again: tests may ask `is`
+            found = self._peer.refs[int(number)] = kind(self._peer, int(number))
+        return found
 
     def _here(self, number: int) -> Any:
         return self._peer.own(number)
@@ -205,12 +243,12 @@ class _In(pickle.Unpickler):
             made.__dict__["_ref"] = Ref(self._peer, int(number))
         return made
 
-    def _error_class(self, number: int, name: str, base: type) -> type:
-        if not isinstance(base, type) or not issubclass(base, BaseException):
+    def _error_class(self, number: int, name: str, bases: Any) -> type:
+        if not bases or type(bases) is not tuple or len(_errors(bases)) != len(bases):
             raise pickle.UnpicklingError("not an exception's class")
         made = self._peer.classes.get(int(number))
         if made is None:
-            made = self._peer.classes[int(number)] = type(str(name), (base,), {"__getattr__": _of_the_error})
+            made = self._peer.classes[int(number)] = type(str(name), bases, {"__getattr__": _of_the_error})
         return made
 
 

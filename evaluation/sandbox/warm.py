@@ -138,12 +138,22 @@ class _Run:
                 os.kill(process, signal.SIGKILL)
         _, status, used = os.wait4(candidate, 0)
         _, tests_status, tests_used = os.wait4(tests, 0)
+        self._end_others()
         os.close(self.report)
         os.close(self.output)
         seconds = used.ru_utime + used.ru_stime
         tests_seconds = tests_used.ru_utime + tests_used.ru_stime
         made = self._judged(said, stopped, status, tests_status, seconds, tests_seconds)
         return made | {"cpu_seconds": seconds + tests_seconds, "output": printed.decode("utf-8", "replace")}
+
+    def _end_others(self) -> None:
+        """End what the tests started and left: of its namespace, this process is the first."""
+        if self.bounds.namespaces:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(-1, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                while True:
+                    os.wait()
 
     def _judged(
         self, said: bytes, stopped: str, status: int, tests_status: int, seconds: float, tests_seconds: float
@@ -168,7 +178,7 @@ class _Run:
 
     def _watched(self) -> tuple[bytes, bytes, str]:
         """Return what the tests' process says, the first bytes that the candidate prints, and the bound that it passed."""
-        said, printed, count, deadline = bytearray(), bytearray(), 0, time.monotonic() + self.job["wall_seconds"]
+        printed, count, deadline = bytearray(), 0, time.monotonic() + self.job["wall_seconds"]
         with selectors.DefaultSelector() as selector:
             selector.register(self.report, selectors.EVENT_READ)
             selector.register(self.output, selectors.EVENT_READ)
@@ -181,13 +191,11 @@ class _Run:
                         if not data:
                             selector.unregister(self.output)
                         elif count > MOST_PRINTED:
-                            return bytes(said), bytes(printed), "output"
-                    elif data and len(said) < 1 << 16:
-                        said += data
-                    else:
+                            return b"", bytes(printed), "output"
+                    else:  # all of it, in one write; what the tests started may hold the pipe open
                         self._last(printed)
-                        return bytes(said), bytes(printed), ""
-        return bytes(said), bytes(printed), "wall"
+                        return data, bytes(printed), ""
+        return b"", bytes(printed), "wall"
 
     def _last(self, printed: bytearray) -> None:
         os.set_blocking(self.output, False)
@@ -214,6 +222,8 @@ class _Run:
                     os._exit(71)
                 first = os.fork()
                 if not first:
+                    os.close(told)
+                    os.close(telling)
                     os.setsid()
                     run()
                 os.write(telling, str(first).encode())

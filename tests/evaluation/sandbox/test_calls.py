@@ -121,6 +121,15 @@ def test_what_a_call_changes_is_changed_here(ask: Callable[..., Any]) -> None:
     table: dict[str, Any] = {}
     inner: list[int] = []
     ask(change)(row, table, rest=[inner])
+
+    def turn(queue: collections.deque[int], tree: dict[str, Any]) -> None:
+        queue.rotate()
+        tree["a"]["b"] = tree["c"] = 1
+
+    queue, branch = collections.deque([1, 2, 3]), {"x": 0}
+    tree = {"a": branch}
+    ask(turn)(queue, tree)
+    assert [*queue] == [3, 1, 2] and tree == {"a": {"x": 0, "b": 1}, "c": 1} and tree["a"] is branch
     assert row == [1, 2, 3] and table == {"new": 1} and inner == [5]
 
 
@@ -142,6 +151,36 @@ def test_exceptions_keep_their_class(ask: Callable[..., Any]) -> None:
     with pytest.raises(SystemExit) as left:
         ask(ends)()
     assert left.value.code == 4
+
+
+def test_exceptions_keep_their_ancestors(ask: Callable[..., Any]) -> None:
+    class Own(Exception):
+        pass
+
+    class Special(Own, KeyError):
+        pass
+
+    def special(values: list[int]) -> None:
+        values.append(1)
+        raise Special("x")
+
+    values: list[int] = []
+    for kind in (Own, Special):
+        with pytest.raises(ask(kind)) as caught:
+            ask(special)(values)
+        assert isinstance(caught.value, KeyError) and issubclass(ask(Special), ask(Own))
+    assert values == [1, 1], "what was changed before it was raised is changed"
+
+
+def test_the_same_object_is_the_same_again(ask: Callable[..., Any]) -> None:
+    class Colour(enum.Enum):
+        RED = 1
+
+    class Word(str, enum.Enum):  # noqa: UP042 - another str() than that of StrEnum
+        A = "a"
+
+    assert ask(Colour.RED) is ask(Colour.RED) and f"{ask(Colour.RED):>12}" == "  Colour.RED"
+    assert ask(Word.A) == "a" and isinstance(ask(Word.A), ask(Word)), "of a class that says its name in place of its value"
 
 
 def test_generators_are_walked_step_by_step(ask: Callable[..., Any]) -> None:

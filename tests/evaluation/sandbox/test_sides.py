@@ -23,11 +23,21 @@ def one(judge: Judge, solution: str, tests: str, together: bool = False) -> Verd
 
 def test_names_that_the_tests_do_not_make_are_the_solution_s(judge: Judge) -> None:
     solution = (
-        "import math\nfrom typing import List\nfrom collections import Counter as C\nLIMIT = 3\n"
-        "def sum(values): return 7\ndef f(x: List[int]): return x"
+        "import math\nfrom typing import List\nfrom collections import Counter as C\nLIMIT = 3\ndef f(x: List[int]): return x"
     )
-    tests = "assert LIMIT == 3 and sum([1]) == 7 and math.pi > 3 and C('aa')['a'] == 2 and List\ndef f(x): return 0\nassert f(1) == 0"
+    tests = "assert LIMIT == 3 and math.pi > 3 and C('aa')['a'] == 2 and List\ndef f(x): return 0\nassert f(1) == 0"
     assert one(judge, solution, tests).passed
+
+
+def test_a_name_of_python_s_is_the_solution_s_where_the_tests_ask_for_no_other(judge: Judge) -> None:
+    solution = "def sum(values): return 7\ndef f(x): return x"
+    assert one(judge, solution, "x = [1]\nassert sum(x) == 7 and [y for y in x]").passed
+    assert one(judge, solution, "assert f(1) == 1 and sum([1]) == 1").passed
+
+
+def test_what_fails_is_said_in_words_of_ours(judge: Judge) -> None:
+    found = one(judge, "raise ValueError('\\ud800')", "pass")
+    assert (found.reason, found.said) == ("error", "ValueError: ?")
 
 
 def test_a_name_that_is_nowhere_is_missing(judge: Judge) -> None:
