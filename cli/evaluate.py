@@ -92,7 +92,7 @@ def evaluate(
         from starmill.evaluation.run import run
         from starmill.evaluation.sandbox.judge import Judge, installed
 
-        wanted_tasks = _chosen(task_names, TASKS) if samples_only else _with_toolchains(_chosen(task_names, TASKS))
+        wanted_tasks = _chosen(task_names, TASKS) if samples_only else _judged_here(_chosen(task_names, TASKS), solutions)
         loaded = [run.load(task, benchmarks, limit, any_version) for task in wanted_tasks]
         if score is not None and len(loaded) > 1:
             raise UsageError(f"--score {score}: generations are of one task; give one with --tasks")
@@ -175,18 +175,22 @@ def _chosen(tasks: Sequence[str] | None, known: "dict[str, Task]") -> "list[Task
     return [task for name, task in known.items() if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
 
 
-def _with_toolchains(tasks: "list[Task]") -> "list[Task]":
-    """Return the tasks whose programs this machine can run; name the others. Raises UsageError where none is left."""
+def _judged_here(tasks: "list[Task]", solutions: str | None) -> "list[Task]":
+    """Return the tasks that can be judged: whose programs this machine runs, with solutions where those are asked for; name the others.
+
+    Raises UsageError where none is left.
+    """
     from starmill.evaluation.sandbox import programs
 
-    absent = {task.name: programs.absent(task.language) for task in tasks if task.language != "python"}
-    for name, reason in absent.items():
+    reasons = {task.name: programs.absent(task.language) for task in tasks if task.language != "python"}
+    if solutions is not None:
+        reasons |= {task.name: f"its files have no solutions, for --solutions {solutions}" for task in tasks if not task.solved}
+    for name, reason in reasons.items():
         if reason:
             say(f"{name}: not scored: {reason}", to=sys.stderr)
-    found = [task for task in tasks if not absent.get(task.name)]
-    if not found:
-        raise UsageError(f"--tasks: {next(filter(None, absent.values()))}")
-    return found
+    if found := [task for task in tasks if not reasons.get(task.name)]:
+        return found
+    raise UsageError(f"--tasks: {next(filter(None, reasons.values()))}; give other tasks")
 
 
 def _model(model: str, endpoint: str | None, batch: int, dtype: str, device: str | None) -> "Model":

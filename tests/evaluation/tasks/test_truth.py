@@ -71,7 +71,7 @@ def test_published_files(name: str, judge: Judge) -> None:
     if not TASKS[name].solved or name in ELSEWHERE:
         return
     for which in ("canonical", "mutant"):
-        step = 1 if loaded.task.language == "python" else 12
+        step = max(1, len(loaded.problems) // (40 if loaded.task.language == "python" else 12))  # all of them: `make truth`
         answers = [(p, 0, p.check(getattr(p, which)), "") for p in loaded.problems[::step]]
         found = outcomes(loaded.task, answers, judge)
         odd = [one for one in found if one.passed != (which == "canonical") and one.problem not in NOT_HERE]
