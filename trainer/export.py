@@ -67,7 +67,7 @@ def export(
     """
     if average and not options.optimizer.average:
         raise UsageError("--average: the run keeps no average of its weights; train with optimizer.average, such as 0.999")
-    if options.sft is not None:
+    if options.sft is not None or options.lora is not None:  # a checkpoint has adapters beside weights that stayed
         raise UsageError(f"{options.output}: a model card of fine-tuning is not written yet; publish {options.output}/model")
     found, place = open_inputs(options), Path(options.output) / "checkpoints"
     metas = checkpoint.whole(place)

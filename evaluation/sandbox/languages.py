@@ -30,7 +30,7 @@ class Language:
     file: str
     runs: tuple[str, ...]
     says: str
-    smallest: str  # a program that says NONCE
+    smallest: str  # a program that says NONCE, and needs of libraries what tests need
     install: str
     compiles: tuple[str, ...] = ()
     closes: str = r"\}"
@@ -47,8 +47,8 @@ class Language:
         return f"{tests[:at]}\n{self.says}\n{tests[at:]}\n"
 
 
-def _script(name: str, file: str, program: str, says: str, install: str, **more: str) -> Language:
-    return Language(name, file, (program, file), says, says, install, **more)  # type: ignore[arg-type]
+def _script(name: str, file: str, program: str, says: str, install: str, before: str = "", **more: str) -> Language:
+    return Language(name, file, (program, file), says, before + says, install, **more)  # type: ignore[arg-type]
 
 
 # Rust's own linker asks /proc where it lies, and a sandbox has none.
@@ -76,10 +76,10 @@ LANGUAGES: dict[str, Language] = {
             RUSTC,
         ),
         _script("js", "main.js", "node", f'console.log("\\n{NONCE}");', "nodejs"),
-        _script("lua", "main.lua", "lua", f'print("{NONCE}")', "lua5.4 lua-unit", closes=r"\bend\b"),
-        _script("php", "main.php", "php", f'echo "\\n{NONCE}\\n";', "php-cli"),
-        _script("pl", "main.pl", "perl", f'print "\\n{NONCE}\\n";', "perl libtest-deep-perl"),
-        _script("rb", "main.rb", "ruby", f'puts "{NONCE}"', "ruby", closes=r"\bend\b"),
+        _script("lua", "main.lua", "lua", f'print("{NONCE}")', "lua5.4 lua-unit", "require('luaunit')\n", closes=r"\bend\b"),
+        _script("php", "main.php", "php", f'echo "\\n{NONCE}\\n";', "php-cli", "<?php "),
+        _script("pl", "main.pl", "perl", f'print "\\n{NONCE}\\n";', "perl libtest-deep-perl", "use Test::Deep;\n"),
+        _script("rb", "main.rb", "ruby", f'puts "{NONCE}"', "ruby", "require 'test/unit'\n", closes=r"\bend\b"),
         _script("sh", "main.sh", "bash", f"echo {NONCE}", "bash"),
         _script("r", "main.R", "Rscript", f'cat("\\n{NONCE}\\n")', "r-base-core"),
     )
