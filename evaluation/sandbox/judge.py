@@ -218,6 +218,8 @@ def _reads(python: str, packages: bool) -> dict[str, str]:
     places = {prefix, *sandbox.libraries(real)}
     if packages:
         places |= {place for place in path if place.endswith(("site-packages", "dist-packages"))}
+        # What packages' own libraries are linked with, and ask for chance.
+        places |= {"/dev/null", "/dev/urandom", *(os.path.dirname(place) for place in sandbox.libraries(real))}
     kept: list[str] = []
     for place in sorted(place for place in places if os.path.exists(place)):
         if not any(Path(place).is_relative_to(one) for one in kept):

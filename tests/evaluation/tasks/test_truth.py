@@ -14,9 +14,9 @@ from starmill.evaluation.tasks import TASKS
 
 # Problems whose libraries are not everywhere: a canonical solution that needs one passes where it is installed.
 NEED_LIBRARIES = {"canitedit_descriptive", "canitedit_lazy"}
-# DS-1000's need the libraries of its year (docs/evaluation.md); JavaScript/162 a package of npm.
+# DS-1000's need the libraries of its year (docs/evaluation.md); JavaScript/162 a package of npm; 47_merge_sort compares times.
 ELSEWHERE = {name for name in TASKS if name.startswith("ds1000")}
-NOT_HERE = {"JavaScript/162"}
+NOT_HERE = {"JavaScript/162", "47_merge_sort"}
 
 
 def present(name: str) -> None:
@@ -76,5 +76,5 @@ def test_published_files(name: str, judge: Judge) -> None:
         found = outcomes(loaded.task, answers, judge)
         odd = [one for one in found if one.passed != (which == "canonical") and one.problem not in NOT_HERE]
         if name in NEED_LIBRARIES and which == "canonical":
-            odd = [one for one in odd if "ModuleNotFoundError" not in one.said]
+            odd = [one for one in odd if "ModuleNotFoundError" not in one.said and "No module named" not in one.said]
         assert odd == []
