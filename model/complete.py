@@ -144,11 +144,7 @@ def complete_one(
 
     from starmill.model.exchange.huggingface import load
 
-    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.empty(0, device=where)
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"--device {where}: {str(error).splitlines()[0]:.200}; give cpu, or leave it out") from None
+    where = devices.usable(device)
     decoder = load(folder, None if dtype == "stored" else getattr(torch, dtype), where)
     try:
         (completion,) = complete(decoder, tokenizer, [prompt], **settings)

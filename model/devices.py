@@ -1,4 +1,4 @@
-"""Whether a device can be here, asked without PyTorch, which takes seconds to import."""
+"""Where a model runs: whether a device can be here, asked without PyTorch, which takes seconds to import; and which one it is."""
 
 import os
 import re
@@ -19,3 +19,19 @@ def refuse(option: str, device: str) -> None:
         raise UsageError(f"{option}{device}: no such device; give cpu, cuda, cuda:1, mps or xpu")
     if device.startswith("cuda") and not any(map(os.path.exists, DRIVERS)):
         raise UsageError(f"{option}{device}: this machine has no driver of a GPU; give cpu, or leave it out")
+
+
+def usable(device: str | None) -> str:
+    """Return a device that PyTorch has: the one that is wanted, or a GPU where there is one. Raises UsageError, which names --device.
+
+    >>> usable("cpu")
+    'cpu'
+    """
+    import torch
+
+    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(0, device=where)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"--device {where}: {str(error).splitlines()[0]:.200}; give cpu, or leave it out") from None
+    return where

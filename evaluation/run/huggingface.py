@@ -9,6 +9,7 @@ from starmill.core.errors import InputError, MachineError, one_line
 from starmill.evaluation.run.endpoint import written
 from starmill.evaluation.run.generate import Decoding, Request
 from starmill.evaluation.run.ours import digest
+from starmill.model import devices
 
 
 class Transformers:
@@ -32,7 +33,7 @@ class Transformers:
             raise InputError(
                 f"{folder}: transformers cannot load it: {one_line(error):.300}; give a folder with safetensors"
             ) from None
-        self.model: Any = model.eval().to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.model: Any = model.eval().to(devices.usable(device))
         self.batch, config = batch, self.model.config
         self.room = int(getattr(config, "max_position_embeddings", 0) or 1 << 20)
         self.ends = {self.tokenizer.eos_token_id, config.eos_token_id}

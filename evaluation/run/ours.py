@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from starmill.core.errors import InputError, UsageError
+from starmill.core.errors import InputError
 from starmill.core.tokenizer import NoSuchToken, Tokenizer
 from starmill.evaluation.run.generate import Decoding, Request
+from starmill.model import devices
 from starmill.model.complete import completions, prompt_ids
 from starmill.model.exchange import folders
 
@@ -37,11 +38,7 @@ class Ours:
 
         from starmill.model.exchange.huggingface import load
 
-        where = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        try:
-            torch.empty(0, device=where)
-        except (RuntimeError, AssertionError) as error:
-            raise UsageError(f"--device {where}: {str(error).splitlines()[0]:.200}; give cpu, or leave it out") from None
+        where = devices.usable(device)
         self.decoder: Decoder = load(folder, None if dtype == "stored" else getattr(torch, dtype), where)
         self.identity = {"model": digest(folder), "dtype": dtype, "by": "starmill"}
 

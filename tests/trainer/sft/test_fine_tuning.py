@@ -67,12 +67,10 @@ def in_order(place: Path, *sets: str) -> list[list[tuple[list[int], list[bool]]]
     return [each[i : i + 4] for i in range(0, len(each), 4)]
 
 
-def test_plain_pytorch_step_by_step(place: Path) -> None:
-    assert main(["train", str(place / "recipe.yaml")]) == 0
-    model = AutoModelForCausalLM.from_pretrained(place / "base")
-    adam = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.999), weight_decay=0.0)
-    expected = []
-    for step in in_order(place):
+def by_pytorch(model: Any, adam: torch.optim.Optimizer, steps: list[Any]) -> list[float]:
+    """The losses of steps on conversations, each (ids, learned), as plain PyTorch learns them."""
+    losses = []
+    for step in steps:
         told = [
             torch.nn.functional.cross_entropy(
                 model(torch.tensor([ids])).logits[0, :-1], torch.tensor(ids[1:]), reduction="none"
@@ -84,7 +82,15 @@ def test_plain_pytorch_step_by_step(place: Path) -> None:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         adam.step()
         adam.zero_grad()
-        expected.append(loss.item())
+        losses.append(loss.item())
+    return losses
+
+
+def test_plain_pytorch_step_by_step(place: Path) -> None:
+    assert main(["train", str(place / "recipe.yaml")]) == 0
+    model = AutoModelForCausalLM.from_pretrained(place / "base")
+    adam = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.999), weight_decay=0.0)
+    expected = by_pytorch(model, adam, in_order(place))
     assert losses(place / "tuned") == pytest.approx(expected, abs=1e-5) and expected[-1] < expected[0]
     ours, theirs = load(place / "tuned/model"), dict(model.named_parameters())
     assert (ours.tokens.weight - theirs["model.embed_tokens.weight"]).abs().max() < 1e-5
@@ -174,20 +180,7 @@ def test_an_adapter_as_plain_peft_trains_it(place: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(place / "base")
     model = peft.PeftModel.from_pretrained(model, place / "begun", is_trainable=True)
     adam = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-3, betas=(0.9, 0.999), weight_decay=0.0)
-    expected = []
-    for step in in_order(place)[:4]:
-        told = [
-            torch.nn.functional.cross_entropy(
-                model(torch.tensor([ids])).logits[0, :-1], torch.tensor(ids[1:]), reduction="none"
-            )[torch.tensor(learned[1:])]
-            for ids, learned in step
-        ]
-        loss = torch.cat(told).mean()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        adam.step()
-        adam.zero_grad()
-        expected.append(loss.item())
+    expected = by_pytorch(model, adam, in_order(place)[:4])
     assert ours == pytest.approx(expected, abs=1e-5)
     ids = torch.tensor([in_order(place)[0][0][0]])
     merged = load(place / "base")
