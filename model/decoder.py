@@ -17,7 +17,7 @@ from starmill.model.block import Block, norm
 from starmill.model.cache import Cache
 from starmill.model.config import ModelConfig
 from starmill.model.kernels.linear import Linear
-from starmill.model.kernels.loss import next_token_loss
+from starmill.model.kernels.loss import next_token_loss, token_losses
 from starmill.model.positions import angles
 from starmill.model.slots import Slots
 
@@ -104,6 +104,19 @@ class Decoder(nn.Module):
             return total, losses_N.new_zeros(targets_BT.shape).masked_scatter(learned_BT, losses_N)
         total, losses_N = next_token_loss(self.head, x_BTE.flatten(0, 1), targets_BT.flatten(), z_loss)
         return total, losses_N.view(targets_BT.shape)
+
+    def target_losses(
+        self,
+        tokens_BT: torch.Tensor,
+        targets_BT: torch.Tensor,
+        positions_BT: torch.Tensor | None,
+        document_BT: torch.Tensor | None,
+        learned_BT: torch.Tensor,
+    ) -> torch.Tensor:
+        """Return the cross-entropy of each target that counts, [B, T], 0 for the others; each has gradients, unlike those of `loss`."""
+        x_BTE = self.hidden(tokens_BT, positions_BT, document_BT)
+        losses_N = token_losses(self.head, x_BTE[learned_BT], targets_BT[learned_BT])
+        return losses_N.new_zeros(targets_BT.shape).masked_scatter(learned_BT, losses_N)
 
     def hidden(
         self,

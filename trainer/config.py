@@ -21,7 +21,7 @@ from starmill.trainer.reading import Data as Data
 from starmill.trainer.reading import Fim as Fim
 from starmill.trainer.reading import FimRates as FimRates
 from starmill.trainer.reading import Mixture as Mixture
-from starmill.trainer.sft.options import Lora, Sft, refuse_misfits
+from starmill.trainer.sft.options import Dpo, Lora, Sft, refuse_misfits
 
 Cores = Annotated[int, Meta(ge=1, le=4096)]  # or ranks
 
@@ -131,6 +131,7 @@ class TrainRecipe:
     parallel: Parallel = field(default_factory=Parallel)
     hardware: Hardware | None = None  # for MFU and the plan
     sft: Sft | None = None  # conversations instead of shards
+    dpo: Dpo | None = None  # pairs of responses instead of shards
     lora: Lora | None = None  # adapters beside the weights of `weights`, which stay
     branch: Place | None = None  # a checkpoint of another output to start from, with its optimizer and place in the data
     spike: Positive = 3.0  # a loss this many nats above the median of the last 50 stops the run, as one that is not finite does
@@ -254,7 +255,7 @@ class TrainRecipe:
         for name, default in ADDED_RATES.items():
             if values["optimizer"][name] == default:
                 del values["optimizer"][name]
-        for name in ("sft", "lora"):  # runs began before there were these
+        for name in ("sft", "dpo", "lora"):  # runs began before there were these
             if values[name] is None:
                 del values[name]
         for key in UNLEARNED:

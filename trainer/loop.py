@@ -33,6 +33,7 @@ from starmill.trainer.metrics import Metrics
 from starmill.trainer.optim import Optimizer, learning_rate, scale_initial
 from starmill.trainer.parallel import Ranks
 from starmill.trainer.profiler import Profiler
+from starmill.trainer.sft import preferences
 from starmill.trainer.step import Run, TrainingStopped
 
 SAME = 1.0  # seconds in which a second signal is the first one, passed on
@@ -79,15 +80,26 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
         before = Path(options.branch), checkpoint.named(Path(options.branch))
     if options.weights is not None and before is None:
         _refuse_other_tokenizer(options, found)
-    first = _first_weights(options, found.config, before is not None)
+    if before is not None:
+        _refuse_other_run(options, found, *before)
+    reference, key = None, identity + found.digest
+    if options.dpo is not None and before is not None:
+        reference = preferences.kept(found, output, key, ranks)
+    # A run that goes on needs the first weights only where it has lost what its preferences refer to.
+    first = _first_weights(options, found.config, before is not None and (options.dpo is None or reference is not None))
     decoder = parallel.build(found.config, options.parallel, ranks, first, partial(_prepare, options))
     optimizer = Optimizer(decoder, options.optimizer)
     run = Run(options, ranks, found.train, decoder, optimizer)
+    if options.dpo is not None:
+        decoder.eval()
+        reference = reference or preferences.computed(found, output, key, ranks, run.target_losses)
+        parallel.reshard(decoder)
+        found = preferences.beside(found, reference)
+        run.corpus = found.train
     step = 0
     positions: tuple[Position, ...] = ()
     if before is not None:
         path, meta = before
-        _refuse_other_run(options, found, path, meta)
         checkpoint.load(path, checkpoint.state(decoder, optimizer, meta.step - len(meta.skipped)), ranks)
         step, positions, run.losses, run.skipped = meta.step, meta.positions, meta.losses, meta.skipped
     provenance.keep(options, found, ranks, step)

@@ -90,6 +90,8 @@ class Metrics:
             values["mfu"] = rate * self._flops_per_token / (hardware.peak_tflops * 1e12 * self._ranks.world)
             said += f"  {values['mfu']:.1%} MFU"
         values |= {"memory_gb": round(self._memory(), 3), "epoch": round(epoch, 4)}
+        if "reward_accuracy" in taken.more:
+            said += f"  {taken.more['reward_accuracy']:.0%} of pairs right"
         self._write(step, **values, time=round(time.time(), 1), seconds=taken.seconds, **taken.more)
         if self._bar:
             self._bar.update(self._task, completed=step, description=said)
@@ -125,9 +127,12 @@ class Metrics:
         if 0 in self._held_out and steps in self._held_out:
             before, after = self._held_out[0], self._held_out[steps]
             told = "a masked token" if self._options.model.is_encoder else "the next token"
+            perplexity = (
+                f": a perplexity of {math.exp(before):,.0f} before and {math.exp(after):,.0f} now, as if the model chose {told} among "
+                "that many"
+            )
             self.say(
-                f"held-out loss {before:.2f} before training, {after:.2f} after: a perplexity of {math.exp(before):,.0f} "
-                f"before and {math.exp(after):,.0f} now, as if the model chose {told} among that many"
+                f"held-out loss {before:.2f} before training, {after:.2f} after" + ("" if self._options.dpo else perplexity)
             )
         tokens = self._options.tokens(steps)
         more = STARCODERBASE_TOKENS / tokens

@@ -163,13 +163,18 @@ def piece(full: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
 def gathered(decoder: Network, ranks: Ranks) -> dict[str, torch.Tensor] | None:
     """Return the whole model's parameters on rank 0, in main memory, and None elsewhere; every rank must call this."""
     found = {}
-    if isinstance(decoder, FSDPModule):
-        decoder.reshard()  # after a forward pass without a backward one, the root's weights are whole, and in `precision`
+    reshard(decoder)
     for name, parameter in decoder.named_parameters():
         full = parameter.full_tensor() if isinstance(parameter, DTensor) else parameter
         if ranks.rank == 0:
             found[name] = full.detach().cpu()
     return found if ranks.rank == 0 else None
+
+
+def reshard(decoder: Network) -> None:
+    """Share weights out again: after a forward pass without a backward one, the root's are whole, and in `precision`."""
+    if isinstance(decoder, FSDPModule):
+        decoder.reshard()
 
 
 def local(tensor: torch.Tensor) -> torch.Tensor:
@@ -228,7 +233,8 @@ def _distribute(decoder: Network, options: Parallel, ranks: Ranks) -> None:
         for block in decoder.blocks:
             fully_shard(block, mesh=ranks.mesh["data"], mp_policy=policy)
         fully_shard(decoder, mesh=ranks.mesh["data"], mp_policy=policy)
-        register_fsdp_forward_method(decoder, "loss")
+        for method in ("loss", "target_losses") if isinstance(decoder, Decoder) else ("loss",):
+            register_fsdp_forward_method(decoder, method)
 
 
 def _save_memory(decoder: Network, options: Parallel) -> None:

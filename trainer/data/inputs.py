@@ -21,7 +21,7 @@ from starmill.trainer.data.corpus import Corpus, Position
 from starmill.trainer.data.units import Units, read_units, split
 from starmill.trainer.sft import examples
 from starmill.trainer.sft.corpus import Conversations
-from starmill.trainer.sft.options import Sft
+from starmill.trainer.sft.options import Dpo, Sft
 from starmill.trainer.sft.template import MAX_BYTES, of_folder
 
 TOKENIZER, MADE = "tokenizer/tokenizer.json", "tokenizer/manifest.json"
@@ -68,8 +68,8 @@ def look(options: TrainRecipe) -> None:
     """Raise InputError or OSError for a workspace without shards; nothing else is read."""
     workspace = Workspace(options.workspace)
     workspace.probe(write=False)
-    if options.sft is not None:
-        conversations.files(workspace, options.sft.folder)
+    if tuned := options.sft or options.dpo:
+        conversations.files(workspace, tuned.folder)
         return
     if not workspace.exists("shards/manifest.json"):
         raise InputError(f"{options.workspace}: no shards/manifest.json; run `starmill run` first, or give --workspace")
@@ -79,8 +79,8 @@ def open_inputs(options: TrainRecipe) -> Inputs:
     """Open the workspace. Raises ShardError, CacheError, OSError or ValueError, naming what is missing."""
     workspace = Workspace(options.workspace)
     workspace.probe(write=False)
-    if options.sft is not None:
-        return _open_conversations(options, options.sft, workspace)
+    if tuned := options.sft or options.dpo:
+        return _open_conversations(options, tuned, workspace)
     shards = open_shards(options.workspace, options.cache)
     place = workspace.path(TOKENIZER)
     tokenizer = Tokenizer.load(place if workspace.is_local else workspace.read(TOKENIZER), where=place)
@@ -96,16 +96,18 @@ def open_inputs(options: TrainRecipe) -> Inputs:
     return Inputs(tokenizer, trained, kept, options.model.config(tokenizer.vocab_size), manifest.digest)
 
 
-def _open_conversations(options: TrainRecipe, sft: Sft, workspace: Workspace) -> Inputs:
+def _open_conversations(options: TrainRecipe, tuned: Sft | Dpo, workspace: Workspace) -> Inputs:
     folder = Path(options.weights or "")
     tokenizer = Tokenizer.load(folder / "tokenizer.json", any_family=True)
-    template = of_folder(folder, sft.template)
+    template = of_folder(folder, tuned.template)
     if template is None:
-        raise InputError(f"{folder}: no chat_template.jinja, nor one in tokenizer_config.json; set sft.template")
-    found = examples.read(workspace, sft.folder, tokenizer, template, options.data.sequence_length)
+        section = "sft" if isinstance(tuned, Sft) else "dpo"
+        raise InputError(f"{folder}: no chat_template.jinja, nor one in tokenizer_config.json; set {section}.template")
+    in_pairs, packing = isinstance(tuned, Dpo), isinstance(tuned, Sft) and tuned.packing
+    found = examples.read(workspace, tuned.folder, tokenizer, template, options.data.sequence_length, in_pairs)
     train, held = (
-        Conversations(part, tokenizer, options.data, options.seed, sft.packing)
-        for part in examples.split(found.examples, options.data.held_out, options.seed)
+        Conversations(part, tokenizer, options.data, options.seed, packing, in_pairs)
+        for part in examples.split(found.examples, options.data.held_out, options.seed, in_pairs)
     )
     config = options.model.config(tokenizer.vocab_size)
     files = huggingface_files(tokenizer.data, config.max_positions)
