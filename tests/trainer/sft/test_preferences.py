@@ -131,6 +131,10 @@ def test_the_reference_of_adapters_is_the_model_without_them(place: Path) -> Non
     assert losses[0] == pytest.approx(0.693147, abs=1e-5) and losses[-1] < losses[0]
     before, after = ((place / f"{name}/model.safetensors").read_bytes() for name in ("base", "tuned/model"))
     assert before != after and (place / "tuned/adapter/adapter_config.json").is_file()
+    assert main(["export", str(place / "tuned"), "--license", "mit"]) == 0
+    card, train = (place / "tuned/export/README.md").read_text(), opened(place)
+    assert f"{len(train.units) // 2} pairs of responses of {train.units.tokens:,} tokens" in card
+    assert "DPO of pairs of responses, beta 0.5; the reference" in card and "- dpo\n- lora\n" in card
 
 
 def test_pairs_stay_together(place: Path) -> None:
