@@ -13,7 +13,7 @@ import torch
 
 from starmill.core.dataset import Workspace
 from starmill.core.document import CODE
-from starmill.model.config import ModelConfig, parameter_count
+from starmill.model.config import SLIDING, ModelConfig, parameter_count
 from starmill.model.exchange.families import family
 from starmill.trainer import plan
 from starmill.trainer.config import FimRates, TrainRecipe
@@ -105,7 +105,8 @@ def _training(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype
         "positions": f"learned, {config.max_positions:,}"
         if config.has_position_table
         else f"RoPE, theta {config.rope_theta:g}",
-        "sequence, sliding window": f"{options.data.sequence_length:,}, {config.sliding_window or 'none'}",
+        "sequence, sliding window": f"{options.data.sequence_length:,}, {config.sliding_window or 'none'}"
+        + (f" in {config.layer_types.count(SLIDING)} of {config.layers} layers" if config.layer_types else ""),
         "vocabulary": f"{config.vocab_size:,}",
         "tokens per step": ", then ".join(f"{stage.batch * options.data.sequence_length:,}" for stage in options.data.stages()),
         "learning rate": _rate(options),

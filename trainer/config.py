@@ -34,7 +34,7 @@ UNLEARNED = (
     "keep_checkpoints milestone_every asynchronous_checkpoints spike on_spike skip evaluate_every data.micro_batch data.prefetch "
     "parallel.tensor parallel.sequence parallel.reduce_once parallel.recompute parallel.compile"
 ).split(" ")
-ADDED = ("attention", "norm", "gated", "biases", "head_dim", "qk_norm", "rope_scaling")  # fields that a model had not at first
+ADDED = ("attention", "norm", "gated", "biases", "head_dim", "qk_norm", "rope_scaling", "layer_types")  # later fields
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class TrainRecipe:
     `cache` is the folder of each node for shards that lie in a bucket (default: starmill/shards in the user's cache folder).
 
     `weights` is a model folder that the run starts from (the phase before): weights only, as the papers did. rope_theta,
-    sliding_window, dropout and, with RoPE, max_positions may differ from that model's.
+    sliding_window, layer_types, dropout and, with RoPE, max_positions may differ from that model's.
     """
 
     workspace: Place  # folder or URL with the shards

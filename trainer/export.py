@@ -47,9 +47,10 @@ class CheckpointWeights(Mapping[str, torch.Tensor]):
             block, lora = _block(name), self._lora
             shapes = {n: shape for n, shape in self._shapes.items() if _block(n) == block}
             keys = {("model" if lora else self._prefix, n): torch.empty(shape) for n, shape in shapes.items()}
-            for n, (outputs, inputs) in _adapted(shapes, lora) if lora else ():
-                keys[self._prefix, f"{n}.lora_a"] = torch.empty(lora.rank, inputs)
-                keys[self._prefix, f"{n}.lora_b"] = torch.empty(outputs, lora.rank)
+            if lora is not None:
+                for n, (outputs, inputs) in _adapted(shapes, lora):
+                    keys[self._prefix, f"{n}.lora_a"] = torch.empty(lora.rank, inputs)
+                    keys[self._prefix, f"{n}.lora_b"] = torch.empty(outputs, lora.rank)
             checkpoint.load(self._path, {".".join(key): tensor for key, tensor in keys.items()}, Ranks(torch.device("cpu")))
             found = {n: tensor for (_, n), tensor in keys.items()}
             found = adapters.merged(found, lora.alpha / lora.rank) if lora else found

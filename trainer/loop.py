@@ -212,6 +212,7 @@ def _first_weights(options: TrainRecipe, config: ModelConfig, continues: bool) -
         "rope_theta",
         "rope_scaling",
         "sliding_window",
+        "layer_types",
         "dropout",
         "init_std",
         *(() if config.has_position_table else ("max_positions",)),
