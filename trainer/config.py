@@ -30,9 +30,9 @@ SHORTEST_PAIR = 8  # tokens, special ones included
 # A run may continue with other values of these. Sums then round differently, and where a model has dropout, whose seed holds the data
 # rank and the micro-batch, other elements are dropped; nothing else changes.
 UNLEARNED = (
-    "workspace output cache branch hardware device threads log_every norms_every profile checkpoint_every "
+    "workspace output cache branch hardware device threads log_every norms_every profile track checkpoint_every "
     "keep_checkpoints milestone_every asynchronous_checkpoints spike on_spike skip evaluate_every data.micro_batch data.prefetch "
-    "parallel.tensor parallel.sequence parallel.reduce_once parallel.recompute parallel.compile"
+    "parallel.tensor parallel.sequence parallel.reduce_once parallel.recompute parallel.compile parallel.timeout_s"
 ).split(" ")
 ADDED = ("attention", "norm", "gated", "biases", "head_dim", "qk_norm", "rope_scaling", "layer_types")  # later fields
 
@@ -78,6 +78,9 @@ class Parallel:
     reduce_once: bool = True  # sum gradients once per step, whole on each rank until then; false: per micro-batch
     recompute: bool = False  # compute a block's activations again in its backward pass, instead of keeping them
     compile: bool = False  # use torch.compile
+    timeout_s: Annotated[int, Meta(ge=1, le=604_800)] = (
+        1800  # a rank waits so long for the others, and after half of it says for whom
+    )
 
     def __post_init__(self) -> None:
         """Refuse sequences shared out among one rank, and compiled tensor ranks."""
@@ -146,6 +149,9 @@ class TrainRecipe:
         0  # steps from one norm of weights and of their change to the next; needs a copy of the weights; 0: none
     )
     profile: tuple[AtLeast1, AtLeast1] | None = None  # [first, last] steps of which torch.profiler writes a trace
+    track: tuple[
+        Literal["wandb", "mlflow", "trackio"], ...
+    ] = ()  # where metrics go, too; each one's environment says where that is
     evaluate_every: AtLeast0 = 0  # steps from one held-out loss to the next; 0: before the first step and after the last
     seed: Seed = 0  # of weights, order, FIM and dropout
     threads: Cores = 2  # on a CPU: sums depend on the number of threads; a fixed number gives all machines equal losses

@@ -47,7 +47,7 @@ def train(options: TrainRecipe, fresh: bool = False) -> int:
     torch.set_num_threads(options.threads)
     signals: list[int] = []
     noted = handling(partial(_note, signals, []), (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1))
-    with parallel.joined(options.device, options.parallel.tensor) as ranks, noted:
+    with parallel.joined(options.device, options.parallel.tensor, options.parallel.timeout_s) as ranks, noted:
         if ranks.device.type == "cpu":
             keep_freed()
         with checkpoint.alone(Path(options.output), ranks):
@@ -69,6 +69,7 @@ def _note(signals: list[int], times: list[float], number: int, frame: FrameType 
 
 def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) -> int:
     options.accumulation(ranks.data_ranks)  # refused now, not after minutes of reading weights
+    ranks.doing("opening the data")
     found, output, identity = open_inputs(options), Path(options.output), options.identity()
     checkpoints = Checkpoints(
         output / "checkpoints", ranks, options.keep_checkpoints, options.asynchronous_checkpoints, options.milestone_every
@@ -82,6 +83,7 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
         _refuse_other_tokenizer(options, found)
     if before is not None:
         _refuse_other_run(options, found, *before)
+    ranks.doing("building the model")
     reference, key = None, identity + found.digest
     if options.dpo is not None and before is not None:
         reference = preferences.kept(found, output, key, ranks)
@@ -92,6 +94,7 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
     run = Run(options, ranks, found.train, decoder, optimizer)
     if options.dpo is not None:
         decoder.eval()
+        ranks.doing("the reference of the preferences")
         reference = reference or preferences.computed(found, output, key, ranks, run.target_losses)
         parallel.reshard(decoder)
         found = preferences.beside(found, reference)
@@ -100,6 +103,7 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
     positions: tuple[Position, ...] = ()
     if before is not None:
         path, meta = before
+        ranks.doing("reading a checkpoint")
         checkpoint.load(path, checkpoint.state(decoder, optimizer, meta.step - len(meta.skipped)), ranks)
         step, positions, run.losses, run.skipped = meta.step, meta.positions, meta.losses, meta.skipped
     provenance.keep(options, found, ranks, step)
@@ -143,6 +147,7 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
             if step % options.checkpoint_every == 0 or step == options.steps or taken.is_last:
                 positions = tuple(position for share in ranks.gathered(taken.following) for position in share)
                 meta = Meta(step, positions, identity, found.digest, run.losses, run.skipped, options.falling(step))
+                ranks.doing(f"the checkpoint of step {step}")
                 provenance.note(output, ranks, step, positions)
                 checkpoints.save(meta, checkpoint.state(decoder, optimizer, step - len(run.skipped)))
             if taken.is_last and step < options.steps:
@@ -151,6 +156,7 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
                 return 128 + (signals or [signal.SIGTERM])[0]
             if options.is_evaluated(step):
                 metrics.held_out(step, run.evaluate(found.held_out))
+        ranks.doing("writing the model")
         batches.close()  # type: ignore[attr-defined]
         checkpoints.finish()
         finished = parallel.gathered(decoder, ranks)

@@ -1,4 +1,4 @@
-"""Metrics of a run: one JSON line per step, lines or a bar for people, and TensorBoard's events where TensorBoard is installed.
+"""Metrics of a run: one JSON line per step, lines or a bar for people, and what trackers take.
 
 Only metrics.jsonl is meant for programs. Rank 0 writes them all; memory and wait for data are rank 0's.
 """
@@ -25,6 +25,7 @@ from starmill.trainer.config import TrainRecipe
 from starmill.trainer.parallel import Ranks
 from starmill.trainer.plan import flops_per_token
 from starmill.trainer.step import HeldOut, Taken
+from starmill.trainer.trackers import Trackers
 
 RECENT = 20  # steps over which tokens/s is averaged
 STARCODERBASE_TOKENS = 1e12  # StarCoder (arXiv 2305.06161), abstract
@@ -39,7 +40,7 @@ class Metrics:
         self._flops_per_token = flops_per_token(config, options.data.sequence_length)
         self._open = ExitStack()
         self._bar: Progress | None = None
-        self._board: Any = None
+        self._trackers: Trackers | None = None
         self._times: deque[tuple[float, int]] = deque(maxlen=RECENT + 1)
         self._held_out: dict[int, float] = {}  # loss by step
 
@@ -56,9 +57,8 @@ class Metrics:
         self._held_out = {v["step"]: v["held_out_loss"] for v in values if "held_out_loss" in v}
         files.write(path, "".join(f"{line}\n" for line in kept).encode())
         self._file = self._open.enter_context(open(path, "a", buffering=1))
-        self._board = _tensorboard(self._output / "tensorboard", self._first)
-        if self._board is not None:
-            self._open.callback(self._board.close)
+        self._trackers = Trackers(self._options.track, self._output, self._first, self._options.learned())
+        self._open.callback(self._trackers.close)
         if sys.stderr.isatty():
             columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
             self._bar = self._open.enter_context(Progress(TextColumn("train"), *columns, console=Console(stderr=True)))
@@ -93,6 +93,8 @@ class Metrics:
         if "reward_accuracy" in taken.more:
             said += f"  {taken.more['reward_accuracy']:.0%} of pairs right"
         self._write(step, **values, time=round(time.time(), 1), seconds=taken.seconds, **taken.more)
+        for part, seconds in taken.more.get("slow_ranks", {}).items():
+            self.say(f"step {step}/{steps}  slow: {part} took {seconds:.2f} s, others less than half of it")
         if self._bar:
             self._bar.update(self._task, completed=step, description=said)
         elif step % self._options.log_every == 0 or step in (1, steps):
@@ -153,18 +155,8 @@ class Metrics:
 
     def _write(self, step: int, **values: Any) -> None:
         self._file.write(json.dumps({"step": step, **values}) + "\n")
-        if self._board is not None:
-            for name, value in values.items():
-                for key, number in value.items() if isinstance(value, dict) else ((None, value),):
-                    self._board.add_scalar(f"{name}/{key}" if key else name, number, step)
-
-
-def _tensorboard(folder: Path, step: int) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:  # not installed: metrics.jsonl has it all
-        return None
-    return SummaryWriter(str(folder), purge_step=step + 1)
+        if self._trackers is not None:
+            self._trackers.log(step, values)
 
 
 def _step(line: str) -> int:

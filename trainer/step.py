@@ -1,6 +1,7 @@
 """One optimizer step and the held-out loss: what a rank does with its share of the windows."""
 
 import math
+import platform
 import statistics
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -14,7 +15,7 @@ from starmill.core import seeds
 from starmill.core.errors import StarmillError
 from starmill.model.decoder import Decoder
 from starmill.model.encoder.encoder import Encoder
-from starmill.trainer import parallel
+from starmill.trainer import parallel, watch
 from starmill.trainer.clock import Clock
 from starmill.trainer.config import TrainRecipe
 from starmill.trainer.data import masking
@@ -103,8 +104,10 @@ class Run:
         # Read once per step, because reading waits for the device: the loss, and of pairs the margin and how often it is above 0.
         total, rewards = torch.zeros((), device=ranks.device), torch.zeros(2, device=ranks.device)
         for micro in range(count):
+            ranks.doing(f"data of step {step}")
             batch = next(batches)
             clock.mark("data")
+            ranks.doing(f"forward of step {step}")
             seen.append(batch)
             # Dropout is seeded too: ranks that hold the same elements drop the same ones, and a checkpoint needs no generator's state.
             place = (ranks.data, ranks.rank) if options.parallel.sequence else (ranks.data,)
@@ -112,6 +115,7 @@ class Run:
             told = self.loss(batch, self.corpus, step)
             parallel.reduces(self.decoder, not options.parallel.reduce_once or micro == count - 1)
             clock.mark("forward")
+            ranks.doing(f"backward of step {step}")
             told.objective.div(count).backward()
             clock.mark("backward")
             total += told.mean / count
@@ -119,6 +123,7 @@ class Run:
                 rewards += torch.stack([told.margins.mean(), (told.margins > 0).float().mean()]) / count
             if tally is not None:
                 tally.add(batch, told.losses.detach(), told.origin)
+        ranks.doing(f"communication of step {step}")
         norm = parallel.clip(list(self.decoder.parameters()), options.optimizer.clip or math.inf, ranks)
         summed, stops, *summed_rewards = ranks.sums(total.item(), float(stop), *rewards.tolist())
         mean = summed / ranks.data_ranks
@@ -139,11 +144,15 @@ class Run:
         has_norms = options.norms_every and step % options.norms_every == 0
         norms = Norms(self.decoder.parameters(), ranks) if has_norms else None
         clock.mark("tally")
+        ranks.doing(f"optimizer of step {step}")
         self.optimizer.step()
         self.optimizer.zero_grad()
         clock.mark("optimizer")
         more |= norms.after() if norms is not None else {}
-        return Taken(mean, norm, seen[-1].following, clock.seconds(), stops > 0, more=more)
+        seconds = clock.seconds()
+        if ranks.data_ranks > 1 and step % options.log_every == 0:
+            more["slow_ranks"] = watch.slow(ranks.gathered((ranks.rank, platform.node(), seconds)))
+        return Taken(mean, norm, seen[-1].following, seconds, stops > 0, more=more)
 
     def loss(self, batch: Batch, corpus: Corpus | Conversations, step: int) -> Told:
         """Return the losses of a batch of a corpus: of every next token, with z-loss, or an encoder's two (step decides its masks)."""
@@ -202,6 +211,7 @@ class Run:
         if held_out.is_empty:
             return None
         self.decoder.eval()
+        self.ranks.doing("the held-out loss")
         names = held_out.units.names if isinstance(held_out, Corpus) else ("",)
         sums, counts = np.zeros(len(names)), np.zeros(len(names))
         for batch, languages in held_out.sample(self.options.data.held_out_windows, self.ranks.data, self.ranks.data_ranks):
