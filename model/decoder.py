@@ -118,6 +118,11 @@ class Decoder(nn.Module):
         losses_N = token_losses(self.head, x_BTE[learned_BT], targets_BT[learned_BT])
         return losses_N.new_zeros(targets_BT.shape).masked_scatter(learned_BT, losses_N)
 
+    def hits(self, tokens_BT: torch.Tensor, targets_BT: torch.Tensor, asked_BT: torch.Tensor) -> torch.Tensor:
+        """Return, for the targets that are asked for, whether each is the likeliest token; true for the others, [B, T]."""
+        right_N = self.head(self.hidden(tokens_BT)[asked_BT]).argmax(-1) == targets_BT[asked_BT]
+        return torch.ones_like(asked_BT).masked_scatter(asked_BT, right_N)
+
     def hidden(
         self,
         tokens_BT: torch.Tensor,

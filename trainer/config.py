@@ -30,9 +30,10 @@ SHORTEST_PAIR = 8  # tokens, special ones included
 # A run may continue with other values of these. Sums then round differently, and where a model has dropout, whose seed holds the data
 # rank and the micro-batch, other elements are dropped; nothing else changes.
 UNLEARNED = (
-    "workspace output cache branch hardware device threads log_every norms_every profile track checkpoint_every "
-    "keep_checkpoints milestone_every asynchronous_checkpoints spike on_spike skip evaluate_every data.micro_batch data.prefetch "
-    "parallel.tensor parallel.sequence parallel.reduce_once parallel.recompute parallel.compile parallel.timeout_s"
+    "workspace output cache branch hardware device threads log_every norms_every profile memory_snapshot track "
+    "checkpoint_every keep_checkpoints milestone_every asynchronous_checkpoints spike on_spike skip evaluate_every "
+    "data.held_out_sets data.held_out_infills data.micro_batch data.prefetch parallel.tensor parallel.sequence "
+    "parallel.reduce_once parallel.recompute parallel.compile parallel.timeout_s"
 ).split(" ")
 ADDED = ("attention", "norm", "gated", "biases", "head_dim", "qk_norm", "rope_scaling", "layer_types")  # later fields
 
@@ -152,6 +153,7 @@ class TrainRecipe:
     track: tuple[
         Literal["wandb", "mlflow", "trackio"], ...
     ] = ()  # where metrics go, too; each one's environment says where that is
+    memory_snapshot: tuple[AtLeast1, AtLeast1] | None = None  # [first, last] steps of which a GPU's allocations are written
     evaluate_every: AtLeast0 = 0  # steps from one held-out loss to the next; 0: before the first step and after the last
     seed: Seed = 0  # of weights, order, FIM and dropout
     threads: Cores = 2  # on a CPU: sums depend on the number of threads; a fixed number gives all machines equal losses
@@ -169,7 +171,8 @@ class TrainRecipe:
             raise ValueError(
                 f"optimizer.decay_steps={falls} and optimizer.warmup_steps={self.optimizer.warmup_steps} are above steps={self.steps}"
             )
-        for name, spans in (("skip", self.skip), ("profile", (self.profile,) if self.profile else ())):
+        traced = {name: span for name in ("profile", "memory_snapshot") if (span := getattr(self, name))}
+        for name, spans in (("skip", self.skip), *((name, (span,)) for name, span in traced.items())):
             for first, last in spans:
                 if last < first:
                     raise ValueError(f"{name}=[{first}, {last}]: give the first step and the last one")
@@ -192,6 +195,7 @@ class TrainRecipe:
                 "data.fim.kinds": self.data.fim.kinds,
                 "parallel.tensor": self.parallel.tensor - 1,
             }
+            plain |= {"data.held_out_infills": self.data.held_out_infills}
             plain |= {"data.mask_documents": self.data.mask_documents, "optimizer.z_loss": self.optimizer.z_loss}
             plain |= {"optimizer.base_width": self.optimizer.base_width}
             if set_ := [name for name, value in plain.items() if value]:

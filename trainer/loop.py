@@ -27,12 +27,13 @@ from starmill.trainer import checkpoint, parallel, plan, provenance
 from starmill.trainer.allocator import keep_freed
 from starmill.trainer.checkpoint import CheckpointError, Checkpoints, Meta
 from starmill.trainer.config import TrainRecipe
-from starmill.trainer.data.corpus import Position, prefetched
+from starmill.trainer.data.corpus import Corpus, Position, prefetched
+from starmill.trainer.data.infill import infills
 from starmill.trainer.data.inputs import Inputs, open_inputs
 from starmill.trainer.metrics import Metrics
 from starmill.trainer.optim import Optimizer, learning_rate, scale_initial
 from starmill.trainer.parallel import Ranks
-from starmill.trainer.profiler import Profiler
+from starmill.trainer.profiler import MemorySnapshot, Profiler
 from starmill.trainer.sft import preferences
 from starmill.trainer.step import Run, TrainingStopped
 
@@ -110,7 +111,13 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
     found.fetch_ahead(
         positions, (options.tokens(options.steps) - options.tokens(step)) // options.data.batch, ranks.data, ranks.data_ranks
     )
+    asked = infills(found.held_out, options.data.held_out_infills) if isinstance(found.held_out, Corpus) else []
     with Metrics(output, step, options, found.config, ranks) as metrics:
+
+        def evaluate(step: int) -> None:
+            own = {name: run.evaluate(corpus) for name, corpus in found.sets.items()}
+            metrics.held_out(step, run.evaluate(found.held_out), own, run.infilled(asked))
+
         if before is not None:
             metrics.say(f"continuing after step {step} from {path}")
         if step == 0:
@@ -126,14 +133,16 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
             metrics.say(f"all {step} steps are done; writing the model again")
         # A kill may have come between a checkpoint and its held-out loss.
         if options.is_evaluated(step) and ranks.gathered(not metrics.has_held_out(step))[0]:
-            metrics.held_out(step, run.evaluate(found.held_out))
+            evaluate(step)
         batches = prefetched(found.train.batches(positions, ranks.data, ranks.data_ranks, step), options.data.prefetch)
         profiler = Profiler(options.profile, output, ranks)
+        snapshot = MemorySnapshot(options.memory_snapshot, output, ranks)
         while step < options.steps:
             step += 1
             profiler.begin(step)
             try:
-                taken = run.step(batches, step, bool(signals))
+                with snapshot.of(step):
+                    taken = run.step(batches, step, bool(signals))
             except TrainingStopped:
                 checkpoints.finish()  # the checkpoint that a thread is writing is good: publish it while all ranks are here
                 raise
@@ -155,7 +164,7 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
                 metrics.say(f"stopped after step {step}; run the same command to continue")
                 return 128 + (signals or [signal.SIGTERM])[0]
             if options.is_evaluated(step):
-                metrics.held_out(step, run.evaluate(found.held_out))
+                evaluate(step)
         ranks.doing("writing the model")
         batches.close()  # type: ignore[attr-defined]
         checkpoints.finish()

@@ -9,6 +9,7 @@ import resource
 import sys
 import time
 from collections import deque
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -43,6 +44,7 @@ class Metrics:
         self._trackers: Trackers | None = None
         self._times: deque[tuple[float, int]] = deque(maxlen=RECENT + 1)
         self._held_out: dict[int, float] = {}  # loss by step
+        self._evaluated: set[int] = set()  # steps with the loss of any held-out set
 
     def __enter__(self) -> "Metrics":
         """Drop the lines of steps after the checkpoint, which are repeated, and start the clock."""
@@ -53,8 +55,9 @@ class Metrics:
         path = self._output / "metrics.jsonl"
         lines = path.read_text(errors="replace").splitlines() if self._first and path.exists() else []
         kept = [line for line in lines if _step(line) <= self._first]
-        values = (json.loads(line) for line in kept)
+        values = [json.loads(line) for line in kept]
         self._held_out = {v["step"]: v["held_out_loss"] for v in values if "held_out_loss" in v}
+        self._evaluated = {v["step"] for v in values if {"held_out_loss", "held_out_sets", "fim_exact_match"} & v.keys()}
         files.write(path, "".join(f"{line}\n" for line in kept).encode())
         self._file = self._open.enter_context(open(path, "a", buffering=1))
         self._trackers = Trackers(self._options.track, self._output, self._first, self._options.learned())
@@ -112,12 +115,30 @@ class Metrics:
 
     def has_held_out(self, step: int) -> bool:
         """Say, on the first rank, whether an interrupted run had recorded the held-out loss after this step."""
-        return step in self._held_out
+        return step in self._evaluated
 
-    def held_out(self, step: int, found: HeldOut | None) -> None:
-        """Record the held-out loss; None if nothing is held out. Restart the clock of tokens/s."""
+    def held_out(
+        self,
+        step: int,
+        found: HeldOut | None,
+        sets: Mapping[str, HeldOut | None] | None = None,
+        exact: float | None = None,
+    ) -> None:
+        """Record the held-out loss, None if nothing is held out, those of sets by name, and the share of lines that are filled in exactly.
+
+        Restart the clock of tokens/s.
+        """
         self._times.clear()
         self._times.append((time.monotonic(), self._options.tokens(step)))
+        own = {name: one.loss for name, one in (sets or {}).items() if one is not None}
+        if self._ranks.rank == 0 and (found is not None or own or exact is not None):
+            self._evaluated.add(step)
+        if exact is not None and self._ranks.rank == 0:
+            self._write(step, fim_exact_match=exact)
+            self.say(f"after {step} steps: {exact:.1%} of lines filled in exactly")
+        if own and self._ranks.rank == 0:
+            self._write(step, held_out_sets=own)
+            self.say(f"after {step} steps: " + "  ".join(f"{name} {loss:.4f}" for name, loss in own.items()))
         if found is not None and self._ranks.rank == 0:
             self._held_out[step] = found.loss
             self._write(step, held_out_loss=found.loss, held_out_loss_by_language=found.by_language)

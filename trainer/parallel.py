@@ -255,7 +255,7 @@ def _distribute(decoder: Network, options: Parallel, ranks: Ranks) -> None:
         for block in decoder.blocks:
             fully_shard(block, mesh=ranks.mesh["data"], mp_policy=policy)
         fully_shard(decoder, mesh=ranks.mesh["data"], mp_policy=policy)
-        for method in ("loss", "target_losses") if isinstance(decoder, Decoder) else ("loss",):
+        for method in ("loss", "target_losses", "hits") if isinstance(decoder, Decoder) else ("loss",):
             register_fsdp_forward_method(decoder, method)
 
 

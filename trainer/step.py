@@ -3,7 +3,7 @@
 import math
 import platform
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from starmill.trainer.clock import Clock
 from starmill.trainer.config import TrainRecipe
 from starmill.trainer.data import masking
 from starmill.trainer.data.corpus import Batch, Corpus, Position
+from starmill.trainer.data.infill import Infill
 from starmill.trainer.optim import Optimizer
 from starmill.trainer.parallel import Network, Ranks
 from starmill.trainer.sft import preferences
@@ -225,6 +226,25 @@ class Run:
         sums, counts = np.split(np.array(self.ranks.sums(*sums, *counts)), 2)
         by_language = {name: float(s / c) for name, s, c in zip(names, sums, counts, strict=True) if c and name}
         return HeldOut(float(sums.sum() / counts.sum()), dict(sorted(by_language.items())))
+
+    @torch.no_grad()
+    def infilled(self, asked: Sequence[Infill]) -> float | None:
+        """Return the share of lines that greedy decoding would fill in exactly; None where none are asked for. All ranks call this."""
+        if not asked or not isinstance(self.decoder, Decoder):
+            return None
+        self.decoder.eval()
+        ranks, size, length = self.ranks, self.options.data.micro_batch, self.options.data.sequence_length
+        right, together = 0, size * ranks.data_ranks
+        for turn in range(math.ceil(len(asked) / together)):
+            mine = asked[turn * together + ranks.data * size :][:size]
+            tokens, wanted = np.zeros((size, length + 1), np.int64), np.zeros((size, length + 1), bool)
+            for row, one in enumerate([*mine, *[asked[0]] * (size - len(mine))]):
+                tokens[row, : len(one.ids)], wanted[row, one.first : len(one.ids)] = one.ids, True
+            tokens_BT, wanted_BT = (torch.from_numpy(array).to(ranks.device) for array in (tokens, wanted))
+            with self._autocast():
+                hits_BT = self.decoder.hits(tokens_BT[:, :-1], tokens_BT[:, 1:], wanted_BT[:, 1:])
+            right += int(hits_BT[: len(mine)].all(1).sum())
+        return ranks.sums(right)[0] / len(asked)
 
     def _bad(self, step: int, mean: float, norm: float) -> str:
         """Return what is wrong with a step's loss; "" if nothing is."""

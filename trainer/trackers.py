@@ -85,11 +85,11 @@ class Trackers:
 def _tensorboard(output: Path, step: int, config: Mapping[str, Any], run: str | None) -> Tracker:
     from torch.utils.tensorboard import SummaryWriter
 
-    board = SummaryWriter(str(output / "tensorboard"), purge_step=step + 1)  # type: ignore[no-untyped-call]
+    board = SummaryWriter(str(output / "tensorboard"), purge_step=step + 1)
 
     def log(step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
-            board.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+            board.add_scalar(name, value, step)
 
     return Tracker("", log, board.close)
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class Inputs:
     digest: str
     files: dict[str, bytes] | None = None  # of the tokenizer, beside the model; None: made of the shards' tokenizer
     told: tuple[str, ...] = ()  # for people, of what was left out
+    sets: dict[str, Corpus | Conversations] = field(default_factory=dict)  # data.held_out_sets
 
     def fetch_ahead(self, positions: Sequence[Position], tokens: int, rank: int, ranks: int, threads: int = 4) -> None:
         """Fetch the shards of a bucket in the background, in the order in which this rank will read `tokens` of each lane.
@@ -91,9 +92,23 @@ def open_inputs(options: TrainRecipe) -> Inputs:
     _refuse_misspelled(options, units)
     train, held = split(units, options.data.held_out, options.seed)
     # Held-out files are read from left to right, so that the language of each token is known.
-    plain = replace(options.data, fim=Fim(rate=0.0), phases=(), ramp=())
+    plain, own = replace(options.data, fim=Fim(rate=0.0), phases=(), ramp=()), options.data.held_out_sets
     trained, kept = (Corpus(units, tokenizer, data, options.seed) for units, data in ((train, options.data), (held, plain)))
-    return Inputs(tokenizer, trained, kept, options.model.config(tokenizer.vocab_size), manifest.digest)
+    sets: dict[str, Corpus | Conversations] = {
+        name: Corpus(_units(name, url, options, tokenizer), tokenizer, plain, options.seed) for name, url in own.items()
+    }
+    return Inputs(tokenizer, trained, kept, options.model.config(tokenizer.vocab_size), manifest.digest, sets=sets)
+
+
+def _units(name: str, url: str, options: TrainRecipe, tokenizer: Tokenizer) -> Units:
+    """Return the units of a set of the user's own. Raises InputError where another tokenizer made its shards."""
+    shards, workspace = open_shards(url, options.cache), Workspace(url)
+    made = Tokenizer.load(workspace.path(TOKENIZER) if workspace.is_local else workspace.read(TOKENIZER), where=url)
+    if made.sha256 != tokenizer.sha256:
+        raise InputError(
+            f"data.held_out_sets.{name}: {url} has another tokenizer than {options.workspace}; mill it with that one (tokenizer.path)"
+        )
+    return read_units(shards, options.data.unit_tokens)
 
 
 def _open_conversations(options: TrainRecipe, tuned: Sft | Dpo, workspace: Workspace) -> Inputs:
@@ -115,7 +130,11 @@ def _open_conversations(options: TrainRecipe, tuned: Sft | Dpo, workspace: Works
     if kept:  # of a model with other ends of text
         files = {"tokenizer.json": tokenizer.data, **{place.name: read_small(place, MAX_BYTES) for place in kept}}
     files["chat_template.jinja"] = template.text.encode()
-    return Inputs(tokenizer, train, held, config, found.digest, files, tuple(found.lines()))
+    sets: dict[str, Corpus | Conversations] = {}
+    for name, url in options.data.held_out_sets.items():
+        own = examples.read(Workspace(url), tuned.folder, tokenizer, template, options.data.sequence_length)
+        sets[name] = Conversations(own.examples, tokenizer, options.data, options.seed, packing)
+    return Inputs(tokenizer, train, held, config, found.digest, files, tuple(found.lines()), sets)
 
 
 def _refuse_misspelled(options: TrainRecipe, units: Units) -> None:

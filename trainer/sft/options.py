@@ -66,7 +66,7 @@ def refuse_misfits(recipe: Any) -> None:
         )
     if recipe.weights is None or recipe.model.is_encoder:
         raise ValueError(f"{section}: weights={recipe.weights}; give the folder of a decoder, whose tokenizer is used")
-    for name in ("ramp", "phases"):
+    for name in ("ramp", "phases", "held_out_infills"):
         if getattr(recipe.data, name):
             raise ValueError(f"data.{name}: conversations have none; leave it out, or leave {section} out")
     if recipe.sft is not None and recipe.sft.packing and not recipe.data.mask_documents:
@@ -77,5 +77,7 @@ def refuse_misfits(recipe: Any) -> None:
                 raise ValueError(
                     f"data.{name}={getattr(recipe.data, name)} with dpo: a pair is two windows; give an even number"
                 )
+        if recipe.data.held_out_sets:
+            raise ValueError("data.held_out_sets: dpo has no reference for them; leave them out")
         if recipe.optimizer.z_loss:
             raise ValueError(f"optimizer.z_loss={recipe.optimizer.z_loss}: dpo has none; leave it out")

@@ -106,6 +106,28 @@ def test_a_stopped_run_goes_on_and_says_what_it_read(place: Path, capsys: pytest
     assert main(["plan", str(place / "half")]) == 0
 
 
+def test_a_held_out_set_of_ones_own(place: Path) -> None:
+    talks.write(place / "own", 6)
+    sets = [
+        "--set=steps=2",
+        "--set=checkpoint_every=1",
+        f"--set=data.held_out_sets={{own: {place / 'own'}}}",
+        "--set=data.held_out=0",
+    ]
+    for _ in range(2):  # going on at the end evaluates nothing again
+        assert main(["train", str(place / "recipe.yaml"), *sets]) == 0
+    lines = [json.loads(line) for line in (place / "tuned/metrics.jsonl").read_text().splitlines()]
+    found = {line["step"]: line["held_out_sets"]["own"] for line in lines if "held_out_sets" in line}
+    assert [*found] == [0, 2] and sum("held_out_sets" in line for line in lines) == 2 and found[2] < found[0]
+    model, own, total, count = load(place / "base"), talks.read(place / "own", 64).examples, 0.0, 0
+    for i in range(6):
+        ids, learned = torch.from_numpy(own.ids[own.of(i)]), torch.from_numpy(own.answers[own.of(i)])[1:]
+        with torch.no_grad():
+            each = torch.nn.functional.cross_entropy(model(ids[None, :-1])[0], ids[1:], reduction="none")[learned]
+        total, count = total + each.sum().item(), count + len(each)
+    assert found[0] == pytest.approx(total / count, abs=1e-4)
+
+
 def test_what_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for sets, message in (
         (["sft.packing=true"], "set data.mask_documents=true"),
