@@ -140,22 +140,22 @@ def convert(
 
 
 def merge(
-    there: Annotated[Path, typer.Argument(metavar="FROM", help="The folder of a model.")],
+    original: Annotated[Path, typer.Argument(metavar="FROM", help="The folder of a model.")],
     adapter: Annotated[Path, typer.Argument(metavar="ADAPTER", help="The folder of a LoRA adapter, as peft saves it.")],
-    here: Annotated[Path, typer.Argument(metavar="TO", help="The folder to write, in the type of FROM's weights.")],
+    merged: Annotated[Path, typer.Argument(metavar="TO", help="The folder to write, in the type of FROM's weights.")],
 ) -> None:
     """Add a LoRA adapter to the weights of the model that it is of. The tokenizer and the chat template go along."""
-    refuse_below_file("TO", here)
+    refuse_below_file("TO", merged)
     with options.needs("trainer"):
         from starmill.model import adapters
         from starmill.model.exchange import folders, huggingface
 
-        folders.places_of(there, folders.shape(there))
-    decoder = huggingface.load(there)
+        folders.places_of(original, folders.shape(original))
+    decoder = huggingface.load(original)
     added = adapters.merge(decoder, adapter)
     with options.files():
-        huggingface.save(decoder, here, folders.tokenizer_files(there))
-    say(f"{here}: {there} with {added} matrices of {adapter}")
+        huggingface.save(decoder, merged, folders.tokenizer_files(original))
+    say(f"{merged}: {original} with {added} matrices of {adapter}")
 
 
 def trace(
