@@ -72,7 +72,8 @@ def export(
         Literal["bfloat16", "float16", "float32"], typer.Option(help="Type of the published weights.")
     ] = "bfloat16",
     license: Annotated[
-        str | None, typer.Option(help="The model's, as the Hub spells it (default: bigcode-openrail-m).")
+        str | None,
+        typer.Option(help="The model's, as the Hub spells it (default: bigcode-openrail-m; none for a tuned model)."),
     ] = None,
     checkpoints: Annotated[
         bool, typer.Option("--checkpoints", help="Every checkpoint that the run kept, in checkpoints/step-N.")
@@ -101,10 +102,9 @@ def export(
             raise UsageError(f"--push {push}: give OWNER/NAME, such as my-team/my-model")
         look(wanted)
         from starmill.trainer import export as publish  # PyTorch, which takes seconds
-        from starmill.trainer.card import OPENRAIL
 
     with options.files():
-        told = publish.export(wanted, folder, publish.TYPES[dtype], license or OPENRAIL, checkpoints, average)
+        told = publish.export(wanted, folder, publish.TYPES[dtype], license, checkpoints, average)
     say(*told)
     if push:
         say(*publish.push(folder, push, public))
@@ -137,6 +137,25 @@ def convert(
     from starmill.model.config import parameter_count
 
     say(f"{here}: {parameter_count(config):,} parameters, {config.layers} layers, {config.vocab_size:,} tokens")
+
+
+def merge(
+    original: Annotated[Path, typer.Argument(metavar="FROM", help="The folder of a model.")],
+    adapter: Annotated[Path, typer.Argument(metavar="ADAPTER", help="The folder of a LoRA adapter, as peft saves it.")],
+    merged: Annotated[Path, typer.Argument(metavar="TO", help="The folder to write, in the type of FROM's weights.")],
+) -> None:
+    """Add a LoRA adapter to the weights of the model that it is of. The tokenizer and the chat template go along."""
+    refuse_below_file("TO", merged)
+    with options.needs("trainer"):
+        from starmill.model import adapters
+        from starmill.model.exchange import folders, huggingface
+
+        folders.places_of(original, folders.shape(original))
+    decoder = huggingface.load(original)
+    added = adapters.merge(decoder, adapter)
+    with options.files():
+        huggingface.save(decoder, merged, folders.tokenizer_files(original))
+    say(f"{merged}: {original} with {added} matrices of {adapter}")
 
 
 def trace(

@@ -50,17 +50,17 @@ class Conversation:
 def conversation(row: Mapping[str, Any]) -> Conversation | str:
     """Return the conversation of a row, or the reason why it is none."""
     if "messages" in row:
-        found: Any = (_turns(row["messages"]), 0)
+        found: Any = (turns_of(row["messages"]), 0)
     elif "prompt" in row and "completion" in row:
         before, after = row["prompt"], row["completion"]
         if isinstance(before, str) and isinstance(after, str):
             plain = (Turn("user", before), Turn("assistant", after))
             return Conversation(plain, 1, True) if after else "no_response"
-        first, second = _turns(before), _turns(after)
+        first, second = turns_of(before), turns_of(after)
         found = (first + second if first and second else (), len(first))
     elif "instruction" in row and "response" in row:
         texts = (row["instruction"], row["response"])
-        found = (_turns([{"role": r, "content": c} for r, c in zip(ROLES[1:], texts, strict=True)]), 0)
+        found = (turns_of([{"role": r, "content": c} for r, c in zip(ROLES[1:], texts, strict=True)]), 0)
     else:
         return "no_conversation"
     turns, start = found
@@ -73,7 +73,7 @@ def conversation(row: Mapping[str, Any]) -> Conversation | str:
     return Conversation(turns, start)
 
 
-def _turns(value: Any) -> tuple[Turn, ...]:
+def turns_of(value: Any) -> tuple[Turn, ...]:
     """Return the turns of a list of messages; none for what is no such list."""
     if not isinstance(value, list) or not value:
         return ()

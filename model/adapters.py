@@ -120,8 +120,8 @@ def save(
 
 
 @torch.no_grad()
-def merge(decoder: Decoder, folder: str | os.PathLike[str]) -> None:
-    """Add a LoRA adapter of peft's to a decoder's weights. Raises ExchangeError, naming the file and what is not read."""
+def merge(decoder: Decoder, folder: str | os.PathLike[str]) -> int:
+    """Add a LoRA adapter of peft's to a decoder's weights; return to how many matrices. Raises ExchangeError, naming what is not read."""
     place = Path(folder)
     try:
         values = json.loads(read_small(place / CONFIG, MAX_JSON))
@@ -156,6 +156,7 @@ def merge(decoder: Decoder, folder: str | os.PathLike[str]) -> None:
                         f"{place / WEIGHTS}: {name!r:.200} has shape {tuple(a.shape)}, the layer {tuple(weight.shape)}"
                     )
                 weight.copy_(weight.float() + scale * (b @ a))
+    return len(names) // 2
 
 
 def _modules(config: ModelConfig) -> Iterator[tuple[str, str]]:

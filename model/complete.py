@@ -13,8 +13,9 @@ from starmill.core.errors import InputError, UsageError
 from starmill.core.tokenizer import Tokenizer
 from starmill.model import devices
 from starmill.model.code_blocks import block_end, without_blank_end
-from starmill.model.config import ModelConfig, refuse_prompts
+from starmill.model.config import ModelConfig
 from starmill.model.exchange import folders
+from starmill.model.prompts import refuse_prompts
 
 if TYPE_CHECKING:
     from starmill.model.decoder import Decoder

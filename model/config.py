@@ -8,19 +8,19 @@ kv_heads       k0 k1 k2 k3      k0     k1            k0
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from starmill.core.errors import UsageError
 from starmill.core.names import ShareBelow1
 
 # Far above any model that there is, and far below what would fill a machine before a refusal.
 Vocabulary = Annotated[int, Meta(ge=1, le=1 << 20)]
 Width = Annotated[int, Meta(ge=1, le=1 << 17)]
 Length = Annotated[int, Meta(ge=1, le=1 << 24)]
+FULL, SLIDING = "full_attention", "sliding_attention"
+LayerTypes = Annotated[tuple[Literal["full_attention", "sliding_attention"], ...], Meta(max_length=1000)]
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,7 @@ class ModelConfig:
     init_std: Annotated[float, Meta(ge=0, le=10)] = 0.02  # standard deviation of the initial weights
     dropout: ShareBelow1 = 0.0  # share of elements that training drops
     tie_embeddings: bool = True  # input and output share one matrix
-    bos_id: Annotated[int, Meta(ge=0, le=1 << 20)] = (
-        0  # the token before a document: the end of text, which is 49,152 in SantaCoder
-    )
+    bos_id: Annotated[int, Meta(ge=0, le=1 << 20)] = 0  # the token before a document: its end of text; 49,152 in SantaCoder
     eos_id: Annotated[int, Meta(ge=0, le=1 << 20)] = 0  # the token after a document
     attention: Literal["causal", "bidirectional"] = "causal"  # bidirectional: an encoder with BERT's norms and heads
     norm: Literal["layer", "rms"] = "layer"  # LayerNorm, or RMSNorm (arXiv 1910.07467), which has no bias
@@ -84,6 +82,7 @@ class ModelConfig:
     head_dim: Width | None = None  # elements of a head; null: hidden_size / heads
     qk_norm: bool = False  # RMSNorm of each head's queries and keys
     rope_scaling: RopeScaling | None = None  # for sequences longer than those of an earlier training
+    layer_types: LayerTypes | None = None  # which layers have the sliding window; null: all
 
     def __post_init__(self) -> None:
         """Refuse sizes that do not fit each other; their ranges are in their types (core/recipe.py: convert)."""
@@ -94,7 +93,7 @@ class ModelConfig:
         if self.positions == "rope" and self.head_size % 2:
             raise ValueError(f"RoPE rotates pairs: hidden_size / heads = {self.head_size} must be even")
         self._refuse_mixed()
-        theirs: dict[str, Any] = {"norm": "layer", "head_dim": None}
+        theirs: dict[str, Any] = {"norm": "layer", "head_dim": None, "layer_types": None}
         theirs |= {"positions": "learned", "kv_heads": self.heads, "sliding_window": None, "tie_embeddings": True}
         other = next((name for name, only in theirs.items() if getattr(self, name) != only), None)
         if self.is_encoder and other:
@@ -111,6 +110,15 @@ class ModelConfig:
             raise ValueError(
                 f"biases={self.biases} with norm={self.norm}, qk_norm={self.qk_norm}: no model is so; set biases={fit}"
             )
+        if self.layer_types is not None:
+            if len(self.layer_types) != self.layers or {*self.layer_types} != {FULL, SLIDING} or self.sliding_window is None:
+                raise ValueError(
+                    f"layer_types: for each of layers={self.layers} {FULL} or {SLIDING}, some of both, and a sliding_window"
+                )
+            if not self.qk_norm and self.biases != "qkv":
+                raise ValueError(
+                    f"layer_types with biases={self.biases}: only Qwen's models have them; set qk_norm, or biases=qkv"
+                )
         if self.rope_scaling is not None and self.positions != "rope":
             raise ValueError("rope_scaling: learned positions have none; leave it out")
 
@@ -118,6 +126,11 @@ class ModelConfig:
     def head_size(self) -> int:
         """Elements of one head."""
         return self.head_dim or self.hidden_size // self.heads
+
+    @property
+    def windows(self) -> tuple[int | None, ...]:
+        """The window of each layer; None: its queries see all keys before them."""
+        return tuple(None if kind == FULL else self.sliding_window for kind in self.layer_types or (SLIDING,) * self.layers)
 
     @property
     def is_encoder(self) -> bool:
@@ -183,11 +196,3 @@ def _encoder_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
 def parameter_count(config: ModelConfig) -> int:
     """Return the number of parameters; tied embeddings count once."""
     return sum(math.prod(shape) for shape in parameter_shapes(config).values())
-
-
-def refuse_prompts(prompts: Sequence[Sequence[int]], max_positions: int) -> None:
-    """Raise UsageError for a prompt (token ids) that has none, or as many as the model has positions."""
-    if not all(prompts):
-        raise UsageError("a prompt has no tokens; start it with <|endoftext|> or <file_sep>")
-    if (longest := max(map(len, prompts), default=0)) >= max_positions:
-        raise UsageError(f"a prompt of {longest} tokens leaves no room in max_positions={max_positions}; shorten it")

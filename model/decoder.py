@@ -11,13 +11,13 @@ from typing import Literal
 import torch
 from torch import nn
 
-from starmill.model import masks
 from starmill.model.attention import Mask
 from starmill.model.block import Block, norm
 from starmill.model.cache import Cache
 from starmill.model.config import ModelConfig
 from starmill.model.kernels.linear import Linear
-from starmill.model.kernels.loss import next_token_loss
+from starmill.model.kernels.loss import next_token_loss, token_losses
+from starmill.model.masks import blocks, dense
 from starmill.model.positions import angles
 from starmill.model.slots import Slots
 
@@ -105,6 +105,24 @@ class Decoder(nn.Module):
         total, losses_N = next_token_loss(self.head, x_BTE.flatten(0, 1), targets_BT.flatten(), z_loss)
         return total, losses_N.view(targets_BT.shape)
 
+    def target_losses(
+        self,
+        tokens_BT: torch.Tensor,
+        targets_BT: torch.Tensor,
+        positions_BT: torch.Tensor | None,
+        document_BT: torch.Tensor | None,
+        learned_BT: torch.Tensor,
+    ) -> torch.Tensor:
+        """Return the cross-entropy of each target that counts, [B, T], 0 for the others; each has gradients, unlike those of `loss`."""
+        x_BTE = self.hidden(tokens_BT, positions_BT, document_BT)
+        losses_N = token_losses(self.head, x_BTE[learned_BT], targets_BT[learned_BT])
+        return losses_N.new_zeros(targets_BT.shape).masked_scatter(learned_BT, losses_N)
+
+    def hits(self, tokens_BT: torch.Tensor, targets_BT: torch.Tensor, asked_BT: torch.Tensor) -> torch.Tensor:
+        """Return, for the targets that are asked for, whether each is the likeliest token; true for the others, [B, T]."""
+        right_N = self.head(self.hidden(tokens_BT)[asked_BT]).argmax(-1) == targets_BT[asked_BT]
+        return torch.ones_like(asked_BT).masked_scatter(asked_BT, right_N)
+
     def hidden(
         self,
         tokens_BT: torch.Tensor,
@@ -134,39 +152,42 @@ class Decoder(nn.Module):
             x_BTE = x_BTE + self.places(positions_BT)
         else:
             rotation = angles(positions_BT, self.config.head_size, self.config.rope_theta, self.config.rope_scaling)
-        mask = self._mask(order_BT, document_BT, cache, padding_BT)
+        masks = self._masks(order_BT, document_BT, cache, padding_BT)
         x_BTE = self.dropout(x_BTE)
-        for i, block in enumerate(self.blocks):
-            x_BTE = block(x_BTE, rotation, mask, None if cache is None else functools.partial(cache.extend, i))
+        for i, (block, window) in enumerate(zip(self.blocks, self.config.windows, strict=True)):
+            x_BTE = block(x_BTE, rotation, masks[window], None if cache is None else functools.partial(cache.extend, i))
         if cache is not None:
             cache.advance(T)
         return self.norm(x_BTE)
 
-    def _mask(
+    def _masks(
         self,
         order_BT: torch.Tensor,
         document_BT: torch.Tensor | None,
         cache: Cache | Slots | None,
         padding_BT: torch.Tensor | None,
-    ) -> Mask:
-        window, T = self.config.sliding_window, order_BT.shape[1]
-        first = cache is None or cache.seen == 0
+    ) -> dict[int | None, Mask]:
+        """Return the mask of each window that a layer has."""
         if padding_BT is not None:
             order_BT = order_BT.masked_fill(padding_BT, -1)
-        keys_BS = order_BT
-        padded = padding_BT is not None
-        if cache is not None:
-            keys_BS = cache.order(order_BT)
-            padded = cache.padded = cache.padded or padded
-            if T == 1 and not padded:
-                return None  # the ring holds what one query may see, and nothing else
-        if first and document_BT is None and not padded and (window is None or window >= T):
-            return None  # plain causal attention has kernels of its own
-        if cache is None and not padded and self._flexible(order_BT.device):
-            return masks.blocks(order_BT.shape, order_BT.device, window, document_BT)
-        if not padded and document_BT is None:
-            order_BT, keys_BS = order_BT[:1], keys_BS[:1]  # all rows alike
-        return masks.dense(order_BT, keys_BS, window, document_BT)
+        keys = dict.fromkeys(self.config.windows, order_BT) if cache is None else cache.order(order_BT)
+        if cache is not None and padding_BT is not None:
+            cache.padded = True
+        T, found = order_BT.shape[1], dict[int | None, Mask]()
+        for window, keys_BS in keys.items():
+            padded = padding_BT is not None if cache is None else cache.hides(window)
+            plain = document_BT is None and not padded
+            first = cache is None or cache.seen == 0
+            if plain and ((cache is not None and T == 1) or (first and (window is None or window >= T))):
+                # What one query may see is all that the ring holds; plain causal attention has kernels of its own.
+                found[window] = None
+            elif cache is None and not padded and self._flexible(order_BT.device):
+                found[window] = blocks(order_BT.shape, order_BT.device, window, document_BT)
+            elif plain:
+                found[window] = dense(order_BT[:1], keys_BS[:1], window)  # all rows alike
+            else:
+                found[window] = dense(order_BT, keys_BS, window, document_BT)
+        return found
 
     def _flexible(self, device: torch.device) -> bool:
         if self.kernel != "auto":

@@ -13,9 +13,9 @@ import torch
 
 from starmill.core import seeds
 from starmill.core.errors import UsageError
-from starmill.model.config import refuse_prompts
 from starmill.model.decoder import Decoder
 from starmill.model.generation import choose, read_prompts
+from starmill.model.prompts import refuse_prompts
 from starmill.model.slots import Slots
 
 

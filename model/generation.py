@@ -11,8 +11,8 @@ import torch
 from starmill.core import seeds
 from starmill.core.errors import UsageError
 from starmill.model.cache import Cache
-from starmill.model.config import refuse_prompts
 from starmill.model.decoder import Decoder
+from starmill.model.prompts import refuse_prompts
 from starmill.model.slots import Slots
 
 PIECE = 2048  # tokens of a prompt that are read at once, to bound the memory of masks and activations

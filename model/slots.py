@@ -15,28 +15,23 @@ class Slots:
     """A cache as the decoder uses it (model/cache.py), whose rows come and go; a window is a mask here, and not a ring.
 
     >>> Slots(ModelConfig(10, 1, 8, 2, 1, 16, "rope", 32)).order(torch.arange(3)[None])
-    tensor([[0, 1, 2]])
+    {None: tensor([[0, 1, 2]])}
     """
 
     def __init__(self, config: ModelConfig) -> None:
         """Make an empty one."""
-        self.window, self.seen, self._padded = config.sliding_window, 0, False
+        self.windows, self.seen, self.padded = config.windows, 0, False
         self._layers: list[tuple[torch.Tensor, torch.Tensor] | None] = [None] * config.layers
         self._order_BS: torch.Tensor | None = None
 
-    @property
-    def padded(self) -> bool:
-        """Whether a query may not see all that is here."""
-        return self._padded or (self.window is not None and self.seen >= self.window)
+    def hides(self, window: int | None) -> bool:
+        """Say whether a query of a window may not see all that is here."""
+        return self.padded or (window is not None and self.seen >= window)
 
-    @padded.setter
-    def padded(self, value: bool) -> None:
-        self._padded = self._padded or value
-
-    def order(self, order_BT: torch.Tensor) -> torch.Tensor:
-        """Store the order of new tokens, before their keys; return the order of all keys that `extend` will return."""
+    def order(self, order_BT: torch.Tensor) -> dict[int | None, torch.Tensor]:
+        """Store the order of new tokens, before their keys; return that of all keys that `extend` will return, for each window."""
         self._order_BS = self._put(self._order_BS, order_BT, 1)
-        return self._order_BS[:, : self.seen + order_BT.shape[1]]
+        return dict.fromkeys(self.windows, self._order_BS[:, : self.seen + order_BT.shape[1]])
 
     def extend(self, layer: int, k_BKTD: torch.Tensor, v_BKTD: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Store a layer's new keys and values; return all."""
@@ -61,7 +56,7 @@ class Slots:
         longest = max(self.seen, other.seen)
         self._shift(longest - self.seen)
         other._shift(longest - other.seen)
-        self._padded = True
+        self.padded = True
         others = iter(other._all())
         self._each(lambda held, at: torch.cat([held.narrow(at, 0, longest), next(others).narrow(at, 0, longest)]))
 
@@ -89,7 +84,7 @@ class Slots:
             self._order_BS[:, :places] = -1
         self._order_BS = torch.where(self._order_BS >= 0, self._order_BS + places, -1)
         self._order_BS[:, : max(places, 0)] = -1
-        self.seen, self._padded = seen + places, True
+        self.seen, self.padded = seen + places, True
 
     def _all(self) -> list[torch.Tensor]:
         return [self._order_BS, *(one for held in self._layers for one in (held or ()))]  # type: ignore[list-item]

@@ -143,7 +143,12 @@ def shipped(name: str) -> TrainRecipe:
 
 def test_there_are_recipes() -> None:
     assert {p.stem for p in DATA} >= {"smoke", "stack-v2"}
-    ours = ("starencoder", "continue-", "sft-tiny")  # whose values are ours; `sft` is tests/trainer/sft/test_options.py's
+    ours = (
+        "starencoder",
+        "continue-",
+        "sft-tiny",
+        "dpo-tiny",
+    )  # whose values are ours; `sft` is tests/trainer/sft/test_options.py's
     decoders = {p.stem for p in TRAIN if not p.stem.startswith(ours) and p.stem != "sft"}
     assert decoders == {"tiny", *PUBLISHED} == {"tiny", *TOKENS}
     assert shipped("tiny").steps

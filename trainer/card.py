@@ -4,19 +4,23 @@ Sections after Mitchell et al. 2019, as the Hub shows them; the front matter is 
 """
 
 import json
+import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
 from starmill.core.dataset import Workspace
 from starmill.core.document import CODE
-from starmill.model.config import ModelConfig, parameter_count
+from starmill.model.config import SLIDING, ModelConfig, parameter_count
 from starmill.model.exchange.families import family
 from starmill.trainer import plan
 from starmill.trainer.config import FimRates, TrainRecipe
 from starmill.trainer.data import masking
 from starmill.trainer.data.inputs import Inputs
+from starmill.trainer.sft.corpus import Conversations
+from starmill.trainer.sft.options import Sft
 
 OPENRAIL = "bigcode-openrail-m"
 AGREEMENT = "https://huggingface.co/spaces/bigcode/bigcode-model-license-agreement"
@@ -29,36 +33,53 @@ or access to either must pass on those restrictions and a copy of the agreement.
 """
 LIMITS = """## Limits
 A completion may be wrong, insecure, or no program at all: review and test it as you would a stranger's. The model may repeat code
-of its training data word for word; that code stays under its own licence, which may ask for attribution. The side tables of the
-shards lead from every token to the file it came from.
-"""
+of its training data word for word; that code stays under its own licence, which may ask for attribution."""
+SHARDS = " The side tables of the\nshards lead from every token to the file it came from."
 
 
 def write(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype, license: str, average: bool = False) -> str:
     """Return README.md for the weights after `step` steps, or for their moving average."""
     name = Path(options.output).name
+    tuned = options.sft or options.dpo
     task = "fill-mask" if found.config.is_encoder else "text-generation"
-    front = f"---\nlicense: {license}\nlibrary_name: transformers\npipeline_tag: {task}\ntags:\n- code\n---\n"
+    tags = "".join(f"- {tag}\n" for tag in ("code", *(tag for tag in ("sft", "dpo", "lora") if getattr(options, tag))))
+    front = f"---\nlicense: {license}\nlibrary_name: transformers\npipeline_tag: {task}\ntags:\n{tags}---\n"
     parts = [
         front + f"# {name}\n\n{_summary(found.config, options, step)}\n",
-        _use(options),
+        _asked(found.files) if tuned and found.files else _use(options),
         _training(options, found, step, dtype, average),
-        _data(options, found),
+        _talks(options, found) if tuned else _data(options, found),
         _loss(options, step),
-        LIMITS,
+        LIMITS + ("" if tuned else SHARDS) + "\n",
         _licence(license),
     ]
     return "\n".join(part for part in parts if part)
 
 
 def _summary(config: ModelConfig, options: TrainRecipe, step: int) -> str:
-    start = f", from the weights of `{Path(options.weights).parent.name}`" if options.weights else ""
+    start = f", from the weights of `{_base(options.weights)}`" if options.weights else ""
+    of = "conversations" if options.sft else "preferences" if options.dpo else "source code"
     done = "" if step == options.steps else f" of {options.steps:,} planned"
     return (
         f"{'An encoder' if config.is_encoder else 'A decoder'} of the {family(config).title} kind with "
-        f"{parameter_count(config):,} parameters, trained on source code for "
+        f"{parameter_count(config):,} parameters, trained on {of} for "
         f"{step:,} steps{done}, "
         f"{options.tokens(step):,} tokens{start}."
+    )
+
+
+def _base(weights: str) -> str:
+    """Return the name of a model's folder: a training writes `NAME/model`."""
+    place = Path(weights).absolute()
+    return place.parent.name if place.name == "model" else place.name
+
+
+def _asked(files: Mapping[str, bytes]) -> str:
+    template = files["chat_template.jinja"].decode("utf-8", "replace")
+    fence = "`" * (3 + max(map(len, re.findall("`{3,}", template)), default=0))
+    return (
+        "## Use\nIt answers what its chat template asks, which the tokenizer has: `tokenizer.apply_chat_template(messages, "
+        f"add_generation_prompt=True)`.\n\n{fence}jinja\n{template}\n{fence}\n"
     )
 
 
@@ -76,7 +97,7 @@ def _use(options: TrainRecipe) -> str:
 
 def _training(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype, average: bool) -> str:
     config, optimizer, fim = found.config, options.optimizer, options.data.fim
-    muon = optimizer.muon
+    muon, packed = optimizer.muon, Sft() if options.dpo else options.sft
     clipped = f"clipped at {optimizer.clip:g}" if optimizer.clip else "not clipped"
     flops = options.tokens(step) * plan.flops_per_token(config, options.data.sequence_length)
     rows = {
@@ -84,7 +105,8 @@ def _training(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype
         "positions": f"learned, {config.max_positions:,}"
         if config.has_position_table
         else f"RoPE, theta {config.rope_theta:g}",
-        "sequence, sliding window": f"{options.data.sequence_length:,}, {config.sliding_window or 'none'}",
+        "sequence, sliding window": f"{options.data.sequence_length:,}, {config.sliding_window or 'none'}"
+        + (f" in {config.layer_types.count(SLIDING)} of {config.layers} layers" if config.layer_types else ""),
         "vocabulary": f"{config.vocab_size:,}",
         "tokens per step": ", then ".join(f"{stage.batch * options.data.sequence_length:,}" for stage in options.data.stages()),
         "learning rate": _rate(options),
@@ -96,12 +118,15 @@ def _training(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype
             else {"Muon, for the matrices of blocks": f"momentum {muon.momentum:g}, {muon.iterations} iterations"}
         ),
         **({"moving average of the weights": f"decay {optimizer.average:g}; it is what is here"} if average else {}),
+        **_tuned(options),
         **(
             _pairs()
             if config.is_encoder
+            else {}
+            if options.sft or options.dpo
             else {f"fill in the middle, {k}": _infilled(r) for k, r in {CODE: fim, **fim.kinds}.items()}
         ),
-        "attention across documents": "no" if options.data.mask_documents else "yes",
+        "attention across documents": "no" if options.data.mask_documents or (packed and not packed.packing) else "yes",
         "compute": f"{flops:.3e} FLOPs",
         "type of these weights": str(dtype).removeprefix("torch."),
     }
@@ -113,6 +138,19 @@ def _training(options: TrainRecipe, found: Inputs, step: int, dtype: torch.dtype
         rows["estimated cost"] = f"{planned} at an MFU of {options.hardware.mfu:.1%}"
     table = "".join(f"| {key} | {value} |\n" for key, value in rows.items())
     return f"## Training\n| | |\n|---|---|\n{table}"
+
+
+def _tuned(options: TrainRecipe) -> dict[str, str]:
+    """Return what fine-tuning learns from, and the adapters that learn."""
+    rows, lora, dpo = {}, options.lora, options.dpo
+    if options.sft is not None:
+        rows["loss"] = "of responses alone" + (", whole conversations packed into windows" if options.sft.packing else "")
+    if dpo is not None:
+        smoothed = f", label smoothing {dpo.label_smoothing:g}" if dpo.label_smoothing else ""
+        rows["loss"] = f"DPO of pairs of responses, beta {dpo.beta:g}{smoothed}; the reference is the model of the beginning"
+    if lora is not None:
+        rows["LoRA, merged into these weights"] = f"rank {lora.rank}, alpha {lora.alpha:g}, of {', '.join(lora.targets)}"
+    return rows
 
 
 def _rate(options: TrainRecipe) -> str:
@@ -154,6 +192,19 @@ def _data(options: TrainRecipe, found: Inputs) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _talks(options: TrainRecipe, found: Inputs) -> str:
+    assert isinstance(found.train, Conversations) and isinstance(found.held_out, Conversations)
+    each, what = (2, "pairs of responses") if options.dpo else (1, "conversations")
+    units, held = found.train.units, found.held_out.units
+    lines = [
+        f"## Data\n{len(units) // each:,} {what} of {units.tokens:,} tokens, {int(units.answers.sum()):,} of them learned; "
+        f"{len(held) // each:,} held out. Digest of the files, tokenizer and template: `{found.digest}`.",
+        *([f"Left out: {', '.join(found.told)}."] if found.told else []),
+        f"\nWhat `{_base(options.weights or '')}` was trained on before, its own card says.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def _loss(options: TrainRecipe, step: int) -> str:
     """The last held-out loss up to `step`; a line that a kill cut off is none."""
     path, last = Path(options.output) / "metrics.jsonl", None
@@ -167,9 +218,13 @@ def _loss(options: TrainRecipe, step: int) -> str:
     if last is None:
         return ""
     of = "masked token" if options.model.is_encoder else "token"
+    of += " on repositories that were never trained on, without infilling"
+    if options.sft or options.dpo:
+        of = "pair" if options.dpo else "token of responses"
+        of += f" on {'prompts' if options.dpo else 'conversations'} that were never trained on"
     rows = "".join(f"| {name} | {loss:.4f} |\n" for name, loss in last["held_out_loss_by_language"].items())
     return (
-        f"## Held-out loss\nNats per {of} on repositories that were never trained on, without infilling, after {last['step']:,} steps.\n\n"
+        f"## Held-out loss\nNats per {of}, after {last['step']:,} steps.\n\n"
         f"| | |\n|---|---|\n| all | {last['held_out_loss']:.4f} |\n{rows}"
     )
 

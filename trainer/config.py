@@ -21,7 +21,7 @@ from starmill.trainer.reading import Data as Data
 from starmill.trainer.reading import Fim as Fim
 from starmill.trainer.reading import FimRates as FimRates
 from starmill.trainer.reading import Mixture as Mixture
-from starmill.trainer.sft.options import Lora, Sft, refuse_misfits
+from starmill.trainer.sft.options import Dpo, Lora, Sft, refuse_misfits
 
 Cores = Annotated[int, Meta(ge=1, le=4096)]  # or ranks
 
@@ -30,11 +30,12 @@ SHORTEST_PAIR = 8  # tokens, special ones included
 # A run may continue with other values of these. Sums then round differently, and where a model has dropout, whose seed holds the data
 # rank and the micro-batch, other elements are dropped; nothing else changes.
 UNLEARNED = (
-    "workspace output cache branch hardware device threads log_every norms_every profile checkpoint_every "
-    "keep_checkpoints milestone_every asynchronous_checkpoints spike on_spike skip evaluate_every data.micro_batch data.prefetch "
-    "parallel.tensor parallel.sequence parallel.reduce_once parallel.recompute parallel.compile"
+    "workspace output cache branch hardware device threads log_every norms_every profile memory_snapshot track "
+    "checkpoint_every keep_checkpoints milestone_every asynchronous_checkpoints spike on_spike skip evaluate_every "
+    "data.held_out_sets data.held_out_infills data.micro_batch data.prefetch parallel.tensor parallel.sequence "
+    "parallel.reduce_once parallel.recompute parallel.compile parallel.timeout_s"
 ).split(" ")
-ADDED = ("attention", "norm", "gated", "biases", "head_dim", "qk_norm", "rope_scaling")  # fields that a model had not at first
+ADDED = ("attention", "norm", "gated", "biases", "head_dim", "qk_norm", "rope_scaling", "layer_types")  # later fields
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,9 @@ class Parallel:
     reduce_once: bool = True  # sum gradients once per step, whole on each rank until then; false: per micro-batch
     recompute: bool = False  # compute a block's activations again in its backward pass, instead of keeping them
     compile: bool = False  # use torch.compile
+    timeout_s: Annotated[int, Meta(ge=1, le=604_800)] = (
+        1800  # a rank waits so long for the others, and after half of it says for whom
+    )
 
     def __post_init__(self) -> None:
         """Refuse sequences shared out among one rank, and compiled tensor ranks."""
@@ -117,7 +121,7 @@ class TrainRecipe:
     `cache` is the folder of each node for shards that lie in a bucket (default: starmill/shards in the user's cache folder).
 
     `weights` is a model folder that the run starts from (the phase before): weights only, as the papers did. rope_theta,
-    sliding_window, dropout and, with RoPE, max_positions may differ from that model's.
+    sliding_window, layer_types, dropout and, with RoPE, max_positions may differ from that model's.
     """
 
     workspace: Place  # folder or URL with the shards
@@ -131,6 +135,7 @@ class TrainRecipe:
     parallel: Parallel = field(default_factory=Parallel)
     hardware: Hardware | None = None  # for MFU and the plan
     sft: Sft | None = None  # conversations instead of shards
+    dpo: Dpo | None = None  # pairs of responses instead of shards
     lora: Lora | None = None  # adapters beside the weights of `weights`, which stay
     branch: Place | None = None  # a checkpoint of another output to start from, with its optimizer and place in the data
     spike: Positive = 3.0  # a loss this many nats above the median of the last 50 stops the run, as one that is not finite does
@@ -145,6 +150,10 @@ class TrainRecipe:
         0  # steps from one norm of weights and of their change to the next; needs a copy of the weights; 0: none
     )
     profile: tuple[AtLeast1, AtLeast1] | None = None  # [first, last] steps of which torch.profiler writes a trace
+    track: tuple[
+        Literal["wandb", "mlflow", "trackio"], ...
+    ] = ()  # where metrics go, too; each one's environment says where that is
+    memory_snapshot: tuple[AtLeast1, AtLeast1] | None = None  # [first, last] steps of which a GPU's allocations are written
     evaluate_every: AtLeast0 = 0  # steps from one held-out loss to the next; 0: before the first step and after the last
     seed: Seed = 0  # of weights, order, FIM and dropout
     threads: Cores = 2  # on a CPU: sums depend on the number of threads; a fixed number gives all machines equal losses
@@ -162,7 +171,8 @@ class TrainRecipe:
             raise ValueError(
                 f"optimizer.decay_steps={falls} and optimizer.warmup_steps={self.optimizer.warmup_steps} are above steps={self.steps}"
             )
-        for name, spans in (("skip", self.skip), ("profile", (self.profile,) if self.profile else ())):
+        traced = {name: span for name in ("profile", "memory_snapshot") if (span := getattr(self, name))}
+        for name, spans in (("skip", self.skip), *((name, (span,)) for name, span in traced.items())):
             for first, last in spans:
                 if last < first:
                     raise ValueError(f"{name}=[{first}, {last}]: give the first step and the last one")
@@ -185,6 +195,7 @@ class TrainRecipe:
                 "data.fim.kinds": self.data.fim.kinds,
                 "parallel.tensor": self.parallel.tensor - 1,
             }
+            plain |= {"data.held_out_infills": self.data.held_out_infills}
             plain |= {"data.mask_documents": self.data.mask_documents, "optimizer.z_loss": self.optimizer.z_loss}
             plain |= {"optimizer.base_width": self.optimizer.base_width}
             if set_ := [name for name, value in plain.items() if value]:
@@ -254,7 +265,7 @@ class TrainRecipe:
         for name, default in ADDED_RATES.items():
             if values["optimizer"][name] == default:
                 del values["optimizer"][name]
-        for name in ("sft", "lora"):  # runs began before there were these
+        for name in ("sft", "dpo", "lora"):  # runs began before there were these
             if values[name] is None:
                 del values[name]
         for key in UNLEARNED:

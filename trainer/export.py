@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from starmill.core.errors import MachineError, UsageError
+from starmill.model import adapters
 from starmill.model.config import ModelConfig, parameter_shapes
 from starmill.model.encoder.tokens import files_of
 from starmill.model.exchange import huggingface
@@ -20,16 +21,22 @@ from starmill.trainer.config import TrainRecipe
 from starmill.trainer.data.inputs import open_inputs
 from starmill.trainer.optim import AVERAGE
 from starmill.trainer.parallel import Ranks
+from starmill.trainer.sft.options import Lora
 
 TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
 
 class CheckpointWeights(Mapping[str, torch.Tensor]):
-    """A checkpoint's parameters, or their `average`, cast to `dtype`; read in the decoder's order, one block of them is in memory."""
+    """A checkpoint's parameters, or their `average`, cast to `dtype`; read in the decoder's order, one block of them is in memory.
 
-    def __init__(self, path: Path, config: ModelConfig, dtype: torch.dtype, average: bool = False) -> None:
+    What the adapters of `lora` add is in the weights, which stayed as they were: of these there is no average.
+    """
+
+    def __init__(
+        self, path: Path, config: ModelConfig, dtype: torch.dtype, average: bool = False, lora: Lora | None = None
+    ) -> None:
         """Name the checkpoint; no tensor is read."""
-        self._prefix = AVERAGE if average else "model"
+        self._prefix, self._lora = AVERAGE if average else "model", lora
         self._shapes = parameter_shapes(config)
         self._path, self._dtype = path, dtype
         self._read: dict[str, torch.Tensor] = {}
@@ -37,10 +44,17 @@ class CheckpointWeights(Mapping[str, torch.Tensor]):
     def __getitem__(self, name: str) -> torch.Tensor:
         """Return one parameter. Raises CheckpointError for files that are damaged or missing."""
         if name not in self._read:
-            block = _block(name)
-            wanted = {f"{self._prefix}.{n}": torch.empty(shape) for n, shape in self._shapes.items() if _block(n) == block}
-            checkpoint.load(self._path, wanted, Ranks(torch.device("cpu")))
-            self._read = {key.removeprefix(f"{self._prefix}."): tensor.to(self._dtype) for key, tensor in wanted.items()}
+            block, lora = _block(name), self._lora
+            shapes = {n: shape for n, shape in self._shapes.items() if _block(n) == block}
+            keys = {("model" if lora else self._prefix, n): torch.empty(shape) for n, shape in shapes.items()}
+            if lora is not None:
+                for n, (outputs, inputs) in _adapted(shapes, lora):
+                    keys[self._prefix, f"{n}.lora_a"] = torch.empty(lora.rank, inputs)
+                    keys[self._prefix, f"{n}.lora_b"] = torch.empty(outputs, lora.rank)
+            checkpoint.load(self._path, {".".join(key): tensor for key, tensor in keys.items()}, Ranks(torch.device("cpu")))
+            found = {n: tensor for (_, n), tensor in keys.items()}
+            found = adapters.merged(found, lora.alpha / lora.rank) if lora else found
+            self._read = {n: tensor.to(self._dtype) for n, tensor in found.items()}
         return self._read[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -56,19 +70,23 @@ def export(
     options: TrainRecipe,
     folder: Path,
     dtype: torch.dtype,
-    license: str = card.OPENRAIL,
+    license: str | None = None,
     every: bool = False,
     average: bool = False,
 ) -> list[str]:
     """Write a run's newest checkpoint to `folder`, with `every` the others too; return lines for people.
 
-    `average` writes the moving average of its weights. Raises UsageError for a recipe that keeps none, CheckpointError if there is no
+    `average` writes the moving average of its weights; `license` null is OpenRAIL-M. Raises UsageError for a recipe that keeps no
+    average, and a tuned model without a licence; CheckpointError if there is no
     checkpoint, or the newest is of another recipe or other data; OSError if it cannot be written.
     """
     if average and not options.optimizer.average:
         raise UsageError("--average: the run keeps no average of its weights; train with optimizer.average, such as 0.999")
-    if options.sft is not None or options.lora is not None:  # a checkpoint has adapters beside weights that stayed
-        raise UsageError(f"{options.output}: a model card of fine-tuning is not written yet; publish {options.output}/model")
+    if license is None and (options.sft or options.dpo):
+        raise UsageError(
+            f"--license: a tuned model keeps the terms of the model that it was, {options.weights}; give its licence"
+        )
+    license = license or card.OPENRAIL
     found, place = open_inputs(options), Path(options.output) / "checkpoints"
     metas = checkpoint.whole(place)
     if not metas:
@@ -82,15 +100,17 @@ def export(
             raise CheckpointError(
                 f"{path / bad[0]}: its sha256 is not that in meta.json; remove {path} to export the one before"
             )
-    files = files_of(found.config, found.tokenizer.data)
+    files = found.files or files_of(found.config, found.tokenizer.data)
     newest = next(reversed(metas))
     text = card.write(options, found, metas[newest].step, dtype, license, average)
     notices = {"README.md": text.encode()} | ({"NOTICE": card.NOTICE.encode()} if license == card.OPENRAIL else {})
-    huggingface.write(found.config, CheckpointWeights(newest, found.config, dtype, average), folder, {**files, **notices})
+    huggingface.write(
+        found.config, CheckpointWeights(newest, found.config, dtype, average, options.lora), folder, {**files, **notices}
+    )
     told = [f"{folder}: step {metas[newest].step:,} of {options.steps:,}, {str(dtype).removeprefix('torch.')}, with model card"]
     for path in metas if every else ():
         there = folder / "checkpoints" / path.name
-        huggingface.write(found.config, CheckpointWeights(path, found.config, dtype, average), there, files)
+        huggingface.write(found.config, CheckpointWeights(path, found.config, dtype, average, options.lora), there, files)
         told.append(f"{there}: step {metas[path].step:,}")
     return told
 
@@ -121,6 +141,14 @@ def _pushed(hub: Any, folder: Path, repository: str, public: bool) -> list[str]:
         )
         told.append(f"pushed to {repository}, branch {there.name}")
     return told
+
+
+def _adapted(shapes: Mapping[str, tuple[int, ...]], lora: Lora) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Yield the name and the weight's shape of each matrix that has an adapter."""
+    for name, shape in shapes.items():
+        module = name.removesuffix(".weight")
+        if name.startswith("blocks.") and module != name and module.rpartition(".")[2] in lora.targets:
+            yield module, shape
 
 
 def _block(name: str) -> str:

@@ -27,12 +27,14 @@ from starmill.trainer import checkpoint, parallel, plan, provenance
 from starmill.trainer.allocator import keep_freed
 from starmill.trainer.checkpoint import CheckpointError, Checkpoints, Meta
 from starmill.trainer.config import TrainRecipe
-from starmill.trainer.data.corpus import Position, prefetched
+from starmill.trainer.data.corpus import Corpus, Position, prefetched
+from starmill.trainer.data.infill import infills
 from starmill.trainer.data.inputs import Inputs, open_inputs
 from starmill.trainer.metrics import Metrics
 from starmill.trainer.optim import Optimizer, learning_rate, scale_initial
 from starmill.trainer.parallel import Ranks
-from starmill.trainer.profiler import Profiler
+from starmill.trainer.profiler import MemorySnapshot, Profiler
+from starmill.trainer.sft import preferences
 from starmill.trainer.step import Run, TrainingStopped
 
 SAME = 1.0  # seconds in which a second signal is the first one, passed on
@@ -46,7 +48,7 @@ def train(options: TrainRecipe, fresh: bool = False) -> int:
     torch.set_num_threads(options.threads)
     signals: list[int] = []
     noted = handling(partial(_note, signals, []), (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1))
-    with parallel.joined(options.device, options.parallel.tensor) as ranks, noted:
+    with parallel.joined(options.device, options.parallel.tensor, options.parallel.timeout_s) as ranks, noted:
         if ranks.device.type == "cpu":
             keep_freed()
         with checkpoint.alone(Path(options.output), ranks):
@@ -68,6 +70,7 @@ def _note(signals: list[int], times: list[float], number: int, frame: FrameType 
 
 def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) -> int:
     options.accumulation(ranks.data_ranks)  # refused now, not after minutes of reading weights
+    ranks.doing("opening the data")
     found, output, identity = open_inputs(options), Path(options.output), options.identity()
     checkpoints = Checkpoints(
         output / "checkpoints", ranks, options.keep_checkpoints, options.asynchronous_checkpoints, options.milestone_every
@@ -79,22 +82,42 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
         before = Path(options.branch), checkpoint.named(Path(options.branch))
     if options.weights is not None and before is None:
         _refuse_other_tokenizer(options, found)
-    first = _first_weights(options, found.config, before is not None)
+    if before is not None:
+        _refuse_other_run(options, found, *before)
+    ranks.doing("building the model")
+    reference, key = None, identity + found.digest
+    if options.dpo is not None and before is not None:
+        reference = preferences.kept(found, output, key, ranks)
+    # A run that goes on needs the first weights only where it has lost what its preferences refer to.
+    first = _first_weights(options, found.config, before is not None and (options.dpo is None or reference is not None))
     decoder = parallel.build(found.config, options.parallel, ranks, first, partial(_prepare, options))
     optimizer = Optimizer(decoder, options.optimizer)
     run = Run(options, ranks, found.train, decoder, optimizer)
+    if options.dpo is not None:
+        decoder.eval()
+        ranks.doing("the reference of the preferences")
+        reference = reference or preferences.computed(found, output, key, ranks, run.target_losses)
+        parallel.reshard(decoder)
+        found = preferences.beside(found, reference)
+        run.corpus = found.train
     step = 0
     positions: tuple[Position, ...] = ()
     if before is not None:
         path, meta = before
-        _refuse_other_run(options, found, path, meta)
+        ranks.doing("reading a checkpoint")
         checkpoint.load(path, checkpoint.state(decoder, optimizer, meta.step - len(meta.skipped)), ranks)
         step, positions, run.losses, run.skipped = meta.step, meta.positions, meta.losses, meta.skipped
     provenance.keep(options, found, ranks, step)
     found.fetch_ahead(
         positions, (options.tokens(options.steps) - options.tokens(step)) // options.data.batch, ranks.data, ranks.data_ranks
     )
+    asked = infills(found.held_out, options.data.held_out_infills) if isinstance(found.held_out, Corpus) else []
     with Metrics(output, step, options, found.config, ranks) as metrics:
+
+        def evaluate(step: int) -> None:
+            own = {name: run.evaluate(corpus) for name, corpus in found.sets.items()}
+            metrics.held_out(step, run.evaluate(found.held_out), own, run.infilled(asked))
+
         if before is not None:
             metrics.say(f"continuing after step {step} from {path}")
         if step == 0:
@@ -110,14 +133,16 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
             metrics.say(f"all {step} steps are done; writing the model again")
         # A kill may have come between a checkpoint and its held-out loss.
         if options.is_evaluated(step) and ranks.gathered(not metrics.has_held_out(step))[0]:
-            metrics.held_out(step, run.evaluate(found.held_out))
+            evaluate(step)
         batches = prefetched(found.train.batches(positions, ranks.data, ranks.data_ranks, step), options.data.prefetch)
         profiler = Profiler(options.profile, output, ranks)
+        snapshot = MemorySnapshot(options.memory_snapshot, output, ranks)
         while step < options.steps:
             step += 1
             profiler.begin(step)
             try:
-                taken = run.step(batches, step, bool(signals))
+                with snapshot.of(step):
+                    taken = run.step(batches, step, bool(signals))
             except TrainingStopped:
                 checkpoints.finish()  # the checkpoint that a thread is writing is good: publish it while all ranks are here
                 raise
@@ -131,6 +156,7 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
             if step % options.checkpoint_every == 0 or step == options.steps or taken.is_last:
                 positions = tuple(position for share in ranks.gathered(taken.following) for position in share)
                 meta = Meta(step, positions, identity, found.digest, run.losses, run.skipped, options.falling(step))
+                ranks.doing(f"the checkpoint of step {step}")
                 provenance.note(output, ranks, step, positions)
                 checkpoints.save(meta, checkpoint.state(decoder, optimizer, step - len(run.skipped)))
             if taken.is_last and step < options.steps:
@@ -138,7 +164,8 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
                 metrics.say(f"stopped after step {step}; run the same command to continue")
                 return 128 + (signals or [signal.SIGTERM])[0]
             if options.is_evaluated(step):
-                metrics.held_out(step, run.evaluate(found.held_out))
+                evaluate(step)
+        ranks.doing("writing the model")
         batches.close()  # type: ignore[attr-defined]
         checkpoints.finish()
         finished = parallel.gathered(decoder, ranks)
@@ -200,6 +227,7 @@ def _first_weights(options: TrainRecipe, config: ModelConfig, continues: bool) -
         "rope_theta",
         "rope_scaling",
         "sliding_window",
+        "layer_types",
         "dropout",
         "init_std",
         *(() if config.has_position_table else ("max_positions",)),

@@ -1,4 +1,4 @@
-"""Metrics of a run: one JSON line per step, lines or a bar for people, and TensorBoard's events where TensorBoard is installed.
+"""Metrics of a run: one JSON line per step, lines or a bar for people, and what trackers take.
 
 Only metrics.jsonl is meant for programs. Rank 0 writes them all; memory and wait for data are rank 0's.
 """
@@ -9,6 +9,7 @@ import resource
 import sys
 import time
 from collections import deque
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +26,7 @@ from starmill.trainer.config import TrainRecipe
 from starmill.trainer.parallel import Ranks
 from starmill.trainer.plan import flops_per_token
 from starmill.trainer.step import HeldOut, Taken
+from starmill.trainer.trackers import Trackers
 
 RECENT = 20  # steps over which tokens/s is averaged
 STARCODERBASE_TOKENS = 1e12  # StarCoder (arXiv 2305.06161), abstract
@@ -39,9 +41,10 @@ class Metrics:
         self._flops_per_token = flops_per_token(config, options.data.sequence_length)
         self._open = ExitStack()
         self._bar: Progress | None = None
-        self._board: Any = None
+        self._trackers: Trackers | None = None
         self._times: deque[tuple[float, int]] = deque(maxlen=RECENT + 1)
         self._held_out: dict[int, float] = {}  # loss by step
+        self._evaluated: set[int] = set()  # steps with the loss of any held-out set
 
     def __enter__(self) -> "Metrics":
         """Drop the lines of steps after the checkpoint, which are repeated, and start the clock."""
@@ -52,13 +55,13 @@ class Metrics:
         path = self._output / "metrics.jsonl"
         lines = path.read_text(errors="replace").splitlines() if self._first and path.exists() else []
         kept = [line for line in lines if _step(line) <= self._first]
-        values = (json.loads(line) for line in kept)
+        values = [json.loads(line) for line in kept]
         self._held_out = {v["step"]: v["held_out_loss"] for v in values if "held_out_loss" in v}
+        self._evaluated = {v["step"] for v in values if {"held_out_loss", "held_out_sets", "fim_exact_match"} & v.keys()}
         files.write(path, "".join(f"{line}\n" for line in kept).encode())
         self._file = self._open.enter_context(open(path, "a", buffering=1))
-        self._board = _tensorboard(self._output / "tensorboard", self._first)
-        if self._board is not None:
-            self._open.callback(self._board.close)
+        self._trackers = Trackers(self._options.track, self._output, self._first, self._options.learned())
+        self._open.callback(self._trackers.close)
         if sys.stderr.isatty():
             columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
             self._bar = self._open.enter_context(Progress(TextColumn("train"), *columns, console=Console(stderr=True)))
@@ -90,7 +93,11 @@ class Metrics:
             values["mfu"] = rate * self._flops_per_token / (hardware.peak_tflops * 1e12 * self._ranks.world)
             said += f"  {values['mfu']:.1%} MFU"
         values |= {"memory_gb": round(self._memory(), 3), "epoch": round(epoch, 4)}
+        if "reward_accuracy" in taken.more:
+            said += f"  {taken.more['reward_accuracy']:.0%} of pairs right"
         self._write(step, **values, time=round(time.time(), 1), seconds=taken.seconds, **taken.more)
+        for part, seconds in taken.more.get("slow_ranks", {}).items():
+            self.say(f"step {step}/{steps}  slow: {part} took {seconds:.2f} s, others less than half of it")
         if self._bar:
             self._bar.update(self._task, completed=step, description=said)
         elif step % self._options.log_every == 0 or step in (1, steps):
@@ -108,12 +115,30 @@ class Metrics:
 
     def has_held_out(self, step: int) -> bool:
         """Say, on the first rank, whether an interrupted run had recorded the held-out loss after this step."""
-        return step in self._held_out
+        return step in self._evaluated
 
-    def held_out(self, step: int, found: HeldOut | None) -> None:
-        """Record the held-out loss; None if nothing is held out. Restart the clock of tokens/s."""
+    def held_out(
+        self,
+        step: int,
+        found: HeldOut | None,
+        sets: Mapping[str, HeldOut | None] | None = None,
+        exact: float | None = None,
+    ) -> None:
+        """Record the held-out loss, None if nothing is held out, those of sets by name, and the share of lines that are filled in exactly.
+
+        Restart the clock of tokens/s.
+        """
         self._times.clear()
         self._times.append((time.monotonic(), self._options.tokens(step)))
+        own = {name: one.loss for name, one in (sets or {}).items() if one is not None}
+        if self._ranks.rank == 0 and (found is not None or own or exact is not None):
+            self._evaluated.add(step)
+        if exact is not None and self._ranks.rank == 0:
+            self._write(step, fim_exact_match=exact)
+            self.say(f"after {step} steps: {exact:.1%} of lines filled in exactly")
+        if own and self._ranks.rank == 0:
+            self._write(step, held_out_sets=own)
+            self.say(f"after {step} steps: " + "  ".join(f"{name} {loss:.4f}" for name, loss in own.items()))
         if found is not None and self._ranks.rank == 0:
             self._held_out[step] = found.loss
             self._write(step, held_out_loss=found.loss, held_out_loss_by_language=found.by_language)
@@ -125,9 +150,12 @@ class Metrics:
         if 0 in self._held_out and steps in self._held_out:
             before, after = self._held_out[0], self._held_out[steps]
             told = "a masked token" if self._options.model.is_encoder else "the next token"
+            perplexity = (
+                f": a perplexity of {math.exp(before):,.0f} before and {math.exp(after):,.0f} now, as if the model chose {told} among "
+                "that many"
+            )
             self.say(
-                f"held-out loss {before:.2f} before training, {after:.2f} after: a perplexity of {math.exp(before):,.0f} "
-                f"before and {math.exp(after):,.0f} now, as if the model chose {told} among that many"
+                f"held-out loss {before:.2f} before training, {after:.2f} after" + ("" if self._options.dpo else perplexity)
             )
         tokens = self._options.tokens(steps)
         more = STARCODERBASE_TOKENS / tokens
@@ -148,18 +176,8 @@ class Metrics:
 
     def _write(self, step: int, **values: Any) -> None:
         self._file.write(json.dumps({"step": step, **values}) + "\n")
-        if self._board is not None:
-            for name, value in values.items():
-                for key, number in value.items() if isinstance(value, dict) else ((None, value),):
-                    self._board.add_scalar(f"{name}/{key}" if key else name, number, step)
-
-
-def _tensorboard(folder: Path, step: int) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:  # not installed: metrics.jsonl has it all
-        return None
-    return SummaryWriter(str(folder), purge_step=step + 1)
+        if self._trackers is not None:
+            self._trackers.log(step, values)
 
 
 def _step(line: str) -> int:

@@ -18,22 +18,23 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch._C._distributed_c10d import PrefixStore
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, Partial, Placement, Replicate, Shard, distribute_module, distribute_tensor
 from torch.distributed.tensor.parallel import ColwiseParallel, ParallelStyle, RowwiseParallel, parallelize_module
 from torch.utils.checkpoint import checkpoint
 
-from starmill.core.errors import UsageError
+from starmill.core.errors import MachineError, StarmillError, UsageError, one_line
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
 from starmill.model.encoder.encoder import Encoder
 from starmill.trainer.config import Parallel
+from starmill.trainer.watch import Watch
 
 T = TypeVar("T")
 Network = Decoder | Encoder
 MEETING = "STARMILL_RANKS"  # in the environment of the ranks of one machine: the file in which they meet
-TIMEOUT = timedelta(minutes=30)  # a rank that opens a large corpus, or writes a checkpoint to a slow disk, is not dead
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Ranks:
     mesh: DeviceMesh | None = None
     messages: Any = None  # a gloo group for all messages but tensors
     writers: Any = None  # another for checkpoints, which a thread may write at the same time
+    watch: Watch | None = None
 
     def sums(self, *values: float) -> list[float]:
         """Return each value summed over the data ranks, in float64 (tensor ranks hold equal values)."""
@@ -71,6 +73,11 @@ class Ranks:
         dist.all_gather_object(found, value, group=self.messages)
         return found[:: self.tensor_ranks]
 
+    def doing(self, what: str) -> None:
+        """Say what this rank begins, which all ranks do in the same order: who is behind is named when the others wait for long."""
+        if self.watch is not None:
+            self.watch.doing(what)
+
     def wait(self) -> None:
         """Wait until all ranks call this."""
         if self.world > 1:
@@ -78,10 +85,11 @@ class Ranks:
 
 
 @contextmanager
-def joined(device: str, tensor_ranks: int) -> Iterator[Ranks]:
+def joined(device: str, tensor_ranks: int, timeout_s: int = Parallel.timeout_s) -> Iterator[Ranks]:
     """Join the ranks that torchrun started (nccl on GPUs, gloo on CPUs), and leave them at the end.
 
-    Raises UsageError for ranks that do not divide into groups of `tensor_ranks`.
+    Raises UsageError for ranks that do not divide into groups of `tensor_ranks`, and MachineError, naming a rank, where one is waited
+    for longer than `timeout_s`.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     kind = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
@@ -95,14 +103,28 @@ def joined(device: str, tensor_ranks: int) -> Iterator[Ranks]:
     meeting = f"file://{os.environ[MEETING]}" if MEETING in os.environ else None
     which, world_size = (int(os.environ["RANK"]), world) if meeting else (-1, -1)
     backend = "cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo"
-    dist.init_process_group(backend, meeting, TIMEOUT, rank=which, world_size=world_size)
+    timeout = timedelta(seconds=timeout_s)
+    dist.init_process_group(backend, meeting, timeout, rank=which, world_size=world_size)
+    store = dist.distributed_c10d._get_default_store().clone()  # a connection of its own, for a thread
+    watch = Watch(PrefixStore("watch", store), dist.get_rank(), world, timeout_s / 2)
+    watch.start()
     try:
         mesh = init_device_mesh(kind, (world // tensor_ranks, tensor_ranks), mesh_dim_names=("data", "tensor"))
         here = torch.device(kind, torch.cuda.current_device()) if kind == "cuda" else torch.device(kind)
         rank = dist.get_rank()
-        messages, writers = (dist.new_group(backend="gloo", timeout=TIMEOUT) for _ in range(2))
-        yield Ranks(here, rank, world, rank // tensor_ranks, world // tensor_ranks, tensor_ranks, mesh, messages, writers)
+        messages, writers = (dist.new_group(backend="gloo", timeout=timeout) for _ in range(2))
+        yield Ranks(
+            here, rank, world, rank // tensor_ranks, world // tensor_ranks, tensor_ranks, mesh, messages, writers, watch
+        )
+    except RuntimeError as error:
+        if isinstance(error, StarmillError) or not watch.finding:
+            raise
+        raise MachineError(
+            f"{watch.finding}. That is longer than parallel.timeout_s={timeout_s} allows, or a rank has ended ({one_line(error)}); the "
+            "same command goes on from the last checkpoint"
+        ) from error
     finally:
+        watch.stop()
         dist.destroy_process_group()
 
 
@@ -163,13 +185,18 @@ def piece(full: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
 def gathered(decoder: Network, ranks: Ranks) -> dict[str, torch.Tensor] | None:
     """Return the whole model's parameters on rank 0, in main memory, and None elsewhere; every rank must call this."""
     found = {}
-    if isinstance(decoder, FSDPModule):
-        decoder.reshard()  # after a forward pass without a backward one, the root's weights are whole, and in `precision`
+    reshard(decoder)
     for name, parameter in decoder.named_parameters():
         full = parameter.full_tensor() if isinstance(parameter, DTensor) else parameter
         if ranks.rank == 0:
             found[name] = full.detach().cpu()
     return found if ranks.rank == 0 else None
+
+
+def reshard(decoder: Network) -> None:
+    """Share weights out again: after a forward pass without a backward one, the root's are whole, and in `precision`."""
+    if isinstance(decoder, FSDPModule):
+        decoder.reshard()
 
 
 def local(tensor: torch.Tensor) -> torch.Tensor:
@@ -228,7 +255,8 @@ def _distribute(decoder: Network, options: Parallel, ranks: Ranks) -> None:
         for block in decoder.blocks:
             fully_shard(block, mesh=ranks.mesh["data"], mp_policy=policy)
         fully_shard(decoder, mesh=ranks.mesh["data"], mp_policy=policy)
-        register_fsdp_forward_method(decoder, "loss")
+        for method in ("loss", "target_losses", "hits") if isinstance(decoder, Decoder) else ("loss",):
+            register_fsdp_forward_method(decoder, method)
 
 
 def _save_memory(decoder: Network, options: Parallel) -> None:

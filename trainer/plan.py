@@ -20,10 +20,12 @@ from starmill.trainer.data.inputs import Inputs, open_inputs
 
 def flops_per_token(config: ModelConfig, sequence_length: int) -> float:
     """Return the FLOPs of training on one token, forwards and backwards: a decoder sees what is before, in its window, an encoder all."""
-    window = min(config.sliding_window or sequence_length, sequence_length)
-    keys = window - window**2 / (2 * sequence_length)  # on average; half the sequence without a window
-    keys = sequence_length if config.is_encoder else keys
-    return 6 * parameter_count(config) + 12 * config.layers * config.hidden_size * keys
+    windows = [min(window or sequence_length, sequence_length) for window in config.windows]
+    keys = sum(
+        window - window**2 / (2 * sequence_length) for window in windows
+    )  # of all layers; half the sequence without a window
+    keys = config.layers * sequence_length if config.is_encoder else keys
+    return 6 * parameter_count(config) + 12 * config.hidden_size * keys
 
 
 @dataclass(frozen=True)

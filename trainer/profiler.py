@@ -1,11 +1,16 @@
-"""Traces of some steps for chrome://tracing or Perfetto, as torch.profiler writes them: one file for each rank."""
+"""What steps did: traces for chrome://tracing or Perfetto, a GPU's allocations for pytorch.org/memory_viz; a file for each rank."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from starmill.core.errors import UsageError
 from starmill.trainer.parallel import Ranks
+
+ENTRIES = 1_000_000  # allocations and releases that are remembered, the newest
 
 
 class Profiler:
@@ -29,3 +34,39 @@ class Profiler:
             self._place.parent.mkdir(parents=True, exist_ok=True)
             self._running.export_chrome_trace(str(self._place))
             self._running = None
+
+
+class MemorySnapshot:
+    """Records what is allocated in the steps [first, last] of `span`, and writes output/profile/memory-rank-N.pickle behind the last one.
+
+    It is written before, too, where memory runs out. Raises UsageError on a CPU, whose allocations PyTorch does not record.
+    """
+
+    def __init__(self, span: tuple[int, int] | None, output: Path, ranks: Ranks) -> None:
+        """Name the steps; nothing is recorded."""
+        if span and ranks.device.type != "cuda":
+            raise UsageError(
+                f"memory_snapshot={list(span)}: only a GPU's memory is recorded; leave it out on {ranks.device.type}"
+            )
+        self._span, self._place, self._records = span, output / "profile" / f"memory-rank-{ranks.rank}.pickle", False
+
+    @contextmanager
+    def of(self, step: int) -> Iterator[None]:
+        """Record a step, if it is one of the span."""
+        if self._span and not self._records and self._span[0] <= step <= self._span[1]:
+            self._records = True
+            torch.cuda.memory._record_memory_history(max_entries=ENTRIES)
+        try:
+            yield
+        except torch.OutOfMemoryError:
+            self._write()
+            raise
+        if self._span and step == self._span[1]:
+            self._write()
+
+    def _write(self) -> None:
+        if self._records:
+            self._records = False
+            self._place.parent.mkdir(parents=True, exist_ok=True)
+            torch.cuda.memory._dump_snapshot(str(self._place))
+            torch.cuda.memory._record_memory_history(enabled=None)

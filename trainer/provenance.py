@@ -28,7 +28,7 @@ from starmill.trainer.data.inputs import Inputs
 from starmill.trainer.parallel import Ranks
 
 RECIPE, STARTS = "recipe.yaml", "starts.jsonl"
-PLACES = ("workspace", "cache", "weights")
+PLACES = ("workspace", "cache")  # made absolute; `weights` is part of what a run is, and stays as it was given
 POSITIONS = "positions.jsonl"
 ABSENT = "absent"
 

@@ -7,10 +7,11 @@ from typing import Annotated
 from msgspec import Meta
 
 from starmill.core.document import CODE
-from starmill.core.names import AtLeast1, Language, Share, ShareBelow1
+from starmill.core.names import AtLeast0, AtLeast1, Language, Place, Share, ShareBelow1
 from starmill.model.config import Length
 from starmill.trainer.ramp import Stage, stages
 
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$", description="a name")]
 Factor = Annotated[float, Meta(ge=0, le=100)]  # times per epoch: a percentage would be above 100
 Tokens = Annotated[float, Meta(gt=0, le=1e15)]
 
@@ -98,6 +99,12 @@ class Data:
     mask_documents: bool = False  # StarCoder let attention cross documents
     held_out: ShareBelow1 = 0.02  # share of repositories that are never trained on
     held_out_windows: Length = 64  # windows of the held-out loss, at most
+    held_out_infills: AtLeast0 = (
+        0  # lines of held-out code to fill in, at most, each held-out loss beside the share that is exactly right
+    )
+    held_out_sets: dict[Name, Place] = field(
+        default_factory=dict
+    )  # workspaces of one's own, by name, each with a held-out loss of its own
     prefetch: Annotated[int, Meta(ge=1, le=1000)] = 4  # batches made ahead
     mixture: Mixture = field(default_factory=Mixture)
     fim: Fim = field(default_factory=Fim)

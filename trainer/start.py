@@ -19,6 +19,7 @@ from starmill.trainer import plan
 from starmill.trainer.clusters.launch import fitting
 from starmill.trainer.config import load, values
 from starmill.trainer.data.inputs import look, open_inputs
+from starmill.trainer.trackers import refuse_missing
 
 
 def start(
@@ -57,6 +58,7 @@ def _start(
     if not dry_run and "RANK" not in os.environ:
         fitting(recipe, values(recipe, list(sets), workspace, output), 1, processes)  # told once, and not by every rank
     look(wanted)
+    refuse_missing(wanted.track)
     if wanted.device == "cuda":
         devices.refuse("device=", wanted.device)
     import torch

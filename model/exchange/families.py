@@ -121,7 +121,7 @@ def config_values(config: ModelConfig, dtype: str = "float32") -> dict[str, Any]
         if config.norm == "rms":
             own["head_dim"] = config.head_size
         if theirs.model_type.startswith("qwen"):  # whose first layers may see all keys
-            own |= {"use_sliding_window": config.sliding_window is not None, "max_window_layers": 0}
+            own |= rope.windows(config)
     elif theirs is bert.BERT:
         own = bert.values(config)
     elif config.sliding_window is None and config.kv_heads in (1, config.heads):

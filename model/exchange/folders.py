@@ -23,6 +23,7 @@ FLOATS = ("F64", "F32", "F16", "BF16")  # safetensors' names
 # Masks and tables that older files carry.
 NOT_WEIGHTS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")
 HEADS = ("lm_head.", "cls.", "classifier.")  # how names begin that have no prefix
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
@@ -39,6 +40,11 @@ def shape(folder: str | os.PathLike[str]) -> ModelConfig:
         raise ExchangeError(f"{place}: config.json lacks {error}; export the model again") from None
     except ValueError as error:
         raise ExchangeError(f"{place}: config.json: {error}") from None
+
+
+def tokenizer_files(place: Path) -> dict[str, bytes]:
+    """Return those of a folder's files that belong to its tokenizer, by name: none where it has none."""
+    return {name: read_small(place / name, MAX_JSON) for name in TOKENIZER if (place / name).is_file()}
 
 
 def places_of(place: Path, config: ModelConfig) -> dict[str, tuple[Path, str]]:

@@ -34,9 +34,10 @@ def write(decoder: Decoder, file: str | os.PathLike[str], tokenizer_files: Mappi
     config = decoder.config
     fits = (k for k, only in ARCHITECTURES.items() if all(getattr(config, field) == value for field, value in only.items()))
     kind = next(fits, None)
-    if kind is None or config.positions != "rope" or config.rope_scaling is not None:
+    if kind is None or config.positions != "rope" or config.rope_scaling is not None or config.layer_types:
         raise ExchangeError(
-            f"norm={config.norm}, positions={config.positions}, rope_scaling={config.rope_scaling}: no GGUF is so"
+            f"norm={config.norm}, positions={config.positions}, rope_scaling={config.rope_scaling}, layer_types={config.layer_types}: no "
+            "GGUF is so"
         )
     with replacing(Path(file)) as temporary:
         made = gguf.GGUFWriter(temporary, kind)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from starmill.core.recipe import convert
-from starmill.model.config import RopeScaling
+from starmill.model.config import FULL, SLIDING, ModelConfig, RopeScaling
 from starmill.model.exchange.layouts import LLAMA, ExchangeError, Family
 
 WINDOW_OF_CLASS = {"mistral": 4096}  # of a config.json that has no sliding_window
@@ -56,6 +56,13 @@ def scaling(config: dict[str, Any], max_positions: int) -> RopeScaling | None:
     return made
 
 
+def windows(config: ModelConfig) -> dict[str, Any]:
+    """Return the keys of Qwen's config.json for windows; max_window_layers, of the first layers, is for software that knows no other."""
+    kinds: list[str] = list(config.layer_types or [])
+    first = {"use_sliding_window": config.sliding_window is not None, "max_window_layers": kinds.index(SLIDING) if kinds else 0}
+    return first | ({"layer_types": kinds} if kinds else {})
+
+
 def read(values: dict[str, Any], theirs: Family, found: dict[str, Any], of: Callable[[str, str, Any], Any]) -> dict[str, Any]:
     """Return the fields of a model with RoPE: theta, scaling, window, heads. Raises ExchangeError for what would change the logits."""
     modern, rope = theirs.layout is LLAMA, convert(values.get("rope_parameters") or {}, dict[str, Any], "rope_parameters")
@@ -67,18 +74,25 @@ def read(values: dict[str, Any], theirs: Family, found: dict[str, Any], of: Call
     window = of("sliding_window", "sliding_window", values.get("sliding_window", WINDOW_OF_CLASS.get(theirs.model_type)))
     if theirs.model_type.startswith("qwen"):
         window = window if values.get("use_sliding_window") else None
-        if window is not None and values.get("max_window_layers", 28):
-            raise ExchangeError(
-                f"max_window_layers={values.get('max_window_layers')!s:.200}: only models with one window in all layers are read"
-            )
-    kinds = {str(kind) for kind in convert(values.get("layer_types") or [], list[Any], "layer_types")}
-    if kinds - {"sliding_attention" if window is not None else "full_attention"}:
-        raise ExchangeError(f"layer_types={', '.join(sorted(kinds))!s:.200}: only models whose layers all see alike are read")
+    kinds = of("layer_types", "layer_types", values.get("layer_types") or None)
+    if window is not None and kinds is None and theirs.model_type.startswith("qwen"):
+        full = convert(values.get("max_window_layers", 28), int, "max_window_layers")  # the first ones
+        kinds = tuple(FULL if layer < full else SLIDING for layer in range(found["layers"]))
+    if kinds is not None and {*kinds} == {FULL}:
+        window, kinds = None, None
+    elif kinds is not None and {*kinds} == {SLIDING} and window is not None:
+        kinds = None
+    if kinds is not None and (window is None or not theirs.model_type.startswith("qwen")):
+        raise ExchangeError(
+            f"layer_types={', '.join(kinds)!s:.200} of {theirs.model_type} with sliding_window={window}: only those of Qwen's models "
+            "with a window are read"
+        )
     return {
         # Published models differ in theta: no default.
         "rope_theta": of("rope_theta", "rope_theta", rope["rope_theta"] if "rope_theta" in rope else values["rope_theta"]),
         "rope_scaling": scaling(values, found["max_positions"]),
         "positions": "rope",
         "head_dim": size,
+        "layer_types": kinds,
         "sliding_window": window if theirs.model_type != "llama" else None,
     }

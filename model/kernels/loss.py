@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from starmill.model.kernels.linear import multiply
 
@@ -33,6 +34,19 @@ def next_token_loss(
     losses_N = F.cross_entropy(logits_NV, targets_N, reduction="none")
     total = losses_N.mean() + (z_loss * logits_NV.logsumexp(-1).square().mean() if z_loss else 0.0)
     return total, losses_N.detach()
+
+
+def token_losses(head: nn.Linear, x_NE: torch.Tensor, targets_N: torch.Tensor) -> torch.Tensor:
+    """Return the cross-entropy of each token, float32, each with gradients: for losses that are no mean of tokens'.
+
+    The backward pass computes the logits again, some rows at a time: how much each token counts is not known before.
+    """
+
+    def some(x_CE: torch.Tensor, targets_C: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(head(x_CE).float(), targets_C, reduction="none")
+
+    parts = zip(x_NE.split(rows := ROWS.get(x_NE.device.type, 4096)), targets_N.split(rows), strict=True)
+    return torch.cat([checkpoint(some, *part, use_reentrant=False) for part in parts])
 
 
 class _HeadLoss(torch.autograd.Function):

@@ -1,6 +1,7 @@
 """Plan, train and export on the command line; what they do is tested in tests/trainer."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -25,3 +26,8 @@ def test_values_that_do_not_fit_each_other(capsys: pytest.CaptureFixture[str]) -
 def test_a_wrong_value_of_the_recipe(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "tiny", "--set", "steps=x"]) == 2
     assert "steps: expected int" in capsys.readouterr().err
+
+
+def test_merging_what_is_no_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["merge", str(tmp_path / "none"), str(tmp_path), str(tmp_path / "made")]) == 1
+    assert "no config.json" in capsys.readouterr().err and not (tmp_path / "made").exists()

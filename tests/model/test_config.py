@@ -16,6 +16,10 @@ TINY = ModelConfig(100, 2, 32, 4, 2, 128, "rope", 64)
         ({"heads": 5}, "heads=5"),
         ({"kv_heads": 3}, "kv_heads=3"),
         ({"heads": 32}, "even"),
+        ({"sliding_window": 8, "layer_types": ("full_attention",)}, "for each of layers=2 full_attention or"),
+        ({"sliding_window": 8, "layer_types": ("full_attention", "full_attention")}, "some of both"),
+        ({"layer_types": ("full_attention", "sliding_attention")}, "and a sliding_window"),
+        ({"sliding_window": 8, "layer_types": ("full_attention", "sliding_attention")}, "only Qwen's models have them"),
     ],
 )
 def test_refused(change: dict, message: str) -> None:

@@ -11,6 +11,13 @@ from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
 
 TINY = ModelConfig(100, 2, 32, 4, 2, 128, "rope", 64, sliding_window=8)
+MIXED = {
+    "norm": "rms",
+    "gated": True,
+    "biases": "qkv",
+    "activation": "silu",
+    "layer_types": ("full_attention", "sliding_attention"),
+}
 
 
 def decoder(config: ModelConfig = TINY, seed: int = 0) -> Decoder:
@@ -87,9 +94,9 @@ def test_positions_that_were_never_trained_are_refused(positions: str) -> None:
         model(torch.zeros(1, 1, dtype=torch.long), cache=cache)
 
 
-@pytest.mark.parametrize("window", [None, 8])
-def test_both_kernels_give_the_same(window: int | None) -> None:
-    config = dataclasses.replace(TINY, sliding_window=window, hidden_size=64)
+@pytest.mark.parametrize("change", [{"sliding_window": None}, {}, MIXED], ids=["all", "window", "mixed"])
+def test_both_kernels_give_the_same(change: dict) -> None:
+    config = dataclasses.replace(TINY, hidden_size=64, **change)
     sdpa, flex = Decoder(config, kernel="sdpa"), Decoder(config, kernel="flex")
     sdpa.init_weights(torch.Generator().manual_seed(0))
     flex.load_state_dict(sdpa.state_dict())
@@ -100,9 +107,9 @@ def test_both_kernels_give_the_same(window: int | None) -> None:
 
 
 @pytest.mark.parametrize("sizes", [[30], [1] * 30, [7, 1, 1, 9, 12], [12, 18]])
-@pytest.mark.parametrize("window", [None, 8])
-def test_pieces_through_the_cache_are_one_pass(window: int | None, sizes: list[int]) -> None:
-    model = decoder(dataclasses.replace(TINY, sliding_window=window)).eval()
+@pytest.mark.parametrize("change", [{"sliding_window": None}, {}, MIXED], ids=["all", "window", "mixed"])
+def test_pieces_through_the_cache_are_one_pass(change: dict, sizes: list[int]) -> None:
+    model = decoder(dataclasses.replace(TINY, **change)).eval()
     tokens = torch.randint(0, 100, (2, 30), generator=torch.Generator().manual_seed(1))
     padding = torch.tensor([[False] * 30, [True] * 5 + [False] * 25])
     with torch.no_grad():

@@ -14,6 +14,24 @@ from starmill.model.generation import choose, generate
 
 CONFIGS = {
     "starcoder2": ModelConfig(300, 2, 64, 8, 2, 256, "rope", 256, sliding_window=10, init_std=0.3),
+    "windows in some layers": ModelConfig(
+        300,
+        4,
+        64,
+        8,
+        2,
+        256,
+        "rope",
+        256,
+        sliding_window=10,
+        init_std=0.3,
+        norm="rms",
+        gated=True,
+        biases="none",
+        qk_norm=True,
+        activation="silu",
+        layer_types=("sliding_attention", "full_attention") * 2,
+    ),
     "starcoder": ModelConfig(300, 2, 64, 8, 1, 256, "learned", 256, init_std=0.3),
 }
 PROMPTS = [[5, 6, 7], list(range(40, 60)), [9]]

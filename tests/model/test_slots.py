@@ -23,7 +23,7 @@ def read(*rows: list[float]) -> Slots:
 def held(slots: Slots) -> list[list[float]]:
     """What each row sees, oldest first."""
     new = torch.zeros(len(slots._order_BS), 1, 1, 4)
-    order = slots.order(torch.full((len(new), 1), slots.seen))
+    order = slots.order(torch.full((len(new), 1), slots.seen))[None]
     keys, values = slots.extend(0, new, new + 100)
     assert torch.equal(values, torch.where(keys == 0, values, keys + 100))
     for row in order:

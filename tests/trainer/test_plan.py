@@ -135,6 +135,16 @@ def test_attention_is_counted_key_by_key(window: int | None) -> None:
     assert plan.flops_per_token(config, 40) == pytest.approx(exact, abs=12 * 3 * 32 * 0.51)
 
 
+def test_windows_by_layer_are_counted_by_layer() -> None:
+    qwen = {"norm": "rms", "gated": True, "biases": "qkv", "activation": "silu"}
+    mixed = ModelConfig(
+        100, 2, 32, 4, 2, 64, "rope", 64, sliding_window=5, layer_types=("full_attention", "sliding_attention"), **qwen
+    )
+    every, none = (replace(mixed, layer_types=None, sliding_window=window) for window in (5, None))
+    both = plan.flops_per_token(every, 40) + plan.flops_per_token(none, 40)
+    assert plan.flops_per_token(mixed, 40) == pytest.approx(both / 2)
+
+
 @pytest.mark.parametrize("change", ["seed=0", "optimizer.muon={}", "optimizer.average=0.9"])
 def test_memory_of_the_state_is_that_of_its_tensors(change: str) -> None:
     options = recipe.build(TrainRecipe, recipe.override({**RECIPE, "workspace": "w", "output": "o"}, [change]))

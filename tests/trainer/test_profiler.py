@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
 import torch
 
+from starmill.core.errors import UsageError
 from starmill.trainer.parallel import Ranks
-from starmill.trainer.profiler import Profiler
+from starmill.trainer.profiler import MemorySnapshot, Profiler
 
 
 def test_the_steps_of_a_span_are_traced(tmp_path: Path) -> None:
@@ -25,3 +27,22 @@ def test_no_span_writes_nothing(tmp_path: Path) -> None:
     profiler.begin(1)
     profiler.end(1)
     assert not list(tmp_path.iterdir())
+
+
+def test_memory_on_a_cpu_is_refused(tmp_path: Path) -> None:
+    alone = Ranks(torch.device("cpu"))
+    with pytest.raises(UsageError, match=r"memory_snapshot=\[2, 3\]: only a GPU's memory"):
+        MemorySnapshot((2, 3), tmp_path, alone)
+    with MemorySnapshot(None, tmp_path, alone).of(1):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_allocations_of_a_gpu(tmp_path: Path) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("NOT RUN: a GPU, whose allocations are recorded, is not here")
+    snapshot = MemorySnapshot((2, 3), tmp_path, Ranks(torch.device("cuda")))
+    for step in range(1, 5):
+        with snapshot.of(step):
+            torch.ones(1 << 20, device="cuda")
+    assert (tmp_path / "profile/memory-rank-0.pickle").stat().st_size > 100

@@ -57,6 +57,7 @@ class Batch:
     following: tuple[Position, ...]
     answers: np.ndarray | None = None
     part: float = 1.0
+    reference: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

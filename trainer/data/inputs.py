@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from starmill.trainer.data.corpus import Corpus, Position
 from starmill.trainer.data.units import Units, read_units, split
 from starmill.trainer.sft import examples
 from starmill.trainer.sft.corpus import Conversations
-from starmill.trainer.sft.options import Sft
+from starmill.trainer.sft.options import Dpo, Sft
 from starmill.trainer.sft.template import MAX_BYTES, of_folder
 
 TOKENIZER, MADE = "tokenizer/tokenizer.json", "tokenizer/manifest.json"
@@ -38,6 +38,7 @@ class Inputs:
     digest: str
     files: dict[str, bytes] | None = None  # of the tokenizer, beside the model; None: made of the shards' tokenizer
     told: tuple[str, ...] = ()  # for people, of what was left out
+    sets: dict[str, Corpus | Conversations] = field(default_factory=dict)  # data.held_out_sets
 
     def fetch_ahead(self, positions: Sequence[Position], tokens: int, rank: int, ranks: int, threads: int = 4) -> None:
         """Fetch the shards of a bucket in the background, in the order in which this rank will read `tokens` of each lane.
@@ -68,8 +69,8 @@ def look(options: TrainRecipe) -> None:
     """Raise InputError or OSError for a workspace without shards; nothing else is read."""
     workspace = Workspace(options.workspace)
     workspace.probe(write=False)
-    if options.sft is not None:
-        conversations.files(workspace, options.sft.folder)
+    if tuned := options.sft or options.dpo:
+        conversations.files(workspace, tuned.folder)
         return
     if not workspace.exists("shards/manifest.json"):
         raise InputError(f"{options.workspace}: no shards/manifest.json; run `starmill run` first, or give --workspace")
@@ -79,8 +80,8 @@ def open_inputs(options: TrainRecipe) -> Inputs:
     """Open the workspace. Raises ShardError, CacheError, OSError or ValueError, naming what is missing."""
     workspace = Workspace(options.workspace)
     workspace.probe(write=False)
-    if options.sft is not None:
-        return _open_conversations(options, options.sft, workspace)
+    if tuned := options.sft or options.dpo:
+        return _open_conversations(options, tuned, workspace)
     shards = open_shards(options.workspace, options.cache)
     place = workspace.path(TOKENIZER)
     tokenizer = Tokenizer.load(place if workspace.is_local else workspace.read(TOKENIZER), where=place)
@@ -91,21 +92,37 @@ def open_inputs(options: TrainRecipe) -> Inputs:
     _refuse_misspelled(options, units)
     train, held = split(units, options.data.held_out, options.seed)
     # Held-out files are read from left to right, so that the language of each token is known.
-    plain = replace(options.data, fim=Fim(rate=0.0), phases=(), ramp=())
+    plain, own = replace(options.data, fim=Fim(rate=0.0), phases=(), ramp=()), options.data.held_out_sets
     trained, kept = (Corpus(units, tokenizer, data, options.seed) for units, data in ((train, options.data), (held, plain)))
-    return Inputs(tokenizer, trained, kept, options.model.config(tokenizer.vocab_size), manifest.digest)
+    sets: dict[str, Corpus | Conversations] = {
+        name: Corpus(_units(name, url, options, tokenizer), tokenizer, plain, options.seed) for name, url in own.items()
+    }
+    return Inputs(tokenizer, trained, kept, options.model.config(tokenizer.vocab_size), manifest.digest, sets=sets)
 
 
-def _open_conversations(options: TrainRecipe, sft: Sft, workspace: Workspace) -> Inputs:
+def _units(name: str, url: str, options: TrainRecipe, tokenizer: Tokenizer) -> Units:
+    """Return the units of a set of the user's own. Raises InputError where another tokenizer made its shards."""
+    shards, workspace = open_shards(url, options.cache), Workspace(url)
+    made = Tokenizer.load(workspace.path(TOKENIZER) if workspace.is_local else workspace.read(TOKENIZER), where=url)
+    if made.sha256 != tokenizer.sha256:
+        raise InputError(
+            f"data.held_out_sets.{name}: {url} has another tokenizer than {options.workspace}; mill it with that one (tokenizer.path)"
+        )
+    return read_units(shards, options.data.unit_tokens)
+
+
+def _open_conversations(options: TrainRecipe, tuned: Sft | Dpo, workspace: Workspace) -> Inputs:
     folder = Path(options.weights or "")
     tokenizer = Tokenizer.load(folder / "tokenizer.json", any_family=True)
-    template = of_folder(folder, sft.template)
+    template = of_folder(folder, tuned.template)
     if template is None:
-        raise InputError(f"{folder}: no chat_template.jinja, nor one in tokenizer_config.json; set sft.template")
-    found = examples.read(workspace, sft.folder, tokenizer, template, options.data.sequence_length)
+        section = "sft" if isinstance(tuned, Sft) else "dpo"
+        raise InputError(f"{folder}: no chat_template.jinja, nor one in tokenizer_config.json; set {section}.template")
+    in_pairs, packing = isinstance(tuned, Dpo), isinstance(tuned, Sft) and tuned.packing
+    found = examples.read(workspace, tuned.folder, tokenizer, template, options.data.sequence_length, in_pairs)
     train, held = (
-        Conversations(part, tokenizer, options.data, options.seed, sft.packing)
-        for part in examples.split(found.examples, options.data.held_out, options.seed)
+        Conversations(part, tokenizer, options.data, options.seed, packing, in_pairs)
+        for part in examples.split(found.examples, options.data.held_out, options.seed, in_pairs)
     )
     config = options.model.config(tokenizer.vocab_size)
     files = huggingface_files(tokenizer.data, config.max_positions)
@@ -113,7 +130,11 @@ def _open_conversations(options: TrainRecipe, sft: Sft, workspace: Workspace) ->
     if kept:  # of a model with other ends of text
         files = {"tokenizer.json": tokenizer.data, **{place.name: read_small(place, MAX_BYTES) for place in kept}}
     files["chat_template.jinja"] = template.text.encode()
-    return Inputs(tokenizer, train, held, config, found.digest, files, tuple(found.lines()))
+    sets: dict[str, Corpus | Conversations] = {}
+    for name, url in options.data.held_out_sets.items():
+        own = examples.read(Workspace(url), tuned.folder, tokenizer, template, options.data.sequence_length)
+        sets[name] = Conversations(own.examples, tokenizer, options.data, options.seed, packing)
+    return Inputs(tokenizer, train, held, config, found.digest, files, tuple(found.lines()), sets)
 
 
 def _refuse_misspelled(options: TrainRecipe, units: Units) -> None:

@@ -2,7 +2,7 @@
 
 Each epoch has each conversation once, and a step that an epoch's end cuts goes on with the next epoch. A window is a list of
 conversations; packing fills windows by first fit among the last few, so that it needs no second pass. All lanes have the same position,
-the window at which the step begins.
+the window at which the step begins. Preferences are pairs: the window of a chosen response, and behind it that of the rejected one.
 """
 
 import functools
@@ -31,7 +31,9 @@ class Conversations:
     tokenizer: Tokenizer
     options: Data
     seed: int
-    packing: bool
+    packing: bool = False
+    in_pairs: bool = False
+    reference: np.ndarray | None = None  # of pairs: the reference model's log-probability of each response, float32
 
     @property
     def is_empty(self) -> bool:
@@ -53,8 +55,10 @@ class Conversations:
     @functools.lru_cache(maxsize=2)  # noqa: B019 - two epochs, of a corpus that lives as long as its run
     def epoch(self, number: int) -> list[list[int]]:
         """Return the windows of an epoch, each as the numbers of its conversations."""
-        order = seeds.Permutation(len(self.units), self.seed, "conversations", number)
-        turns = [order[place] for place in range(len(self.units))]
+        order = seeds.Permutation(len(self.units) // self._each, self.seed, "conversations", number)
+        turns = [
+            order[place] * self._each + side for place in range(len(self.units) // self._each) for side in range(self._each)
+        ]
         if not self.packing:
             return [[one] for one in turns]
         sizes, whole = np.diff(self.units.first).tolist(), self.options.sequence_length + 1
@@ -70,6 +74,10 @@ class Conversations:
                 windows[at].append(one)
                 room[at] -= sizes[one]
         return windows
+
+    @property
+    def _each(self) -> int:
+        return 2 if self.in_pairs else 1
 
     def _at(self, epoch: int, index: int) -> tuple[int, int]:
         if self.is_empty:
@@ -102,31 +110,32 @@ class Conversations:
     def batches(self, positions: Sequence[Position] = (), rank: int = 0, ranks: int = 1, after: int = 0) -> Iterator[Batch]:
         """Yield endlessly the micro-batches of one of `ranks` equal shares of the lanes, as Corpus.batches does; `after` changes none.
 
-        Each counts by its share of the whole step's tokens to be learned: a step's loss is their mean.
+        Each counts by its share of the whole step's tokens to be learned: a step's loss is their mean. All pairs count alike.
         """
         at = positions[0] if positions else Position()
         lanes, share, size = self.options.batch, self.options.batch // ranks, self.options.micro_batch
         while True:
             rows = [self._window(at, lane) for lane in range(lanes)]
-            learned = [self._learned(row) for row in rows]
+            learned = [1 if self.in_pairs else self._learned(row) for row in rows]
             at = self._after(at)
             for first in range(rank * share, (rank + 1) * share, size):
                 part = sum(learned[first : first + size]) * lanes / size / sum(learned)
-                yield self._batch(rows[first : first + size], (at,) * share, part)
+                yield self.batch(rows[first : first + size], (at,) * share, part)
 
     def sample(self, count: int, rank: int, ranks: int) -> Iterator[tuple[Batch, np.ndarray]]:
         """Yield this rank's share of the first `count` windows, as Corpus.sample does; all are of one nameless language."""
-        windows = list(islice(self.epoch(0), count))
-        mine, size = windows[rank::ranks], self.options.micro_batch
-        for first in range(0, -(-len(windows) // ranks), size):
+        windows, each, size = list(islice(self.epoch(0), count)), self._each, self.options.micro_batch
+        mine = [window for number, window in enumerate(windows) if number // each % ranks == rank]
+        for first in range(0, -(-len(windows) // (each * ranks)) * each, size):
             chosen = mine[first : first + size]
-            batch = self._batch([*chosen, *[windows[0]] * (size - len(chosen))], (), 1.0)
+            batch = self.batch([*chosen, *(windows[:each] * size)[: size - len(chosen)]])
             yield batch, np.zeros((len(chosen), batch.tokens.shape[1]), np.int16)
 
     def _learned(self, row: list[int]) -> int:
         return sum(int(self.units.answers[self.units.of(one)][1:].sum()) for one in row)
 
-    def _batch(self, rows: list[list[int]], following: tuple[Position, ...], part: float) -> Batch:
+    def batch(self, rows: list[list[int]], following: tuple[Position, ...] = (), part: float = 1.0) -> Batch:
+        """Return windows, each the numbers of its conversations, as a micro-batch."""
         sizes = np.diff(self.units.first)
         longest = max(int(sizes[row].sum()) for row in rows) - 1
         length = (
@@ -147,4 +156,5 @@ class Conversations:
             documents[i, at:] = len(row)
             positions[i, at:] = np.arange(length + 1 - at)
         units = tuple(one for row in rows for one in row)
-        return Batch(tokens, documents, positions, units, following, answers, part)
+        known = None if self.reference is None else self.reference[[row[0] for row in rows]]
+        return Batch(tokens, documents, positions, units, following, answers, part, known)

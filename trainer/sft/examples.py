@@ -6,16 +6,18 @@ Special tokens are those that the template writes. A text that holds one itself 
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import tokenizers
 
 from starmill.core import conversations, seeds
-from starmill.core.conversations import Conversation
+from starmill.core.conversations import Conversation, conversation
 from starmill.core.dataset import Workspace
 from starmill.core.errors import InputError
+from starmill.core.preferences import preference
 from starmill.core.tokenizer import Tokenizer
 from starmill.trainer.sft.template import Template
 
@@ -109,8 +111,13 @@ class Encoder:
         return made.ids[: self._longest], answers.tolist()
 
 
-def read(workspace: Workspace, folder: str, tokenizer: Tokenizer, template: Template, longest: int) -> Read:
-    """Read all conversations of a folder. Raises InputError where none is left, naming the first reasons."""
+def read(
+    workspace: Workspace, folder: str, tokenizer: Tokenizer, template: Template, longest: int, in_pairs: bool = False
+) -> Read:
+    """Read all conversations of a folder; `in_pairs`: the two of each preference, the chosen one first.
+
+    Raises InputError where none is left, naming the first reasons.
+    """
     digest, encoder = hashlib.sha256(tokenizer.data + template.text.encode()), Encoder(tokenizer, template, longest)
     ids: list[np.ndarray] = []
     answers: list[np.ndarray] = []
@@ -118,18 +125,20 @@ def read(workspace: Workspace, folder: str, tokenizer: Tokenizer, template: Temp
     dropped: Counter[str] = Counter()
     first: dict[str, str] = {}
     for name, row in _rows(workspace, folder, digest):
-        found = row if isinstance(row, str) else conversations.conversation(row)
-        made = found if isinstance(found, str) else encoder.encode(found)
-        if isinstance(made, str):
-            dropped[made] += 1
-            first.setdefault(made, name)
+        found: Any = row if isinstance(row, str) else preference(row) if in_pairs else conversation(row)
+        each = [found] if isinstance(found, str | Conversation) else [*found]
+        made = [one if isinstance(one, str) else encoder.encode(one) for one in each]
+        if why := next((one for one in made if isinstance(one, str)), None):
+            dropped[why] += 1
+            first.setdefault(why, name)
             continue
-        names.append(name)
-        ids.append(np.array(made[0], np.int64))
-        answers.append(np.array(made[1], bool))
+        for one in made:
+            names.append(name)
+            ids.append(np.array(one[0], np.int64))
+            answers.append(np.array(one[1], bool))
     if not names:
         why = "; ".join(f"{reason}: {count:,} rows, first {first[reason]}" for reason, count in dropped.items()) or "no rows"
-        raise InputError(f"{workspace.path(folder)}: no conversation to learn from ({why})")
+        raise InputError(f"{workspace.path(folder)}: no {'pair' if in_pairs else 'conversation'} to learn from ({why})")
     bounds = np.concatenate([[0], np.cumsum([len(one) for one in ids])])
     examples = Examples(tuple(names), bounds, np.concatenate(ids), np.concatenate(answers))
     return Read(examples, dict(dropped), first, digest.hexdigest())
@@ -142,10 +151,16 @@ def _rows(workspace: Workspace, folder: str, digest: "hashlib._Hash") -> Iterato
         yield from conversations.rows(name, data)
 
 
-def split(examples: Examples, held_out: float, seed: int) -> tuple[Examples, Examples]:
-    """Return (training, held-out) conversations, by a hash of each one's ids: equal conversations are on one side."""
+def split(examples: Examples, held_out: float, seed: int, in_pairs: bool = False) -> tuple[Examples, Examples]:
+    """Return (training, held-out) conversations, by a hash of each one's ids: equal conversations are on one side.
+
+    Of pairs the prompt's ids are hashed: all pairs of a prompt are on one side.
+    """
     mask = np.zeros(len(examples), bool)
     if held_out:
-        parts: Iterable[bytes] = (examples.ids[examples.of(i)].tobytes() for i in range(len(examples)))
-        mask = np.array([seeds.uniform(seed, "held_out", hashlib.sha256(part).digest()) < held_out for part in parts], bool)
+        for one in range(0, len(examples), 1 + in_pairs):
+            here = examples.of(one)
+            ids = examples.ids[here][: int(examples.answers[here].argmax())] if in_pairs else examples.ids[here]
+            held = seeds.uniform(seed, "held_out", hashlib.sha256(ids.tobytes()).digest()) < held_out
+            mask[one : one + 1 + in_pairs] = held
     return examples.chosen(~mask), examples.chosen(mask)

@@ -45,7 +45,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_shapes_and_tokenizers_that_no_file_has(tmp_path: Path) -> None:
-    for change in ({"rope_scaling": RopeScaling("linear", 2.0)}, {"activation": "gelu"}):
+    mixed = {"sliding_window": 8, "layer_types": ("full_attention", "sliding_attention"), "biases": "qkv"}
+    for change in (mixed, {"rope_scaling": RopeScaling("linear", 2.0)}, {"activation": "gelu"}):
         with pytest.raises(ExchangeError, match="no GGUF is so"):
             gguf_write.write(made(dataclasses.replace(LLAMA, **change)), tmp_path / "x.gguf", {"tokenizer.json": TOKENIZER})
     other = TOKENIZER.replace(b'individual_digits": true', b'individual_digits": false')

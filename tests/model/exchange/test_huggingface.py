@@ -32,6 +32,12 @@ CONFIGS = {
     "mistral": dataclasses.replace(RMS, sliding_window=16, head_dim=24),
     "qwen2": dataclasses.replace(RMS, biases="qkv", rope_scaling=RopeScaling("yarn", 4.0, original_max_positions=32)),
     "qwen2-window": dataclasses.replace(RMS, biases="qkv", sliding_window=16),
+    "qwen2-some-windows": dataclasses.replace(
+        RMS, biases="qkv", sliding_window=16, layer_types=("full_attention", "sliding_attention", "sliding_attention")
+    ),
+    "qwen3-some-windows": dataclasses.replace(
+        RMS, qk_norm=True, sliding_window=16, layer_types=("sliding_attention", "full_attention", "sliding_attention")
+    ),
     "qwen3": dataclasses.replace(RMS, qk_norm=True, head_dim=24, activation="gelu"),
     "starcoder2": GQA,
     "starcoder2-untied-gelu": dataclasses.replace(

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from starmill.model.kernels import loss
 from starmill.model.kernels.linear import Linear
-from starmill.model.kernels.loss import next_token_loss
+from starmill.model.kernels.loss import next_token_loss, token_losses
 
 V, E = 50, 24
 
@@ -94,3 +94,15 @@ def test_a_head_in_pieces_is_asked_for_its_logits() -> None:
     made.register_forward_hook(lambda *_: asked.append(1))
     total, losses = next_token_loss(made, x, targets, 0.2)
     assert asked and torch.allclose(total, expected[0]) and torch.allclose(losses, expected[1])
+
+
+@pytest.mark.parametrize("count", [0, 7, 40])
+def test_losses_that_each_have_gradients(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(loss.ROWS, "cpu", 20)
+    made, (x, targets) = head(), inputs(count)
+    weights = torch.arange(1.0, count + 1)
+    each, expected = token_losses(made, x, targets), F.cross_entropy(made(x), targets, reduction="none")
+    assert torch.allclose(each, expected, atol=1e-5)
+    wanted = torch.autograd.grad((expected * weights).sum(), [x, made.weight])
+    for got, want in zip(torch.autograd.grad((each * weights).sum(), [x, made.weight]), wanted, strict=True):
+        assert torch.allclose(got, want, atol=1e-3)

@@ -84,3 +84,21 @@ def test_a_token_that_the_tokenizer_has_not_names_its_shard(tmp_path: Path) -> N
             found.train.ids(number, 0)
         for number in range(len(found.held_out.units)):
             found.held_out.ids(number, 0)
+
+
+def test_sets_of_ones_own(tmp_path: Path) -> None:
+    build(tmp_path / "w")
+    build(tmp_path / "same")
+    build(tmp_path / "other", ["completely_different = 1\n"] * 9)
+    values = {**RECIPE, "workspace": str(tmp_path / "w"), "output": "o"}
+    plain = recipe.build(TrainRecipe, values)
+
+    def having(place: str) -> TrainRecipe:
+        data = {**RECIPE["data"], "held_out_sets": {"mine": str(tmp_path / place)}}
+        return recipe.build(TrainRecipe, {**values, "data": data})
+
+    found = open_inputs(having("same"))
+    assert len(found.sets["mine"].units) == 30 and having("same").identity() == plain.identity()
+    assert found.digest == open_inputs(plain).digest and found.sets["mine"].options.fim.rate == 0.0  # type: ignore[union-attr]
+    with pytest.raises(InputError, match=r"data.held_out_sets.mine: .* has another tokenizer"):
+        open_inputs(having("other"))

@@ -109,8 +109,29 @@ def test_a_stopped_run_goes_on_and_says_what_it_read(place: Path, capsys: pytest
     capsys.readouterr()
     assert main(["trace", str(place / "half"), "--step", "6"]) == 0
     assert "instructions/train.jsonl:" in capsys.readouterr().out
-    assert main(["export", str(place / "half")]) == 2
     assert main(["plan", str(place / "half")]) == 0
+
+
+def test_a_held_out_set_of_ones_own(place: Path) -> None:
+    talks.write(place / "own", 6)
+    sets = [
+        "--set=steps=2",
+        "--set=checkpoint_every=1",
+        f"--set=data.held_out_sets={{own: {place / 'own'}}}",
+        "--set=data.held_out=0",
+    ]
+    for _ in range(2):  # going on at the end evaluates nothing again
+        assert main(["train", str(place / "recipe.yaml"), *sets]) == 0
+    lines = [json.loads(line) for line in (place / "tuned/metrics.jsonl").read_text().splitlines()]
+    found = {line["step"]: line["held_out_sets"]["own"] for line in lines if "held_out_sets" in line}
+    assert [*found] == [0, 2] and sum("held_out_sets" in line for line in lines) == 2 and found[2] < found[0]
+    model, own, total, count = load(place / "base"), talks.read(place / "own", 64).examples, 0.0, 0
+    for i in range(6):
+        ids, learned = torch.from_numpy(own.ids[own.of(i)]), torch.from_numpy(own.answers[own.of(i)])[1:]
+        with torch.no_grad():
+            each = torch.nn.functional.cross_entropy(model(ids[None, :-1])[0], ids[1:], reduction="none")[learned]
+        total, count = total + each.sum().item(), count + len(each)
+    assert found[0] == pytest.approx(total / count, abs=1e-4)
 
 
 def test_what_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -190,6 +211,32 @@ def test_an_adapter_as_plain_peft_trains_it(place: Path) -> None:
         assert (merged(ids) - wanted).abs().max() < 1e-4
         assert (load(place / "tuned/model")(ids) - wanted).abs().max() < 1e-4
     assert main(["train", str(place / "recipe.yaml"), *sets]) == 0, "and goes on from its checkpoint"
+    assert main(["merge", str(place / "base"), str(place / "tuned/adapter"), str(place / "merged")]) == 0
+    assert main(["export", str(place / "tuned"), "--license", "mit", "--dtype", "float32"]) == 0
+    for name in ("merged", "tuned/export"):
+        for key, tensor in load(place / name).state_dict().items():
+            assert torch.allclose(tensor, load(place / "tuned/model").state_dict()[key], atol=1e-6), (name, key)
+        hub = AutoTokenizer.from_pretrained(place / name)
+        assert hub.chat_template == talks.TEMPLATE and hub.eos_token == "<|endoftext|>"
+    card = (place / "tuned/export/README.md").read_text()
+    assert "- sft\n- lora\n" in card and "rank 4, alpha 8, of query, down" in card
+
+
+def test_the_card_of_a_tuned_model(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "instructions/bad.jsonl").write_text('{"text": 1}\n')
+    run = [str(place / "recipe.yaml"), "--set=steps=2", "--set=optimizer.average=0.5"]
+    assert main(["train", *run]) == 0
+    assert main(["export", *run]) == 2
+    assert "a tuned model keeps the terms of the model that it was" in capsys.readouterr().err
+    assert main(["export", *run, "--license", "apache-2.0", "--checkpoints"]) == 0
+    card, found = (place / "tuned/export/README.md").read_text(), open_inputs(config.load(run[0], []))
+    first, last = (len(part.units) for part in (found.train, found.held_out))
+    assert first + last == 24 and f"{first} conversations of {found.train.units.tokens:,} tokens" in card
+    assert f"{last} held out" in card and found.digest in card and "1 rows: no_conversation" in card
+    assert card.startswith("---\nlicense: apache-2.0\n") and "from the weights of `base`" in card
+    assert f"```jinja\n{talks.TEMPLATE}\n```" in card and "Nats per token of responses on conversations" in card
+    assert "fill in the middle" not in card and "shards" not in card and "file_sep>`" not in card
+    assert not (place / "tuned/export/NOTICE").exists()
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ PLAIN: dict[str, Any] = {
         ({"sft": {}, "weights": None}, "weights=None; give the folder of a decoder"),
         ({"sft": {"packing": True}}, "set data.mask_documents=true"),
         ({"sft": {"folder": "a/b"}}, "expected the name of a folder"),
+        ({"dpo": {}, "weights": None}, "dpo: weights=None; give the folder of a decoder"),
         ({"lora": {}, "weights": None}, "lora: give the `weights`"),
         ({"lora": {}, "model": with_preset("tiny-starcoder")}, "lora: give the `weights` of a decoder with RoPE"),
         ({"lora": {"targets": ["head"]}}, "'head' is not one of query"),
@@ -36,7 +37,7 @@ def test_misfits(change: dict[str, Any], message: str) -> None:
 
 def test_other_runs_stay_what_they_were() -> None:
     plain, tuned = build(TrainRecipe, PLAIN), build(TrainRecipe, PLAIN | {"sft": {}, "lora": {}})
-    assert not {"sft", "lora"} & plain.learned().keys() and plain.identity() != tuned.identity()
+    assert not {"sft", "dpo", "lora"} & plain.learned().keys() and plain.identity() != tuned.identity()
 
 
 def test_the_recipe_is_starcoder2_instructs() -> None:
