@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from starmill.evaluation.sandbox.job import Job
@@ -14,10 +14,11 @@ Rows = Mapping[str, Sequence[Mapping[str, Any]]]  # the rows of each file that a
 
 @dataclass(frozen=True)
 class Score:
-    """A judgement without running anything, such as an exact match; `said` is why not."""
+    """A judgement without running anything, such as an exact match; `said` is why not, `measured` numbers beside it, by name."""
 
     passed: bool
     said: str = ""
+    measured: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,6 @@ class Task:
             wanted = problem.check(problem.canonical)
             measured = problem.measure(problem.canonical) if problem.measure else None
             second = problem.then("") if problem.then else None
-            judged = [[getattr(job, field.name) for field in fields(job)] for job in (wanted, measured) if job is not None]
+            judged = [[getattr(job, one.name) for one in fields(job)] for job in (wanted, measured) if job is not None]
             h.update(json.dumps([problem.name, problem.prompt, second, judged]).encode("utf-8", "surrogatepass"))
         return h.hexdigest()[:16]

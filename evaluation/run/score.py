@@ -71,11 +71,11 @@ def outcomes(
         for problem, _, check, _ in answers
     ]
     found = []
-    for done, ((problem, number, _, _), verdict) in enumerate(zip(answers, verdicts(judge, wanted), strict=True), 1):
+    for done, ((problem, number, check, _), verdict) in enumerate(zip(answers, verdicts(judge, wanted), strict=True), 1):
         lines = verdict.output.strip().splitlines() if task.vote else []
-        found.append(
-            Outcome(problem.name, number, verdict.passed, verdict.reason, verdict.said[:300], lines[-1][:100] if lines else "")
-        )
+        measured = {**check.measured} or None if isinstance(check, Score) else None
+        printed = lines[-1][:100] if lines else ""
+        found.append(Outcome(problem.name, number, verdict.passed, verdict.reason, verdict.said[:300], printed, measured))
         tell(f"{task.name}: {done:,} of {len(answers):,} judged, {sum(one.passed for one in found):,} passed")
     measures = [
         (at, problem.measure(text))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import toys_languages
+import toys_repositories
 
 from starmill.evaluation.data import known
 from starmill.evaluation.run import run
@@ -161,6 +162,7 @@ def rows() -> dict[str, list[dict[str, Any]]]:
         "canitedit/canitedit.jsonl": edits,
         **{name: fim for name in known() if name.startswith("santacoder_fim/")},
         **toys_languages.rows(),
+        **toys_repositories.rows(),
         **{name: infilling for name in known() if name.startswith("humaneval_infilling/")},
     }
     assert {*found} == {*known()}
