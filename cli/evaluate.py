@@ -18,6 +18,7 @@ from starmill.core.files import read_small, refuse_below_file, write
 from starmill.core.terminal import say
 
 if TYPE_CHECKING:
+    from starmill.evaluation.run.classify import Classifier
     from starmill.evaluation.run.generate import Decoding, Model
     from starmill.evaluation.run.samples import Sample
     from starmill.evaluation.task import Task
@@ -73,6 +74,10 @@ def evaluate(
         str,
         typer.Option(metavar="PATH", help="Python that executes solutions, of an environment with the libraries of a task."),
     ] = sys.executable,
+    classifier: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Model of transformers that classifies sentences: of regard, sentiment or toxicity."),
+    ] = None,
     unsafe: Annotated[bool, typer.Option("--unsafe", help="Execute code even where the machine gives no isolation.")] = False,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
@@ -117,10 +122,15 @@ def evaluate(
             options.show(as_json, places, (f"{row['task']}: {row['samples']}" for row in places))
             return
         results = []
+        reads = _classifier(classifier, device)
         there = installed(python, sorted({name for one in loaded for name in one.task.libraries}))
         with Judge(workers or os.cpu_count() or 1, [*there], unsafe, python) as judge:
             for place, one, made, key in found:
-                result = run.judged(one, made, judge, seed, key, score is not None, tell)
+                result = run.judged(
+                    one, made, judge, seed, key, score is not None, tell, reads.probabilities if reads else None
+                )
+                if reads is not None and one.task.classified:
+                    result["key"]["classifier"] = reads.identity
                 result["versions"] |= {name: there[name] for name in one.task.libraries if there.get(name)}
                 if absent := [name for name in one.task.libraries if name not in there]:
                     result["warnings"].append(f"not installed: {', '.join(absent)}; problems that import one fail")
@@ -215,6 +225,14 @@ def _model(model: str, endpoint: str | None, batch: int, dtype: str, device: str
     from starmill.evaluation.run.ours import Ours
 
     return Ours(Path(model), batch, dtype, device)
+
+
+def _classifier(folder: Path | None, device: str | None) -> "Classifier | None":
+    if folder is None:
+        return None
+    from starmill.evaluation.run.classify import Classifier
+
+    return Classifier(folder, device)
 
 
 def _key(model: "Model", decoding: "Decoding") -> dict[str, Any]:

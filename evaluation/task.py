@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 from starmill.evaluation.sandbox.job import Job
 
@@ -34,6 +34,8 @@ class Problem:
     whole: Callable[[str], Job | Score] | None = None
     # The prompt of a second turn, made of the first one's completion: the second one's is checked.
     then: Callable[[str], Prompt] | None = None
+    # Texts of which the model says how likely each is, in nats, instead of going on from the prompt: a JSON list of numbers is checked.
+    choices: tuple[str, ...] = ()
     # What a completion that passed is measured by: a job that prints a JSON object of numbers.
     measure: Callable[[str], Job] | None = None
 
@@ -70,6 +72,7 @@ class Task:
     sentinels: tuple[str, ...] = ()  # texts in prompts that are special tokens of the models that have them
     libraries: tuple[str, ...] = ()  # modules beside the standard library that solutions may import
     language: str = "python"  # of the programs that are judged (sandbox/languages.py)
+    classified: Literal["", "completion", "whole"] = ""  # what of an answer a model that classifies texts reads
     solved: bool = True  # whether the benchmark publishes solutions: canonical ones, and wrong ones
 
     def checked(self, problem: Problem, text: str) -> Job | Score:
@@ -87,5 +90,7 @@ class Task:
             measured = problem.measure(problem.canonical) if problem.measure else None
             second = problem.then("") if problem.then else None
             judged = [[getattr(job, one.name) for one in fields(job)] for job in (wanted, measured) if job is not None]
-            h.update(json.dumps([problem.name, problem.prompt, second, judged]).encode("utf-8", "surrogatepass"))
+            h.update(
+                json.dumps([problem.name, problem.prompt, second, judged, *problem.choices]).encode("utf-8", "surrogatepass")
+            )
         return h.hexdigest()[:16]

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from http.client import HTTPException
+from typing import Any
 
 from starmill.core.errors import MachineError, UsageError, printable
 from starmill.evaluation.run.generate import Decoding, Request
@@ -47,6 +48,18 @@ class Endpoint:
         finally:  # what is under way when a user stops is not waited for
             pool.shutdown(wait=False, cancel_futures=True)
 
+    def likelihoods(self, requests: Sequence[Request]) -> Iterator[tuple[int, str, str]]:
+        """Yield what the server says of the tokens of texts that it gives back (`echo`, as vLLM does); one that does not has no answer."""
+        for index, request in enumerate(requests):
+            found, refused = [], ""
+            for text in request.choices:
+                body = {"model": self.model, "prompt": text, "max_tokens": 0, "echo": True, "logprobs": 1, "temperature": 0}
+                said, refused = self._asked(body, _log_likelihood)
+                if refused:
+                    break
+                found.append(said)
+            yield index, "" if refused else json.dumps(found), refused
+
     def _one(self, request: Request, decoding: Decoding) -> tuple[str, str]:
         body = {
             "model": self.model,
@@ -57,10 +70,14 @@ class Endpoint:
             "seed": request.seed(decoding),
             "stop": list(decoding.stops[:STOPS]),
         }
+        return self._asked(body, _text)
+
+    def _asked(self, body: dict[str, Any], read: Callable[[Any], Any]) -> tuple[Any, str]:
+        """Return what `read` finds in the answer, or "" and why there is none."""
         for attempt in range(ATTEMPTS):
             after = 0.0
             try:
-                return self._text(json.dumps(body).encode()), ""
+                return self._read(json.dumps(body).encode(), read), ""
             except urllib.error.HTTPError as error:
                 said = printable(ValueError(error.read(500).decode("utf-8", "replace")))
                 if error.code in ALL_ALIKE:
@@ -78,21 +95,31 @@ class Endpoint:
             f"{self.url}: no answer after {ATTEMPTS} attempts ({told:.200}); start it, then run the same command again"
         )
 
-    def _text(self, body: bytes) -> str:
+    def _read(self, body: bytes, read: Callable[[Any], Any]) -> Any:
         key = os.environ.get("OPENAI_API_KEY", "")
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         asked = urllib.request.Request(f"{self.url}/completions", body, headers, method="POST")
         with urllib.request.urlopen(asked, timeout=TIMEOUT) as reply:
             data = reply.read(MAX_BYTES)
         try:
-            text = json.loads(data)["choices"][0]["text"]
+            return read(json.loads(data)["choices"][0])
         except (ValueError, LookupError, TypeError):
-            text = None
-        if not isinstance(text, str):
             raise MachineError(
-                f"{self.url}: an answer without choices[0].text: {data[:100]!r}; is it OpenAI's completions API?"
-            )
-        return text
+                f"{self.url}: an answer without {read.__doc__}: {data[:100]!r}; is it OpenAI's API, with what is asked?"
+            ) from None
+
+
+def _text(choice: Any) -> str:
+    """choices[0].text"""
+    if not isinstance(choice["text"], str):
+        raise TypeError
+    return str(choice["text"])
+
+
+def _log_likelihood(choice: Any) -> float:
+    """choices[0].logprobs.token_logprobs"""
+    found = choice["logprobs"]["token_logprobs"]
+    return float(sum(one for one in found if one is not None))
 
 
 def _seconds(said: str | None) -> float:

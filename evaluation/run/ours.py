@@ -1,6 +1,7 @@
 """Answers by a model of ours: a request joins the batch when another has ended; samples of one prompt read it once."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from starmill.core.tokenizer import NoSuchToken, Tokenizer
 from starmill.evaluation.run.generate import Decoding, Request
 from starmill.model.complete import completions, prompt_ids
 from starmill.model.exchange import folders
+from starmill.model.likelihood import log_likelihood
 
 if TYPE_CHECKING:
     from starmill.model.decoder import Decoder
@@ -72,3 +74,10 @@ class Ours:
         )
         for at, text in made:
             yield order[at], text, ""
+
+    def likelihoods(self, requests: Sequence[Request]) -> Iterator[tuple[int, str, str]]:
+        """Yield log-likelihoods of texts behind <|endoftext|>, so that the first token has one too."""
+        first = self.tokenizer.special("<|endoftext|>")
+        for index, request in enumerate(requests):
+            ids = [self.tokenizer.encode(text).tolist() for text in request.choices]
+            yield index, json.dumps([log_likelihood(self.decoder, [first, *one]) for one in ids]), ""

@@ -2,6 +2,8 @@
 
 from starmill.evaluation.task import Task
 from starmill.evaluation.tasks import (
+    asleep,
+    bias,
     canitedit,
     cruxeval,
     ds1000,
@@ -31,5 +33,7 @@ FAMILIES = (
     ds1000,
     repositories,
     livecodebench,
+    bias,
+    asleep,
 )
 TASKS: dict[str, Task] = {task.name: task for family in FAMILIES for task in family.TASKS}

@@ -23,7 +23,8 @@ TOGETHER = 120.0  # of all
 PASSED = {0x80: 1, 0x95: 8}
 # How the text begins: its opcode, and the bytes of its length.
 LENGTHS = {0x8C: 1, 0x58: 4, 0x8D: 8}
-MODULES = "string re datetime collections heapq bisect copy math random statistics itertools functools operator io json builtins typing".split()
+MODULES = "string re datetime collections heapq bisect copy math random statistics itertools functools operator io json".split()
+MODULES += ["builtins", "typing"]
 IMPORTS = "".join(f"from {name} import *\n" for name in MODULES) + f"import sys, {', '.join(MODULES)}\n"
 READS = """import io as _io
 import sys as _sys
