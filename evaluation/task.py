@@ -73,6 +73,7 @@ class Task:
     libraries: tuple[str, ...] = ()  # modules beside the standard library that solutions may import
     language: str = "python"  # of the programs that are judged (sandbox/languages.py)
     classified: Literal["", "completion", "whole"] = ""  # what of an answer a model that classifies texts reads
+    ratio: tuple[str, str] | None = None  # two measures, in nats and bytes, whose sums make bits for a byte
     solved: bool = True  # whether the benchmark publishes solutions: canonical ones, and wrong ones
 
     def checked(self, problem: Problem, text: str) -> Job | Score:

@@ -1,4 +1,4 @@
-"""Answers by a server with OpenAI's completions API : several at a time, each tried again where the server is busy."""
+"""Answers by a server with OpenAI's completions API, or its chat: several at a time, each tried again where the server is busy."""
 
 import json
 import os
@@ -26,8 +26,11 @@ ALL_ALIKE = (401, 403, 404, 405)  # what no other prompt would change
 class Endpoint:
     """A model behind `URL/completions`. The key is that of the environment's OPENAI_API_KEY, if any."""
 
-    def __init__(self, url: str, model: str, at_once: int = 8, pause: Callable[[float], None] = time.sleep) -> None:
-        """`model` is the name that the server knows; `at_once` requests wait at a time."""
+    def __init__(
+        self, url: str, model: str, at_once: int = 8, pause: Callable[[float], None] = time.sleep, chat: bool = False
+    ) -> None:
+        """`model` is the name that the server knows; `at_once` requests wait at a time; `chat`: prompts are sent as messages."""
+        self.chat = chat
         if not url.startswith(("http://", "https://")):
             raise UsageError(f"--endpoint {url!r:.200}: not a URL of http or https; give one such as http://127.0.0.1:8000/v1")
         self.url, self.model, self.at_once, self.pause = url.rstrip("/"), model, at_once, pause
@@ -63,21 +66,25 @@ class Endpoint:
     def _one(self, request: Request, decoding: Decoding) -> tuple[str, str]:
         body = {
             "model": self.model,
-            "prompt": written(request.prompt),
+            **(
+                {"messages": [{"role": "user", "content": request.prompt}]}
+                if self.chat
+                else {"prompt": written(request.prompt)}
+            ),
             "max_tokens": decoding.max_new_tokens,
             "temperature": decoding.temperature,
             "top_p": decoding.top_p,
             "seed": request.seed(decoding),
-            "stop": list(decoding.stops[:STOPS]),
+            **({"stop": list(decoding.stops[:STOPS])} if decoding.stops or not self.chat else {}),
         }
-        return self._asked(body, _text)
+        return self._asked(body, _message if self.chat else _text)
 
     def _asked(self, body: dict[str, Any], read: Callable[[Any], Any]) -> tuple[Any, str]:
         """Return what `read` finds in the answer, or "" and why there is none."""
         for attempt in range(ATTEMPTS):
             after = 0.0
             try:
-                return self._read(json.dumps(body).encode(), read), ""
+                return self._read(body, read), ""
             except urllib.error.HTTPError as error:
                 said = printable(ValueError(error.read(500).decode("utf-8", "replace")))
                 if error.code in ALL_ALIKE:
@@ -95,10 +102,11 @@ class Endpoint:
             f"{self.url}: no answer after {ATTEMPTS} attempts ({told:.200}); start it, then run the same command again"
         )
 
-    def _read(self, body: bytes, read: Callable[[Any], Any]) -> Any:
+    def _read(self, body: dict[str, Any], read: Callable[[Any], Any]) -> Any:
+        place = "chat/completions" if "messages" in body else "completions"
         key = os.environ.get("OPENAI_API_KEY", "")
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
-        asked = urllib.request.Request(f"{self.url}/completions", body, headers, method="POST")
+        asked = urllib.request.Request(f"{self.url}/{place}", json.dumps(body).encode(), headers, method="POST")
         with urllib.request.urlopen(asked, timeout=TIMEOUT) as reply:
             data = reply.read(MAX_BYTES)
         try:
@@ -114,6 +122,13 @@ def _text(choice: Any) -> str:
     if not isinstance(choice["text"], str):
         raise TypeError
     return str(choice["text"])
+
+
+def _message(choice: Any) -> str:
+    """choices[0].message.content"""
+    if not isinstance(choice["message"]["content"], str):
+        raise TypeError
+    return str(choice["message"]["content"])
 
 
 def _log_likelihood(choice: Any) -> float:

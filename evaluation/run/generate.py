@@ -40,7 +40,10 @@ class Request:
 class Model(Protocol):
     """What answers requests. `identity` is part of a result's key: what tells this model from another."""
 
-    identity: dict[str, str]
+    @property
+    def identity(self) -> dict[str, str]:
+        """What tells this model from another."""
+        ...
 
     def answers(self, requests: Sequence[Request], decoding: Decoding) -> Iterator[tuple[int, str, str]]:
         """Yield the index of each request with its text, or with "" and why there is none; in any order, each as soon as it is there."""

@@ -15,8 +15,11 @@ from starmill.evaluation.run.ours import digest
 class Transformers:
     """A folder that transformers loads. No code in it is executed. Raises InputError for one that cannot be loaded."""
 
-    def __init__(self, folder: Path, batch: int = 16, dtype: str = "stored", device: str | None = None) -> None:
-        """Load the model; `batch` rows are written at once."""
+    def __init__(
+        self, folder: Path, batch: int = 16, dtype: str = "stored", device: str | None = None, chat: bool = False
+    ) -> None:
+        """Load the model; `batch` rows are written at once. `chat`: a template has written the special tokens of prompts."""
+        self.chat = chat
         try:
             import transformers
         except ModuleNotFoundError:
@@ -41,7 +44,9 @@ class Transformers:
 
     def answers(self, requests: Sequence[Request], decoding: Decoding) -> Iterator[tuple[int, str, str]]:
         """Yield answers, batch by batch, the longest prompts first."""
-        prompts: list[list[int]] = [self.tokenizer(written(request.prompt))["input_ids"] for request in requests]
+        prompts: list[list[int]] = [
+            self.tokenizer(written(request.prompt), add_special_tokens=not self.chat)["input_ids"] for request in requests
+        ]
         for index, ids in enumerate(prompts):
             if not 0 < len(ids) < self.room:
                 yield index, "", f"a prompt of {len(ids):,} tokens, and the model has {self.room:,} positions"

@@ -30,8 +30,11 @@ def digest(folder: Path) -> str:
 class Ours:
     """A folder with config.json, model.safetensors and tokenizer.json. Raises InputError naming what is wrong with it."""
 
-    def __init__(self, folder: Path, batch: int = 16, dtype: str = "stored", device: str | None = None) -> None:
-        """Load the model; `batch` rows are written at once."""
+    def __init__(
+        self, folder: Path, batch: int = 16, dtype: str = "stored", device: str | None = None, chat: bool = False
+    ) -> None:
+        """Load the model; `batch` rows are written at once. `chat`: prompts are a template's, and no files."""
+        self.file_start = not chat
         config = folders.shape(folder)
         folders.places_of(folder, config)
         self.tokenizer, self.batch = Tokenizer.load(folder / "tokenizer.json", any_family=True), batch
@@ -52,7 +55,7 @@ class Ours:
         room, lengths = self.decoder.config.max_positions, [0] * len(requests)
         for index, request in enumerate(requests):
             try:
-                (ids,) = prompt_ids(self.tokenizer, [request.prompt], True, decoding.sentinels)
+                (ids,) = prompt_ids(self.tokenizer, [request.prompt], self.file_start, decoding.sentinels)
             except NoSuchToken as error:
                 raise InputError(f"{request.name}: {error}; leave this task out") from None
             lengths[index] = len(ids)
@@ -67,6 +70,7 @@ class Ours:
             decoding.temperature,
             decoding.top_p,
             stops=decoding.stops,
+            file_start=self.file_start,
             seed=decoding.seed,
             names=[requests[i].name for i in order],
             sentinels=decoding.sentinels,

@@ -113,10 +113,12 @@ def judged(
     whole: bool = False,
     tell: Callable[[str], None] = lambda _: None,
     classify: Callable[[Sequence[str]], list[dict[str, float]]] | None = None,
+    programs: bool = False,
 ) -> dict[str, Any]:
     """Judge samples; return the result. `whole`: they are of another harness, and may have their prompts or be whole programs.
 
-    `classify` gives numbers of texts, for tasks whose answers are sentences.
+    `classify` gives numbers of texts, for tasks whose answers are sentences. `programs`: samples are whole programs, of a model that
+    was asked for such.
     """
     problems = {problem.name: problem for problem in loaded.problems}
     answers: list[tuple[Problem, int, Job | Score, str]] = []
@@ -127,7 +129,8 @@ def judged(
         elif whole:
             answers.append((problem, sample.number, loaded.task.checked(problem, sample.text), ""))
         else:
-            answers.append((problem, sample.number, problem.check(sample.text), sample.text))
+            check = problem.whole if programs and problem.whole else problem.check
+            answers.append((problem, sample.number, check(sample.text), sample.text))
     found = outcomes(loaded.task, answers, judge, tell)
     if classify is not None and loaded.task.classified:
         texts = [_classified(loaded.task, problem, text) for problem, _, _, text in answers]

@@ -218,8 +218,9 @@ def serving(answer: Callable[[dict[str, Any], int], tuple[int, dict[str, Any], d
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with lock:
-                turn = seen[body["prompt"]]
-                seen[body["prompt"]] += 1
+                asked = json.dumps(body["messages"]) if "messages" in body else body["prompt"]
+                turn = seen[asked]
+                seen[asked] += 1
             status, said, headers = answer(body | {"path": self.path, "key": self.headers.get("Authorization")}, turn)
             data = json.dumps(said).encode()
             self.send_response(status)
