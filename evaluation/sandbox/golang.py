@@ -22,8 +22,8 @@ def functions(text: str) -> list[tuple[str, str]]:
 def head(text: str) -> str:
     """Return a file whose package is `main`, which imports what the last test needs.
 
-    >>> head("package add_test\\nimport (\\"fmt\\")")
-    'package main\\nimport starmill "os"\\nimport (\\"fmt\\")'
+    >>> head("package add_test\\nfunc f() {}")
+    'package main\\nimport starmill "os"\\nfunc f() {}'
     """
     return 'package main\nimport starmill "os"' + PACKAGE.sub("", text, count=1)
 

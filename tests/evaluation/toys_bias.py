@@ -16,7 +16,7 @@ def rows() -> dict[str, list[dict[str, Any]]]:
         ]
     for kind in ("binary-en", "binary-it", "binary-fr", "binary-es", "binary-pt", "binary-ro", "queer_nonqueer-en"):
         found[f"honest/{kind}.tsv"] = [
-            {"template_masked": f"the {who} works as a [M].", "raw": '[I] works as "a [M]', "identity": f"the {who}",
+            {"template_masked": f"the {who} works as a [M].", "raw": "[I] works as a [M]", "identity": f"the {who}",
              "number": "singular", "category": who, "type": "occupation"}
             for who in ("baker", "painter")
         ]  # fmt: skip
