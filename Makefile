@@ -23,7 +23,7 @@ ALONE = || $(BIN)/python tests/unsteady.py $$? $(BIN)/pytest -v
 # The fastest installer, itself pinned.
 UV := 0.13.8
 
-.PHONY: help run evaluate truth miniature test test-slow test-flink test-clusters clamd soak check docs bench bench-dedup bench-train bench-gpu bench-flink flink-jars flink-up flink-run flink-status flink-down constraints setup clean
+.PHONY: help run evaluate truth languages miniature test test-slow test-flink test-clusters clamd soak check docs bench bench-dedup bench-train bench-gpu bench-flink flink-jars flink-up flink-run flink-status flink-down constraints setup clean
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -51,6 +51,11 @@ evaluate: setup  ## score the model of `make run` on ten problems of a benchmark
 truth: setup     ## judge the right answers of all benchmarks, and wrong ones: BENCHMARKS=DIR (half an hour); the first must score 100 %, the second 0
 	$(BIN)/starmill evaluate --solutions canonical --tasks '*' --benchmarks $(BENCHMARKS)
 	$(BIN)/starmill evaluate --solutions mutant --tasks '*' --benchmarks $(BENCHMARKS)
+
+# Of evaluation/sandbox/languages.py, or all.
+LANGUAGES ?=
+languages: setup ## what programs of other languages need to be judged: LANGUAGES='go ts lua' (Debian's packages, as root; or what to install)
+	$(BIN)/python -m starmill.evaluation.sandbox.prepare $(LANGUAGES)
 
 # True samples of dumps that go into the miniature, where there are some.
 SAMPLES ?=

@@ -3,25 +3,29 @@
 import fnmatch
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from starmill.cli import options
-from starmill.core.errors import InputError, UsageError
+from starmill.core.errors import InputError, NotThere, UsageError
 from starmill.core.files import read_small, refuse_below_file, write
 from starmill.core.terminal import say
 
 if TYPE_CHECKING:
+    from starmill.evaluation.run.classify import Classifier
     from starmill.evaluation.run.generate import Decoding, Model
+    from starmill.evaluation.run.run import Loaded
     from starmill.evaluation.run.samples import Sample
     from starmill.evaluation.task import Task
 
+SPECIAL = re.compile(r"<[^<>\s{}]+>")  # a text of a chat template that may be a special token
 EVERY = 2.0  # seconds between two lines of progress
 MAX_RESULT = 1 << 30  # bytes of results.json
 
@@ -39,6 +43,13 @@ def evaluate(
     benchmarks: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder with the files of benchmarks.")] = None,
     endpoint: Annotated[
         str | None, typer.Option(metavar="URL", help="OpenAI-compatible server, such as http://127.0.0.1:8000/v1.")
+    ] = None,
+    chat: Annotated[
+        bool, typer.Option("--chat", help="Ask by messages, as the model's chat template writes them, for whole programs.")
+    ] = False,
+    held_out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Files of your own, for the tasks held_out_fim and held_out_likelihood."),
     ] = None,
     solutions: Annotated[
         Literal["canonical", "mutant"] | None, typer.Option(help="Judge no model, but the right answers, or wrong ones.")
@@ -73,12 +84,17 @@ def evaluate(
         str,
         typer.Option(metavar="PATH", help="Python that executes solutions, of an environment with the libraries of a task."),
     ] = sys.executable,
+    classifier: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Model of transformers that classifies sentences: of regard, sentiment or toxicity."),
+    ] = None,
     unsafe: Annotated[bool, typer.Option("--unsafe", help="Execute code even where the machine gives no isolation.")] = False,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
     """Score a model on benchmarks of code, judged in a sandbox; a run that was stopped goes on where it was."""
     from starmill.evaluation.tasks import TASKS
+    from starmill.evaluation.tasks.held_out import tasks as of_folder
 
     if list_tasks:
         known = [{"task": t.name, "about": t.about, "files": list(t.files), "source": t.source} for t in TASKS.values()]
@@ -90,17 +106,26 @@ def evaluate(
     refuse_below_file("--output", folder)
     with options.needs("trainer"), options.files():
         from starmill.evaluation.run import run
+        from starmill.evaluation.run.chat import MOST
         from starmill.evaluation.sandbox.judge import Judge, installed
 
-        wanted_tasks = _chosen(task_names, TASKS) if samples_only else _judged_here(_chosen(task_names, TASKS), solutions)
-        loaded = [run.load(task, benchmarks, limit, any_version) for task in wanted_tasks]
+        known_tasks = TASKS | ({task.name: task for task in of_folder(held_out)} if held_out is not None else {})
+        chosen = _chosen(task_names, known_tasks)
+        wanted_tasks = chosen if samples_only else _judged_here(chosen, solutions)
+        named = {name.strip() for one in task_names or [] for name in one.split(",")}
+        loaded = _there(wanted_tasks, named, lambda task: run.load(task, benchmarks, limit, any_version))
+        if chat and (other := [one.task.name for one in loaded if not all(problem.whole for problem in one.problems)]):
+            raise UsageError(f"--chat asks for whole programs, and {other[0]} judges no such; give other tasks")
         if score is not None and len(loaded) > 1:
             raise UsageError(f"--score {score}: generations are of one task; give one with --tasks")
-        asked = _model(subject, endpoint, batch, dtype, device) if subject is not None else None
+        asked = _model(subject, endpoint, batch, dtype, device, chat) if subject is not None else None
         tell = _progress(quiet)
         found: list[tuple[Path, Any, list[Sample], dict[str, Any]]] = []
         for one in loaded:
             decoding = run.decoding_of(one.task, seed, temperature, top_p, max_new_tokens)
+            if chat:  # a reply ends itself, and has words beside its program
+                longest = max(decoding.max_new_tokens, MOST) if max_new_tokens is None else max_new_tokens
+                decoding = replace(decoding, stops=(), max_new_tokens=longest)
             if asked is not None:
                 each = 1 if decoding.temperature == 0 and samples is None else samples or one.task.samples
                 place, made = run.generated(one, asked, decoding, each, folder, tell)
@@ -117,10 +142,15 @@ def evaluate(
             options.show(as_json, places, (f"{row['task']}: {row['samples']}" for row in places))
             return
         results = []
+        reads = _classifier(classifier, device)
         there = installed(python, sorted({name for one in loaded for name in one.task.libraries}))
         with Judge(workers or os.cpu_count() or 1, [*there], unsafe, python) as judge:
             for place, one, made, key in found:
-                result = run.judged(one, made, judge, seed, key, score is not None, tell)
+                result = run.judged(
+                    one, made, judge, seed, key, score is not None, tell, reads.probabilities if reads else None, chat
+                )
+                if reads is not None and one.task.classified:
+                    result["key"]["classifier"] = reads.identity
                 result["versions"] |= {name: there[name] for name in one.task.libraries if there.get(name)}
                 if absent := [name for name in one.task.libraries if name not in there]:
                     result["warnings"].append(f"not installed: {', '.join(absent)}; problems that import one fail")
@@ -193,11 +223,45 @@ def _judged_here(tasks: "list[Task]", solutions: str | None) -> "list[Task]":
     raise UsageError(f"--tasks: {next(filter(None, reasons.values()))}; give other tasks")
 
 
-def _model(model: str, endpoint: str | None, batch: int, dtype: str, device: str | None) -> "Model":
+def _there(tasks: "list[Task]", named: set[str], load: "Callable[[Task], Loaded]") -> "list[Loaded]":
+    """Return the tasks with their problems; of those that only a pattern names, one without its files is said, and left out."""
+    found = []
+    for task in tasks:
+        try:
+            found.append(load(task))
+        except NotThere as error:
+            if task.name in named or len(tasks) == 1:
+                raise
+            say(f"{task.name}: not scored: {error}", to=sys.stderr)
+    if not found:
+        raise UsageError("--tasks: the files of none are there; give --benchmarks, and see --list")
+    return found
+
+
+def _model(model: str, endpoint: str | None, batch: int, dtype: str, device: str | None, chat: bool) -> "Model":
+    from starmill.evaluation.run.chat import Chat
+
     if endpoint is not None:
         from starmill.evaluation.run.endpoint import Endpoint
 
-        return Endpoint(endpoint, model, batch)
+        server = Endpoint(endpoint, model, batch, chat=chat)
+        return Chat(server) if chat else server
+    if not chat:
+        return _folder_model(model, batch, dtype, device, chat)
+    from starmill.trainer.sft.template import of_folder
+
+    if (template := of_folder(Path(model))) is None:
+        raise InputError(f"{model}: no chat template; leave out --chat, or give a model that has one")
+    found = _folder_model(model, batch, dtype, device, chat)
+    has = getattr(found.tokenizer, "has", None)  # transformers finds special tokens in texts by itself
+    special = {text for text in [*SPECIAL.findall(template.text), *template.tokens.values()] if has and has(text)}
+    end = tuple(filter(None, [template.tokens.get("eos_token", "")]))
+    return Chat(
+        found, lambda text: template.render([{"role": "user", "content": text}], asks=True), tuple(sorted(special)), end
+    )
+
+
+def _folder_model(model: str, batch: int, dtype: str, device: str | None, chat: bool) -> Any:
     from starmill.model import devices
     from starmill.model.exchange import folders
     from starmill.model.exchange.families import ExchangeError
@@ -211,10 +275,18 @@ def _model(model: str, endpoint: str | None, batch: int, dtype: str, device: str
             raise
         from starmill.evaluation.run.huggingface import Transformers  # a family that is not ours
 
-        return Transformers(Path(model), batch, dtype, device)
+        return Transformers(Path(model), batch, dtype, device, chat)
     from starmill.evaluation.run.ours import Ours
 
-    return Ours(Path(model), batch, dtype, device)
+    return Ours(Path(model), batch, dtype, device, chat)
+
+
+def _classifier(folder: Path | None, device: str | None) -> "Classifier | None":
+    if folder is None:
+        return None
+    from starmill.evaluation.run.classify import Classifier
+
+    return Classifier(folder, device)
 
 
 def _key(model: "Model", decoding: "Decoding") -> dict[str, Any]:

@@ -1,13 +1,16 @@
 """Files of benchmarks: found in a folder that the user names or in an installed package, and known by the digest of their bytes.
 
 `benchmarks.json` says of each file its sha256 (uncompressed), its rows, its licence, and the repository that publishes it; none of their
-texts is in this project. Layout below the folder: `<benchmark>/<file>`, plain or with `.gz` behind the name.
+texts is in this project. Layout below the folder: `<benchmark>/<file>`, plain or with `.gz` behind the name. A file that could not be had
+when the table was made has no sha256: any is taken, and said.
 """
 
+import csv
 import functools
 import gzip
 import hashlib
 import importlib.util
+import io
 import json
 import zlib
 from collections.abc import Mapping, Sequence
@@ -19,15 +22,15 @@ from typing import Any
 from starmill.core.errors import InputError, NotThere, one_line
 from starmill.core.files import read_small
 
-MAX_BYTES = 512 << 20  # of one file, uncompressed: the largest known has 11 MB
+MAX_BYTES = 4 << 30  # of one file, uncompressed: LiveCodeBench's tests have a gigabyte and more
 
 
 @dataclass(frozen=True)
 class Known:
     """What is known of a file, as of the date in the table."""
 
-    sha256: str
-    rows: int
+    sha256: str  # "" where it is not known
+    rows: int  # 0 where it is not known
     licence: str
     source: str  # repository@revision:path
     package: str = ""  # one of PyPI that has the file, as package:path
@@ -58,19 +61,37 @@ def read(name: str, folder: Path | None, any_version: bool = False) -> Found:
     place = _place(name, file, folder)
     data = _bytes(place)
     digest, warning = hashlib.sha256(data).hexdigest(), ""
-    if digest != file.sha256:
+    if not file.sha256:
+        warning = f"{name}: sha256 {digest[:16]}..., and which one is right is not known here ({file.source})"
+    elif digest != file.sha256:
         warning = (
             f"{name}: sha256 {digest[:16]}..., and the known file has {file.sha256[:16]}... ({file.source}): scores may differ"
         )
         if not any_version:
             raise InputError(f"{place}: another version than the known one: {warning}; get that one, or give --any-version")
     try:
-        rows = json.loads(data) if name.endswith(".json") else [json.loads(line) for line in data.splitlines() if line.strip()]
-    except ValueError as error:
-        raise InputError(f"{place}: not JSON: {one_line(error):.200}; get it again from {file.source}") from None
+        rows = _rows(name, data)
+    except (ValueError, csv.Error) as error:
+        kind = name.rpartition(".")[2].upper().replace("JSONL", "JSON")
+        raise InputError(f"{place}: not {kind}: {one_line(error):.200}; get it again from {file.source}") from None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise InputError(f"{place}: not a table of objects; get it again from {file.source}")
     return Found(rows, digest, warning)
+
+
+def _rows(name: str, data: bytes) -> Any:
+    """Return the rows of a file by the ending of its name: of an object of JSON a row for each key, of plain text one for each line."""
+    ending = name.rpartition(".")[2]
+    if ending == "json":
+        found = json.loads(data)
+        return [{"name": key, "value": value} for key, value in found.items()] if isinstance(found, dict) else found
+    if ending == "jsonl":
+        return [json.loads(line) for line in data.splitlines() if line.strip()]
+    lines = io.StringIO(data.decode("utf-8-sig"), newline="")
+    if ending == "txt":
+        return [{"line": line.strip()} for line in lines if line.strip()]
+    tabs = ending == "tsv"
+    return [*(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE) if tabs else csv.DictReader(lines))]
 
 
 def _place(name: str, file: Known, folder: Path | None) -> Path:

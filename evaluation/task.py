@@ -3,8 +3,8 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
 from starmill.evaluation.sandbox.job import Job
 
@@ -14,10 +14,11 @@ Rows = Mapping[str, Sequence[Mapping[str, Any]]]  # the rows of each file that a
 
 @dataclass(frozen=True)
 class Score:
-    """A judgement without running anything, such as an exact match; `said` is why not."""
+    """A judgement without running anything, such as an exact match; `said` is why not, `measured` numbers beside it, by name."""
 
     passed: bool
     said: str = ""
+    measured: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Problem:
     whole: Callable[[str], Job | Score] | None = None
     # The prompt of a second turn, made of the first one's completion: the second one's is checked.
     then: Callable[[str], Prompt] | None = None
+    # Texts of which the model says how likely each is, in nats, instead of going on from the prompt: a JSON list of numbers is checked.
+    choices: tuple[str, ...] = ()
     # What a completion that passed is measured by: a job that prints a JSON object of numbers.
     measure: Callable[[str], Job] | None = None
 
@@ -69,6 +72,8 @@ class Task:
     sentinels: tuple[str, ...] = ()  # texts in prompts that are special tokens of the models that have them
     libraries: tuple[str, ...] = ()  # modules beside the standard library that solutions may import
     language: str = "python"  # of the programs that are judged (sandbox/languages.py)
+    classified: Literal["", "completion", "whole"] = ""  # what of an answer a model that classifies texts reads
+    ratio: tuple[str, str] | None = None  # two measures, in nats and bytes, whose sums make bits for a byte
     solved: bool = True  # whether the benchmark publishes solutions: canonical ones, and wrong ones
 
     def checked(self, problem: Problem, text: str) -> Job | Score:
@@ -85,6 +90,8 @@ class Task:
             wanted = problem.check(problem.canonical)
             measured = problem.measure(problem.canonical) if problem.measure else None
             second = problem.then("") if problem.then else None
-            judged = [[getattr(job, field.name) for field in fields(job)] for job in (wanted, measured) if job is not None]
-            h.update(json.dumps([problem.name, problem.prompt, second, judged]).encode("utf-8", "surrogatepass"))
+            judged = [[getattr(job, one.name) for one in fields(job)] for job in (wanted, measured) if job is not None]
+            h.update(
+                json.dumps([problem.name, problem.prompt, second, judged, *problem.choices]).encode("utf-8", "surrogatepass")
+            )
         return h.hexdigest()[:16]

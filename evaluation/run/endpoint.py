@@ -1,4 +1,4 @@
-"""Answers by a server with OpenAI's completions API : several at a time, each tried again where the server is busy."""
+"""Answers by a server with OpenAI's completions API, or its chat: several at a time, each tried again where the server is busy."""
 
 import json
 import os
@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from http.client import HTTPException
+from typing import Any
 
 from starmill.core.errors import MachineError, UsageError, printable
 from starmill.evaluation.run.generate import Decoding, Request
@@ -25,8 +26,11 @@ ALL_ALIKE = (401, 403, 404, 405)  # what no other prompt would change
 class Endpoint:
     """A model behind `URL/completions`. The key is that of the environment's OPENAI_API_KEY, if any."""
 
-    def __init__(self, url: str, model: str, at_once: int = 8, pause: Callable[[float], None] = time.sleep) -> None:
-        """`model` is the name that the server knows; `at_once` requests wait at a time."""
+    def __init__(
+        self, url: str, model: str, at_once: int = 8, pause: Callable[[float], None] = time.sleep, chat: bool = False
+    ) -> None:
+        """`model` is the name that the server knows; `at_once` requests wait at a time; `chat`: prompts are sent as messages."""
+        self.chat = chat
         if not url.startswith(("http://", "https://")):
             raise UsageError(f"--endpoint {url!r:.200}: not a URL of http or https; give one such as http://127.0.0.1:8000/v1")
         self.url, self.model, self.at_once, self.pause = url.rstrip("/"), model, at_once, pause
@@ -47,20 +51,40 @@ class Endpoint:
         finally:  # what is under way when a user stops is not waited for
             pool.shutdown(wait=False, cancel_futures=True)
 
+    def likelihoods(self, requests: Sequence[Request]) -> Iterator[tuple[int, str, str]]:
+        """Yield what the server says of the tokens of texts that it gives back (`echo`, as vLLM does); one that does not has no answer."""
+        for index, request in enumerate(requests):
+            found, refused = [], ""
+            for text in request.choices:
+                body = {"model": self.model, "prompt": text, "max_tokens": 0, "echo": True, "logprobs": 1, "temperature": 0}
+                said, refused = self._asked(body, _log_likelihood)
+                if refused:
+                    break
+                found.append(said)
+            yield index, "" if refused else json.dumps(found), refused
+
     def _one(self, request: Request, decoding: Decoding) -> tuple[str, str]:
         body = {
             "model": self.model,
-            "prompt": written(request.prompt),
+            **(
+                {"messages": [{"role": "user", "content": request.prompt}]}
+                if self.chat
+                else {"prompt": written(request.prompt)}
+            ),
             "max_tokens": decoding.max_new_tokens,
             "temperature": decoding.temperature,
             "top_p": decoding.top_p,
             "seed": request.seed(decoding),
-            "stop": list(decoding.stops[:STOPS]),
+            **({"stop": list(decoding.stops[:STOPS])} if decoding.stops or not self.chat else {}),
         }
+        return self._asked(body, _message if self.chat else _text)
+
+    def _asked(self, body: dict[str, Any], read: Callable[[Any], Any]) -> tuple[Any, str]:
+        """Return what `read` finds in the answer, or "" and why there is none."""
         for attempt in range(ATTEMPTS):
             after = 0.0
             try:
-                return self._text(json.dumps(body).encode()), ""
+                return self._read(body, read), ""
             except urllib.error.HTTPError as error:
                 said = printable(ValueError(error.read(500).decode("utf-8", "replace")))
                 if error.code in ALL_ALIKE:
@@ -78,21 +102,39 @@ class Endpoint:
             f"{self.url}: no answer after {ATTEMPTS} attempts ({told:.200}); start it, then run the same command again"
         )
 
-    def _text(self, body: bytes) -> str:
+    def _read(self, body: dict[str, Any], read: Callable[[Any], Any]) -> Any:
+        place = "chat/completions" if "messages" in body else "completions"
         key = os.environ.get("OPENAI_API_KEY", "")
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
-        asked = urllib.request.Request(f"{self.url}/completions", body, headers, method="POST")
+        asked = urllib.request.Request(f"{self.url}/{place}", json.dumps(body).encode(), headers, method="POST")
         with urllib.request.urlopen(asked, timeout=TIMEOUT) as reply:
             data = reply.read(MAX_BYTES)
         try:
-            text = json.loads(data)["choices"][0]["text"]
+            return read(json.loads(data)["choices"][0])
         except (ValueError, LookupError, TypeError):
-            text = None
-        if not isinstance(text, str):
             raise MachineError(
-                f"{self.url}: an answer without choices[0].text: {data[:100]!r}; is it OpenAI's completions API?"
-            )
-        return text
+                f"{self.url}: an answer without {read.__doc__}: {data[:100]!r}; is it OpenAI's API, with what is asked?"
+            ) from None
+
+
+def _text(choice: Any) -> str:
+    """choices[0].text"""
+    if not isinstance(choice["text"], str):
+        raise TypeError
+    return str(choice["text"])
+
+
+def _message(choice: Any) -> str:
+    """choices[0].message.content"""
+    if not isinstance(choice["message"]["content"], str):
+        raise TypeError
+    return str(choice["message"]["content"])
+
+
+def _log_likelihood(choice: Any) -> float:
+    """choices[0].logprobs.token_logprobs"""
+    found = choice["logprobs"]["token_logprobs"]
+    return float(sum(one for one in found if one is not None))
 
 
 def _seconds(said: str | None) -> float:

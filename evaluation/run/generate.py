@@ -30,6 +30,7 @@ class Request:
 
     name: str
     prompt: Prompt
+    choices: tuple[str, ...] = ()  # texts whose likelihoods are asked
 
     def seed(self, decoding: Decoding) -> int:
         """Return a number of 31 bits for software that takes one."""
@@ -39,10 +40,17 @@ class Request:
 class Model(Protocol):
     """What answers requests. `identity` is part of a result's key: what tells this model from another."""
 
-    identity: dict[str, str]
+    @property
+    def identity(self) -> dict[str, str]:
+        """What tells this model from another."""
+        ...
 
     def answers(self, requests: Sequence[Request], decoding: Decoding) -> Iterator[tuple[int, str, str]]:
         """Yield the index of each request with its text, or with "" and why there is none; in any order, each as soon as it is there."""
+        ...
+
+    def likelihoods(self, requests: Sequence[Request]) -> Iterator[tuple[int, str, str]]:
+        """Yield the index of each request with a JSON list of its choices' log-likelihoods, in nats, or with "" and why there is none."""
         ...
 
 
@@ -71,9 +79,12 @@ def fill(
                     samples.add(Sample(problem.name, number, "", turn, before.refused))
                     continue
                 prompt = problem.then(before.text)
-            requests.append(Request("/".join((task, problem.name, str(number), *["first"] * -turn)), prompt))
+            name = "/".join((task, problem.name, str(number), *["first"] * -turn))
+            requests.append(Request(name, prompt, problem.choices))
             keys.append(key)
-        for done, (index, text, refused) in enumerate(model.answers(requests, decoding), 1):
+        likely = any(request.choices for request in requests)  # of a task, all have some or none has
+        answers = model.likelihoods(requests) if likely else model.answers(requests, decoding)
+        for done, (index, text, refused) in enumerate(answers, 1):
             samples.add(Sample(*keys[index][:2], cut(text, decoding.stops), turn, refused))
             tell(f"{task}: {done:,} of {len(requests):,} samples{' of the first turn' * -turn}")
     samples.order([(problem.name, number, turn) for problem, number in ordered for turn in range(1 - turns, 1)])

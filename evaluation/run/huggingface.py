@@ -1,5 +1,6 @@
 """Answers by any causal model that transformers loads from a folder: batches, seeds and the choice of tokens are as for ours."""
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,11 @@ from starmill.model import devices
 class Transformers:
     """A folder that transformers loads. No code in it is executed. Raises InputError for one that cannot be loaded."""
 
-    def __init__(self, folder: Path, batch: int = 16, dtype: str = "stored", device: str | None = None) -> None:
-        """Load the model; `batch` rows are written at once."""
+    def __init__(
+        self, folder: Path, batch: int = 16, dtype: str = "stored", device: str | None = None, chat: bool = False
+    ) -> None:
+        """Load the model; `batch` rows are written at once. `chat`: a template has written the special tokens of prompts."""
+        self.chat = chat
         try:
             import transformers
         except ModuleNotFoundError:
@@ -41,7 +45,9 @@ class Transformers:
 
     def answers(self, requests: Sequence[Request], decoding: Decoding) -> Iterator[tuple[int, str, str]]:
         """Yield answers, batch by batch, the longest prompts first."""
-        prompts: list[list[int]] = [self.tokenizer(written(request.prompt))["input_ids"] for request in requests]
+        prompts: list[list[int]] = [
+            self.tokenizer(written(request.prompt), add_special_tokens=not self.chat)["input_ids"] for request in requests
+        ]
         for index, ids in enumerate(prompts):
             if not 0 < len(ids) < self.room:
                 yield index, "", f"a prompt of {len(ids):,} tokens, and the model has {self.room:,} positions"
@@ -50,6 +56,21 @@ class Transformers:
             rows = order[start : start + self.batch]
             made = self._batch([prompts[i] for i in rows], [requests[i].name for i in rows], decoding)
             yield from ((i, text, "") for i, text in zip(rows, made, strict=True))
+
+    def likelihoods(self, requests: Sequence[Request]) -> Iterator[tuple[int, str, str]]:
+        """Yield log-likelihoods of texts behind the token that begins a text, or where there is none, ends one."""
+        import torch
+
+        first = next((token for token in (self.tokenizer.bos_token_id, self.tokenizer.eos_token_id) if token is not None), None)
+        for index, request in enumerate(requests):
+            found = []
+            for text in request.choices:
+                ids = [*[first] * (first is not None), *self.tokenizer(text, add_special_tokens=False)["input_ids"]]
+                tokens = torch.tensor([ids[: self.room]], device=self.model.device)
+                with torch.inference_mode():
+                    logs = self.model(tokens).logits[:, :-1].float().log_softmax(-1)
+                found.append(float(logs.gather(2, tokens[:, 1:, None]).double().sum()))
+            yield index, json.dumps(found), ""
 
     def _batch(self, prompts: list[list[int]], names: list[str], decoding: Decoding) -> list[str]:
         import torch

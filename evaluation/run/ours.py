@@ -1,6 +1,7 @@
 """Answers by a model of ours: a request joins the batch when another has ended; samples of one prompt read it once."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from starmill.evaluation.run.generate import Decoding, Request
 from starmill.model import devices
 from starmill.model.complete import completions, prompt_ids
 from starmill.model.exchange import folders
+from starmill.model.likelihood import log_likelihood
 
 if TYPE_CHECKING:
     from starmill.model.decoder import Decoder
@@ -29,8 +31,11 @@ def digest(folder: Path) -> str:
 class Ours:
     """A folder with config.json, model.safetensors and tokenizer.json. Raises InputError naming what is wrong with it."""
 
-    def __init__(self, folder: Path, batch: int = 16, dtype: str = "stored", device: str | None = None) -> None:
-        """Load the model; `batch` rows are written at once."""
+    def __init__(
+        self, folder: Path, batch: int = 16, dtype: str = "stored", device: str | None = None, chat: bool = False
+    ) -> None:
+        """Load the model; `batch` rows are written at once. `chat`: prompts are a template's, and no files."""
+        self.file_start = not chat
         config = folders.shape(folder)
         folders.places_of(folder, config)
         self.tokenizer, self.batch = Tokenizer.load(folder / "tokenizer.json", any_family=True), batch
@@ -47,7 +52,7 @@ class Ours:
         room, lengths = self.decoder.config.max_positions, [0] * len(requests)
         for index, request in enumerate(requests):
             try:
-                (ids,) = prompt_ids(self.tokenizer, [request.prompt], True, decoding.sentinels)
+                (ids,) = prompt_ids(self.tokenizer, [request.prompt], self.file_start, decoding.sentinels)
             except NoSuchToken as error:
                 raise InputError(f"{request.name}: {error}; leave this task out") from None
             lengths[index] = len(ids)
@@ -62,6 +67,7 @@ class Ours:
             decoding.temperature,
             decoding.top_p,
             stops=decoding.stops,
+            file_start=self.file_start,
             seed=decoding.seed,
             names=[requests[i].name for i in order],
             sentinels=decoding.sentinels,
@@ -69,3 +75,10 @@ class Ours:
         )
         for at, text in made:
             yield order[at], text, ""
+
+    def likelihoods(self, requests: Sequence[Request]) -> Iterator[tuple[int, str, str]]:
+        """Yield log-likelihoods of texts behind <|endoftext|>, so that the first token has one too."""
+        first = self.tokenizer.special("<|endoftext|>")
+        for index, request in enumerate(requests):
+            ids = [self.tokenizer.encode(text).tolist() for text in request.choices]
+            yield index, json.dumps([log_likelihood(self.decoder, [first, *one]) for one in ids]), ""

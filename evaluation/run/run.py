@@ -112,8 +112,14 @@ def judged(
     key: dict[str, Any],
     whole: bool = False,
     tell: Callable[[str], None] = lambda _: None,
+    classify: Callable[[Sequence[str]], list[dict[str, float]]] | None = None,
+    programs: bool = False,
 ) -> dict[str, Any]:
-    """Judge samples; return the result. `whole`: they are of another harness, and may have their prompts or be whole programs."""
+    """Judge samples; return the result. `whole`: they are of another harness, and may have their prompts or be whole programs.
+
+    `classify` gives numbers of texts, for tasks whose answers are sentences. `programs`: samples are whole programs, of a model that
+    was asked for such.
+    """
     problems = {problem.name: problem for problem in loaded.problems}
     answers: list[tuple[Problem, int, Job | Score, str]] = []
     for sample in samples:
@@ -123,8 +129,14 @@ def judged(
         elif whole:
             answers.append((problem, sample.number, loaded.task.checked(problem, sample.text), ""))
         else:
-            answers.append((problem, sample.number, problem.check(sample.text), sample.text))
+            check = problem.whole if programs and problem.whole else problem.check
+            answers.append((problem, sample.number, check(sample.text), sample.text))
     found = outcomes(loaded.task, answers, judge, tell)
+    if classify is not None and loaded.task.classified:
+        texts = [_classified(loaded.task, problem, text) for problem, _, _, text in answers]
+        found = [
+            replace(one, measured={**(one.measured or {}), **more}) for one, more in zip(found, classify(texts), strict=True)
+        ]
     refused = sum(bool(sample.refused) for sample in samples)
     warnings = list(loaded.warnings)
     if refused:
@@ -145,6 +157,10 @@ def judged(
         "warnings": warnings,
         "outcomes": [_row(one) for one in found],
     }
+
+
+def _classified(task: Task, problem: Problem, text: str) -> str:
+    return f"{problem.prompt}{text}" if task.classified == "whole" else text
 
 
 def _row(one: Outcome) -> dict[str, Any]:

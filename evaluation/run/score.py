@@ -1,6 +1,7 @@
 """Judges samples, and makes of the verdicts what is told: pass@k with intervals, the vote of samples, what passing ones are measured by."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -71,11 +72,11 @@ def outcomes(
         for problem, _, check, _ in answers
     ]
     found = []
-    for done, ((problem, number, _, _), verdict) in enumerate(zip(answers, verdicts(judge, wanted), strict=True), 1):
+    for done, ((problem, number, check, _), verdict) in enumerate(zip(answers, verdicts(judge, wanted), strict=True), 1):
         lines = verdict.output.strip().splitlines() if task.vote else []
-        found.append(
-            Outcome(problem.name, number, verdict.passed, verdict.reason, verdict.said[:300], lines[-1][:100] if lines else "")
-        )
+        measured = {**check.measured} or None if isinstance(check, Score) else None
+        printed = lines[-1][:100] if lines else ""
+        found.append(Outcome(problem.name, number, verdict.passed, verdict.reason, verdict.said[:300], printed, measured))
         tell(f"{task.name}: {done:,} of {len(answers):,} judged, {sum(one.passed for one in found):,} passed")
     measures = [
         (at, problem.measure(text))
@@ -126,11 +127,21 @@ def summary(task: Task, found: Sequence[Outcome], seed: int) -> dict[str, Any]:
     for one in found:
         for name, value in (one.measured or {}).items():
             measured.setdefault(name, []).append(value)
+    means = {name: {"mean": sum(each) / len(each), "samples": len(each)} for name, each in sorted(measured.items())}
+    for group in (
+        [name.removeprefix(task.ratio[0]) for name in measured if name.startswith(task.ratio[0])] if task.ratio else []
+    ):
+        assert task.ratio is not None
+        nats, size = (sum(measured[f"{kind}{group}"]) for kind in task.ratio)
+        means[f"bits_per_byte{group}"] = {
+            "mean": nats / size / math.log(2),
+            "samples": len(measured[f"{task.ratio[0]}{group}"]),
+        }
     return {
         "problems": len(counts),
         "samples": len(found),
         "passed": sum(one.passed for one in found),
         "scores": estimates,
-        "measures": {name: {"mean": sum(each) / len(each), "samples": len(each)} for name, each in sorted(measured.items())},
+        "measures": means,
         "reasons": dict(sorted(Counter(one.reason for one in found if one.reason).items())),
     }

@@ -39,6 +39,12 @@ def absent(name: str) -> str:
     return "" if made.passed else f"language {name}: {made.said or made.reason}; install {language.install} again"
 
 
+def forget() -> None:
+    """Look for toolchains anew: one was installed."""
+    absent.cache_clear()
+    languages.sandbox.cache_clear()
+
+
 def _verdict(job: Job) -> Verdict:
     language, nonce = LANGUAGES[job.language], secrets.token_hex(16)
     text = f"{job.solution}\n{job.tests}".replace(NONCE, nonce)

@@ -98,6 +98,47 @@ def test_a_run_that_is_killed_continues_and_gives_the_same_file(folder: Path, tm
     assert place.read_bytes() == other.read_bytes() and place.read_bytes().count(b"\n") == 6
 
 
+def test_a_server_that_chats(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def answer(body: dict[str, Any], turn: int) -> Any:
+        asked = body["messages"][0]["content"]
+        head, said = ("twice", "return 2 * x\n\ndef more(): pass") if "twice" in asked else ("nothing", "return x")
+        return 200, {"choices": [{"message": {"content": f"So:\n```python\ndef {head}(x):\n    {said}\n```"}}]}, {}
+
+    with toys.serving(answer) as url:
+        line = words(folder, tmp_path, "m", "--endpoint", url, "--tasks", "humaneval", "--samples", "2", "--chat", "--json")
+        assert main(line) == 0
+        [told] = json.loads(capsys.readouterr().out)["tasks"]
+        assert told["scores"]["pass@1"]["value"] == 0.5 and told["key"]["chat"] and told["key"]["max_new_tokens"] == 2048
+        assert main(words(folder, tmp_path, "m", "--endpoint", url, "--tasks", "gsm8k_pal", "--chat")) != 0
+        assert "gsm8k_pal judges no such" in capsys.readouterr().err
+    model = tiny_model.write(tmp_path / "model")
+    assert main(words(folder, tmp_path, str(model), "--tasks", "humaneval", "--chat")) != 0
+    assert "no chat template" in capsys.readouterr().err
+    (model / "chat_template.jinja").write_text("{% for m in messages %}<repo_name>{{ m.content }}{% endfor %}<file_sep>")
+    line = words(folder, tmp_path, str(model), "--tasks", "humaneval", "--chat", "--limit", "1", "--samples", "1")
+    assert main([*line, "--samples-only"]) == 0
+    assert "64 positions" in "".join(place.read_text() for place in (tmp_path / "humaneval").rglob("samples.jsonl"))
+
+
+def test_files_of_ones_own_and_tasks_without_their_files(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own, model = tmp_path / "own", tiny_model.write(tmp_path / "model")
+    own.mkdir()
+    (own / "a.py").write_text("one = 1\ntwo = one + 1\n")
+    line = words(folder, tmp_path, str(model), "--tasks", "held_out_*,crows_pairs", "--held-out", str(own), "--json")
+    assert main(line) == 0
+    told = {one["task"]: one for one in json.loads(capsys.readouterr().out)["tasks"]}
+    assert told["held_out_likelihood"]["measures"]["bits_per_byte (py)"]["mean"] > 0
+    assert told["held_out_fim"]["problems"] == 1 and told["crows_pairs"]["measures"]["prefers_stereotype"]["samples"] == 2
+    few = tmp_path / "few"
+    (few / "humaneval").mkdir(parents=True)
+    (few / "humaneval/HumanEval.jsonl").write_bytes((folder / "humaneval/HumanEval.jsonl").read_bytes())
+    assert main(words(few, tmp_path, "--solutions", "canonical", "--tasks", "humaneva[l],bold_gende[r]")) == 0
+    assert "bold_gender: not scored" in capsys.readouterr().err
+    assert main(words(few, tmp_path, "--solutions", "canonical", "--tasks", "humaneval,bold_gender")) != 0
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

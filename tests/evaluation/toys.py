@@ -1,5 +1,7 @@
 """Benchmarks of our own writing, two problems a file, in the layouts of the published ones; and a server that answers as it is told to."""
 
+import csv
+import io
 import json
 import threading
 from collections import Counter
@@ -9,7 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import toys_bias
 import toys_languages
+import toys_repositories
 
 from starmill.evaluation.data import known
 from starmill.evaluation.run import run
@@ -161,10 +165,27 @@ def rows() -> dict[str, list[dict[str, Any]]]:
         "canitedit/canitedit.jsonl": edits,
         **{name: fim for name in known() if name.startswith("santacoder_fim/")},
         **toys_languages.rows(),
+        **toys_repositories.rows(),
+        **toys_bias.rows(),
         **{name: infilling for name in known() if name.startswith("humaneval_infilling/")},
     }
     assert {*found} == {*known()}
     return found
+
+
+def _text(name: str, each: list[dict[str, Any]]) -> str:
+    ending = name.rpartition(".")[2]
+    if ending == "txt":
+        return "".join(f"{row['line']}\n" for row in each)
+    if ending in ("csv", "tsv"):
+        out = io.StringIO()
+        rows = csv.DictWriter(out, [*each[0]], delimiter="\t" if ending == "tsv" else ",")
+        rows.writeheader()
+        rows.writerows(each)
+        return out.getvalue()
+    if ending == "json":
+        return json.dumps({row["name"]: row["value"] for row in each} if "value" in each[0] else each)
+    return "".join(f"{json.dumps(row)}\n" for row in each)
 
 
 def write(folder: Path) -> Path:
@@ -172,7 +193,7 @@ def write(folder: Path) -> Path:
     for name, each in rows().items():
         place = folder / name
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(json.dumps(each) if name.endswith(".json") else "".join(f"{json.dumps(row)}\n" for row in each))
+        place.write_text(_text(name, each))
     return folder
 
 
@@ -197,8 +218,9 @@ def serving(answer: Callable[[dict[str, Any], int], tuple[int, dict[str, Any], d
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with lock:
-                turn = seen[body["prompt"]]
-                seen[body["prompt"]] += 1
+                asked = json.dumps(body["messages"]) if "messages" in body else body["prompt"]
+                turn = seen[asked]
+                seen[asked] += 1
             status, said, headers = answer(body | {"path": self.path, "key": self.headers.get("Authorization")}, turn)
             data = json.dumps(said).encode()
             self.send_response(status)

@@ -61,3 +61,19 @@ def test_what_no_retry_mends() -> None:
         [*Endpoint("http://127.0.0.1:9/v1", "m", pause=lambda _: None).answers([Request("a", "x")], DECODING)]
     with pytest.raises(UsageError, match="not a URL"):
         Endpoint("file:///etc/passwd", "m")
+
+
+def test_likelihoods_of_a_server_that_gives_texts_back() -> None:
+    def answer(body: dict[str, Any], turn: int) -> Any:
+        assert (body["echo"], body["max_tokens"]) == (True, 0)
+        logs = [None, *(-float(len(word)) for word in body["prompt"].split()[1:])]
+        return 200, {"choices": [{"text": body["prompt"], "logprobs": {"token_logprobs": logs}}]}, {}
+
+    requests = [Request("a", "", ("one three", "one two"))]
+    with toys.serving(answer) as url:
+        assert [*Endpoint(url, "m").likelihoods(requests)] == [(0, "[-5.0, -3.0]", "")]
+    with toys.serving(lambda body, turn: toys.text("")) as url, pytest.raises(MachineError, match="token_logprobs"):
+        [*Endpoint(url, "m").likelihoods(requests)]
+    with toys.serving(lambda body, turn: (400, {}, {})) as url:
+        [(_, text, refused)] = Endpoint(url, "m").likelihoods(requests)
+        assert text == "" and refused.startswith("400")

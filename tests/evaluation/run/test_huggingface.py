@@ -1,5 +1,6 @@
 """Any folder of transformers: of a model of ours the samples are those that our own code draws."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,12 @@ def test_a_folder_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "nothing known"}')
     with pytest.raises(InputError, match="transformers cannot load it"):
         Transformers(tmp_path)
+
+
+def test_likelihoods_are_ours(tmp_path: Path) -> None:
+    folder = tiny_model.write(tmp_path)
+    requests = [Request("a", "", ("def f(x):", "import os", ""))]
+    (wanted,), (found,) = (
+        [json.loads(text) for _, text, _ in made(folder).likelihoods(requests)] for made in (Ours, Transformers)
+    )
+    assert found == pytest.approx(wanted, rel=1e-4)

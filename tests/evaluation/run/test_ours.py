@@ -1,5 +1,6 @@
 """A model of ours: a sample is the same in any batch and any order, and what does not fit is said."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from starmill.core.errors import InputError
 from starmill.evaluation.run.generate import Request
 from starmill.evaluation.run.ours import Ours, digest
 from starmill.model.complete import prompt_ids
+from starmill.model.likelihood import log_likelihood
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +46,12 @@ def test_the_digest_is_of_what_the_model_is(folder: Path, tmp_path: Path) -> Non
     assert digest(folder) == before == Ours(folder).identity["model"]
     with pytest.raises(InputError, match=r"no config\.json"):
         Ours(tmp_path)
+
+
+def test_likelihoods_are_of_each_text_behind_an_end_of_text(folder: Path) -> None:
+    model = Ours(folder)
+    requests = [Request("a", "", ("def f(x):", "import")), Request("b", "", ("import",))]
+    first, second = [json.loads(text) for _, text, _ in model.likelihoods(requests)]
+    assert first[1] == second[0] and first[0] < 0
+    ids = [model.tokenizer.special("<|endoftext|>"), *model.tokenizer.encode("import").tolist()]
+    assert second == [log_likelihood(model.decoder, ids)]
