@@ -17,7 +17,7 @@ from starmill.core.conversations import Conversation
 from starmill.core.dataset import Workspace
 from starmill.core.errors import InputError
 from starmill.core.tokenizer import Tokenizer
-from starmill.trainer.sft.template import Template
+from starmill.model.template import Template
 
 NO_ROOM = "no_response_in_sequence_length"
 
