@@ -84,11 +84,10 @@ def read_key(place: str) -> str:
     return key
 
 
-def run(found: Service, listening: socket.socket, key: str | None, tell: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM, which lets the answers under way end; a second one does not wait for them."""
-    host, port = listening.getsockname()[:2]
-    hosts = LOOPBACK if key is None and ipaddress.ip_address(host).is_loopback else ()
-    config = uvicorn.Config(
+def configured(found: Service, listening: socket.socket, key: str | None) -> uvicorn.Config:
+    """Return how a model is served at a socket; without a key it is this machine's own where nobody else reaches it."""
+    hosts = LOOPBACK if key is None and ipaddress.ip_address(listening.getsockname()[0]).is_loopback else ()
+    return uvicorn.Config(
         application(found, key, hosts),
         log_config=None,
         access_log=False,
@@ -97,6 +96,11 @@ def run(found: Service, listening: socket.socket, key: str | None, tell: Callabl
         timeout_keep_alive=30,
         timeout_graceful_shutdown=DRAIN,
     )
+
+
+def run(found: Service, listening: socket.socket, key: str | None, tell: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM, which lets the answers under way end; a second one does not wait for them."""
+    host, port = listening.getsockname()[:2]
     where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     tell(f"{found.name} ({found.dtype}, {found.device}) answers at {where}/v1 and {where}/generate; Ctrl-C ends it")
-    asyncio.run(uvicorn.Server(config).serve(sockets=[listening]))
+    asyncio.run(uvicorn.Server(configured(found, listening, key)).serve(sockets=[listening]))

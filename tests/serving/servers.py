@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import torch
 import uvicorn
 
@@ -14,7 +15,6 @@ from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
 from starmill.model.exchange.huggingface import save
 from starmill.serving import server
-from starmill.serving.app import application
 from starmill.serving.service import Limits, Service
 
 TEXTS = ["def f(x):\n    return x\nimport os\n", "Human: what is é or 漢?\n\nAssistant: -----\n"]
@@ -29,6 +29,7 @@ class Running:
     decoder: Decoder
     tokenizer: Tokenizer
     stop: Callable[[], None]
+    client: httpx.Client
 
 
 def write(place: Path) -> Path:
@@ -51,19 +52,21 @@ class Serve:
     def __call__(self, key: str | None = None, rows: int = 4, queue: int = 400, limits: Limits | None = None) -> Running:
         service = server.service(str(self.folder), rows=rows, queue=queue, limits=limits)
         listening = server.bound("127.0.0.1", 0)
-        config = uvicorn.Config(application(service, key), log_config=None, lifespan="on", timeout_graceful_shutdown=5)
-        running = uvicorn.Server(config)
+        running = uvicorn.Server(server.configured(service, listening, key))
         thread = threading.Thread(target=lambda: asyncio.run(running.serve(sockets=[listening])))
         thread.start()
 
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        client = httpx.Client(base_url=url, timeout=60, verify=False)  # the authorities' certificates take a while to read
+
         def stop() -> None:
+            client.close()
             running.should_exit = True
             thread.join(20)
             assert not thread.is_alive()
 
         self._stops.append(stop)
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        return Running(url, service, service.worker.decoder, service.tokenizer, stop)
+        return Running(url, service, service.worker.decoder, service.tokenizer, stop, client)
 
     def close(self) -> None:
         for stop in self._stops:
