@@ -9,7 +9,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from starmill.cli.__main__ import main
 from starmill.core.errors import InputError, MachineError, UsageError
 from starmill.serving import server
 
@@ -47,8 +46,3 @@ def test_keys(tmp_path: Path) -> None:
         place.write_text(wrong)
         with pytest.raises(InputError, match="no key in it"):
             server.read_key(str(place))
-
-
-def test_other_addresses_need_a_key(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["serve", str(folder), "--host", "0.0.0.0"]) == 2
-    assert "give --api-key-file too" in capsys.readouterr().err
