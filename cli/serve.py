@@ -1,7 +1,6 @@
 """Serve a trained model to editors and programs."""
 
 import sys
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -31,18 +30,15 @@ def serve(
     if host not in ("127.0.0.1", "::1", "localhost") and api_key_file is None:
         raise UsageError(f"--host {host!r:.100}: whoever reaches it could use the model; give --api-key-file too")
     with options.files(), options.needs("trainer"):
-        from starmill.model import devices
-        from starmill.model.exchange import folders
+        from starmill.serving import checks
 
-        folders.shape(Path(model))
-        if device:
-            devices.refuse("--device ", device)
-    with options.files(), options.needs("serving"):
+        found = checks.folder(model, device)
+        key = None if api_key_file is None else checks.read_key(api_key_file)
+        listening = checks.bound(host, port)
+    with listening, options.needs("serving"):
         from starmill.serving import server
         from starmill.serving.service import Limits
 
-        key = None if api_key_file is None else server.read_key(api_key_file)
-        listening = server.bound(host, port)
         limits = Limits(new_tokens=longest, seconds=timeout)
-        found = server.service(model, served_name, rows, queue, limits, dtype, device, seed)
-    server.run(found, listening, key, lambda said: say(said, to=sys.stderr, flush=True))
+        ready = server.service(found, served_name, rows, queue, limits, dtype, device, seed)
+        server.run(ready, listening, key, lambda said: say(said, to=sys.stderr, flush=True))

@@ -316,19 +316,6 @@ WRONG = [
     ("complete broken --prompt x", "broken config.json JSON"),
     ("complete giant --prompt x", "giant config.json num_hidden_layers from 1 to 1,000 2000000000"),
     ("complete deep --prompt x", "deep config.json JSON"),
-    # serving
-    ("serve", "Missing argument 'model'"),
-    ("serve none", "none no config.json"),
-    ("serve m", "m model.safetensors"),
-    ("serve larger", "larger the model has 9 ids tokenizer.json"),
-    ("serve whole --port 70000", "--port 70000"),
-    ("serve whole --rows 0", "--rows"),
-    ("serve whole --longest 0", "--longest"),
-    ("serve whole --timeout nan", "--timeout nan"),
-    ("serve whole --device tpu", "--device tpu"),
-    ("serve whole --host 0.0.0.0", "--host '0.0.0.0' --api-key-file"),
-    ("serve whole --api-key-file none", "none"),
-    ("serve whole --api-key-file r.yaml", "r.yaml no key in it"),
 ]
 
 # What Beam must be asked: a runner that is named.

@@ -9,9 +9,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from starmill.core.errors import InputError, MachineError, UsageError
-from starmill.serving import server
-
 
 @pytest.mark.slow
 def test_a_process_answers_and_drains(folder: Path, tmp_path: Path) -> None:
@@ -31,18 +28,3 @@ def test_a_process_answers_and_drains(folder: Path, tmp_path: Path) -> None:
             assert [line for line in lines if line][-1] == "data: [DONE]"
         assert process.wait(30) in (-signal.SIGTERM, 128 + signal.SIGTERM)
         assert process.stderr.read() == ""
-
-
-def test_addresses() -> None:
-    with server.bound("127.0.0.1", 0) as taken, pytest.raises(MachineError, match="give another --port"):
-        server.bound("127.0.0.1", taken.getsockname()[1])
-    with pytest.raises(UsageError, match="no address"):
-        server.bound("no host", 1)
-
-
-def test_keys(tmp_path: Path) -> None:
-    place = tmp_path / "key"
-    for wrong in ("", "two words", "é", "a\nb"):
-        place.write_text(wrong)
-        with pytest.raises(InputError, match="no key in it"):
-            server.read_key(str(place))
