@@ -10,7 +10,7 @@ from pathlib import Path
 
 from starmill.core.errors import InputError
 from starmill.core.tokenizer import Tokenizer
-from starmill.model.complete import fill_in_the_middle, prompt_ids
+from starmill.model.complete import prompt_ids
 from starmill.model.template import Template
 from starmill.serving.bodies import Completion, Message, Refused
 
@@ -21,10 +21,9 @@ ASSISTANT_STOPS = ("\n-----", "\nHuman:")
 
 
 def of_text(tokenizer: Tokenizer, text: str) -> list[int]:
-    """Return the ids of a text to continue, which begins a file unless it has a hole, or of the hole that its sentinels make."""
+    """Return the ids of a text to continue, or of the hole that its sentinels make. It begins a file, as `starmill complete` has it."""
     sentinels = [token for name in FIM for token in (name, name.replace("_", "-")) if tokenizer.has(name)]
-    holed = any(token in text for token in sentinels)
-    return prompt_ids(tokenizer, [text], not holed, sentinels)[0]
+    return prompt_ids(tokenizer, [text], True, sentinels)[0]
 
 
 def of_completion(tokenizer: Tokenizer, body: Completion) -> list[list[int]]:
@@ -55,7 +54,7 @@ def of_completion(tokenizer: Tokenizer, body: Completion) -> list[list[int]]:
 def _filled(tokenizer: Tokenizer, prefix: str, suffix: str) -> list[int]:
     if not all(map(tokenizer.has, FIM[:3])):
         raise Refused("suffix: this model has no tokens for a hole; leave it out", "suffix")
-    return fill_in_the_middle(tokenizer, prefix, suffix)
+    return prompt_ids(tokenizer, [(prefix, suffix)], True)[0]
 
 
 def turns(messages: list[Message]) -> list[dict[str, str]]:

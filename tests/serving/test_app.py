@@ -5,9 +5,12 @@ import time
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from servers import Running, Serve
 
+from starmill.serving.bodies import NOT_DONE, Chat, Completion, Generate, Parameters
 from starmill.serving.service import Limits
 
 
@@ -120,3 +123,30 @@ def test_metrics(client: httpx.Client) -> None:
     statuses = {(s.labels["path"], s.labels["status"]) for s in families["starmill_requests"].samples}
     assert statuses >= {("/v1/completions", "200"), ("/v1/completions", "400")}
     assert families["starmill_request_seconds"].type == "histogram"
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = sorted({*Completion.__struct_fields__, *Chat.__struct_fields__, *Generate.__struct_fields__, *NOT_DONE})
+INNER = sorted({*Parameters.__struct_fields__, *NOT_DONE})
+BODIES = st.fixed_dictionaries(
+    {"prompt": ANYTHING | st.just("x"), "inputs": st.just("x") | ANYTHING, "messages": ANYTHING | st.just([{"role": "user"}])},
+    optional={"parameters": st.dictionaries(st.sampled_from(INNER), ANYTHING, max_size=2)},
+)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[*HealthCheck])
+@given(BODIES, st.dictionaries(st.sampled_from(FIELDS), ANYTHING, max_size=2))
+def test_whatever_is_asked_is_answered_or_refused(short: Running, body: dict[str, object], more: dict[str, object]) -> None:
+    for path in ("/v1/completions", "/v1/chat/completions", "/generate", "/"):
+        reply = short.client.post(path, json={**body, **more})
+        assert reply.status_code in (200, 400, 404, 422), (path, reply.text)
+    assert not short.service.worker.open or more.get("stream") or body.get("stream")
+
+
+@pytest.fixture(scope="module")
+def short(serve: Serve) -> Running:
+    return serve(limits=Limits(new_tokens=2))

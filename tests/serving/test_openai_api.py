@@ -4,11 +4,15 @@ import openai
 import pytest
 import torch
 from openai import OpenAI
-from servers import Running
+from servers import Running, Serve
 
 from starmill.core.tokenizer import Tokenizer
+from starmill.evaluation.run.endpoint import Endpoint
+from starmill.evaluation.run.generate import Decoding, Request
 from starmill.model.complete import complete
 from starmill.model.decoder import Decoder
+from starmill.model.generation import generate
+from starmill.model.template import Template
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +54,12 @@ def test_prompts_of_all_kinds_and_several_choices(running: Running, client: Open
 
 def test_a_hole_by_suffix_and_by_sentinels(running: Running, client: OpenAI) -> None:
     (wanted,) = offline(running, ("def f(", "\n    return x"), max_new_tokens=12)
+    (drawn,) = offline(running, ("def f(", "\n    return x"), max_new_tokens=12, temperature=1.0, seed=5)
     ask = {"model": "small", "max_tokens": 12, "temperature": 0}
     assert client.completions.create(prompt="def f(", suffix="\n    return x", **ask).choices[0].text == wanted
     holed = "<fim_prefix>def f(<fim_suffix>\n    return x<fim_middle>"
     assert client.completions.create(prompt=holed, **ask).choices[0].text == wanted
+    assert client.completions.create(prompt=holed, **ask | {"temperature": 1, "seed": 5}).choices[0].text == drawn
 
 
 def test_other_special_tokens_are_text(running: Running, client: OpenAI) -> None:
@@ -163,3 +169,29 @@ def test_errors_reach_the_caller(client: OpenAI) -> None:
     client.completions.create(model="small", prompt="x", max_tokens=1, frequency_penalty=0, logit_bias={}, best_of=1)
     with pytest.raises(openai.BadRequestError, match="tools"):
         client.chat.completions.create(model="small", messages=[{"role": "user", "content": "x"}], tools=[{"type": "function"}])  # type: ignore[list-item]
+
+
+def test_a_chat_by_the_models_template(serve: Serve) -> None:
+    running = serve()
+    template = Template(
+        "{% for m in messages %}{{ m.role + ': ' + m.content + eos_token }}{% endfor %}", {"eos_token": "<|endoftext|>"}
+    )
+    running.service.template = template
+    said = [{"role": "user", "content": "def f(x): <|endoftext|>"}]
+    text, end = running.tokenizer.encode("user: def f(x): <|endoftext|>").tolist(), running.tokenizer.eod
+    [ids] = generate(running.decoder, [[*text, end]], 30, stop_ids=[*running.service.stop_ids()])
+    client = OpenAI(base_url=f"{running.url}/v1", api_key="none", max_retries=0, timeout=60)
+    found = client.chat.completions.create(model="small", messages=said, max_tokens=30, temperature=0)  # type: ignore[arg-type]
+    assert found.choices[0].message.content == running.tokenizer.decode(ids)
+    assert found.usage is not None and found.usage.prompt_tokens == len(text) + 1
+
+
+def test_starmills_own_harness_asks_it(running: Running) -> None:
+    requests = [Request(f"t/{number}", prompt) for number, prompt in enumerate(("def f(x):", ("def f(", "\n"), "import"))]
+    decoding = Decoding(12, 0.9, 0.95, ("\n\n",), 0)
+    found = {at: text for at, text, why in Endpoint(f"{running.url}/v1", "small").answers(requests, decoding) if not why}
+    for at, request in enumerate(requests):
+        (wanted,) = offline(
+            running, request.prompt, max_new_tokens=12, temperature=0.9, top_p=0.95, stops=["\n\n"], seed=request.seed(decoding)
+        )
+        assert found[at] == wanted

@@ -62,14 +62,14 @@ def test_roles_and_parts() -> None:
             turns([wrong])
 
 
-def test_a_text_begins_a_file_or_has_a_hole() -> None:
+def test_a_text_begins_a_file_and_may_have_a_hole() -> None:
     start, fim = (
         TOKENIZER.special("<file_sep>"),
         [TOKENIZER.special(f"<fim_{name}>") for name in ("prefix", "suffix", "middle")],
     )
     a, b = TOKENIZER.encode("a").tolist(), TOKENIZER.encode("b").tolist()
     assert of_text(TOKENIZER, "a") == [start, *a]
-    assert of_text(TOKENIZER, "<fim_prefix>a<fim_suffix>b<fim_middle>") == [fim[0], *a, fim[1], *b, fim[2]]
+    assert of_text(TOKENIZER, "<fim_prefix>a<fim_suffix>b<fim_middle>") == [start, fim[0], *a, fim[1], *b, fim[2]]
     assert TOKENIZER.special("<repo_name>") not in of_text(TOKENIZER, "<repo_name>a")
 
 
