@@ -39,7 +39,7 @@ async def settled(running: Running) -> None:
 
 
 def test_concurrent_streams_with_disconnects(running: Running) -> None:
-    count = 60
+    count = 40
 
     async def all_of_them() -> list[str]:
         limits = httpx.Limits(max_connections=count)
