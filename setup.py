@@ -5,7 +5,7 @@ The package list is computed here so that a new subpackage can never be missing 
 
 from setuptools import find_packages, setup
 
-ROOTS = ("core", "transforms", "reports", "pipelines", "model", "evaluation", "trainer", "cli")
+ROOTS = ("core", "transforms", "reports", "pipelines", "model", "evaluation", "trainer", "serving", "cli")
 
 setup(
     packages=[f"starmill.{p}" for p in find_packages(include=[g for r in ROOTS for g in (r, f"{r}.*")])]

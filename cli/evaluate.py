@@ -248,7 +248,7 @@ def _model(model: str, endpoint: str | None, batch: int, dtype: str, device: str
         return Chat(server) if chat else server
     if not chat:
         return _folder_model(model, batch, dtype, device, chat)
-    from starmill.trainer.sft.template import of_folder
+    from starmill.model.template import of_folder
 
     if (template := of_folder(Path(model))) is None:
         raise InputError(f"{model}: no chat template; leave out --chat, or give a model that has one")

@@ -65,7 +65,7 @@ def completions(
     """
     from starmill.model.engine import Ask, Engine
 
-    _fitting(tokenizer, decoder.config)
+    refuse_other_tokenizer(tokenizer, decoder.config)
     if not all(stops):
         raise UsageError("a stop string is empty; leave it out")
     stop_ids = frozenset({decoder.config.eos_id, *(tokenizer.special(token) for token in STOPS if tokenizer.has(token))})
@@ -135,7 +135,7 @@ def complete_one(
     folders.places_of(place, config)
     tokenizer = Tokenizer.load(place / "tokenizer.json", any_family=True)
     try:
-        _fitting(tokenizer, config)
+        refuse_other_tokenizer(tokenizer, config)
         refuse_prompts(prompt_ids(tokenizer, [prompt], settings.get("file_start", True)), config.max_positions)
     except (InputError, UsageError) as error:
         raise type(error)(f"{folder}: {error}") from None
@@ -154,7 +154,7 @@ def complete_one(
     return without_blank_end(completion)
 
 
-def _fitting(tokenizer: Tokenizer, config: ModelConfig) -> None:
+def refuse_other_tokenizer(tokenizer: Tokenizer, config: ModelConfig) -> None:
     """Raise InputError for a tokenizer with more ids than the model."""
     if config.vocab_size < tokenizer.vocab_size:
         raise InputError(

@@ -15,13 +15,17 @@ from starmill.core import seeds
 from starmill.core.errors import UsageError
 from starmill.model.decoder import Decoder
 from starmill.model.generation import choose, read_prompts
+from starmill.model.likelihood import Score, scores
 from starmill.model.prompts import refuse_prompts
 from starmill.model.slots import Slots
 
 
 @dataclass(frozen=True)
 class Ask:
-    """A prompt, and how what follows it is drawn. `name` and `seed` decide the random numbers; `stopped` may end it after any token."""
+    """A prompt, and how what follows it is drawn. `name` and `seed` decide the random numbers; `stopped` may end it after any token.
+
+    `scored` is told each token that is drawn, a stop id too, with `tops` of the likeliest (model/likelihood.py).
+    """
 
     prompt: Sequence[int]
     max_new_tokens: int
@@ -32,6 +36,8 @@ class Ask:
     seed: int = 0
     name: str | int = 0
     stopped: Callable[[list[int]], bool] | None = None
+    scored: Callable[[Score], None] | None = None
+    tops: int = 0
 
     def __post_init__(self) -> None:
         """Raise UsageError for values out of range."""
@@ -93,6 +99,11 @@ class Engine:
         """Whether a request is being written, or waits."""
         return bool(self._rows or self._waiting)
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many requests are being written, and how many wait."""
+        return len(self._rows), len(self._waiting)
+
     @torch.inference_mode()
     def step(self) -> list[tuple[int, list[int], bool]]:
         """Write one token: of those that join, or where none can, of all; return of each its ticket, its new ids, and whether it ended."""
@@ -140,6 +151,9 @@ class Engine:
             ]
             chosen = choose(logits_BV[places], temperature, top_p, top_k, drawn if temperature else [])
             for at, token in zip(places, chosen, strict=True):
+                ask = rows[at].ask
+                if ask.scored is not None:
+                    ask.scored(scores(logits_BV[at : at + 1], [token], ask.tops)[0])
                 last = rows[at].ends(token)
                 found[at] = (rows[at].ticket, rows[at].new, last)
         return [found[at] for at in range(len(rows))]

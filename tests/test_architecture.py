@@ -15,7 +15,7 @@ from starmill.pipelines.run import keys
 from starmill.pipelines.stages import STAGES
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("core", "transforms", "reports", "pipelines", "model", "evaluation", "trainer", "cli")
+PACKAGES = ("core", "transforms", "reports", "pipelines", "model", "evaluation", "trainer", "serving", "cli")
 # What each package may import of ours, and which libraries it must not.
 MAY_IMPORT = {
     "core": {"core"},
@@ -25,7 +25,8 @@ MAY_IMPORT = {
     "model": {"core", "model"},
     "trainer": {"core", "model", "reports", "trainer"},
     "evaluation": {"core", "model", "evaluation"},
-    "cli": {"core", "transforms", "reports", "pipelines", "model", "evaluation", "trainer", "cli"},
+    "serving": {"core", "model", "serving"},
+    "cli": {"core", "transforms", "reports", "pipelines", "model", "evaluation", "trainer", "serving", "cli"},
 }
 FORBIDDEN = {
     "core": {"apache_beam", "torch"},
@@ -35,6 +36,7 @@ FORBIDDEN = {
     "model": {"apache_beam"},
     "evaluation": {"apache_beam"},
     "trainer": {"apache_beam"},
+    "serving": {"apache_beam"},
     "cli": {"apache_beam", "torch"},
 }
 MODULES = [p for package in PACKAGES for p in sorted((ROOT / package).rglob("*.py"))]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("core", "transforms", "reports", "pipelines", "model", "evaluation", "trainer", "cli")
+FOLDERS = ("core", "transforms", "reports", "pipelines", "model", "evaluation", "trainer", "serving", "cli")
 DATA = {".py", ".txt", ".json", ".go", ".mod", ".sum", ".toml", ".typed", ".css", ".csv", ".js"}
 
 
@@ -34,7 +34,7 @@ def test_a_fresh_environment_imports_every_module(wheel: Path, tmp_path: Path) -
     uv = str(Path(sys.executable).parent / "uv")
     subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(tmp_path / "venv")], check=True)
     python = tmp_path / "venv/bin/python"
-    requirement = f"starmill[pipelines,trainer] @ file://{wheel}"
+    requirement = f"starmill[pipelines,trainer,serving] @ file://{wheel}"
     # For those who have presidio, or grammars: extras of their own.
     beyond = {"starmill.transforms.clean.redact.presidio", "starmill.transforms.measure.syntax_child"}
     install = [uv, "pip", "install", "-q", "--python", str(python), "-c", str(ROOT / "constraints.txt"), requirement]

@@ -80,6 +80,7 @@ def test_the_map_views_and_completion_load_neither_beam_nor_torch(tmp_path: Path
     [
         ("torch", ["train", "tiny", "--workspace", "w"], "trainer"),
         ("torch", ["complete", "whole", "--prompt", "x"], "trainer"),
+        ("uvicorn", ["serve", "whole", "--port", "0"], "serving"),
         ("apache_beam", ["run", "smoke", "--dry-run"], "pipelines"),
         ("s3fs", ["funnel", "--workspace", "s3://my-bucket/work"], "cloud"),
     ],

@@ -42,6 +42,7 @@ ELSEWHERE = {
     "dataflow.md": "test_dataflow.py",
     "flink.md": "test_flink.py",
     "scale.md": "test_scale.py",
+    "serving.md": "test_serving.py",
 }
 PAGES = [p for p in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if p.name not in ELSEWHERE]
 

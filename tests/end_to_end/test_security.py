@@ -1,5 +1,6 @@
 """What docs/security.md says of listeners, asked of the kernel in real runs: each that it names is there, and no other."""
 
+import inspect
 import json
 import math
 import re
@@ -16,6 +17,7 @@ from pages import ROOT
 from plain_tree import tree
 from soak import below
 
+from starmill.cli.serve import serve
 from starmill.transforms.clean.redact import tagging
 
 PAGE = (ROOT / "docs/security.md").read_text()
@@ -93,12 +95,17 @@ def test_a_pool_listens_as_the_page_says() -> None:
 def test_no_other_code_listens() -> None:
     """A new server is a row of the page: whoever opens a port is found by its call."""
     call = re.compile(r"add_insecure_port|add_secure_port|create_server\(|\.listen\(|HTTPServer\(|TCPServer\(|start_server\(")
-    folders = ("core", "transforms", "pipelines", "reports", "model", "evaluation", "trainer", "cli")
+    folders = ("core", "transforms", "pipelines", "reports", "model", "evaluation", "trainer", "serving", "cli")
     found = {
         str(p.relative_to(ROOT)) for folder in folders for p in (ROOT / folder).rglob("*.py") if call.search(p.read_text())
     }
-    sockets = {"core/shared.py", "model/encoder/serve.py"}
+    sockets = {"core/shared.py", "model/encoder/serve.py", "serving/checks.py"}
     assert found == {*(f"pipelines/runners/{name}.py" for name in ("crew", "flink", "pool")), *sockets}
+
+
+def test_a_served_model_listens_as_the_page_says() -> None:
+    given = {name: parameter.default for name, parameter in inspect.signature(serve).parameters.items()}
+    assert rows()["starmill serve"] == f"{given['host']}:{given['port']}"
 
 
 def test_a_tagger_listens_as_the_page_says() -> None:

@@ -16,13 +16,13 @@ from starmill.core.names import did_you_mean
 from starmill.core.shards import open_shards
 from starmill.core.tokenizer import Tokenizer, huggingface_files
 from starmill.model.config import ModelConfig
+from starmill.model.template import MAX_BYTES, of_folder
 from starmill.trainer.config import Fim, TrainRecipe
 from starmill.trainer.data.corpus import Corpus, Position
 from starmill.trainer.data.units import Units, read_units, split
 from starmill.trainer.sft import examples
 from starmill.trainer.sft.corpus import Conversations
 from starmill.trainer.sft.options import Dpo, Sft
-from starmill.trainer.sft.template import MAX_BYTES, of_folder
 
 TOKENIZER, MADE = "tokenizer/tokenizer.json", "tokenizer/manifest.json"
 

@@ -19,7 +19,7 @@ from starmill.core.dataset import Workspace
 from starmill.core.errors import InputError
 from starmill.core.preferences import preference
 from starmill.core.tokenizer import Tokenizer
-from starmill.trainer.sft.template import Template
+from starmill.model.template import Template
 
 NO_ROOM = "no_response_in_sequence_length"
 

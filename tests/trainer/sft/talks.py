@@ -10,8 +10,8 @@ from starmill.core.tokenizer import Tokenizer, huggingface_files, train
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
 from starmill.model.exchange.huggingface import save
+from starmill.model.template import Template
 from starmill.trainer.sft import examples
-from starmill.trainer.sft.template import Template
 
 TOKENIZER = train(["Add 3 to the number x, please.", "x += 3  # done", "user assistant\n"] * 9, vocab_size=320)
 TEMPLATE = (

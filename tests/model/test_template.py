@@ -9,8 +9,8 @@ from transformers import PreTrainedTokenizerFast
 
 from starmill.core.conversations import Conversation, Turn, conversation
 from starmill.core.errors import InputError
+from starmill.model.template import Template, of_folder
 from starmill.trainer.config import load
-from starmill.trainer.sft.template import Template, of_folder
 
 CHATML = (
     "{% for message in messages %}\n  {% if loop.first and message['role'] != 'system' %}{{ '<|im_start|>system\nHelp.<|im_end|>\n' }}"

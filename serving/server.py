@@ -1,0 +1,71 @@
+"""A model behind a port: loaded, served until it is told to stop, and then drained."""
+
+import asyncio
+import ipaddress
+import socket
+import time
+from collections.abc import Callable
+
+import torch
+import uvicorn
+
+from starmill.core.errors import UsageError
+from starmill.model.exchange.huggingface import load
+from starmill.serving.app import application
+from starmill.serving.checks import Folder
+from starmill.serving.service import Limits, Service
+from starmill.serving.worker import Worker
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+DRAIN = 60  # seconds for answers that are under way when it is told to stop
+
+
+def service(
+    found: Folder,
+    name: str | None = None,
+    rows: int = 16,
+    queue: int = 64,
+    limits: Limits | None = None,
+    dtype: str = "stored",
+    device: str | None = None,
+    seed: int = 0,
+) -> Service:
+    """Return the model of a folder, loaded and ready to answer. Raises InputError or UsageError."""
+    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(0, device=where)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"--device {where}: {str(error).splitlines()[0]:.200}; give cpu, or leave it out") from None
+    decoder = load(found.place, None if dtype == "stored" else getattr(torch, dtype), where)
+    return Service(
+        name or found.place.resolve().name,
+        Worker(decoder, found.tokenizer, rows, queue),
+        found.template,
+        limits or Limits(),
+        seed,
+        str(decoder.tokens.weight.dtype).removeprefix("torch."),
+        where,
+        created=int(time.time()),
+    )
+
+
+def configured(found: Service, listening: socket.socket, key: str | None) -> uvicorn.Config:
+    """Return how a model is served at a socket; without a key it is this machine's own where nobody else reaches it."""
+    hosts = LOOPBACK if key is None and ipaddress.ip_address(listening.getsockname()[0]).is_loopback else ()
+    return uvicorn.Config(
+        application(found, key, hosts),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=DRAIN,
+    )
+
+
+def run(found: Service, listening: socket.socket, key: str | None, tell: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM, which lets the answers under way end; a second one does not wait for them."""
+    host, port = listening.getsockname()[:2]
+    where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    tell(f"{found.name} ({found.dtype}, {found.device}) answers at {where}/v1 and {where}/generate; Ctrl-C ends it")
+    asyncio.run(uvicorn.Server(configured(found, listening, key)).serve(sockets=[listening]))
