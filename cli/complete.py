@@ -14,7 +14,7 @@ MAX_PROMPT = 64 << 20  # bytes: more tokens than any model has positions
 
 
 def complete(
-    model: Annotated[str, typer.Argument(help="Folder with config.json, model.safetensors and tokenizer.json.")],
+    model: options.Model,
     prompt: Annotated[str | None, typer.Option(help="Text to continue.")] = None,
     prompt_file: Annotated[str | None, typer.Option(help="File with the text to continue; - is standard input.")] = None,
     prefix: Annotated[str | None, typer.Option(help="Text before the hole (with --suffix)."), options.MAY_BE_EMPTY] = None,

@@ -47,7 +47,7 @@ def evaluate(
     chat: Annotated[
         bool, typer.Option("--chat", help="Ask by messages, as the model's chat template writes them, for whole programs.")
     ] = False,
-    held_out: Annotated[
+    held_out_files: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Files of your own, for the tasks held_out_fim and held_out_likelihood."),
     ] = None,
@@ -109,7 +109,7 @@ def evaluate(
         from starmill.evaluation.run.chat import MOST
         from starmill.evaluation.sandbox.judge import Judge, installed
 
-        known_tasks = TASKS | ({task.name: task for task in of_folder(held_out)} if held_out is not None else {})
+        known_tasks = TASKS | ({task.name: task for task in of_folder(held_out_files)} if held_out_files is not None else {})
         chosen = _chosen(task_names, known_tasks)
         wanted_tasks = chosen if samples_only else _judged_here(chosen, solutions)
         named = {name.strip() for one in task_names or [] for name in one.split(",")}

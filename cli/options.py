@@ -39,6 +39,7 @@ Inputs = Annotated[
     list[str] | None,
     typer.Option("--input", metavar="DIR...", help="Folders of checkouts or bare git repositories (default: the recipe's)."),
 ]
+Model = Annotated[str, typer.Argument(help="Folder with config.json, model.safetensors and tokenizer.json.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Another number draws another sample.")]
 Temperature = Annotated[
     float | None, typer.Option(min=0, max=100, help="0: the likeliest token each time (default: 0, or that of a task).")

@@ -11,7 +11,7 @@ from starmill.core.terminal import say
 
 
 def serve(
-    model: Annotated[str, typer.Argument(help="Folder with config.json, model.safetensors and tokenizer.json.")],
+    model: options.Model,
     host: Annotated[
         str, typer.Option(help="The address to listen at; beyond this machine it needs --api-key-file.")
     ] = "127.0.0.1",

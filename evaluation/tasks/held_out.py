@@ -25,7 +25,7 @@ def files(folder: Path) -> Iterator[tuple[str, str]]:
     Raises NotThere where there is no such folder.
     """
     if not folder.is_dir():
-        raise NotThere(f"--held-out {folder}: no such folder; give one with source files")
+        raise NotThere(f"--held-out-files {folder}: no such folder; give one with source files")
     for place, below, names in os.walk(folder):
         below[:] = sorted(name for name in below if not name.startswith("."))
         for name in sorted(names):

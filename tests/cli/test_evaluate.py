@@ -126,7 +126,7 @@ def test_files_of_ones_own_and_tasks_without_their_files(
     own, model = tmp_path / "own", tiny_model.write(tmp_path / "model")
     own.mkdir()
     (own / "a.py").write_text("one = 1\ntwo = one + 1\n")
-    line = words(folder, tmp_path, str(model), "--tasks", "held_out_*,crows_pairs", "--held-out", str(own), "--json")
+    line = words(folder, tmp_path, str(model), "--tasks", "held_out_*,crows_pairs", "--held-out-files", str(own), "--json")
     assert main(line) == 0
     told = {one["task"]: one for one in json.loads(capsys.readouterr().out)["tasks"]}
     assert told["held_out_likelihood"]["measures"]["bits_per_byte (py)"]["mean"] > 0
