@@ -151,13 +151,17 @@ class Checkpoints:
     def _publish(self, meta: Meta) -> None:
         if self._ranks.rank != 0:
             return
-        temporary, final = self._temporary(meta), self._folder / _name(meta)
+        temporary, final = self._temporary(meta), self.place(meta)
         files.write(temporary / "meta.json", json.dumps(asdict(meta)).encode())
         shutil.rmtree(final, ignore_errors=True)
         os.replace(temporary, final)
         passing = [path for path, of in whole(self._folder).items() if not self._milestones or of.step % self._milestones]
         for old in passing[: -self._keep]:
             shutil.rmtree(old)
+
+    def place(self, meta: Meta) -> Path:
+        """Return the folder of the checkpoint once it is whole."""
+        return self._folder / _name(meta)
 
     def _temporary(self, meta: Meta) -> Path:
         return self._folder / f"{files.TEMPORARY}{_name(meta)}"

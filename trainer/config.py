@@ -15,6 +15,7 @@ from starmill.model.encoder.tokens import TOKENS
 from starmill.model.exchange import folders
 from starmill.model.presets import PRESETS
 from starmill.trainer import ramp
+from starmill.trainer.benchmarks import Tasks
 from starmill.trainer.rates import ADDED as ADDED_RATES
 from starmill.trainer.rates import AdamW as AdamW
 from starmill.trainer.reading import Data as Data
@@ -31,7 +32,7 @@ SHORTEST_PAIR = 8  # tokens, special ones included
 # rank and the micro-batch, other elements are dropped; nothing else changes.
 UNLEARNED = (
     "workspace output cache branch hardware device threads log_every norms_every profile memory_snapshot track "
-    "checkpoint_every keep_checkpoints milestone_every asynchronous_checkpoints spike on_spike skip evaluate_every "
+    "checkpoint_every keep_checkpoints milestone_every asynchronous_checkpoints spike on_spike skip evaluate_every tasks "
     "data.held_out_sets data.held_out_infills data.micro_batch data.prefetch parallel.tensor parallel.sequence "
     "parallel.reduce_once parallel.recompute parallel.compile parallel.timeout_s"
 ).split(" ")
@@ -155,6 +156,7 @@ class TrainRecipe:
     ] = ()  # where metrics go, too; each one's environment says where that is
     memory_snapshot: tuple[AtLeast1, AtLeast1] | None = None  # [first, last] steps of which a GPU's allocations are written
     evaluate_every: AtLeast0 = 0  # steps from one held-out loss to the next; 0: before the first step and after the last
+    tasks: Tasks | None = None  # benchmark tasks that checkpoints are scored on, beside the training
     seed: Seed = 0  # of weights, order, FIM and dropout
     threads: Cores = 2  # on a CPU: sums depend on the number of threads; a fixed number gives all machines equal losses
     device: Literal["auto", "cpu", "cuda"] = "auto"  # auto, cpu or cuda
@@ -176,6 +178,10 @@ class TrainRecipe:
             for first, last in spans:
                 if last < first:
                     raise ValueError(f"{name}=[{first}, {last}]: give the first step and the last one")
+        if self.tasks is not None and self.tasks.every % self.checkpoint_every:
+            raise ValueError(
+                f"tasks.every={self.tasks.every} is no multiple of checkpoint_every={self.checkpoint_every}; make it one"
+            )
         if self.milestone_every % self.checkpoint_every:
             raise ValueError(
                 f"milestone_every={self.milestone_every} is no multiple of checkpoint_every={self.checkpoint_every}; make it one"
@@ -195,7 +201,7 @@ class TrainRecipe:
                 "data.fim.kinds": self.data.fim.kinds,
                 "parallel.tensor": self.parallel.tensor - 1,
             }
-            plain |= {"data.held_out_infills": self.data.held_out_infills}
+            plain |= {"data.held_out_infills": self.data.held_out_infills, "tasks": self.tasks}
             plain |= {"data.mask_documents": self.data.mask_documents, "optimizer.z_loss": self.optimizer.z_loss}
             plain |= {"optimizer.base_width": self.optimizer.base_width}
             if set_ := [name for name, value in plain.items() if value]:

@@ -5,7 +5,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,11 +26,13 @@ from starmill.model.encoder.tokens import files_of
 from starmill.model.exchange import folders, huggingface
 from starmill.trainer import checkpoint, parallel, plan, provenance
 from starmill.trainer.allocator import keep_freed
+from starmill.trainer.benchmarks import Scoring
 from starmill.trainer.checkpoint import CheckpointError, Checkpoints, Meta
 from starmill.trainer.config import TrainRecipe
 from starmill.trainer.data.corpus import Corpus, Position, prefetched
 from starmill.trainer.data.infill import infills
 from starmill.trainer.data.inputs import Inputs, open_inputs
+from starmill.trainer.export import CheckpointWeights
 from starmill.trainer.metrics import Metrics
 from starmill.trainer.optim import Optimizer, learning_rate, scale_initial
 from starmill.trainer.parallel import Ranks
@@ -112,11 +115,19 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
         positions, (options.tokens(options.steps) - options.tokens(step)) // options.data.batch, ranks.data, ranks.data_ranks
     )
     asked = infills(found.held_out, options.data.held_out_infills) if isinstance(found.held_out, Corpus) else []
-    with Metrics(output, step, options, found.config, ranks) as metrics:
+    with Metrics(output, step, options, found.config, ranks) as metrics, _scoring(options, step, metrics, ranks) as scoring:
 
         def evaluate(step: int) -> None:
             own = {name: run.evaluate(corpus) for name, corpus in found.sets.items()}
             metrics.held_out(step, run.evaluate(found.held_out), own, run.infilled(asked))
+
+        def score(step: int, path: Path) -> None:
+            if options.tasks is not None and options.tasks.after(step, options.steps):
+                ranks.doing(f"the model for benchmark tasks after step {step}")
+                checkpoints.finish()
+                if scoring is not None:
+                    weights = CheckpointWeights(path, found.config, torch.float32, lora=options.lora)
+                    scoring.begin(step, lambda place: _write(found, weights, place))
 
         if before is not None:
             metrics.say(f"continuing after step {step} from {path}")
@@ -134,6 +145,8 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
         # A kill may have come between a checkpoint and its held-out loss.
         if options.is_evaluated(step) and ranks.gathered(not metrics.has_held_out(step))[0]:
             evaluate(step)
+        if before is not None:
+            score(step, before[0])
         batches = prefetched(found.train.batches(positions, ranks.data, ranks.data_ranks, step), options.data.prefetch)
         profiler = Profiler(options.profile, output, ranks)
         snapshot = MemorySnapshot(options.memory_snapshot, output, ranks)
@@ -153,12 +166,15 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
                 rate = learning_rate(step, options.steps, options.optimizer)
                 metrics.step(step, rate, found.train.epochs(taken.following), taken)
             checkpoints.poll()
+            if scoring is not None:
+                scoring.poll()
             if step % options.checkpoint_every == 0 or step == options.steps or taken.is_last:
                 positions = tuple(position for share in ranks.gathered(taken.following) for position in share)
                 meta = Meta(step, positions, identity, found.digest, run.losses, run.skipped, options.falling(step))
                 ranks.doing(f"the checkpoint of step {step}")
                 provenance.note(output, ranks, step, positions)
                 checkpoints.save(meta, checkpoint.state(decoder, optimizer, step - len(run.skipped)))
+                score(step, checkpoints.place(meta))
             if taken.is_last and step < options.steps:
                 checkpoints.finish()
                 metrics.say(f"stopped after step {step}; run the same command to continue")
@@ -174,12 +190,22 @@ def _train(options: TrainRecipe, ranks: Ranks, signals: list[int], fresh: bool) 
                 shape = adapters.Shape(options.lora.rank, options.lora.alpha / options.lora.rank)
                 adapters.save(finished, found.config, shape, output / "adapter", options.weights or "")
                 finished = adapters.merged(finished, shape.scale)
-            huggingface.write(
-                found.config, finished, output / "model", found.files or files_of(found.config, found.tokenizer.data)
-            )
+            _write(found, finished, output / "model")
         metrics.conclude(step)
         metrics.say(f"model: {output / 'model'}")
-    return 0
+        if scoring is not None:
+            scoring.finish(lambda: bool(signals))
+    return 128 + signals[0] if scoring is not None and signals else 0
+
+
+def _scoring(options: TrainRecipe, step: int, metrics: Metrics, ranks: Ranks) -> AbstractContextManager[Scoring | None]:
+    if options.tasks is None or ranks.rank != 0:
+        return nullcontext()
+    return Scoring(options.tasks, Path(options.output), step, metrics.tasks, metrics.say)
+
+
+def _write(found: Inputs, weights: Mapping[str, torch.Tensor], place: Path) -> None:
+    huggingface.write(found.config, weights, place, found.files or files_of(found.config, found.tokenizer.data))
 
 
 def _prepare(options: TrainRecipe, decoder: Any) -> None:

@@ -145,6 +145,12 @@ class Metrics:
             languages = "  ".join(f"{name} {loss:.3f}" for name, loss in found.by_language.items())
             self.say(f"held-out loss {found.loss:.4f} after {step} steps: {languages}")
 
+    def tasks(self, step: int, scores: Mapping[str, Mapping[str, float]]) -> None:
+        """Record what the checkpoint of a step scored, by task and metric; the line stands among those of later steps."""
+        self._write(step, tasks=scores)
+        told = "  ".join(f"{task} {metric} {value:.1%}" for task, found in scores.items() for metric, value in found.items())
+        self.say(f"after {step} steps: {told}")
+
     def conclude(self, steps: int) -> None:
         """Print held-out loss and perplexity before and after training, and the tokens beside StarCoderBase's."""
         if 0 in self._held_out and steps in self._held_out:

@@ -59,6 +59,8 @@ def _start(
         fitting(recipe, values(recipe, list(sets), workspace, output), 1, processes)  # told once, and not by every rank
     look(wanted)
     refuse_missing(wanted.track)
+    if wanted.tasks is not None and "RANK" not in os.environ:
+        wanted.tasks.refuse_unknown()
     if wanted.device == "cuda":
         devices.refuse("device=", wanted.device)
     import torch
