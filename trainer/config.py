@@ -33,7 +33,7 @@ SHORTEST_PAIR = 8  # tokens, special ones included
 UNLEARNED = (
     "workspace output cache branch hardware device threads log_every norms_every profile memory_snapshot track "
     "checkpoint_every keep_checkpoints milestone_every asynchronous_checkpoints spike on_spike skip evaluate_every tasks "
-    "data.held_out_sets data.held_out_infills data.micro_batch data.prefetch parallel.tensor parallel.sequence "
+    "data.held_out_sets data.held_out_infills data.micro_batch data.prefetch parallel.tensor parallel.replicas parallel.sequence "
     "parallel.reduce_once parallel.recompute parallel.compile parallel.timeout_s"
 ).split(" ")
 ADDED = ("attention", "norm", "gated", "biases", "head_dim", "qk_norm", "rope_scaling", "layer_types")  # later fields
@@ -74,6 +74,9 @@ class Parallel:
     """
 
     tensor: Cores = 1  # ranks that share each matrix; groups of them share out the batch and the weights (FSDP)
+    replicas: Cores = (
+        1  # groups of ranks that hold all weights among them (HSDP): only gradients leave a group, one of a node each
+    )
     sequence: bool = False  # tensor ranks also share out norms, dropout and residuals, by positions
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 on a GPU
     reductions: Literal["float32", "bfloat16"] = "float32"  # type of gradients that ranks sum

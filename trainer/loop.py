@@ -51,7 +51,8 @@ def train(options: TrainRecipe, fresh: bool = False) -> int:
     torch.set_num_threads(options.threads)
     signals: list[int] = []
     noted = handling(partial(_note, signals, []), (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1))
-    with parallel.joined(options.device, options.parallel.tensor, options.parallel.timeout_s) as ranks, noted:
+    layout = options.parallel
+    with parallel.joined(options.device, layout.tensor, layout.timeout_s, layout.replicas) as ranks, noted:
         if ranks.device.type == "cpu":
             keep_freed()
         with checkpoint.alone(Path(options.output), ranks):

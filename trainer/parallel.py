@@ -1,10 +1,11 @@
 """The only file that knows meshes: FSDP2 over the ranks that share out a batch, tensor parallelism over those that share a matrix.
 
-`torchrun` starts the ranks; without torchrun there is one. The mesh is (data, tensor), tensor innermost, so that it stays
-within a node. Tensor parallelism is Megatron-LM's (Shoeybi et al. 2019, section 3): queries, keys, values and the MLP's first
-matrix by columns, the projections back by rows, embedding and head by vocabulary. The one key head of MQA is on every rank.
-Sequence parallelism (Korthikanti et al. 2022, section 4.2.2) shares out what lies between the matrices, norms, dropout and residuals,
-by places of the sequence: an all-reduce becomes a reduce-scatter after a matrix and an all-gather before the next.
+`torchrun` starts the ranks; without torchrun there is one. The mesh is (replica, shard, tensor), tensor innermost, so that it stays
+within a node. A replica has all weights, shared out among its ranks (HSDP); replica and shard together are the data ranks. Tensor
+parallelism is Megatron-LM's (Shoeybi et al. 2019, section 3): queries, keys, values and the MLP's first matrix by columns, the
+projections back by rows, embedding and head by vocabulary. The one key head of MQA is on every rank. Sequence parallelism (Korthikanti et
+al. 2022, section 4.2.2) shares out what lies between the matrices, norms, dropout and residuals, by places of the sequence: an all-reduce
+becomes a reduce-scatter after a matrix and an all-gather before the next.
 """
 
 import os
@@ -85,16 +86,20 @@ class Ranks:
 
 
 @contextmanager
-def joined(device: str, tensor_ranks: int, timeout_s: int = Parallel.timeout_s) -> Iterator[Ranks]:
+def joined(device: str, tensor_ranks: int, timeout_s: int = Parallel.timeout_s, replicas: int = 1) -> Iterator[Ranks]:
     """Join the ranks that torchrun started (nccl on GPUs, gloo on CPUs), and leave them at the end.
 
-    Raises UsageError for ranks that do not divide into groups of `tensor_ranks`, and MachineError, naming a rank, where one is waited
-    for longer than `timeout_s`.
+    Raises UsageError for ranks that do not divide into groups of `tensor_ranks`, or into `replicas` of such groups, and MachineError,
+    naming a rank, where one is waited for longer than `timeout_s`.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     kind = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     if world % tensor_ranks:
         raise UsageError(f"parallel.tensor={tensor_ranks} does not divide the {world} ranks; start a multiple with torchrun")
+    if (world // tensor_ranks) % replicas:
+        raise UsageError(
+            f"parallel.replicas={replicas} does not divide the {world // tensor_ranks} data ranks; start a multiple with torchrun"
+        )
     if world == 1:
         yield Ranks(torch.device(kind))
         return
@@ -109,7 +114,8 @@ def joined(device: str, tensor_ranks: int, timeout_s: int = Parallel.timeout_s) 
     watch = Watch(PrefixStore("watch", store), dist.get_rank(), world, timeout_s / 2)
     watch.start()
     try:
-        mesh = init_device_mesh(kind, (world // tensor_ranks, tensor_ranks), mesh_dim_names=("data", "tensor"))
+        shape = replicas, world // tensor_ranks // replicas, tensor_ranks
+        mesh = init_device_mesh(kind, shape, mesh_dim_names=("replica", "shard", "tensor"))
         here = torch.device(kind, torch.cuda.current_device()) if kind == "cuda" else torch.device(kind)
         rank = dist.get_rank()
         messages, writers = (dist.new_group(backend="gloo", timeout=timeout) for _ in range(2))
@@ -252,9 +258,9 @@ def _distribute(decoder: Network, options: Parallel, ranks: Ranks) -> None:
     if ranks.data_ranks > 1:
         compute, reduce = ((getattr(torch, name)) for name in (options.precision_on(ranks.device.type), options.reductions))
         policy = MixedPrecisionPolicy(param_dtype=compute, reduce_dtype=reduce, cast_forward_inputs=False)
-        for block in decoder.blocks:
-            fully_shard(block, mesh=ranks.mesh["data"], mp_policy=policy)
-        fully_shard(decoder, mesh=ranks.mesh["data"], mp_policy=policy)
+        mesh = ranks.mesh["replica", "shard"] if options.replicas > 1 else ranks.mesh["shard"]
+        for part in (*decoder.blocks, decoder):
+            fully_shard(part, mesh=mesh, mp_policy=policy)
         for method in ("loss", "target_losses", "hits") if isinstance(decoder, Decoder) else ("loss",):
             register_fsdp_forward_method(decoder, method)
 

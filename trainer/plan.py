@@ -72,6 +72,7 @@ def memory(config: ModelConfig, options: TrainRecipe, data_ranks: int, tensor_ra
     block = (everything - embeddings) / config.layers
     # FSDP prefetches one block, and keeps embedding and head; a single data rank has only its copy at `width` bytes per element.
     gathered = 2 * block + embeddings if data_ranks > 1 else everything * (width == 2)
+    sharers = data_ranks // options.parallel.replicas
     whole = 4 * everything / tensor_ranks  # gradients, where a step reduces them over the ranks once
     once = options.parallel.reduce_once and options.data.batch > data_ranks * options.data.micro_batch
     tokens = options.data.sequence_length * options.data.micro_batch
@@ -86,7 +87,7 @@ def memory(config: ModelConfig, options: TrainRecipe, data_ranks: int, tensor_ra
     # The rows of logits that are held at a time, and the head's gradient; tensor ranks hold all rows (model/kernels/loss.py).
     rows, summed = (tokens, 0) if tensor_ranks > 1 else (min(tokens, 4096), 4 * config.vocab_size * config.hidden_size)
     return Memory(
-        state=_state(config, options.optimizer) / (data_ranks * tensor_ranks) + whole * (data_ranks > 1 and once),
+        state=_state(config, options.optimizer) / (sharers * tensor_ranks) + whole * (data_ranks > 1 and once),
         gathered=gathered * width / tensor_ranks,
         activations=config.layers * kept + layer if options.parallel.recompute else config.layers * layer,
         logits=rows * config.vocab_size * (8 + width) + summed,  # as computed, in float32, and their gradient
@@ -110,7 +111,8 @@ def layouts(config: ModelConfig, options: TrainRecipe, devices: int) -> list[tup
         if devices % tensor_ranks or config.heads % tensor_ranks or config.mlp_size % tensor_ranks or not fits:
             continue
         data_ranks = devices // tensor_ranks
-        if all(stage.batch % (data_ranks * options.data.micro_batch) == 0 for stage in options.data.stages()):
+        fits = data_ranks % options.parallel.replicas == 0
+        if fits and all(stage.batch % (data_ranks * options.data.micro_batch) == 0 for stage in options.data.stages()):
             found.append((data_ranks, tensor_ranks, memory(config, options, data_ranks, tensor_ranks)))
     return found
 

@@ -164,9 +164,18 @@ def test_ranks_share_out_a_llama(place: Path, more: list[str]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("processes", "tensor"), [(2, 1), (4, 2)], ids=["fsdp", "both"])
-def test_every_layout_learns_the_same(place: Path, one: Path, processes: int, tensor: int) -> None:
-    assert_alike(train(place, f"{processes}-{tensor}", processes, f"parallel.tensor={tensor}"), one, 2e-5)
+@pytest.mark.parametrize(
+    ("processes", "tensor", "replicas"),
+    [(2, 1, 1), (4, 2, 1), (4, 1, 2), (4, 2, 2)],
+    ids=["fsdp", "both", "hsdp", "replicas of tensor ranks"],
+)
+def test_every_layout_learns_the_same(place: Path, one: Path, processes: int, tensor: int, replicas: int) -> None:
+    layout = f"parallel.tensor={tensor}", f"parallel.replicas={replicas}"
+    output = train(place, f"{processes}-{tensor}-{replicas}", processes, *layout)
+    assert_alike(output, one, 2e-5)
+    if replicas > tensor:  # of a checkpoint of replicas another layout takes what it needs
+        (output / "checkpoints/step-00000012").rename(output / "last")
+        assert_alike(train(place, output.name, 2), one, 2e-5)
 
 
 @pytest.mark.slow
@@ -283,6 +292,9 @@ def test_ranks_that_do_not_come_out_even_are_refused_at_once(monkeypatch: pytest
         pass
     monkeypatch.setenv("WORLD_SIZE", "4")
     with pytest.raises(ValueError, match=r"parallel.tensor=3 does not divide the 4 ranks"), parallel.joined("cpu", 3):
+        pass
+    refused = pytest.raises(ValueError, match=r"parallel.replicas=3 does not divide the 4 data ranks")
+    with refused, parallel.joined("cpu", 1, replicas=3):
         pass
     with pytest.raises(recipe.RecipeError):
         recipe.build(Parallel, {"tensor": 0})

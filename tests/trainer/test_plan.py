@@ -155,6 +155,8 @@ def test_memory_of_the_state_is_that_of_its_tensors(change: str) -> None:
     assert plan.memory(config, options, 1, 1).state == sum(t.numel() * t.element_size() for t in tensors) + gradients
     four = plan.memory(config, options, 2, 2)
     assert four.state == plan.memory(config, options, 1, 1).state / 4
+    twice = replace(options, parallel=replace(options.parallel, replicas=2))
+    assert plan.memory(config, twice, 2, 2).state == four.state * 2, "each replica has all weights"
     assert four.total == four.state + four.gathered + four.activations + four.logits
 
 
