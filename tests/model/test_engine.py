@@ -1,5 +1,7 @@
 """Whoever else is in the batch, and whenever a request came: its tokens are those that it gets alone."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -9,27 +11,12 @@ from starmill.model.decoder import Decoder
 from starmill.model.engine import Ask, Engine
 from starmill.model.generation import generate
 
+QWEN: dict[str, Any] = {"norm": "rms", "gated": True, "biases": "none", "qk_norm": True, "activation": "silu"}
+QWEN |= {"layer_types": ("sliding_attention", "full_attention") * 2}
 CONFIGS = {
     "a window": ModelConfig(300, 2, 64, 8, 2, 256, "rope", 256, sliding_window=10, init_std=0.3),
     "a wide window": ModelConfig(300, 2, 64, 8, 2, 256, "rope", 256, sliding_window=40, init_std=0.3),
-    "windows in some layers": ModelConfig(
-        300,
-        4,
-        64,
-        8,
-        2,
-        256,
-        "rope",
-        256,
-        sliding_window=10,
-        init_std=0.3,
-        norm="rms",
-        gated=True,
-        biases="none",
-        qk_norm=True,
-        activation="silu",
-        layer_types=("sliding_attention", "full_attention") * 2,
-    ),
+    "windows in some layers": ModelConfig(300, 4, 64, 8, 2, 256, "rope", 256, sliding_window=10, init_std=0.3, **QWEN),
     "a table of positions": ModelConfig(300, 2, 64, 8, 1, 256, "learned", 256, init_std=0.3),
 }
 PROMPTS = [[5, 6, 7], list(range(40, 90)), [9], [5, 6, 7], list(range(100, 120)), [200] * 30, [8, 9], list(range(7))]

@@ -1,6 +1,7 @@
 """Generation equals transformers' own, and a forward pass over everything at each token; sampling follows its seed."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,26 +13,11 @@ from starmill.model.decoder import Decoder
 from starmill.model.exchange.huggingface import save
 from starmill.model.generation import choose, generate
 
+QWEN: dict[str, Any] = {"norm": "rms", "gated": True, "biases": "none", "qk_norm": True, "activation": "silu"}
+QWEN |= {"layer_types": ("sliding_attention", "full_attention") * 2}
 CONFIGS = {
     "starcoder2": ModelConfig(300, 2, 64, 8, 2, 256, "rope", 256, sliding_window=10, init_std=0.3),
-    "windows in some layers": ModelConfig(
-        300,
-        4,
-        64,
-        8,
-        2,
-        256,
-        "rope",
-        256,
-        sliding_window=10,
-        init_std=0.3,
-        norm="rms",
-        gated=True,
-        biases="none",
-        qk_norm=True,
-        activation="silu",
-        layer_types=("sliding_attention", "full_attention") * 2,
-    ),
+    "windows in some layers": ModelConfig(300, 4, 64, 8, 2, 256, "rope", 256, sliding_window=10, init_std=0.3, **QWEN),
     "starcoder": ModelConfig(300, 2, 64, 8, 1, 256, "learned", 256, init_std=0.3),
 }
 PROMPTS = [[5, 6, 7], list(range(40, 60)), [9]]
