@@ -16,7 +16,10 @@ CODE = "".join(f"value_{i} = compute({i}, factor={i * i})\n" for i in range(30))
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("asked")
-    rows = [released.row("me/project", "/a.py", CODE), released.row("you/jane.doe@real-site.org", "/b.py", CODE[400:] + "end\n" * 9)]
+    rows = [
+        released.row("me/project", "/a.py", CODE),
+        released.row("you/jane.doe@real-site.org", "/b.py", CODE[400:] + "end\n" * 9),
+    ]
     released.build(place / "w", [rows])
     for made in ("portrait", "index"):
         assert cli.main([made, str(place / "w"), "--workers", "1", "--quiet"]) == 0
@@ -53,7 +56,9 @@ def test_the_portrait_says_which_spans(place: Path, capsys: pytest.CaptureFixtur
     assert "no file of the release holds 50 characters" in capsys.readouterr().out
 
 
-def test_wrong_usage_names_the_fix(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_usage_names_the_fix(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert cli.main(["index", str(tmp_path / "none")]) != 0
     assert "no such folder" in capsys.readouterr().err
     (tmp_path / "w").mkdir()

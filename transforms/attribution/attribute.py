@@ -103,7 +103,10 @@ def _common(rows: pa.Table, at: np.ndarray, hashes: np.ndarray) -> tuple[np.ndar
 
 
 def _spans(
-    asked: Squashed, found: list[tuple[Region, dict[str, object], tuple[int, int]]], common: tuple[np.ndarray, np.ndarray], most: int
+    asked: Squashed,
+    found: list[tuple[Region, dict[str, object], tuple[int, int]]],
+    common: tuple[np.ndarray, np.ndarray],
+    most: int,
 ) -> list[Span]:
     by_region: dict[tuple[int, int, float], dict[tuple[int, int], dict[str, object]]] = {}
     for region, row, place in found:
@@ -118,9 +121,7 @@ def _spans(
         held = sorted(by_region[start, end, similarity].items(), key=_rank)
         inside = slice(*np.searchsorted(common[0], np.searchsorted(asked.starts, [start, end])))
         count = max(len(held), *common[1][inside].tolist(), 0) if similarity == 1 else len(held)
-        spans.append(
-            Span(*asked.characters_of(start, end), similarity, count, tuple(_holder(row) for _, row in held[:most]))
-        )
+        spans.append(Span(*asked.characters_of(start, end), similarity, count, tuple(_holder(row) for _, row in held[:most])))
     return spans
 
 

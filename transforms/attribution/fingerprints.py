@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from starmill.core.seeds import mix
 from starmill.transforms.attribution import kernel
 from starmill.transforms.buffers import text_buffers
 
@@ -44,7 +45,12 @@ def chosen(grams: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return which grams of a text are its fingerprints, int64, and their hashes, uint64."""
     at = np.empty(len(grams) + 1, np.int64)
     at = at[: kernel.winnow(grams, len(grams), WINDOW, at)]
-    return at, grams[at] >> np.uint64(64 - HASH_BITS)
+    return at, kept(grams[at])
+
+
+def kept(grams: np.ndarray) -> np.ndarray:
+    """Return the hashes of fingerprints, uint64: those of their grams mixed once more, since the least of 50 are all small."""
+    return np.asarray(mix(grams)) >> np.uint64(64 - HASH_BITS)
 
 
 def found(texts: pa.Array, stars: pa.Array, part: int, first: int) -> pa.RecordBatch:
@@ -53,7 +59,7 @@ def found(texts: pa.Array, stars: pa.Array, part: int, first: int) -> pa.RecordB
     room = int(offsets[-1] - offsets[0]) + 1
     hashes, rows = np.empty(room, np.uint64), np.empty(room, np.int64)
     count = kernel.fingerprints_of(data, offsets, kernel.TURNS, kernel.WRITTEN, kernel.POWERS, WINDOW, hashes, rows)
-    hashes, rows = hashes[:count] >> np.uint64(64 - HASH_BITS), rows[:count]
+    hashes, rows = kept(hashes[:count]), rows[:count]
     order = np.lexsort((rows, hashes))
     hashes, rows = hashes[order], rows[order]
     new = np.ones(count, np.bool_)

@@ -118,7 +118,9 @@ class Index:
         manifest, release = self.workspace.manifest(fingerprints.DATASET), self.workspace.manifest(RELEASE)
         where = self.workspace.root
         if manifest is None or release is None:
-            raise InputError(f"{where}: no {fingerprints.DATASET}/manifest.json, so no fingerprints; run `starmill index` first")
+            raise InputError(
+                f"{where}: no {fingerprints.DATASET}/manifest.json, so no fingerprints; run `starmill index` first"
+            )
         found = [Table(self.workspace, part_path(fingerprints.DATASET, p.part)) for p in manifest.parts]
         if (found[0].footer.metadata or {}).get(fingerprints.RELEASE) != release.digest.encode():
             raise InputError(f"{where}: its fingerprints are those of an earlier release; run `starmill index` again")
@@ -126,7 +128,7 @@ class Index:
 
     def find(self, hashes: np.ndarray) -> pa.Table:
         """Return the KEPT rows of sorted, distinct hashes, sorted. A page is read once, whatever hashes are on it."""
-        made = []
+        made: list[pa.Table] = []
         numbers = fingerprints.partition_of(hashes, len(self.partitions))
         for number in np.unique(numbers).tolist():
             made += self._on_pages(self.partitions[number], hashes[numbers == number])

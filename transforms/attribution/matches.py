@@ -4,6 +4,7 @@ Texts are compared squashed. A stretch has at least 50 characters and is compare
 by its Levenshtein distance.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +40,7 @@ def regions(asked: Squashed, text: Squashed) -> list[Region]:
     (40, 199, 1.0)
     """
     exact = _stretches(asked, text)
-    found = [Region(*row, 1.0) for row in exact.tolist()]
+    found = [Region(a, b, c, d, 1.0) for a, b, c, d in exact.tolist()]
     chain: list[list[int]] = []
     for row in exact.tolist():
         if chain and not _follows(chain[-1], row):
@@ -75,9 +76,11 @@ def _joined(asked: Squashed, text: Squashed, chain: list[list[int]]) -> list[Reg
     if len(chain) < 2:
         return []
     edits = 0
-    for before, after in zip(chain, chain[1:], strict=False):
+    for before, after in itertools.pairwise(chain):
         over = max(0, before[1] - after[0], before[3] - after[2])  # both stretches may have what stands twice
-        left, right = (text_[b : a + over] for text_, b, a in ((asked.data, before[1], after[0]), (text.data, before[3], after[2])))
+        left, right = (
+            text_[b : a + over] for text_, b, a in ((asked.data, before[1], after[0]), (text.data, before[3], after[2]))
+        )
         edits += int(kernel.edits(left, right))
     start, end, file_start, file_end = chain[0][0], chain[-1][1], chain[0][2], chain[-1][3]
     longer = max(end - start, file_end - file_start)

@@ -102,7 +102,7 @@ def made(number: int, shape: Shape, hashes: Sequence[np.ndarray], digest: bytes)
 
 @dataclass(frozen=True)
 class Overlap:
-    """Characters [start, end) of a text whose grams are in a release, `grams` of them one after the other; more than one is hardly chance."""
+    """Characters [start, end) of a text that are in a release, `grams` of them one after the other: more than one is hardly chance."""
 
     start: int
     end: int
@@ -124,7 +124,9 @@ class Portrait:
         """How many partitions it has, and bits each. Raises InputError."""
         manifest = self.workspace.manifest(DATASET)
         if manifest is None:
-            raise InputError(f"{self.workspace.root}: no {DATASET}/manifest.json, so no portrait; run `starmill portrait` first")
+            raise InputError(
+                f"{self.workspace.root}: no {DATASET}/manifest.json, so no portrait; run `starmill portrait` first"
+            )
         return self._part(0)[0].shape
 
     @functools.cached_property

@@ -22,7 +22,9 @@ def test_all_grams_of_a_release_are_in_its_partitions(tmp_path: Path, monkeypatc
     assert {number for number, _ in blocks} == {*range(stage.parts(release))} and stage.parts(release) > 2
     wanted = np.concatenate([Squashed.of(r["content"]).grams[::50] for r in rows])
     assert sorted(np.concatenate([b.column(0).to_numpy() for _, b in blocks]).tolist()) == sorted(wanted.tolist())
-    held = {number: graph.write(number, [b for n, b in blocks if n == number])["portrait"] for number in range(stage.parts(release))}
+    held = {
+        number: graph.write(number, [b for n, b in blocks if n == number])["portrait"] for number in range(stage.parts(release))
+    }
     assert sum(file.rows for file in held.values()) == len(wanted)
     released.derive(place)
     assert portrait.Portrait(place).has(wanted).all()

@@ -60,7 +60,9 @@ def test_edited_spans_are_named_with_their_similarity(place: Workspace) -> None:
         assert joined.end - joined.start >= 450 and joined.similarity > 0.98
 
 
-def test_what_many_files_hold_keeps_a_count_and_the_best_file(place: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_many_files_hold_keeps_a_count_and_the_best_file(
+    place: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = attribute(place, HEADER, most_files=3)
     assert (found.spans[0].start, found.spans[0].count, len(found.spans[0].files)) == (0, 40, 3)
     assert {f.swhid for f in found.spans[0].files} == {swhid(6), swhid(13), swhid(20)}, "of most stars, the first"

@@ -37,7 +37,10 @@ def test_rows_are_sorted_and_a_file_has_a_fingerprint_once() -> None:
 def test_a_common_fingerprint_keeps_its_best_file_and_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fingerprints, "COMMON", 3)
     rows = [(9, 1, 5), (9, 2, 8), (9, 1 << 32, 8), (9, 3, -1), (4, 7, 1), (4, 6, 0), (4, 5, 0)]
-    block = pa.record_batch([pa.array(c, f.type) for c, f in zip(zip(*rows, strict=True), fingerprints.FOUND, strict=True)], schema=fingerprints.FOUND)
+    block = pa.record_batch(
+        [pa.array(c, f.type) for c, f in zip(zip(*rows, strict=True), fingerprints.FOUND, strict=True)],
+        schema=fingerprints.FOUND,
+    )
     merged = fingerprints.merged([block.slice(3), block.slice(0, 3)])
     assert [tuple(r.values()) for r in merged.to_pylist()] == [(4, 0, 5, 0), (4, 0, 6, 0), (4, 0, 7, 0), (9, 0, 2, 4)]
     assert merged == fingerprints.merged([block])

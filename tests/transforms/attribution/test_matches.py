@@ -29,7 +29,9 @@ def test_stretches_are_equal_maximal_and_complete(cuts: list[tuple[bool, int, in
     for r in exact:
         mine[r.start : r.end].decode()  # whole characters
         assert len(mine[r.start : r.end].decode()) >= 50
-        left, right = (mine[r.start - 1 : r.end], whole[r.file_start - 1 : r.file_end]) if r.start and r.file_start else (b"a", b"b")
+        left, right = (
+            (mine[r.start - 1 : r.end], whole[r.file_start - 1 : r.file_end]) if r.start and r.file_start else (b"a", b"b")
+        )
         assert left != right or r.start == 0, "it could not begin earlier"
         covered |= {*range(r.start, r.end)}
     said = mine.decode()

@@ -15,7 +15,8 @@ from starmill.transforms.attribution.portrait import HEADER, Part, Portrait, Sha
 from starmill.transforms.attribution.squash import Squashed
 
 FILES = [
-    "".join(f"def function_{i}_{k}(value):\n\treturn value ** {i} + {k}  # é漢 {i * k}\r\n" for i in range(40)) for k in range(6)
+    "".join(f"def function_{i}_{k}(value):\n\treturn value ** {i} + {k}  # é漢 {i * k}\r\n" for i in range(40))
+    for k in range(6)
 ]
 SMALL = Shape(3, 1 << 16)
 
