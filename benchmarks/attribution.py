@@ -5,7 +5,8 @@
 The release is written by hand of the distinct Python files below `--files`. Spans are planted by copying 99 characters of a random file
 (as squashed), or 600 with 4 edits: characters changed, put in or taken out. A span counts as found where a file is named that holds all
 99 characters, or is the one that was copied, and as wrong where a named file does not hold what it is said to hold. SQLite is asked for
-80 characters; rbloom and ripgrep take part where they are installed. Rates are MB of text per second of CPU time, of the whole stage: Parquet, Beam, files.
+80 characters; rbloom and ripgrep take part where they are installed. Rates are MB of text per second of CPU time, of the whole stage:
+Parquet, Beam, files.
 """
 
 import argparse
@@ -32,7 +33,7 @@ from starmill.pipelines.run import attribution
 from starmill.pipelines.runners import choose
 from starmill.pipelines.stages import index, portrait
 from starmill.transforms.attribution import portrait as bloom
-from starmill.transforms.attribution.attribute import Attribution, attribute
+from starmill.transforms.attribution.attribute import Attribution, Attributor
 from starmill.transforms.attribution.squash import Squashed
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789_"
@@ -91,10 +92,8 @@ def spans(texts: list[str], number: int, length: int, edits: int) -> Iterator[tu
             continue
         letters = [*span]
         for _ in range(edits):
-            at = drawn.randrange(len(letters))
-            letters[at : at + drawn.randrange(2)] = drawn.choice([[], [drawn.choice(LETTERS)]]) or [
-                drawn.choice(LETTERS)
-            ] * drawn.randrange(2)
+            at, what = drawn.randrange(len(letters)), drawn.choice(("change", "put in", "take out"))
+            letters[at : at + (what != "put in")] = [] if what == "take out" else [drawn.choice(LETTERS)]
         number -= 1
         yield "".join(letters), swhid.swhid("cnt", swhid.content_id(text.encode()))
 
@@ -130,10 +129,11 @@ def milliseconds(ask: Callable[[str], Any], asked: list[str]) -> tuple[list[Any]
 def planted(workspace: Workspace, texts: list[str], number: int) -> list[str]:
     """Return lines of what is found of planted spans."""
     by_id = {swhid.swhid("cnt", swhid.content_id(t.encode())): t for t in texts}
+    told = Attributor(workspace)
     rows = []
     for length, edits in ((99, 0), (600, 4)):
         asked = [*spans(texts, number, length, edits)]
-        answers, took = milliseconds(lambda text: attribute(workspace, text, most_files=10**6), [text for text, _ in asked])
+        answers, took = milliseconds(lambda text: told(text, most_files=10**6), [text for text, _ in asked])
         hits = named = bad = 0
         for (text, source), found in zip(asked, answers, strict=True):
             whole = any(s.similarity == 1 and s.end - s.start == len(text) for s in found.spans)
@@ -230,7 +230,7 @@ def main() -> None:
             )
         except ImportError:
             rows.append("| rbloom | not installed | |")
-        ours, ours_ms = milliseconds(lambda text: attribute(workspace, text), exact)
+        ours, ours_ms = milliseconds(Attributor(workspace), exact)
         peers.append(
             f"| starmill, the same 80 characters | {ours_ms} | {sum(bool(a.spans) for a in ours)} of 60: below 99, none is promised |"
         )

@@ -67,7 +67,7 @@ def attribute(
             spans = Portrait(place).overlaps(text)
             options.show(as_json, [asdict(span) for span in spans], _overlap_lines(text, spans))
             return
-        found = report.shown(report.attribute(place, text, most_files, candidates), options.labels(raw).shown)
+        found = report.shown(report.Attributor(place)(text, most_files, candidates), options.labels(raw).shown)
     options.show(as_json, asdict(found), _lines(text, found))
 
 

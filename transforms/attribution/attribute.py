@@ -19,6 +19,7 @@ from starmill.transforms.attribution.matches import Region, regions
 from starmill.transforms.attribution.squash import Squashed
 
 LEVELS = 100  # of similarity: by per cent
+Found = tuple[Region, dict[str, object], tuple[int, int]]  # what a file holds, its row and its place in the release
 
 
 @dataclass(frozen=True)
@@ -54,28 +55,33 @@ class Attribution:
     unread: int
 
 
-def attribute(workspace: Workspace, text: str, most_files: int = 10, candidates: int = 1000) -> Attribution:
-    """Return what of a text a finished workspace holds. Raises InputError where there are no fingerprints.
+class Attributor:
+    """Answers for one finished workspace; what it read of it stays for the next text."""
 
-    `most_files` are named for each span. At most `candidates` files are compared, those first that share the most fingerprints; of each
-    fingerprint at least one, as long as there is room.
-    """
-    asked = Squashed.of(text)
-    at, hashes = fingerprints.chosen(asked.grams)
-    wanted = np.unique(hashes)
-    rows = Index(workspace).find(wanted)
-    chosen, unread = _candidates(rows, candidates)
-    texts, found = Texts(workspace), list[tuple[Region, dict[str, object], tuple[int, int]]]()
-    for place in chosen:
-        row = texts.row(*place)
-        content = Squashed.of(str(row.pop("content")))
-        for region in regions(asked, content):
-            first, last = content.span(region.file_start, region.file_end)
-            begin = content.raw.count(b"\n", 0, first) + 1
-            lines = {"first_line": begin, "last_line": begin + content.raw.count(b"\n", first, last)}
-            found.append((region, row | lines, place))
-    common = _common(rows, at, hashes)
-    return Attribution(len(text), tuple(_spans(asked, found, common, most_files)), unread)
+    def __init__(self, workspace: Workspace) -> None:
+        """Open nothing yet."""
+        self._index, self._texts = Index(workspace), Texts(workspace)
+
+    def __call__(self, text: str, most_files: int = 10, candidates: int = 1000) -> Attribution:
+        """Return what of a text the release holds. Raises InputError where there are no fingerprints, or those of another release.
+
+        `most_files` are named for each span. At most `candidates` files are compared, those first that share the most fingerprints; of
+        each fingerprint at least one, as long as there is room.
+        """
+        asked = Squashed.of(text)
+        at, hashes = fingerprints.chosen(asked.grams)
+        rows = self._index.find(np.unique(hashes))
+        chosen, unread = _candidates(rows, candidates)
+        found = list[Found]()
+        for place in chosen:
+            row = self._texts.row(*place)
+            content = Squashed.of(str(row.pop("content")))
+            for region in regions(asked, content):
+                first, last = content.span(region.file_start, region.file_end)
+                begin = content.raw.count(b"\n", 0, first) + 1
+                lines = {"first_line": begin, "last_line": begin + content.raw.count(b"\n", first, last)}
+                found.append((region, row | lines, place))
+        return Attribution(len(text), tuple(_spans(asked, found, _common(rows, at, hashes), most_files)), unread)
 
 
 def _candidates(rows: pa.Table, most: int) -> tuple[list[tuple[int, int]], int]:
@@ -104,7 +110,7 @@ def _common(rows: pa.Table, at: np.ndarray, hashes: np.ndarray) -> tuple[np.ndar
 
 def _spans(
     asked: Squashed,
-    found: list[tuple[Region, dict[str, object], tuple[int, int]]],
+    found: list[Found],
     common: tuple[np.ndarray, np.ndarray],
     most: int,
 ) -> list[Span]:

@@ -8,7 +8,7 @@ import released_workspace as released
 
 from starmill.core.dataset import Workspace
 from starmill.transforms.attribution import fingerprints
-from starmill.transforms.attribution.attribute import Attribution, attribute, shown
+from starmill.transforms.attribution.attribute import Attribution, Attributor, shown
 from starmill.transforms.attribution.squash import Squashed
 
 random_ = random.Random(1)
@@ -40,7 +40,7 @@ def test_exact_spans_come_back_whole_with_their_file(place: Workspace) -> None:
         a, b = whole.characters_of(int(whole.starts[first]), int(whole.starts[first + 101]))
         text = FILES[k][len(HEADER) + a : len(HEADER) + b]
         asked = f"unlike anything there\n{text}\nand more of it"
-        [span] = attribute(place, asked).spans
+        [span] = Attributor(place)(asked).spans
         [file] = span.files
         assert (file.swhid, file.path, file.repo_name) == (swhid(k), f"/{k}.py", f"owner/p{k % 4}")
         assert (span.similarity, span.count, file.licenses, file.license_type) == (1, 1, ("MIT",), "permissive")
@@ -54,7 +54,7 @@ def test_edited_spans_are_named_with_their_similarity(place: Workspace) -> None:
         text = list(FILES[k][500:1100])
         for at in random_.sample(range(60, 540), 4):
             text[at] = "Q"
-        found = attribute(place, "".join(text))
+        found = Attributor(place)("".join(text))
         assert holders(found) == {swhid(k)}
         joined = max(found.spans, key=lambda s: s.end - s.start)
         assert joined.end - joined.start >= 450 and joined.similarity > 0.98
@@ -63,28 +63,28 @@ def test_edited_spans_are_named_with_their_similarity(place: Workspace) -> None:
 def test_what_many_files_hold_keeps_a_count_and_the_best_file(
     place: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = attribute(place, HEADER, most_files=3)
+    found = Attributor(place)(HEADER, most_files=3)
     assert (found.spans[0].start, found.spans[0].count, len(found.spans[0].files)) == (0, 40, 3)
     assert {f.swhid for f in found.spans[0].files} == {swhid(6), swhid(13), swhid(20)}, "of most stars, the first"
     monkeypatch.setattr(fingerprints, "COMMON", 10)
     rare = released.derive(released.build(tmp_path, [ROWS[:15], ROWS[15:31], ROWS[31:]]))
-    [span] = attribute(rare, HEADER).spans
+    [span] = Attributor(rare)(HEADER).spans
     assert span.count == 40 and [f.swhid for f in span.files] == [swhid(6)]
-    assert holders(attribute(rare, FILES[3])) >= {swhid(3)}
+    assert holders(Attributor(rare)(FILES[3])) >= {swhid(3)}
 
 
 def test_a_bound_on_what_is_compared_is_told(place: Workspace) -> None:
-    found = attribute(place, HEADER, candidates=4)
+    found = Attributor(place)(HEADER, candidates=4)
     assert found.unread == 36 and found.spans[0].count == 4
 
 
 def test_what_the_release_does_not_hold_is_no_span(place: Workspace) -> None:
     for text in ("", "x = 1\n", "nothing like it " * 20, "\ud800" * 300):
-        assert attribute(place, text) == Attribution(len(text), (), 0)
-    whole = attribute(place, FILES[7])
+        assert Attributor(place)(text) == Attribution(len(text), (), 0)
+    whole = Attributor(place)(FILES[7])
     assert whole.spans[0].files[0].swhid == swhid(7) and whole.spans[0].end >= len(FILES[7]) - 2
 
 
 def test_names_are_shown_as_a_view_shows_them(place: Workspace) -> None:
-    found = shown(attribute(place, FILES[7], most_files=1), lambda name: f"<{name}>")
+    found = shown(Attributor(place)(FILES[7], most_files=1), lambda name: f"<{name}>")
     assert found.spans[0].files[0].repo_name == "<owner/p3>" and found.spans[0].files[0].licenses == ("<MIT>",)
