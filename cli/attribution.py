@@ -47,7 +47,7 @@ def index(
 
 
 def attribute(
-    file: Annotated[str, typer.Argument(help="The text: a file, or - for the standard input.")],
+    asked: Annotated[str, typer.Argument(metavar="FILE", help="The text: a file, or - for the standard input.")],
     at: options.At,
     by_portrait: Annotated[
         bool, typer.Option("--portrait", help="Only say which spans are in the release, by its portrait.")
@@ -58,7 +58,7 @@ def attribute(
     raw: options.Raw = False,
 ) -> None:
     """Which files of a release hold a text, or parts of it: repository, path, licence, SWHID."""
-    place, text = options.place_of(at, "", None), _text(file)
+    place, text = options.place_of(at, "", None), _text(asked)
     with options.needs("pipelines"):
         from starmill.transforms.attribution import attribute as report
         from starmill.transforms.attribution.portrait import Portrait
