@@ -138,8 +138,8 @@ def planted(workspace: Workspace, texts: list[str], number: int) -> list[str]:
         for (text, source), found in zip(asked, answers, strict=True):
             whole = any(s.similarity == 1 and s.end - s.start == len(text) for s in found.spans)
             is_named = any(source == f.swhid for s in found.spans for f in s.files)
-            # What stands for over a thousand files is one of them.
-            stands_for_many = any(s.count > len(s.files) for s in found.spans)
+            # Of over a thousand files that have the same, some stand for all.
+            stands_for_many = any(s.common for s in found.spans)
             hits += whole if not edits else is_named or stands_for_many
             named += is_named
             bad += wrong(text, found, by_id)

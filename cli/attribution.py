@@ -53,7 +53,7 @@ def attribute(
         bool, typer.Option("--portrait", help="Only say which spans are in the release, by its portrait.")
     ] = False,
     most_files: Annotated[int, typer.Option("--files", min=1, max=10**6, help="How many files of a span to name.")] = 10,
-    candidates: Annotated[int, typer.Option(min=1, max=10**6, help="How many files to compare at most.")] = 1000,
+    candidates: Annotated[int, typer.Option(min=1, max=10**6, help="How many files to compare at most.")] = 4000,
     as_json: options.Json = False,
     raw: options.Raw = False,
 ) -> None:
@@ -122,7 +122,8 @@ def _lines(text: str, found: "Attribution") -> list[str]:
     for span in found.spans:
         lines.append(_excerpt(text, span.start, span.end))
         how = "exact" if span.similarity == 1 else f"edited, {span.similarity:.1%} alike"
-        lines.append(f"  {how}; in {span.count:,} {'file' if span.count == 1 else 'files'}")
+        more = f"; a part of it in {span.common:,} files, of which some were compared" if span.common else ""
+        lines.append(f"  {how}; in {span.count:,} {'file' if span.count == 1 else 'files'}{more}")
         for f in span.files:
             licences = ", ".join(f.licenses) or f.license_type or "no licence found"
             lines.append(f"  {f.repo_name} {f.path}:{f.first_line}-{f.last_line} ({licences}) {f.swhid}")

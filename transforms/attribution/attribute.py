@@ -37,12 +37,16 @@ class Holder:
 
 @dataclass(frozen=True)
 class Span:
-    """Characters [start, end) of a text that a release holds, and its best-ranked files that do; `count` of them at least, in all."""
+    """Characters [start, end) of a text that a release holds, and the best-ranked of the `count` files that were seen to hold them.
+
+    `common`: where a fingerprint in it is that of so many files that some stand for all, how many; else 0. More files may hold it then.
+    """
 
     start: int
     end: int
     similarity: float
     count: int
+    common: int
     files: tuple[Holder, ...]
 
 
@@ -62,7 +66,7 @@ class Attributor:
         """Open nothing yet."""
         self._index, self._texts = Index(workspace), Texts(workspace)
 
-    def __call__(self, text: str, most_files: int = 10, candidates: int = 1000) -> Attribution:
+    def __call__(self, text: str, most_files: int = 10, candidates: int = 4000) -> Attribution:
         """Return what of a text the release holds. Raises InputError where there are no fingerprints, or those of another release.
 
         `most_files` are named for each span. At most `candidates` files are compared, those first that share the most fingerprints; of
@@ -103,9 +107,8 @@ def _common(rows: pa.Table, at: np.ndarray, hashes: np.ndarray) -> tuple[np.ndar
     """Return the grams of the text whose fingerprint many files have, of which one stands for all, and how many these are."""
     rows = rows.filter(pc.greater(rows.column("files"), 0))
     known, counts = rows.column("hash").to_numpy(), rows.column("files").to_numpy()
-    place = np.searchsorted(known, hashes)
     some = np.isin(hashes, known)
-    return at[some], counts[place[some]]
+    return at[some], counts[np.searchsorted(known, hashes[some])]
 
 
 def _spans(
@@ -126,8 +129,9 @@ def _spans(
         reached[level] = end
         held = sorted(by_region[start, end, similarity].items(), key=_rank)
         inside = slice(*np.searchsorted(common[0], np.searchsorted(asked.starts, [start, end])))
-        count = max(len(held), *common[1][inside].tolist(), 0) if similarity == 1 else len(held)
-        spans.append(Span(*asked.characters_of(start, end), similarity, count, tuple(_holder(row) for _, row in held[:most])))
+        shared = int(max(common[1][inside], default=0))
+        files = tuple(_holder(row) for _, row in held[:most])
+        spans.append(Span(*asked.characters_of(start, end), similarity, len(held), shared, files))
     return spans
 
 
@@ -156,5 +160,5 @@ def shown(found: Attribution, label: Callable[[str], str]) -> Attribution:
         values = vars(file) | {"repo_name": label(file.repo_name), "path": label(file.path)}
         return Holder(**values | {"licenses": tuple(map(label, file.licenses))})
 
-    spans = (Span(s.start, s.end, s.similarity, s.count, tuple(map(holder, s.files))) for s in found.spans)
+    spans = (Span(s.start, s.end, s.similarity, s.count, s.common, tuple(map(holder, s.files))) for s in found.spans)
     return Attribution(found.characters, tuple(spans), found.unread)

@@ -1,8 +1,9 @@
 """Fingerprints of a release: which files hold a gram, sorted by hash, at about 0.2 bytes per byte of the release.
 
 Of every 50 grams in a row of a squashed text one is chosen by its hash (winnowing: kernel.py), so that any 99 characters that two texts
-share have a fingerprint that both have. A row is a hash and a file; a file that has one several times has one row. A fingerprint of more
-than COMMON files keeps one row, that of the best-ranked file (most stars, then the first of the release), and the number of its files.
+share have a fingerprint that both have. A row is a hash and a file; a file that has one several times has one row. Of a fingerprint of more
+than COMMON files one file stands for all that have it in the same surroundings, that of most stars, then the first of the release: no
+span of 99 characters reaches beyond these, so that none is lost. Such a row has the number of all files that have the fingerprint.
 A hash has 48 bits: what it names is compared in the text anyway, and shorter ones take less room.
 """
 
@@ -24,9 +25,10 @@ MOST_PARTITIONS = 1 << 14
 PAGE = 1 << 14  # rows of a row group: what a look-up reads
 HASH_BITS = 48
 
-# As it travels to a partition. `file`: part << 32 | row of the file in the release; `stars`: its rank, -1 where nobody knows.
-FOUND = pa.schema([("hash", pa.uint64()), ("file", pa.int64()), ("stars", pa.int64())])
-# As it is kept, sorted by hash, part and row. `files`: how many have it, where one stands for all; else 0.
+# As it travels to a partition. `file`: part << 32 | row of the file in the release; `around`: the hash of the gram with the 49 characters
+# on each side of it; `stars`: the file's rank, -1 where nobody knows.
+FOUND = pa.schema([("hash", pa.uint64()), ("file", pa.int64()), ("around", pa.uint64()), ("stars", pa.int64())])
+# As it is kept, sorted by hash, part and row. `files`: how many have it, where some stand for all; else 0.
 KEPT = pa.schema([("hash", pa.uint64()), ("part", pa.int32()), ("row", pa.int32()), ("files", pa.int32())])
 RELEASE = b"starmill.release"  # the key of the digest of the release, in a file's metadata
 
@@ -57,31 +59,43 @@ def found(texts: pa.Array, stars: pa.Array, part: int, first: int) -> pa.RecordB
     """Return FOUND rows of texts that are the rows from `first` on of a part, sorted by hash and row."""
     data, offsets = text_buffers(texts)
     room = int(offsets[-1] - offsets[0]) + 1
-    hashes, rows = np.empty(room, np.uint64), np.empty(room, np.int64)
-    count = kernel.fingerprints_of(data, offsets, kernel.TURNS, kernel.WRITTEN, kernel.POWERS, WINDOW, hashes, rows)
-    hashes, rows = kept(hashes[:count]), rows[:count]
-    order = np.lexsort((rows, hashes))
-    hashes, rows = hashes[order], rows[order]
-    new = np.ones(count, np.bool_)
-    new[1:] = (hashes[1:] != hashes[:-1]) | (rows[1:] != rows[:-1])
-    hashes, rows = hashes[new], rows[new]
+    hashes, rows, around = np.empty(room, np.uint64), np.empty(room, np.int64), np.empty(room, np.uint64)
+    made = (hashes, rows, around)
+    count = kernel.fingerprints_of(data, offsets, kernel.TURNS, kernel.WRITTEN, kernel.POWERS, WINDOW, *made)
+    hashes, rows, around = kept(hashes[:count]), rows[:count], around[:count]
+    order = np.lexsort((around, rows, hashes))
+    hashes, rows, around = hashes[order], rows[order], around[order]
+    new = _changes(hashes, rows, around)
+    hashes, rows, around = hashes[new], rows[new], around[new]
     ranks = stars.fill_null(-1).to_numpy(zero_copy_only=False)[rows]
-    return pa.record_batch([hashes, (part << 32) + first + rows, ranks.astype(np.int64)], schema=FOUND)
+    return pa.record_batch([hashes, (part << 32) + first + rows, around, ranks.astype(np.int64)], schema=FOUND)
+
+
+def _changes(*columns: np.ndarray) -> np.ndarray:
+    """Return which rows are not as the one before, bool."""
+    new = np.zeros(len(columns[0]), np.bool_)
+    new[:1] = True
+    for column in columns:
+        new[1:] |= column[1:] != column[:-1]
+    return new
 
 
 def merged(blocks: list[pa.RecordBatch]) -> pa.Table:
     """Return the KEPT rows of a partition from its FOUND rows, in any order."""
     table = pa.Table.from_batches(blocks, FOUND)
-    hashes, files_of, stars = (table.column(name).to_numpy() for name in FOUND.names)
-    order = np.lexsort((files_of, hashes))
-    hashes, files_of, stars = hashes[order], files_of[order], stars[order]
-    begins = np.flatnonzero(np.concatenate([np.ones(min(1, len(hashes)), np.bool_), hashes[1:] != hashes[:-1]]))
-    sizes = np.diff(np.append(begins, len(hashes)))
-    keep, files = np.ones(len(hashes), np.bool_), np.zeros(len(hashes), np.int32)
-    for begin, size in zip(begins[sizes > COMMON].tolist(), sizes[sizes > COMMON].tolist(), strict=True):
-        best = begin + int(np.argmax(stars[begin : begin + size]))  # of equal ones the first
-        keep[begin : begin + size] = False
-        keep[best], files[best] = True, size
+    hashes, files_of, around, stars = (table.column(name).to_numpy() for name in FOUND.names)
+    order = np.lexsort((around, files_of, hashes))
+    hashes, files_of, around, stars = hashes[order], files_of[order], around[order], stars[order]
+    keep, files = _changes(hashes, files_of), np.zeros(len(hashes), np.int32)
+    begins = np.flatnonzero(_changes(hashes))
+    sizes = np.add.reduceat(keep, begins, dtype=np.int64) if len(begins) else begins
+    ends = np.append(begins[1:], len(hashes))
+    for which in np.flatnonzero(sizes > COMMON).tolist():
+        rows = slice(begins[which], ends[which])
+        ranked = np.lexsort((files_of[rows], -stars[rows], around[rows]))
+        best = files_of[rows][ranked[_changes(around[rows][ranked])]]
+        keep[rows] &= np.isin(files_of[rows], best)
+        files[rows] = sizes[which]
     hashes, files_of, files = hashes[keep], files_of[keep], files[keep]
     return pa.table([hashes, (files_of >> 32).astype(np.int32), files_of.astype(np.int32), files], schema=KEPT)
 

@@ -10,7 +10,8 @@ from starmill.core import seeds
 from starmill.transforms.jit import jit
 
 WIDTH = 50  # characters of a gram
-LONGEST = 4 * WIDTH  # bytes of one
+BESIDE = 49  # characters on each side of a gram that are its surroundings: no span of 99 with the gram reaches further
+LONGEST = 4 * (WIDTH + 2 * BESIDE)  # bytes of a gram with its surroundings
 TRIED = 64  # places of a gram in a file that are compared: a longer list is one gram over and over
 LEFT = 1000  # bytes that a match is extended to the left, so that time is linear in a text
 
@@ -184,8 +185,11 @@ def winnow(hashes, count, window, out):  # type: ignore[no-untyped-def]  # noqa:
 
 
 @jit
-def fingerprints_of(data, offsets, turns, written, powers, window, hashes, rows):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Write the fingerprints of every text and the text's number; return how many they are. One stands again where it does in its text."""
+def fingerprints_of(data, offsets, turns, written, powers, window, hashes, rows, around):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Write the fingerprints of every text, the text's number and the hash of the gram with its surroundings; return how many they are.
+
+    One stands again where it does in its text.
+    """
     room = longest(offsets) + 1
     text, nowhere = np.empty(room, np.uint8), np.empty(0, np.int64)
     starts, chosen = np.empty(room, np.int64), np.empty(room, np.int64)
@@ -197,14 +201,11 @@ def fingerprints_of(data, offsets, turns, written, powers, window, hashes, rows)
         found = winnow(every, grams(text, starts, characters, powers, sums, every), window, chosen)
         for k in range(found):
             hashes[count], rows[count] = every[chosen[k]], i
+            first = starts[max(0, chosen[k] - BESIDE)]
+            last = starts[min(characters, chosen[k] + WIDTH + BESIDE)]
+            around[count] = mix(sums[last] - sums[first] * powers[last - first])
             count += 1
     return count
-
-
-@jit
-def spread(value, size):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Return which of `size` equal ranges, at most 2**16, a hash is in, by its first 16 bits."""
-    return np.int64(((value >> np.uint64(48)) * np.uint64(size)) >> np.uint64(16))
 
 
 @jit

@@ -12,7 +12,8 @@ from starmill.transforms.attribution.attribute import Attribution, Attributor, s
 from starmill.transforms.attribution.squash import Squashed
 
 random_ = random.Random(1)
-HEADER = "# Licensed under the terms of a licence that every file of this tree repeats at its top, in these same words.\n" * 2
+HEADER = "".join(f"# Line {i} of a licence that every file of this tree repeats at its top, in these same words.
+" for i in range(4))
 FILES = [
     HEADER + "".join(f"\tvalue_{random_.randrange(10**6)} = call_{i}({random_.randrange(10**6)})  # é漢\r\n" for i in range(80))
     for k in range(40)
@@ -68,8 +69,13 @@ def test_what_many_files_hold_keeps_a_count_and_the_best_file(
     assert {f.swhid for f in found.spans[0].files} == {swhid(6), swhid(13), swhid(20)}, "of most stars, the first"
     monkeypatch.setattr(fingerprints, "COMMON", 10)
     rare = released.derive(released.build(tmp_path, [ROWS[:15], ROWS[15:31], ROWS[31:]]))
-    [span] = Attributor(rare)(HEADER).spans
-    assert span.count == 40 and [f.swhid for f in span.files] == [swhid(6)]
+    [span] = Attributor(rare)(HEADER[:99]).spans
+    assert span.common == 40 and span.count == 1 and [f.swhid for f in span.files] == [swhid(6)]
+    for k in range(40):  # at the header's end no two files have the same surroundings
+        asked = FILES[k][len(HEADER) - 60 : len(HEADER) + 40]
+        assert max(s.end - s.start for s in Attributor(rare)(asked).spans) >= 98, (
+            "one of those that hold it whole stands for it"
+        )
     assert holders(Attributor(rare)(FILES[3])) >= {swhid(3)}
 
 
