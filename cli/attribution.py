@@ -1,8 +1,8 @@
-"""Say where a text is from."""
+"""Say where a text is from, and what a release has of whom."""
 
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,6 +69,22 @@ def attribute(
             return
         found = report.shown(report.Attributor(place)(text, most_files, candidates), options.labels(raw).shown)
     options.show(as_json, asdict(found), _lines(text, found))
+
+
+def owner(
+    name: Annotated[str, typer.Argument(metavar="OWNER", help="Whose repositories: what stands before the / in their names.")],
+    at: options.At,
+    as_json: options.Json = False,
+    raw: options.Raw = False,
+) -> None:
+    """What a release has of an owner: repositories, files, bytes, licences."""
+    from starmill.reports import owner as report
+
+    with options.files():
+        found = report.repositories(options.place_of(at, "", None), name)
+    shown = options.labels(raw).shown
+    found = [replace(one, name=shown(one.name), licenses=shown(one.licenses)) for one in found]
+    options.show(as_json, [asdict(one) for one in found], report.lines(shown(name), found))
 
 
 def _make(stage: "ModuleType", at: str, workers: int | None, quiet: bool, beam: list[str] | None) -> None:

@@ -15,7 +15,7 @@ from starmill.pipelines.stages.ledger import lineage
 from starmill.transforms.attribution import portrait
 from starmill.transforms.dedup.bands import partition
 
-NAME, RELEASE = "portrait", "dataset"
+NAME, RELEASE = "portrait", portrait.RELEASE
 GRAM = pa.schema([("hash", pa.uint64())])
 
 

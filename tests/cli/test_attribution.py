@@ -70,3 +70,12 @@ def test_wrong_usage_names_the_fix(
     monkeypatch.setattr("starmill.cli.attribution.LARGEST", 10)
     assert cli.main(["attribute", str(place / "text.py"), str(place / "w")]) == 1
     assert "give the part of it to look for" in capsys.readouterr().err
+
+
+def test_an_owner_is_told_what_the_release_has(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["owner", "ME", str(place / "w"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [
+        {"name": "me/project", "files": 1, "bytes": len(CODE), "licenses": {"MIT": 1}}
+    ]
+    assert cli.main(["owner", "nobody", str(place / "w")]) == 0
+    assert "nobody: 0 repositories" in capsys.readouterr().out

@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 from starmill.core.dataset import Workspace, part_path
 from starmill.core.errors import InputError
 from starmill.transforms.attribution import fingerprints
+from starmill.transforms.attribution.portrait import RELEASE
 
 TAIL = 1 << 16  # bytes of a file's end that hold most footers
 HELD = 256 << 20  # bytes of row groups that stay in memory
 COLUMNS = ["repo_name", "path", "content_id", "detected_licenses", "license_type", "star_events_count", "content"]
-RELEASE = "dataset"
 
 
 class Window(io.RawIOBase):

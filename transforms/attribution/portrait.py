@@ -24,7 +24,7 @@ from starmill.transforms.attribution import kernel
 from starmill.transforms.attribution.squash import Squashed
 from starmill.transforms.buffers import text_buffers
 
-DATASET, SUFFIX = "portrait", "bloom"
+DATASET, SUFFIX, RELEASE = "portrait", "bloom", "dataset"
 PROBES = 7  # bits of a gram: the best number for 10 bits a gram
 BYTES_PER_BIT = 6.25  # of the release: 0.02 bytes a byte, about 10 bits a gram, since white space is squashed
 PARTITION_BYTES = 800 << 20  # of the release: 16 MiB of the filter, which stay in a worker's cache
@@ -121,13 +121,18 @@ class Portrait:
 
     @functools.cached_property
     def shape(self) -> Shape:
-        """How many partitions it has, and bits each. Raises InputError."""
+        """How many partitions it has, and bits each. Raises InputError where there is none, or that of an earlier release."""
         manifest = self.workspace.manifest(DATASET)
         if manifest is None:
             raise InputError(
                 f"{self.workspace.root}: no {DATASET}/manifest.json, so no portrait; run `starmill portrait` first"
             )
-        return self._part(0)[0].shape
+        first, release = self._part(0)[0], self.workspace.manifest(RELEASE)
+        if release is not None and bytes.fromhex(release.digest)[:16] != first.digest:  # without one it was copied alone
+            raise InputError(
+                f"{self.workspace.root}: its portrait is that of an earlier release; run `starmill portrait` again"
+            )
+        return first.shape
 
     @functools.cached_property
     def _parts(self) -> dict[int, tuple[Part, np.ndarray]]:

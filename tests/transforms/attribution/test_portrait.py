@@ -88,3 +88,11 @@ def test_a_bucket_is_read_once(place: Workspace) -> None:
     for path in ("portrait/manifest.json", "portrait/part-00000.bloom"):
         bucket.publish(path, place.read(path))
     assert Portrait(bucket).overlaps(FILES[0]) == Portrait(place).overlaps(FILES[0])
+
+
+def test_the_portrait_of_an_earlier_release_is_not_believed(place: Workspace, tmp_path: Path) -> None:
+    other = released.build(tmp_path, [[released.row("me/project", "/new.py", "x = 1\n" * 50)]])
+    for path in ("portrait/manifest.json", "portrait/part-00000.bloom"):
+        other.publish(path, place.read(path))
+    with pytest.raises(InputError, match="earlier release"):
+        Portrait(other)
