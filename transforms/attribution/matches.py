@@ -12,7 +12,7 @@ import numpy as np
 from starmill.transforms.attribution import kernel
 from starmill.transforms.attribution.squash import Squashed
 
-GAP = 300  # bytes between two stretches of one region, in either text
+GAP = 300  # bytes between two stretches of one region, or that both have, in either text
 MOVED = 100  # bytes by which the two gaps may differ
 MOST = 1 << 16  # stretches that are looked at
 
@@ -69,7 +69,8 @@ def _stretches(asked: Squashed, text: Squashed) -> np.ndarray:
 
 def _follows(before: list[int], after: list[int]) -> bool:
     gap, file_gap = after[0] - before[1], after[2] - before[3]
-    return max(gap, file_gap) <= GAP and abs(gap - file_gap) <= MOVED and after[2] > before[2] and after[3] > before[3]
+    near = min(gap, file_gap) >= -GAP and max(gap, file_gap) <= GAP and abs(gap - file_gap) <= MOVED
+    return near and after[2] > before[2] and after[3] > before[3]
 
 
 def _joined(asked: Squashed, text: Squashed, chain: list[list[int]]) -> list[Region]:
