@@ -1,10 +1,9 @@
 """Mill a dump of source code into tokenized shards, stage by stage."""
 
 import inspect
-import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,7 +19,6 @@ from starmill.pipelines.stages import STAGES, load
 
 if TYPE_CHECKING:
     from starmill.pipelines.recipe import Recipe
-    from starmill.pipelines.runners.runner import Runner
 
 
 def _mill(
@@ -44,7 +42,7 @@ def _mill(
 
     wanted = recipes.load(recipe, sets or [], inputs or [], workspace)
     # Beam takes a second to import, and is not asked where its options say nothing.
-    runner = _runner(beam, workers, wanted.workspace) if beam else None
+    runner = options.runner(beam, workers, wanted.workspace) if beam else None
     if runner is not None and runner.is_dry_run:
         from starmill.pipelines.run import dry
         from starmill.pipelines.runners.dataflow import describe
@@ -65,7 +63,7 @@ def _mill(
             made.check(wanted)
         for dataset in load(stages[0]).needs:
             places.complete(place, dataset, stages[0])
-    runner = runner or _runner(beam, workers, wanted.workspace)
+    runner = runner or options.runner(beam, workers, wanted.workspace)
     from starmill.pipelines.run import dry, interrupt
     from starmill.pipelines.run.stages import run_stage
     from starmill.reports import funnel
@@ -93,16 +91,6 @@ def _mill(
     if not no_funnel:
         funnel.show(place)
     say(f"done in {time.monotonic() - started:.0f} s: {place.root}")
-
-
-def _runner(beam: Sequence[str] | None, workers: int | None, workspace: str) -> "Runner":
-    """Import Beam; return the runner that its options name. Raises UsageError for one that cannot work."""
-    with options.needs("pipelines"):
-        from starmill.pipelines.runners import choose
-
-        found = choose(tuple(beam or ()), workers or os.cpu_count() or 1)
-    found.check(workspace)
-    return found
 
 
 def _lines(planned: dict[str, Any]) -> Iterator[str]:
@@ -220,7 +208,7 @@ def _beside(
             for line in making.lines(plan):
                 say(line)
             return
-    runner = _runner(beam, workers, plan.workspace.root)
+    runner = options.runner(beam, workers, plan.workspace.root)
     started = time.monotonic()
     try:
         with options.files(), interrupt.at_work(plan.workspace, runner.is_local):
@@ -259,7 +247,7 @@ def verify(
         raise NotThere(f"{place.root}: no such folder; give --workspace the one that `starmill run` filled")
     if stage is not None:
         complete(place, load(stage).dataset, "verify")
-    runner = _runner(beam, workers, wanted.workspace)
+    runner = options.runner(beam, workers, wanted.workspace)
     from starmill.pipelines.run import interrupt
     from starmill.pipelines.run import verify as again
 

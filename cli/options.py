@@ -1,9 +1,10 @@
 """Arguments and options that several commands share, each declared once with its one text; and what all commands do alike."""
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +15,9 @@ from starmill.core.files import refuse_below_file
 from starmill.core.recipe import SHIPPED, RecipeError, convert, override, read
 from starmill.core.terminal import log_errors, say
 from starmill.reports.query import RAW, Labels
+
+if TYPE_CHECKING:
+    from starmill.pipelines.runners.runner import Runner
 
 
 def shipped(folder: str) -> Callable[[str], list[str]]:
@@ -102,6 +106,16 @@ def place_of(workspace: str | None, recipe: str, sets: Sequence[str] | None) -> 
         raise UsageError(f"{recipe}: workspace={place!r:.200}: give a folder or URL, here or with --workspace") from None
     if found.is_local:
         refuse_below_file("--workspace", found.root)
+    return found
+
+
+def runner(beam: Sequence[str] | None, workers: int | None, workspace: str) -> "Runner":
+    """Import Beam; return the runner that its options name. Raises UsageError for one that cannot work."""
+    with needs("pipelines"):
+        from starmill.pipelines.runners import choose
+
+        found = choose(tuple(beam or ()), workers or os.cpu_count() or 1)
+    found.check(workspace)
     return found
 
 

@@ -6,6 +6,7 @@ the same whatever the runner's order. Only blocks of buckets that are due travel
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import apache_beam as beam
 import pyarrow as pa
@@ -20,7 +21,17 @@ NAME = "catalog"
 PIECE_BYTES = 256 << 20  # of an input that are cut into blocks at once: with 65,536 buckets, a block has 4 kB
 PIECES = 1 << 40  # that an input may have
 GROUP_BYTES = 1 << 20  # of a row group: what a reader of one row decompresses
-Tables = dict[str, tuple[pa.Table, int]]  # by the path of its folder: the rows, and the rows of a row group
+
+
+class File(NamedTuple):
+    """A file that is no table of ours: its suffix, its bytes, and how many things it holds."""
+
+    suffix: str
+    data: bytes
+    rows: int
+
+
+Tables = dict[str, tuple[pa.Table, int] | File]  # by the path of its folder: the rows, and the rows of a row group; or a file
 
 
 @dataclass(frozen=True)
@@ -70,7 +81,12 @@ class Publish:
         blocks = [block for _, block in sorted(placed, key=lambda pair: pair[0])]
         rows = sum(block.num_rows for block in blocks)
         outputs, contents = [], []
-        for folder, (table, group_rows) in made.write(part, blocks).items():
+        for folder, held in made.write(part, blocks).items():
+            if isinstance(held, File):
+                contents.append(pa.py_buffer(held.data))
+                outputs.append(output(part_path(folder, part, held.suffix), held.data, held.rows))
+                continue
+            table, group_rows = held
             file = ParquetPart(table.schema)
             for block in table.combine_chunks().to_batches(group_rows):
                 file.write(block)

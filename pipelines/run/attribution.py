@@ -1,0 +1,32 @@
+"""Makes what answers for a release: its portrait, or its fingerprints, beside the datasets of a finished workspace.
+
+Neither is a stage of a recipe's run, since both can be made of any release later. A part that is there with today's key is not made
+again; a key counts the digest of the whole release and the code.
+"""
+
+from types import ModuleType
+
+from starmill.core.dataset import Manifest, Workspace
+from starmill.core.errors import UsageError
+from starmill.core.part import PartRef
+from starmill.pipelines.run import keys
+from starmill.pipelines.run.place import complete
+from starmill.pipelines.run.stages import run
+from starmill.pipelines.runners.runner import Runner
+from starmill.pipelines.stages.portrait import RELEASE
+from starmill.pipelines.stages.stage import Stage
+
+
+def make(workspace: Workspace, of: ModuleType, runner: Runner, quiet: bool = False) -> Manifest | None:
+    """Make a derived dataset of a release; `of` is its module in stages/. Return None for a job that nobody waits for.
+
+    Raises UsageError where the release is not complete, StageError where a worker fails.
+    """
+    release = complete(workspace, RELEASE, of.NAME)
+    if not release.parts:
+        raise UsageError(f"{of.NAME}: {workspace.path(RELEASE)} has no parts; run `starmill run` over a dump that has files")
+    graph = of.exchange(workspace, release)
+    stage = Stage(of.NAME, graph.dataset, (RELEASE,), lambda options: (), lambda *_: graph, lambda *_: graph, whole=True)
+    version = keys.version(stage)
+    key = keys.key(version, release.digest)
+    return run(workspace, stage, [PartRef(part, key) for part in range(of.parts(release))], graph, runner, version, quiet=quiet)
