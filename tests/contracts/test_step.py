@@ -20,6 +20,7 @@ import pytest
 from tedious_texts import tedious
 
 from starmill.core import schema
+from starmill.core.errors import MachineError
 from starmill.transforms import clean, decide, measure
 from starmill.transforms.chain import check_chain
 from starmill.transforms.clean.decontaminate import Decontaminate
@@ -110,6 +111,10 @@ def rows() -> pa.RecordBatch:
 def made(kind: type, block: pa.RecordBatch) -> Any:
     """A step of this class, ready to be called with a block."""
     step = EXAMPLES.get(kind) or kind()
+    try:
+        getattr(step, "material", tuple)()
+    except MachineError as absent:  # a program that is another's, such as pyright
+        pytest.skip(f"NOT RUN: {kind.__name__}: {absent}")
     if callable(step):
         return step
     watch = step.watch(Forgets())
