@@ -24,6 +24,7 @@ from starmill.transforms.clean.decontaminate import Decontaminate
 from starmill.transforms.clean.malware import Malware
 from starmill.transforms.clean.overlap.index import Matchers
 from starmill.transforms.clean.redact import Redact
+from starmill.transforms.clean.seeds import Seeds
 from starmill.transforms.clean.typecheck import TypeCheck
 from starmill.transforms.decide.answers import Answers
 from starmill.transforms.decide.commits import CommitRules
@@ -32,7 +33,6 @@ from starmill.transforms.decide.optout import OptOut
 from starmill.transforms.decide.parents import HasParent
 from starmill.transforms.decide.pulls import Pulls
 from starmill.transforms.decide.quality import Quality
-from starmill.transforms.decide.seeds import Seeds
 from starmill.transforms.decide.signals import Signals
 from starmill.transforms.decide.threads import Threads
 from starmill.transforms.measure.commits import ChangedLanguage
@@ -82,7 +82,6 @@ class Curate:
     pulls: Pulls = Pulls()  # over pull requests
     commits: CommitRules = CommitRules()  # over commits
     answers: Answers = Answers()  # over Stack Overflow
-    seeds: Seeds = Seeds()  # over documented functions
 
     def opted_out(self, records: Literal["files", "threads", "commits"] = "files") -> tuple[OptOut, ...]:
         """Return the step of the lists; none without a list. Raises NotThere or InputError, naming file and line."""
@@ -106,6 +105,7 @@ class Release:
     matchers: Matchers = Matchers()  # how a text is compared with them
     contaminated: Literal["drop", "cut"] = "drop"  # what goes: the file, or what of it is a benchmark's
     redact: Redact = Redact()
+    seeds: Seeds = Seeds()  # which documented functions stay
     type_check: TypeCheck | None = None  # of documented functions in Python, by pyright; null: none
 
     @property
@@ -264,8 +264,9 @@ KINDS = {
     # StarCoder2-Instruct's seeds, of a dataset that passed all of the above: what was redacted there stays so.
     "seed": Kind(
         measure=lambda on: (StatedLanguage(), MarkedLicenses()),
-        decide=lambda on: (*on.opted_out(), on.seeds),
+        decide=lambda on: on.opted_out(),
         clean=lambda on: (
+            on.seeds,
             on.decontaminate(),
             *on.typed,
             replace(on.redact, emails=False, ip_addresses=False, keys=False, model=None),

@@ -39,7 +39,7 @@ def test_a_fresh_environment_imports_every_module(wheel: Path, tmp_path: Path) -
     beyond = {
         "starmill.transforms.clean.redact.presidio",
         "starmill.transforms.measure.syntax_child",
-        "starmill.transforms.functions.child",
+        "starmill.pipelines.sources.functions.child",
     }
     install = [uv, "pip", "install", "-q", "--python", str(python), "-c", str(ROOT / "constraints.txt"), requirement]
     subprocess.run(install, check=True)

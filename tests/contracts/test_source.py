@@ -24,7 +24,7 @@ import prose_dumps
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from datasets_made import dataset
+from datasets_made import milled
 from dulwich import porcelain
 from histories import ADDED, one_by_one
 from tars import Tars, segments
@@ -37,7 +37,7 @@ from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.sources.archives.reader import Archives
 from starmill.pipelines.sources.documentation.reader import Documentation
 from starmill.pipelines.sources.folders import Folders
-from starmill.pipelines.sources.functions import Functions
+from starmill.pipelines.sources.functions.reader import Functions
 from starmill.pipelines.sources.gharchive.reader import GHArchive
 from starmill.pipelines.sources.git.commits import Commits
 from starmill.pipelines.sources.ir import compilers
@@ -182,14 +182,6 @@ def documented(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Pat
             archive.add(root / "toy" / name[1:], f"docs{name}.md")
         archive.add(root / "toy/a.py", "a.py")
     return Documentation(folder=str(root.parent / "docs")), root.parent / "docs"
-
-
-def milled(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
-    """Each file of text is a file of a finished dataset."""
-    place, files = root.parent / "milled", []
-    for path in sorted(p for p in (root / "toy").rglob("*") if p.is_file() and not p.is_symlink()):
-        files.append(("toy", f"/{path.relative_to(root / 'toy')}", "Python", path.read_bytes().decode("latin-1")))
-    return Functions(workspace=str(dataset(place, files))), place
 
 
 # How one tree becomes the input of a source: a new source says it here.

@@ -28,7 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import toolchains
-from datasets_made import dataset
+from datasets_made import finished
 from histories import one_by_one
 from tars import Tars
 
@@ -39,7 +39,7 @@ from starmill.pipelines.sources.archives.reader import Archives
 from starmill.pipelines.sources.arxiv import Arxiv
 from starmill.pipelines.sources.documentation.reader import Documentation
 from starmill.pipelines.sources.folders import Folders
-from starmill.pipelines.sources.functions import Functions
+from starmill.pipelines.sources.functions.reader import Functions
 from starmill.pipelines.sources.gharchive.reader import GHArchive
 from starmill.pipelines.sources.git.commits import Commits
 from starmill.pipelines.sources.ir import compilers as ir_compilers
@@ -47,7 +47,7 @@ from starmill.pipelines.sources.ir import reader as ir
 from starmill.pipelines.sources.ir.reader import Programs
 from starmill.pipelines.sources.packages import Packages
 from starmill.pipelines.sources.sets.reader import Sets
-from starmill.pipelines.sources.source import Source, label
+from starmill.pipelines.sources.source import Source
 from starmill.pipelines.sources.stackexchange.reader import StackExchange
 from starmill.pipelines.sources.swh.commits import SoftwareHeritageCommits
 from starmill.pipelines.sources.swh.reader import SoftwareHeritage
@@ -269,29 +269,12 @@ def documented(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
         return Documentation(folder=str(place.parent)), {os.fsencode(member.name) for member in archive if not member.isdir()}
 
 
-def milled(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """Each path is a documented function in a file of a finished dataset, called as ingest would."""
-    files, wanted = [], walked(root / "toy")
-    for path in sorted(wanted):
-        file = Path(root / "toy", os.fsdecode(path))
-        said = file.read_text() if file.is_file() and file.stat().st_size < 10 << 20 and not file.is_symlink() else ""
-        files.append(("toy", label(path)[0], "Python", f'def f(x):\n    """It is {said.strip()}."""\n    return x\n'))
-    return Functions(workspace=str(dataset(root.parent / "milled", files))), wanted
-
-
 PROSE = prose_dumps.makers(slice(None, None, 2))
 FILES = (plain, committed, installed, archived, exported, tabled, stored, tarred, zipped)
-PLACES = (*FILES, happened, changed, archived_changes, compiled, documented, milled, *PROSE)
+PLACES = (*FILES, happened, changed, archived_changes, compiled, documented, finished, *PROSE)
 INDEXED = (GHArchive, StackExchange)  # what they read lies in an index
-NUMBERED = (
-    *INDEXED,
-    Wikipedia,
-    Arxiv,
-    Commits,
-    SoftwareHeritageCommits,
-    Sets,
-    Functions,
-)  # no path of theirs is that of a file
+# No path of theirs is that of a file.
+NUMBERED = (*INDEXED, Wikipedia, Arxiv, Commits, SoftwareHeritageCommits, Sets, Functions)
 Make = Callable[[], Place]
 
 

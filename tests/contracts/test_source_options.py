@@ -25,6 +25,7 @@ import toolchains
 from datasets_made import dataset
 from small_tree import commit
 
+from starmill.core import parsing
 from starmill.core.errors import InputError
 from starmill.core.names import Place
 from starmill.pipelines.recipe import SOURCES
@@ -33,7 +34,7 @@ from starmill.pipelines.sources.arxiv import Arxiv
 from starmill.pipelines.sources.documentation import pdf
 from starmill.pipelines.sources.documentation.reader import Documentation
 from starmill.pipelines.sources.folders import Folders
-from starmill.pipelines.sources.functions import Functions
+from starmill.pipelines.sources.functions.reader import Functions
 from starmill.pipelines.sources.gharchive.reader import GHArchive
 from starmill.pipelines.sources.git.commits import Commits
 from starmill.pipelines.sources.ir.reader import Programs
@@ -45,7 +46,6 @@ from starmill.pipelines.sources.swh.commits import SoftwareHeritageCommits
 from starmill.pipelines.sources.swh.reader import SoftwareHeritage
 from starmill.pipelines.sources.tables.reader import Tables
 from starmill.pipelines.sources.wikipedia.reader import Wikipedia
-from starmill.transforms import parsing
 
 # Values of options whose type does not say them.
 TEXTS = {"since": "2015-01-02", "until": "2015-01-01", "files": "content", "dataset": "the-stack-v2", "repo_name": "a/b"}

@@ -1,12 +1,16 @@
 """A dataset as a finished run leaves it, of given texts: what a source of functions reads."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 
 from starmill.core import schema, swhid
 from starmill.core.dataset import ParquetPart, Sidecar, Workspace, output, part_path
+from starmill.pipelines.sources.functions.reader import Functions
+from starmill.pipelines.sources.source import Source, label
 
 Row = tuple[str, str, str, str]  # repository, path, language, text
 
@@ -35,3 +39,24 @@ def dataset(place: Path, rows: Sequence[Row], group: int = 1000) -> Path:
     workspace.commit(Sidecar("release", "dataset", 0, "k", (made,), kinds=("code",)), [data])
     workspace.finish("dataset", "k", 1, "v")
     return place
+
+
+def milled(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Path]:
+    """Make a file of a finished dataset of each file of text in root/toy."""
+    place, files = root.parent / "milled", []
+    for path in sorted(p for p in (root / "toy").rglob("*") if p.is_file() and not p.is_symlink()):
+        files.append(("toy", f"/{path.relative_to(root / 'toy')}", "Python", path.read_bytes().decode("latin-1")))
+    return Functions(workspace=str(dataset(place, files))), place
+
+
+def finished(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, set[bytes]]:
+    """Make a file of a dataset, with a documented function, of each path below root/toy, called as ingest would."""
+    files, top, paths = [], os.fsencode(root / "toy"), set[bytes]()
+    for base, folders, names in os.walk(top):
+        links = [name for name in folders if os.path.islink(os.path.join(base, name))]
+        paths |= {os.path.relpath(os.path.join(base, name), top) for name in (*names, *links)}
+    for path in sorted(paths):
+        file = Path(root / "toy", os.fsdecode(path))
+        said = file.read_text() if file.is_file() and file.stat().st_size < 10 << 20 and not file.is_symlink() else ""
+        files.append(("toy", label(path)[0], "Python", f'def f(x):\n    """It is {said.strip()}."""\n    return x\n'))
+    return Functions(workspace=str(dataset(root.parent / "milled", files))), paths

@@ -54,7 +54,7 @@ class TypeCheck:
 
     python: str = "3.12"  # the version whose library and rules the texts are checked by
     together: AtLeast1 = 250  # texts of one run
-    seconds: AtLeast1 = 120  # of the processor, for one run
+    seconds: AtLeast1 = 60  # of the processor, for one run; below max_record_seconds, so that a run is divided and not ended
     sandbox: Isolation = NAMESPACES  # `limits` hides no file: for texts that you trust, on a machine without namespaces
     name: str = "type_check"  # in `dropped/`; leave it
 

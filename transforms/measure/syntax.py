@@ -4,7 +4,7 @@ A signal that other sets of 2026 have only as a yes or no of one language (Swall
 curate.signals and mix.weights hold thresholds against the column. No limit is one of time, since the answer must be the same on every
 machine: a file above `max_bytes` is not parsed, and neither is one that repeats itself, over which nearly every grammar takes quadratic
 time. What is left (noise that is made to be slow) is the watcher's (core/watch.py). Grammars run in a process of their own
-(syntax_child.py; transforms/parsing.py), since some crash.
+(syntax_child.py; core/parsing.py), since some crash.
 """
 
 from collections.abc import Sequence
@@ -13,18 +13,12 @@ from typing import ClassVar
 
 import pyarrow as pa
 
+from starmill.core import parsing
 from starmill.core.names import AtLeast1
-from starmill.transforms import parsing
 from starmill.transforms.chain import annotated
 from starmill.transforms.step import append
 
 CHILD = "starmill.transforms.measure.syntax_child"  # named here, and never imported
-REPEATS, SLICE, DISTINCT = (
-    4096,
-    16,
-    0.05,
-)  # from so many bytes on fewer than this share of aligned slices differ: the text repeats itself
-
 # The grammar of a language, by linguist's name. Markdown's is left out: it knows no error.
 GRAMMARS = {
     "C": "c",
@@ -101,7 +95,7 @@ class Syntax:
             if language not in GRAMMARS or not text.is_valid:
                 continue
             data = beginning(text.as_buffer(), self.first_bytes)
-            if len(data) <= self.max_bytes and not repeats(data):
+            if len(data) <= self.max_bytes and not parsing.repeats(data):
                 rows.append(row)
                 asked.append((GRAMMARS[language], data.decode(), len(data) < text.as_buffer().size))
         found: list[float | None] = [None] * block.num_rows
@@ -120,16 +114,6 @@ def beginning(data: pa.Buffer, most: int | None) -> bytes:
         return bytes(data.to_pybytes())
     head: bytes = data.slice(0, most).to_pybytes()
     return head[: head.rfind(b"\n") + 1] or head.decode("utf-8", "ignore").encode()
-
-
-def repeats(text: bytes) -> bool:
-    """Say whether a text is mostly a few pieces over and over.
-
-    >>> repeats(b"{" * 5000), repeats(b"x = 1\\n" * 1000), repeats(b"".join(b"x = %d\\n" % n for n in range(1000)))
-    (True, True, False)
-    """
-    slices = {text[at : at + SLICE] for at in range(0, len(text), SLICE)}
-    return len(text) >= REPEATS and len(slices) < DISTINCT * len(text) / SLICE
 
 
 def error_fractions(asked: Sequence[Asked]) -> list[float | None]:

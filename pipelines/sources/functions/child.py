@@ -11,8 +11,8 @@ import tree_sitter_language_pack
 from tree_sitter import Parser
 
 from starmill.core import messages
-from starmill.transforms.functions.extract import functions
-from starmill.transforms.functions.languages import LANGUAGES
+from starmill.pipelines.sources.functions.extract import functions
+from starmill.pipelines.sources.functions.languages import LANGUAGES
 
 ORPHAN_SECONDS = 3600  # after which a process ends that a grammar holds fast, and whose parent may be gone
 

@@ -7,9 +7,9 @@ import pytest
 from tree_sitter_language_pack import get_language
 
 from starmill.core.names import languages
-from starmill.transforms.functions import child
-from starmill.transforms.functions.languages import LANGUAGES
-from starmill.transforms.parsing import answers
+from starmill.core.parsing import answers
+from starmill.pipelines.sources.functions import child
+from starmill.pipelines.sources.functions.languages import LANGUAGES
 
 # A file of each language, whose first function is a seed and whose second is not: the reason why.
 FILES = """

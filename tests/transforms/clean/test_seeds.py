@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from starmill.transforms.decide.seeds import Seeds
+from starmill.transforms.clean.seeds import Seeds
 
 DOC = '"""It is x."""'
 

@@ -5,9 +5,9 @@ import signal
 
 import pytest
 
+from starmill.core import parsing
 from starmill.core.errors import MachineError
-from starmill.transforms import parsing
-from starmill.transforms.functions import child
+from starmill.pipelines.sources.functions import child
 from starmill.transforms.measure.syntax import CHILD
 
 FUNCTIONS = child.__name__

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from starmill.transforms.functions import child
-from starmill.transforms.parsing import answers
+from starmill.core.parsing import answers
+from starmill.pipelines.sources.functions import child
 
 LIBRARY = Path(sysconfig.get_path("stdlib"))
 NAMES = (

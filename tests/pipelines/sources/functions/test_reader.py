@@ -14,7 +14,7 @@ from starmill.core.dataset import Workspace
 from starmill.core.errors import NotThere
 from starmill.core.recipe import RecipeError
 from starmill.pipelines.recipe import build
-from starmill.pipelines.sources.functions import Functions
+from starmill.pipelines.sources.functions.reader import Functions
 from starmill.pipelines.sources.source import Entry, Limits
 
 PLAIN = 'import math\n\n\ndef area(r):\n    """Of a circle."""\n    return math.pi * r * r\n\n\ndef bare(x):\n    return x\n'

@@ -18,8 +18,23 @@ from starmill.core.process import CRASHES
 
 LIBRARIES = ("tree_sitter", "tree_sitter_language_pack")
 BATCH = 1 << 18  # characters of one request: its answers fit into a socket's buffer, so that neither side waits for the other
+REPEATS, SLICE, DISTINCT = (
+    4096,
+    16,
+    0.05,
+)  # from so many bytes on fewer than this share of aligned slices differ: the text repeats itself
 own = threading.local()
 Asked = tuple[Any, ...]  # what is asked of one text, which is the second value
+
+
+def repeats(text: bytes) -> bool:
+    """Say whether a text is mostly a few pieces over and over.
+
+    >>> repeats(b"{" * 5000), repeats(b"x = 1\\n" * 1000), repeats(b"".join(b"x = %d\\n" % n for n in range(1000)))
+    (True, True, False)
+    """
+    slices = {text[at : at + SLICE] for at in range(0, len(text), SLICE)}
+    return len(text) >= REPEATS and len(slices) < DISTINCT * len(text) / SLICE
 
 
 class _Died(Exception):

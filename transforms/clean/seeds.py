@@ -2,7 +2,7 @@
 
 Words and imports are looked for as it does, as parts of the text in lower case: `bug` is in "debug", too. `whole_words` mends that. What
 a function needs of its file beside the imports is, there, found by the type checker alone; no checker is asked about other languages
-than Python, so that here the names decide (transforms/functions/extract.py). Its benchmarks are `release.benchmarks`.
+than Python, so that here the names decide (sources/functions/extract.py). Its benchmarks are `release.benchmarks`.
 """
 
 import functools

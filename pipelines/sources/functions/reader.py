@@ -14,19 +14,17 @@ from typing import Any, ClassVar, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from starmill.core import recipe, schema
+from starmill.core import parsing, recipe, schema
 from starmill.core.dataset import Workspace, part_path
 from starmill.core.document import CODE
 from starmill.core.errors import NotThere
 from starmill.core.names import AtLeast1, Language, Place, did_you_mean
 from starmill.core.swhid import swhid
+from starmill.pipelines.sources.functions.languages import LANGUAGES
 from starmill.pipelines.sources.source import Counted, Entry, Limits, Options, Repository, Snapshot, unique
 from starmill.pipelines.sources.tables.lines import DAMAGE, damaged
-from starmill.transforms import parsing
-from starmill.transforms.functions.languages import LANGUAGES
-from starmill.transforms.measure.syntax import repeats
 
-CHILD = "starmill.transforms.functions.child"  # named here, and never imported
+CHILD = "starmill.pipelines.sources.functions.child"  # named here, and never imported
 SECTION = "sources of kind functions"
 DATASET = "dataset"
 SEED = "seed"
@@ -139,7 +137,7 @@ def _reason(row: Row, languages: Sequence[str], most: int) -> str:
     if row["language"] not in languages:
         return "another_language"
     data = row["content"].encode()
-    return "too_large_to_parse" if len(data) > most else "repeats_itself" if repeats(data) else ""
+    return "too_large_to_parse" if len(data) > most else "repeats_itself" if parsing.repeats(data) else ""
 
 
 def _entry(row: Row, found: Row, name: bytes, most: int) -> Entry:

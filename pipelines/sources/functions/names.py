@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from starmill.transforms.functions.languages import Language
+from starmill.pipelines.sources.functions.languages import Language
 
 if TYPE_CHECKING:
     from tree_sitter import Node

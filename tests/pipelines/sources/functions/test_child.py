@@ -1,8 +1,8 @@
 """The process answers a text a message, also of what crashes a grammar or is not closed."""
 
-from starmill.transforms.functions import child
-from starmill.transforms.functions.languages import LANGUAGES
-from starmill.transforms.parsing import answers
+from starmill.core.parsing import answers
+from starmill.pipelines.sources.functions import child
+from starmill.pipelines.sources.functions.languages import LANGUAGES
 
 
 def test_every_language_answers_any_text() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from starmill.transforms.functions import child
-from starmill.transforms.functions.names import MAX_IMPORTS
-from starmill.transforms.parsing import answers
+from starmill.core.parsing import answers
+from starmill.pipelines.sources.functions import child
+from starmill.pipelines.sources.functions.names import MAX_IMPORTS
 
 LIBRARY = Path(sysconfig.get_path("stdlib"))
 F = '\n\ndef f(x):\n    """F."""\n    return {}\n'

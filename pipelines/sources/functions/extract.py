@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from starmill.transforms.functions.languages import LANGUAGES, Language
-from starmill.transforms.functions.names import (
+from starmill.pipelines.sources.functions.languages import LANGUAGES, Language
+from starmill.pipelines.sources.functions.names import (
     MAX_IMPORTS,
     Imports,
     declared_by,
