@@ -33,6 +33,8 @@ INNER = frozenset(
     """.split()
 )
 
+SHOWN = 200  # characters of an import that is named: many functions may need one that is long
+
 
 @dataclass(frozen=True)
 class Function:
@@ -166,7 +168,7 @@ def _function(one: _Found, data: bytes, row: Language, imports: "Imports", decla
         imports=max(0, len(head) - 3),
         parameters=_parameters(one.node),
         needs=tuple(sorted((wanted & declared) - imports.names)),
-        own_imports=tuple(i.text for i in needed if i.of_its_own and not i.always),
+        own_imports=tuple(dict.fromkeys(i.text[:SHOWN] for i in needed if i.of_its_own and not i.always)),
     )
 
 

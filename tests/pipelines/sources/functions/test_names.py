@@ -104,5 +104,8 @@ def test_a_file_made_to_be_slow_is_linear() -> None:
         F.format("(" * 3000 + ")" * 3000),
     ):
         assert found(text)
+    own = "from . import " + ", ".join(f"n{n}" for n in range(5000)) + F.format(" + ".join(f"n{n}" for n in range(5000)))
+    [f] = found(own)
+    assert [len(text) for text in f["own_imports"]] == [200]
     wide = "#include <a>\n" * 3000 + "/// F.\nint f(int x) { return x; }\n" * 300
     assert sum(len(f["text"]) for f in found(wide, "C++")) < 300 * (MAX_IMPORTS + 200)
