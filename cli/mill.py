@@ -122,6 +122,29 @@ run = _command("run", STAGES, "All stages, then the funnel. Beam's options follo
 globals().update({stage: _command(stage, (stage,), f"The {stage} stage alone.") for stage in STAGES})
 
 
+def seeds(
+    recipe: options.DataRecipe = "seeds",
+    workspace: options.Place = None,
+    sets: options.Sets = None,
+    workers: options.Workers = None,
+    quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
+    as_json: options.Json = False,
+    beam: options.Beam = None,
+) -> None:
+    """Documented functions of a finished dataset, as JSON lines: what a model writes instructions from."""
+    last = next(place for place, stage in enumerate(STAGES) if load(stage).dataset == "dataset")
+    _mill(STAGES[: last + 1], recipe, None, workspace, sets, workers, quiet, dry_run=dry_run, as_json=as_json, beam=beam)
+    place = options.place_of(workspace, recipe, sets)
+    if dry_run or (beam and place.manifest("dataset") is None):
+        return
+    from starmill.reports import seeds as written
+
+    with options.files():
+        made = written.write(place)
+    say(f"{sum(one.seeds for one in made):,} seeds in {len(made):,} files: {place.root}/{written.FOLDER}")
+
+
 def catalog(
     recipe: options.DataRecipe = "software-heritage",
     *,

@@ -24,6 +24,8 @@ from starmill.transforms.clean.decontaminate import Decontaminate
 from starmill.transforms.clean.malware import Malware
 from starmill.transforms.clean.overlap.index import Matchers
 from starmill.transforms.clean.redact import Redact
+from starmill.transforms.clean.seeds import Seeds
+from starmill.transforms.clean.typecheck import TypeCheck
 from starmill.transforms.decide.answers import Answers
 from starmill.transforms.decide.commits import CommitRules
 from starmill.transforms.decide.licenses import KeepLicensed
@@ -37,6 +39,7 @@ from starmill.transforms.measure.commits import ChangedLanguage
 from starmill.transforms.measure.html import VisibleText
 from starmill.transforms.measure.language import DetectLanguage
 from starmill.transforms.measure.licenses import Licenses
+from starmill.transforms.measure.marks import MarkedLicenses
 from starmill.transforms.measure.notebooks import StatedLanguage
 from starmill.transforms.measure.score import Score, Scored
 from starmill.transforms.measure.syntax import Syntax
@@ -102,11 +105,18 @@ class Release:
     matchers: Matchers = Matchers()  # how a text is compared with them
     contaminated: Literal["drop", "cut"] = "drop"  # what goes: the file, or what of it is a benchmark's
     redact: Redact = Redact()
+    seeds: Seeds = Seeds()  # which documented functions stay
+    type_check: TypeCheck | None = None  # of documented functions in Python, by pyright; null: none
 
     @property
     def scanned(self) -> tuple[Malware, ...]:
         """The step that asks clamd; none where the recipe names no socket."""
         return (self.malware,) if self.malware.socket is not None else ()
+
+    @property
+    def typed(self) -> tuple[TypeCheck, ...]:
+        """The step that checks types; none where the recipe has none."""
+        return (self.type_check,) if self.type_check is not None else ()
 
     def decontaminate(self) -> Decontaminate:
         """Compile the benchmark files into the step. Raises NotThere or InputError, naming the file, the line and the field."""
@@ -249,6 +259,18 @@ KINDS = {
         measure=lambda on: (on.text, *on.scored),
         decide=lambda on: (*on.opted_out(), HasParent()),
         clean=lambda on: (*on.scanned, on.decontaminate(), on.redact),
+        render=prose.documents,
+    ),
+    # StarCoder2-Instruct's seeds, of a dataset that passed all of the above: what was redacted there stays so.
+    "seed": Kind(
+        measure=lambda on: (StatedLanguage(), MarkedLicenses()),
+        decide=lambda on: on.opted_out(),
+        clean=lambda on: (
+            on.seeds,
+            on.decontaminate(),
+            *on.typed,
+            replace(on.redact, emails=False, ip_addresses=False, keys=False, model=None),
+        ),
         render=prose.documents,
     ),
     # The paper has no row of it in table 3. The IR of two programs is alike where the programs are not: copies alone are dropped.

@@ -14,6 +14,7 @@ from starmill.pipelines.sources.archives.reader import Archives
 from starmill.pipelines.sources.arxiv import Arxiv
 from starmill.pipelines.sources.documentation.reader import Documentation
 from starmill.pipelines.sources.folders import Folders
+from starmill.pipelines.sources.functions.reader import Functions
 from starmill.pipelines.sources.gharchive.reader import GHArchive
 from starmill.pipelines.sources.git.commits import Commits
 from starmill.pipelines.sources.ir.reader import Programs
@@ -47,6 +48,7 @@ SOURCES: tuple[type[Source], ...] = (
     Wikipedia,
     Arxiv,
     Documentation,
+    Functions,
 )
 
 

@@ -24,6 +24,7 @@ import prose_dumps
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from datasets_made import milled
 from dulwich import porcelain
 from histories import ADDED, one_by_one
 from tars import Tars, segments
@@ -36,6 +37,7 @@ from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.sources.archives.reader import Archives
 from starmill.pipelines.sources.documentation.reader import Documentation
 from starmill.pipelines.sources.folders import Folders
+from starmill.pipelines.sources.functions.reader import Functions
 from starmill.pipelines.sources.gharchive.reader import GHArchive
 from starmill.pipelines.sources.git.commits import Commits
 from starmill.pipelines.sources.ir import compilers
@@ -184,11 +186,12 @@ def documented(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Source, Pat
 
 # How one tree becomes the input of a source: a new source says it here.
 FILES = (plain, committed, installed, archived, exported, tabled, stored, tarred, zipped)
-INPUTS = (*FILES, happened, changed, archived_changes, compiled, documented, *prose_dumps.makers(slice(2)))
+INPUTS = (*FILES, happened, changed, archived_changes, compiled, documented, milled, *prose_dumps.makers(slice(2)))
 # What it gives then, where that is not the tree.
 GIVEN = {
     Programs: {name: reason or "not_a_program" for name, reason in TREE.items()},
     Tables: TREE | {"/link": "no_content"},  # a table has no links
+    Functions: {"/a.py": "no_function", "/big.bin": "repeats_itself", "/empty": "no_function", "/sub/b.txt": "no_function"},
     GHArchive: {f"/issues/{n}": "no_text" if reason == "symlink" else reason for n, reason in enumerate(TREE.values(), 1)},
     **prose_dumps.given(TREE),
     Documentation: {f"/docs{name}.md": reason for name, reason in TREE.items()} | {"/": "not_documentation"},

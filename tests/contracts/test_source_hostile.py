@@ -28,6 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import toolchains
+from datasets_made import finished
 from histories import one_by_one
 from tars import Tars
 
@@ -38,6 +39,7 @@ from starmill.pipelines.sources.archives.reader import Archives
 from starmill.pipelines.sources.arxiv import Arxiv
 from starmill.pipelines.sources.documentation.reader import Documentation
 from starmill.pipelines.sources.folders import Folders
+from starmill.pipelines.sources.functions.reader import Functions
 from starmill.pipelines.sources.gharchive.reader import GHArchive
 from starmill.pipelines.sources.git.commits import Commits
 from starmill.pipelines.sources.ir import compilers as ir_compilers
@@ -269,9 +271,10 @@ def documented(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 PROSE = prose_dumps.makers(slice(None, None, 2))
 FILES = (plain, committed, installed, archived, exported, tabled, stored, tarred, zipped)
-PLACES = (*FILES, happened, changed, archived_changes, compiled, documented, *PROSE)
+PLACES = (*FILES, happened, changed, archived_changes, compiled, documented, finished, *PROSE)
 INDEXED = (GHArchive, StackExchange)  # what they read lies in an index
-NUMBERED = (*INDEXED, Wikipedia, Arxiv, Commits, SoftwareHeritageCommits, Sets)  # no path of theirs is that of a file
+# No path of theirs is that of a file.
+NUMBERED = (*INDEXED, Wikipedia, Arxiv, Commits, SoftwareHeritageCommits, Sets, Functions)
 Make = Callable[[], Place]
 
 

@@ -5,6 +5,7 @@ Each option of each of SOURCES gets other values, at the ends of what it may be;
 
 import dataclasses
 import gzip
+import importlib
 import os
 import shutil
 import sys
@@ -21,8 +22,10 @@ import miniature
 import msgspec
 import pytest
 import toolchains
+from datasets_made import dataset
 from small_tree import commit
 
+from starmill.core import parsing
 from starmill.core.errors import InputError
 from starmill.core.names import Place
 from starmill.pipelines.recipe import SOURCES
@@ -31,6 +34,7 @@ from starmill.pipelines.sources.arxiv import Arxiv
 from starmill.pipelines.sources.documentation import pdf
 from starmill.pipelines.sources.documentation.reader import Documentation
 from starmill.pipelines.sources.folders import Folders
+from starmill.pipelines.sources.functions.reader import Functions
 from starmill.pipelines.sources.gharchive.reader import GHArchive
 from starmill.pipelines.sources.git.commits import Commits
 from starmill.pipelines.sources.ir.reader import Programs
@@ -72,6 +76,7 @@ def dumps(folder: Path) -> None:
     posts = folder / "prose/sites/toy.org/Posts.xml"
     posts.with_suffix(".xml.gz").write_bytes(gzip.compress(posts.read_bytes(), mtime=0))
     posts.unlink()
+    dataset(folder / "milled", [("toy", "/a.py", "Python", 'def f(x):\n    """F."""\n    return x\n')])
     miniature.rewritten(folder / "table", [place / "a.py", place / "b.py"])
 
 
@@ -96,12 +101,14 @@ def made(folder: Path) -> dict[type[Source], Source]:
         Wikipedia(folder=f"{prose}/wikis"),
         Arxiv(folder=f"{prose}/papers"),
         Documentation(folder=at["packages"]),
+        Functions(workspace=at["milled"]),
     )
     return {type(source): source for source in found}
 
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[type[Source], Source]:
+    [importlib.import_module(name) for name in parsing.LIBRARIES]  # later they are not where imports look
     folder = tmp_path_factory.mktemp("dumps")
     dumps(folder)
     return made(folder)

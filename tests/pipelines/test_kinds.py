@@ -109,10 +109,13 @@ def test_pull_requests_of_copyleft_repositories_are_dropped() -> None:
 
 
 def test_a_model_is_asked_for_names_where_the_paper_has_them() -> None:
-    """Section 3.2: StarPII over code and conversations; names without passwords in documentation; e-mails alone in arXiv; else nothing."""
+    """Section 3.2: StarPII over code and conversations; names without passwords in documentation; e-mails alone in arXiv; else nothing.
+
+    A seed is of a dataset in which it was asked.
+    """
     release = Release(redact=Redact(model="owner/name", usernames=True))
     asked = {name: next(s for s in kind.clean(release) if isinstance(s, Redact)) for name, kind in KINDS.items()}
-    assert {name for name, step in asked.items() if not step.children()} == {"arxiv", "wikipedia", "lhq"}
+    assert {name for name, step in asked.items() if not step.children()} == {"arxiv", "wikipedia", "lhq", "seed"}
     without = {name for name, step in asked.items() if step.children() and not step.passwords}
     assert (
         without

@@ -1,8 +1,6 @@
 """The share of errors is that of a walk over every node; what crashes a grammar or is too large is null, and loses nothing else."""
 
 import importlib.util
-import os
-import signal
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +11,6 @@ from tree_sitter import Node, Parser
 from starmill.core.errors import MachineError
 from starmill.core.names import languages
 from starmill.pipelines.run import keys
-from starmill.transforms.measure import syntax
 from starmill.transforms.measure.syntax import GRAMMARS, Syntax
 
 CRASH = "- " * 1000  # ends the process of YAML's grammar: its scanner recurses
@@ -113,21 +110,6 @@ def test_a_grammar_that_crashes_loses_its_text_alone() -> None:
     crash = ("YAML", CRASH)
     rows = [("Python", "x = 1\n"), crash, ("Python", "x = $$ 1"), ("YAML", "a: 1\n"), crash, ("C", "int a;\n")]
     assert shares(rows) == [0.0, None, pytest.approx(2 / 8), 0.0, None, 0.0]
-
-
-def test_a_process_that_somebody_ends_is_started_again() -> None:
-    assert shares([("Python", "x = 1\n")]) == [0.0]
-    child = syntax._own.children[os.getpid()]._process
-    child.send_signal(signal.SIGKILL)
-    child.wait()
-    assert shares([("Python", "x = $$ 1"), ("C", "int a;\n")]) == [pytest.approx(0.25), 0.0]
-
-
-def test_a_process_that_never_lives_is_the_machines_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(syntax, "CHILD", "starmill.no_such_module")
-    monkeypatch.setattr(syntax._own, "children", {})
-    with pytest.raises(MachineError, match=r"measure\.syntax: .*status 1, twice"):
-        shares([("Python", "x = 1\n")])
 
 
 def test_without_the_library_the_fix_is_told_before_a_run(monkeypatch: pytest.MonkeyPatch) -> None:

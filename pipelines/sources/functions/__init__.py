@@ -1,0 +1,1 @@
+"""Documented functions of a file, with the imports that they need: what a model writes instructions from."""
