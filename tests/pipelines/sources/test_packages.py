@@ -158,18 +158,19 @@ def test_the_fingerprint_follows_the_record_and_the_files(site: Path) -> None:
     assert named("pypi/tool").fingerprint not in {first.fingerprint, second.fingerprint}
 
 
-def test_an_edit_of_the_standard_library_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "email").mkdir()
+def test_an_edit_of_the_standard_library_is_seen(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = tmp_path / "python3"
+    (library / "email").mkdir(parents=True)
     for place in ("abc.py", "email/base.py"):
-        (tmp_path / place).write_text("x = 1\n")
-    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
+        (library / place).write_text("x = 1\n")
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(library))
     names = ("cpython/email", "cpython/modules")
     before = [named(name) for name in names]
     assert [named(name) for name in names] == before and [r.size_bytes for r in before] == [6, 6]
     for place in ("abc.py", "email/base.py"):
-        times = os.stat(tmp_path / place)
-        (tmp_path / place).write_text("x = 2\n")
-        os.utime(tmp_path / place, ns=(times.st_atime_ns, times.st_mtime_ns))
+        times = os.stat(library / place)
+        (library / place).write_text("x = 2\n")
+        os.utime(library / place, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert all(named(r.name).fingerprint != r.fingerprint for r in before)
 
 
