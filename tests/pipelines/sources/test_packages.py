@@ -70,7 +70,7 @@ def test_a_real_distribution_gives_the_files_of_its_record() -> None:
     assert code.data == Path(str(importlib.metadata.distribution("pluggy").locate_file("pluggy/_hooks.py"))).read_bytes()
 
 
-def test_the_standard_library_is_whole_and_licensed() -> None:
+def test_the_standard_library_is_whole_and_licensed(site: Path) -> None:
     root = Path(sysconfig.get_path("stdlib"))
     found = {shown(e): e for e in read(named("cpython/json"))}
     assert {p for p in found if p != "/LICENSE.txt"} == {f"/{p.name}" for p in (root / "json").glob("*.py")}
@@ -200,7 +200,7 @@ def test_a_link_of_a_folder_leads_nowhere_outside(site: Path) -> None:
     assert {shown(e): e.reason for e in read(named("pypi/tool"))}["/sub/key.py"] == "outside_package"
 
 
-def test_what_is_no_library_is_left_out_by_name() -> None:
+def test_what_is_no_library_is_left_out_by_name(site: Path) -> None:
     left_out = {r.name: r.left_out for r in Packages().planned() if r.left_out and r.name.startswith("cpython/")}
     assert set(left_out.values()) == {"not_the_library"} and "cpython/test" in left_out
 
