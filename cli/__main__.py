@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _status(words: list[str]) -> int:
     try:
-        return int(typer.main.get_command(app())(args=_prepared(words), prog_name="starmill", standalone_mode=False) or 0)
+        return int(_program(ROOMS)(args=_prepared(words), prog_name="starmill", standalone_mode=False) or 0)
     except SystemExit as done:  # the shell's completion
         return int(done.code or 0)
     except WRONG_USAGE as error:
@@ -74,11 +74,16 @@ def _refused(said: str, status: int) -> int:
     return status
 
 
-def app() -> typer.Typer:
-    """Return the program, with every command that is found."""
+@functools.cache  # who calls `main` again and again, such as a test, waits for it once
+def _program(rooms: tuple[ModuleType, ...]) -> Callable[..., Any]:
+    return typer.main.get_command(app(rooms))
+
+
+def app(rooms: Sequence[ModuleType] = ROOMS) -> typer.Typer:
+    """Return the program, with every command that is found in these modules."""
     made = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_help_option=False)
     made.callback(invoke_without_command=True)(_starmill)
-    for room in ROOMS:
+    for room in rooms:
         for name, command in commands(room):
             if isinstance(command, typer.Typer):
                 for one in command.registered_commands:

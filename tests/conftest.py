@@ -1,15 +1,19 @@
-"""A lid on threads, the order of files, and a box for what could not run.
+"""A lid on threads, compiled modules, the order of files, and a box for what could not run.
 
 Two cores and many small tensors are faster, and alike, with few threads. Whole runs come first.
 """
 
 import os
+import sys
 from typing import Any
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault("STARMILL_CACHE", "off")  # what an earlier run found tests nothing
+# Where bytecode is not kept, each of the hundreds of processes of a run compiles our modules again, and pytest all tests.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

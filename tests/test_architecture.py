@@ -1,6 +1,7 @@
 """The walls of the house: who may import whom, how large a file may get, and where its test lies."""
 
 import ast
+import functools
 import graphlib
 import importlib.util
 import re
@@ -43,6 +44,7 @@ MODULES = [p for package in PACKAGES for p in sorted((ROOT / package).rglob("*.p
 PYTHON = MODULES + [p for folder in ("tests", "benchmarks", "infra") for p in sorted((ROOT / folder).rglob("*.py"))]
 
 
+@functools.cache
 def imported(path: Path) -> set[str]:
     """Names of the modules that a file imports, at any depth of it."""
     names: set[str] = set()
@@ -55,10 +57,9 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_imports_run_one_way(path: Path) -> None:
-    package = path.relative_to(ROOT).parts[0]
-    for name in imported(path):
+def test_imports_run_one_way() -> None:
+    for path, name in ((module, name) for module in MODULES for name in imported(module)):
+        package = path.relative_to(ROOT).parts[0]
         first, *rest = name.split(".")
         assert first not in PACKAGES, f"{path} imports {name}: import starmill.{name}"
         assert first not in FORBIDDEN[package], f"{path} imports {name}, which {package}/ must not"
@@ -83,19 +84,20 @@ def test_beam_is_known_to_one_transform_only() -> None:
     assert knowing == ["beam.py"]
 
 
-@pytest.mark.parametrize("path", PYTHON, ids=lambda p: str(p.relative_to(ROOT)))
-def test_files_are_small_and_say_what_they_are(path: Path) -> None:
-    text = path.read_text()
-    assert len(text.splitlines()) < (200 if path.is_relative_to(ROOT / "model") else 401)
-    assert ast.get_docstring(ast.parse(text)), "opens with a docstring"
+def test_files_are_small_and_say_what_they_are() -> None:
+    texts = {path: path.read_text() for path in PYTHON}
+    lines = {path: len(text.splitlines()) for path, text in texts.items()}
+    assert [p for p, n in lines.items() if n >= (200 if p.is_relative_to(ROOT / "model") else 401)] == [], "too long"
+    assert [p for p, text in texts.items() if not re.match(r'(#.*\n)*r?"""\s*\S[^"]', text)] == [], "opens with a docstring"
 
 
-@pytest.mark.parametrize("path", [m for m in MODULES if m.name != "__init__.py"], ids=lambda p: str(p.relative_to(ROOT)))
-def test_every_module_has_its_test(path: Path) -> None:
-    relative = path.relative_to(ROOT)
-    # `x/__main__.py` is tested beside its package.
-    name = "test_main.py" if path.name == "__main__.py" else f"test_{path.name}"
-    assert (ROOT / "tests" / relative.parent / name).exists(), f"write tests/{relative.parent}/{name}"
+def test_every_module_has_its_test() -> None:
+    missing = []
+    for path in (m.relative_to(ROOT) for m in MODULES if m.name != "__init__.py"):
+        # `x/__main__.py` is tested beside its package.
+        test = Path("tests", path.parent, "test_main.py" if path.name == "__main__.py" else f"test_{path.name}")
+        missing += [] if (ROOT / test).exists() else [test]
+    assert missing == [], "write these"
 
 
 def test_modules_that_a_remark_points_to_are_there() -> None:

@@ -23,7 +23,8 @@ PYTEST = [sys.executable, "-m", "pytest", "-q", "-c", "none.ini", "--rootdir", "
     ],
     ids=["unsteady", "steady", "many", "not collected"],
 )
-def test_a_failure_is_run_once_more_alone(tmp_path: Path, test: str, ends: int) -> None:
+def test_a_failure_is_run_once_more_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, test: str, ends: int) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # most of a second a process
     (tmp_path / "none.ini").write_text("[pytest]\n")
     (tmp_path / "test_one.py").write_text(f"from pathlib import Path\np = Path('seen')\n{test}\n")
     first = subprocess.run(PYTEST, cwd=tmp_path, capture_output=True, text=True)

@@ -105,22 +105,9 @@ def source(module: str) -> Path | None:
     return next((p for p in (place.with_suffix(CODE), place / f"__init__{CODE}") if p.is_file()), None)
 
 
-@functools.cache  # stages share most of their files
 def imported(code: bytes) -> tuple[str, ...]:
     """Return the full names that a module imports, at any depth; not what only a type checker reads."""
-    ahead: list[ast.AST] = [ast.parse(code)]
-    found: list[str] = []
-    while ahead:
-        node = ahead.pop()
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            ahead += node.orelse
-        elif isinstance(node, ast.Import):
-            found += (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            found += (f"{node.module}.{alias.name}" for alias in node.names)
-        else:
-            ahead += ast.iter_child_nodes(node)
-    return tuple(found)
+    return _understood(code)[0]
 
 
 def tables_of(file: Path) -> Iterator[Path]:
@@ -132,23 +119,65 @@ def tables_of(file: Path) -> Iterator[Path]:
 
 def meaning(file: Path) -> bytes:
     """Return what a file says: of code its syntax tree without docstrings, which has no comments; of a table its bytes."""
-    return _without_docstrings(file.read_bytes()) if file.suffix == CODE else file.read_bytes()
+    return _understood(file.read_bytes())[1] if file.suffix == CODE else file.read_bytes()
 
 
-@functools.cache
-def _without_docstrings(code: bytes) -> bytes:
+@functools.cache  # stages share most of their files
+def _understood(code: bytes) -> tuple[tuple[str, ...], bytes]:
     tree = ast.parse(code)
-    for node in ast.walk(tree):
+    return tuple(_imports(tree)), _without_docstrings(tree)
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
+    ahead: list[ast.AST] = [tree]
+    while ahead:
+        node = ahead.pop()
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            ahead += node.orelse
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        else:
+            ahead += _inside(node)
+
+
+def _without_docstrings(tree: ast.Module) -> bytes:
+    ahead: list[ast.AST] = [tree]
+    while ahead:
+        node = ahead.pop()
         if (
             isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-            and ast.get_docstring(node) is not None
+            and ast.get_docstring(node, clean=False) is not None
         ):
             node.body = node.body[1:]
+        ahead += _inside(node)
     return ast.dump(tree).encode()
+
+
+def _inside(node: ast.AST) -> Iterator[ast.AST]:
+    # No expression holds a statement, and most nodes are expressions.
+    return (child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr))
 
 
 @functools.cache
 def distributions(modules: frozenset[str]) -> frozenset[str]:
     """Return the installed distributions that bring these top-level modules; one that is not installed has none."""
-    known = importlib.metadata.packages_distributions()
-    return frozenset(name for module in modules for name in known.get(module, ()))
+    return frozenset(found.metadata["Name"] for module in modules for found in _installed().get(module, ()))
+
+
+@functools.cache
+def _installed() -> dict[str, list[importlib.metadata.Distribution]]:
+    # importlib.metadata.packages_distributions() reads the metadata of them all, which took most of the time of a run with nothing to do.
+    found: dict[str, list[importlib.metadata.Distribution]] = {}
+    for one in importlib.metadata.distributions():
+        for module in (one.read_text("top_level.txt") or "").split() or {*_tops(one)}:
+            found.setdefault(module, []).append(one)
+    return found
+
+
+def _tops(one: importlib.metadata.Distribution) -> Iterator[str]:
+    for line in (one.read_text("RECORD") or "").splitlines():
+        path = line.partition(",")[0]
+        if path.endswith(CODE):
+            yield path.partition("/")[0].removesuffix(CODE)

@@ -84,7 +84,10 @@ class Dataflow(Runner):
     def pipeline(self, parts: int) -> beam.Pipeline:
         """Return an empty pipeline with our defaults for a job on Dataflow."""
         # Beam would pickle __main__, which is this command line, and load it on each worker.
-        return beam.Pipeline(options=PipelineOptions(["--no_save_main_session", *self.options]))
+        ours = ["--no_save_main_session"]
+        if self.is_dry_run:  # which sends nothing: Beam would ask pip for a list of what is installed here, a second a stage
+            ours.append("--experiments=disable_logging_submission_environment")
+        return beam.Pipeline(options=PipelineOptions([*ours, *self.options]))
 
 
 def of(options: tuple[str, ...], workers: int) -> Runner | None:

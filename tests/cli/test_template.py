@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from small_tree import starmill
 
 from starmill.cli.template import command
 from starmill.core.dataset import Workspace
@@ -39,7 +40,8 @@ def test_a_job_of_a_template_ends_its_stage_by_itself(tmp_path: Path) -> None:
     program = [sys.executable, str(PROGRAM), "--stage=ingest", f"--settings={settings}"]
     templated = [*program, f"--workspace={tmp_path / 'templated'}", f"--template_location={tmp_path / 'job.json'}"]
     subprocess.run(templated, check=True, timeout=100, capture_output=True)
-    subprocess.run([*program, f"--workspace={tmp_path / 'waited-for'}"], check=True, timeout=100, capture_output=True)
+    stage, *more = command([*program[2:], f"--workspace={tmp_path / 'waited-for'}"])
+    starmill(stage, "--workers", "1", *more, cwd=tmp_path)
     mine, plain = (Workspace(str(tmp_path / name)).manifest("records") for name in ("templated", "waited-for"))
     assert plain and len(plain.parts) == 3 and mine == plain
     # Nobody was there to take the time.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import small_tree
 from hub import serving
 
 from starmill.core.dataset import Workspace
@@ -59,7 +60,7 @@ def test_a_hub_gives_what_a_folder_gives(tmp_path: Path) -> None:
         assert whole > FILES * len(TEXT) and hub.sent < whole / 4, "a dry run reads footers, and no content"
         starmill("ingest", *there, "--workers", "2", HF_ENDPOINT=hub.url)
     here = ["stack-v3", "--set", f"sources.stack.place={tmp_path / 'dump'}", "--workspace", str(tmp_path / "here"), *small]
-    starmill("ingest", *here, "--workers", "1")
+    small_tree.starmill("ingest", *here, "--workers", "1", cwd=tmp_path)
     for folder in ("records", "dropped/ingest"):
         names = [n for n in Workspace(str(tmp_path / "hub")).files(folder) if n.endswith(".parquet")]
         assert len(names) == 2

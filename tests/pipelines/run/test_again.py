@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 from collections import Counter
 from collections.abc import Sequence
@@ -66,12 +65,11 @@ def mill(tmp_path: Path, workers: int = 2, parts: int = 6, **options: tuple[int,
 
 
 def test_a_part_whose_worker_was_killed_is_made_again(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    tried, processes = mill(tmp_path, once=(1, 4))
-    assert set(tried) == {"0", "1", "2", "3", "4", "5"} and tried["1"] == tried["4"] == 2
+    tried, processes = mill(tmp_path, parts=4, once=(1,))
+    assert set(tried) == {"0", "1", "2", "3"} and tried["1"] == 2
     assert os.getpid() not in processes, "nothing that may be killed runs in the driver"
     said = capfd.readouterr().err
-    # Both may die in one round; the first that is noticed is named, and the other part is simply due again.
-    assert re.search(r"a worker process was ended by SIGKILL while it made part [14]; that part is made again alone", said)
+    assert "a worker process was ended by SIGKILL while it made part 1; that part is made again alone" in said
     assert "Traceback" not in said and "Exception" not in said
 
 

@@ -226,6 +226,16 @@ def test_a_step_from_elsewhere_counts_by_its_distribution() -> None:
     assert libraries == sorted({"PyYAML", *keys.closure(keys.module_of("measure"))[1]})
 
 
+def test_a_module_is_of_the_distributions_that_the_library_names() -> None:
+    """The oracle reads the metadata of all that is installed, in half a second; each library that any code of ours imports is asked for."""
+    theirs = importlib.metadata.packages_distributions()
+    files = (file for folder in (*FOLDERS, "model") for file in (keys.ROOT / folder).rglob("*.py"))
+    used = {name.partition(".")[0] for file in files for name in keys.imported(file.read_bytes())}
+    assert used & {*theirs} > {"numpy", "pyarrow", "yaml", "torch"}
+    for name in used:
+        assert keys.distributions(frozenset((name,))) == {*theirs.get(name, ())}, name
+
+
 # A process for each module, which has nothing of ours yet, but Beam.
 IMPORTER = """
 import importlib, json, multiprocessing, sys, apache_beam

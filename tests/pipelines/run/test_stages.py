@@ -98,13 +98,6 @@ def test_only_what_is_due_is_made(tmp_path: Path) -> None:
     assert "ingest" in timings(Workspace(str(tmp_path / "w")))
 
 
-def test_worker_processes_make_the_same(tmp_path: Path) -> None:
-    alone, _ = mill(tmp_path / "a" if (tmp_path / "a").mkdir() is None else tmp_path, refs(4))
-    (tmp_path / "b").mkdir()
-    together, made = mill(tmp_path / "b", refs(4), choose((), workers=2))
-    assert made == ["0", "1", "2", "3"] and together.digest == alone.digest
-
-
 def test_fewer_parts_than_before_leave_nothing_behind(tmp_path: Path) -> None:
     mill(tmp_path, refs(3))
     mill(tmp_path, refs(1))

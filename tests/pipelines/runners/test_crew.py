@@ -10,7 +10,6 @@ import grpc
 import psutil
 import pytest
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
-from apache_beam.runners.portability.fn_api_runner import worker_handlers
 
 from starmill.pipelines.runners.local import Local
 from starmill.pipelines.runners.runner import WorkerDied
@@ -32,41 +31,34 @@ pipeline.run()
 """
 
 
-@pytest.mark.parametrize("end", ["os.kill(os.getpid(), 9)", "os._exit(0)", "os._exit(3)"])
+@pytest.mark.parametrize("end", ["os.kill(os.getpid(), 9)", "os._exit(0)"])
 def test_a_worker_that_ends_in_the_middle_is_told(end: str) -> None:
     pipeline = Local(workers=2).pipeline(2)
     _ = pipeline | beam.Create([end, ""]) | beam.Reshuffle() | beam.Map(lambda code: exec(f"import os; {code}"))
-    told = {"os.kill(os.getpid(), 9)": "was ended by SIGKILL", "os._exit(0)": "with status 0", "os._exit(3)": "with status 3"}
+    told = {"os.kill(os.getpid(), 9)": "was ended by SIGKILL", "os._exit(0)": "with status 0"}
     before = set(psutil.Process().children())  # another test's, such as ScanCode
     with pytest.raises(WorkerDied, match=told[end]):
         pipeline.run()
     assert set(psutil.Process().children()) <= before, "nor is the other worker left"
 
 
-def test_an_error_in_a_worker_is_no_death() -> None:
-    beams = worker_handlers.GrpcServer
-    pipeline = Local(workers=2).pipeline(2)
-    _ = pipeline | beam.Create([1, 0]) | beam.Reshuffle() | beam.Map(lambda n: 1 // n)
-    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
-        pipeline.run()
-    assert worker_handlers.GrpcServer is beams, "another runner of this process has Beam's own again"
-
-
-# A worker's answer, "it failed", may not hang on a line that cannot be printed.
+# A worker's answer, "it failed", may not hang on a line that cannot be printed. Beam's own server is back for another runner.
 FAILING = """
 import apache_beam as beam
+from apache_beam.runners.portability.fn_api_runner.worker_handlers import GrpcServer
+from apache_beam.runners.portability.fn_api_runner import worker_handlers
 from starmill.pipelines.runners.local import Local
 
 pipeline = Local(workers=2).pipeline(2)
-_ = pipeline | beam.Create([0, 0]) | beam.Reshuffle() | beam.Map(lambda n: 1 // n)
+_ = pipeline | beam.Create([1, 0]) | beam.Reshuffle() | beam.Map(lambda n: 1 // n)
 try:
     pipeline.run()
 except RuntimeError as error:
-    raise SystemExit(7 if "ZeroDivisionError" in str(error) else 8)
+    raise SystemExit(7 if "ZeroDivisionError" in str(error) and worker_handlers.GrpcServer is GrpcServer else 8)
 """
 
 
-def test_an_error_is_told_by_a_worker_whose_standard_error_is_a_full_disk() -> None:
+def test_an_error_is_no_death_and_is_told_by_a_worker_whose_standard_error_is_a_full_disk() -> None:
     with open("/dev/full", "w") as full:
         assert subprocess.run([sys.executable, "-c", FAILING], stderr=full, timeout=200).returncode == 7
 

@@ -70,7 +70,7 @@ def test_a_real_distribution_gives_the_files_of_its_record() -> None:
     assert code.data == Path(str(importlib.metadata.distribution("pluggy").locate_file("pluggy/_hooks.py"))).read_bytes()
 
 
-def test_the_standard_library_is_whole_and_licensed() -> None:
+def test_the_standard_library_is_whole_and_licensed(site: Path) -> None:
     root = Path(sysconfig.get_path("stdlib"))
     found = {shown(e): e for e in read(named("cpython/json"))}
     assert {p for p in found if p != "/LICENSE.txt"} == {f"/{p.name}" for p in (root / "json").glob("*.py")}
@@ -158,18 +158,19 @@ def test_the_fingerprint_follows_the_record_and_the_files(site: Path) -> None:
     assert named("pypi/tool").fingerprint not in {first.fingerprint, second.fingerprint}
 
 
-def test_an_edit_of_the_standard_library_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "email").mkdir()
+def test_an_edit_of_the_standard_library_is_seen(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = tmp_path / "python3"
+    (library / "email").mkdir(parents=True)
     for place in ("abc.py", "email/base.py"):
-        (tmp_path / place).write_text("x = 1\n")
-    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
+        (library / place).write_text("x = 1\n")
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(library))
     names = ("cpython/email", "cpython/modules")
     before = [named(name) for name in names]
     assert [named(name) for name in names] == before and [r.size_bytes for r in before] == [6, 6]
     for place in ("abc.py", "email/base.py"):
-        times = os.stat(tmp_path / place)
-        (tmp_path / place).write_text("x = 2\n")
-        os.utime(tmp_path / place, ns=(times.st_atime_ns, times.st_mtime_ns))
+        times = os.stat(library / place)
+        (library / place).write_text("x = 2\n")
+        os.utime(library / place, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert all(named(r.name).fingerprint != r.fingerprint for r in before)
 
 
@@ -199,7 +200,7 @@ def test_a_link_of_a_folder_leads_nowhere_outside(site: Path) -> None:
     assert {shown(e): e.reason for e in read(named("pypi/tool"))}["/sub/key.py"] == "outside_package"
 
 
-def test_what_is_no_library_is_left_out_by_name() -> None:
+def test_what_is_no_library_is_left_out_by_name(site: Path) -> None:
     left_out = {r.name: r.left_out for r in Packages().planned() if r.left_out and r.name.startswith("cpython/")}
     assert set(left_out.values()) == {"not_the_library"} and "cpython/test" in left_out
 
