@@ -23,7 +23,7 @@ ALONE = || $(BIN)/python tests/unsteady.py $$? $(BIN)/pytest -v
 # The fastest installer, itself pinned.
 UV := 0.13.8
 
-.PHONY: help run evaluate truth languages miniature test test-slow test-flink test-clusters clamd soak check docs bench bench-dedup bench-train bench-gpu bench-flink flink-jars flink-up flink-run flink-status flink-down constraints setup clean
+.PHONY: help run serve evaluate truth languages miniature test test-slow test-flink test-clusters clamd soak check docs bench bench-dedup bench-train bench-gpu bench-flink flink-jars flink-up flink-run flink-status flink-down constraints setup clean
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -38,7 +38,18 @@ run: setup       ## mill real code, show the funnel, train on the shards, comple
 	@printf '%s\n' '' '--- Next:' '  $(BIN)/starmill why os.py                     # why a file is in the data, or not' \
 	  '  $(BIN)/starmill funnel --languages 30         # what each stage kept and dropped' \
 	  '  $(BIN)/starmill report                        # report.html, one page of all of it for a browser' \
+	  '  make serve                                    # the model in a playground, and for editors' \
 	  '  $(BIN)/starmill run smoke --input ~/checkouts --workspace runs/mine   # your own code'
+
+# Another model or port: make serve MODEL=runs/mine/model PORT=9000
+MODEL ?= runs/smoke-model/model
+PORT ?= 8080
+serve: setup     ## the model of `make run` behind OpenAI's API and TGI's, and a playground in the browser: MODEL= PORT=8080
+	@[ -e $(MODEL)/config.json ] || { echo "$(MODEL): no model; run make run first, or give MODEL=" >&2; exit 3; }
+	@[ -z "$$DISPLAY$$WAYLAND_DISPLAY" ] || $(BIN)/python -c 'import socket, sys, time, webbrowser; \
+	  any(socket.socket().connect_ex(("127.0.0.1", $(PORT))) == 0 or time.sleep(0.5) for _ in range(120)); \
+	  webbrowser.open("http://127.0.0.1:$(PORT)/")' &
+	$(BIN)/starmill serve $(MODEL) --port $(PORT)
 
 # A folder with the files of benchmarks (docs/evaluation.md); without it HumanEval's come from PyPI.
 BENCHMARKS ?=

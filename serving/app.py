@@ -1,7 +1,8 @@
 """The HTTP application: what may be asked, under which limits, and how each client is told what went wrong.
 
 A request that nobody waits for any more is given up, whether its answer is sent in pieces or whole. Bodies must say that they are JSON: a
-page of a stranger cannot make a browser send that here without asking first, and it is never allowed to (no CORS).
+page of a stranger cannot make a browser send that here without asking first, and it is never allowed to (no CORS). The server's own
+page (serving/playground.py) may.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from starmill.core.errors import one_line
-from starmill.serving import openai_api, tgi_api
+from starmill.serving import openai_api, playground, tgi_api
 from starmill.serving.bodies import Refused
 from starmill.serving.metrics import CONTENT_TYPE
 from starmill.serving.service import Reply, Service, Stream, event
@@ -38,8 +39,8 @@ RETRY_AFTER = {"Retry-After": "1"}  # seconds
 def application(service: Service, key: str | None = None, hosts: Collection[str] = ()) -> Starlette:
     """Return the application.
 
-    With a `key`, only who sends it as a bearer token is answered, but for /health. With `hosts`, only who asks for one of these: a page
-    whose name was made to mean this machine asks for its own.
+    With a `key`, only who sends it as a bearer token is answered, but for /health and the files of the playground. With `hosts`, only
+    who asks for one of these: a page whose name was made to mean this machine asks for its own.
     """
 
     @asynccontextmanager
@@ -78,6 +79,16 @@ def application(service: Service, key: str | None = None, hosts: Collection[str]
 
         return Route(path, checked(path, answer, refused), methods=["POST"])
 
+    def file(path: str, made: Response) -> Route:
+        async def answer(request: Request) -> Response:
+            try:
+                _admit(request, None, hosts)
+            except Refused as error:
+                return openai_error(error)
+            return made
+
+        return Route(path, answer, methods=["GET"])
+
     def get(path: str, handler: Callable[[Service], Awaitable[Reply]], refused: Callable[[Exception], Response]) -> Route:
         async def answer(_: Request) -> Response:
             return _json(await handler(service))
@@ -104,6 +115,7 @@ def application(service: Service, key: str | None = None, hosts: Collection[str]
         get("/info", tgi_api.info, tgi_error),
         Route("/metrics", checked("/metrics", metrics, tgi_error)),
         Route("/health", health),
+        *(file(path, made) for path, made in playground.files().items()),
     ]
 
     async def elsewhere(_: Request, error: Exception) -> Response:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 import uvicorn
 
-from starmill.core.errors import UsageError
+from starmill.model import devices
 from starmill.model.exchange.huggingface import load
 from starmill.serving.app import application
 from starmill.serving.checks import Folder
@@ -31,11 +31,7 @@ def service(
     seed: int = 0,
 ) -> Service:
     """Return the model of a folder, loaded and ready to answer. Raises InputError or UsageError."""
-    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.empty(0, device=where)
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"--device {where}: {str(error).splitlines()[0]:.200}; give cpu, or leave it out") from None
+    where = devices.usable(device)
     decoder = load(found.place, None if dtype == "stored" else getattr(torch, dtype), where)
     return Service(
         name or found.place.resolve().name,
