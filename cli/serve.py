@@ -22,6 +22,10 @@ def serve(
     queue: Annotated[int, typer.Option(min=0, max=1 << 20, help="Answers that may wait; beyond them clients get 429.")] = 64,
     longest: Annotated[int, typer.Option(min=1, max=1 << 24, help="The longest answer, in tokens.")] = 4096,
     timeout: Annotated[float, typer.Option(min=1, max=86_400, help="Seconds for an answer.")] = 600.0,
+    release: Annotated[
+        str | None,
+        typer.Option(metavar="WORKSPACE", help="Say which files of this release hold what is written; see `starmill index`."),
+    ] = None,
     seed: options.Seed = 0,
     dtype: Annotated[Literal["stored", "float32", "bfloat16"], typer.Option(help="Of the weights in memory.")] = "stored",
     device: options.Device = None,
@@ -34,6 +38,12 @@ def serve(
 
         found = checks.folder(model, device)
         key = None if api_key_file is None else checks.read_key(api_key_file)
+        known = None
+        if release is not None:
+            place = options.place_of(release, "", None)
+            with options.needs("pipelines"):
+                from starmill.serving.attribution import Release
+            known = Release(place)
         listening = checks.bound(host, port)
     with listening, options.needs("serving"):
         from starmill.serving import server
@@ -41,4 +51,5 @@ def serve(
 
         limits = Limits(new_tokens=longest, seconds=timeout)
         ready = server.service(found, served_name, rows, queue, limits, dtype, device, seed)
+        ready.release = known
         server.run(ready, listening, key, lambda said: say(said, to=sys.stderr, flush=True))

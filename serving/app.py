@@ -111,6 +111,7 @@ def application(service: Service, key: str | None = None, hosts: Collection[str]
     routes = [
         *(post(path, handler, openai_error) for path, handler in OPENAI.items()),
         *(post(path, handler, tgi_error) for path, handler in TGI.items()),
+        *(post(path, handler, openai_error) for path, handler in _release(service).items()),
         get("/v1/models", openai_api.models, openai_error),
         get("/info", tgi_api.info, tgi_error),
         Route("/metrics", checked("/metrics", metrics, tgi_error)),
@@ -124,6 +125,15 @@ def application(service: Service, key: str | None = None, hosts: Collection[str]
         return openai_error(Refused(said, None, status))
 
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: elsewhere})
+
+
+def _release(service: Service) -> dict[str, Handler]:
+    """Return what is answered about a release, if the server has one."""
+    if service.release is None:
+        return {}
+    from starmill.serving import attribution
+
+    return {"/attribute": attribution.attribute, "/overlap": attribution.overlap}
 
 
 class Pieces(Response):

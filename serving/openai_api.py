@@ -46,7 +46,8 @@ class _Piece:
 async def models(service: Service) -> Reply:
     """GET /v1/models."""
     one = {"id": service.name, "object": "model", "created": service.created, "owned_by": "starmill"}
-    return {"object": "list", "data": [one | {"max_model_len": service.positions}]}
+    more = {"max_model_len": service.positions, "attribution": service.release is not None}  # ours
+    return {"object": "list", "data": [one | more]}
 
 
 async def completions(service: Service, body: bytes) -> Reply:

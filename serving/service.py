@@ -56,6 +56,7 @@ class Service:
     metrics: Metrics = field(default_factory=Metrics)
     numbers: int = 0
     created: int = 0  # seconds since 1970
+    release: Any = None  # an attribution.Release, whose libraries a server without one does not need
 
     @functools.cached_property
     def specials(self) -> frozenset[int]:

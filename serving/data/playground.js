@@ -31,7 +31,7 @@ const ABOUT = {
   chat: "A conversation. A model without a chat template gets it behind a page of examples.",
 };
 const LABEL = { complete: "Text", fill: "Text with a cursor", edit: "Text to edit", chat: "Message" };
-let mode = "complete", asking = null, kept = "", sources = true;
+let mode = "complete", asking = null, kept = "";
 let conversation = []; // {role, content}
 let shown = { before: "", pieces: [], after: "" }; // what the result holds
 
@@ -291,12 +291,11 @@ one("#take").addEventListener("click", () => {
   given.setSelectionRange(upto, upto);
 });
 
-// Which files of the training data hold what was written; a server that does not know is asked once.
+// Which files of the training data hold what was written, where the server knows a release.
 async function attribute(target, now, colour) {
-  if (!sources) return;
+  if (!model?.attribution) return;
   const text = now.before + written(now.pieces), characters = [...text];
   const reply = await fetch("/attribute", { method: "POST", headers: headers(), body: JSON.stringify({ text }) }).catch(() => null);
-  if (reply?.status === 404) sources = false;
   if (!reply?.ok || target.pieces !== now.pieces) return;
   const unit = [0]; // of each character, where it begins in the text's UTF-16 units
   for (const character of characters) unit.push(unit.at(-1) + character.length);

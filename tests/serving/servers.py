@@ -10,11 +10,13 @@ import httpx
 import torch
 import uvicorn
 
+from starmill.core.dataset import Workspace
 from starmill.core.tokenizer import Tokenizer, huggingface_files, train
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
 from starmill.model.exchange.huggingface import save
 from starmill.serving import checks, server
+from starmill.serving.attribution import Release
 from starmill.serving.service import Limits, Service
 
 TEXTS = ["def f(x):\n    return x\nimport os\n", "Human: what is é or 漢?\n\nAssistant: -----\n"]
@@ -49,8 +51,16 @@ class Serve:
     def __init__(self, folder: Path) -> None:
         self.folder, self._stops = folder, list[Callable[[], None]]()
 
-    def __call__(self, key: str | None = None, rows: int = 4, queue: int = 400, limits: Limits | None = None) -> Running:
+    def __call__(
+        self,
+        key: str | None = None,
+        rows: int = 4,
+        queue: int = 400,
+        limits: Limits | None = None,
+        release: Workspace | None = None,
+    ) -> Running:
         service = server.service(checks.folder(str(self.folder)), rows=rows, queue=queue, limits=limits)
+        service.release = None if release is None else Release(release)
         listening = checks.bound("127.0.0.1", 0)
         running = uvicorn.Server(server.configured(service, listening, key))
         thread = threading.Thread(target=lambda: asyncio.run(running.serve(sockets=[listening])))
