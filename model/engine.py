@@ -1,12 +1,13 @@
 """Continuous batching: requests join a batch while others are being written, and leave it when they end.
 
-All rows share one axis of time: the token that is written next lies at the same place of each row's cache, and a request that joins has its
-prompt laid before that place. What lies before the first token of every row is cut off now and then. Prompts that are alike are read
-once. A sample depends on its own seed and name alone (model/generation.py). Shapes: B rows, T tokens, S places, K key heads, D head size.
+All rows share one axis of time: the token that is written next lies at the same place of each row's cache, and a request that joins has
+its prompt laid before that place. What lies before the first token of every row is cut off now and then. Prompts that are alike are read
+once, and long ones in pieces, between which the others go on. A sample depends on its own seed and name alone (model/generation.py).
+Shapes: B rows, T tokens, S places, K key heads, D head size.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -14,10 +15,12 @@ import torch
 from starmill.core import seeds
 from starmill.core.errors import UsageError
 from starmill.model.decoder import Decoder
-from starmill.model.generation import choose, read_prompts
+from starmill.model.generation import PIECE, choose, reading
 from starmill.model.likelihood import Score, scores
 from starmill.model.prompts import refuse_prompts
 from starmill.model.slots import Slots
+
+BETWEEN = 256  # tokens of prompts that are read between two tokens of those that are being written
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,12 @@ class Engine:
         self.decoder, self.most = decoder, rows
         self._waiting: deque[_Row] = deque()
         self._rows: list[_Row] = []
+        self._joining: list[_Row] = []
+        self._reading: Iterator[tuple[torch.Tensor, torch.Tensor] | None] = iter(())
+        self._read = Slots(decoder.config)
         self._slots = Slots(decoder.config)
         self._tickets = 0
+        self._gone: set[int] = set()  # of those whose prompts are being read
 
     def add(self, ask: Ask) -> int:
         """Take a request; return its ticket. Raises UsageError for a prompt without tokens, or one that leaves no room for an answer."""
@@ -92,26 +99,34 @@ class Engine:
     def cancel(self, ticket: int) -> None:
         """Forget a request, which may have ended."""
         self._waiting = deque(row for row in self._waiting if row.ticket != ticket)
+        self._gone |= {row.ticket for row in self._joining if row.ticket == ticket}
         self._stay([at for at, row in enumerate(self._rows) if row.ticket != ticket])
 
     @property
     def busy(self) -> bool:
         """Whether a request is being written, or waits."""
-        return bool(self._rows or self._waiting)
+        return bool(self._rows or self._joining or self._waiting)
 
     @property
     def counts(self) -> tuple[int, int]:
         """How many requests are being written, and how many wait."""
-        return len(self._rows), len(self._waiting)
+        return len(self._rows) + len(self._joining), len(self._waiting)
 
     @torch.inference_mode()
     def step(self) -> list[tuple[int, list[int], bool]]:
-        """Write one token: of those that join, or where none can, of all; return of each its ticket, its new ids, and whether it ended."""
+        """Write one token: of those whose prompts are read now, or else of all; return of each its ticket, its new ids, its end.
+
+        Nothing is returned where only a piece of prompts was read.
+        """
         self.decoder.eval()
-        if self._waiting and len(self._rows) < self.most:
+        if self._waiting and not self._joining and len(self._rows) < self.most:
             count = min(self.most - len(self._rows), len(self._waiting))
-            joining = [self._waiting.popleft() for _ in range(count)]
-            found = self._drawn(joining, self._read(joining))
+            self._joining = [self._waiting.popleft() for _ in range(count)]
+            self._read = Slots(self.decoder.config)
+            self._reading = reading(self.decoder, [row.ask.prompt for row in self._joining], self._read, self._piece)
+        if self._joining and (read := next(self._reading)) is not None:
+            joining, last_BE = self._joined(read[0])
+            found = self._drawn(joining, last_BE) if joining else []
             self._rows += joining
         elif self._rows:
             device = self.decoder.tokens.weight.device
@@ -131,12 +146,22 @@ class Engine:
             found += [(ticket, new) for ticket, new, last in self.step() if last]
         return found
 
-    def _read(self, joining: Sequence[_Row]) -> torch.Tensor:
-        """Read prompts and lay them into the cache; return the states of their last tokens."""
-        read = Slots(self.decoder.config)
-        last_BE, _ = read_prompts(self.decoder, [row.ask.prompt for row in joining], read)
-        self._slots.join(read)
-        return last_BE
+    def _piece(self) -> int:
+        """Return how many tokens of each prompt are read at once: few, where others wait for their next token."""
+        return max(1, BETWEEN // len(self._joining)) if self._rows else PIECE
+
+    def _joined(self, last_BE: torch.Tensor) -> tuple[list[_Row], torch.Tensor]:
+        """Lay the prompts that have been read into the cache; return whose they are, and the states of their last tokens."""
+        stay = [at for at, row in enumerate(self._joining) if row.ticket not in self._gone]
+        joining, self._joining = [self._joining[at] for at in stay], []
+        if self._gone:
+            self._gone.clear()
+            stay_B = torch.tensor(stay, dtype=torch.int64, device=last_BE.device)
+            last_BE = last_BE[stay_B]
+            self._read.keep(stay_B)
+        if joining:
+            self._slots.join(self._read)
+        return joining, last_BE
 
     def _drawn(self, rows: Sequence[_Row], states_BE: torch.Tensor) -> list[tuple[int, list[int], bool]]:
         logits_BV = self.decoder.head(states_BE).float()

@@ -4,7 +4,7 @@ A random number is a hash of (seed, name of the row, position): a row's sample d
 Shapes: B rows still open, T tokens, V vocabulary.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
@@ -80,6 +80,15 @@ def generate(
 
 def read_prompts(decoder: Decoder, prompts: Sequence[Sequence[int]], cache: Cache | Slots) -> tuple[torch.Tensor, torch.Tensor]:
     """Read prompts into an empty cache; return the state of the last token of each, which the head reads, and those tokens' positions."""
+    *_, found = reading(decoder, prompts, cache, lambda: PIECE)
+    assert found is not None
+    return found
+
+
+def reading(
+    decoder: Decoder, prompts: Sequence[Sequence[int]], cache: Cache | Slots, size: Callable[[], int]
+) -> Iterator[tuple[torch.Tensor, torch.Tensor] | None]:
+    """Read prompts piece by piece of `size` tokens of each, and yield after each piece: None, and last what `read_prompts` returns."""
     device, longest = decoder.tokens.weight.device, max(map(len, prompts))
     rows = [*map(tuple, prompts)]
     prompts = [*dict.fromkeys(rows)]  # samples of one prompt read it once
@@ -87,18 +96,23 @@ def read_prompts(decoder: Decoder, prompts: Sequence[Sequence[int]], cache: Cach
     padding_BT = torch.tensor([[True] * (longest - len(p)) + [False] * len(p) for p in prompts], device=device)
     positions_BT = ((~padding_BT).cumsum(1) - 1).clamp(min=0)
     unequal = any(len(p) < longest for p in prompts)
-    for start in range(0, longest, PIECE):
-        piece = slice(start, start + PIECE)
+    start = 0
+    while start < longest:
+        if start:
+            yield None
+        piece = slice(start, start + size())
+        start = piece.stop
         padding = padding_BT[:, piece] if unequal else None
         # Only the last position needs logits: those of a whole prompt would take 200 KB per token.
         hidden_BTE = decoder.hidden(tokens_BT[:, piece], positions_BT[:, piece], cache=cache, padding_BT=padding)
     last_BE, positions_B1 = hidden_BTE[:, -1], positions_BT[:, -1:]
     if len(prompts) == len(rows):
-        return last_BE, positions_B1
+        yield last_BE, positions_B1
+        return
     places = {prompt: place for place, prompt in enumerate(prompts)}
     each_B = torch.tensor([places[row] for row in rows], device=device)
     cache.keep(each_B)
-    return last_BE[each_B], positions_B1[each_B]
+    yield last_BE[each_B], positions_B1[each_B]
 
 
 def choose(logits_BV: torch.Tensor, temperature: float, top_p: float, top_k: int, uniform: Sequence[float]) -> list[int]:

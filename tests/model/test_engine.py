@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from starmill.core.errors import UsageError
+from starmill.model import engine as engine_module
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
 from starmill.model.engine import Ask, Engine
@@ -81,6 +82,27 @@ def test_what_was_cancelled_is_gone(decoder: Decoder) -> None:
     for ticket in (0, 5, 99):
         engine.cancel(ticket)
     assert dict(engine.finish()) == {at: alone(decoder, ask) for at, ask in enumerate(wanted) if at not in (0, 5)}
+
+
+def test_others_go_on_while_a_long_prompt_is_read(decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "BETWEEN", 8)
+    engine, long = Engine(decoder, 4), Ask([(7 * at) % 300 for at in range(100)], 9)
+    first, other, left = Ask([5, 6, 7], 60), Ask([3, 1], 4), Ask([2] * 90, 5)
+    engine.add(first)
+    engine.step()
+    tickets = [engine.add(one) for one in (long, left)]
+    told = [[ticket for ticket, _, _ in engine.step()] for _ in range(3)]
+    assert told == [[0]] * 3, "a token after each piece"
+    engine.cancel(tickets[1])
+    engine.add(other)
+    while told[-1] == [0]:
+        told.append([ticket for ticket, _, _ in engine.step()])
+    assert told == [*[[0]] * (100 // 4 - 1), [tickets[0]]]
+    assert dict(engine.finish()) == {0: alone(decoder, first), 1: alone(decoder, long), 3: alone(decoder, other)}
+    for cancelled in (engine.add(long), engine.add(left)):
+        engine.step()
+        engine.cancel(cancelled)
+    assert engine.finish() == [] and not engine.busy
 
 
 def test_a_request_ends_with_its_stop(decoder: Decoder) -> None:
