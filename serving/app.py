@@ -133,7 +133,7 @@ def _release(service: Service) -> dict[str, Handler]:
         return {}
     from starmill.serving import attribution
 
-    return {"/attribute": attribution.attribute, "/overlap": attribution.overlap}
+    return {"/attribute": attribution.attribute, "/overlap": attribution.overlap, "/attribution": attribution.attribution}
 
 
 class Pieces(Response):

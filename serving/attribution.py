@@ -1,9 +1,12 @@
 """`POST /attribute` and `POST /overlap`: which files of a release hold a text, and which spans of it are in the release at all.
 
+`POST /attribution` says the latter as llm-vscode asks it: a `document`, and spans in units of UTF-16, as JavaScript counts.
+
 A thread looks, one text at a time, so that writing goes on; where too many wait, a request is refused at once.
 """
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -30,6 +33,12 @@ class Asked(Struct):
     text: Annotated[str, Meta(max_length=LONGEST)]
     files: Annotated[int, Meta(ge=1, le=100)] = 10
     candidates: Annotated[int, Meta(ge=1, le=4000)] = 1000
+
+
+class Document(Struct):
+    """Of llm-vscode: what stands around the cursor."""
+
+    document: Annotated[str, Meta(max_length=LONGEST)]
 
 
 class Release:
@@ -73,3 +82,12 @@ async def overlap(service: Service, body: bytes) -> Reply:
     """POST /overlap."""
     release: Release = service.release
     return await release.answer(release.overlaps, read(body, Asked))
+
+
+async def attribution(service: Service, body: bytes) -> Reply:
+    """POST /attribution."""
+    release: Release = service.release
+    text = read(body, Document).document
+    found = await release.answer(release.overlaps, Asked(text))
+    units = [0, *itertools.accumulate(1 + (ord(character) > 0xFFFF) for character in text)]
+    return {"spans": [[units[span["start"]], units[span["end"]]] for span in found["spans"]]}

@@ -45,6 +45,14 @@ def test_it_says_what_the_command_says(
     assert knowing.client.get("/v1/models").json()["data"][0]["attribution"] is True
 
 
+def test_it_answers_as_llm_vscode_asks(knowing: Running) -> None:
+    document = f"𝒳 = '𝒳'\n{TEXT}\n"
+    (found,) = knowing.client.post("/attribution", json={"document": document}).json()["spans"]
+    written = document.encode("utf-16-le")[2 * found[0] : 2 * found[1]].decode("utf-16-le")
+    assert written in TEXT and len(written) > len(TEXT) - 100
+    assert knowing.client.post("/attribution", json={"document": "x = 2\n"}).json() == {"spans": []}
+
+
 def test_what_is_refused(knowing: Running, running: Running, tmp_path: Path) -> None:
     for body, status in (({}, 400), ({"text": 1}, 400), ({"text": "x" * (LONGEST + 1)}, 400), ({"text": "", "files": 0}, 400)):
         assert knowing.client.post("/attribute", json=body).status_code == status
