@@ -4,8 +4,9 @@
     .venv/bin/python benchmarks/serve.py smollm2 [--threads 2] [--rounds 3] [--write]
 
 Requests have prompts and answers of mixed lengths, greedy, and do not end by themselves. Clients of the server ask over HTTP, one or
-eight at a time. transformers answers one request after the other, or all eight as one padded batch, of which each row is written as
-long as the longest. Seconds are of the wall; tokens those that were asked for. Requests whose tokens are not those of the first side are named.
+eight at a time. transformers answers one request after the other, or all eight as one padded batch, of which each row is written as long
+as the longest. Seconds are of the wall; tokens those that were asked for. Requests whose tokens are not those of the first side are
+named.
 """
 
 import argparse
