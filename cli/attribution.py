@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 LARGEST = 16 << 20  # bytes of a text that is asked about
 WIDTH = 100  # characters of a span that are shown
+Asked = Annotated[str, typer.Argument(metavar="FILE", help="The text: a file, or - for the standard input.")]
+Files = Annotated[int, typer.Option("--files", min=1, max=10**6, help="How many files of each to name.")]
 
 
 def portrait(
@@ -47,12 +49,12 @@ def index(
 
 
 def attribute(
-    asked: Annotated[str, typer.Argument(metavar="FILE", help="The text: a file, or - for the standard input.")],
+    asked: Asked,
     at: options.At,
     by_portrait: Annotated[
         bool, typer.Option("--portrait", help="Only say which spans are in the release, by its portrait.")
     ] = False,
-    most_files: Annotated[int, typer.Option("--files", min=1, max=10**6, help="How many files of a span to name.")] = 10,
+    most_files: Files = 10,
     candidates: Annotated[int, typer.Option(min=1, max=10**6, help="How many files to compare at most.")] = 4000,
     as_json: options.Json = False,
     raw: options.Raw = False,
@@ -69,6 +71,30 @@ def attribute(
             return
         found = report.shown(report.Attributor(place)(text, most_files, candidates), options.labels(raw).shown)
     options.show(as_json, asdict(found), _lines(text, found))
+
+
+def near(
+    asked: Asked,
+    at: options.At,
+    most_files: Files = 10,
+    least: Annotated[float, typer.Option(min=0.0, max=1.0, help="The least similarity, as signatures estimate it.")] = 0.5,
+    as_json: options.Json = False,
+    raw: options.Raw = False,
+) -> None:
+    """Which kept files are near duplicates of a text, by the signatures of dedup."""
+    place, text = options.place_of(at, "", None), _text(asked)
+    with options.needs("pipelines"):
+        from starmill.transforms.attribution import near as report
+    shown = options.labels(raw).shown
+    with options.files():
+        found = [
+            replace(o, repo_name=shown(o.repo_name), path=shown(o.path)) for o in report.near(place, text, most_files, least)
+        ]
+    exact = ("not in the release" if o.jaccard is None else f"{o.jaccard:.3f}" for o in found)
+    lines = [
+        f"{told}  (estimate {o.estimate:.3f})  {o.repo_name} {o.path}  {o.swhid}" for o, told in zip(found, exact, strict=True)
+    ]
+    options.show(as_json, [asdict(one) for one in found], lines or [f"no kept file is as similar as {least}"])
 
 
 def owner(
