@@ -30,7 +30,11 @@ from starmill.serving.worker import Busy, Failed
 
 log = logging.getLogger(__name__)
 Handler = Callable[[Service, bytes], Awaitable[Reply]]
-OPENAI: dict[str, Handler] = {"/v1/completions": openai_api.completions, "/v1/chat/completions": openai_api.chat}
+OPENAI: dict[str, Handler] = {
+    "/v1/completions": openai_api.completions,
+    "/v1/chat/completions": openai_api.chat,
+    "/v1/fim/completions": openai_api.fill,
+}
 TGI: dict[str, Handler] = {"/": tgi_api.root, "/generate": tgi_api.generate, "/generate_stream": tgi_api.generate_stream}
 GONE = 499  # what is counted for a client that left
 RETRY_AFTER = {"Retry-After": "1"}  # seconds

@@ -115,6 +115,13 @@ class Chat(Sampling):
     top_logprobs: Tops | None = None
 
 
+class Fill(Chat):
+    """POST /v1/fim/completions."""
+
+    prompt: str | None = None
+    suffix: str | None = None
+
+
 class Parameters(Struct):
     """Of Text Generation Inference."""
 

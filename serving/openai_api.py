@@ -12,7 +12,7 @@ from typing import Any
 from starmill.core.tokenizer import Tokenizer
 from starmill.model.likelihood import Score
 from starmill.serving import prompts as prompting
-from starmill.serving.bodies import Chat, Completion, Refused, read
+from starmill.serving.bodies import Chat, Completion, Fill, Refused, read
 from starmill.serving.service import Reply, Service, Stream, event
 from starmill.serving.text import Writer
 from starmill.serving.worker import Answer, Token
@@ -114,13 +114,28 @@ async def chat(service: Service, body: bytes) -> Reply:
     if not said:
         raise Refused("messages: none given", "messages")
     prompts = [await service.encoded(partial(prompting.of_chat, service.tokenizer, service.template, said))]
-    n = asked.n or 1
-    service.check_prompts(prompts, "messages", n)
-    tokens = service.count(prompts)
+    service.check_prompts(prompts, "messages", asked.n or 1)
+    return await _messages(service, asked, prompts, service.template is None)
+
+
+async def fill(service: Service, body: bytes) -> Reply:
+    """POST /v1/fim/completions, as Mistral has it and Continue asks: a prompt and a suffix, answered like a chat."""
+    asked = read(body, Fill)
+    service.check_model(asked.model)
+    if asked.prompt is None:
+        raise Refused("prompt: none given", "prompt")
+    holed = Completion(prompt=asked.prompt, suffix=asked.suffix)
+    prompts = await service.encoded(partial(prompting.of_completion, service.tokenizer, holed))
+    service.check_prompts(prompts, "prompt", asked.n or 1)
+    return await _messages(service, asked, prompts, False)
+
+
+async def _messages(service: Service, asked: Chat, prompts: Sequence[list[int]], assists: bool) -> Reply:
+    """Return the answers to a prompt as messages; `assists` where they come behind the page of examples."""
+    n, tokens = asked.n or 1, service.count(prompts)
     most = asked.max_completion_tokens or asked.max_tokens or service.positions
     tops = (asked.top_logprobs or 0) if asked.logprobs else None
-    more = prompting.ASSISTANT_STOPS if service.template is None else ()
-    answer = service.worker.ask(service.rows(prompts, asked, most, tops, more))
+    answer = service.worker.ask(service.rows(prompts, asked, most, tops, prompting.ASSISTANT_STOPS if assists else ()))
     head = {"id": service.next_id("chatcmpl"), "created": service.created, "model": service.name}
 
     def logprobs(found: Sequence[Token]) -> dict[str, Any] | None:
@@ -135,7 +150,7 @@ async def chat(service: Service, body: bytes) -> Reply:
 
         for index in range(n):
             yield sent(index, {"role": "assistant", "content": ""}, [], None)
-        async for piece in _pieces(service, answer, strip=service.template is None):
+        async for piece in _pieces(service, answer, strip=assists):
             written += piece.count
             if piece.text:
                 yield sent(piece.choice, {"content": piece.text}, piece.tokens, None)
@@ -148,7 +163,7 @@ async def chat(service: Service, body: bytes) -> Reply:
     if asked.stream:
         return Stream(pieces(), answer.close)
     try:
-        texts, found, ends, written = await _whole(service, answer, n, strip=service.template is None)
+        texts, found, ends, written = await _whole(service, answer, n, strip=assists)
     finally:
         answer.close()
     made = [

@@ -17,7 +17,8 @@ from starmill.serving.bodies import MAX_CHOICES, Refused, Sampling
 from starmill.serving.metrics import Metrics
 from starmill.serving.worker import Answer, Wanted, Worker
 
-# Whatever these clients talk to, they call it so: huggingface_hub, and Text Generation Inference's own users.
+# Whatever these clients talk to, they call it so: huggingface_hub, and Text Generation Inference's own users. @huggingface/inference calls
+# it by its address.
 ANY_MODEL = ("dummy", "tgi")
 
 
@@ -86,7 +87,7 @@ class Service:
 
     def check_model(self, given: str | None) -> None:
         """Raise Refused for the name of another model."""
-        if given not in (None, "", self.name, *ANY_MODEL):
+        if given not in (None, "", self.name, *ANY_MODEL) and not given.startswith(("http://", "https://")):
             raise Refused(
                 f"The model {given!r:.100} does not exist; this server has {self.name!r}", "model", 404, "NotFoundError"
             )

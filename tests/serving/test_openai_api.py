@@ -62,6 +62,14 @@ def test_a_hole_by_suffix_and_by_sentinels(running: Running, client: OpenAI) -> 
     assert client.completions.create(prompt=holed, **ask | {"temperature": 1, "seed": 5}).choices[0].text == drawn
 
 
+def test_a_hole_as_mistral_has_it(running: Running) -> None:
+    (wanted,) = offline(running, ("def f(", "\n    return x"), max_new_tokens=20)
+    asked = {"model": "small", "prompt": "def f(", "suffix": "\n    return x", "max_tokens": 20, "temperature": 0}
+    found = running.client.post("/v1/fim/completions", json=asked).json()
+    assert found["object"] == "chat.completion" and found["choices"][0]["message"]["content"] == wanted
+    assert running.client.post("/v1/fim/completions", json={"suffix": "x"}).json()["error"]["param"] == "prompt"
+
+
 def test_other_special_tokens_are_text(running: Running, client: OpenAI) -> None:
     found = client.completions.create(model="small", prompt="<|endoftext|><repo_name>", max_tokens=4, temperature=0)
     plain = len(running.tokenizer.encode("<|endoftext|><repo_name>"))
