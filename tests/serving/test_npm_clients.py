@@ -25,22 +25,23 @@ const stream = await openai.completions.create({ ...asked, prompt: "def f(x):", 
 for await (const piece of stream) told.pieces += piece.choices[0].text;
 const said = [{ role: "user", content: "What is a list?" }];
 told.chat = (await openai.chat.completions.create({ ...asked, messages: said })).choices[0].message.content;
-told.refused = await openai.completions.create({ ...asked, model: "other", prompt: "x" }).then(() => null, (error) => [error.status, error.type]);
+const other = openai.completions.create({ ...asked, model: "other", prompt: "x" });
+told.refused = await other.then(() => null, (error) => [error.status, error.type]);
 
+const joined = async (pieces, text) => { let all = ""; for await (const piece of pieces) all += text(piece) ?? ""; return all; };
 const hub = new InferenceClient("", { endpointUrl: url });
 const wanted = { inputs: "def f(x):", parameters: { max_new_tokens: 24, temperature: 0 } };
 told.generated = (await hub.textGeneration(wanted)).generated_text;
-told.streamed = "";
-for await (const piece of hub.textGenerationStream(wanted)) told.streamed += piece.choices[0].text;
+told.streamed = await joined(hub.textGenerationStream(wanted), (piece) => piece.choices[0].text);
 
 const editor = constructLlmApi({ provider: "openai", apiKey: "none", apiBase: `${url}/v1/` });
-const holed = "<fim_prefix>def f(<fim_suffix>\\n    return x<fim_middle>", never = new AbortController().signal;
-told.completed = "";
-for await (const piece of editor.completionStream({ ...asked, prompt: holed, stream: true, stop: ["<fim_prefix>"] }, never)) told.completed += piece.choices[0].text;
-told.filled = "";
-for await (const piece of editor.fimStream({ ...asked, prompt: "def f(", suffix: "\\n    return x" }, never)) told.filled += piece.choices[0].delta.content ?? "";
-told.chatted = "";
-for await (const piece of editor.chatCompletionStream({ ...asked, messages: said, stream: true }, never)) told.chatted += piece.choices[0]?.delta.content ?? "";
+const never = new AbortController().signal;
+const holed = { ...asked, prompt: "<fim_prefix>def f(<fim_suffix>\\n    return x<fim_middle>", stream: true, stop: ["<fim_prefix>"] };
+told.completed = await joined(editor.completionStream(holed, never), (piece) => piece.choices[0].text);
+const hole = { ...asked, prompt: "def f(", suffix: "\\n    return x" };
+told.filled = await joined(editor.fimStream(hole, never), (piece) => piece.choices[0].delta.content);
+const talk = { ...asked, messages: said, stream: true };
+told.chatted = await joined(editor.chatCompletionStream(talk, never), (piece) => piece.choices[0]?.delta.content);
 console.log(JSON.stringify(told));
 """
 
