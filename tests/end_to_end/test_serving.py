@@ -13,6 +13,7 @@ from pages import ROOT, blocks, commands
 from servers import write
 
 from starmill.cli.__main__ import main
+from starmill.core.process import handling
 
 PAGE = ROOT / "docs/serving.md"
 
@@ -47,7 +48,8 @@ def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest
     thread = threading.Thread(target=reader)
     thread.start()
     try:
-        assert main(shlex.split(serve)[1:]) == 130
+        with handling(signal.default_int_handler, [signal.SIGINT]):  # a process of nohup, or behind an &, ignores it
+            assert main(shlex.split(serve)[1:]) == 130
     finally:
         over.set()
         thread.join()

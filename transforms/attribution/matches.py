@@ -37,7 +37,7 @@ def regions(asked: Squashed, text: Squashed) -> list[Region]:
     >>> code = "".join(f"x{i} = {i} * {i}; " for i in range(40))
     >>> [region] = regions(Squashed.of(code[40:240]), Squashed.of(code))
     >>> region.file_start, region.end - region.start, region.similarity
-    (40, 199, 1.0)
+    (41, 198, 1.0)
     """
     exact = _stretches(asked, text)
     found = [Region(a, b, c, d, 1.0) for a, b, c, d in exact.tolist()]
