@@ -143,7 +143,7 @@ def blocks(text: str) -> list[Block]:
     """Return the closed blocks of a text.
 
     >>> blocks("```python\\nx = 1\\n```\\n```\\nopen")
-    [Block(language='python', text='x = 1\\n', end=20)]
+    [Block(language='python', text='x = 1\\n', end=19)]
     """
     found, begin = [], None
     for fence in FENCE.finditer(text):

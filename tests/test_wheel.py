@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("core", "transforms", "reports", "pipelines", "model", "evaluation", "trainer", "serving", "cli")
+FOLDERS = ("core", "transforms", "reports", "pipelines", "model", "evaluation", "alignment", "trainer", "serving", "cli")
 DATA = {".py", ".txt", ".json", ".go", ".mod", ".sum", ".toml", ".typed", ".css", ".csv", ".js", ".html", ".jsonl"}
 
 
