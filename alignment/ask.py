@@ -7,6 +7,8 @@ finds no answers of another, and what was answered is never asked again.
 import hashlib
 import itertools
 import json
+import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -87,8 +89,19 @@ class Spent:
 class Asking:
     """A model with a budget, which is of all answers in a folder."""
 
-    def __init__(self, model: Model, folder: Path, seed: int, budget: Budget, prices: Prices, prompts: str) -> None:
+    def __init__(
+        self,
+        model: Model,
+        folder: Path,
+        seed: int,
+        budget: Budget,
+        prices: Prices,
+        prompts: str,
+        per_minute: int | None = None,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
         """Count what was asked in the folder; `prompts` is the digest of the templates and examples, which answers name."""
+        self._between, self._pause, self._last = 60 / per_minute if per_minute else 0.0, pause, -math.inf
         self.model, self.folder, self.seed, self.budget, self.prices, self.prompts = (
             model,
             folder,
@@ -152,6 +165,9 @@ class Asking:
             if not self._has_room():
                 self._release(request, decoding)
                 return
+            if (wait := self._last + self._between - time.monotonic()) > 0:
+                self._pause(wait)
+            self._last = time.monotonic()
             yield request
 
     def _release(self, request: Request, decoding: Decoding) -> None:

@@ -16,14 +16,16 @@ def assertions(code: ast.Module, tests: ast.Module) -> list[ast.Assert]:
     >>> found("def t():\\n  assert f()\\nt()"), found("def t():\\n  assert f()"), found("assert 1")
     (1, 0, 0)
     """
-    defined = {node.name: node for node in tests.body if isinstance(node, FUNCTIONS)}
+    defined: dict[str, Scope] = {node.name: node for node in tests.body if isinstance(node, FUNCTIONS)}
     reached: list[ast.Assert] = []
     names: set[str] = set()
     ahead: list[Scope] = [tests]
     seen: set[str] = set()
     while ahead:
         for node in _executed(ahead.pop()):
-            if isinstance(node, ast.Assert):
+            if isinstance(node, FUNCTIONS):
+                defined[node.name] = node
+            elif isinstance(node, ast.Assert):
                 reached.append(node)
             elif isinstance(node, ast.Name):
                 names.add(node.id)
@@ -51,10 +53,12 @@ def functions(code: ast.Module) -> tuple[str, ...]:
 
 
 def _executed(scope: Scope) -> Iterator[ast.AST]:
-    """Yield the nodes that are executed with a scope: not those in functions and classes that it defines."""
+    """Yield the nodes that are executed with a scope: of functions that it defines no more than that they are, of classes nothing."""
     ahead: list[ast.AST] = [*reversed(scope.body)]
     while ahead:
         node = ahead.pop()
-        if not isinstance(node, (*FUNCTIONS, ast.ClassDef, ast.Lambda)):
-            yield node
+        if isinstance(node, ast.ClassDef | ast.Lambda):
+            continue
+        yield node
+        if not isinstance(node, FUNCTIONS):
             ahead += reversed([*ast.iter_child_nodes(node)])

@@ -117,10 +117,11 @@ def response(text: str) -> Response | Reason:
     code = [one.text for one in made if one.language in PYTHON]
     if not code:
         return Reason("no_code")
-    with_assertions = [one for one in tests if one.language in PYTHON and "assert" in one.text]
-    if len(with_assertions) != 1:
-        return Reason("no_tests" if not with_assertions else "several_tests")
-    [tested] = with_assertions
+    if len(tests) > 1:
+        return Reason("several_tests")
+    if not tests or tests[0].language not in PYTHON or "assert" not in tests[0].text:
+        return Reason("no_tests")
+    [tested] = tests
     bodies["Tests"] = bodies["Tests"][: tested.end]  # what follows is cut
     found = Response(bodies, "\n".join(code), code[0], tested.text)
     trees = [parsed(one) for one in (found.code, found.tests)]

@@ -91,6 +91,9 @@ class AlignRecipe:
     endpoint: Place | None = None  # URL such as http://127.0.0.1:8000/v1; null: `model` is a folder
     chat: bool = False  # with `endpoint`: prompts are sent as messages
     at_once: Annotated[int, Meta(ge=1, le=4096)] = 8  # requests under way, or rows that a folder's model writes at once
+    per_minute: AtLeast1 | None = (
+        None  # requests that are sent in a minute, at most, one after another; null: as many as at_once allows
+    )
     dtype: Literal["stored", "float32", "bfloat16"] = "stored"  # of a folder's weights in memory
     benchmarks: tuple[Place, ...] = ()  # whose texts no pair may hold: paths, URLs or shipped names
     prompts: Place | None = None  # folder with templates and examples of your own (docs/alignment.md); null: those that ship

@@ -83,7 +83,15 @@ def run(
     for stage in STAGES:
         _ = prompts.templates[stage]
     files = seed_files(wanted)
-    asking = Asking(model, Path(workspace.root) / "answers", wanted.seed, wanted.budget, wanted.prices, prompts.digest)
+    asking = Asking(
+        model,
+        Path(workspace.root) / "answers",
+        wanted.seed,
+        wanted.budget,
+        wanted.prices,
+        prompts.digest,
+        wanted.per_minute,
+    )
     workspace.publish_last_run(LastRun(tuple(StageName(*pair) for pair in DATASETS.items()), len(files)))
     work = _Work(wanted, workspace, prompts, asking, tell, dict(model.identity))
     known: set[str] = set()

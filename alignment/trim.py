@@ -23,7 +23,7 @@ MOST_LINES, MOST_ASSERTIONS = 5, 5
 
 def unfinished(found: Response) -> str:
     """Return the words by which a response leaves something to be done, or nothing."""
-    match = UNFINISHED.search(found.program)
+    match = UNFINISHED.search("\n".join([*found.sections.values(), found.program]))
     return match[0] if match else ""
 
 

@@ -94,3 +94,10 @@ def test_a_torn_line_is_asked_again_and_a_wrong_one_named(tmp_path: Path) -> Non
     place.write_text("{}\n")
     with pytest.raises(InputError, match="line 1 is no answer; remove the file"):
         asking(tmp_path, model)
+
+
+def test_requests_a_minute(tmp_path: Path) -> None:
+    waits: list[float] = []
+    slow = Asking(Folder(), tmp_path, 0, Budget(), Prices(), "", per_minute=2, pause=waits.append)
+    assert len(slow.answers("respond", "p", WANTED, HOW)) == 6
+    assert len(waits) == 5 and all(0 < wait <= 30 for wait in waits)

@@ -16,6 +16,8 @@ BLOCKS = [
     "def inner():\n    assert f(1)\ndef test():\n    inner()\ntest()",
     "try:\n    f(1)\nexcept ValueError:\n    pass\nelse:\n    assert f(1)",
     "def test():\n    assert f(1)",
+    "def test():\n    def inner():\n        assert f(1)\n    inner()\ntest()",
+    "def test():\n    def inner():\n        assert f(1)\ntest()",
     "class T:\n    def test(self):\n        assert f(1)",
     "check = lambda: f(1)",
     "def again():\n    assert f(1)\n    again()\nagain()",

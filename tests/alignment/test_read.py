@@ -81,6 +81,7 @@ def swapped(first: str, second: str) -> str:
         (RIGHT.replace("```python\ndef", "```\ndef"), "no_code"),
         (RIGHT.replace("assert", "check"), "no_tests"),
         (RIGHT + "\n```python\nassert task_1([])\n```", "several_tests"),
+        (RIGHT + "\n```\nsaid\n```", "several_tests"),
         (RIGHT.replace("return items", "return (items"), "syntax_error"),
         (written(1, "items", "def test():\n    assert task_1([])"), "tests_not_invoked"),
         (written(1, "items", "assert 1 + 1 == 2"), "tests_not_invoked"),

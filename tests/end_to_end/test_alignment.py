@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,30 @@ def digests(workspace: Path) -> dict[str, str]:
 
 def test_killed_runs_go_on(tmp_path: Path) -> None:
     kills(tmp_path, [12, 30])
+
+
+def test_a_stop_waits_for_no_server(tmp_path: Path) -> None:
+    folder = write_seeds(tmp_path / "seeds")
+    script, over = Script.of(folder), threading.Event()
+    script.attempts.update(script.names.values())
+    with serving(script) as url:
+        sets = [f"endpoint={url}", f"seeds={folder}", "model=scripted", "respond.shots=1", "at_once=2"]
+        words = ["align", "align-tiny", "--quiet", "--workspace", str(tmp_path / "w"), *(w for s in sets for w in ("--set", s))]
+        child = subprocess.Popen([sys.executable, "-m", "starmill.cli", *words], stderr=subprocess.PIPE, text=True)
+
+        def told(count: int) -> None:
+            if count == 3:
+                child.send_signal(signal.SIGINT)
+                over.wait(300)  # nothing is answered any more
+
+        script.told = told
+        try:
+            _, said = child.communicate(timeout=200)
+        finally:
+            over.set()
+    assert child.returncode == 130 and "Traceback" not in said
+    lines = next(iter((tmp_path / "w/answers/concepts").glob("*.jsonl"))).read_text().splitlines()
+    assert 1 <= len(lines) <= 2
 
 
 @pytest.mark.slow
