@@ -55,7 +55,8 @@ TopP = Annotated[
     ),
 ]
 MaxNewTokens = Annotated[
-    int | None, typer.Option(min=1, max=1 << 24, help="The longest completion, in tokens (default: 64, or that of a task).")
+    int | None,
+    typer.Option(min=1, max=1 << 24, help="The longest completion, in tokens (default: 64, in a chat 512, or that of a task)."),
 ]
 Device = Annotated[str | None, typer.Option(help="Such as cpu (default: cuda where there is one).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
