@@ -7,6 +7,7 @@ one is not made again, and what was answered is not asked again.
 import functools
 import hashlib
 import json
+import platform
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,13 +19,15 @@ from starmill.alignment import card
 from starmill.alignment.ask import Asking, Spent
 from starmill.alignment.prompts import SHIPPED, STAGES, Prompts
 from starmill.alignment.recipe import AlignRecipe
-from starmill.alignment.stages import Made, Row, Stages, seeds_of
+from starmill.alignment.stages import LANGUAGE, Made, Row, Stages, seeds_of
 from starmill.core import __version__, recipe
 from starmill.core.dataset import Count, LastRun, Sidecar, StageName, Workspace, output, part_path
 from starmill.core.errors import InputError
 from starmill.core.storage import Storage
+from starmill.evaluation import sandbox
 from starmill.evaluation.run.generate import Model
 from starmill.evaluation.run.score import Judges
+from starmill.transforms import clean, dedup
 
 FORMAT = 1
 DATASETS = {
@@ -187,7 +190,8 @@ class _Work:
         """Return what the rows of a stage depend on beside its input and the code."""
         options = getattr(self.wanted, name)
         asks = [dict(self.model), self.prompts.digest] if name in STAGES else []
-        return json.dumps([self.wanted.seed, options and asdict(options), asks], sort_keys=True)
+        runs = platform.python_version() if name == "verify" else ""
+        return json.dumps([self.wanted.seed, options and asdict(options), asks, runs], sort_keys=True)
 
     def _commit(self, name: str, part: int, key: str, made: Made) -> None:
         dataset, tables = DATASETS[name], {DATASETS[name]: made.kept, f"dropped/{name}": made.dropped, **self.beside}
@@ -198,15 +202,16 @@ class _Work:
         for reason, row in [("", row) for row in made.kept] + [(row["reason"], row) for row in made.dropped]:
             files[reason] += 1
             sizes[reason] += len(_line(row))
-        counts = tuple(Count(name, reason, "Python", files[reason], sizes[reason]) for reason in sorted(files))
+        counts = tuple(Count(name, reason, LANGUAGE, files[reason], sizes[reason]) for reason in sorted(files))
         self.workspace.commit(Sidecar(name, dataset, part, key, outputs, counts), [*data.values()])
 
 
 @functools.cache
 def code() -> str:
-    """Return a digest of what makes the rows."""
-    folder = Path(str(alignment.__file__)).parent
-    return hashlib.sha256(b"".join(place.read_bytes() for place in sorted(folder.glob("*.py")))).hexdigest()
+    """Return a digest of what makes the rows: these packages, with what they judge, compare and clean by."""
+    folders = [Path(str(package.__file__)).parent for package in (alignment, sandbox, dedup, clean)]
+    places = [place for folder in folders for place in sorted(folder.rglob("*.py"))]
+    return hashlib.sha256(b"".join(place.read_bytes() for place in places)).hexdigest()
 
 
 def _line(row: Row) -> bytes:

@@ -146,14 +146,16 @@ def serving(script: Script) -> Iterator[str]:
             used = {"prompt_tokens": 100, "completion_tokens": 10}
             said = {"choices": [{"text": text, "finish_reason": ended}], "usage": used} if status == 200 else {"error": "no"}
             data = json.dumps(said).encode()
+            if status in (200, 400):
+                with lock:
+                    script.answered[at] += 1
             self.send_response(status or 200)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data if status else data[:9])
             if status in (200, 400):
                 with lock:
-                    script.answered[at] += 1
-                    script.told(sum(script.answered.values()))
+                    script.told(script.answered.total())
 
         def log_message(self, *_: object) -> None:
             pass

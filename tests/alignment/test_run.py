@@ -27,6 +27,16 @@ def judge() -> Iterator[Judge]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, judge: Judge) -> dict[str, str]:
+    """The digests of a run that nothing stopped."""
+    place = tmp_path_factory.mktemp("whole")
+    folder = scripted.write_seeds(place / "seeds")
+    with serving(Script.of(folder)) as url:
+        align(recipe(place / "w", folder, url), judge)
+    return bytes_of(place / "w")
+
+
 def align(wanted: AlignRecipe, judge: Judge, tell: Callable[[str], None] = lambda _: None) -> run.Finished:
     assert wanted.endpoint is not None
     model = Endpoint(wanted.endpoint, wanted.model, wanted.at_once, pause=lambda _: None)
@@ -78,13 +88,10 @@ def test_counts_at_every_stage(tmp_path: Path, judge: Judge) -> None:
     assert card.lines(done.funnel)[0].split() == ["judge", "12", "in", "8", "kept"]
 
 
-def test_a_budget_ends_it_and_a_larger_one_goes_on(tmp_path: Path, judge: Judge) -> None:
+def test_a_budget_ends_it_and_a_larger_one_goes_on(tmp_path: Path, judge: Judge, whole: dict[str, str]) -> None:
     folder = scripted.write_seeds(tmp_path / "seeds")
     script = Script.of(folder)
     with serving(script) as url:
-        whole = recipe(tmp_path / "whole", folder, url)
-        align(whole, judge)
-        script.answered.clear()
         priced = replace(recipe(tmp_path / "w", folder, url), prices=Prices(10.0, 100.0))
         budgets = (Budget(requests=4), Budget(requests=13), Budget(tokens=4_500), Budget(money=0.2))
         for budget in budgets:
@@ -95,16 +102,13 @@ def test_a_budget_ends_it_and_a_larger_one_goes_on(tmp_path: Path, judge: Judge)
                 assert script.answered.total() == budget.requests
         assert align(replace(priced, budget=Budget(requests=REQUESTS)), judge).spent.money(priced.prices) > 0
     assert set(script.answered.values()) == {1}
-    there, wanted = bytes_of(tmp_path / "w"), bytes_of(tmp_path / "whole")
-    assert there == wanted
+    assert bytes_of(tmp_path / "w") == whole
 
 
-def test_a_stop_in_the_middle_of_each_stage(tmp_path: Path, judge: Judge) -> None:
+def test_a_stop_in_the_middle_of_each_stage(tmp_path: Path, judge: Judge, whole: dict[str, str]) -> None:
     folder = scripted.write_seeds(tmp_path / "seeds")
     script = Script.of(folder)
     with serving(script) as url:
-        align(recipe(tmp_path / "whole", folder, url), judge)
-        script.answered.clear()
         one = replace(recipe(tmp_path / "w", folder, url), at_once=1)
 
         def stop(said: str) -> None:
@@ -119,7 +123,7 @@ def test_a_stop_in_the_middle_of_each_stage(tmp_path: Path, judge: Judge) -> Non
             except KeyboardInterrupt:
                 stops += 1
     assert stops > 5 and set(script.answered.values()) == {1}
-    assert bytes_of(tmp_path / "w") == bytes_of(tmp_path / "whole")
+    assert bytes_of(tmp_path / "w") == whole
 
 
 def test_without_seeds(tmp_path: Path) -> None:
