@@ -33,7 +33,7 @@ def align(
         int | None, typer.Option("--as-if", min=1, max=10**10, help="With --dry-run: the cost for so many seeds.")
     ] = None,
     workers: options.Workers = None,
-    unsafe: Annotated[bool, typer.Option("--unsafe", help="Execute code even where the machine gives no isolation.")] = False,
+    unsafe: options.Unsafe = False,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:

@@ -88,7 +88,7 @@ def evaluate(
         Path | None,
         typer.Option(metavar="DIR", help="Model of transformers that classifies sentences: of regard, sentiment or toxicity."),
     ] = None,
-    unsafe: Annotated[bool, typer.Option("--unsafe", help="Execute code even where the machine gives no isolation.")] = False,
+    unsafe: options.Unsafe = False,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
