@@ -66,7 +66,6 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, max=1024, help="Local worker processes (default: one per core).")
 ]
-Unsafe = Annotated[bool, typer.Option("--unsafe", help="Execute code even where the machine gives no isolation.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 Rates = Annotated[str, typer.Option("--rates", help="The file of rates.")]
 Beam = Annotated[list[str] | None, typer.Option("--beam", hidden=True)]  # what followed `--`: cli/__main__.py
