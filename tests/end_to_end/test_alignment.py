@@ -56,7 +56,6 @@ def kills(tmp_path: Path, answered: list[int]) -> None:
         assert main([*words, str(tmp_path / "whole")]) == 0
         script.answered.clear()
         killed = tmp_path / "killed"
-        lost = 0
         for at in answered:
             child = subprocess.Popen(
                 [sys.executable, "-m", "starmill.cli", *words, str(killed)], stdout=subprocess.DEVNULL, start_new_session=True
@@ -69,12 +68,11 @@ def kills(tmp_path: Path, answered: list[int]) -> None:
                 for place in (killed / "answers").rglob("*.jsonl")
                 for line in place.read_bytes().split(b"\n")[:-1]
             }
-            lost += script.answered.total() - len(whole) - lost
-            assert lost <= 2 * (answered.index(at) + 1), "no more than what was under way"
             for number in whole:  # is asked no more: the script would fail
                 script.names.pop(number, None)
         assert main([*words, str(killed)]) == 0
-    assert script.answered.total() == REQUESTS + lost
+    # A server may have answered what was under way, of which the killed run knows nothing: two requests each time, at most.
+    assert REQUESTS <= script.answered.total() <= REQUESTS + 2 * len(answered)
     assert digests(killed) == digests(tmp_path / "whole")
     shutil.rmtree(tmp_path)
 
