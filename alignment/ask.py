@@ -20,7 +20,7 @@ from starmill.alignment.prompts import STOP
 from starmill.alignment.recipe import Asked, Budget, Prices
 from starmill.core.errors import InputError, StarmillError
 from starmill.evaluation.run.endpoint import Endpoint
-from starmill.evaluation.run.generate import Decoding, Model, Reply, Request
+from starmill.evaluation.run.generate import Decoding, Reply, Request
 from starmill.evaluation.run.lines import Lines
 
 CHARS = 3  # bytes of text in a token, where nobody counts them: of code and English rather more
@@ -33,11 +33,15 @@ class BudgetSpent(StarmillError):
     status = 4
 
 
-class Counts(Protocol):
-    """A model in a folder, which has its tokenizer."""
+class Folder(Protocol):
+    """A model in a folder: ours, or one of transformers."""
 
     batch: int
-    tokenizer: Any
+    identity: dict[str, str]
+
+    def replies(self, requests: Sequence[Request], decoding: Decoding) -> Iterator[tuple[int, Reply]]:
+        """Yield the index of each request with what came of it, in any order, each as soon as it is there."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ class Asking:
 
     def __init__(
         self,
-        model: Model,
+        model: Endpoint | Folder,
         folder: Path,
         seed: int,
         budget: Budget,
@@ -153,10 +157,9 @@ class Asking:
             for index, reply in self.model.replies(_kept(within, sent), decoding):
                 yield sent[index], reply
             return
-        batch = getattr(self.model, "batch", 1)
-        while some := [*itertools.islice(within, WAVES * batch)]:
-            for index, text, refused in self.model.answers(some, decoding):
-                yield some[index], _counted(self.model, some[index], text, refused, decoding)
+        while some := [*itertools.islice(within, WAVES * self.model.batch)]:
+            for index, reply in self.model.replies(some, decoding):
+                yield some[index], reply
 
     def _within(self, requests: Iterable[Request], decoding: Decoding) -> Iterator[Request]:
         """Yield requests while the budget has room for all that is under way, each with the longest answer."""
@@ -243,16 +246,3 @@ def _kept(requests: Iterable[Request], sent: list[Request]) -> Iterator[Request]
     for request in requests:
         sent.append(request)
         yield request
-
-
-def _counted(model: Any, request: Request, text: str, refused: str, decoding: Decoding) -> Reply:
-    """Return the answer of a folder's model: one that has as many tokens as it may have was cut."""
-    if refused:
-        return Reply("", refused)
-    asked, told = _length(model, str(request.prompt)), _length(model, text)
-    return Reply(text, "", "length" if told >= decoding.max_new_tokens else "stop", asked, told)
-
-
-def _length(model: Counts, text: str) -> int:
-    tokenizer = model.tokenizer
-    return len(tokenizer.encode(text)) if hasattr(tokenizer, "encode") else len(tokenizer(text)["input_ids"])

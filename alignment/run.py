@@ -16,7 +16,7 @@ from typing import Any
 
 from starmill import alignment
 from starmill.alignment import card
-from starmill.alignment.ask import Asking, Spent
+from starmill.alignment.ask import Asking, Folder, Spent
 from starmill.alignment.prompts import SHIPPED, STAGES, Prompts
 from starmill.alignment.recipe import AlignRecipe
 from starmill.alignment.stages import LANGUAGE, Made, Row, Stages, seeds_of
@@ -25,7 +25,7 @@ from starmill.core.dataset import Count, LastRun, Sidecar, StageName, Workspace,
 from starmill.core.errors import InputError
 from starmill.core.storage import Storage
 from starmill.evaluation import sandbox
-from starmill.evaluation.run.generate import Model
+from starmill.evaluation.run.endpoint import Endpoint
 from starmill.evaluation.run.score import Judges
 from starmill.transforms import clean, dedup
 
@@ -73,7 +73,7 @@ def seed_files(wanted: AlignRecipe) -> dict[str, Callable[[], bytes]]:
 
 def run(
     wanted: AlignRecipe,
-    model: Model,
+    model: Endpoint | Folder,
     judge: Callable[[], Judges],
     contaminated: Callable[[str], str | None],
     index: str,

@@ -17,8 +17,9 @@ from starmill.core.files import refuse_below_file
 from starmill.core.terminal import say
 
 if TYPE_CHECKING:
+    from starmill.alignment.ask import Folder
     from starmill.alignment.recipe import AlignRecipe
-    from starmill.evaluation.run.generate import Model
+    from starmill.evaluation.run.endpoint import Endpoint
 
 EVERY = 2.0  # seconds between two lines of progress
 Recipe = Annotated[str, typer.Argument(metavar="RECIPE", help=options.RECIPE_HELP, autocompletion=options.shipped("align"))]
@@ -100,7 +101,7 @@ def _show_cost(wanted: "AlignRecipe", as_if: int | None, as_json: bool) -> None:
     options.show(as_json, told, estimate.lines(shares, wanted))
 
 
-def _model(wanted: "AlignRecipe") -> "Model":
+def _model(wanted: "AlignRecipe") -> "Endpoint | Folder":
     if wanted.endpoint is not None:
         from starmill.evaluation.run.endpoint import Endpoint
 

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,28 +10,25 @@ import pytest
 from starmill.alignment.ask import Asking, BudgetSpent, Wanted
 from starmill.alignment.recipe import Asked, Budget, Prices
 from starmill.core.errors import InputError
-from starmill.evaluation.run.generate import Decoding, Request
+from starmill.evaluation.run.generate import Decoding, Reply, Request
 
 HOW = Asked(0, 0.5, max_new_tokens=4)
 WANTED = [Wanted(name, number, f"prompt of {name}") for name in "ab" for number in range(3)]
 
 
 class Folder:
-    """What a model in a folder is to the asking: it answers with words of its prompt, a word a token."""
+    """What a model in a folder is to the asking."""
 
     def __init__(self, identity: str = "1", batch: int = 1) -> None:
         self.identity, self.batch, self.asked = {"model": identity, "by": "test"}, batch, list[str]()
-        self.tokenizer = SimpleNamespace(encode=str.split)
 
-    def answers(self, requests: Sequence[Request], decoding: Decoding) -> Iterator[tuple[int, str, str]]:
+    def replies(self, requests: Sequence[Request], decoding: Decoding) -> Iterator[tuple[int, Reply]]:
         assert len(requests) <= 4 * self.batch
         for index, request in reversed([*enumerate(requests)]):
             self.asked.append(request.name)
-            words = "1 2 3 4" if request.name.endswith("/2") else "1 2"
-            yield (index, "", "too long") if request.name.endswith("b/1") else (index, words, "")
-
-    def likelihoods(self, requests: Sequence[Request]) -> Iterator[tuple[int, str, str]]:
-        raise NotImplementedError
+            cut = request.name.endswith("/2")
+            said = Reply("1 2 3 4" if cut else "1 2", "", "length" if cut else "stop", 3, 4 if cut else 2)
+            yield index, Reply("", "too long") if request.name.endswith("b/1") else said
 
 
 def asking(folder: Path, model: Any, seed: int = 0, budget: Budget = Budget()) -> Asking:  # noqa: B008
