@@ -1,16 +1,20 @@
 """A GGUF file's tokenizer gives the ids of ours and of transformers, and its chat template goes along; other cuts are those published."""
 
+import importlib
 import inspect
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoTokenizer, convert_slow_tokenizer
+from transformers import AutoTokenizer
 
 from starmill.core.tokenizer import Tokenizer, difference, train
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
 from starmill.model.exchange import gguf, gguf_tokenizer, gguf_write
+
+# By its name: transformers gives a function of that name too, once somebody has loaded a tokenizer.
+convert_slow_tokenizer = importlib.import_module("transformers.convert_slow_tokenizer")
 
 TOKENIZER = train(["def area(width, height):", "    return width * 2024"] * 9, vocab_size=300)
 LLAMA = ModelConfig(300, 1, 32, 4, 2, 64, "rope", 64, 1e4, norm="rms", gated=True, biases="none", activation="silu")
