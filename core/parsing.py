@@ -3,13 +3,15 @@
 A child is a module that answers a message a text over a socket (core/messages.py), as measure/syntax_child.py and functions/child.py are.
 """
 
+import functools
 import importlib.util
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from starmill.core import messages
@@ -23,6 +25,7 @@ REPEATS, SLICE, DISTINCT = (
     16,
     0.05,
 )  # from so many bytes on fewer than this share of aligned slices differ: the text repeats itself
+ORPHAN_SECONDS = 3600  # after which a child ends that a grammar holds fast, and whose parent may be gone
 own = threading.local()
 Asked = tuple[Any, ...]  # what is asked of one text, which is the second value
 
@@ -86,6 +89,30 @@ def answers(module: str, section: str, asked: Sequence[Asked]) -> list[Any]:
     for batch in _batches(asked):
         found += _answers(module, section, batch)
     return found
+
+
+def serve(answer: Callable[..., Any]) -> None:
+    """Be a child, whose first argument is its socket: answer until the other side ends.
+
+    `answer` gets a function that returns the parser of a grammar, made once, and what was asked of a text.
+    """
+    import tree_sitter_language_pack  # in the child alone
+    from tree_sitter import Parser
+
+    @functools.cache
+    def parser_of(grammar: Any) -> Parser:
+        return Parser(tree_sitter_language_pack.get_language(grammar))
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    asked = socket.socket(fileno=int(sys.argv[1]))
+    while True:
+        try:
+            request = messages.receive(asked)
+        except EOFError:
+            return
+        for one in request:
+            signal.alarm(ORPHAN_SECONDS)
+            messages.send(asked, answer(parser_of, *one))
 
 
 def _batches(asked: Sequence[Asked]) -> Iterator[list[Asked]]:

@@ -3,16 +3,11 @@
 It is asked over a socket (core/messages.py) for the share of errors in some texts, answers a message a text, and ends with its parent.
 """
 
-import signal
-import socket
-import sys
+from collections.abc import Callable
 
-import tree_sitter_language_pack
 from tree_sitter import Parser
 
-from starmill.core import messages
-
-ORPHAN_SECONDS = 3600  # after which a process ends that a grammar holds fast, and whose parent may be gone
+from starmill.core import parsing
 
 
 def error_fraction(parser: Parser, text: bytes, cut: bool = False) -> float:
@@ -21,6 +16,7 @@ def error_fraction(parser: Parser, text: bytes, cut: bool = False) -> float:
     Only what has an error inside is looked into, so that a sound file costs its parse. Of the beginning of a text (`cut`) an error that
     reaches its end is the cut's, as an open bracket is: what lies inside counts, and it itself does not.
 
+    >>> import tree_sitter_language_pack
     >>> python = Parser(tree_sitter_language_pack.get_language("python"))
     >>> [error_fraction(python, text) for text in (b"x = 1", b"x = $$ 1", b"")]
     [0.0, 0.25, 0.0]
@@ -40,21 +36,10 @@ def error_fraction(parser: Parser, text: bytes, cut: bool = False) -> float:
     return min(1.0, wrong / max(1, len(text)))
 
 
-def serve(asked: socket.socket) -> None:
-    """Answer until the other side ends."""
-    parsers: dict[str, Parser] = {}
-    while True:
-        try:
-            request = messages.receive(asked)
-        except EOFError:
-            return
-        for grammar, text, cut in request:
-            signal.alarm(ORPHAN_SECONDS)
-            if grammar not in parsers:
-                parsers[grammar] = Parser(tree_sitter_language_pack.get_language(grammar))
-            messages.send(asked, error_fraction(parsers[grammar], text.encode(), cut))
+def answer(parser_of: Callable[[str], Parser], grammar: str, text: str, cut: bool) -> float:
+    """Return the share of errors in a text."""
+    return error_fraction(parser_of(grammar), text.encode(), cut)
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    parsing.serve(answer)
