@@ -114,7 +114,7 @@ class Endpoint:
                 told, after = f"{error.code} {said:.200}", _seconds(error.headers.get("Retry-After"))
             except (OSError, HTTPException, TimeoutError) as error:
                 told = printable(error)
-            except _NoAnswer as error:  # a proxy's page, or an answer that was cut
+            except _NoAnswer as error:
                 if attempt + 1 == ATTEMPTS:
                     raise MachineError(str(error)) from None
             if attempt + 1 < ATTEMPTS:
@@ -130,16 +130,19 @@ class Endpoint:
         asked = urllib.request.Request(f"{self.url}/{place}", json.dumps(body).encode(), headers, method="POST")
         with urllib.request.urlopen(asked, timeout=TIMEOUT) as reply:
             data = reply.read(MAX_BYTES)
+        said = f"{self.url}: an answer without {read.__doc__}: {data[:100]!r}; is it OpenAI's API, with what is asked?"
         try:
-            return read(json.loads(data))
-        except (ValueError, LookupError, TypeError):
-            raise _NoAnswer(
-                f"{self.url}: an answer without {read.__doc__}: {data[:100]!r}; is it OpenAI's API, with what is asked?"
-            ) from None
+            answer = json.loads(data)
+        except ValueError:
+            raise _NoAnswer(said) from None
+        try:
+            return read(answer)
+        except (LookupError, TypeError):  # whole, and of another API: asked again it is the same
+            raise MachineError(said) from None
 
 
 class _NoAnswer(Exception):
-    """What was answered is not what the API answers."""
+    """What was answered is no JSON: a proxy's page, or an answer that was cut."""
 
 
 def _text(answer: Any) -> Reply:

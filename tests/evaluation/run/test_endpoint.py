@@ -79,7 +79,7 @@ def test_why_answers_end_and_what_they_took() -> None:
 
     def answer(body: dict[str, Any], turn: int) -> Any:
         return (
-            (200, "<html>", {}) if body["prompt"] == "cut" and turn < 2 else (200, said.get(body["prompt"], said["bare"]), {})
+            (200, b"<html>", {}) if body["prompt"] == "cut" and turn < 2 else (200, said.get(body["prompt"], said["bare"]), {})
         )
 
     with toys.serving(answer) as url:
