@@ -145,7 +145,7 @@ $(VENV)/ready: pyproject.toml setup.py constraints.txt $(wildcard transforms/mea
 	echo '$(TORCH)' > $(VENV)/override.txt
 	@# With bytecode, as pip installs: where PYTHONDONTWRITEBYTECODE is set, every start would compile torch and Beam again, for seconds.
 	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python $(if $(TORCH),--override $(VENV)/override.txt) -c constraints.txt -e '.[pipelines,trainer,serving,syntax,cloud,dataflow,dev]'
-	mkdir -p .types/starmill && for folder in core transforms reports pipelines model evaluation trainer serving cli; do ln -sfn ../../$$folder .types/starmill/$$folder; done
+	mkdir -p .types/starmill && for folder in core transforms reports pipelines model evaluation alignment trainer serving cli; do ln -sfn ../../$$folder .types/starmill/$$folder; done
 	$(BIN)/python -m starmill.transforms.measure.enry.build --check || $(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[toolchain]'
 	$(BIN)/python -m starmill.transforms.measure.enry.build
 	touch $@

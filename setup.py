@@ -5,7 +5,7 @@ The package list is computed here so that a new subpackage can never be missing 
 
 from setuptools import find_packages, setup
 
-ROOTS = ("core", "transforms", "reports", "pipelines", "model", "evaluation", "trainer", "serving", "cli")
+ROOTS = ("core", "transforms", "reports", "pipelines", "model", "evaluation", "alignment", "trainer", "serving", "cli")
 
 setup(
     packages=[f"starmill.{p}" for p in find_packages(include=[g for r in ROOTS for g in (r, f"{r}.*")])]
@@ -13,7 +13,7 @@ setup(
     package_dir={f"starmill.{r}": r for r in (*ROOTS, "recipes", "infra")},
     package_data={
         "": ["data/*", "*.yaml", "*.txt", "*.json", "*.go", "go.mod", "go.sum", "py.typed"],
-        "starmill.recipes": ["data/*.yaml", "train/*.yaml", "encoders/*.yaml", "benchmarks/*"],
+        "starmill.recipes": ["data/*.yaml", "train/*.yaml", "encoders/*.yaml", "align/*.yaml", "benchmarks/*"],
         "starmill.infra": ["slurm/*", "kubernetes/train/**/*.yaml"],
     },
 )

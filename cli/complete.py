@@ -8,7 +8,7 @@ import typer
 from starmill.cli import options
 from starmill.core.errors import InputError, UsageError
 from starmill.core.files import read_small
-from starmill.core.terminal import escaped
+from starmill.core.terminal import escaped, say
 
 MAX_PROMPT = 64 << 20  # bytes: more tokens than any model has positions
 
@@ -59,3 +59,35 @@ def complete(
         return
     before, completion, after = (escaped(part, keep="\n\t") for part in (before, completion, after))
     print(f"{before}\033[1m{completion}\033[0m{after}")
+
+
+def chat(
+    model: options.Model,
+    system: Annotated[str | None, typer.Option(help="What stands above the conversation.")] = None,
+    max_new_tokens: options.MaxNewTokens = 512,
+    temperature: options.Temperature = 0.0,
+    top_p: options.TopP = 1.0,
+    seed: options.Seed = 0,
+    dtype: Annotated[Literal["stored", "float32", "bfloat16"], typer.Option(help="Of the weights in memory.")] = "stored",
+    device: options.Device = None,
+) -> None:
+    """Talk with a trained model: a line of the input is a turn, and its end ends it.
+
+    A model that has a chat template is asked by it; a base model, which has none, after a page of examples (serving/assistant.txt).
+    """
+    with options.needs("trainer"), options.files():
+        from starmill.serving.talk import Talk
+
+        talk = Talk(model, system or "", dtype, device)
+    by_hand, shown = sys.stdin.isatty(), sys.stdout.isatty()
+    while True:
+        if by_hand:
+            print("> ", end="", flush=True)
+        if not (line := sys.stdin.readline()):
+            return
+        if not line.strip():
+            continue
+        most, sampled = max_new_tokens or 512, temperature or 0.0
+        for piece in talk.reply(line.strip(), most, sampled, 1.0 if top_p is None else top_p, seed):
+            print(escaped(piece, keep="\n\t") if shown else piece, end="", flush=True)
+        say("", flush=True)

@@ -88,7 +88,7 @@ def evaluate(
         Path | None,
         typer.Option(metavar="DIR", help="Model of transformers that classifies sentences: of regard, sentiment or toxicity."),
     ] = None,
-    unsafe: Annotated[bool, typer.Option("--unsafe", help="Execute code even where the machine gives no isolation.")] = False,
+    unsafe: options.Unsafe = False,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
@@ -240,6 +240,7 @@ def _there(tasks: "list[Task]", named: set[str], load: "Callable[[Task], Loaded]
 
 def _model(model: str, endpoint: str | None, batch: int, dtype: str, device: str | None, chat: bool) -> "Model":
     from starmill.evaluation.run.chat import Chat
+    from starmill.evaluation.run.folder import model_of
 
     if endpoint is not None:
         from starmill.evaluation.run.endpoint import Endpoint
@@ -247,38 +248,18 @@ def _model(model: str, endpoint: str | None, batch: int, dtype: str, device: str
         server = Endpoint(endpoint, model, batch, chat=chat)
         return Chat(server) if chat else server
     if not chat:
-        return _folder_model(model, batch, dtype, device, chat)
+        return model_of(Path(model), batch, dtype, device, chat)
     from starmill.model.template import of_folder
 
     if (template := of_folder(Path(model))) is None:
         raise InputError(f"{model}: no chat template; leave out --chat, or give a model that has one")
-    found = _folder_model(model, batch, dtype, device, chat)
+    found = model_of(Path(model), batch, dtype, device, chat)
     has = getattr(found.tokenizer, "has", None)  # transformers finds special tokens in texts by itself
     special = {text for text in [*SPECIAL.findall(template.text), *template.tokens.values()] if has and has(text)}
     end = tuple(filter(None, [template.tokens.get("eos_token", "")]))
     return Chat(
         found, lambda text: template.render([{"role": "user", "content": text}], asks=True), tuple(sorted(special)), end
     )
-
-
-def _folder_model(model: str, batch: int, dtype: str, device: str | None, chat: bool) -> Any:
-    from starmill.model import devices
-    from starmill.model.exchange import folders
-    from starmill.model.exchange.families import ExchangeError
-
-    if device:
-        devices.refuse("--device ", device)
-    try:
-        folders.shape(Path(model))
-    except ExchangeError:
-        if not (Path(model) / "config.json").is_file():
-            raise
-        from starmill.evaluation.run.huggingface import Transformers  # a family that is not ours
-
-        return Transformers(Path(model), batch, dtype, device, chat)
-    from starmill.evaluation.run.ours import Ours
-
-    return Ours(Path(model), batch, dtype, device, chat)
 
 
 def _classifier(folder: Path | None, device: str | None) -> "Classifier | None":

@@ -55,9 +55,11 @@ TopP = Annotated[
     ),
 ]
 MaxNewTokens = Annotated[
-    int | None, typer.Option(min=1, max=1 << 24, help="The longest completion, in tokens (default: 64, or that of a task).")
+    int | None,
+    typer.Option(min=1, max=1 << 24, help="The longest completion, in tokens (default: 64, in a chat 512, or that of a task)."),
 ]
 Device = Annotated[str | None, typer.Option(help="Such as cpu (default: cuda where there is one).")]
+Unsafe = Annotated[bool, typer.Option("--unsafe", help="Execute code even where the machine gives no isolation.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Languages = Annotated[int, typer.Option(min=0, max=10**6, help="How many languages to list.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and stop.")]

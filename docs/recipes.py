@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from starmill.alignment.recipe import AlignRecipe
 from starmill.core import recipe_page
 from starmill.model.presets import PRESETS
 from starmill.pipelines.recipe import Recipe
@@ -17,9 +18,14 @@ def files() -> dict[Path, str]:
     """Return the text of each file."""
     page = ROOT / "docs" / "recipes.md"
     written, _, _ = page.read_text("utf-8").partition(MARK)
-    sections = [("Data recipes", Recipe), ("Training recipes", TrainRecipe)]
+    sections = [("Data recipes", Recipe), ("Training recipes", TrainRecipe), ("Alignment recipes", AlignRecipe)]
     texts = {page: written + MARK + "".join(f"\n## {title}\n\n{recipe_page.page(cls)}" for title, cls in sections)}
-    for name, made in (("data", recipe_page.schema(Recipe)), ("train", _with_presets(recipe_page.schema(TrainRecipe)))):
+    schemas = {
+        "data": recipe_page.schema(Recipe),
+        "train": _with_presets(recipe_page.schema(TrainRecipe)),
+        "align": recipe_page.schema(AlignRecipe),
+    }
+    for name, made in schemas.items():
         text = json.dumps(made, indent=1, ensure_ascii=False)
         texts[ROOT / "recipes" / f"schema-{name}.json"] = text + "\n"
     return texts

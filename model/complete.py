@@ -5,7 +5,7 @@ PyTorch takes seconds to import: a folder that is no model is refused before.
 
 import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,11 +54,13 @@ def completions(
     names: Sequence[str] | None = None,
     sentinels: Sequence[str] = (),
     rows: int = 16,
+    count: Callable[[int, int], None] = lambda at, tokens: None,
 ) -> Iterator[tuple[int, str]]:
     """Yield the number and the completion of each prompt as it ends, at the first of `stops` or the file's end; `rows` are written at once.
 
     `stop_at_block` also ends a completion with its block, such as the body of a function (model/code_blocks.py).
     `file_start` begins a prompt with <file_sep>, as StarCoder2's files begin in training. `names` identify prompts for the seed.
+    `count` is told how many tokens a prompt's completion took, before it is yielded.
     `sentinels` name special tokens that count as such where a prompt has their text; all else is plain text. Raises UsageError for
     values out of range, for a prompt that does not fit and for an empty stop string, InputError for a tokenizer with more ids than the
     model.
@@ -97,6 +99,7 @@ def completions(
             for ticket, new, last in engine.step():
                 if last:
                     text, at = text_of(new), places[ticket]
+                    count(at, len(new))
                     text = text[: min((cut for end in stops if (cut := text.find(end)) >= 0), default=len(text))]
                     yield at, text[: block_end(above[at], text, finished=True)] if stop_at_block else text
     finally:

@@ -16,7 +16,7 @@ from starmill.pipelines.run import keys
 from starmill.pipelines.stages import STAGES
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("core", "transforms", "reports", "pipelines", "model", "evaluation", "trainer", "serving", "cli")
+PACKAGES = ("core", "transforms", "reports", "pipelines", "model", "evaluation", "alignment", "trainer", "serving", "cli")
 # What each package may import of ours, and which libraries it must not.
 MAY_IMPORT = {
     "core": {"core"},
@@ -26,8 +26,9 @@ MAY_IMPORT = {
     "model": {"core", "model"},
     "trainer": {"core", "model", "reports", "trainer"},
     "evaluation": {"core", "model", "evaluation"},
+    "alignment": {"core", "transforms", "model", "evaluation", "alignment"},
     "serving": {"core", "transforms", "model", "serving"},
-    "cli": {"core", "transforms", "reports", "pipelines", "model", "evaluation", "trainer", "serving", "cli"},
+    "cli": {"core", "transforms", "reports", "pipelines", "model", "evaluation", "alignment", "trainer", "serving", "cli"},
 }
 FORBIDDEN = {
     "core": {"apache_beam", "torch"},
@@ -36,6 +37,7 @@ FORBIDDEN = {
     "pipelines": {"torch"},
     "model": {"apache_beam"},
     "evaluation": {"apache_beam"},
+    "alignment": {"apache_beam"},
     "trainer": {"apache_beam"},
     "serving": {"apache_beam"},
     "cli": {"apache_beam", "torch"},

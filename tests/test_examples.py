@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-HOUSE = ("core", "transforms", "reports", "pipelines", "model", "evaluation", "trainer", "serving", "cli")
+HOUSE = ("core", "transforms", "reports", "pipelines", "model", "evaluation", "alignment", "trainer", "serving", "cli")
 FILES = [
     file.relative_to(ROOT) for folder in HOUSE for file in sorted((ROOT / folder).rglob("*.py")) if ">>> " in file.read_text()
 ]

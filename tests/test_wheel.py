@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("core", "transforms", "reports", "pipelines", "model", "evaluation", "trainer", "serving", "cli")
-DATA = {".py", ".txt", ".json", ".go", ".mod", ".sum", ".toml", ".typed", ".css", ".csv", ".js", ".html"}
+FOLDERS = ("core", "transforms", "reports", "pipelines", "model", "evaluation", "alignment", "trainer", "serving", "cli")
+DATA = {".py", ".txt", ".json", ".go", ".mod", ".sum", ".toml", ".typed", ".css", ".csv", ".js", ".html", ".jsonl"}
 
 
 @pytest.fixture(scope="module")

@@ -2,16 +2,17 @@
 
 import json
 import os
+import queue
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from http.client import HTTPException
 from typing import Any
 
 from starmill.core.errors import MachineError, UsageError, printable
-from starmill.evaluation.run.generate import Decoding, Request
+from starmill.evaluation.run.generate import Decoding, Reply, Request
 from starmill.evaluation.task import Prompt
 
 ATTEMPTS = 8  # of a request; between them 1, 2, 4 ... seconds, or what the server says
@@ -38,18 +39,34 @@ class Endpoint:
 
     def answers(self, requests: Sequence[Request], decoding: Decoding) -> Iterator[tuple[int, str, str]]:
         """Yield answers as they come; a prompt that the server refuses has none. Raises MachineError where it does not answer."""
-        pool, ahead = ThreadPoolExecutor(self.at_once), iter(range(len(requests)))
-        waiting: dict[Future[tuple[str, str]], int] = {}
-        try:
-            while True:
-                while len(waiting) < self.at_once and (index := next(ahead, None)) is not None:
-                    waiting[pool.submit(self._one, requests[index], decoding)] = index
-                if not waiting:
-                    return
-                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                    yield waiting.pop(future), *future.result()
-        finally:  # what is under way when a user stops is not waited for
-            pool.shutdown(wait=False, cancel_futures=True)
+        for index, reply in self.replies(requests, decoding):
+            yield index, reply.text, reply.refused
+
+    def replies(self, requests: Iterable[Request], decoding: Decoding) -> Iterator[tuple[int, Reply]]:
+        """Yield answers with why they end and what they took; a request is drawn when it is sent, after what came before was taken.
+
+        What is under way when a user stops is not waited for: its threads end with the process.
+        """
+        came: queue.SimpleQueue[tuple[int, Reply | BaseException]] = queue.SimpleQueue()
+
+        def ask(index: int, request: Request) -> None:
+            try:
+                came.put((index, self._one(request, decoding)))
+            except BaseException as error:  # raised where it is waited for
+                came.put((index, error))
+
+        ahead, under_way = enumerate(requests), 0
+        while True:
+            while under_way < self.at_once and (one := next(ahead, None)) is not None:
+                threading.Thread(target=ask, args=one, daemon=True).start()
+                under_way += 1
+            if not under_way:
+                return
+            index, found = came.get()
+            under_way -= 1
+            if isinstance(found, BaseException):
+                raise found
+            yield index, found
 
     def likelihoods(self, requests: Sequence[Request]) -> Iterator[tuple[int, str, str]]:
         """Yield what the server says of the tokens of texts that it gives back (`echo`, as vLLM does); one that does not has no answer."""
@@ -63,7 +80,7 @@ class Endpoint:
                 found.append(said)
             yield index, "" if refused else json.dumps(found), refused
 
-    def _one(self, request: Request, decoding: Decoding) -> tuple[str, str]:
+    def _one(self, request: Request, decoding: Decoding) -> Reply:
         body = {
             "model": self.model,
             **(
@@ -77,7 +94,8 @@ class Endpoint:
             "seed": request.seed(decoding),
             **({"stop": list(decoding.stops[:STOPS])} if decoding.stops or not self.chat else {}),
         }
-        return self._asked(body, _message if self.chat else _text)
+        found, refused = self._asked(body, _message if self.chat else _text)
+        return Reply("", refused) if refused else found
 
     def _asked(self, body: dict[str, Any], read: Callable[[Any], Any]) -> tuple[Any, str]:
         """Return what `read` finds in the answer, or "" and why there is none."""
@@ -96,6 +114,9 @@ class Endpoint:
                 told, after = f"{error.code} {said:.200}", _seconds(error.headers.get("Retry-After"))
             except (OSError, HTTPException, TimeoutError) as error:
                 told = printable(error)
+            except _NoAnswer as error:
+                if attempt + 1 == ATTEMPTS:
+                    raise MachineError(str(error)) from None
             if attempt + 1 < ATTEMPTS:
                 self.pause(min(LONGEST, max(after, 2.0**attempt)))
         raise MachineError(
@@ -109,31 +130,43 @@ class Endpoint:
         asked = urllib.request.Request(f"{self.url}/{place}", json.dumps(body).encode(), headers, method="POST")
         with urllib.request.urlopen(asked, timeout=TIMEOUT) as reply:
             data = reply.read(MAX_BYTES)
+        said = f"{self.url}: an answer without {read.__doc__}: {data[:100]!r}; is it OpenAI's API, with what is asked?"
         try:
-            return read(json.loads(data)["choices"][0])
-        except (ValueError, LookupError, TypeError):
-            raise MachineError(
-                f"{self.url}: an answer without {read.__doc__}: {data[:100]!r}; is it OpenAI's API, with what is asked?"
-            ) from None
+            answer = json.loads(data)
+        except ValueError:
+            raise _NoAnswer(said) from None
+        try:
+            return read(answer)
+        except (LookupError, TypeError):  # whole, and of another API: asked again it is the same
+            raise MachineError(said) from None
 
 
-def _text(choice: Any) -> str:
+class _NoAnswer(Exception):
+    """What was answered is no JSON: a proxy's page, or an answer that was cut."""
+
+
+def _text(answer: Any) -> Reply:
     """choices[0].text"""
-    if not isinstance(choice["text"], str):
-        raise TypeError
-    return str(choice["text"])
+    return _reply(answer, answer["choices"][0]["text"])
 
 
-def _message(choice: Any) -> str:
+def _message(answer: Any) -> Reply:
     """choices[0].message.content"""
-    if not isinstance(choice["message"]["content"], str):
+    return _reply(answer, answer["choices"][0]["message"]["content"])
+
+
+def _reply(answer: Any, text: Any) -> Reply:
+    if not isinstance(text, str):
         raise TypeError
-    return str(choice["message"]["content"])
+    ended, used = answer["choices"][0].get("finish_reason"), answer.get("usage")
+    counts = [used.get(name) if isinstance(used, dict) else None for name in ("prompt_tokens", "completion_tokens")]
+    asked, told = (count if type(count) is int and count >= 0 else None for count in counts)
+    return Reply(text, "", ended if isinstance(ended, str) else "", asked, told)
 
 
-def _log_likelihood(choice: Any) -> float:
+def _log_likelihood(answer: Any) -> float:
     """choices[0].logprobs.token_logprobs"""
-    found = choice["logprobs"]["token_logprobs"]
+    found = answer["choices"][0]["logprobs"]["token_logprobs"]
     return float(sum(one for one in found if one is not None))
 
 

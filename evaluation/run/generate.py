@@ -37,6 +37,21 @@ class Request:
         return seeds.uint64(decoding.seed, "evaluate", self.name) >> 33
 
 
+@dataclass(frozen=True)
+class Reply:
+    """What came of a request: the text, or why there is none.
+
+    `ended`: why the text ends, in the API's words ("stop", "length"; "" where that is not said). `asked`, `told`: tokens of the prompt
+    and of the text; None where they are not known.
+    """
+
+    text: str
+    refused: str = ""
+    ended: str = ""
+    asked: int | None = None
+    told: int | None = None
+
+
 class Model(Protocol):
     """What answers requests. `identity` is part of a result's key: what tells this model from another."""
 

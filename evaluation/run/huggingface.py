@@ -8,7 +8,7 @@ from typing import Any
 from starmill.core import seeds
 from starmill.core.errors import InputError, MachineError, one_line
 from starmill.evaluation.run.endpoint import written
-from starmill.evaluation.run.generate import Decoding, Request
+from starmill.evaluation.run.generate import Decoding, Reply, Request
 from starmill.evaluation.run.ours import digest
 from starmill.model import devices
 
@@ -45,17 +45,24 @@ class Transformers:
 
     def answers(self, requests: Sequence[Request], decoding: Decoding) -> Iterator[tuple[int, str, str]]:
         """Yield answers, batch by batch, the longest prompts first."""
+        for index, reply in self.replies(requests, decoding):
+            yield index, reply.text, reply.refused
+
+    def replies(self, requests: Sequence[Request], decoding: Decoding) -> Iterator[tuple[int, Reply]]:
+        """Yield answers with why they end and what they took: one that has as many tokens as it may have was cut."""
         prompts: list[list[int]] = [
             self.tokenizer(written(request.prompt), add_special_tokens=not self.chat)["input_ids"] for request in requests
         ]
         for index, ids in enumerate(prompts):
             if not 0 < len(ids) < self.room:
-                yield index, "", f"a prompt of {len(ids):,} tokens, and the model has {self.room:,} positions"
+                yield index, Reply("", f"a prompt of {len(ids):,} tokens, and the model has {self.room:,} positions")
         order = sorted((i for i, ids in enumerate(prompts) if 0 < len(ids) < self.room), key=lambda i: (-len(prompts[i]), i))
         for start in range(0, len(order), self.batch):
             rows = order[start : start + self.batch]
             made = self._batch([prompts[i] for i in rows], [requests[i].name for i in rows], decoding)
-            yield from ((i, text, "") for i, text in zip(rows, made, strict=True))
+            for i, (text, told) in zip(rows, made, strict=True):
+                cut = told >= min(decoding.max_new_tokens, self.room - len(prompts[i]))
+                yield i, Reply(text, "", "length" if cut else "stop", len(prompts[i]), told)
 
     def likelihoods(self, requests: Sequence[Request]) -> Iterator[tuple[int, str, str]]:
         """Yield log-likelihoods of texts behind the token that begins a text, or where there is none, ends one."""
@@ -72,7 +79,7 @@ class Transformers:
                 found.append(float(logs.gather(2, tokens[:, 1:, None]).double().sum()))
             yield index, json.dumps(found), ""
 
-    def _batch(self, prompts: list[list[int]], names: list[str], decoding: Decoding) -> list[str]:
+    def _batch(self, prompts: list[list[int]], names: list[str], decoding: Decoding) -> list[tuple[str, int]]:
         import torch
 
         from starmill.model.generation import choose
@@ -98,7 +105,7 @@ class Transformers:
                     if not full and not self._stopped(new[row], decoding.stops):
                         kept.append(at)
                 if not kept:
-                    return [self.tokenizer.decode(ids, skip_special_tokens=False) for ids in new]
+                    return [(self.tokenizer.decode(ids, skip_special_tokens=False), len(ids)) for ids in new]
                 index = torch.tensor(kept, device=device)
                 if len(kept) < len(rows):  # finished rows leave the batch
                     cache.batch_select_indices(index)

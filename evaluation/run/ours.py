@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from starmill.core.errors import InputError
 from starmill.core.tokenizer import NoSuchToken, Tokenizer
-from starmill.evaluation.run.generate import Decoding, Request
+from starmill.evaluation.run.generate import Decoding, Reply, Request
 from starmill.model import devices
 from starmill.model.complete import completions, prompt_ids
 from starmill.model.exchange import folders
@@ -49,6 +49,11 @@ class Ours:
 
     def answers(self, requests: Sequence[Request], decoding: Decoding) -> Iterator[tuple[int, str, str]]:
         """Yield answers as they end, the longest prompts first: memory that is too small is told at once."""
+        for index, reply in self.replies(requests, decoding):
+            yield index, reply.text, reply.refused
+
+    def replies(self, requests: Sequence[Request], decoding: Decoding) -> Iterator[tuple[int, Reply]]:
+        """Yield answers with why they end and what they took: one that has as many tokens as it may have was cut."""
         room, lengths = self.decoder.config.max_positions, [0] * len(requests)
         for index, request in enumerate(requests):
             try:
@@ -57,8 +62,9 @@ class Ours:
                 raise InputError(f"{request.name}: {error}; leave this task out") from None
             lengths[index] = len(ids)
             if not 0 < len(ids) < room:
-                yield index, "", f"a prompt of {len(ids):,} tokens, and the model has {room:,} positions"
+                yield index, Reply("", f"a prompt of {len(ids):,} tokens, and the model has {room:,} positions")
         order = sorted((i for i, n in enumerate(lengths) if 0 < n < room), key=lambda i: (-lengths[i], i))
+        counts: dict[int, int] = {}
         made = completions(
             self.decoder,
             self.tokenizer,
@@ -72,9 +78,12 @@ class Ours:
             names=[requests[i].name for i in order],
             sentinels=decoding.sentinels,
             rows=self.batch,
+            count=counts.__setitem__,
         )
         for at, text in made:
-            yield order[at], text, ""
+            asked, told = lengths[order[at]], counts.pop(at)
+            cut = told >= min(decoding.max_new_tokens, room - asked)
+            yield order[at], Reply(text, "", "length" if cut else "stop", asked, told)
 
     def likelihoods(self, requests: Sequence[Request]) -> Iterator[tuple[int, str, str]]:
         """Yield log-likelihoods of texts behind <|endoftext|>, so that the first token has one too."""

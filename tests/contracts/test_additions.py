@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 WALLS = "tests/test_architecture.py"
-PACKAGES = ("core", "transforms", "reports", "pipelines", "model", "evaluation", "trainer", "cli")
+PACKAGES = ("core", "transforms", "reports", "pipelines", "model", "evaluation", "alignment", "trainer", "cli")
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ ADDITIONS = {
         "cli/toy.py",
         COMMAND,
         "cli/__main__.py",
-        (("from starmill.cli import ", "from starmill.cli import toy, "), ("ROOMS = (", "ROOMS = (toy, ")),
+        (("from starmill.cli import (\n", "from starmill.cli import (\n    toy,\n"), ("ROOMS = (", "ROOMS = (toy, ")),
     ),
 }
 

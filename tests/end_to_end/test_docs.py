@@ -37,6 +37,7 @@ from starmill.transforms.measure.grants import GRANTS, MENTION
 # Pages whose commands need a server are run by the test that starts it (clusters.md also by test_slurm.py); those that need an
 # account, as far as one gets without; those that take minutes have a test of their own.
 ELSEWHERE = {
+    "alignment.md": "test_alignment.py",
     "buckets.md": "test_buckets.py",
     "clusters.md": "test_kubernetes.py",
     "dataflow.md": "test_dataflow.py",

@@ -209,8 +209,8 @@ def fixed(name: str) -> list[Any]:
 
 
 @contextmanager
-def serving(answer: Callable[[dict[str, Any], int], tuple[int, dict[str, Any], dict[str, str]]]) -> Iterator[str]:
-    """The URL of a server of completions; `answer` takes a request and how many of its prompt came before."""
+def serving(answer: Callable[[dict[str, Any], int], tuple[int, Any, dict[str, str]]]) -> Iterator[str]:
+    """The URL of a server of completions; `answer` takes a request and how many of its prompt came before, and gives JSON or bytes."""
     seen: Counter[str] = Counter()
     lock = threading.Lock()
 
@@ -222,7 +222,7 @@ def serving(answer: Callable[[dict[str, Any], int], tuple[int, dict[str, Any], d
                 turn = seen[asked]
                 seen[asked] += 1
             status, said, headers = answer(body | {"path": self.path, "key": self.headers.get("Authorization")}, turn)
-            data = json.dumps(said).encode()
+            data = said if isinstance(said, bytes) else json.dumps(said).encode()
             self.send_response(status)
             for header, value in headers.items():
                 self.send_header(header, value)

@@ -203,3 +203,6 @@ def test_starmills_own_harness_asks_it(running: Running) -> None:
             running, request.prompt, max_new_tokens=12, temperature=0.9, top_p=0.95, stops=["\n\n"], seed=request.seed(decoding)
         )
         assert found[at] == wanted
+    for at, reply in Endpoint(f"{running.url}/v1", "small").replies(requests, decoding):
+        assert reply.text == found[at] and reply.ended in ("stop", "length") and reply.asked and reply.told is not None
+        assert reply.told == 12 or reply.ended == "stop"

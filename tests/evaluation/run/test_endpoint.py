@@ -1,5 +1,6 @@
 """A server of completions: what is sent, what is tried again, and what is said of a server that refuses."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import toys
 
 from starmill.core.errors import MachineError, UsageError
 from starmill.evaluation.run.endpoint import Endpoint, written
-from starmill.evaluation.run.generate import Decoding, Request
+from starmill.evaluation.run.generate import Decoding, Reply, Request
 
 DECODING = Decoding(25, 0.2, 0.95, ("a", "b", "c", "d", "e"), 7)
 
@@ -61,6 +62,32 @@ def test_what_no_retry_mends() -> None:
         [*Endpoint("http://127.0.0.1:9/v1", "m", pause=lambda _: None).answers([Request("a", "x")], DECODING)]
     with pytest.raises(UsageError, match="not a URL"):
         Endpoint("file:///etc/passwd", "m")
+
+
+def test_why_answers_end_and_what_they_took() -> None:
+    said: dict[str, dict[str, Any]] = {
+        "whole": {"choices": [{"text": "x", "finish_reason": "length"}], "usage": {"prompt_tokens": 3, "completion_tokens": 2}},
+        "bare": {"choices": [{"text": "x"}]},
+        "odd": {"choices": [{"text": "x", "finish_reason": 7}], "usage": {"prompt_tokens": -1, "completion_tokens": "2"}},
+    }
+    drawn: list[str] = []
+
+    def requests() -> Iterator[Request]:
+        for name in (*said, "cut"):
+            drawn.append(name)
+            yield Request(name, name)
+
+    def answer(body: dict[str, Any], turn: int) -> Any:
+        return (
+            (200, b"<html>", {}) if body["prompt"] == "cut" and turn < 2 else (200, said.get(body["prompt"], said["bare"]), {})
+        )
+
+    with toys.serving(answer) as url:
+        found = []
+        for index, reply in Endpoint(url, "m", at_once=1, pause=lambda _: None).replies(requests(), DECODING):
+            assert len(drawn) == index + 1, "a request is drawn when it is sent"
+            found.append(reply)
+    assert found == [Reply("x", "", "length", 3, 2), *[Reply("x")] * 3]
 
 
 def test_likelihoods_of_a_server_that_gives_texts_back() -> None:

@@ -55,3 +55,11 @@ def test_likelihoods_are_of_each_text_behind_an_end_of_text(folder: Path) -> Non
     assert first[1] == second[0] and first[0] < 0
     ids = [model.tokenizer.special("<|endoftext|>"), *model.tokenizer.encode("import").tolist()]
     assert second == [log_likelihood(model.decoder, ids)]
+
+
+def test_why_answers_end_and_what_they_took(tmp_path: Path) -> None:
+    model = Ours(tiny_model.write(tmp_path), batch=4)
+    for _, reply in model.replies(REQUESTS, DECODING):
+        assert reply.asked and reply.told is not None and (reply.ended == "length") == (reply.told == DECODING.max_new_tokens)
+    [(_, long)] = model.replies([Request("a", "x = 1\n" * 60)], DECODING)
+    assert long.refused and long.told is None

@@ -1,0 +1,123 @@
+"""Teach a model by what it writes itself: instructions and responses, verified by their own tests."""
+
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from starmill.cli import options
+from starmill.core.errors import UsageError
+from starmill.core.files import refuse_below_file
+from starmill.core.terminal import say
+
+if TYPE_CHECKING:
+    from starmill.alignment.ask import Folder
+    from starmill.alignment.recipe import AlignRecipe
+    from starmill.evaluation.run.endpoint import Endpoint
+
+EVERY = 2.0  # seconds between two lines of progress
+Recipe = Annotated[str, typer.Argument(metavar="RECIPE", help=options.RECIPE_HELP, autocompletion=options.shipped("align"))]
+
+
+def align(
+    recipe: Recipe,
+    workspace: options.Place = None,
+    sets: options.Sets = None,
+    dry_run: options.DryRun = False,
+    as_if: Annotated[
+        int | None, typer.Option("--as-if", min=1, max=10**10, help="With --dry-run: the cost for so many seeds.")
+    ] = None,
+    workers: options.Workers = None,
+    unsafe: options.Unsafe = False,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Let a model write instructions from seeds, answer them, and keep what passes its own tests.
+
+    A run that was stopped, or whose budget is spent (status 4), goes on where it was: nothing that was answered is asked again.
+    """
+    if as_if is not None and not dry_run:
+        raise UsageError("--as-if is of --dry-run; give both, or leave it out")
+    with options.needs("trainer"), options.files():
+        from starmill.alignment import card
+        from starmill.alignment import run as running
+        from starmill.alignment.recipe import load
+
+        wanted = load(recipe, sets or [], workspace)
+        refuse_below_file("workspace", wanted.workspace)
+        if dry_run:
+            _show_cost(wanted, as_if, as_json)
+            return
+        running.seed_files(wanted)  # before a model is loaded
+        from starmill.evaluation.sandbox.judge import Judge, installed
+        from starmill.pipelines.benchmarks import index
+        from starmill.transforms.clean.decontaminate import Decontaminate
+
+        blob = index(wanted.benchmarks)
+        boxes: list[Judge] = []
+
+        def judge() -> Judge:
+            there = installed(sys.executable, wanted.verify.libraries)
+            boxes.append(Judge(workers or os.cpu_count() or 1, [*there], unsafe))
+            return boxes[0]
+
+        try:
+            done = running.run(
+                wanted,
+                _model(wanted),
+                judge,
+                Decontaminate(blob).judge,
+                hashlib.sha256(blob.encode()).hexdigest(),
+                _progress(quiet),
+            )
+        finally:
+            for box in boxes:
+                box.__exit__()
+    told = {
+        "workspace": wanted.workspace,
+        "stages": [asdict(step) for step in done.funnel],
+        "asked": {**asdict(done.spent), "money": round(done.spent.money(wanted.prices), 4), "by_this_run": done.new},
+    }
+    lines = [*card.lines(done.funnel), f"{done.spent.requests:,} requests, {done.new:,} of them by this run"]
+    options.show(
+        as_json, told, [*lines, f"{wanted.workspace}/instructions has the pairs, preferences/ what passed and what failed"]
+    )
+
+
+def _show_cost(wanted: "AlignRecipe", as_if: int | None, as_json: bool) -> None:
+    from starmill.alignment import estimate, run
+    from starmill.alignment.stages import seeds_of
+
+    known: set[str] = set()
+    found = [row for name, read in run.seed_files(wanted).items() for row in seeds_of(name, read(), known).kept]
+    shares = estimate.shares(wanted, run.prompts_of(wanted), found, as_if or len(found))
+    told = {"seeds": as_if or len(found), "stages": [asdict(one) for one in shares], "together": estimate.whole(shares, wanted)}
+    options.show(as_json, told, estimate.lines(shares, wanted))
+
+
+def _model(wanted: "AlignRecipe") -> "Endpoint | Folder":
+    if wanted.endpoint is not None:
+        from starmill.evaluation.run.endpoint import Endpoint
+
+        return Endpoint(wanted.endpoint, wanted.model, wanted.at_once, chat=wanted.chat)
+    from starmill.evaluation.run.folder import model_of
+
+    return model_of(Path(wanted.model), wanted.at_once, wanted.dtype)
+
+
+def _progress(quiet: bool) -> Callable[[str], None]:
+    last = 0.0
+
+    def tell(said: str) -> None:
+        nonlocal last
+        if not quiet and time.monotonic() - last >= EVERY:
+            last = time.monotonic()
+            say(said, to=sys.stderr)
+
+    return tell
