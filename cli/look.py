@@ -45,20 +45,25 @@ def report(
     from starmill.core.errors import InputError, UsageError
     from starmill.core.files import refuse_below_file
     from starmill.core.terminal import say
+    from starmill.reports import instructions
     from starmill.reports.page import document, gather
 
     refuse_below_file("--output", Path(page_at).parent)
     if Path(page_at).is_dir():
         raise UsageError(f"--output {page_at}: a folder, where a file is to be written; give another name")
     workspace = options.place_of(place, recipe, sets)
+    labels = options.labels(raw=False)
     with options.files():
-        found = gather.data(workspace, options.labels(raw=False).shown)
+        if instructions.is_aligned(workspace):
+            found, made = instructions.gather(workspace, labels), instructions.page
+        else:
+            found, made = gather.data(workspace, labels.shown), document.page
         if not found["stages"]:
             raise InputError(f"{workspace.root}: no stage is complete here; run `starmill run` first")
         if as_json:
             options.show(True, found, ())
             return
-        page = document.page(found).encode()
+        page = made(found).encode()
         Path(page_at).parent.mkdir(parents=True, exist_ok=True)
         Path(page_at).write_bytes(page)
     say(f"{page_at}: {len(page) / 1e6:,.1f} MB; open it in a browser")
@@ -101,10 +106,15 @@ def why(
     as_json: options.Json = False,
     raw: options.Raw = False,
 ) -> None:
-    """One file's whole story."""
+    """One file's whole story; in a workspace of `starmill align`, that of the seeds that came from it."""
+    from starmill.reports import instructions
     from starmill.reports import why as report
 
     place = options.place_of(workspace, recipe, sets)
+    if instructions.is_aligned(place):
+        seeds = instructions.tell(place, file, options.labels(raw))
+        options.show(as_json, seeds, instructions.lines(seeds))
+        return
     told = report.tell(place, file, diff_lines, options.labels(raw))
     options.show(as_json, told, report.lines(told))
 

@@ -4,7 +4,8 @@ import re
 
 from selectolax.lexbor import LexborHTMLParser
 
-from starmill.reports.evaluation import MOST, page, rows
+from starmill.reports.evaluation import page, rows
+from starmill.reports.page.sheet import MOST
 
 EVIL = "<script>alert(1)</script>\u202e\x1b[31m"
 
