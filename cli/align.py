@@ -3,8 +3,6 @@
 import hashlib
 import os
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,14 +12,13 @@ import typer
 from starmill.cli import options
 from starmill.core.errors import UsageError
 from starmill.core.files import refuse_below_file
-from starmill.core.terminal import say
+from starmill.core.terminal import seldom
 
 if TYPE_CHECKING:
     from starmill.alignment.ask import Folder
     from starmill.alignment.recipe import AlignRecipe
     from starmill.evaluation.run.endpoint import Endpoint
 
-EVERY = 2.0  # seconds between two lines of progress
 Recipe = Annotated[str, typer.Argument(metavar="RECIPE", help=options.RECIPE_HELP, autocompletion=options.shipped("align"))]
 
 
@@ -74,7 +71,7 @@ def align(
                 judge,
                 Decontaminate(blob).judge,
                 hashlib.sha256(blob.encode()).hexdigest(),
-                _progress(quiet),
+                seldom(quiet),
             )
         finally:
             for box in boxes:
@@ -109,15 +106,3 @@ def _model(wanted: "AlignRecipe") -> "Endpoint | Folder":
     from starmill.evaluation.run.folder import model_of
 
     return model_of(Path(wanted.model), wanted.at_once, wanted.dtype)
-
-
-def _progress(quiet: bool) -> Callable[[str], None]:
-    last = 0.0
-
-    def tell(said: str) -> None:
-        nonlocal last
-        if not quiet and time.monotonic() - last >= EVERY:
-            last = time.monotonic()
-            say(said, to=sys.stderr)
-
-    return tell

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ import typer
 from starmill.cli import options
 from starmill.core.errors import InputError, NotThere, UsageError
 from starmill.core.files import read_small, refuse_below_file, write
-from starmill.core.terminal import say
+from starmill.core.terminal import say, seldom
 
 if TYPE_CHECKING:
     from starmill.evaluation.run.classify import Classifier
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from starmill.evaluation.task import Task
 
 SPECIAL = re.compile(r"<[^<>\s{}]+>")  # a text of a chat template that may be a special token
-EVERY = 2.0  # seconds between two lines of progress
 MAX_RESULT = 1 << 30  # bytes of results.json
 
 
@@ -119,7 +117,7 @@ def evaluate(
         if score is not None and len(loaded) > 1:
             raise UsageError(f"--score {score}: generations are of one task; give one with --tasks")
         asked = _model(subject, endpoint, batch, dtype, device, chat) if subject is not None else None
-        tell = _progress(quiet)
+        tell = seldom(quiet)
         found: list[tuple[Path, Any, list[Sample], dict[str, Any]]] = []
         for one in loaded:
             decoding = run.decoding_of(one.task, seed, temperature, top_p, max_new_tokens)
@@ -279,18 +277,6 @@ def _texts(one: Any, made: "Sequence[Sample]") -> list[tuple[str, Any, list[str]
     for sample in made:
         texts.setdefault(sample.problem, []).append(sample.text)
     return [(problem.name, problem.prompt, texts.get(problem.name, [])) for problem in one.problems]
-
-
-def _progress(quiet: bool) -> Callable[[str], None]:
-    last = 0.0
-
-    def tell(said: str) -> None:
-        nonlocal last
-        if not quiet and time.monotonic() - last >= EVERY:
-            last = time.monotonic()
-            say(said, to=sys.stderr)
-
-    return tell
 
 
 def _show(results: list[dict[str, Any]], texts: list[list[tuple[str, Any, list[str]]]], output: Path, as_json: bool) -> None:

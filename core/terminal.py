@@ -8,11 +8,14 @@ left out. An answer on standard output that is lost is an error.
 import logging
 import os
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 from starmill.core.errors import MachineError, one_line
+
+EVERY = 2.0  # seconds between two lines of progress
 
 
 def escaped(text: str, keep: str = "") -> str:
@@ -29,6 +32,19 @@ def say(*lines: str, to: TextIO | None = None, flush: bool = False) -> None:
     if lines:
         with _answering():
             print("".join(f"{escaped(line)}\n" for line in lines), end="", file=to, flush=flush)
+
+
+def seldom(quiet: bool = False) -> Callable[[str], None]:
+    """Return what says a line of progress on stderr, and leaves out lines that come within EVERY seconds of the last one it said."""
+    last = 0.0
+
+    def tell(said: str) -> None:
+        nonlocal last
+        if not quiet and time.monotonic() - last >= EVERY:
+            last = time.monotonic()
+            say(said, to=sys.stderr)
+
+    return tell
 
 
 def flush() -> None:

@@ -13,7 +13,6 @@ import torch
 from starmill.core.errors import MachineError, UsageError
 from starmill.model import adapters
 from starmill.model.config import ModelConfig, parameter_shapes
-from starmill.model.encoder.tokens import files_of
 from starmill.model.exchange import huggingface
 from starmill.trainer import card, checkpoint
 from starmill.trainer.checkpoint import CheckpointError
@@ -100,7 +99,7 @@ def export(
             raise CheckpointError(
                 f"{path / bad[0]}: its sha256 is not that in meta.json; remove {path} to export the one before"
             )
-    files = found.files or files_of(found.config, found.tokenizer.data)
+    files = found.beside()
     newest = next(reversed(metas))
     text = card.write(options, found, metas[newest].step, dtype, license, average)
     notices = {"README.md": text.encode()} | ({"NOTICE": card.NOTICE.encode()} if license == card.OPENRAIL else {})

@@ -206,7 +206,7 @@ def _scoring(options: TrainRecipe, step: int, metrics: Metrics, ranks: Ranks) ->
 
 
 def _write(found: Inputs, weights: Mapping[str, torch.Tensor], place: Path) -> None:
-    huggingface.write(found.config, weights, place, found.files or files_of(found.config, found.tokenizer.data))
+    huggingface.write(found.config, weights, place, found.beside())
 
 
 def _prepare(options: TrainRecipe, decoder: Any) -> None:

@@ -98,3 +98,11 @@ def test_everything_is_printed_here() -> None:
             if any(isinstance(f, ast.Name) and f.id == "print" for f in calls):
                 prints.add(path.relative_to(root).as_posix())
     assert prints == {*OTHERS}
+
+
+def test_progress_is_seldom_and_can_be_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    tell = terminal.seldom()
+    for line in ("first\x1b", "second", "third"):
+        tell(line)
+    terminal.seldom(quiet=True)("never")
+    assert capsys.readouterr().err == "first\\x1b\n"

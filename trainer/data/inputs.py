@@ -16,6 +16,7 @@ from starmill.core.names import did_you_mean
 from starmill.core.shards import open_shards
 from starmill.core.tokenizer import Tokenizer, huggingface_files
 from starmill.model.config import ModelConfig
+from starmill.model.encoder.tokens import files_of
 from starmill.model.template import MAX_BYTES, of_folder
 from starmill.trainer.config import Fim, TrainRecipe
 from starmill.trainer.data.corpus import Corpus, Position
@@ -39,6 +40,10 @@ class Inputs:
     files: dict[str, bytes] | None = None  # of the tokenizer, beside the model; None: made of the shards' tokenizer
     told: tuple[str, ...] = ()  # for people, of what was left out
     sets: dict[str, Corpus | Conversations] = field(default_factory=dict)  # data.held_out_sets
+
+    def beside(self) -> dict[str, bytes]:
+        """Return the files that stand beside the weights: tokenizer and its configuration."""
+        return self.files or files_of(self.config, self.tokenizer.data)
 
     def fetch_ahead(self, positions: Sequence[Position], tokens: int, rank: int, ranks: int, threads: int = 4) -> None:
         """Fetch the shards of a bucket in the background, in the order in which this rank will read `tokens` of each lane.
