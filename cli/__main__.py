@@ -32,8 +32,8 @@ from starmill.cli import (
     train,
 )
 from starmill.core import __version__, terminal
+from starmill.core.credentials import refuse_credentials
 from starmill.core.errors import Interrupted, MachineError, StarmillError, UsageError
-from starmill.core.storage import refuse_credentials
 from starmill.core.terminal import say, say_text
 
 WRONG_USAGE: Any = typer.BadParameter.__base__  # all that typer refuses

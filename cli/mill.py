@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from starmill.cli import options
-from starmill.core.dataset import Workspace
 from starmill.core.errors import Interrupted, NotThere, UsageError
 from starmill.core.recipe import override, read
 from starmill.core.terminal import say
@@ -52,6 +51,8 @@ def _mill(
         return
     if as_json and not dry_run:
         raise UsageError("--json shows what a --dry-run does; after a run, see `starmill funnel --json`")
+    from starmill.core.dataset import Workspace
+
     place = Workspace(wanted.workspace)
     wanted = replace(wanted, workspace=place.root if place.is_local else wanted.workspace)  # workers have another cwd
     with options.files():
@@ -264,6 +265,8 @@ def verify(
         from starmill.pipelines.run.place import complete
 
     wanted = recipes.load(recipe, sets or [], [], workspace)
+    from starmill.core.dataset import Workspace
+
     place = Workspace(wanted.workspace)
     wanted = replace(wanted, workspace=place.root if place.is_local else wanted.workspace)
     if place.is_local and not Path(place.root).is_dir():

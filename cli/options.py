@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from starmill.core import names
-from starmill.core.dataset import Workspace
 from starmill.core.errors import InputError, MachineError, StarmillError, UsageError, is_of_the_machine
 from starmill.core.files import refuse_below_file
 from starmill.core.recipe import SHIPPED, RecipeError, convert, override, read
 from starmill.core.terminal import log_errors, say
-from starmill.reports.query import RAW, Labels
 
 if TYPE_CHECKING:
+    from starmill.core.dataset import Workspace
     from starmill.pipelines.runners.runner import Runner
+    from starmill.reports.query import Labels
 
 
 def shipped(folder: str) -> Callable[[str], list[str]]:
@@ -85,8 +85,9 @@ def show(as_json: bool, data: Any, lines: Iterable[str]) -> None:
             say(line)
 
 
-def labels(raw: bool) -> Labels:
+def labels(raw: bool) -> "Labels":
     """Return how a view calls repositories and paths, and all else that is from a dump: without personal data unless `raw`."""
+    from starmill.reports.query import RAW, Labels
     from starmill.transforms.clean.redact import labels
 
     return Labels(RAW.shown if raw else labels.hidden, labels.aliases)
@@ -99,8 +100,10 @@ def hidden(said: str) -> str:
     return labels.redacted(said, ip_addresses=False)
 
 
-def place_of(workspace: str | None, recipe: str, sets: Sequence[str] | None) -> Workspace:
+def place_of(workspace: str | None, recipe: str, sets: Sequence[str] | None) -> "Workspace":
     """Return the workspace to look into, read from the recipe alone: a view needs neither Beam nor the stages' options."""
+    from starmill.core.dataset import Workspace
+
     place = workspace or override(read(recipe), sets or []).get("workspace")
     try:
         found = Workspace(convert(place, names.Place, "workspace"))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from starmill.cli import options
-from starmill.core.dataset import Workspace
 from starmill.core.errors import Interrupted
 from starmill.core.terminal import say
 
 if TYPE_CHECKING:
+    from starmill.core.dataset import Workspace
     from starmill.reports.datacard import Facts
 
 

@@ -9,11 +9,12 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, BinaryIO
 
 from starmill.core.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa  # which every command would load: a quarter of a second
 
 TEMPORARY = ".tmp-"  # how names of files begin that are being written
 LEFTOVER = re.compile(re.escape(TEMPORARY) + r"([0-9a-f]{16})([0-9a-f]{8})-(.+)", re.DOTALL)
@@ -36,7 +37,7 @@ def replacing(place: Path, writer: str = "") -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write(place: Path, data: bytes | pa.Buffer, writer: str = "") -> None:
+def write(place: Path, data: "bytes | pa.Buffer", writer: str = "") -> None:
     """Write a whole file in place of what is there."""
     with replacing(place, writer) as temporary:
         temporary.write_bytes(data)

@@ -18,10 +18,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from starmill.core.credentials import refuse_credentials
 from starmill.core.errors import InputError, UsageError
 from starmill.core.files import read_small
 from starmill.core.names import OneOf, did_you_mean, span
-from starmill.core.storage import refuse_credentials
 from starmill.core.values import LONGEST, parse
 
 T = TypeVar("T")

@@ -11,7 +11,6 @@ import hashlib
 import itertools
 import json
 import os
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +25,7 @@ from fsspec.exceptions import FSTimeoutError
 from fsspec.spec import AbstractBufferedFile
 
 from starmill.core import files, seeds
+from starmill.core.credentials import BUCKETS, refuse_credentials
 from starmill.core.errors import InputError, MachineError, NotThere, StarmillError, UsageError, is_of_the_machine, one_line
 
 # A retry does not change these, except GARBLED ones. FileNotFoundError is an answer, not a failure.
@@ -46,12 +46,6 @@ GARBLED = (json.JSONDecodeError, UnicodeDecodeError)
 PIECE = 1 << 16  # bytes of a web server's answer that are taken at once
 SMALL = 8 << 20  # bytes; nearly every file that is read whole is smaller
 LONG = 1 << 30  # bytes of the longest listing: 2,000,000 files, one request per thousand
-
-
-# What `://` may be followed by: a bucket's name; elsewhere a host, with a port.
-AUTHORITY = re.compile(r"([\w.+-]*)://([^/\s\"',]*)")
-BUCKETS = ("s3", "s3a", "gs", "gcs")
-HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^@:\[\]]*)(:\d*)?")
 
 
 class Listed(NamedTuple):
@@ -291,15 +285,6 @@ def _no_folder(place: str) -> Iterator[None]:
             "a folder where a file must lie" if isinstance(error, IsADirectoryError) else "lies below a file, not in a folder"
         )
         raise InputError(f"{place!r}: {what}; move it away and run again") from None
-
-
-def refuse_credentials(text: str) -> None:
-    """Raise UsageError, without quoting the URL, for a URL with a user or password in it. A secret key may hold slashes."""
-    for protocol, authority in AUTHORITY.findall(text):
-        if not HOST.fullmatch(authority) or (":" in authority and protocol.lower() in BUCKETS):
-            raise UsageError(
-                f"a {protocol}:// URL with a user or password in it: give credentials in the environment or a profile file"
-            )
 
 
 def _file_system(url: str, protocol: str) -> fsspec.AbstractFileSystem:

@@ -19,8 +19,8 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 
+from starmill.core.credentials import refuse_credentials
 from starmill.core.errors import UsageError
-from starmill.core.storage import refuse_credentials
 from starmill.pipelines.runners.runner import Runner, name_of
 
 # https://cloud.google.com/storage/docs/buckets#naming
