@@ -1,11 +1,11 @@
 """Licences of installed packages beside what their manifests declare, and the speed of the step beside plain ScanCode.
 
-    .venv/bin/python benchmarks/licenses.py [--crates DIR] [--npm DIR] [--write]
+    .venv/bin/python benchmarks/licenses.py [--pypi DIR] [--crates DIR] [--npm DIR] [--packages] [--write]
 
-Packages are those of this environment, crates those below --crates, and npm packages those below --npm. Each is a tree of its licence-like
+Packages are those of this environment or below --pypi, crates those below --crates, and npm packages those below --npm. Each is a tree of its licence-like
 files and its manifest; the question is about a file without a licence of its own. `texts alone` leaves the manifest out where the package
 has a licence's text. Times are CPU seconds, those of ScanCode's processes included; MB are 10^6 bytes of all files of the environment's
-packages. --speed leaves the packages out.
+packages. --speed leaves the packages out, --packages the speed.
 """
 
 import argparse
@@ -52,19 +52,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--crates", type=Path, default=Path.home() / ".cargo/registry/src", metavar="DIR")
     parser.add_argument("--npm", type=Path, default=Path("/usr/lib/node_modules"), metavar="DIR")
+    parser.add_argument("--pypi", type=Path, default=Path(sysconfig.get_path("purelib")), metavar="DIR")
     parser.add_argument("--speed", action="store_true", help="the speed alone")
+    parser.add_argument("--packages", action="store_true", help="the packages alone")
     add_write(parser)
     options = parser.parse_args()
     if options.speed:
         for line in speed():
             print(line, flush=True)
         return
-    sets = {"PyPI": pypi(), "crates.io": crates(options.crates), "npm": npm(options.npm)}
-    tell("licenses", report(sets), options.write)
+    sets = {"PyPI": pypi(options.pypi), "crates.io": crates(options.crates), "npm": npm(options.npm)}
+    tell("licenses", report(sets, not options.packages), options.write)
 
 
-def report(sets: dict[str, Iterator[tuple[str, Tree]]]) -> Iterator[str]:
-    """Yield the lines of the result, each as soon as it is known."""
+def report(sets: dict[str, Iterator[tuple[str, Tree]]], timed: bool) -> Iterator[str]:
+    """Yield the lines of the result, each as soon as it is known; the speed where it is `timed`."""
     yield from (f"## {date.today()}, one core of {processor()}", "")
     yield from (
         "| packages | declared permissive | end so | declared otherwise | end not permissive | texts alone | as declared |",
@@ -76,7 +78,8 @@ def report(sets: dict[str, Iterator[tuple[str, Tree]]]) -> Iterator[str]:
         yield f"| {name} | {' | '.join(map(str, row))} |"
         odd += others
     yield from ("", "Not as declared, or not as declared by the texts alone:", "", *odd, "")
-    yield from speed()
+    if timed:
+        yield from speed()
 
 
 def compared(packages: Iterator[tuple[str, Tree]], memory: Memory) -> tuple[list[int], list[str]]:
@@ -135,9 +138,9 @@ def read(folder: Path, paths: Iterator[Path]) -> Tree:
     return {name: path.read_text("utf-8", "replace") for name, path in names if tier(name) or is_text(name) or reader(name)}
 
 
-def pypi() -> Iterator[tuple[str, Tree]]:
-    """Yield the distributions of this environment; texts of their metadata hold for the whole."""
-    for folder in sorted(Path(sysconfig.get_path("purelib")).glob("*.dist-info")):
+def pypi(packages: Path) -> Iterator[tuple[str, Tree]]:
+    """Yield the distributions of an environment; texts of their metadata hold for the whole."""
+    for folder in sorted(packages.glob("*.dist-info")):
         files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
         tree = {f"/{folder.name}/METADATA": path.read_text("utf-8", "replace") for path in files if path.name == "METADATA"}
         texts = [path for path in files if METADATA_TEXT.fullmatch(str(path.relative_to(folder)))]
