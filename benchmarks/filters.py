@@ -2,10 +2,10 @@
 
     .venv/bin/python benchmarks/filters.py [--megabytes 60] [--input DIR ...] [--inspection visual_inspection.csv] [--write]
 
-Files are those of this machine's standard library, packages and /usr, or those below --input: a draw that the seed fixes, up to --megabytes,
-UTF-8 and at most 1 MiB each. Both sides get the same texts with the language that linguist's rules give. The peer is
-`peers/filtering.py`; its table of extensions is ours, or with --inspection the file of bigcode-dataset. Ours is recipe `starcoderdata`'s and
-`santacoder`'s, with what they measure. MB are 10^6 bytes of text; seconds are of the CPU, with the process that parses.
+Files are those of this machine's standard library, packages and /usr, or those below --input: a draw that the seed fixes, up to
+--megabytes, UTF-8 and at most 1 MiB each. Both sides get the same texts with the language that linguist's rules give. The peer is
+`peers/filtering.py`; its table of extensions is ours, or with --inspection the file of bigcode-dataset. Ours are the rules of recipes
+`starcoderdata` and `santacoder`, with what they measure. MB are 10^6 bytes of text; seconds are of the CPU, with the process that parses.
 """
 
 import argparse

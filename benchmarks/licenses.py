@@ -2,9 +2,9 @@
 
     .venv/bin/python benchmarks/licenses.py [--pypi DIR] [--crates DIR] [--npm DIR] [--packages] [--write]
 
-Packages are those of this environment or below --pypi, crates those below --crates, and npm packages those below --npm. Each is a tree of its licence-like
-files and its manifest; the question is about a file without a licence of its own. `texts alone` leaves the manifest out where the package
-has a licence's text. Times are CPU seconds, those of ScanCode's processes included; MB are 10^6 bytes of all files of the environment's
+Packages are those of this environment or below --pypi, crates those below --crates, and npm packages those below --npm. Each is a tree of
+its licence-like files and its manifest; the question is about a file without a licence of its own. `texts
+alone` leaves the manifest out where the package has a licence's text. Times are CPU seconds, those of ScanCode's processes included; MB are 10^6 bytes of all files of the environment's
 packages. --speed leaves the packages out, --packages the speed.
 """
 
@@ -18,6 +18,7 @@ import sys
 import sysconfig
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -72,21 +73,24 @@ def report(sets: dict[str, Iterator[tuple[str, Tree]]], timed: bool) -> Iterator
         "| packages | declared permissive | end so | declared otherwise | end not permissive | texts alone | as declared |",
         "|---|---|---|---|---|---|---|",
     )
-    memory, odd = Memory(), list[str]()
+    memory, odd, otherwise = Memory(), list[str](), Counter[str]()
     for name, packages in sets.items():
-        row, others = compared(packages, memory)
+        row, others, named = compared(packages, memory)
         yield f"| {name} | {' | '.join(map(str, row))} |"
         odd += others
+        otherwise += named
+    yield ""
+    yield "Declared otherwise: " + ", ".join(f"{one} ({count})" for one, count in sorted(otherwise.items())) + "."
     yield from ("", "Not as declared, or not as declared by the texts alone:", "", *odd, "")
     if timed:
         yield from speed()
 
 
-def compared(packages: Iterator[tuple[str, Tree]], memory: Memory) -> tuple[list[int], list[str]]:
+def compared(packages: Iterator[tuple[str, Tree]], memory: Memory) -> tuple[list[int], list[str], Counter[str]]:
     """Return how many packages declare a licence that is permissive, or one that is not, and how many end so; the same without the
-    manifest, for both; and those that do not.
+    manifest, for both; those that do not; and what is declared that is not permissive.
     """
-    counts, odd = [0, 0, 0, 0, 0, 0], []
+    counts, odd, otherwise = [0, 0, 0, 0, 0, 0], [], Counter[str]()
     for name, tree in packages:
         manifest = next((path for path in tree if reader(path)), "")
         kind, rule, declared = judged(tree, memory)
@@ -94,6 +98,7 @@ def compared(packages: Iterator[tuple[str, Tree]], memory: Memory) -> tuple[list
             continue
         wanted = "permissive" if all(is_permissive(one, permissive_licenses()) for one in declared) else "non_permissive"
         first = 0 if wanted == "permissive" else 2
+        otherwise.update([", ".join(declared)] * (first == 2))
         counts[first] += 1
         counts[first + 1] += (kind == "permissive") is (wanted == "permissive")
         if kind != wanted:
@@ -105,7 +110,7 @@ def compared(packages: Iterator[tuple[str, Tree]], memory: Memory) -> tuple[list
             counts[5] += alone == wanted
             if alone != wanted and kind == wanted:
                 odd.append(f"- {name}, by its texts alone: declared {', '.join(declared)}; {alone}: {rule}")
-    return counts, odd
+    return counts, odd, otherwise
 
 
 def judged(tree: Tree, memory: Memory) -> tuple[str, str, list[str]]:

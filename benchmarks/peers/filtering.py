@@ -1,7 +1,7 @@
 """What bigcode-dataset's preprocessing/filtering.py decides of a text, rule by rule, written anew from its code on the same libraries.
 
-`kept` is what StarCoder's filters say (per extension, XML, JSON and YAML, HTML), `comment_share` is SantaCoder's share of comments. Lines are
-those of str.splitlines, as in The Stack's columns; pages are read by BeautifulSoup, comments by tokenize and ast, or by Pygments.
+`kept` is what StarCoder's filters say (per extension, XML, JSON and YAML, HTML), `comment_share` is SantaCoder's share of comments. Lines
+are those of str.splitlines, as in The Stack's columns; pages are read by BeautifulSoup, comments by tokenize and ast, or by Pygments.
 """
 
 import ast

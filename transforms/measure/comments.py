@@ -1,7 +1,7 @@
 """How much of a file is written for people: the share of its characters in comments, and in Python's docstrings, by tree-sitter.
 
-SantaCoder's measure (bigcode-dataset, preprocessing/utils/text_extraction.py), for every language of measure/syntax.py; decide/quality.py has
-the rule. As with errors of syntax no limit is one of time, and grammars run in a process of their own (comments_child.py).
+SantaCoder's measure (bigcode-dataset, preprocessing/utils/text_extraction.py), for every language of measure/syntax.py; decide/quality.py
+has the rule. As with errors of syntax no limit is one of time, and grammars run in a process of their own (comments_child.py).
 """
 
 from dataclasses import dataclass

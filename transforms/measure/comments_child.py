@@ -1,7 +1,7 @@
 """The process in which tree-sitter looks for comments: a grammar is C code that others wrote, and one that crashes ends this process alone.
 
-It is asked over a socket (core/messages.py) for the characters of comments in some texts, answers a message a text, and ends with its parent.
-What a comment is, the grammar tells: its nodes of a kind such as `comment`, `line_comment`, `documentation_comment`.
+It is asked over a socket (core/messages.py) for the characters of comments in some texts, answers a message a text, and ends with its
+parent. What a comment is, the grammar tells: its nodes of a kind such as `comment`, `line_comment`, `documentation_comment`.
 """
 
 import functools
