@@ -4,8 +4,8 @@
 
 Packages are those of this environment or below --pypi, crates those below --crates, and npm packages those below --npm. Each is a tree of
 its licence-like files and its manifest; the question is about a file without a licence of its own. `texts
-alone` leaves the manifest out where the package has a licence's text. Times are CPU seconds, those of ScanCode's processes included; MB are 10^6 bytes of all files of the environment's
-packages. --speed leaves the packages out, --packages the speed.
+alone` leaves the manifest out where the package has a licence's text. Times are CPU seconds, those of ScanCode's processes included; MB are
+10^6 bytes of all files of the environment's packages. --speed leaves the packages out, --packages the speed.
 """
 
 import argparse

@@ -37,6 +37,7 @@ from starmill.transforms.decide.signals import Signals
 from starmill.transforms.decide.threads import Threads
 from starmill.transforms.measure.comments import Comments
 from starmill.transforms.measure.commits import ChangedLanguage
+from starmill.transforms.measure.encoded import ScoredByEncoder
 from starmill.transforms.measure.html import VisibleText
 from starmill.transforms.measure.language import DetectLanguage
 from starmill.transforms.measure.licenses import Licenses
@@ -70,7 +71,7 @@ class Measure:
         return (self.comments,) if self.comments is not None else ()
 
     @functools.cached_property  # lies in the instance: the steps of all kinds come from one reading
-    def scored(self) -> tuple[Scored, ...]:
+    def scored(self) -> tuple[Scored | ScoredByEncoder, ...]:
         """The step that scores; none without a scorer. Raises NotThere, InputError or MachineError."""
         return (self.score.step(),) if self.score is not None else ()
 
