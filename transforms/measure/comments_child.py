@@ -37,22 +37,22 @@ def comment_chars(parser: Parser, text: bytes) -> int:
     query = _query(language, prose)
     if query is None:
         return 0
-    end, found = 0, 0
+    end, found = 0, {"comment": list[str](), "text": list[str]()}
     for name, node in sorted(
         ((name, node) for name, nodes in QueryCursor(query).captures(parser.parse(text).root_node).items() for node in nodes),
         key=lambda pair: (pair[1].start_byte, -pair[1].end_byte),
     ):
         if node.end_byte > end:  # else it lies in the one before it
-            part = text[max(node.start_byte, end) : node.end_byte].decode("utf-8", "replace")
-            found += len(_bare(part, name) if prose else part)
+            found[name].append(text[max(node.start_byte, end) : node.end_byte].decode("utf-8", "replace"))
             end = node.end_byte
-    return found
+    if not prose:
+        return sum(map(len, found["comment"]))
+    docstrings = "\n".join(filter(None, map(_docstring, found["text"])))
+    return len(f"{docstrings}\n{''.join(found['comment']).replace('#', '')}".strip())
 
 
-def _bare(part: str, name: str) -> str:
-    """Return what a person wrote: a comment without its marks, a docstring without its quotes and indentation."""
-    if name != "text":
-        return part.replace("#", "")
+def _docstring(part: str) -> str:
+    """Return a docstring without its quotes and its indentation."""
     marks = QUOTES.match(part)
     return inspect.cleandoc(part[marks.end() : -len(marks[1])]) if marks else part
 
