@@ -25,7 +25,7 @@ FRACTIONS = 50  # bins of a share
 COLUMNS = (
     *("keep", "language", "num_lines", "max_line_length", "avg_line_length", "alpha_fraction", "alphanum_fraction"),
     *("num_chars", "encoded_longest", "encoded_total", "visible_text_chars"),
-    *("syntax_error_fraction", "comment_fraction", "quality_score"),
+    *("syntax_error_fraction", "quality_score"),
 )
 
 
