@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from starmill.core.errors import MachineError
+from starmill.pipelines.run import keys
 from starmill.transforms.measure.comments import Comments
 from starmill.transforms.measure.syntax import GRAMMARS
 
@@ -27,7 +28,7 @@ def test_shares_are_those_of_bigcode_dataset() -> None:
     """Its logic is written anew in benchmarks/peers/filtering.py, on the libraries that it uses."""
     from peers.filtering import comment_share
 
-    files = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))[:60:3]
+    files = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))[:60:6]
     rows: list[tuple[str, str]] = [("Python", path.read_text("utf-8")) for path in files]
     rows += [("Java", JAVA), ("JavaScript", SCRIPT)]
     for (language, text), share in zip(rows, shares([*rows]), strict=True):
@@ -62,6 +63,11 @@ def test_null_is_what_was_not_parsed() -> None:
 
 def test_every_grammar_is_asked_for_what_it_has() -> None:
     assert None not in shares([(language, "/* a */ # b\n-- c\n") for language in GRAMMARS])
+
+
+def test_the_key_holds_the_grammars() -> None:
+    files, libraries = keys.closure(*keys.modules_of([Comments()]))
+    assert {"tree-sitter", "tree-sitter-language-pack"} <= {*libraries} and any(f.name == "comments_child.py" for f in files)
 
 
 def test_without_the_library_the_fix_is_told_before_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
