@@ -75,7 +75,8 @@ FRAMES = (
     "name={}\n",
     "REM {}\n",
 )
-GARBLED = re.compile("[\ufeff\ufffd\x7f-\x9f]|[\xc2-\xdf][\x80-\xbf]")  # a file that was garbled before
+# A file that was garbled before: by Latin-1's reading of UTF-8, which leaves "\xc2" before a blank, and "\xef\xbf\xbd" for what was lost.
+GARBLED = re.compile("[\ufeff\ufffd\x7f-\x9f]|[\xc2-\xdf][\x80-\xbf]|\xc2(?=\\s)|\xef\xbf\xbd")
 CONTROL = re.compile("[\0-\x08\x0e-\x19\x1c-\x1f\x7f-\x9f]")
 BACKWARDS = re.compile(r"\b[ךםןףץ]\w")  # Hebrew whose words begin with their last letters
 Case = tuple[str, str, str, bytes]  # encoding, class, text, bytes

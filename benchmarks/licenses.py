@@ -1,11 +1,11 @@
 """Licences of installed packages beside what their manifests declare, and the speed of the step beside plain ScanCode.
 
-    .venv/bin/python benchmarks/licenses.py [--crates DIR] [--npm DIR] [--write]
+    .venv/bin/python benchmarks/licenses.py [--pypi DIR] [--crates DIR] [--npm DIR] [--packages] [--write]
 
-Packages are those of this environment, crates those below --crates, and npm packages those below --npm. Each is a tree of its licence-like
-files and its manifest; the question is about a file without a licence of its own. `texts alone` leaves the manifest out where the package
-has a licence's text. Times are CPU seconds, those of ScanCode's processes included; MB are 10^6 bytes of all files of the environment's
-packages. --speed leaves the packages out.
+Packages are those of this environment or below --pypi, crates those below --crates, and npm packages those below --npm. Each is a tree of
+its licence-like files and its manifest; the question is about a file without a licence of its own. `texts
+alone` leaves the manifest out where the package has a licence's text. Times are CPU seconds, those of ScanCode's processes included; MB are
+10^6 bytes of all files of the environment's packages. --speed leaves the packages out, --packages the speed.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import sys
 import sysconfig
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -52,38 +53,44 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--crates", type=Path, default=Path.home() / ".cargo/registry/src", metavar="DIR")
     parser.add_argument("--npm", type=Path, default=Path("/usr/lib/node_modules"), metavar="DIR")
+    parser.add_argument("--pypi", type=Path, default=Path(sysconfig.get_path("purelib")), metavar="DIR")
     parser.add_argument("--speed", action="store_true", help="the speed alone")
+    parser.add_argument("--packages", action="store_true", help="the packages alone")
     add_write(parser)
     options = parser.parse_args()
     if options.speed:
         for line in speed():
             print(line, flush=True)
         return
-    sets = {"PyPI": pypi(), "crates.io": crates(options.crates), "npm": npm(options.npm)}
-    tell("licenses", report(sets), options.write)
+    sets = {"PyPI": pypi(options.pypi), "crates.io": crates(options.crates), "npm": npm(options.npm)}
+    tell("licenses", report(sets, not options.packages), options.write)
 
 
-def report(sets: dict[str, Iterator[tuple[str, Tree]]]) -> Iterator[str]:
-    """Yield the lines of the result, each as soon as it is known."""
+def report(sets: dict[str, Iterator[tuple[str, Tree]]], timed: bool) -> Iterator[str]:
+    """Yield the lines of the result, each as soon as it is known; the speed where it is `timed`."""
     yield from (f"## {date.today()}, one core of {processor()}", "")
     yield from (
         "| packages | declared permissive | end so | declared otherwise | end not permissive | texts alone | as declared |",
         "|---|---|---|---|---|---|---|",
     )
-    memory, odd = Memory(), list[str]()
+    memory, odd, otherwise = Memory(), list[str](), Counter[str]()
     for name, packages in sets.items():
-        row, others = compared(packages, memory)
+        row, others, named = compared(packages, memory)
         yield f"| {name} | {' | '.join(map(str, row))} |"
         odd += others
+        otherwise += named
+    yield ""
+    yield "Declared otherwise: " + ", ".join(f"{one} ({count})" for one, count in sorted(otherwise.items())) + "."
     yield from ("", "Not as declared, or not as declared by the texts alone:", "", *odd, "")
-    yield from speed()
+    if timed:
+        yield from speed()
 
 
-def compared(packages: Iterator[tuple[str, Tree]], memory: Memory) -> tuple[list[int], list[str]]:
+def compared(packages: Iterator[tuple[str, Tree]], memory: Memory) -> tuple[list[int], list[str], Counter[str]]:
     """Return how many packages declare a licence that is permissive, or one that is not, and how many end so; the same without the
-    manifest, for both; and those that do not.
+    manifest, for both; those that do not; and what is declared that is not permissive.
     """
-    counts, odd = [0, 0, 0, 0, 0, 0], []
+    counts, odd, otherwise = [0, 0, 0, 0, 0, 0], [], Counter[str]()
     for name, tree in packages:
         manifest = next((path for path in tree if reader(path)), "")
         kind, rule, declared = judged(tree, memory)
@@ -91,6 +98,7 @@ def compared(packages: Iterator[tuple[str, Tree]], memory: Memory) -> tuple[list
             continue
         wanted = "permissive" if all(is_permissive(one, permissive_licenses()) for one in declared) else "non_permissive"
         first = 0 if wanted == "permissive" else 2
+        otherwise.update([", ".join(declared)] * (first == 2))
         counts[first] += 1
         counts[first + 1] += (kind == "permissive") is (wanted == "permissive")
         if kind != wanted:
@@ -102,7 +110,7 @@ def compared(packages: Iterator[tuple[str, Tree]], memory: Memory) -> tuple[list
             counts[5] += alone == wanted
             if alone != wanted and kind == wanted:
                 odd.append(f"- {name}, by its texts alone: declared {', '.join(declared)}; {alone}: {rule}")
-    return counts, odd
+    return counts, odd, otherwise
 
 
 def judged(tree: Tree, memory: Memory) -> tuple[str, str, list[str]]:
@@ -135,9 +143,9 @@ def read(folder: Path, paths: Iterator[Path]) -> Tree:
     return {name: path.read_text("utf-8", "replace") for name, path in names if tier(name) or is_text(name) or reader(name)}
 
 
-def pypi() -> Iterator[tuple[str, Tree]]:
-    """Yield the distributions of this environment; texts of their metadata hold for the whole."""
-    for folder in sorted(Path(sysconfig.get_path("purelib")).glob("*.dist-info")):
+def pypi(packages: Path) -> Iterator[tuple[str, Tree]]:
+    """Yield the distributions of an environment; texts of their metadata hold for the whole."""
+    for folder in sorted(packages.glob("*.dist-info")):
         files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
         tree = {f"/{folder.name}/METADATA": path.read_text("utf-8", "replace") for path in files if path.name == "METADATA"}
         texts = [path for path in files if METADATA_TEXT.fullmatch(str(path.relative_to(folder)))]

@@ -90,8 +90,10 @@ ANNOTATIONS = pa.schema(
         ("generated_phrases", pa.list_(pa.string())),
         # What a page shows, in characters; null for what is not HTML.
         ("visible_text_chars", pa.int32()),
-        # Signals that a recipe asks for, else null: bytes in error nodes of a parse, of all bytes; what a trained scorer makes of a text.
+        # Signals that a recipe asks for, else null: bytes in error nodes of a parse, of all bytes; characters of comments, of all
+        # characters; what a trained scorer makes of a text.
         ("syntax_error_fraction", pa.float32()),
+        ("comment_fraction", pa.float32()),
         ("quality_score", pa.float32()),
     ]
 )

@@ -38,6 +38,7 @@ def test_a_fresh_environment_imports_every_module(wheel: Path, tmp_path: Path) -
     # For those who have presidio, or grammars: extras of their own.
     beyond = {
         "starmill.transforms.clean.redact.presidio",
+        "starmill.transforms.measure.comments_child",
         "starmill.transforms.measure.syntax_child",
         "starmill.pipelines.sources.functions.child",
     }

@@ -1,4 +1,5 @@
-"""The child process that holds a tagger for all workers of a machine: `python -m starmill.model.encoder.serve`, started by redaction.
+"""The child process that holds a model for all workers of a machine: `python -m starmill.model.encoder.serve`, started by redaction
+(a tagger, asked for spans) and by the scores of an encoder (asked for states).
 
 It listens on a Unix socket in a folder that only its user may enter, says on its standard output when it is ready or why it is not, and
 leaves when nobody has been connected for a while: a worker that was killed leaves no process behind. Nothing of a text is written anywhere.
@@ -12,6 +13,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +26,9 @@ IDLE = 10.0  # seconds without a connection after which it leaves
 class Serving:
     """Answers the connections of one socket; one request is computed at a time, as it takes all cores."""
 
-    def __init__(self, tagger: Any) -> None:
-        """Take a tagger."""
-        self._tagger, self._turn, self._lock = tagger, threading.Lock(), threading.Lock()
+    def __init__(self, asked: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Take what answers a request."""
+        self._asked, self._turn, self._lock = asked, threading.Lock(), threading.Lock()
         self._open, self._since = 0, time.monotonic()
 
     def run(self, listener: socket.socket, lock: Path) -> None:
@@ -67,7 +69,7 @@ class Serving:
                     request = receive(connection)
                     try:
                         with self._turn:
-                            answer: dict[str, Any] = {"spans": self._tagger.spans(request["texts"])}
+                            answer: dict[str, Any] = self._asked(request)
                     except Exception as error:
                         machine = is_of_the_machine(error) or "out of memory" in str(error)
                         answer = {"error": one_line(error), "machine": machine}
@@ -79,14 +81,25 @@ class Serving:
                 self._open, self._since = self._open - 1, time.monotonic()
 
 
-def main(folder: str, place: str, lock: str, device: str, precision: str) -> int:
-    """Load the model, listen, say so, and answer."""
+def loaded(folder: str, device: str, precision: str, task: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return what answers a request for spans or for states. Raises ExchangeError, naming the folder."""
+    if task == "states":
+        from starmill.model.encoder.pooled import Pooled
+
+        pooled = Pooled.load(folder, device)
+        return lambda request: {"states": pooled.states(request["texts"], request["windows"])}
     from starmill.model.encoder.tagger import Tagger
 
+    tagger = Tagger.load(folder, device, precision)  # type: ignore[arg-type]
+    return lambda request: {"spans": tagger.spans(request["texts"])}
+
+
+def main(folder: str, place: str, lock: str, device: str, precision: str, task: str) -> int:
+    """Load the model, listen, say so, and answer."""
     said = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints must not mix with the answer
     try:
-        serving = Serving(Tagger.load(folder, device, precision))  # type: ignore[arg-type]
+        serving = Serving(loaded(folder, device, precision, task))
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(place)
         listener.listen(128)

@@ -1,17 +1,12 @@
 """A token-classification model and its tokenizer: texts in, spans of names, passwords and the like out, whatever is asked beside them.
 
-Windows of many texts are sorted by length into buckets, so that little is padding. On a CPU a window is computed alone, on one thread, and
-windows side by side: its sums have one order, so neither the other texts, nor how many there are, nor the number of cores changes a span
-(and eight windows at a time were no faster). On a GPU a batch has a fixed number of rows.
+A text is cut into windows, each of which is a row (rows.py): what is asked beside it changes no span.
 BERT's layout (StarPII's) is this project's own encoder; another layout is read by transformers, where that is installed.
 """
 
-import json
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
@@ -20,8 +15,8 @@ import torch
 from torch import nn
 
 from starmill.core.errors import one_line
-from starmill.core.files import read_small
 from starmill.model.config import TaggerConfig
+from starmill.model.encoder.rows import around, computed, device_of, opened
 from starmill.model.encoder.spans import Found, spans
 from starmill.model.encoder.windows import Window, windows
 from starmill.model.exchange import bert, huggingface
@@ -29,9 +24,6 @@ from starmill.model.exchange.layouts import ExchangeError
 from starmill.model.kernels.linear import Linear
 
 SIZE, OVERLAP = 512, 128  # tokens of a window (StarPII's), and that two windows share
-BUCKET = 64  # tokens: lengths are multiples of it
-ROWS = 64  # windows of a batch on a GPU
-MOST_TOKENIZER = 64 << 20  # bytes of a tokenizer.json
 Logits = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # of tokens and padding [B, T]
 
 
@@ -50,18 +42,11 @@ class Tagger:
         cls, folder: str | os.PathLike[str], device: str = "auto", precision: Literal["float32", "int8"] = "float32"
     ) -> "Tagger":
         """Read a folder. int8 (on a CPU, BERT's layout) takes half the time at StarPII's size. Raises ExchangeError, naming the folder."""
-        place = Path(folder)
-        kind = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-        try:
-            config = json.loads(read_small(place / "config.json", 16 << 20))
-            tokenizer = tokenizers.Tokenizer.from_str(read_small(place / "tokenizer.json", MOST_TOKENIZER).decode())
-        except Exception as error:  # the library of tokenizers raises bare Exception
-            raise ExchangeError(f"{place}: config.json and tokenizer.json are needed: {error!s:.200}") from None
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        tokenizer.encode_special_tokens = True  # what looks like a special token in a text is text
-        logits, labels, longest = _own(place, kind, precision) if config.get("model_type") == "bert" else _other(place, kind)
-        return cls(logits, labels, tokenizer, min(SIZE, longest), torch.device(kind))
+        place, where = Path(folder), device_of(device)
+        config, tokenizer = opened(place)
+        own = config.get("model_type") == "bert"
+        logits, labels, longest = _own(place, where.type, precision) if own else _other(place, where.type)
+        return cls(logits, labels, tokenizer, min(SIZE, longest), where)
 
     def spans(self, texts: Sequence[str]) -> list[list[Found]]:
         """Return the spans of each text, in order."""
@@ -83,50 +68,12 @@ class Tagger:
 
     def _labelled(self, rows: list[list[int]]) -> list[list[tuple[float, float]]]:
         """Return each token's label and its probability, row by row."""
-        told: list[list[tuple[float, float]]] = [[] for _ in rows]
-        order = sorted(range(len(rows)), key=lambda row: (_bucket(rows[row]), row))
-        on_cpu = self.device.type == "cpu"
-        batches: list[list[int]] = []
-        for _, alike in groupby(order, key=lambda row: _bucket(rows[row])):
-            numbers, count = [*alike], 1 if on_cpu else ROWS
-            batches += (numbers[at : at + count] for at in range(0, len(numbers), count))
+        told = computed(rows, self.size, self.device, self._best)
+        return [answer[: len(row)].tolist() for row, answer in zip(rows, told, strict=True)]
 
-        def judge(batch: list[int]) -> None:
-            for row, answer in zip(batch, self._batch([rows[row] for row in batch], 1 if on_cpu else ROWS), strict=False):
-                told[row] = answer[: len(rows[row])]
-
-        # Threads of a pool keep their own number of threads: one, so that a sum has one order.
-        with ThreadPoolExecutor(_cores() if on_cpu else 1, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            for _ in pool.map(judge, batches):
-                pass
-        return told
-
-    @torch.inference_mode()
-    def _batch(self, rows: list[list[int]], count: int) -> list[list[tuple[float, float]]]:
-        tokens_BT = torch.zeros(count, min(_bucket(rows[0]), self.size), dtype=torch.long)
-        padding_BT = torch.ones_like(tokens_BT, dtype=torch.bool)
-        padding_BT[:, 0] = False  # rows that fill up a batch: a softmax needs a key
-        for at, row in enumerate(rows):
-            tokens_BT[at, : len(row)] = torch.tensor(row)
-            padding_BT[at, : len(row)] = False
-        logits_BTL = self.logits(tokens_BT.to(self.device), padding_BT.to(self.device)).float().cpu()
-        best = logits_BTL.softmax(-1).max(-1)
-        return torch.stack([best.indices.float(), best.values], -1).tolist()
-
-
-def around(tokenizer: tokenizers.Tokenizer) -> tuple[list[int], list[int]]:
-    """Return the ids that a tokenizer puts before and behind a text."""
-    one = tokenizer.encode("a", add_special_tokens=True)
-    inside = [at for at, special in enumerate(one.special_tokens_mask) if not special]
-    return (one.ids[: inside[0]], one.ids[inside[-1] + 1 :]) if inside else ([], [])
-
-
-def _bucket(row: list[int]) -> int:
-    return -(-len(row) // BUCKET) * BUCKET
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    def _best(self, tokens_BT: torch.Tensor, padding_BT: torch.Tensor) -> torch.Tensor:
+        best = self.logits(tokens_BT, padding_BT).float().cpu().softmax(-1).max(-1)
+        return torch.stack([best.indices.float(), best.values], -1)
 
 
 def _own(place: Path, device: str, precision: str) -> tuple[Logits, tuple[str, ...], int]:

@@ -13,7 +13,9 @@ from starmill.core import files
 from starmill.core.errors import InputError
 from starmill.pipelines.scoring.examples import Example, read
 from starmill.pipelines.scoring.fit import Rows, auc, fit, r_squared
-from starmill.transforms.measure import ngrams
+from starmill.transforms.clean.redact import tagging
+from starmill.transforms.measure import encoded, ngrams
+from starmill.transforms.measure.encoded import Device
 from starmill.transforms.measure.score import Scorer, file_of
 
 LARGEST = (1 << 30) - 1  # of a weight as an integer
@@ -27,7 +29,9 @@ class Options:
     held_out: float = 0.1  # share of the texts
     bits: int = 18  # 2**bits weights of 4 bytes
     orders: int = 2  # an n-gram has up to so many tokens
-    l2: float = 1e-7  # penalty of a weight's square
+    l2: float | None = None  # penalty of a weight's square; None: 1e-7, and over an encoder 1e-3
+    encoder: str | None = None  # its folder, for a head over its states in place of n-grams
+    device: Device = "auto"  # of an encoder
 
 
 def train(out: Path, places: Sequence[str], options: Options, tell: Callable[[str], None]) -> dict[str, Any]:
@@ -35,16 +39,24 @@ def train(out: Path, places: Sequence[str], options: Options, tell: Callable[[st
     of, examples = read(places, options.seed, options.held_out)
     known = [one for one in examples if not one.is_held_out]
     tell(f"{len(examples):,} examples with a {of}, {len(examples) - len(known):,} of them held out")
-    rows, having = rows_of(known, options)
+    rows, having = rows_of(known, options) if options.encoder is None else states_of(known, options.encoder, options.device)
     wanted = np.array([one.value for one in known])[having]
     if len(np.unique(wanted)) < 2:
         each = f"each {of} is {wanted[0]:g}" if len(wanted) else "no text has a token"
         raise InputError(f"{', '.join(places)}: {each} of {len(wanted):,} examples to fit; give examples of both sides")
-    made = fit(rows, wanted, of == "label", options.l2, tell)
-    scale = max(float(np.abs(made.weights).max()), 1e-30) / LARGEST
-    weights = np.rint(made.weights / scale).astype(np.int32)
-    scorer = Scorer(weights, cast(Literal["label", "score"], of), options.orders, scale, made.intercept)
-    data = file_of(scorer)
+    l2 = options.l2 if options.l2 is not None else 1e-7 if options.encoder is None else 1e-3
+    made = fit(rows, wanted, of == "label", l2, tell)
+    kind = cast(Literal["label", "score"], of)
+    scores: Callable[[list[str]], pa.Array]
+    if options.encoder is None:
+        scale = max(float(np.abs(made.weights).max()), 1e-30) / LARGEST
+        weights = np.rint(made.weights / scale).astype(np.int32)
+        scorer = Scorer(weights, kind, options.orders, scale, made.intercept)
+        data, scores = file_of(scorer), lambda texts: scorer.of_texts(pa.array(texts, pa.string()))
+    else:
+        place, device = options.encoder, options.device
+        head = encoded.Head(made.weights.astype(np.float32), kind, made.intercept, tagging.digest(place))
+        data, scores = encoded.file_of(head), lambda texts: encoded.of_texts(head, place, device, texts)
     files.write(out, data)
     measured = [one for one in examples if one.is_held_out]
     return {
@@ -56,8 +68,17 @@ def train(out: Path, places: Sequence[str], options: Options, tell: Callable[[st
         "held_out": len(measured),
         "iterations": made.iterations,
         "loss": made.loss,
-        "held_out_metrics": metrics(scorer, measured),
+        "held_out_metrics": metrics(scores, kind, measured),
     }
+
+
+def states_of(examples: Sequence[Example], encoder: str, device: Device) -> tuple[Rows, np.ndarray]:
+    """Return an encoder's state of each text that has a token, and which have. Raises NotThere, InputError or MachineError."""
+    told = tagging.states(tagging.Model(encoder, device), [one.text for one in examples], encoded.WINDOWS)
+    there = [state for state in told if state is not None]
+    width = len(there[0]) if there else 0
+    starts, columns = np.arange(len(there) + 1, dtype=np.int64) * width, np.tile(np.arange(width, dtype=np.int32), len(there))
+    return Rows(starts, columns, np.array(there, np.float64).reshape(-1), width), np.array([one is not None for one in told])
 
 
 def rows_of(examples: Sequence[Example], options: Options) -> tuple[Rows, np.ndarray]:
@@ -80,12 +101,14 @@ def rows_of(examples: Sequence[Example], options: Options) -> tuple[Rows, np.nda
     return Rows(starts, *whole, 1 << options.bits), sizes > 0
 
 
-def metrics(scorer: Scorer, examples: Sequence[Example]) -> dict[str, float | None]:
+def metrics(
+    scores_of: Callable[[list[str]], pa.Array], of: Literal["label", "score"], examples: Sequence[Example]
+) -> dict[str, float | None]:
     """Return AUC, log loss and accuracy of labels; R2 and the root of the mean squared error of scores; None where examples lack."""
-    scores = scorer.of_texts(pa.array([one.text for one in examples], pa.string())).to_numpy(zero_copy_only=False)
+    scores = scores_of([one.text for one in examples]).to_numpy(zero_copy_only=False)
     having = ~np.isnan(scores)
     found, wanted = scores[having].astype(np.float64), np.array([one.value for one in examples])[having]
-    if scorer.of == "score":
+    if of == "score":
         error = float(np.sqrt(((found - wanted) ** 2).mean())) if len(wanted) else None
         return {"r2": r_squared(found, wanted), "rmse": error}
     if not len(wanted):

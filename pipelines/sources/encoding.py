@@ -27,6 +27,7 @@ EMPTY = (b"", codecs.BOM_UTF8, *(mark for mark, _ in MARKS))
 TYPED = frozenset("\t\n\r\f\v\x1b\x1a")  # controls that a text has
 LATIN = frozenset(("LATIN", "MICRO", "FEMININE", "MASCULINE"))  # first words of letters' names
 EAST = frozenset(("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC", "FULLWIDTH", "HALFWIDTH"))
+THAI = "CP874"  # whose letters lie where UTF-8 has the bytes of characters: a word is often the form of some, of ones in use it hardly is
 HEAD = 256  # bytes: UTF-16 and UTF-32 without a BOM have zeros among the first of them, or are not certain
 SAMPLE = (
     4 << 10
@@ -117,11 +118,12 @@ def _read(data: bytes, name: str, marked: bool = False) -> tuple[str, str] | Non
 
 def _guessed(data: bytes) -> tuple[str, str] | None:
     """Return the text in the encoding of before Unicode in which it reads like a language, if there is one, and one alone."""
-    if _is_damaged_utf8(data):
+    in_use, shaped = _utf8_shares(data)
+    if in_use > 0.5:
         return None
     sample, others, whole = _sample(data)
     best = _likeliest(sample, whole)
-    if best is None:
+    if best is None or (shaped >= 0.75 and best != THAI):
         return None
     if others:  # of bytes that the sample has not, in which encodings of the same sample may differ
         last = _likeliest(others + sample, whole)
@@ -145,13 +147,16 @@ def _likeliest(sample: bytes, whole: bool) -> str | None:
     return best.encoding if sum(others.values()) < math.exp(-DOUBT) else None
 
 
-def _is_damaged_utf8(data: bytes) -> bool:
-    """Say whether most bytes beyond ASCII are UTF-8: half of them as characters in use, or three in four as any. By chance some are."""
+def _utf8_shares(data: bytes) -> tuple[float, float]:
+    """Return which shares of the bytes beyond ASCII are UTF-8: as characters in use, and as any.
+
+    It is damaged UTF-8 above a half of the first, or from three quarters of the second on. By chance some bytes are.
+    """
     high = len(data.translate(None, ASCII))
     found = Counter(UTF8_CHARACTER.findall(data))
     used = letters.characters()
     known = sum(len(c) * n for c, n in found.items() if c.decode("utf-8", "replace") in used)
-    return 2 * known > high or 4 * sum(len(c) * n for c, n in found.items()) >= 3 * high
+    return known / high, sum(len(c) * n for c, n in found.items()) / high
 
 
 def _sample(data: bytes) -> tuple[bytes, bytes, bool]:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 FILE = Path(__file__).with_name("letters.txt")  # made by benchmarks/letters.py, which says what its lines hold
 EAST = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
+PRIVATE = re.compile("[\ue000-\uf8ff]")
 LONE = "|"  # behind a character in the counts: it stood alone, as a word of one letter does
 
 SIGNS_ALONE = ""  # the language of English code with a sign or a name in it
@@ -46,7 +47,7 @@ SINGLE: tuple[tuple[str, tuple[str, ...], float], ...] = (
     ("ISO-8859-6", ("ar",), 3.0),
     ("WINDOWS-1257", ("lt", "lv", "et"), 2.5),
     ("ISO-8859-13", ("lt", "lv"), 3.0),
-    ("CP874", ("th",), 2.5),
+    ("CP874", ("th",), 2.0),
 )
 # Of several names the first that reads the bytes: the wider one has what is rare.
 MULTI: tuple[tuple[tuple[str, ...], str, float], ...] = (
@@ -131,6 +132,8 @@ def readings(sample: bytes, whole: bool) -> list[Reading]:
             try:
                 text = codecs.getincrementaldecoder(name)().decode(sample, final=whole)
             except UnicodeDecodeError:
+                continue
+            if PRIVATE.search(text):  # where a standard has no character
                 continue
             cost, weight = _east(text, language)
             readable.append(Reading(name, text, cost + prior, MOST_EAST * weight + SLACK))
@@ -234,13 +237,16 @@ def _table(name: str, number: dict[str, int], pairs: Floats, alone: Floats) -> t
     upper = np.array([c.lower() != c for c in shown])
     lower = np.array([c.upper() != c for c in shown])
     latin = np.array([c.isascii() and c.isalpha() for c in shown])
-    other = np.array([unicodedata.category(c)[0] == "L" and "LATIN" not in unicodedata.name(c, "") for c in shown])
+    other = np.array(
+        [unicodedata.category(c)[0] == "L" and "LATIN" not in unicodedata.name(c, "") and c not in "µªº" for c in shown]
+    )
     cost = pairs[np.ix_(at, at)]
     # The second is a capital: behind a small letter, a capital, or neither.
     cost += np.select([~upper[None, :] & high[:, None], lower[:, None], upper[:, None]], [0.0, 4.0, 1.5], 1.0) * upper[None, :]
     cost += TOUCH * ((latin[:, None] & other[None, :]) | (other[:, None] & latin[None, :]))
     sign = np.array([unicodedata.category(c) in ("No", "So", "Sm") and c not in "²³°" for c in shown])
-    cost += APART * ((latin[:, None] & sign[None, :]) | (sign[:, None] & latin[None, :]))
+    behind = sign & np.array([c not in "®™" for c in shown])  # these two stand behind a word
+    cost += APART * ((latin[:, None] & behind[None, :]) | (sign[:, None] & latin[None, :]))
     mark = (sign & np.array([c != "¹" for c in shown])) | np.array([c in "¡¿§¶°£¢¥¤" for c in shown])
     cost += APART * (mark[:, None] & mark[None, :])
     cost[~(high[:, None] | high[None, :])] = 0

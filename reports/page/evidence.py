@@ -24,6 +24,8 @@ FACTS: Mapping[str, tuple[str, ...]] = {
     "encoded_run": ("encoded_longest", "num_chars"),
     "encoded_share": ("encoded_total", "num_chars"),
     "little_visible_text": ("visible_text_chars", "num_chars"),
+    "few_comments": ("comment_fraction",),
+    "mostly_comments": ("comment_fraction",),
     "says_generated": ("generated_phrases",),
     "generated_path_or_content": ("is_generated",),
     **{flag: (flag,) for flag in ("is_vendor", "is_generated", "is_documentation", "is_configuration", "is_test", "is_binary")},

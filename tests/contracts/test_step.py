@@ -102,6 +102,7 @@ def rows() -> pa.RecordBatch:
             "encoded_longest": 600 * k,
             "encoded_total": 700 * k,
             "syntax_error_fraction": [0.0, None, 0.5][k % 3],
+            "comment_fraction": [0.0, None, 0.5][k % 3],
             "quality_score": [0.2, 0.9, None][k % 3],
         }
         for k, text in enumerate(TEXTS)

@@ -11,11 +11,12 @@ from starmill.transforms.clean.malware import Malware
 from starmill.transforms.clean.redact import Redact
 from starmill.transforms.decide.licenses import JudgeLicenses
 from starmill.transforms.decide.signals import LowScore, Signals, SyntaxErrors
+from starmill.transforms.measure.comments import Comments
 from starmill.transforms.measure.licenses import Licenses, SpreadLicenses
 from starmill.transforms.measure.score import Score, Scored
 from starmill.transforms.measure.syntax import Syntax
 
-SIGNALS = Measure(syntax=Syntax(), score=Score("scorer"))
+SIGNALS = Measure(syntax=Syntax(), comments=Comments(), score=Score("scorer"))
 SIGNALS.__dict__["scored"] = (Scored(),)  # whose file is not there
 every_kind = pytest.mark.parametrize("kind", KINDS)
 

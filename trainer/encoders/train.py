@@ -24,8 +24,9 @@ from starmill.core.files import write as write_whole
 from starmill.core.terminal import say
 from starmill.model.config import TaggerConfig
 from starmill.model.encoder.encoder import NO_TARGET, Encoder
+from starmill.model.encoder.rows import MOST_TOKENIZER, around
 from starmill.model.encoder.spans import labelled
-from starmill.model.encoder.tagger import MOST_TOKENIZER, Tagger, around
+from starmill.model.encoder.tagger import Tagger
 from starmill.model.encoder.tokens import published_files
 from starmill.model.exchange import huggingface
 from starmill.trainer.allocator import keep_freed

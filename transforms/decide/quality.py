@@ -1,5 +1,5 @@
 """StarCoder2's code filters (paper, section 2.1), in its order and with its thresholds as defaults, and StarCoder's (bigcode-dataset's
-preprocessing/filtering.py). A recipe says which rules decide; recipe `starcoderdata` has StarCoder's.
+preprocessing/filtering.py). A recipe says which rules decide; recipe `starcoderdata` has StarCoder's, and `santacoder` SantaCoder's.
 
 Each rule is a plain function of one file's columns, `judge`, which `Rule` lifts over the block. No rule
 looks into a text but `Xml`, at its first characters: what it needs to know is a column that a step of measure/ added, so that a new
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Annotated, ClassVar, Literal, get_args
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Meta
@@ -240,6 +241,48 @@ class DataSize(Rule):
         return "data_too_short" if chars < self.min_chars else "data_too_long" if chars > self.max_chars else None
 
 
+@dataclass(frozen=True)
+class Comments(Rule):
+    """Drops files with few comments or with hardly anything else (SantaCoder); one that was not measured stays.
+
+    >>> [Comments().judge("Java", share) for share in (0.01, 0.011, 0.8, None)], Comments().judge("C", 0.0)
+    (['few_comments', None, 'mostly_comments', None], None)
+    """
+
+    reads: ClassVar[tuple[str, ...]] = ("language", "comment_fraction")
+
+    above: Share = 0.01  # share of comments; neither limit itself is kept
+    below: Share = 0.8
+    languages: tuple[Language, ...] = ("Python", "Java", "JavaScript")  # that are held to it; empty: all with a grammar
+    name: str = "comments"
+
+    def judge(self, language: str | None, share: float | None) -> str | None:
+        """Return few_comments, mostly_comments or None."""
+        if share is None or (self.languages and language not in self.languages):
+            return None
+        # float32, as the column has it: a file at a limit is at it.
+        low, high = (float(np.float32(limit)) for limit in (self.above, self.below))
+        return "few_comments" if share <= low else "mostly_comments" if share >= high else None
+
+
+@dataclass(frozen=True)
+class Stars(Rule):
+    """Drops files of repositories with few stars (SantaCoder); one whose stars nobody knows has none.
+
+    >>> [Stars().judge(stars) for stars in (None, 5, 6)]
+    ['few_stars', 'few_stars', None]
+    """
+
+    reads: ClassVar[tuple[str, ...]] = ("star_events_count",)
+
+    above: AtLeast0 = 5
+    name: str = "stars"
+
+    def judge(self, stars: int | None) -> str | None:
+        """Return few_stars or None."""
+        return None if (stars or 0) > self.above else "few_stars"
+
+
 Flag = Literal["vendor", "generated", "documentation", "configuration", "test", "binary"]
 
 
@@ -274,6 +317,8 @@ RuleName = Literal[
     "text_files",
     "xml",
     "data_size",
+    "comments",
+    "stars",
     "flags",
 ]
 
@@ -310,6 +355,8 @@ class Quality:
     extensions: Extensions = field(default_factory=Extensions)
     xml: Xml = field(default_factory=Xml)
     data_size: DataSize = field(default_factory=DataSize)
+    comments: Comments = field(default_factory=Comments)
+    stars: Stars = field(default_factory=Stars)
     flags: Flags = field(default_factory=Flags)
 
     def __post_init__(self) -> None:

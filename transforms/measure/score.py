@@ -8,26 +8,27 @@ thresholds against the column.
 import base64
 import functools
 import hashlib
-import json
 import zlib
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
+from starmill.core import tensors
 from starmill.core.errors import InputError
 from starmill.core.names import Place
 from starmill.core.storage import named
 from starmill.transforms.buffers import text_buffers
 from starmill.transforms.chain import annotated
+from starmill.transforms.measure import encoded
+from starmill.transforms.measure.encoded import Device, ScoredByEncoder
 from starmill.transforms.step import append
 
 FORMAT = "starmill linear 1"
 KEY = "measure.score.model"
 LARGEST = 1 << 28  # bytes of a scorer's file
-TENSOR = "weights"
 
 
 class Scorer(msgspec.Struct, frozen=True, eq=False):
@@ -56,28 +57,30 @@ def file_of(scorer: Scorer) -> bytes:
     """Return a scorer as a file of safetensors."""
     said = {"format": FORMAT, "of": scorer.of, "orders": str(scorer.orders)}
     said |= {"scale": scorer.scale.hex(), "intercept": scorer.intercept.hex()}
-    data = scorer.weights.astype("<i4").tobytes()
-    tensor = {"dtype": "I32", "shape": [len(scorer.weights)], "data_offsets": [0, len(data)]}
-    head = json.dumps({"__metadata__": said, TENSOR: tensor}).encode()
-    head += b" " * (-len(head) % 8)
-    return len(head).to_bytes(8, "little") + head + data
+    return tensors.written(scorer.weights.astype("<i4"), said)
 
 
 def read(data: bytes, where: str) -> Scorer:
     """Return the scorer of a file. Raises InputError for anything else."""
     try:
-        size = int.from_bytes(data[:8], "little")
-        head = json.loads(data[8 : 8 + size])
-        said: dict[str, Any] = head["__metadata__"]
-        weights = np.frombuffer(data[8 + size :], "<i4").astype(np.int32)
+        weights, said = tensors.read(data, "<i4")
         scorer = Scorer(weights, said["of"], int(said["orders"]), *(float.fromhex(said[n]) for n in ("scale", "intercept")))
         fine = said["format"] == FORMAT and scorer.of in ("label", "score") and 1 <= scorer.orders <= 5
-        fine &= head[TENSOR]["shape"] == [len(weights)] and 1 < len(weights) == 1 << (len(weights).bit_length() - 1)
+        fine &= 1 < len(weights) == 1 << (len(weights).bit_length() - 1)
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         fine = False
+    if not fine and _format(data) == encoded.FORMAT:
+        raise InputError(f"{where}: a head over an encoder; give the encoder's folder, as measure.score.encoder")
     if not fine or not np.isfinite([scorer.scale, scorer.intercept]).all():
         raise InputError(f"{where}: not a scorer, or a damaged one; give a file that `starmill score-train` wrote")
     return scorer
+
+
+def _format(data: bytes) -> object:
+    try:
+        return tensors.metadata(data)["format"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 @dataclass(frozen=True)
@@ -85,14 +88,19 @@ class Score:
     """The scorer of texts: the file that `starmill score-train` wrote."""
 
     model: Place  # a file or URL; its bytes are in the keys, and its place is not
+    encoder: Place | None = None  # for a head that was fitted over one: its folder, or OWNER/NAME of the Hub; needs torch
+    device: Device = "auto"  # of an encoder; auto: a GPU where there is one
 
-    def step(self) -> "Scored":
-        """Return the step, which holds the weights: a worker needs no file. Raises NotThere, InputError or MachineError."""
+    def step(self) -> "Scored | ScoredByEncoder":
+        """Return the step, which holds the weights: a worker needs an encoder's folder alone. Raises StarmillError."""
         with named(KEY, self.model, mode="rb") as file:
             data = file.read(LARGEST + 1)
         if len(data) > LARGEST:
             raise InputError(f"{KEY}: {self.model}: above {LARGEST:,} bytes; give a file that `starmill score-train` wrote")
-        return scored(data, f"{KEY}: {self.model}")
+        where = f"{KEY}: {self.model}"
+        if self.encoder is not None:
+            return encoded.scored(data, self.encoder, self.device, where)
+        return scored(data, where)
 
 
 def scored(data: bytes, where: str = "scorer") -> "Scored":

@@ -15,15 +15,13 @@ from starmill.model.encoder import serve
 from starmill.model.encoder.serve import Serving
 
 
-class Upper:
-    """Stands for a tagger: a model's own answers are tested beside it (test_tagger.py, test_tagging.py)."""
-
-    def spans(self, texts: list[str]) -> list[Any]:
-        if texts == ["bad"]:
-            raise ValueError("a bad text")
-        if texts == ["full"]:
-            raise MemoryError("no room")
-        return [text.upper() for text in texts]
+def upper(request: dict[str, Any]) -> dict[str, Any]:
+    """Stands for a tagger: a model's own answers are tested beside it (test_tagger.py, test_tagging.py, test_encoded.py)."""
+    if request["texts"] == ["bad"]:
+        raise ValueError("a bad text")
+    if request["texts"] == ["full"]:
+        raise MemoryError("no room")
+    return {"spans": [text.upper() for text in request["texts"]]}
 
 
 def test_it_answers_each_connection_and_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,7 +30,7 @@ def test_it_answers_each_connection_and_leaves(tmp_path: Path, monkeypatch: pyte
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(place)
     listener.listen()
-    thread = threading.Thread(target=Serving(Upper()).run, args=(listener, lock))
+    thread = threading.Thread(target=Serving(upper).run, args=(listener, lock))
     thread.start()
     connections = [socket.socket(socket.AF_UNIX) for _ in range(3)]
     for connection in connections:
@@ -55,6 +53,8 @@ def test_it_answers_each_connection_and_leaves(tmp_path: Path, monkeypatch: pyte
 
 
 def test_it_says_why_it_does_not_start(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", serve.__name__, str(tmp_path), str(tmp_path / "s"), str(tmp_path / "l"), "cpu", "float32"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 1 and "config.json and tokenizer.json are needed" in json.loads(done.stdout)["error"]
+    places = [str(tmp_path), str(tmp_path / "s"), str(tmp_path / "l")]
+    for task in ("spans", "states"):
+        command = [sys.executable, "-m", serve.__name__, *places, "cpu", "float32", task]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 1 and "config.json and tokenizer.json are needed" in json.loads(done.stdout)["error"]

@@ -11,7 +11,8 @@ import small_tagger
 import torch
 from transformers import BertForTokenClassification, DistilBertConfig, DistilBertForTokenClassification
 
-from starmill.model.encoder.tagger import Tagger, around
+from starmill.model.encoder.rows import around
+from starmill.model.encoder.tagger import Tagger
 from starmill.model.encoder.windows import windows
 from starmill.model.exchange.layouts import ExchangeError
 

@@ -17,7 +17,8 @@ from starmill.pipelines.scoring.examples import read
 from starmill.pipelines.scoring.train import Options, train
 from starmill.transforms.measure import score
 
-FEW = Options(held_out=0.3, bits=14)
+L2 = 1e-7
+FEW = Options(held_out=0.3, bits=14, l2=L2)
 
 
 def test_a_scorer_of_labels_is_as_good_as_scikit_learns(tmp_path: Path) -> None:
@@ -28,7 +29,7 @@ def test_a_scorer_of_labels_is_as_good_as_scikit_learns(tmp_path: Path) -> None:
     vectors = HashingVectorizer(
         norm="l1", alternate_sign=False, n_features=1 << 14, lowercase=False, token_pattern=r"[\w]+|[^ \t]", ngram_range=(1, 2)
     )
-    theirs = LogisticRegression(C=1 / (FEW.l2 * len(known)), max_iter=2000).fit(
+    theirs = LogisticRegression(C=1 / (L2 * len(known)), max_iter=2000).fit(
         vectors.transform([e.text for e in known]), [e.value for e in known]
     )
     guesses = theirs.predict_proba(vectors.transform([e.text for e in held]))[:, 1]

@@ -224,6 +224,23 @@ def test_signs_before_numbers_are_no_japanese() -> None:
     )
 
 
+def test_blanks_and_marks_of_pages_are_read() -> None:
+    """A blank that does not break is no character of Japanese, and a mark of a trade stands behind a word."""
+    page = "".join(
+        f"<title>{n}.\xa0Using the core: part {n}</title>\n<a name='x'></a>{n}.1.\xa0Requests</h2>\n" for n in range(20)
+    )
+    named = "The ACTIVE® KOMODO® editor, and Tool™ of Maker®\n"
+    for text in (page, named):
+        assert (decode(text.encode("cp1252")) or ("",))[0] == text
+
+
+def test_words_of_thai_in_the_form_of_utf8_are_thai() -> None:
+    for word in ("ต้นทาง", "จำนวนของ", "สตริงระบุชนิดของ"):
+        assert decode(f"# {word}\n".encode("cp874")) == (f"# {word}\n", "CP874")
+    damaged = "# été à la forêt\n".encode().replace(b"\xc3\xaa", b"\xaa")
+    assert decode(damaged) is None, "characters in use are no Thai"
+
+
 def test_the_end_of_a_sample_is_no_damage() -> None:
     """A line is cut off within a character where the sample ends."""
     for codec in ("gb18030", "shift_jis", "euc-kr", "big5"):

@@ -1,4 +1,4 @@
-"""Asks the child process that holds a token-classification model: one for all workers of a machine, as torch is in none of them.
+"""Asks the child process that holds a tagger or another encoder: one for all workers of a machine, as torch is in none of them.
 
 The first worker that needs the child starts it, under a lock, and others find its socket in a folder of the user's own; its name holds the
 digest of the weights, the device and this installation, so that nobody is answered by another model. The child (model/encoder/serve.py)
@@ -48,6 +48,7 @@ class Model(NamedTuple):
     device: str = "auto"
     precision: str = "float32"
     revision: str | None = None
+    task: str = "spans"  # or states: what it is asked for
 
 
 def folder(place: str, revision: str | None = None) -> Path:
@@ -105,17 +106,27 @@ def spans(model: Model, texts: Sequence[str]) -> list[list[tuple[int, int, str, 
 
     Raises TaggingFailed for a text that the model cannot be asked about, MachineError for a child that does not start, or died twice.
     """
-    found: list[list[tuple[int, int, str, float]]] = []
+    told = _told(model, texts, {})
+    return [[(start, end, kind, score) for start, end, kind, score in one] for one in told]
+
+
+def states(model: Model, texts: Sequence[str], windows: int) -> list[list[float] | None]:
+    """Return the mean state of an encoder over the first `windows` windows of each text; None without a token. Raises as `spans`."""
+    return _told(model._replace(task="states"), texts, {"windows": windows})
+
+
+def _told(model: Model, texts: Sequence[str], more: dict[str, Any]) -> list[Any]:
+    found: list[Any] = []
     batch: list[str] = []
     for at, text in enumerate(texts):
         batch.append(text)
         if at == len(texts) - 1 or sum(map(len, batch)) >= BATCH:
-            answer = _ask(model, {"texts": batch})
+            answer = _ask(model, {"texts": batch, **more})
             if "error" in answer:
                 if answer["machine"]:
                     raise MachineError(f"{model.place}: {answer['error']}")
                 raise TaggingFailed(answer["error"])  # goes to `dropped/`, where a folder of this machine is nobody's business
-            found += [[(start, end, kind, score) for start, end, kind, score in one] for one in answer["spans"]]
+            found += answer[model.task]
             batch = []
     return found
 
@@ -171,7 +182,9 @@ def _connected(model: Model) -> socket.socket:
 def _connect(model: Model) -> socket.socket:
     there = folder(model.place, model.revision)
     held = digest(model.place, model.revision)
-    installed = f"{__version__} {Path(__file__).resolve()} {sys.executable} {model.device} {model.precision} {held}"
+    installed = (
+        f"{__version__} {Path(__file__).resolve()} {sys.executable} {model.device} {model.precision} {model.task} {held}"
+    )
     place = private_folder() / hashlib.sha256(installed.encode()).hexdigest()[:16]
     with place.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -182,7 +195,7 @@ def _connect(model: Model) -> socket.socket:
         except (FileNotFoundError, ConnectionRefusedError):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(address)  # of a child that was killed
-            _start([str(there), address, str(place.with_suffix(".lock")), model.device, model.precision])
+            _start([str(there), address, str(place.with_suffix(".lock")), model.device, model.precision, model.task])
             connection.connect(address)
     return connection
 
