@@ -16,14 +16,28 @@ from typing import Annotated, Any
 import typer
 from typer.models import OptionInfo
 
-from starmill.cli import attribution, complete, costs, encoders, evaluate, look, mill, options, publish, scores, serve, train
+from starmill.cli import (
+    attribution,
+    complete,
+    costs,
+    encoders,
+    evaluate,
+    look,
+    mill,
+    options,
+    publish,
+    scores,
+    serve,
+    train,
+    withdraw,
+)
 from starmill.core import __version__, terminal
 from starmill.core.errors import Interrupted, MachineError, StarmillError, UsageError
 from starmill.core.storage import refuse_credentials
 from starmill.core.terminal import say, say_text
 
 WRONG_USAGE: Any = typer.BadParameter.__base__  # all that typer refuses
-ROOMS = (mill, look, attribution, publish, costs, train, encoders, scores, complete, serve, evaluate)
+ROOMS = (mill, look, attribution, publish, withdraw, costs, train, encoders, scores, complete, serve, evaluate)
 
 MAP = """starmill mills dumps of source code into tokenized training shards, and trains StarCoder-class models on them.
 A workspace holds the datasets of all stages, and for every file that left them the reason why.
