@@ -107,3 +107,36 @@ def test_a_token_of_a_batch_is_located_and_a_file_leads_to_its_steps(output: Pat
 def test_no_such_token_of_a_training(output: Path, what: tuple[str, ...], said: str) -> None:
     wrong = starmill("locate", *what, "--training", str(output), cwd=output, check=False)
     assert wrong.returncode == 2 and said in wrong.stderr
+
+
+def test_the_steps_that_read_what_is_withdrawn(output: Path, tmp_path: Path) -> None:
+    options, repositories = load(str(output), []), {3, 11}
+    table = open_inputs(options).train.units.shards[0].table
+    assert [table["repo_name"][d].as_py() for d in sorted(repositories)] == ["repo3", "repo11"]
+    read: dict[tuple[int, int], int] = {}
+    for span in reads(options):
+        if span.document in repositories:
+            (file,) = table["files"][span.document].as_py()
+            shared = min(span.end, file["token_start"] + file["token_count"]) - max(span.start, file["token_start"])
+            count = span.last - span.first if span.moved else shared
+            if count > 0:
+                read[span.step, span.lane] = read.get((span.step, span.lane), 0) + count
+    (tmp_path / "list.txt").write_text(f"repo3\nswh:1:cnt:{11:040x}\n")
+    said = json.loads(starmill("trace", str(output), "--withdrawn", "list.txt", "--json", cwd=tmp_path).stdout)
+    assert len(read) > 2 and {(s["step"], s["lane"]): s["tokens"] for s in said["steps"]} == read
+    told = starmill("trace", str(output), "--withdrawn", "list.txt", cwd=tmp_path).stdout
+    assert f"{len({step for step, _ in read})} steps read tokens of it" in told
+    both = starmill("trace", str(output), "--withdrawn", "list.txt", "--step", "1", cwd=tmp_path, check=False)
+    assert both.returncode == 2 and "give --step or --withdrawn" in both.stderr
+
+    # The attestation has them, and a training takes what is left; the finished one is not traced over other shards.
+    shutil.copytree(Path(options.workspace), tmp_path / "w")
+    made = starmill("withdraw", "list.txt", "w", "--training", str(output), "--json", "--quiet", cwd=tmp_path)
+    attested = json.loads(made.stdout)
+    assert attested["trainings"] == [{"output": "model", **said}] and attested["removed"]["shards"]["documents"] == 2
+    left = json.loads((tmp_path / "w/withdrawals/00000.json").read_text())
+    assert left == attested and starmill("attest", "w/withdrawals/00000.json", "w", cwd=tmp_path).returncode == 0
+    with pytest.raises(InputError, match=r"its shards are not those that"):
+        trace(load(str(output), [], str(tmp_path / "w")), 1)
+    again = load(str(output), ["steps=4"], str(tmp_path / "w"), str(tmp_path / "again"))
+    assert train(again) == 0 and open_inputs(again).train.units.shards[0].documents == len(CODES) - 2
