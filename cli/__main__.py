@@ -30,6 +30,7 @@ from starmill.cli import (
     scores,
     serve,
     train,
+    withdraw,
 )
 from starmill.core import __version__, terminal
 from starmill.core.credentials import refuse_credentials
@@ -37,7 +38,7 @@ from starmill.core.errors import Interrupted, MachineError, StarmillError, Usage
 from starmill.core.terminal import say, say_text
 
 WRONG_USAGE: Any = typer.BadParameter.__base__  # all that typer refuses
-ROOMS = (mill, look, attribution, publish, costs, train, encoders, scores, complete, serve, evaluate, align)
+ROOMS = (mill, look, attribution, publish, withdraw, costs, train, encoders, scores, complete, serve, evaluate, align)
 
 MAP = """starmill mills dumps of source code into tokenized training shards, and trains StarCoder-class models on them.
 A workspace holds the datasets of all stages, and for every file that left them the reason why.

@@ -1,10 +1,13 @@
 """Look into a workspace."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from starmill.cli import options
+
+if TYPE_CHECKING:
+    from starmill.reports.query import Labels
 
 
 def funnel(
@@ -122,29 +125,71 @@ def why(
 def locate(
     what: Annotated[
         str | None,
-        typer.Argument(help="shard:token or shard:document:token; or a file, as `why` takes it (default: draw a token)."),
+        typer.Argument(
+            help="shard:token, shard:document:token, of a --training step:lane:token; or a file as `why` takes it (default: draw)."
+        ),
     ] = None,
     recipe: options.RecipeOption = "smoke",
     workspace: options.Place = None,
     sets: options.Sets = None,
     nth: Annotated[int | None, typer.Option(min=0, max=2**62, metavar="TOKEN", help="Counted over all shards, from 0.")] = None,
     text: Annotated[str | None, typer.Option(help="The first tokens that hold this text.")] = None,
+    training: Annotated[
+        str | None,
+        typer.Option(metavar="OUTPUT", help="The output of a training: a token of a step's batch, or the steps of a file."),
+    ] = None,
     seed: options.Seed = 0,
     as_json: options.Json = False,
     raw: options.Raw = False,
 ) -> None:
-    """The file that a training token came from, and the tokens of a file."""
+    """The file that a training token came from, and the tokens of a file and the steps that read them."""
     from dataclasses import asdict
 
     from starmill.reports import locate as report
 
-    place, labels = options.place_of(workspace, recipe, sets), options.labels(raw)
+    labels = options.labels(raw)
+    if training is not None:
+        _locate_in_training(training, what, workspace, as_json, labels)
+        return
+    place = options.place_of(workspace, recipe, sets)
     if what is not None and not report.is_position(what):
         files = [report.shown(one, labels) for one in report.of_file(place, what, labels)]
         options.show(as_json, [asdict(one) for one in files], report.file_lines(files))
     else:
         token = report.shown(report.locate(place, what, nth, text, seed), labels)
         options.show(as_json, asdict(token), report.lines(token))
+
+
+def _locate_in_training(output: str, what: str | None, workspace: str | None, as_json: bool, labels: "Labels") -> None:
+    from dataclasses import asdict
+
+    from starmill.core.dataset import Workspace
+    from starmill.core.errors import UsageError
+    from starmill.reports import locate as report
+
+    if what is None:
+        raise UsageError("--training: give step:lane:token, or a file; a token is not drawn from a training")
+    with options.needs("trainer"):
+        from starmill.trainer import trace
+        from starmill.trainer.config import load
+    recipe = load(output, [], workspace)
+    place = Workspace(recipe.workspace)
+    if report.is_position(what):
+        step, lane, at = report.numbers(what)
+        if at is None:
+            raise UsageError(f"{what}: of a training a token is step:lane:token; step counts from 1, lane and token from 0")
+        read = trace.token(recipe, step, lane, at)
+        token = report.shown(report.locate(place, f"{read.shard}:{read.document}:{read.start}"), labels)
+        said = f"step {step}, lane {lane}, token {at}"
+        moved = [f"{said}: fill in the middle rearranged this file, and it is one of its tokens; the first one:"]
+        told = {"step": step, "lane": lane, "window_token": at, "moved": read.moved, **asdict(token)}
+        options.show(as_json, told, [*(moved if read.moved else [f"{said}:"]), *report.lines(token)])
+        return
+    files = report.of_file(place, what, labels)
+    found = trace.steps(recipe, report.spans(place, files))
+    shown = [report.shown(one, labels) for one in files]
+    told = {"files": [asdict(one) for one in shown], "steps": trace.steps_data(found)}
+    options.show(as_json, told, [*report.file_lines(shown), *trace.steps_lines(found, output)])
 
 
 def sources(as_json: options.Json = False) -> None:

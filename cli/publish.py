@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -13,6 +13,8 @@ from starmill.core.terminal import say
 if TYPE_CHECKING:
     from starmill.core.dataset import Workspace
     from starmill.reports.datacard import Facts
+
+FILE_BYTES = 1 << 30  # of text in a file
 
 
 def datacard(
@@ -38,7 +40,7 @@ def publish(
     sets: options.Sets = None,
     file_bytes: Annotated[
         int, typer.Option("--file-bytes", min=1 << 10, max=1 << 40, help="Bytes of text in a Parquet file.")
-    ] = 1 << 30,
+    ] = FILE_BYTES,
     no_notices: Annotated[bool, typer.Option("--no-notices", help="Leave the texts of licences out.")] = False,
     for_everyone: Annotated[
         bool, typer.Option("--public", help="A new data set of a hub is for everyone (default: private).")
@@ -48,39 +50,62 @@ def publish(
     as_json: options.Json = False,
 ) -> None:
     """Write the dataset as a Hugging Face folder: Parquet by kind and language, card, Croissant, licences, SWHIDs."""
-    from starmill.reports import croissant, targets
-    from starmill.reports import datacard as card
-    from starmill.reports import publish as publishing
+    told = Told.of(recipe, target, workspace, sets, file_bytes, no_notices, for_everyone, quiet, dry_run)
+    options.show(as_json, told.data, told.lines)
 
-    with options.needs("pipelines"):
-        place_to = targets.target_of(target, private=not for_everyone)
-    place, method, found = _known(recipe, workspace, sets)
-    with options.files():
-        planned = publishing.plan(place, found.manifest, place_to, file_bytes, not no_notices)
-    if dry_run:
-        told = publishing.data(planned, target)
-        options.show(as_json, told, _planned_lines(told))
-        return
 
-    def cards(made: Sequence[publishing.Made]) -> dict[str, bytes]:
-        return {
-            "README.md": card.text(place, found, method, planned.files, made).encode(),
-            "croissant.json": croissant.text(card.about(found, method), planned.files, made),
-        }
+class Told(NamedTuple):
+    """What was planned or published, for programs and for people."""
 
-    def told_line(line: str) -> None:
-        if not quiet:
-            say(line, to=sys.stderr, flush=True)
+    data: dict[str, Any]
+    lines: list[str]
 
-    try:
+    @classmethod
+    def of(
+        cls,
+        recipe: str,
+        target: str,
+        workspace: str | None,
+        sets: list[str] | None,
+        file_bytes: int = FILE_BYTES,
+        no_notices: bool = False,
+        for_everyone: bool = False,
+        quiet: bool = False,
+        dry_run: bool = False,
+    ) -> "Told":
+        """Plan, or publish, a workspace. Raises Interrupted."""
+        from starmill.reports import croissant, targets
+        from starmill.reports import datacard as card
+        from starmill.reports import publish as publishing
+
+        with options.needs("pipelines"):
+            place_to = targets.target_of(target, private=not for_everyone)
+        place, method, found = _known(recipe, workspace, sets)
         with options.files():
-            made = publishing.publish(place, planned, place_to, cards, options.labels(raw=False), told_line)
-    except KeyboardInterrupt:
-        raise Interrupted("stopped; what is finished is kept: run the same command to continue") from None
-    new = sum(one.made and "/" in one.path for one in made)
-    size, gone = sum(one.bytes for one in made), len(planned.stale)
-    said = f"{target}: {len(made):,} files, {size:,} bytes; {new:,} of them made now, {gone:,} removed"
-    options.show(as_json, publishing.data(planned, target, made), [said])
+            planned = publishing.plan(place, found.manifest, place_to, file_bytes, not no_notices)
+        if dry_run:
+            told = publishing.data(planned, target)
+            return cls(told, _planned_lines(told))
+
+        def cards(made: Sequence[publishing.Made]) -> dict[str, bytes]:
+            return {
+                "README.md": card.text(place, found, method, planned.files, made).encode(),
+                "croissant.json": croissant.text(card.about(found, method), planned.files, made),
+            }
+
+        def told_line(line: str) -> None:
+            if not quiet:
+                say(line, to=sys.stderr, flush=True)
+
+        try:
+            with options.files():
+                made = publishing.publish(place, planned, place_to, cards, options.labels(raw=False), told_line)
+        except KeyboardInterrupt:
+            raise Interrupted("stopped; what is finished is kept: run the same command to continue") from None
+        new = sum(one.made and "/" in one.path for one in made)
+        size, gone = sum(one.bytes for one in made), len(planned.stale)
+        said = f"{target}: {len(made):,} files, {size:,} bytes; {new:,} of them made now, {gone:,} removed"
+        return cls(publishing.data(planned, target, made), [said])
 
 
 def _known(recipe: str, workspace: str | None, sets: list[str] | None) -> "tuple[Workspace, dict[str, Any], Facts]":

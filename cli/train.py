@@ -160,21 +160,40 @@ def merge(
 
 def trace(
     recipe: Annotated[str, typer.Argument(metavar="OUTPUT", help="The output of a training.")],
-    step: Annotated[int, typer.Option(min=1, max=10**9, help="Number of the step, from 1.")],
+    step: Annotated[int | None, typer.Option(min=1, max=10**9, help="Number of the step, from 1.")] = None,
+    withdrawn: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="Which steps read what a list names, before it is withdrawn: a file or URL."),
+    ] = None,
     workspace: options.Place = None,
     as_json: options.Json = False,
     raw: options.Raw = False,
 ) -> None:
-    """The files that a step of a training read, by path and SWHID."""
+    """The files that a step of a training read, by path and SWHID; or the steps that read what a list names."""
+    if (step is None) == (withdrawn is None):
+        raise UsageError("trace: give --step or --withdrawn, and not both")
     with options.needs("trainer"):
         from dataclasses import asdict
 
         from starmill.trainer import trace as report
         from starmill.trainer.config import load
 
-        rows = report.trace(load(recipe, [], workspace), step)
-    shown = options.labels(raw).shown
-    options.show(as_json, {"step": step, "read": [shown(asdict(row)) for row in rows]}, map(shown, report.lines(step, rows)))
+        wanted = load(recipe, [], workspace)
+        if step is not None:
+            rows = report.trace(wanted, step)
+            shown = options.labels(raw).shown
+            options.show(
+                as_json, {"step": step, "read": [shown(asdict(row)) for row in rows]}, map(shown, report.lines(step, rows))
+            )
+            return
+    assert withdrawn is not None
+    with options.needs("pipelines"):
+        from starmill.core.dataset import Workspace
+        from starmill.pipelines.run.withdrawal import withdraw
+    with options.files():
+        spans = withdraw.spans(Workspace(wanted.workspace), withdraw.read(withdrawn))
+    found = report.steps(wanted, spans)
+    options.show(as_json, {"steps": report.steps_data(found)}, report.steps_lines(found, recipe))
 
 
 launch = clusters.launch  # slurm and kubernetes

@@ -14,7 +14,6 @@ datasets and which stage made each, and no list of stages but the one that a run
 import hashlib
 import json
 import shutil
-import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -30,7 +29,7 @@ from starmill.core.errors import InputError, MachineError
 from starmill.core.files import TEMPORARY, is_leftover
 from starmill.core.part import Tokens
 from starmill.core.storage import Storage
-from starmill.core.terminal import say
+from starmill.core.terminal import tell_damage
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -71,7 +70,8 @@ class Count:
 @dataclass(frozen=True)
 class Sidecar:
     """One finished part of a `dataset`. `lineage` maps each input's path to its sha256, ingest's each damaged repository to the state that
-    it had. `kinds`: of the records in it, sorted; a next stage's key counts what treats these. `tokens`: what a shard holds.
+    it had. `kinds`: of the records in it, sorted; a next stage's key counts what treats these. `tokens`: what a shard holds. `made`: the
+    digest of the part as its stage made it, where records were withdrawn from it since.
     """
 
     stage: str
@@ -83,6 +83,7 @@ class Sidecar:
     lineage: dict[str, str] = field(default_factory=dict)
     kinds: tuple[str, ...] = ()
     tokens: tuple[Tokens, ...] = ()
+    made: str = ""
 
     @property
     def errors(self) -> int:
@@ -99,6 +100,10 @@ class Sidecar:
         """Return the sha256 over the digests of the outputs: equal data has equal digests, whatever made it."""
         return hashlib.sha256("".join(f"{o.path} {o.sha256}\n" for o in self.outputs).encode()).hexdigest()
 
+    def known_as(self) -> str:
+        """Return the digest that keys of the stages behind it count: what is withdrawn makes no part due."""
+        return self.made or self.digest()
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -111,6 +116,10 @@ class Manifest:
     version: str
     parts: tuple[Sidecar, ...]
     verified: tuple[dict[str, Any], ...] = ()
+
+    def known_as(self) -> str:
+        """Return the digest that keys count: of the parts as stages made them."""
+        return hashlib.sha256("".join(part.known_as() for part in self.parts).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -363,16 +372,6 @@ def at_once(ask: Callable[[S], T], items: Iterable[S], requests: int = 32) -> It
     """Yield what `ask` returns for each item, in order, several requests at a time: a bucket answers after tens of milliseconds."""
     with ThreadPoolExecutor(requests) as pool:
         yield from pool.map(ask, items)
-
-
-def tell_damage(place: str, why: str) -> None:
-    """Say in one line, once in a process, that a file is damaged."""
-    if place not in _TOLD:
-        _TOLD.add(place)
-        say(f"{place}: damaged ({why}); it counts as absent, and a run makes it again", to=sys.stderr)
-
-
-_TOLD: set[str] = set()
 
 
 def part_path(dataset: str, part: int, suffix: str = "parquet") -> str:

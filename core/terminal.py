@@ -139,3 +139,13 @@ def log_errors() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Escaping(logging.BASIC_FORMAT))
     logging.basicConfig(level=logging.ERROR, handlers=[handler])
+
+
+def tell_damage(place: str, why: str) -> None:
+    """Say in one line, once in a process, that a file is damaged."""
+    if place not in _TOLD:
+        _TOLD.add(place)
+        say(f"{place}: damaged ({why}); it counts as absent, and a run makes it again", to=sys.stderr)
+
+
+_TOLD: set[str] = set()

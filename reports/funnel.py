@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from starmill.core.dataset import Count, Manifest, StageName, Workspace, tell_damage
-from starmill.core.terminal import escaped, say
+from starmill.core.dataset import Count, Manifest, StageName, Workspace
+from starmill.core.terminal import escaped, say, tell_damage
 
 TIMINGS = "timings.json"
 

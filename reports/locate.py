@@ -182,7 +182,7 @@ def locate(
     """
     tokens = Tokens(workspace)
     if position is not None:
-        shard, first, second = _numbers(position)
+        shard, first, second = numbers(position)
         if second is None:
             return tokens.place(shard, first)
         if shard not in tokens.sizes:
@@ -234,6 +234,16 @@ def of_file(workspace: Workspace, text: str, labels: Labels = RAW) -> list[FileT
     return [FileTokens(swhid=swhid.swhid("cnt", row.pop("content_id")), **row) for row in query.preferred(rows)]
 
 
+def spans(workspace: Workspace, files: list[FileTokens]) -> dict[tuple[int, int], list[tuple[int, int]]]:
+    """Return [start, end) in their document of the tokens of files, by (shard, document)."""
+    tokens, found = Tokens(workspace), dict[tuple[int, int], list[tuple[int, int]]]()
+    starts = {shard: tokens.table(shard).column("token_start").to_pylist() for shard in {one.shard for one in files}}
+    for one in files:
+        start = one.token - starts[one.shard][one.document]
+        found.setdefault((one.shard, one.document), []).append((start, start + one.count))
+    return found
+
+
 def lines(place: Place) -> list[str]:
     """Return a place for people: what the token came from, and the lines around it, with the token marked."""
     if place.count == 1:
@@ -270,7 +280,8 @@ def file_lines(found: list[FileTokens]) -> list[str]:
     return shown
 
 
-def _numbers(position: str) -> tuple[int, int, int | None]:
+def numbers(position: str) -> tuple[int, int, int | None]:
+    """Return the two or three numbers of a position. Raises UsageError for what is none."""
     found = POSITION.fullmatch(position)
     if found is None:
         raise UsageError(f"{position}: not a position; it is shard:token or shard:document:token, each a number from 0")

@@ -29,9 +29,9 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
 
 from starmill.core import files
-from starmill.core.dataset import at_once, tell_damage
+from starmill.core.dataset import at_once
 from starmill.core.errors import InputError, MachineError
-from starmill.core.terminal import say
+from starmill.core.terminal import say, tell_damage
 from starmill.trainer.data.corpus import Position
 from starmill.trainer.optim import Optimizer
 from starmill.trainer.parallel import Ranks

@@ -13,7 +13,7 @@ from starmill.core.errors import UsageError
 from starmill.core.part import PartRef
 from starmill.pipelines import stages
 from starmill.pipelines.recipe import Recipe
-from starmill.pipelines.run import again, job, keys
+from starmill.pipelines.run import again, job, keys, withdrawn
 from starmill.pipelines.run.finish import MARK, Finish
 from starmill.pipelines.run.place import complete
 from starmill.pipelines.run.progress import say, watching
@@ -29,9 +29,12 @@ def run_stage(name: str, options: Recipe, runner: Runner, quiet: bool = False) -
     Raises UsageError where a stage before is not complete, StageError where a worker fails or too many files end as errors.
     """
     stage, workspace = stages.load(name), Workspace(options.workspace)
+    withdrawn.refuse_unfinished(workspace, name)
     version = version_of(stage, options)
     skips.gather(workspace)  # what a run found that was killed
     refs = keyed(stage, options, workspace)
+    if not stage.needs and due(workspace, stage, refs):
+        withdrawn.refuse_again(workspace, name)
     publish_stages(workspace, len(refs))
     settings.publish(workspace, name, settings.plain(options))
     if stage.reads_this_machine(options) and not runner.sees_this_machine and due(workspace, stage, refs):
@@ -46,7 +49,7 @@ def keyed(stage: Stage, options: Recipe, workspace: Workspace) -> list[PartRef]:
     """Return the parts of a stage with their keys. Raises UsageError where a stage before is not complete."""
     inputs = [complete(workspace, dataset, stage.name) for dataset in stage.needs]
     reads, steps = (*stage.reads(options), *stage.material(options, workspace)), stage.steps(options)
-    refs, whole = stage.parts(options, workspace, inputs), tuple(m.digest for m in inputs) if stage.whole else ()
+    refs, whole = stage.parts(options, workspace, inputs), tuple(m.known_as() for m in inputs) if stage.whole else ()
     kinds = stage.holds(refs, inputs) if steps else {}
     if unknown := sorted({kind for here in kinds.values() for kind in here} - {*steps}):
         raise UsageError(

@@ -76,7 +76,13 @@ def verify(name: str, options: Recipe, runner: Runner, sample: int, quiet: bool 
     stale = [r for r in same if old[r.part].key != r.key]
     if not stale:
         return Verified(name, (), (), 0)
-    drawn = same if stage.whole else sorted(stale, key=lambda r: seeds.uint64(0, "verify", name, r.part))[:sample]
+    as_made = [r for r in stale if not old[r.part].made]
+    if not as_made or (stage.whole and len(as_made) < len(old)):
+        raise UsageError(
+            f"verify: records were withdrawn from {name}'s parts, so that no code makes these bytes again; compare in a workspace "
+            "from which nothing was withdrawn"
+        )
+    drawn = same if stage.whole else sorted(as_made, key=lambda r: seeds.uint64(0, "verify", name, r.part))[:sample]
     made = _made(stage.name, options, drawn, runner, quiet)
     differing = tuple(sorted(k for k, sidecar in made.items() if sidecar is None or sidecar.outputs != old[k].outputs))
     if not differing:

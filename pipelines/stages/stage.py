@@ -32,7 +32,7 @@ W = TypeVar("W", bound=Work)
 
 def follow(options: Options, workspace: Workspace, inputs: Sequence[Manifest]) -> list[PartRef]:
     """Return one part for each part of the first input; its material is what that part holds in every input."""
-    by_part = [{p.part: p.digest() for p in manifest.parts} for manifest in inputs]
+    by_part = [{p.part: p.known_as() for p in manifest.parts} for manifest in inputs]
     return [PartRef(p.part, " ".join(digests[p.part] for digests in by_part)) for p in inputs[0].parts]
 
 

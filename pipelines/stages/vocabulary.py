@@ -11,10 +11,11 @@ from typing import Annotated, TypedDict
 import msgspec
 
 from starmill.core import recipe, seeds, skips
-from starmill.core.dataset import Workspace, output, part_path, tell_damage
+from starmill.core.dataset import Workspace, output, part_path
 from starmill.core.errors import InputError, NotThere
 from starmill.core.names import Bytes, Place, Seed
 from starmill.core.storage import named
+from starmill.core.terminal import tell_damage
 from starmill.core.tokenizer import MOST_TOKENS, SPECIAL_TOKENS, Tokenizer, huggingface_files, train
 from starmill.pipelines.stages.ledger import digest_of, lineage
 from starmill.transforms.decide.mix import Take
@@ -48,7 +49,7 @@ def prepare(
         raise NotThere(f"{workspace.url}: the dataset is not complete; run `starmill release` first")
     held = {kind for part in dataset.parts for kind in part.kinds if take.kinds is None or kind in take.kinds}
     more = needed({kind: tokens for kind, tokens in sentinels.items() if kind in held})
-    wanted = recipe.digest(options, None if options.path else dataset.digest, *([] if options.path else [take]), *more)
+    wanted = recipe.digest(options, None if options.path else dataset.known_as(), *([] if options.path else [take]), *more)
     known = made(workspace)
     if known is not None and known["key"] == wanted:
         changed = [path for path, sha256 in known["outputs"].items() if digest_of(workspace, path) != sha256]

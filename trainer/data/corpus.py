@@ -35,11 +35,22 @@ class Position:
 
 @dataclass(frozen=True)
 class Piece:
-    """Tokens of a window that come from one unit, from `offset` of its rewritten tokens on."""
+    """Tokens of a window that come from one unit, from `offset` of its rewritten tokens on; `turn` is its (epoch, copy)."""
 
     ids: np.ndarray
     unit: int
     offset: int
+    turn: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some tokens of a unit as it is read, which were [start, end) of its document; `moved`: a file that FIM rearranged."""
+
+    ids: np.ndarray
+    start: int
+    end: int
+    moved: bool
 
 
 @dataclass(frozen=True)
@@ -118,6 +129,11 @@ class Corpus:
 
     def ids(self, number: int, epoch: int, copy: int = 0) -> np.ndarray:
         """Return the ids of a unit, with FIM where the seed chooses it; each copy in an epoch is cut elsewhere."""
+        chunks = self.chunks(number, epoch, copy)
+        return chunks[0].ids if len(chunks) == 1 else np.concatenate([chunk.ids for chunk in chunks])
+
+    def chunks(self, number: int, epoch: int, copy: int = 0) -> list[Chunk]:
+        """Return the ids of a unit as they are read, and which tokens of the document they were."""
         unit = self.units[number]
         rates = self.options.fim.of(unit.kind)
         shard = self.units.shards[unit.shard]
@@ -128,16 +144,16 @@ class Corpus:
                 f"{self.tokenizer.vocab_size:,} of them: another tokenizer made the shard; run `starmill tokenize` again"
             )
         if rates is None:
-            return tokens[unit.start : unit.end]
-        pieces, at, name, turn = [], unit.start, f"{unit.shard}:{unit.document}", epoch * self._copies + copy
+            return [Chunk(tokens[unit.start : unit.end], unit.start, unit.end, False)]
+        chunks, at, name, turn = [], unit.start, f"{unit.shard}:{unit.document}", epoch * self._copies + copy
         spans, files = self.units.spans(unit)
         drawn = fim.is_drawn(rates, self.seed, turn, number, len(self.units))
         for file, start, end in spans:
             if fim.is_chosen(rates, drawn, self.seed, turn, name, file, files):
-                chunk = fim.rewrite(tokens[start:end], self.tokenizer, rates, self.seed, turn, name, file)
-                pieces += [tokens[at:start], chunk]
+                moved = fim.rewrite(tokens[start:end], self.tokenizer, rates, self.seed, turn, name, file)
+                chunks += [Chunk(tokens[at:start], at, start, False), Chunk(moved, start, end, True)]
                 at = end
-        return np.concatenate([*pieces, tokens[at : unit.end]]) if pieces else tokens[unit.start : unit.end]
+        return [*chunks, Chunk(tokens[at : unit.end], at, unit.end, False)]
 
     def windows(self, lane: int, position: Position) -> Iterator[tuple[list[Piece], Position]]:
         """Yield endlessly, from `position` on: the pieces of a window of the first mixture, and the position of the next window."""
@@ -172,7 +188,7 @@ class Corpus:
         `positions` are those of all lanes then (none: the start); a batch's `following` are the next positions of this share's lanes.
         """
         size = self.options.micro_batch
-        lanes = self._lanes(positions)[rank * self.options.batch // ranks : (rank + 1) * self.options.batch // ranks]
+        lanes = self.lanes(positions)[rank * self.options.batch // ranks : (rank + 1) * self.options.batch // ranks]
         for step in count(after + 1):
             due, phase = lanes[ramp.lanes(self.options.stages(), step)], self.options.phase(step)
             for first in range(0, len(due), size):
@@ -180,18 +196,23 @@ class Corpus:
 
     def read(self, positions: Sequence[Position], after: int, step: int) -> list[tuple[int, list[Piece]]]:
         """Return what a step reads, as (lane, its window's pieces), from the positions of all lanes after an earlier step."""
-        lanes, rows = self._lanes(positions), []
+        lanes, rows = self.lanes(positions), []
         for number in range(after + 1, step + 1):
-            due = lanes[ramp.lanes(self.options.stages(), number)]
-            rows = [(lane.number, lane.window(self.options.phase(number))) for lane in due]
+            rows = self.turn(lanes, number)
         return rows
+
+    def turn(self, lanes: Sequence["Lane"], step: int) -> list[tuple[int, list[Piece]]]:
+        """Return what a step reads, as (lane, its window's pieces), from lanes that stand where the step before left them."""
+        due = lanes[ramp.lanes(self.options.stages(), step)]
+        return [(lane.number, lane.window(self.options.phase(step))) for lane in due]
 
     def epochs(self, positions: Sequence[Position]) -> float:
         """Return how many epochs lanes at these positions have read, on average."""
         share = max(1.0, len(self.units) * self._copies / self.options.batch)
         return sum(at.epoch + min(1.0, at.index / share) for at in positions) / len(positions)
 
-    def _lanes(self, positions: Sequence[Position]) -> list["Lane"]:
+    def lanes(self, positions: Sequence[Position]) -> list["Lane"]:
+        """Return all lanes, at these positions (none: at the start)."""
         return [Lane(self, i, at) for i, at in enumerate(positions or [Position()] * self.options.batch)]
 
     def sample(self, count: int, rank: int, ranks: int) -> Iterator[tuple[Batch, np.ndarray]]:
@@ -240,7 +261,7 @@ class Lane:
                     self._key, self._ids = (at.epoch, at.index), self._corpus.ids(here[0], epoch, here[1])
                 taken = self._ids[at.offset : at.offset + missing]
                 if len(taken):
-                    pieces.append(Piece(taken, here[0], at.offset))
+                    pieces.append(Piece(taken, here[0], at.offset, (epoch, here[1])))
                     last = Position(at.epoch, at.index, at.offset + len(taken) - 1)
                     missing -= len(taken)
             at = Position(at.epoch, at.index + 1)

@@ -204,10 +204,15 @@ class OptOut:
         """Divide a block."""
         if not len(self.named):
             return Split(block, block.slice(0, 0), ())
-        sets = self._sets
-        reasons = [self._judge(sets, *row) for row in zip(*(block.column(c).to_pylist() for c in self.reads), strict=True)]
+        reasons = self.reasons(block)
         dates = ", ".join(sorted({one.date for one in self.lists}))
         return split(block, reasons, [f"lists of {dates}" if reason and dates else None for reason in reasons])
+
+    def reasons(self, block: pa.RecordBatch) -> list[str | None]:
+        """Return for each row why the lists name it, or None. Of `reads`, a column that the block has not is known of no row."""
+        names, sets = block.schema.names, self._sets
+        columns = (block.column(c).to_pylist() if c in names else [None] * block.num_rows for c in self.reads)
+        return [self._judge(sets, *row) for row in zip(*columns, strict=True)]
 
     def _judge(
         self, sets: Mapping[str, frozenset[Any]], repo_name: str | None, path: str | None, number: int | None, *ids: str | None
