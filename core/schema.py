@@ -58,7 +58,7 @@ LICENSE_FINDING = pa.struct(
         ("path", pa.string()),
         ("expression", pa.string()),
         ("how", pa.string()),
-        ("score", pa.float32()),
+        ("score", pa.float64()),
         ("start_line", pa.int32()),
         ("end_line", pa.int32()),
     ]
@@ -131,8 +131,13 @@ VERDICTS = pa.schema(
 )
 
 # A redacted span of `content`, in characters of the redacted text; `kind` is EMAIL, KEY, NAME, PASSWORD, USERNAME or IP_ADDRESS, `detector`
-# the option of release.redact that switches on what found it, or the name of a recognizer.
-REDACTION = pa.struct([("kind", pa.string()), ("start", pa.int32()), ("end", pa.int32()), ("detector", pa.string())])
+# the option of release.redact that switches on what found it, or the name of a recognizer; `score` is how sure that was, 1 at most: the
+# mean probability of a model's labels, what a recognizer says, 1 for a rule.
+REDACTION = pa.struct(
+    [("kind", pa.string()), ("start", pa.int32()), ("end", pa.int32()), ("detector", pa.string()), ("score", pa.float64())]
+)
+
+SCORE_DIGITS = 2  # behind the point: two kinds of processors differ in the seventh
 
 # What stands for a redacted value in a name: EMAIL, KEY or IP_ADDRESS, and the first digits of the value's SHA-256.
 PLACEHOLDER = re.compile(r"<(EMAIL|KEY|IP_ADDRESS)-([0-9a-f]{12})>")

@@ -17,6 +17,21 @@ TEXTS = ["# Author: Jane Doe", "# by Marion Weber", "password = hunter", "user g
 CONFIG = ModelConfig(
     1, 1, 128, 2, 2, 64, "learned", 128, norm_epsilon=1e-12, activation="gelu", dropout=0.0, attention="bidirectional"
 )
+CODE = """# Author: Jane Doe {0}
+# Copyright Marion Weber
+password = "hunter"
+
+def function_{0}(x):
+    return x + 1
+"""
+
+
+def plant(folder: Path) -> None:
+    """Write four projects with the words that the tagger knows."""
+    for name in ("ada", "bert", "carl", "dora"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "m.py").write_text(CODE.format(name))
+        (folder / name / "LICENSE").write_text("MIT License\n")
 
 
 def make(folder: Path) -> Path:

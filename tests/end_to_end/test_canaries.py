@@ -1,4 +1,5 @@
-"""Canaries: secrets in texts, paths, repositories, authors and messages of a dump are in no file of a finished run that was cleaned.
+"""Canaries: secrets in texts, paths, repositories, authors and messages of a dump are in no file of a finished run that was cleaned. There
+is one of each kind that a rule or a model finds.
 
 Before it is cleaned, only the datasets from before redaction have them; a later run makes these again, and nothing after them.
 """
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import small_tagger
 from small_tree import STDLIB, commit, say
 
 from starmill.core.dataset import Workspace
@@ -19,14 +21,16 @@ from starmill.core.tokenizer import Tokenizer
 
 MAIL, HOST = "jane.canary" + "@corp-bird.io", "93.184." + "216.34"
 KEY = "AKIA" + "QWERTYUIOPASDFGH"
+PASSWORD, LOGIN = "t7Kq-9xWv" + "2Lp", "canary-bird7"  # that rules find
+TAGGED = ("Marion Weber", "hunter", "gizmo")  # what small_tagger knows: a name, a password and a user name
 BEFORE = {"records", "measures", "curated", "signatures", "verdicts", "dropped", "plans"}
-SECRETS = (MAIL, HOST, KEY)
+SECRETS = (MAIL, HOST, KEY, PASSWORD, LOGIN, *TAGGED)
 
 
 @pytest.fixture(scope="module")
 def milled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("canaries")
-    code = {name: (STDLIB / f"{name}.py").read_text() for name in ("bisect", "queue", "sched", "heapq", "textwrap")}
+    code = {name: (STDLIB / f"{name}.py").read_text() for name in ("bisect", "queue", "sched", "heapq", "textwrap", "shelve")}
     tree = place / "tree"
     files = {
         f"contact-{MAIL}.py": f"# by {MAIL}\n{code['bisect']}",
@@ -34,6 +38,8 @@ def milled(tmp_path_factory: pytest.TempPathFactory) -> Path:
         f"hosts/{HOST}.py": code["sched"],
         f"{MAIL}.bin": "\0\1\2" * 400,  # dropped by ingest, by its name alone
         f"near-{MAIL}.py": code["textwrap"],
+        "people.py": f"# Copyright Marion Weber, with thanks to @{LOGIN}\nlogin = 'gizmo'\npassword = 'hunter'\n"
+        f"url = 'postgres://app:{PASSWORD}@db/x'\ndb_password = '{PASSWORD}'\n{code['shelve']}",
         "near.py": code["textwrap"].replace("import re\n", f"import re  # {MAIL}\n", 1),
         "plain.py": code["heapq"],
     }
@@ -41,7 +47,10 @@ def milled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     changed = {"plain.py": code["heapq"].replace("heap", "pile")}
     commit(tree / MAIL / "x", changed, f"Rename the heap to a pile, as {MAIL} asked for it in mail")
     roots = {"roots": [str(tree)]}
+    small_tagger.make(place / "tagger")
+    model = {"model": str(place / "tagger"), "model_device": "cpu", "usernames": True, "mentions": True}
     recipe = {
+        "release": {"redact": model},
         "workspace": str(place / "work"),
         "sources": {"files": {"kind": "folders", **roots}, "history": {"kind": "commits", **roots}},
         "tokenizer": {"vocab_size": 512, "sample_bytes": 200000},
@@ -74,6 +83,22 @@ def everything(place: Path) -> Iterator[tuple[str, bytes]]:
 
 def holders(place: Path) -> set[str]:
     return {name.split("/")[0] for name, data in everything(place) if any(secret.encode() in data for secret in SECRETS)}
+
+
+def test_all_that_was_found_is_recorded_and_how_sure_that_was(milled: Path) -> None:
+    rows = [row for part in (milled / "work/dataset").glob("*.parquet") for row in pq.read_table(part).to_pylist()]
+    spans = [span for row in rows for span in row["redactions"]]
+    assert {(s["kind"], s["detector"]) for s in spans} >= {
+        ("EMAIL", "emails"),
+        ("IP_ADDRESS", "ip_addresses"),
+        ("KEY", "keys"),
+        ("USERNAME", "mentions"),
+        ("NAME", "model"),
+        ("PASSWORD", "model"),
+        ("USERNAME", "model"),
+    }
+    assert all(0 < s["score"] <= 1 and (s["score"] == 1 or s["detector"] == "model") for s in spans)
+    assert all(len(row["content"]) >= s["end"] > s["start"] for row in rows for s in row["redactions"])
 
 
 def digests(place: Path) -> dict[str, str]:

@@ -13,7 +13,9 @@ from pathlib import Path
 import catalogs
 import miniature
 import psutil
+import pyarrow.parquet as pq
 import pytest
+import small_tagger
 import sorts
 import stranger
 import toolchains
@@ -114,6 +116,19 @@ def test_the_miniature_is_the_local_runs(shell: Shell) -> None:
     starmill("run", str(recipe), "--workspace", "local", "--workers", "1", *compilers, cwd=shell.home)
     shell(shlex.join(["starmill", "run", str(recipe), "--workspace", f"{shell.home}/flinks", *compilers, "--", *options]))
     assert digests(shell.home / "flinks") == digests(shell.home / "local")
+
+
+@pytest.mark.flink
+def test_with_a_model_that_finds_names_the_bytes_are_the_local_runs(shell: Shell) -> None:
+    small_tagger.plant(shell.home / "named")
+    tagger = small_tagger.make(shell.home / "tagger")
+    given = ("run", "smoke", "--input", f"{shell.home}/named", "--quiet", "--set", f"release.redact.model={tagger}")
+    given += ("--set", "release.redact.model_device=cpu")
+    starmill(*given, "--workspace", "named-here", "--workers", "1", cwd=shell.home)
+    shell(shlex.join(["starmill", *given, "--workspace", f"{shell.home}/named-there", "--", *shell.options()]))
+    assert digests(shell.home / "named-there") == digests(shell.home / "named-here")
+    rows = [row for part in (shell.home / "named-there/dataset").glob("*.parquet") for row in pq.read_table(part).to_pylist()]
+    assert {span["kind"] for row in rows for span in row["redactions"]} == {"NAME", "PASSWORD"}
 
 
 @pytest.mark.flink

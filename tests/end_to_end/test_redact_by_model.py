@@ -9,13 +9,6 @@ import pytest
 import small_tagger
 from small_tree import starmill
 
-CODE = """# Author: Jane Doe {0}
-# Copyright Marion Weber
-password = "hunter"
-
-def function_{0}(x):
-    return x + 1
-"""
 OPTIONS = ("--quiet", "--set", "release.redact.model=tagger", "--set", "release.redact.model_device=cpu")
 
 
@@ -26,10 +19,7 @@ def manifest(place: Path, dataset: str) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_workers_change_nothing_and_another_model_remakes_release(tmp_path: Path) -> None:
-    for name in ("ada", "bert", "carl", "dora"):
-        (tmp_path / "src" / name).mkdir(parents=True)
-        (tmp_path / "src" / name / "m.py").write_text(CODE.format(name))
-        (tmp_path / "src" / name / "LICENSE").write_text("MIT License\n")
+    small_tagger.plant(tmp_path / "src")
     small_tagger.make(tmp_path / "tagger")
     for workers in ("1", "2"):
         starmill("run", "smoke", "--input", "src", "--workspace", f"w{workers}", "--workers", workers, *OPTIONS, cwd=tmp_path)

@@ -49,7 +49,7 @@ def test_a_part(tmp_path: Path) -> None:
     assert kept.schema == schema.DATASET
     assert [r["path"] for r in kept.to_pylist()] == ["/0", "/3", "/4"]
     assert kept.to_pylist()[1]["content"] == "mail = '<EMAIL>'\n"
-    assert kept.to_pylist()[1]["redactions"] == [{"kind": "EMAIL", "start": 8, "end": 15, "detector": "emails"}]
+    assert kept.to_pylist()[1]["redactions"] == [{"kind": "EMAIL", "start": 8, "end": 15, "detector": "emails", "score": 1.0}]
     (lost,) = workspace.table("dropped/release/part-00000.parquet").to_pylist()
     assert (lost["path"], lost["reason"], lost["detail"]) == ("/2", "contaminated", "b T/1: exact, characters 24 to 116")
 

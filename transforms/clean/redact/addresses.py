@@ -50,11 +50,12 @@ SLICE = re.compile(r"\d{4}::\d*")
 NEAR = 120  # characters on each side that are looked at
 WORD = re.compile(r"[\w.-]*[\w.]")  # read from its end
 BETWEEN = " \t\"'`=:(<>,[{~\\"  # what may stand between a key, call or word and its value
+QUOTES = ("'", '"', "`")
 APART = " \t\r\n,;|\"'`[](){}<>\\"  # what may stand between two values of a list
 LONGEST_GAP = 24
 OF_NETWORKS = re.compile(
     r"(?i)(?<![a-z])ip(?:v?4|v?6)?(?![a-z])|(?<![a-z])ip(?=addr|_|range|net|v)|addr|host(?!\w*version)|server|cidr|subnet|network|inet|gateway|peer|proxy|"
-    r"dns|endpoint|listen|allow|deny|bind|remote|ping|ssh|rrdata|forwarded|route|connect|socket|resolv|whois"
+    r"dns|endpoint|listen|allow|deny|bind|remote|ping|ssh|rrdata|forwarded|route|connect(?!iv|or)|socket|resolv|whois"
 )
 AT_ITS_END = re.compile(r"(?:[a-z0-9]|(?<![A-Z]))(?:Ip|IP)s?(?![a-z])|(?:^|[_.-])ips?(?:$|[_.-])")
 OF_NUMBERS = re.compile(
@@ -154,17 +155,21 @@ def _joined(before: str, after: str, value: str, is_named: bool) -> int:
     elif not is_named and last in (" ", "\t") and (not first or first in " \t.,;)/") and before[-2:-1].isalpha():
         score -= 2  # prose
     if before.endswith("//") or (last == "@" and LOGIN.search(before)):
-        score += 4
+        score += 7 if before.endswith("://") else 4
     elif last == "@":
         score += 2 * before[-2:-1].isspace()  # dig's server; else a login, or the version of a package
-    elif COMPARED.search(before[-4:]):
+    elif COMPARED.search(before[-4:]) and not (is_named and last in QUOTES):
         score -= 3
     elif last in ("-", "/") and before[-2:-1].isalpha():
         score -= 2  # Name/1.2.3.4
-    if first == ":" and PORT.match(after):
-        score += 2
-    elif (first == "/" and PREFIX_LENGTH.match(after)) or (first.isspace() and NETMASK.match(after)):
+    if first == ":" and (port := PORT.match(after)):
+        score += 6 if last in QUOTES and after[port.end() :].startswith(last) else 2
+    elif first == "/" and (length := PREFIX_LENGTH.match(after)):
+        score += 6 if last in QUOTES and after[length.end() :].startswith(last) else 4
+    elif first.isspace() and NETMASK.match(after):
         score += 4
+    elif value.endswith(".0.0.0"):
+        score -= 2  # a network, which is written with its length; or a version
     elif first == "." and REVERSED.match(after):
         score += 5 if is_public(".".join(value.split(".")[::-1])) else -9
     elif GOES_ON.match(after) and not RANGE_AFTER.match(after):

@@ -25,8 +25,9 @@ RESERVED = ("example.com", "example.org", "example.net")
 BELOW_RESERVED = tuple(f".{name}" for name in RESERVED)
 # RFC 4251, section 6: who adds an algorithm to SSH names it `name@domain`, with his own domain.
 NAMES_ALGORITHMS = ("openssh.com", "libssh.org")
-ESCAPED = re.compile(r"u\{?[0-9A-Fa-f]{4,6}\}?|x[0-9A-Fa-f]{2}|f[BIRP]|f\(?[A-Z0-9]{1,2}|[abefnrtv0]")
+ESCAPED = re.compile(r"u\{?[0-9A-Fa-f]{4,6}\}?|x[0-9A-Fa-f]{2}|f[BIRP]|f\(?[A-Z0-9]{1,2}|[0-7]{3}|[abefnrtv0]")
 ENCODED = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+LENGTH = re.compile(r"\\(?:x[0-9A-Fa-f]{2}|[0-7]{3})\Z")
 GROUP = re.compile(r"\{[\w.-]+(?:[,;|][ \w.\\-]+)+\Z")
 MESSAGE_ID = re.compile(r"(?:message-id|in-reply-to|references|msgid)\W[^\n]*\Z|lore\.kernel\.org/\S*\Z", re.IGNORECASE)
 REMOTE = re.compile(r":(?:[\w.~+-]*(?:/[\w.~+-]*)+|[\w.-]+\.git)(?![^\s\"'`,;)\]}>])")
@@ -46,6 +47,7 @@ NUMBER = re.compile(r"\d{3,6}\.\d{1,4}")  # CompuServe's names
 OPENS = {'"': '"', "'": "'", "`": "`", "<": ">", "\u2018": "\u2019", "\u201c": "\u201d", "\u00ab": "\u00bb"}
 LABELS_OF_KOTLIN = frozenset(("this", "super", "return", "break", "continue"))
 ENDS_LOGIN = re.compile(r"[\s/?#\"'<>(),;]")
+OF_HOSTS = re.compile(r"^(?:[\w.:@-]+,)+(?=[\w.-]+:\Z)")  # `kafka://one:9092,user:` before `password@two`
 NO_DOMAIN = re.compile(r"\d+(?:\.\d+)+\.|\d+x\.")
 NO_DIGITS = dict.fromkeys(map(ord, "0123456789"))
 BESIDE = 16  # characters on each side that tell code from prose
@@ -212,7 +214,11 @@ def _is_no_mailbox(text: str, start: int, local: int, end: int, host: str) -> bo
         return True
     if (host in NAMES_ALGORITHMS and name != host.partition(".")[0]) or (name.endswith("-cbc") and host == "lysator.liu.se"):
         return True
-    if name.endswith(".fsf") or (before[-1:] == "$" and before[-2:-1].isalnum()) or (len(name) == 1 and before[-4:-2] == "\\x"):
+    if (
+        name.endswith(".fsf")
+        or (before[-1:] == "$" and before[-2:-1].isalnum())
+        or (len(name) == 1 and LENGTH.search(before[-4:]))
+    ):
         return True  # ids of messages by Gnus and Outlook; the length of a string in a program's bytes
     digits = len(name) - len(name.translate(NO_DIGITS))
     if digits >= 8 and 2 * digits >= len(name) and "+" not in name and ("." in name or name.count("-") > 1):
@@ -221,9 +227,9 @@ def _is_no_mailbox(text: str, start: int, local: int, end: int, host: str) -> bo
 
 
 def _is_login(before: str) -> bool:
-    """Say whether a text ends within the user information of a URL: `https://user:` before `password@host`."""
+    """Say whether a text ends within the user information of a URL: `https://user:` before `password@host`, of several hosts too."""
     authority = before[before.rfind("://") + 3 :]
-    return not ENDS_LOGIN.search(authority)
+    return not ENDS_LOGIN.search(OF_HOSTS.sub("", authority))
 
 
 @functools.lru_cache(maxsize=1024)  # lists and logs repeat themselves
@@ -251,6 +257,8 @@ def _is_address(head: str, local: str, domain: str, tail: str, tld: str) -> bool
     is_word = _top_level().get(tld, True) or (len(tld) > 2 and tld.isascii() and not tld.startswith("xn--"))
     is_plain = (not is_word and (domain[:1].islower() or "-" in domain)) or not domain.isascii() or not local.isascii()
     left = head.rstrip()
+    if left.lstrip() in ("-", "+"):  # an item of a list, in YAML and Markdown
+        return True
     is_value = left[-1:] in ("=", "+") or left[-7:].rpartition(" ")[2] in BEFORE_VALUES
     if is_plain and not is_value:
         return True

@@ -12,9 +12,10 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
+from starmill.core.schema import SCORE_DIGITS
 from starmill.transforms.clean.redact import keys_gibberish, scan, tagging
 
-Find = tuple[int, int, str]
+Find = tuple[int, int, str, float]  # start, end, kind, score
 # Over bytes, without borders: texts in which a person's name, a user's or a password could be.
 WORDS = (
     "author copyright copr maintain creat writt develop contribut credit thanks owner contact signed review report assign person employee "
@@ -40,7 +41,11 @@ def find(texts: pa.Array, model: tagging.Model, kinds: Iterable[str]) -> dict[in
     wanted, found = frozenset(kinds), {}
     for row, spans in zip(asked, told, strict=True):
         text = texts[row].as_py()
-        kept = [(start, end, kind) for start, end, kind, _ in spans if kind in wanted and is_redacted(text[start:end], kind)]
+        kept = [
+            (start, end, kind, round(score, SCORE_DIGITS))
+            for start, end, kind, score in spans
+            if kind in wanted and is_redacted(text[start:end], kind)
+        ]
         if kept:
             found[row] = kept
     return found

@@ -43,7 +43,7 @@ class Recognizer(EntityRecognizer):
         chosen: dict[str, Any] = {option: option == self._option for option in DETECTORS}
         step = Redact(**chosen)
         return [
-            RecognizerResult(entity, find.start, find.end, 1.0)
+            RecognizerResult(entity, find.start, find.end, find.score)
             for _, _, finds in step.finds(pa.array([text], pa.large_string()))
             for find in finds
         ]

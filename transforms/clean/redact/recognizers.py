@@ -16,6 +16,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from starmill.core.errors import UsageError
+from starmill.core.schema import SCORE_DIGITS
 from starmill.transforms.clean.redact import scan
 
 GROUP = "starmill.recognizers"
@@ -38,10 +39,10 @@ def version(name: str) -> str:
     return f"{found.value} {found.dist.name} {found.dist.version}" if found.dist else found.value
 
 
-def _find(recognizer: Any, entity: str, text: str) -> Iterator[tuple[int, int]]:
+def _find(recognizer: Any, entity: str, text: str) -> Iterator[tuple[int, int, float]]:
     for result in recognizer.analyze(text, [entity], None) or ():
         if result.entity_type == entity and 0 <= result.start < result.end <= len(text):
-            yield result.start, result.end
+            yield result.start, result.end, round(float(result.score), SCORE_DIGITS)
 
 
 def _entry_point(name: str) -> EntryPoint:

@@ -37,12 +37,15 @@ DETECTORS = {
 
 
 class Find(NamedTuple):
-    """Where a text has personal data (characters), of which kind, and the option of the recipe that switches on what found it."""
+    """Where a text has personal data (characters), of which kind, the option of the recipe that switches on what found it, and how sure
+    that was (schema.REDACTION).
+    """
 
     start: int
     end: int
     kind: str
     detector: str = MODEL
+    score: float = 1.0
 
 
 class Edited(NamedTuple):
@@ -133,7 +136,11 @@ class Redact:
         told = names.find(texts, model, self._kinds())  # of the whole block at once
         ruled = {row: finds for row, _, finds in self._by_rules(texts)}
         for row in sorted({*told, *ruled}):
-            yield row, texts[row].as_py(), [*ruled.get(row, ()), *(Find(*find, MODEL) for find in told.get(row, ()))]
+            yield (
+                row,
+                texts[row].as_py(),
+                [*ruled.get(row, ()), *(Find(*find[:3], MODEL, find[3]) for find in told.get(row, ()))],
+            )
 
     def _kinds(self) -> list[str]:
         """Return what a model's finds may be, by the options; none if neither names nor the like are wanted of it."""
@@ -156,7 +163,9 @@ class Redact:
             found: list[Find] = []
             for at, detector in enumerate(wanted):
                 if hits is None or (hits[at] and detector.find_at is None):
-                    found += (Find(*span, detector.kind, options[at]) for span in detector.find(text))
+                    found += (
+                        Find(start, end, detector.kind, options[at], *score) for start, end, *score in detector.find(text)
+                    )
                 elif hits[at] and detector.find_at is not None:
                     spans = _in_characters(text, detector.find_at(text.encode(), hits[at]))
                     found += (Find(*span, detector.kind, options[at]) for span in spans)
@@ -194,14 +203,14 @@ class Redact:
         pieces: list[str] = []
         spans: list[Span] = []
         read = written = 0
-        for start, end, kind, detector in (Find(*find) for find in finds):
+        for start, end, kind, detector, score in (Find(*find) for find in finds):
             if kind == "IP_ADDRESS":
                 new = addresses.replacement(text[start:end], self.seed, file)
             else:
                 new = people.name(text[start:end]) if kind == "USERNAME" and self.mentions else f"<{kind}>"
             pieces += [text[read:start], new]
             written += start - read
-            spans.append({"kind": kind, "start": written, "end": written + len(new), "detector": detector})
+            spans.append({"kind": kind, "start": written, "end": written + len(new), "detector": detector, "score": score})
             read, written = end, written + len(new)
         return Edited("".join([*pieces, text[read:]]), spans, finds)
 
@@ -250,9 +259,9 @@ def _of_the_first(edited: Edited, finds: list[Find]) -> list[Find]:
         return at - ends[last] + end
 
     new = [
-        Find(before(start, False), before(end, True), *of)
-        for start, end, *of in finds
-        if (last := bisect_right(starts, start) - 1) < 0 or end > ends[last]
+        find._replace(start=before(find.start, False), end=before(find.end, True))
+        for find in finds
+        if (last := bisect_right(starts, find.start) - 1) < 0 or find.end > ends[last]
     ]
     return [*edited.replaced, *new] if new else []
 

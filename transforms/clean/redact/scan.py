@@ -26,6 +26,7 @@ from starmill.transforms.buffers import text_buffers
 
 Hits = Sequence[tuple[int, int]]  # (number of the anchor in its detector's, where its match ends in the row's bytes), by end
 Spans = Iterator[tuple[int, int]]
+Found = Iterator[tuple[int, int] | tuple[int, int, float]]  # with how sure it is, 1 where nothing is said
 HAS_HYPERSCAN = importlib.util.find_spec("hyperscan") is not None
 MOST_BYTES = (1 << 32) - 1  # that one call reads: Hyperscan's lengths are 32 bits
 _own = threading.local()  # a scratch space serves one thread
@@ -35,7 +36,7 @@ class Detector(NamedTuple):
     """What finds one kind of personal data; `anchors` is called on first use, as patterns may come from a file."""
 
     kind: str  # of the spans: a row of schema.REDACTION
-    find: Callable[[str], Spans]
+    find: Callable[[str], Found]
     anchors: Callable[[], tuple[bytes, ...]]
     find_at: Callable[[bytes, Hits], Spans] | None = None
 

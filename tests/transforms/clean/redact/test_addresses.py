@@ -32,6 +32,10 @@ def found(text: str) -> list[str]:
         (r'"\n93.184.216.34\n"', ["93.184.216.34"]),
         ("34.216.184.93.in-addr.arpa", ["34.216.184.93"]),
         ("allow 93.184.216.0/24;\ndeny 93.184.217.7;", ["93.184.216.0", "93.184.217.7"]),
+        # what a scheme, or quotes around it and its length or port, decide
+        ('"http://1.2.3.4/x" "uri:http://1.2.3.4"', ["1.2.3.4", "1.2.3.4"]),
+        ('{pfx("1.2.0.0/16"), f("1.2.3.4:1234")}', ["1.2.0.0", "1.2.3.4"]),
+        ('assert sock.ip == "3.3.3.3"', ["3.3.3.3"]),
         # version 6
         ("at 2a00:1450:4001:81b::200e here", ["2a00:1450:4001:81b::200e"]),
         (
@@ -79,6 +83,8 @@ def test_an_embedded_address_is_found_whole(six: str) -> None:
         "netty@4.1.115.1",
         "pip install foo==2.0.101.2",
         "foo>=4.16.1.3",
+        "server==1.2.3.4",
+        "'Networking.Connectivity.Contract', '1.0.0.0'",
         "$Revision: 1.121.2.1 $",
         "1.0.0.127.in-addr.arpa",
         "dpkg (1.6.12.99)",

@@ -57,6 +57,9 @@ def found(text: str) -> list[str]:
         ("_jane{at}corp.com_ jane{at}corp.com.Then", ["jane{at}corp.com", "jane{at}corp.com"]),
         ("Jane <jane{at}laptop.local>", ["jane{at}laptop.local"]),
         ("123456789{at}qq.com 71234.321{at}compuserve.com", ["123456789{at}qq.com", "71234.321{at}compuserve.com"]),
+        ("mails:\n  - jane{at}corp.io\n", ["jane{at}corp.io"]),
+        (r"'\001jane{at}corp.org'", ["jane{at}corp.org"]),
+        ("see https://corp.org, jane:joe{at}corp.com", ["joe{at}corp.com"]),
         ("Reported-by: Git <git{at}jasonk.me>", ["git{at}jasonk.me"]),
     ],
 )
@@ -75,6 +78,8 @@ def test_what_goes(text: str, addresses: list[str]) -> None:
         "me{at}example.com you{at}sub.example.org",
         "a {at} b.com",
         "https://user{at}host.com/ https://user:pass{at}host.com:80/",
+        "kafka://one.org:9092,user:pass{at}corp.com/topic",
+        r"ProtoP\001Z{at}google.golang.org/genproto \x1fZ{at}google.com",
         "no address",
         AT * 5000,
         f"{AT}.{AT}",

@@ -70,5 +70,5 @@ def test_finds_are_of_their_rows_and_kinds(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(names.tagging, "spans", told)
     texts = pa.array(["x = 1", "Jane Doe the author"])
-    assert names.find(texts, names.tagging.Model("m"), ["NAME"]) == {1: [(0, 8, "NAME")]}
+    assert names.find(texts, names.tagging.Model("m"), ["NAME"]) == {1: [(0, 8, "NAME", 0.9)]}
     assert asked == [["Jane Doe the author"]]

@@ -48,7 +48,7 @@ def test_theirs_find_beside_ours(installed: None) -> None:
     text = "badge 12 of Jane Doe, jane" + "@corp.io"
     done, spans = Redact(recognizers=("badges", "people")).redact(text, "f")
     assert done == "<BADGE> of <NAME>, <EMAIL>"
-    assert [s["detector"] for s in spans] == ["badges", "people", "emails"]
+    assert [(s["detector"], s["score"]) for s in spans] == [("badges", 0.5), ("people", 0.9), ("emails", 1.0)]
     assert Redact(recognizers=("badges",)).material() == ("their_recognizers:Badges theirs 1.5",)
     assert Redact(recognizers=("people",)).redact(done, "f") == (done, [])
 
