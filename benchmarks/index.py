@@ -8,15 +8,17 @@ random ids, and half as many contents as entries. Each index is built by a proce
 
 import argparse
 import datetime
+import multiprocessing
 import os
 import platform
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +35,7 @@ ROOTS = 1_000
 HEX = np.frombuffer(b"0123456789abcdef", "u1")
 WANTED = 200e6  # entries, for which the fit says what they would take
 Ids = npt.NDArray[np.uint8]
+KEPT: list[Any] = []  # of a process that writes: the folder and the ids of all
 
 
 def main() -> None:
@@ -95,24 +98,14 @@ def lines(sizes: list[int]) -> Iterator[str]:
 
 
 def write(folder: Path, entries: int) -> None:
-    """Write the tables of an export of so many entries."""
+    """Write the tables of an export of so many entries, files at once: each has a seed of its own."""
     random, count = np.random.default_rng(0), entries // ENTRIES
     directories = random.integers(0, 256, (count, 20), "u1")
     contents = random.integers(0, 256, (int(entries * CONTENTS), 20), "u1")
-    names = pa.array([b"file_%03d.py" % n for n in range(ENTRIES)])
-    for number, first in enumerate(range(0, count, BLOCK // ENTRIES)):
-        own = directories[first : first + BLOCK // ENTRIES]
-        target = contents[random.integers(0, len(contents), len(own) * ENTRIES)].reshape(len(own), ENTRIES, 20)
-        for n in range(FOLDERS):  # of what comes before: no directory holds itself
-            target[:, n] = directories[(random.random(len(own)) * (first + np.arange(len(own)))).astype(int)]
-        modes = np.where(np.arange(ENTRIES) < FOLDERS, 0o40000, 0o100644)
-        columns = {"directory_id": _hex(np.repeat(own, ENTRIES, 0)), "name": names.take(np.tile(np.arange(ENTRIES), len(own)))}
-        columns |= {"target": _hex(target.reshape(-1, 20)), "perms": pa.array(np.tile(modes, len(own)).astype("i4"))}
-        _save(folder, "directory_entry", columns, number)
-    for number, first in enumerate(range(0, len(contents), BLOCK)):
-        some = contents[first : first + BLOCK]
-        of = {"sha1": _hex(some), "length": pa.array(random.integers(0, 100_000, len(some)))}
-        _save(folder, "content", {"sha1_git": _hex(some), **of, "status": pa.array(["visible"] * len(some))}, number)
+    blocks = [(_entries, n, first) for n, first in enumerate(range(0, count, BLOCK // ENTRIES))]
+    blocks += [(_contents, n, first) for n, first in enumerate(range(0, len(contents), BLOCK))]
+    with multiprocessing.get_context("fork").Pool(2, _keep, (folder, directories, contents)) as pool:
+        pool.map(_block, blocks, chunksize=1)
     roots = _hex(directories[-ROOTS:])
     urls, snapshots = (
         pa.array([f"https://github.com/owner/{n}" for n in range(ROOTS)]),
@@ -124,6 +117,35 @@ def write(folder: Path, entries: int) -> None:
     _save(folder, "snapshot_branch", {"snapshot_id": snapshots, **heads})
     dates = {name: pa.array([], pa.timestamp("ns")) for name in ("date", "committer_date")}
     _save(folder, "revision", {name: pa.array([], pa.string()) for name in ("id", "directory")} | dates)
+
+
+def _keep(*of: object) -> None:
+    KEPT[:] = of
+
+
+def _block(of: tuple[Callable[..., None], int, int]) -> None:
+    work, *where = of
+    work(*KEPT, *where)
+
+
+def _entries(folder: Path, directories: Ids, contents: Ids, number: int, first: int) -> None:
+    random, own = np.random.default_rng((1, number)), directories[first : first + BLOCK // ENTRIES]
+    target = contents[random.integers(0, len(contents), len(own) * ENTRIES)].reshape(len(own), ENTRIES, 20)
+    for n in range(FOLDERS):  # of what comes before: no directory holds itself
+        target[:, n] = directories[(random.random(len(own)) * (first + np.arange(len(own)))).astype(int)]
+    if not first:
+        target[0, :FOLDERS] = contents[0]  # the first one has none before it
+    modes = np.where(np.arange(ENTRIES) < FOLDERS, 0o40000, 0o100644)
+    names = pa.array([b"file_%03d.py" % n for n in range(ENTRIES)])
+    columns = {"directory_id": _hex(np.repeat(own, ENTRIES, 0)), "name": names.take(np.tile(np.arange(ENTRIES), len(own)))}
+    columns |= {"target": _hex(target.reshape(-1, 20)), "perms": pa.array(np.tile(modes, len(own)).astype("i4"))}
+    _save(folder, "directory_entry", columns, number)
+
+
+def _contents(folder: Path, directories: Ids, contents: Ids, number: int, first: int) -> None:
+    random, own = np.random.default_rng((2, number)), _hex(contents[first : first + BLOCK])
+    of = {"sha1": own, "length": pa.array(random.integers(0, 100_000, len(own)))}
+    _save(folder, "content", {"sha1_git": own, **of, "status": pa.array(["visible"] * len(own))}, number)
 
 
 def _hex(own: Ids) -> pa.Array:

@@ -31,7 +31,7 @@ class BadEvent(ValueError):
     """An event that cannot be one; the message says why."""
 
 
-class Facts(msgspec.Struct, array_like=True):
+class Facts(msgspec.Struct, array_like=True, gc=False):
     """What an event says of a repository as a whole."""
 
     default_branch: str | None = None
@@ -40,7 +40,7 @@ class Facts(msgspec.Struct, array_like=True):
     language: str | None = None
 
 
-class Event(msgspec.Struct, array_like=True):
+class Event(msgspec.Struct, array_like=True, gc=False):
     """What the index keeps of an event. `what`: opened, closed, reopened, comment, review, hunk, seen, star, fork or facts.
 
     `title`, `body`, `author` and `opened_at` are the thread's, as the event states them.
@@ -77,21 +77,21 @@ class Row(NamedTuple):
     data: bytes
 
 
-class _User(msgspec.Struct):
+class _User(msgspec.Struct, gc=False):
     login: str | None = None
 
 
-class _License(msgspec.Struct):
+class _License(msgspec.Struct, gc=False):
     spdx_id: str | None = None
 
 
-class _Named(msgspec.Struct):
+class _Named(msgspec.Struct, gc=False):
     id: int | None = None
     name: str | None = None
     owner: str | _User | None = None
 
 
-class _Repository(msgspec.Struct):
+class _Repository(msgspec.Struct, gc=False):
     id: int | None = None
     full_name: str | None = None
     default_branch: str | None = None
@@ -101,16 +101,16 @@ class _Repository(msgspec.Struct):
     language: str | None = None
 
 
-class _Base(msgspec.Struct):
+class _Base(msgspec.Struct, gc=False):
     sha: str | None = None
     repo: _Repository | None = None
 
 
-class _Head(msgspec.Struct):
+class _Head(msgspec.Struct, gc=False):
     sha: str | None = None
 
 
-class _Thread(msgspec.Struct):
+class _Thread(msgspec.Struct, gc=False):
     number: int | None = None
     title: str | None = None
     body: str | None = None
@@ -122,7 +122,7 @@ class _Thread(msgspec.Struct):
     head: _Head | None = None
 
 
-class _Comment(msgspec.Struct):
+class _Comment(msgspec.Struct, gc=False):
     id: int | None = None
     body: str | None = None
     user: _User | None = None
@@ -136,7 +136,7 @@ class _Comment(msgspec.Struct):
     html_url: str | None = None
 
 
-class _Payload(msgspec.Struct):
+class _Payload(msgspec.Struct, gc=False):
     action: str | None = None
     number: int | None = None
     issue: int | _Thread | None = None
@@ -146,7 +146,7 @@ class _Payload(msgspec.Struct):
     forkee: int | _Repository | None = None
 
 
-class _Envelope(msgspec.Struct, kw_only=True):
+class _Envelope(msgspec.Struct, kw_only=True, gc=False):
     created_at: str
     id: str | int | None = None
     actor: str | _User | None = None
@@ -155,16 +155,16 @@ class _Envelope(msgspec.Struct, kw_only=True):
     url: str | None = None
 
 
-class _Any(_Envelope, kw_only=True):
+class _Any(_Envelope, kw_only=True, gc=False):
     type: str
     payload: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-class _Wanted(_Envelope, kw_only=True, tag_field="type"):
+class _Wanted(_Envelope, kw_only=True, tag_field="type", gc=False):
     payload: _Payload = msgspec.field(default_factory=_Payload)
 
 
-class _Other(msgspec.Struct, tag_field="type"):
+class _Other(msgspec.Struct, tag_field="type", gc=False):
     pass
 
 
@@ -177,7 +177,7 @@ OTHERS = (
     "DownloadEvent FollowEvent ForkApplyEvent GistEvent TeamAddEvent"  # of the timeline
 ).split()
 KINDS = {
-    kind: msgspec.defstruct(kind, [], bases=(base,), tag=kind)
+    kind: msgspec.defstruct(kind, [], bases=(base,), tag=kind, gc=False)
     for base, kinds in ((_Wanted, WANTED), (_Other, OTHERS))
     for kind in kinds
 }
@@ -305,10 +305,16 @@ def _row(repo: str, thread: str, time: str, own: str, name: str, data: bytes) ->
 def _repository(found: _Named | None) -> tuple[str, str]:
     if found is None or found.name is None:
         raise BadEvent("no repository")
-    name = found.name if "/" in found.name else f"{found.owner if isinstance(found.owner, str) else ''}/{found.name}"
+    name = _name(found.name, found.owner if isinstance(found.owner, str) else "")
+    return name, name if found.id is None else str(found.id)
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _name(name: str, owner: str) -> str:
+    name = name if "/" in name else f"{owner}/{name}"
     if not NAME.fullmatch(name):
         raise BadEvent(f"repository {name[:100]!r} is no owner/name")
-    return name, name if found.id is None else str(found.id)
+    return name
 
 
 def _facts(of: _Repository) -> bytes:
@@ -321,7 +327,9 @@ def _facts(of: _Repository) -> bytes:
 def _thread(kind: str, event: _Envelope, payload: _Payload) -> tuple[str, _Thread | None]:
     issue = payload.issue if isinstance(payload.issue, _Thread) else None
     stated = payload.pull_request or issue
-    pull = kind.startswith("PullRequest") or bool(issue and bytes(issue.pull_request) != b"null")
+    pull = kind.startswith("PullRequest") or bool(
+        issue and issue.pull_request is not NULL and bytes(issue.pull_request) != b"null"
+    )
     number = (stated and stated.number) or payload.number
     if not number:
         of = payload.comment or payload.review
@@ -365,6 +373,7 @@ def commented(hunk: str) -> int:
     return int(number) + hunk.count("\n ") + hunk.count(sign) - 1
 
 
+@functools.lru_cache(maxsize=1 << 16)  # events of one second follow each other
 def instant(said: str) -> str:
     """Return a time as UTC. Raises BadEvent for what is none.
 
@@ -374,7 +383,6 @@ def instant(said: str) -> str:
     return said if USUAL_TIME.fullmatch(said) else _in_utc(said)
 
 
-@functools.lru_cache(maxsize=1 << 16)
 def _in_utc(said: str) -> str:
     match = TIME.fullmatch(said)
     if not match:

@@ -142,13 +142,14 @@ class Index:
 
 def lookup(table: Array, wanted: Array) -> tuple[Array, Array]:
     """Return where ids stand in a sorted table (the first of equal ones), and whether they do."""
-    # In their order, four times as fast: neighbours are looked for in the same pages.
+    # In their order, four times as fast: neighbours are looked for in the same pages, and are there too.
     starts = np.frombuffer(np.ascontiguousarray(wanted).tobytes(), "u1").reshape(-1, 20)[:, :8].copy().view(">u8").ravel()
     order = np.argsort(starts.astype("u8"))
-    at = np.empty(len(wanted), np.intp)
-    at[order] = np.searchsorted(table, wanted[order])
-    found = at < len(table)
-    found[found] = table[at[found]] == wanted[found]
+    keys, at, found = wanted[order], np.empty(len(wanted), np.intp), np.zeros(len(wanted), bool)
+    places = np.searchsorted(table, keys)
+    at[order] = places
+    if len(table):
+        found[order] = table[np.minimum(places, len(table) - 1)] == keys
     return at, found
 
 
@@ -346,7 +347,9 @@ def _sizes(folder: Path, roots: Array) -> Array:
     with open(folder / "edges", "rb") as file:
         while len(pairs := np.frombuffer(file.read(EDGES * EDGE.itemsize), EDGE)):
             child, known = lookup(own, pairs["child"])
-            parent, _ = lookup(own, pairs["parent"][known])
+            of = pairs["parent"][known]
+            first = np.concatenate([[True], of[1:] != of[:-1]])[: len(of)]  # those of a directory lie together
+            parent = np.repeat(lookup(own, of[first])[0], np.diff([*np.flatnonzero(first), len(of)]))
             found.append(parent.astype("<u8") << 32 | child[known].astype("<u8"))
     # What an export says twice counts once: doubled at each level, it would be a million times at the twentieth.
     edges = np.concatenate([np.empty(0, "<u8"), *found])
@@ -354,17 +357,21 @@ def _sizes(folder: Path, roots: Array) -> Array:
     edges.sort()
     edges = edges[np.concatenate([[True], edges[1:] != edges[:-1]])[: len(edges)]]
     base = np.bincount(np.searchsorted(own, own), rows["size"], minlength=len(own))
-    sizes = base
+    sizes = below = base  # of all files above a level, and of those on it alone
     for _ in range(LEVELS):
-        more = base.copy()
-        for start in range(0, len(edges), EDGES):
-            parents, children = edges[start : start + EDGES] >> 32, edges[start : start + EDGES] & 0xFFFFFFFF
-            first = int(parents[0])  # they are sorted, so that a piece touches few
-            sums = np.bincount((parents - first).astype("<i8"), sizes[children])
-            more[first : first + len(sums)] += sums
-        if (more == sizes).all():
+        if not len(edges):
             break
-        sizes = np.minimum(more, float(LARGEST))
+        below, over, holds = np.zeros(len(own)), below, np.zeros(len(own), bool)
+        for some in range(0, len(edges), EDGES):
+            parents, children = edges[some : some + EDGES] >> 32, edges[some : some + EDGES] & 0xFFFFFFFF
+            lowest = int(parents[0])  # they are sorted, so that a piece touches few
+            sums = np.bincount((parents - lowest).astype("<i8"), over[children])
+            below[lowest : lowest + len(sums)] += sums
+            holds[parents] = True
+        below = np.minimum(below, float(LARGEST))
+        sizes = np.minimum(sizes + below, float(LARGEST))
+        # An edge to a directory that holds none of these leads no deeper: most go with the first levels.
+        edges = np.concatenate([some[holds[some & 0xFFFFFFFF]] for some in np.array_split(edges, len(edges) // EDGES + 1)])
     found_sizes = np.zeros(len(roots))
     found_sizes[there] = sizes[at[there]]
     return found_sizes
