@@ -261,8 +261,8 @@ class Comments(Rule):
         if share is None or (self.languages and language not in self.languages):
             return None
         # float32, as the column has it: a file at a limit is at it.
-        low, high = (float(np.float32(limit)) for limit in (self.above, self.below))
-        return "few_comments" if share <= low else "mostly_comments" if share >= high else None
+        of, low, high = (float(np.float32(number)) for number in (share, self.above, self.below))
+        return "few_comments" if of <= low else "mostly_comments" if of >= high else None
 
 
 @dataclass(frozen=True)
