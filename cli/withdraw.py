@@ -79,7 +79,7 @@ def attest(
     """Compare a folder with the attestation of a withdrawal, by the files alone."""
     from starmill.reports import attest as report
 
-    place = options.place_of(folder, "", None)
+    place = options.place_of(attested, "", None)
     with options.files():
         with open(attestation, "rb") as file:
             data = file.read(report.LARGEST + 1)

@@ -184,7 +184,7 @@ ADDITIONS = {
         "cli/toy.py",
         COMMAND,
         "cli/__main__.py",
-        (("from starmill.cli import ", "from starmill.cli import toy, "), ("ROOMS = (", "ROOMS = (toy, ")),
+        (("from starmill.cli import (", "from starmill.cli import (toy,"), ("ROOMS = (", "ROOMS = (toy, ")),
     ),
 }
 
