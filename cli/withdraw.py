@@ -71,13 +71,15 @@ def withdraw(
 
 def attest(
     attestation: Annotated[str, typer.Argument(metavar="ATTESTATION", help="The file that `withdraw` wrote.")],
-    of: Annotated[str, typer.Argument(metavar="FOLDER", help="The workspace, a copy of its shards, or what was published.")],
+    folder: Annotated[
+        str, typer.Argument(metavar="FOLDER", help="The workspace, a copy of its shards, or what was published.")
+    ],
     as_json: options.Json = False,
 ) -> int:
     """Compare a folder with the attestation of a withdrawal, by the files alone."""
     from starmill.reports import attest as report
 
-    place = options.place_of(of, "", None)
+    place = options.place_of(attested, "", None)
     with options.files():
         with open(attestation, "rb") as file:
             data = file.read(report.LARGEST + 1)

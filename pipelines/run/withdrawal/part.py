@@ -20,11 +20,11 @@ from starmill.core.shard_cache import SUFFIXES
 from starmill.core.tokenizer import Tokenizer
 from starmill.pipelines.run.withdrawal.chosen import Chosen
 from starmill.pipelines.run.withdrawal.shard import Rest, without
-from starmill.pipelines.stages import release, tokenize
+from starmill.pipelines.stages.release import STAGE as RELEASE
+from starmill.pipelines.stages.tokenize import STAGE as TOKENIZE
 from starmill.transforms.decide.optout import OptOut
 
 STEP = "withdraw"
-RELEASE, TOKENIZE = release.STAGE.name, tokenize.STAGE.name
 FACTS = ("kind", "repo_name", "path", "blob_id", "content_id", "language", "length_bytes")  # of a record that goes
 FOLLOWS = {"measures": "records", "signatures": "curated", "verdicts": "curated"}  # row by row
 Key = tuple[str, str, str, str]  # step, reason, language, kind
@@ -76,10 +76,10 @@ class _Part:
     def changed(self) -> Change:
         gone = {name: self._of_stage(sidecar) for name, sidecar in self._sidecars.items()}
         rest = self._of_shard()
-        if rest is not None and not gone.get(RELEASE):  # shards alone
-            gone[TOKENIZE] = [_of_span(document, file, reason) for document, file, reason in rest.gone]
-        elif TOKENIZE in gone:  # which reads what release keeps
-            gone[TOKENIZE] = gone.get(RELEASE, [])
+        if rest is not None and not gone.get(RELEASE.name):  # shards alone
+            gone[TOKENIZE.name] = [_of_span(document, file, reason) for document, file, reason in rest.gone]
+        elif TOKENIZE.name in gone:  # which reads what release keeps
+            gone[TOKENIZE.name] = gone.get(RELEASE.name, [])
         counts = {name: self._dropped(name, kept) for name, kept in gone.items()}
         if not self._made.is_empty:
             self._write_down(counts, rest)
@@ -186,7 +186,7 @@ class _Part:
             lost += block.filter(pa.array(here)).to_pylist()
         for row in lost:
             counts.change(row["step"], row["reason"], row, -1)
-        left = {(row["repo_name"], row["path"], row["kind"]) for row in lost} if stage == TOKENIZE else set()
+        left = {(row["repo_name"], row["path"], row["kind"]) for row in lost} if stage == TOKENIZE.name else set()
         for row in kept:
             if (row["repo_name"], row["path"], row["kind"]) not in left:
                 counts.change("", "", row, -1)
@@ -212,7 +212,7 @@ class _Part:
             )
             digests |= {o.path: o.sha256 for o in outputs}
             lineage = {path: digests.get(path, sha256) for path, sha256 in sidecar.lineage.items()}
-            tokens = rest.held if rest is not None and name == TOKENIZE else sidecar.tokens
+            tokens = rest.held if rest is not None and name == TOKENIZE.name else sidecar.tokens
             known = sidecar.known_as() if outputs != sidecar.outputs else sidecar.made
             new = replace(
                 sidecar, outputs=outputs, lineage=lineage, counts=counts[name].of(sidecar.counts), tokens=tokens, made=known
