@@ -349,14 +349,14 @@ def _sizes(folder: Path, roots: Array) -> Array:
             child, known = lookup(own, pairs["child"])
             of = pairs["parent"][known]
             first = np.concatenate([[True], of[1:] != of[:-1]])[: len(of)]  # those of a directory lie together
-            parent = np.repeat(lookup(own, of[first])[0], np.diff([*np.flatnonzero(first), len(of)]))
+            parent = np.repeat(lookup(own, of[first])[0], np.diff(np.append(np.flatnonzero(first), len(of))))
             found.append(parent.astype("<u8") << 32 | child[known].astype("<u8"))
     # What an export says twice counts once: doubled at each level, it would be a million times at the twentieth.
     edges = np.concatenate([np.empty(0, "<u8"), *found])
     del found
     edges.sort()
     edges = edges[np.concatenate([[True], edges[1:] != edges[:-1]])[: len(edges)]]
-    base = np.bincount(np.searchsorted(own, own), rows["size"], minlength=len(own))
+    base: Array = np.bincount(np.searchsorted(own, own), rows["size"], minlength=len(own))
     sizes = below = base  # of all files above a level, and of those on it alone
     for _ in range(LEVELS):
         if not len(edges):
