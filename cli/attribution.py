@@ -133,14 +133,22 @@ def near(
 def owner(
     name: Annotated[str, typer.Argument(metavar="OWNER", help="Whose repositories: what stands before the / in their names.")],
     at: options.At,
+    opt_out: Annotated[
+        bool, typer.Option("--opt-out", help="Print a request to be left out, in the form of a list of opt-outs.")
+    ] = False,
     as_json: options.Json = False,
     raw: options.Raw = False,
 ) -> None:
     """What a release has of an owner: repositories, files, bytes, licences."""
     from starmill.reports import owner as report
 
+    place = options.place_of(at, "", None)
     with options.files():
-        found = report.repositories(options.place_of(at, "", None), name)
+        found = report.repositories(place, name)
+        release = place.manifest(report.RELEASE)
+    if opt_out and release is not None:
+        say(*report.request(name, found, release.digest).split("\n"))
+        return
     shown = options.labels(raw).shown
     found = [replace(one, name=shown(one.name), licenses=shown(one.licenses)) for one in found]
     options.show(as_json, [asdict(one) for one in found], report.lines(shown(name), found))

@@ -99,6 +99,13 @@ def application(service: Service, key: str | None = None, hosts: Collection[str]
 
         return Route(path, checked(path, answer, refused))
 
+    def page(path: str, handler: Callable[[Service, Request], Awaitable[Response]]) -> Route:
+        async def answer(request: Request) -> Response:
+            async with asyncio.timeout(service.limits.seconds):
+                return await handler(service, request)
+
+        return Route(path, checked(path, answer, openai_error), methods=["GET"])
+
     async def metrics(_: Request) -> Response:
         writing, waiting = service.worker.engine.counts
         gauges = {
@@ -116,6 +123,7 @@ def application(service: Service, key: str | None = None, hosts: Collection[str]
         *(post(path, handler, openai_error) for path, handler in OPENAI.items()),
         *(post(path, handler, tgi_error) for path, handler in TGI.items()),
         *(post(path, handler, openai_error) for path, handler in _release(service).items()),
+        *(page(path, handler) for path, handler in _pages(service).items()),
         get("/v1/models", openai_api.models, openai_error),
         get("/info", tgi_api.info, tgi_error),
         Route("/metrics", checked("/metrics", metrics, tgi_error)),
@@ -137,7 +145,21 @@ def _release(service: Service) -> dict[str, Handler]:
         return {}
     from starmill.serving import attribution
 
-    return {"/attribute": attribution.attribute, "/overlap": attribution.overlap, "/attribution": attribution.attribution}
+    return {
+        "/attribute": attribution.attribute,
+        "/overlap": attribution.overlap,
+        "/attribution": attribution.attribution,
+        "/search": attribution.search,
+    }
+
+
+def _pages(service: Service) -> dict[str, Callable[[Service, Request], Awaitable[Response]]]:
+    """Return what is shown of a release, if the server has one."""
+    if service.release is None:
+        return {}
+    from starmill.serving import attribution
+
+    return {"/search": attribution.search_page, "/in/{owner}": attribution.owner_page}
 
 
 class Pieces(Response):

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "model": {"core", "model"},
     "trainer": {"core", "model", "reports", "trainer"},
     "evaluation": {"core", "model", "evaluation"},
-    "serving": {"core", "transforms", "model", "serving"},
+    "serving": {"core", "transforms", "reports", "model", "serving"},
     "cli": {"core", "transforms", "reports", "pipelines", "model", "evaluation", "trainer", "serving", "cli"},
 }
 FORBIDDEN = {
