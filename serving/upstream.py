@@ -10,40 +10,21 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 
-from starmill.core.errors import InputError, UsageError, one_line
+from starmill.core.errors import InputError, one_line
 from starmill.serving.bodies import Refused
 from starmill.serving.metrics import Metrics
 from starmill.serving.service import ANY_MODEL, Limits, Reply, Stream
 from starmill.serving.worker import Busy
 
-KIND = "openai:"
 LARGEST = 64 << 20  # bytes of an answer that comes whole
 LONGEST = 1 << 20  # bytes of an event
 CONNECT = 10.0  # seconds
 HOLE = ("<fim_prefix>", "<fim_suffix>", "<fim_middle>")
-SAID = {401: "its key is wrong; give --upstream-key-file", 403: "its key is wrong; give --upstream-key-file"}
-
-
-def address(engine: str) -> str:
-    """Return the URL of `openai:URL`, up to and without /v1. Raises UsageError.
-
-    >>> address("openai:http://127.0.0.1:8000/v1/")
-    'http://127.0.0.1:8000'
-    """
-    url = engine.removeprefix(KIND).rstrip("/").removesuffix("/v1")
-    try:
-        parts = urlsplit(url)
-        good = engine.startswith(KIND) and parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
-    except ValueError:
-        good = False
-    if not good or parts.query or parts.fragment or parts.username is not None:
-        raise UsageError(f"--engine {engine!r:.200}: give openai: and the URL of a server, such as openai:http://127.0.0.1:8000")
-    return url
+SAID = {401: "its key is wrong; give --engine-key-file", 403: "its key is wrong; give --engine-key-file"}
 
 
 class _Counts:
@@ -63,7 +44,15 @@ class Upstream:
         waits = httpx.Timeout(limits.seconds, connect=CONNECT)
         pool = httpx.Limits(max_connections=None, max_keepalive_connections=16)
         # Neither a proxy nor a password file of this machine may learn of prompts, and no answer sends them elsewhere.
-        self._client = httpx.AsyncClient(base_url=url, headers=headers, timeout=waits, limits=pool, trust_env=False, follow_redirects=False)
+        self._client = httpx.AsyncClient(
+            base_url=url,
+            headers=headers,
+            timeout=waits,
+            limits=pool,
+            trust_env=False,
+            follow_redirects=False,
+            verify=url.startswith("https:"),  # else the authorities are not asked, and take a while to read
+        )
         self.url = url
 
     def start(self) -> None:
@@ -100,7 +89,10 @@ def models(url: str, key: str | None) -> list[dict[str, Any]]:
     """Return the models of a server. Raises InputError for one that does not answer as OpenAI's does."""
     try:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        with httpx.Client(timeout=CONNECT, trust_env=False, headers=headers) as client, client.stream("GET", f"{url}/v1/models") as reply:
+        with (
+            httpx.Client(timeout=CONNECT, trust_env=False, headers=headers) as client,
+            client.stream("GET", f"{url}/v1/models") as reply,
+        ):
             data = bytearray()
             for piece in reply.iter_bytes():
                 data += piece
@@ -113,7 +105,9 @@ def models(url: str, key: str | None) -> list[dict[str, Any]]:
             raise ValueError("no models")
         return found
     except (httpx.HTTPError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"--engine openai:{url}: no list of models at /v1/models ({one_line(error)}); start that server first") from None
+        raise InputError(
+            f"--engine openai:{url}: no list of models at /v1/models ({one_line(error)}); start that server first"
+        ) from None
 
 
 @dataclass
@@ -141,7 +135,9 @@ async def told_models(front: Front) -> Reply:
     for one in front.known:
         size = one.get("max_model_len") or (one.get("meta") or {}).get("n_ctx_train")
         named = {"id": one["id"], "object": "model", "created": one.get("created", 0), "owned_by": str(one.get("owned_by", ""))}
-        data.append(named | {"max_model_len": size if isinstance(size, int) else None, "attribution": front.release is not None})
+        data.append(
+            named | {"max_model_len": size if isinstance(size, int) else None, "attribution": front.release is not None}
+        )
     return {"object": "list", "data": data}
 
 
@@ -159,6 +155,9 @@ async def completions(front: Front, body: bytes) -> Reply:
 async def chat(front: Front, body: bytes) -> Reply:
     """POST /v1/chat/completions."""
     return await _passed(front, "/v1/chat/completions", _asked(front, body))
+
+
+OPENAI = {"/v1/completions": completions, "/v1/chat/completions": chat}
 
 
 def _asked(front: Front, body: bytes) -> dict[str, Any]:
@@ -217,7 +216,9 @@ def _refusal(status: int, found: Any) -> Refused:
         return Refused(f"the server behind this one is busy: {said}; try again soon", None, 429, "rate_limit_error")
     if 400 <= status < 500:
         param, kind = error.get("param"), error.get("type")
-        return Refused(said, param if isinstance(param, str) else None, status, kind if isinstance(kind, str) else "invalid_request_error")
+        return Refused(
+            said, param if isinstance(param, str) else None, status, kind if isinstance(kind, str) else "invalid_request_error"
+        )
     return Refused(f"the server behind this one failed with status {status}", None, 502, "server_error")
 
 
@@ -233,7 +234,7 @@ def _stream(front: Front, answer: httpx.Response) -> Stream:
         try:
             async for piece in answer.aiter_bytes():
                 # Whole events alone go on, so that an error behind them is an event of its own.
-                held += piece
+                held = (held + piece).replace(b"\r\n", b"\n")
                 whole, end, held = held.rpartition(b"\n\n")
                 if end:
                     yield whole + end
