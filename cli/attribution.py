@@ -228,4 +228,6 @@ def _lines(text: str, found: "Attribution") -> list[str]:
         lines.append("no file of the release holds 50 characters of it in a row, as far as fingerprints say")
     if found.unread:
         lines.append(f"{found.unread:,} files share a fingerprint and were not compared; raise --candidates")
+    if found.cut:
+        lines.append(f"{found.cut:,} files share 65,536 stretches with it, and were not compared behind these; give less of it")
     return lines
