@@ -31,9 +31,10 @@ from starmill.core import schema, swhid
 from starmill.core.dataset import Count, ParquetPart, Sidecar, Workspace, output, part_path
 from starmill.pipelines.run import attribution
 from starmill.pipelines.runners import choose
-from starmill.pipelines.stages import index, portrait
+from starmill.pipelines.stages import index, portrait, trigrams
 from starmill.transforms.attribution import portrait as bloom
 from starmill.transforms.attribution.attribute import Attribution, Attributor
+from starmill.transforms.attribution.search import Asked, Searcher
 from starmill.transforms.attribution.squash import Squashed
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789_"
@@ -196,7 +197,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="starmill-attribution-") as folder:
         workspace = release(f"{folder}/w", texts)
         small = release(f"{folder}/small", texts[:10])
-        stages = {"portrait": portrait, "fingerprints": index}
+        stages = {"portrait": portrait, "fingerprints": index, "trigrams": trigrams}
         rows = []
         column = pa.array(texts)
         hashes = bloom.tiles(column[:2])
@@ -234,6 +235,9 @@ def main() -> None:
         peers.append(
             f"| starmill, the same 80 characters | {ours_ms} | {sum(bool(a.spans) for a in ours)} of 60: below 99, none is promised |"
         )
+        search = Searcher(workspace)
+        hits, hits_ms = milliseconds(lambda text: search(Asked(text, files=1)), exact)
+        peers.append(f"| `starmill search`, the same 80 characters | {hits_ms} | {sum(bool(a.files) for a in hits)} of 60 |")
         if shutil.which("rg"):
             for i, text in enumerate(texts):
                 Path(f"{folder}/files").mkdir(exist_ok=True)

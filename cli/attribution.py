@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from starmill.transforms.attribution.attribute import Attribution
     from starmill.transforms.attribution.portrait import Overlap
+    from starmill.transforms.attribution.search import Found
 
 LARGEST = 16 << 20  # bytes of a text that is asked about
 WIDTH = 100  # characters of a span that are shown
@@ -38,14 +39,46 @@ def portrait(
 
 def index(
     at: options.At,
+    for_search: Annotated[bool, typer.Option("--search", help="Its trigrams instead, for `search`.")] = False,
     workers: options.Workers = None,
     quiet: options.Quiet = False,
     beam: options.Beam = None,
 ) -> None:
-    """The fingerprints of a release, for `attribute`."""
+    """The fingerprints of a release, for `attribute`; or its trigrams, for `search`."""
     with options.needs("pipelines"):
-        from starmill.pipelines.stages import index as stage
-    _make(stage, at, workers, quiet, beam)
+        from starmill.pipelines.stages import index as fingerprints
+        from starmill.pipelines.stages import trigrams
+    _make(trigrams if for_search else fingerprints, at, workers, quiet, beam)
+
+
+def search(
+    at: options.At,
+    wanted: Annotated[str, typer.Argument(metavar="PATTERN", help="The text to find, in files of the release.")],
+    regex: Annotated[bool, typer.Option("--regex", help="PATTERN is a regular expression, in RE2's syntax.")] = False,
+    ignore_case: Annotated[bool, typer.Option("--ignore-case", help="Capitals and small letters are the same.")] = False,
+    language: Annotated[
+        list[str] | None, typer.Option(help="Only files in this language, such as Python; several times: any.")
+    ] = None,
+    licence: Annotated[
+        list[str] | None, typer.Option(help="Only files with this licence, such as MIT or permissive; several times: any.")
+    ] = None,
+    most_files: Files = 10,
+    matches: Annotated[int, typer.Option(min=1, max=1000, help="How many matches of a file to show.")] = 3,
+    context: Annotated[int, typer.Option(min=0, max=100, help="Lines before and after a match.")] = 2,
+    megabytes: Annotated[int, typer.Option(min=1, max=10**9, help="Of text to read at most.")] = 1000,
+    as_json: options.Json = False,
+    raw: options.Raw = False,
+) -> None:
+    """Which files of a release hold a text, or match a regular expression: with the lines around it."""
+    place = options.place_of(at, "", None)
+    with options.needs("pipelines"):
+        from starmill.transforms.attribution import search as report
+    filters = (tuple(language or ()), tuple(licence or ()))
+    asked = report.Asked(wanted, regex, ignore_case, *filters, most_files, matches, context, megabytes * 10**6)
+    with options.files():
+        found = report.Searcher(place)(asked)
+    found = report.shown(found, options.labels(raw).shown)
+    options.show(as_json, asdict(found), _found_lines(found))
 
 
 def attribute(
@@ -100,14 +133,22 @@ def near(
 def owner(
     name: Annotated[str, typer.Argument(metavar="OWNER", help="Whose repositories: what stands before the / in their names.")],
     at: options.At,
+    opt_out: Annotated[
+        bool, typer.Option("--opt-out", help="Print a request to be left out, in the form of a list of opt-outs.")
+    ] = False,
     as_json: options.Json = False,
     raw: options.Raw = False,
 ) -> None:
     """What a release has of an owner: repositories, files, bytes, licences."""
     from starmill.reports import owner as report
 
+    place = options.place_of(at, "", None)
     with options.files():
-        found = report.repositories(options.place_of(at, "", None), name)
+        found = report.repositories(place, name)
+        release = place.manifest(report.RELEASE)
+    if opt_out and release is not None:
+        say(*report.request(name, found, release.digest).split("\n"))
+        return
     shown = options.labels(raw).shown
     found = [replace(one, name=shown(one.name), licenses=shown(one.licenses)) for one in found]
     options.show(as_json, [asdict(one) for one in found], report.lines(shown(name), found))
@@ -159,6 +200,20 @@ def _overlap_lines(text: str, spans: "list[Overlap]") -> list[str]:
     ]
 
 
+def _found_lines(found: "Found") -> list[str]:
+    lines = []
+    for file in found.files:
+        licences = ", ".join(file.licenses) or file.license_type or "no licence found"
+        lines.append(f"{file.repo_name} {file.path}  {file.language or 'no language'}  ({licences})  {file.swhid}")
+        for match in file.matches:
+            for sign, some in ((" ", match.before), (":", (match.line,)), (" ", match.after)):
+                lines += [f"  {one.number:>6}{sign} {one.text}{'…' if one.cut else ''}" for one in some]
+        if file.count > len(file.matches):
+            lines.append(f"  {file.count:,} matches in all")
+    left = "" if found.whole else f", {found.candidates - found.read:,} more may have some; raise --files or --megabytes"
+    return [*lines, f"{len(found.files):,} files of {found.read:,} that were read{left}"]
+
+
 def _lines(text: str, found: "Attribution") -> list[str]:
     lines = []
     for span in found.spans:
@@ -173,4 +228,6 @@ def _lines(text: str, found: "Attribution") -> list[str]:
         lines.append("no file of the release holds 50 characters of it in a row, as far as fingerprints say")
     if found.unread:
         lines.append(f"{found.unread:,} files share a fingerprint and were not compared; raise --candidates")
+    if found.cut:
+        lines.append(f"{found.cut:,} files share 65,536 stretches with it, and were not compared behind these; give less of it")
     return lines

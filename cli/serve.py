@@ -1,7 +1,7 @@
 """Serve a trained model to editors and programs."""
 
 import sys
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -11,7 +11,24 @@ from starmill.core.terminal import say
 
 
 def serve(
-    model: options.Model,
+    model: Annotated[
+        str | None, typer.Argument(help="Folder with config.json, model.safetensors and tokenizer.json; or give --engine.")
+    ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            metavar="openai:URL", help="Stand before another server of OpenAI's API, such as vLLM, instead of a model."
+        ),
+    ] = None,
+    engine_key_file: Annotated[
+        str | None, typer.Option(help="File with the key that the server behind --engine wants.")
+    ] = None,
+    fim_tokens: Annotated[
+        bool,
+        typer.Option(
+            "--fim-tokens", help="The server behind --engine takes no suffix: put StarCoder's tokens into the prompt."
+        ),
+    ] = False,
     host: Annotated[
         str, typer.Option(help="The address to listen at; beyond this machine it needs --api-key-file.")
     ] = "127.0.0.1",
@@ -30,13 +47,21 @@ def serve(
     dtype: Annotated[Literal["stored", "float32", "bfloat16"], typer.Option(help="Of the weights in memory.")] = "stored",
     device: options.Device = None,
 ) -> None:
-    """Serve a trained model: OpenAI's API (completions, chat) and that of Text Generation Inference."""
+    """Serve a trained model: OpenAI's API (completions, chat) and that of Text Generation Inference; or stand before another server."""
     if host not in ("127.0.0.1", "::1", "localhost") and api_key_file is None:
         raise UsageError(f"--host {host!r:.100}: whoever reaches it could use the model; give --api-key-file too")
+    if (model is None) == (engine is None):
+        raise UsageError("give a model's folder, or --engine openai:URL, and not both")
+    if engine is None and (engine_key_file or fim_tokens):
+        raise UsageError("--engine-key-file, --fim-tokens: for the server behind --engine alone; give that, or leave them out")
+    if engine is not None and (served_name or device):
+        raise UsageError("--served-name, --device: of a model that is here; leave them out with --engine")
     with options.files(), options.needs("trainer"):
         from starmill.serving import checks
 
-        found = checks.folder(model, device)
+        found = None if model is None else checks.folder(model, device)
+        url = None if engine is None else checks.address(engine)
+        theirs = None if engine_key_file is None else checks.read_key(engine_key_file)
         key = None if api_key_file is None else checks.read_key(api_key_file)
         known = None
         if release is not None:
@@ -46,10 +71,16 @@ def serve(
             known = Release(place)
         listening = checks.bound(host, port)
     with listening, options.needs("serving"):
-        from starmill.serving import server
+        from starmill.serving import server, upstream
         from starmill.serving.service import Limits
 
         limits = Limits(new_tokens=longest, seconds=timeout)
-        ready = server.service(found, served_name, rows, queue, limits, dtype, device, seed)
+        ready: Any
+        if found is not None:
+            ready = server.service(found, served_name, rows, queue, limits, dtype, device, seed)
+        else:
+            assert url is not None
+            models = upstream.models(url, theirs)
+            ready = upstream.Front(models, upstream.Upstream(url, rows + queue, theirs, limits), fim_tokens, limits)
         ready.release = known
         server.run(ready, listening, key, lambda said: say(said, to=sys.stderr, flush=True))

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from starmill.core.dataset import Workspace
 from starmill.core.errors import InputError
+from starmill.core.terminal import escaped
 
 RELEASE = "dataset"
 
@@ -41,6 +42,23 @@ def repositories(workspace: Workspace, owner: str) -> list[Repository]:
                 sizes[name] += row["length_bytes"] or 0
                 licenses[name].update(row["detected_licenses"] or [""])
     return [Repository(name, files[name], sizes[name], dict(sorted(licenses[name].items()))) for name in sorted(files)]
+
+
+def request(owner: str, found: list[Repository], release: str) -> str:
+    """Return a request to be left out, as a list of opt-outs has it: the owner, and remarks that say what of it is in a release.
+
+    `release` is its digest. Names come from a dump: what does not print in them is escaped, so that each stays a remark.
+    """
+    files, size = sum(one.files for one in found), sum(one.bytes for one in found)
+    return "\n".join(
+        (
+            "# Please leave what is mine out of the next release, and take it out of this one.",
+            f"# Release {release}: {len(found):,} repositories, {files:,} files, {size:,} bytes",
+            owner.strip("/"),
+            "# Or only some of it: instead of the line above, those of these that are meant, without the #",
+            *(f"# {escaped(one.name)}" for one in found),
+        )
+    )
 
 
 def lines(owner: str, found: list[Repository]) -> Iterator[str]:

@@ -22,14 +22,15 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from starmill.core.errors import one_line
-from starmill.serving import openai_api, playground, tgi_api
+from starmill.serving import openai_api, playground, tgi_api, upstream
 from starmill.serving.bodies import Refused
 from starmill.serving.metrics import CONTENT_TYPE
 from starmill.serving.service import Reply, Service, Stream, event
+from starmill.serving.upstream import Front
 from starmill.serving.worker import Busy, Failed
 
 log = logging.getLogger(__name__)
-Handler = Callable[[Service, bytes], Awaitable[Reply]]
+Handler = Callable[[Any, bytes], Awaitable[Reply]]
 OPENAI: dict[str, Handler] = {
     "/v1/completions": openai_api.completions,
     "/v1/chat/completions": openai_api.chat,
@@ -40,7 +41,7 @@ GONE = 499  # what is counted for a client that left
 RETRY_AFTER = {"Retry-After": "1"}  # seconds
 
 
-def application(service: Service, key: str | None = None, hosts: Collection[str] = ()) -> Starlette:
+def application(service: Service | Front, key: str | None = None, hosts: Collection[str] = ()) -> Starlette:
     """Return the application.
 
     With a `key`, only who sends it as a bearer token is answered, but for /health and the files of the playground. With `hosts`, only
@@ -93,11 +94,18 @@ def application(service: Service, key: str | None = None, hosts: Collection[str]
 
         return Route(path, answer, methods=["GET"])
 
-    def get(path: str, handler: Callable[[Service], Awaitable[Reply]], refused: Callable[[Exception], Response]) -> Route:
+    def get(path: str, handler: Callable[[Any], Awaitable[Reply]], refused: Callable[[Exception], Response]) -> Route:
         async def answer(_: Request) -> Response:
             return _json(await handler(service))
 
         return Route(path, checked(path, answer, refused))
+
+    def page(path: str, handler: Callable[[Any, Request], Awaitable[Response]]) -> Route:
+        async def answer(request: Request) -> Response:
+            async with asyncio.timeout(service.limits.seconds):
+                return await handler(service, request)
+
+        return Route(path, checked(path, answer, openai_error), methods=["GET"])
 
     async def metrics(_: Request) -> Response:
         writing, waiting = service.worker.engine.counts
@@ -112,12 +120,14 @@ def application(service: Service, key: str | None = None, hosts: Collection[str]
     async def health(_: Request) -> Response:
         return Response(status_code=200 if service.worker.alive else 503)
 
+    fronts = isinstance(service, Front)
     routes = [
-        *(post(path, handler, openai_error) for path, handler in OPENAI.items()),
-        *(post(path, handler, tgi_error) for path, handler in TGI.items()),
+        *(post(path, handler, openai_error) for path, handler in (upstream.OPENAI if fronts else OPENAI).items()),
+        *(post(path, handler, tgi_error) for path, handler in ({} if fronts else TGI).items()),
         *(post(path, handler, openai_error) for path, handler in _release(service).items()),
-        get("/v1/models", openai_api.models, openai_error),
-        get("/info", tgi_api.info, tgi_error),
+        *(page(path, handler) for path, handler in _pages(service).items()),
+        get("/v1/models", upstream.told_models if fronts else openai_api.models, openai_error),
+        *([] if fronts else [get("/info", tgi_api.info, tgi_error)]),
         Route("/metrics", checked("/metrics", metrics, tgi_error)),
         Route("/health", health),
         *(file(path, made) for path, made in playground.files().items()),
@@ -131,13 +141,27 @@ def application(service: Service, key: str | None = None, hosts: Collection[str]
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: elsewhere})
 
 
-def _release(service: Service) -> dict[str, Handler]:
+def _release(service: Service | Front) -> dict[str, Handler]:
     """Return what is answered about a release, if the server has one."""
     if service.release is None:
         return {}
     from starmill.serving import attribution
 
-    return {"/attribute": attribution.attribute, "/overlap": attribution.overlap, "/attribution": attribution.attribution}
+    return {
+        "/attribute": attribution.attribute,
+        "/overlap": attribution.overlap,
+        "/attribution": attribution.attribution,
+        "/search": attribution.search,
+    }
+
+
+def _pages(service: Service | Front) -> dict[str, Callable[[Any, Request], Awaitable[Response]]]:
+    """Return what is shown of a release, if the server has one."""
+    if service.release is None:
+        return {}
+    from starmill.serving import attribution
+
+    return {"/search": attribution.search_page, "/in/{owner}": attribution.owner_page}
 
 
 class Pieces(Response):
@@ -183,7 +207,7 @@ class Pieces(Response):
         return status
 
 
-async def _body(request: Request, service: Service) -> bytes:
+async def _body(request: Request, service: Service | Front) -> bytes:
     """Return the body. Raises Refused for one that is too long, too slow, or no JSON by its own account."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise Refused("send the header Content-Type: application/json", None, 415)

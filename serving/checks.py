@@ -1,8 +1,9 @@
-"""What is looked at before PyTorch is imported: the folder of a model, the address to listen at, the key of its clients."""
+"""What is looked at before PyTorch is imported: a model's folder or the server behind this one, the address to listen at, keys."""
 
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from starmill.core.errors import InputError, MachineError, UsageError, one_line
 from starmill.core.files import read_small
@@ -12,6 +13,7 @@ from starmill.model.complete import refuse_other_tokenizer
 from starmill.model.exchange import folders
 
 MAX_KEY = 4096  # bytes
+KIND = "openai:"  # of an engine that is another server
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,25 @@ def folder(place: str, device: str | None = None) -> Folder:
     if device:
         devices.refuse("--device ", device)
     return Folder(Path(place), tokenizer, template.of_folder(Path(place)))
+
+
+def address(engine: str) -> str:
+    """Return the URL of `openai:URL`, up to and without /v1. Raises UsageError.
+
+    >>> address("openai:http://127.0.0.1:8000/v1/")
+    'http://127.0.0.1:8000'
+    """
+    url = engine.removeprefix(KIND).rstrip("/").removesuffix("/v1")
+    try:
+        parts = urlsplit(url)
+        good = engine.startswith(KIND) and parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
+    except ValueError:
+        good = False
+    if not good or parts.query or parts.fragment or parts.username is not None:
+        raise UsageError(
+            f"--engine {engine!r:.200}: give openai: and the URL of a server, such as openai:http://127.0.0.1:8000"
+        )
+    return url
 
 
 def bound(host: str, port: int) -> socket.socket:

@@ -14,6 +14,7 @@ from starmill.model.exchange.huggingface import load
 from starmill.serving.app import application
 from starmill.serving.checks import Folder
 from starmill.serving.service import Limits, Service
+from starmill.serving.upstream import Front
 from starmill.serving.worker import Worker
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -45,7 +46,7 @@ def service(
     )
 
 
-def configured(found: Service, listening: socket.socket, key: str | None) -> uvicorn.Config:
+def configured(found: Service | Front, listening: socket.socket, key: str | None) -> uvicorn.Config:
     """Return how a model is served at a socket; without a key it is this machine's own where nobody else reaches it."""
     hosts = LOOPBACK if key is None and ipaddress.ip_address(listening.getsockname()[0]).is_loopback else ()
     return uvicorn.Config(
@@ -59,9 +60,10 @@ def configured(found: Service, listening: socket.socket, key: str | None) -> uvi
     )
 
 
-def run(found: Service, listening: socket.socket, key: str | None, tell: Callable[[str], None]) -> None:
+def run(found: Service | Front, listening: socket.socket, key: str | None, tell: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM, which lets the answers under way end; a second one does not wait for them."""
     host, port = listening.getsockname()[:2]
     where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    tell(f"{found.name} ({found.dtype}, {found.device}) answers at {where}/v1 and {where}/generate; Ctrl-C ends it")
+    other = f", by {found.worker.url}" if isinstance(found, Front) else f" and {where}/generate"
+    tell(f"{found.name} ({found.dtype}, {found.device}) answers at {where}/v1{other}; Ctrl-C ends it")
     asyncio.run(uvicorn.Server(configured(found, listening, key)).serve(sockets=[listening]))

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "trainer": {"core", "model", "reports", "trainer"},
     "evaluation": {"core", "model", "evaluation"},
     "alignment": {"core", "transforms", "model", "evaluation", "alignment"},
-    "serving": {"core", "transforms", "model", "serving"},
+    "serving": {"core", "transforms", "reports", "model", "serving"},
     "cli": {"core", "transforms", "reports", "pipelines", "model", "evaluation", "alignment", "trainer", "serving", "cli"},
 }
 FORBIDDEN = {

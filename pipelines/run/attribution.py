@@ -1,7 +1,7 @@
-"""Makes what answers for a release: its portrait, or its fingerprints, beside the datasets of a finished workspace.
+"""Makes what answers for a release: its portrait, its fingerprints or its trigrams, beside the datasets of a finished workspace.
 
-Neither is a stage of a recipe's run, since both can be made of any release later. A part that is there with today's key is not made
-again; a key counts the digest of the whole release and the code.
+None is a stage of a recipe's run, since all can be made of any release later. A part that is there with today's key is not made
+again; a key counts the code and the digest of the whole release, or that of a part where it depends on this alone.
 """
 
 from types import ModuleType
@@ -13,6 +13,7 @@ from starmill.pipelines.run import keys
 from starmill.pipelines.run.place import complete
 from starmill.pipelines.run.stages import run
 from starmill.pipelines.runners.runner import Runner
+from starmill.pipelines.stages.catalog.exchange import Exchange
 from starmill.pipelines.stages.portrait import RELEASE
 from starmill.pipelines.stages.stage import Stage
 
@@ -26,7 +27,9 @@ def make(workspace: Workspace, of: ModuleType, runner: Runner, quiet: bool = Fal
     if not release.parts:
         raise UsageError(f"{of.NAME}: {workspace.path(RELEASE)} has no parts; run `starmill run` over a dump that has files")
     graph = of.exchange(workspace, release)
-    stage = Stage(of.NAME, graph.dataset, (RELEASE,), lambda options: (), lambda *_: graph, lambda *_: graph, whole=True)
-    version = keys.version(stage)
-    key = keys.key(version, release.digest)
-    return run(workspace, stage, [PartRef(part, key) for part in range(of.parts(release))], graph, runner, version, quiet=quiet)
+    whole = isinstance(graph, Exchange)
+    stage = Stage(of.NAME, graph.dataset, (RELEASE,), lambda options: (), lambda *_: graph, lambda *_: graph, whole=whole)
+    version, digests = keys.version(stage), {p.part: p.digest() for p in release.parts}
+    materials = [release.digest if whole else digests[part] for part in range(of.parts(release))]
+    refs = [PartRef(part, keys.key(version, material)) for part, material in enumerate(materials)]
+    return run(workspace, stage, refs, graph, runner, version, quiet=quiet)

@@ -316,5 +316,6 @@ async function attribute(target, now, colour) {
 
 const models = await fetch("/v1/models").catch(() => null);
 const model = models?.ok ? (await models.json()).data[0] : null;
-one("#model").textContent = model ? `${model.id}, ${model.max_model_len.toLocaleString("en-US")} tokens of context` : "";
+const room = model?.max_model_len ? `, ${model.max_model_len.toLocaleString("en-US")} tokens of context` : ""; // another server may not say
+one("#model").textContent = model ? model.id + room : "";
 setMode();

@@ -1,4 +1,4 @@
-"""`portrait`, `index` and `attribute` as a person calls them."""
+"""`portrait`, `index`, `attribute` and `search` as a person calls them."""
 
 import io
 import json
@@ -18,11 +18,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("asked")
     rows = [
         released.row("me/project", "/a.py", CODE),
-        released.row("you/jane.doe@real-site.org", "/b.py", CODE[400:] + "end\n" * 9),
+        released.row("you/jane.doe@real-site.org", "/b.py", CODE[400:] + "end\n" * 9 + "\x1b[31mmail jane.doe@real-site.org\n"),
     ]
     released.build(place / "w", [rows])
-    for made in ("portrait", "index"):
-        assert cli.main([made, str(place / "w"), "--workers", "1", "--quiet"]) == 0
+    for made in (["portrait"], ["index"], ["index", "--search"]):
+        assert cli.main([*made, str(place / "w"), "--workers", "1", "--quiet"]) == 0
     (place / "text.py").write_text(f"# mine\n{CODE[:500]}")
     return place
 
@@ -54,6 +54,32 @@ def test_the_portrait_says_which_spans(place: Path, capsys: pytest.CaptureFixtur
     assert "nothing of it is in the release" in capsys.readouterr().out
     assert cli.main(["attribute", str(place / "none.py"), str(place / "w")]) == 0
     assert "no file of the release holds 50 characters" in capsys.readouterr().out
+
+
+def test_a_text_is_searched(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["search", str(place / "w"), "value_7 =", "--context", "1"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "       7  value_6 = compute(6, factor=36)",
+        "       8: value_7 = compute(7, factor=49)",
+        "       9  value_8 = compute(8, factor=64)",
+        "1 files of 1 that were read",
+    ]
+    assert cli.main(["search", str(place / "w"), "^VALUE_(7|9) ", "--regex", "--ignore-case", "--json"]) == 0
+    [file] = json.loads(capsys.readouterr().out)["files"]
+    assert (file["repo_name"], file["count"], [m["line"]["number"] for m in file["matches"]]) == ("me/project", 2, [8, 10])
+    assert cli.main(["search", str(place / "w"), "value_2", "--files", "1"]) == 0
+    assert "1 more may have some; raise --files or --megabytes" in capsys.readouterr().out
+
+
+def test_nothing_that_is_found_controls_a_terminal_or_names_a_person(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["search", str(place / "w"), "mail jane"]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out and "\\x1b[31mmail " in out and "jane.doe" not in out
+    assert cli.main(["search", str(place / "w"), "mail jane", "--raw"]) == 0
+    assert "jane.doe@real-site.org" in capsys.readouterr().out
+    for pattern in ("(", "x*"):
+        assert cli.main(["search", str(place / "w"), pattern, "--regex"]) == 2
+        assert "PATTERN" in capsys.readouterr().err
 
 
 def test_wrong_usage_names_the_fix(

@@ -13,7 +13,12 @@ from starmill.cli import __main__ as cli
 
 # (command line, words of the one line), below a folder that `place` fills.
 WRONG = [
-    ("serve", "Missing argument 'model'"),
+    ("serve", "give a model's folder, or --engine openai:URL"),
+    ("serve whole --engine openai:http://127.0.0.1:1", "not both"),
+    ("serve whole --fim-tokens", "--fim-tokens --engine"),
+    ("serve --engine openai:http://127.0.0.1:1 --device cpu", "--device"),
+    ("serve --engine vllm:http://127.0.0.1:1", "--engine openai:"),
+    ("serve --engine openai:http://127.0.0.1:1 --engine-key-file words", "words no key in it"),
     ("serve none", "none no config.json"),
     ("serve pickled", "pickled no model.safetensors pickled weights are not loaded"),
     ("serve larger", "larger the model has 9 ids tokenizer.json"),

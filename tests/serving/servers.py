@@ -18,6 +18,7 @@ from starmill.model.exchange.huggingface import save
 from starmill.serving import checks, server
 from starmill.serving.attribution import Release
 from starmill.serving.service import Limits, Service
+from starmill.serving.upstream import Front
 
 TEXTS = ["def f(x):\n    return x\nimport os\n", "Human: what is é or 漢?\n\nAssistant: -----\n"]
 
@@ -61,6 +62,11 @@ class Serve:
     ) -> Running:
         service = server.service(checks.folder(str(self.folder)), rows=rows, queue=queue, limits=limits)
         service.release = None if release is None else Release(release)
+        url, client, stop = self.run(service, key)
+        return Running(url, service, service.worker.decoder, service.tokenizer, stop, client)
+
+    def run(self, service: Service | Front, key: str | None = None) -> tuple[str, httpx.Client, Callable[[], None]]:
+        """Serve at a port; return where, a client of it, and what ends it."""
         listening = checks.bound("127.0.0.1", 0)
         running = uvicorn.Server(server.configured(service, listening, key))
         thread = threading.Thread(target=lambda: asyncio.run(running.serve(sockets=[listening])))
@@ -76,7 +82,7 @@ class Serve:
             assert not thread.is_alive()
 
         self._stops.append(stop)
-        return Running(url, service, service.worker.decoder, service.tokenizer, stop, client)
+        return url, client, stop
 
     def close(self) -> None:
         for stop in self._stops:

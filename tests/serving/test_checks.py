@@ -21,3 +21,17 @@ def test_keys(tmp_path: Path) -> None:
         place.write_text(wrong)
         with pytest.raises(InputError, match="no key in it"):
             checks.read_key(str(place))
+
+
+def test_an_engine_is_the_url_of_a_server() -> None:
+    assert checks.address("openai:https://there:8000/x/v1/") == "https://there:8000/x"
+    for engine in (
+        "vllm:http://x",
+        "openai:",
+        "openai:ftp://x",
+        "openai:http://u:p@x",
+        "openai:http://x?y",
+        "openai:http://x:99999",
+    ):
+        with pytest.raises(UsageError, match="--engine"):
+            checks.address(engine)

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from starmill.core import swhid
 from starmill.core.dataset import Workspace
-from starmill.transforms.attribution import fingerprints
+from starmill.transforms.attribution import fingerprints, matches
 from starmill.transforms.attribution.lookup import Index, Texts
 from starmill.transforms.attribution.matches import Region, regions
 from starmill.transforms.attribution.squash import Squashed
@@ -52,11 +52,15 @@ class Span:
 
 @dataclass(frozen=True)
 class Attribution:
-    """What a release holds of a text of `characters`. `unread`: files that share a fingerprint, and were not compared."""
+    """What a release holds of a text of `characters`. `unread`: files that share a fingerprint, and were not compared.
+
+    `cut`: files that share MOST stretches with it: behind these, nothing is looked at.
+    """
 
     characters: int
     spans: tuple[Span, ...]
     unread: int
+    cut: int
 
 
 class Attributor:
@@ -76,16 +80,18 @@ class Attributor:
         at, hashes = fingerprints.chosen(asked.grams)
         rows = self._index.find(np.unique(hashes))
         chosen, unread = _candidates(rows, candidates)
-        found = list[Found]()
+        found, cut = list[Found](), 0
         for place in chosen:
             row = self._texts.row(*place)
             content = Squashed.of(str(row.pop("content")))
-            for region in regions(asked, content):
+            shared = regions(asked, content)
+            cut += sum(region.similarity == 1 for region in shared) >= matches.MOST
+            for region in shared:
                 first, last = content.span(region.file_start, region.file_end)
                 begin = content.raw.count(b"\n", 0, first) + 1
                 lines = {"first_line": begin, "last_line": begin + content.raw.count(b"\n", first, last)}
                 found.append((region, row | lines, place))
-        return Attribution(len(text), tuple(_spans(asked, found, _common(rows, at, hashes), most_files)), unread)
+        return Attribution(len(text), tuple(_spans(asked, found, _common(rows, at, hashes), most_files)), unread, cut)
 
 
 def _candidates(rows: pa.Table, most: int) -> tuple[list[tuple[int, int]], int]:
@@ -161,4 +167,4 @@ def shown(found: Attribution, label: Callable[[str], str]) -> Attribution:
         return Holder(**values | {"licenses": tuple(map(label, file.licenses))})
 
     spans = (Span(s.start, s.end, s.similarity, s.count, s.common, tuple(map(holder, s.files))) for s in found.spans)
-    return Attribution(found.characters, tuple(spans), found.unread)
+    return Attribution(found.characters, tuple(spans), found.unread, found.cut)

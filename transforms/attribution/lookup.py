@@ -17,7 +17,9 @@ from starmill.transforms.attribution.portrait import RELEASE
 
 TAIL = 1 << 16  # bytes of a file's end that hold most footers
 HELD = 256 << 20  # bytes of row groups that stay in memory
-COLUMNS = ["repo_name", "path", "content_id", "detected_licenses", "license_type", "star_events_count", "content"]
+COLUMNS = [
+    "repo_name", "path", "content_id", "language", "detected_licenses", "license_type", "star_events_count", "content",
+]  # fmt: skip
 
 
 class Window(io.RawIOBase):
@@ -158,7 +160,7 @@ class Texts:
         table = self._tables.setdefault(part, Table(self._workspace, part_path(RELEASE, part)))
         number = int(np.searchsorted(table.ends, row, "right"))
         if number == len(table.ends):
-            raise InputError(f"{self._workspace.path(table.path)}: no row {row}; run `starmill index` again")
+            raise InputError(f"{self._workspace.path(table.path)}: no row {row}; make it again")
         if (part, number) not in self._groups:
             self._groups[part, number] = table.group(number, COLUMNS)
             while len(self._groups) > 1 and sum(t.nbytes for t in self._groups.values()) > HELD:

@@ -9,12 +9,13 @@ from starmill.core.dataset import Workspace
 from starmill.core.errors import MachineError, UsageError
 from starmill.pipelines.run import attribution, job
 from starmill.pipelines.runners import choose
-from starmill.pipelines.stages import index, portrait
+from starmill.pipelines.stages import index, portrait, trigrams
 from starmill.transforms.attribution import fingerprints
 from starmill.transforms.attribution import portrait as bloom
 
 ROWS = [released.row("o/r", f"/{k}.py", "".join(f"f{i}_{k}(x, {i * k})\n" for i in range(90))) for k in range(12)]
 BOTH = (("portrait", portrait), ("fingerprints", index))
+EACH = (*BOTH, ("trigrams", trigrams))
 
 
 @pytest.fixture
@@ -52,12 +53,12 @@ def test_what_is_there_is_not_made_again_and_what_changed_is(place: Workspace) -
 
 
 def test_a_release_that_is_absent_or_damaged_is_refused(place: Workspace, tmp_path: Path) -> None:
-    for _, stage in BOTH:
+    for _, stage in EACH:
         with pytest.raises(UsageError, match=rf"{stage.NAME}: .*run `starmill release` first"):
             attribution.make(Workspace(str(tmp_path / "none")), stage, choose(()), quiet=True)
     data = bytearray(place.read("dataset/part-00001.parquet"))
     data[100] ^= 1
     place.publish("dataset/part-00001.parquet", bytes(data))
-    for _, stage in BOTH:
+    for _, stage in EACH:
         with pytest.raises((MachineError, job.StageError), match="not those that were published"):
             attribution.make(place, stage, choose(()), quiet=True)

@@ -7,7 +7,7 @@ import pytest
 import released_workspace as released
 
 from starmill.core.dataset import Workspace
-from starmill.transforms.attribution import fingerprints
+from starmill.transforms.attribution import fingerprints, matches
 from starmill.transforms.attribution.attribute import Attribution, Attributor, shown
 from starmill.transforms.attribution.squash import Squashed
 
@@ -85,7 +85,7 @@ def test_a_bound_on_what_is_compared_is_told(place: Workspace) -> None:
 
 def test_what_the_release_does_not_hold_is_no_span(place: Workspace) -> None:
     for text in ("", "x = 1\n", "nothing like it " * 20, "\ud800" * 300):
-        assert Attributor(place)(text) == Attribution(len(text), (), 0)
+        assert Attributor(place)(text) == Attribution(len(text), (), 0, 0)
     whole = Attributor(place)(FILES[7])
     assert whole.spans[0].files[0].swhid == swhid(7) and whole.spans[0].end >= len(FILES[7]) - 2
 
@@ -93,3 +93,11 @@ def test_what_the_release_does_not_hold_is_no_span(place: Workspace) -> None:
 def test_names_are_shown_as_a_view_shows_them(place: Workspace) -> None:
     found = shown(Attributor(place)(FILES[7], most_files=1), lambda name: f"<{name}>")
     assert found.spans[0].files[0].repo_name == "<owner/p3>" and found.spans[0].files[0].licenses == ("<MIT>",)
+
+
+def test_stretches_that_are_not_looked_at_are_told(place: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = FILES[3][len(HEADER) + 10 : 1000] + "unlike anything there " * 5 + FILES[3][1500:2500]
+    whole = Attributor(place)(text)
+    monkeypatch.setattr(matches, "MOST", 1)
+    found = Attributor(place)(text)
+    assert (whole.cut, found.cut) == (0, 1) and len(found.spans) < len(whole.spans)
