@@ -71,10 +71,10 @@ class Matchers:
     edited: bool = True  # by the share of a text's pieces
     ports: bool = True  # the same, beside the function's name
     retold: bool = True  # docstrings by the share of their words
-    short_bits: AtLeast1 = 35  # that the words of a text must have for `short`
+    short_bits: AtLeast1 = 35  # that the different words of a text must have for `short`
     bits: AtLeast1 = 50  # and for those below: such a find is no chance
     edited_bits: AtLeast1 = 120  # of a text that `edited` must find, beyond what its benchmark says in many tasks
-    coverage: Share = 0.45  # and the share of the text's bits that they must be
+    coverage: Share = 0.6  # and the share of the text's bits that they must be
     port_bits: AtLeast1 = 80  # of a text that `ports` must find
     port_coverage: Share = 0.3  # and their share
     retold_bits: AtLeast1 = 35  # of a docstring that `retold` must find
@@ -154,9 +154,12 @@ def _row(text: str, form: Callable[[str], tuple[bytes, list[int]]], often: froze
     if form is forms.squashed:
         by_character += rarity.MARK / UNIT
     full = 0.0
-    for word, stated in zip(found, common_to, strict=True):
-        bits = rarity.bits(word[0])
-        full += bits
+    seen: set[str] = set()
+    for word, low, stated in zip(found, lows, common_to, strict=True):
+        bits = rarity.bits(low)
+        if form is forms.letters or low not in seen:  # of a short solution a word counts once: a, b = b, a % b
+            full += bits
+        seen.add(low)
         by_character[word.start() : word.end()] = bits * (QUARTER if stated else 1) / len(word[0])
     weights = np.minimum(255, np.rint(by_character[places] * UNIT)).astype(np.uint8) if places else np.zeros(0, np.uint8)
     return {"bits": full, "symbols": symbols, "weights": weights.tobytes()}

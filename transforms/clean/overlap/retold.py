@@ -112,7 +112,7 @@ def search_words(text, row, windows, stops, units, state, scratch, every, finds,
     """
     data, start, lower, edges, prose, tokens, count, several = text
     bits, filter, bucket_bits, firsts, tags, which, _ = windows
-    hashes, bounds, weights, lengths, least, fewest = units
+    hashes, bounds, weights, lengths, least, fewest, alone = units
     rows, until, judged, hit = state
     slots, stamps, places, marks, clock = scratch
     near, far = np.uint64(0), np.uint64(0)
@@ -145,7 +145,7 @@ def search_words(text, row, windows, stops, units, state, scratch, every, finds,
                     continue
                 span = lengths[n] + EXTRA
                 before, hit[n] = hit[n], k
-                if before == NEVER or k - before > span:  # one pair of a docstring is anywhere
+                if not alone[n] and (before == NEVER or k - before > span):  # one pair of many is anywhere
                     continue
                 judged[n] = k + lengths[n] // 4
                 clock[0] += 1
