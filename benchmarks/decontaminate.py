@@ -4,14 +4,17 @@
 
 HumanEval and MBPP (tasks 11 to 510), published files in folders below --benchmarks, are planted in each disguise (disguises.py) into the
 middle of a file of this machine; MultiPL-E's prompts are ports that there are. Clean files are code of this machine: a draw that the seed
-fixes. The peers look for the same docstrings and solutions: StarCoder2's loop over lower-case substrings without white space, written as
-published; datatrove's n-grams; dolma's Bloom filter of paragraphs. Each has its own environment; seconds are CPU seconds of one process.
+fixes, of the packages whose name has an odd digest. Thresholds are chosen on the others, in which the plants lie. The peers look for the
+same docstrings and solutions: StarCoder2's loop over lower-case substrings without white space, written as published; datatrove's
+n-grams; dolma's Bloom filter of paragraphs. Each has its own environment; seconds are CPU seconds of one process.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import random
+import re
 import sys
 import sysconfig
 import tempfile
@@ -37,6 +40,8 @@ PORTS = ("cpp", "java", "js", "lua", "rkt", "rs")
 MANY = ("ds-1000=ds1000/ds1000.jsonl.gz", "gsm8k=gsm8k/gsm8k-train.jsonl.gz", "gsm8k=gsm8k/gsm8k-test.jsonl.gz")
 PAPER = Matchers(short=False, hidden=False, edited=False, ports=False, retold=False)
 FEW = 1000  # clean files that the peers search
+ROUNDS = 7  # of which the best counts: other work on the machine only slows
+HOSTS = 2000  # files in which is planted
 PEER = Path(__file__).parent / "peers/decontaminating.py"
 Plant = tuple[str, str, str, str]  # disguise, benchmark, task, text
 Judge = Callable[[Sequence[str]], list[bool]]
@@ -47,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--benchmarks", type=Path, default=PUBLISHED, help="the folder of published benchmarks")
     parser.add_argument("--files", type=int, default=10_000, help="clean files (default: 10000)")
-    parser.add_argument("--input", nargs="+", default=[sysconfig.get_paths()[n] for n in ("stdlib", "purelib")], metavar="DIR")
+    parser.add_argument("--input", nargs="+", default=roots(), metavar="DIR", help="folders of packages")
     parser.add_argument(
         "--cache", type=Path, default=Path("~/.cache/starmill-bench").expanduser(), help="where peers are installed"
     )
@@ -61,8 +66,8 @@ def report(options: argparse.Namespace) -> Iterator[str]:
     """Yield the tables."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     tasks = {name: read(options.benchmarks, place)[: options.tasks] for name, place in PLANTED.items()}
-    clean = files(options.input, options.files)
-    plants = [*planted(tasks, clean, options.benchmarks)]
+    clean = files(options.input, options.files, 1)
+    plants = [*planted(tasks, files(options.input, HOSTS, 0), options.benchmarks)]
     everyone = [task for several in tasks.values() for task in several]
     ours = {"starmill": Finder(compiled(everyone), Matchers()), "its exact matcher alone": Finder(compiled(everyone), PAPER)}
     yield f"## {processor()}, {len(everyone):,} tasks, {len(plants):,} planted files, {len(clean):,} clean files"
@@ -104,8 +109,10 @@ def report(options: argparse.Namespace) -> Iterator[str]:
     yield "| **false files of clean code** | | " + " | ".join(false.values()) + " |"
     yield "| **MB/s of clean code, CPU time, from strings of Python** | | " + " | ".join(speed.values()) + " |"
     yield ""
-    yield "| texts looked for | index in memory, MB | MB/s of clean code, CPU time |"
-    yield "|---|---|---|"
+    yield f"`retold_bits` {Matchers().retold_bits}, the default."
+    yield ""
+    yield "| texts looked for | matchers | index in memory, MB | MB/s of clean code, CPU time |"
+    yield "|---|---|---|---|"
     yield from speeds(everyone + [task for place in MANY for task in read(options.benchmarks, place)], clean)
     yield ""
     yield "False files, the first ten:"
@@ -127,9 +134,29 @@ def read(folder: Path, place: str) -> list[Task]:
     return benchmarks.tasks(f"{about}={folder / name}")
 
 
-def files(folders: Sequence[str], count: int) -> list[str]:
-    """Return texts of this machine, each once, in a draw."""
-    paths = sorted(p for folder in folders for p in Path(folder).rglob("*") if p.is_file() and p.suffix not in (".pyc", ".so"))
+def roots() -> list[str]:
+    """Return the folders of packages that this machine may have; of Rust's crates and of Node's each is one."""
+    folders = [sysconfig.get_paths()[name] for name in ("stdlib", "purelib")]
+    folders += ["/usr/lib/python3/dist-packages", "/usr/include", "/usr/local/go/src", "/usr/share/perl", "/usr/share/perl5"]
+    folders += ["/usr/lib/ruby", "/usr/lib/node_modules", "/usr/share/nodejs"]
+    return [*folders, *map(str, Path("~/.cargo/registry/src").expanduser().glob("*"))]
+
+
+def side(path: Path) -> int:
+    """Return on which side of the split a package is: the same for all its versions, wherever it is installed."""
+    name = re.sub(r"[-_.]?\d.*$", "", path.parts[0].lower().removesuffix(".py"))
+    return hashlib.sha256(name.encode()).digest()[0] % 2
+
+
+def files(folders: Sequence[str], count: int, half: int) -> list[str]:
+    """Return texts of the packages on one side of this machine, each once, in a draw."""
+    named = {
+        path: path.relative_to(folder)
+        for folder in folders
+        for path in Path(folder).rglob("*")
+        if path.suffix not in (".pyc", ".so") and path.is_file() and not path.is_symlink()
+    }
+    paths = sorted(path for path, inside in named.items() if side(inside) == half)
     random.Random(11).shuffle(paths)
     seen: dict[str, None] = {}
     for path in paths:
@@ -203,27 +230,31 @@ def peer(name: str, tasks: Sequence[Task], cache: Path) -> Judge | str:
 
 
 def speeds(tasks: Sequence[Task], clean: Sequence[str]) -> Iterator[str]:
-    """Yield MB/s of so many texts, the best of three rounds in turn."""
+    """Yield MB/s of so many texts, by how many matchers are on: the best of ROUNDS rounds in turn."""
     block = pa.array(clean[:3000], pa.string())
     size = sum(len(text.encode()) for text in clean[:3000]) / 1e6
-    finders = {}
-    for wanted in (100, 10_000):
+    finders: dict[tuple[int, str], Finder] = {}
+    for wanted in (100, 1_000, 10_000):
         several: list[Task] = []
+        count = 0
         for task in tasks:
             several.append(task)
-            if sum(bool(t.solution) + bool(t.stated) for t in several[-wanted:]) >= wanted:
+            count += bool(task.solution) + bool(task.stated)
+            if count >= wanted:
                 break
-        count = sum(bool(t.solution) + bool(t.stated) for t in several)
-        finders[wanted, count] = Finder(compiled(several), Matchers()), Finder(compiled(several), PAPER)
-    for (_, count), pair in finders.items():
-        for label, finder in zip(("all matchers", "exact alone"), pair, strict=True):
-            best = float("inf")
-            finder.raw(block.slice(0, 8))
-            for _ in range(3):
-                began = time.process_time()
-                finder.raw(block)
-                best = min(best, time.process_time() - began)
-            yield f"| {count:,}, {label} | {finder.tables.bytes / 1e6:.1f} | {size / best:,.0f} |"
+        blob = compiled(several)
+        for label, matchers in (("all", Matchers()), ("all but `retold`", Matchers(retold=False)), ("`exact` alone", PAPER)):
+            finders[count, label] = Finder(blob, matchers)
+    best = dict.fromkeys(finders, float("inf"))
+    for finder in finders.values():
+        finder.raw(block.slice(0, 8))
+    for _ in range(ROUNDS):
+        for key, finder in finders.items():
+            began = time.process_time()
+            finder.raw(block)
+            best[key] = min(best[key], time.process_time() - began)
+    for (count, label), finder in finders.items():
+        yield f"| {count:,} | {label} | {finder.tables.bytes / 1e6:.1f} | {size / best[count, label]:,.0f} |"
 
 
 if __name__ == "__main__":

@@ -99,22 +99,19 @@ class Finder:
         """Return the finds as int64[n, COLUMNS], their places in symbols of the normal forms."""
         data, offsets = text_buffers(texts)
         longest = int((offsets[1:] - offsets[:-1]).max()) if len(texts) else 0
-        buffers = []
-        for _ in range(2):
-            made = np.empty((2 * longest + 2 * forms.ROUND) // 8 * 8, np.uint8)
-            buffers.append(made)
-        plain, bare = buffers
-        edges, tokens = np.empty(longest + 2, np.int64), np.empty(longest // 2 + 2, np.uint64)
+        made = np.empty((2 * longest + 2 * forms.ROUND) // 8 * 8, np.uint8)
+        edges, prose, tokens = (np.empty(longest // part + 2, np.int64) for part in (1, 2, 2))
         tables, room = self.tables, ROOM
-        both = (plain, plain.view(np.uint32), bare, bare.view(np.uint64), edges, tokens)
+        both = (made, made.view(np.uint32), made.view(np.uint64), edges, prose, tokens.view(np.uint64))
         kinds, lower = forms.kinds()
         while True:
             for part in (tables.exact, tables.short, tables.letters, tables.words):
                 part[-1][0].fill(-1)  # no row has been searched
             finds = np.empty((room, COLUMNS), np.int64)
             count = search(
-                data, offsets, (kinds, lower, forms.lowers(), within()), both, tables.exact, tables.short, tables.units,
-                tables.letters, tables.told, tables.words, tables.stops, self._scratch, every, finds,
+                data, offsets, (kinds, lower, forms.folded(), forms.lowers(), within()), both,
+                (tables.exact, tables.short, tables.cores, tables.each), tables.units, tables.letters, tables.told, tables.words,
+                tables.stops, self._scratch, every, finds,
             )  # fmt: skip
             if count <= room:
                 return finds[:count]

@@ -6,7 +6,7 @@ r"""The two normal forms in which a text is compared with a benchmark, in Python
 
 The letters of a file are those of the same file as a cell of a notebook, as a value in JSON, behind any comment leader, indented or
 broken in any other way: all of these add marks, white space and escapes. The forms are bytes: a character beyond ASCII is 0xFF and three
-bytes. `kernel.spread` makes the same from the bytes of a block; the tests compare the two.
+bytes. `kernel.squash` and `kernel.letters` make the same of the bytes of a block; the tests compare the two.
 """
 
 import functools
@@ -22,6 +22,8 @@ NO_LETTER = 0x40000000
 ESCAPE = 0xFF  # begins the four symbols of a character beyond ASCII
 ROUND = 64  # by which a buffer is longer than what it holds
 ESCAPED = re.compile(r"\\++(?:[ntr]|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4})?|(?s:[^\\])")
+
+PIECE = re.compile(r"(?s:(?:\A|\\)(?:[ntr]|u?[0-9a-f]{0,4})([^\\]*))")  # behind what an escape may end with
 
 
 def squashed(text: str) -> tuple[bytes, list[int]]:
@@ -66,6 +68,30 @@ def characters(symbols: bytes) -> int:
         at += 4 if symbols[at] == ESCAPE else 1
         count += 1
     return count
+
+
+def core(symbols: bytes) -> tuple[bytes, list[int]]:
+    r"""Return what stands in the letters of every text whose squashed text has `symbols`, the most in a row, and which symbol each is.
+
+    An escape is no letter of a text, so that letters are counted from where one surely has ended: the last of it may be the first of
+    `symbols`, or what follows a backslash.
+
+    >>> core(squashed(r'write(x, "a\nbcd") + y')[0])
+    (b'writexa', [0, 1, 2, 3, 4, 6, 9])
+    """
+    chars, starts, at = "", list[int](), 0
+    while at < len(symbols):
+        wide = symbols[at] == ESCAPE
+        chars += chr(int.from_bytes(symbols[at + 1 : at + 4]) if wide else symbols[at])
+        starts.append(at)
+        at += 4 if wide else 1
+    best: tuple[bytes, list[int]] = (b"", [])
+    for piece in PIECE.finditer(chars):
+        made = [(starts[n], _symbols(ord(chars[n]), NOT_PRINTED | NO_LETTER)) for n in range(*piece.span(1))]
+        found = b"".join(one for _, one in made)
+        if len(found) > len(best[0]):
+            best = found, [at + k for at, one in made for k in range(len(one))]
+    return best
 
 
 def _joined(pieces: Iterator[tuple[int, bytes]]) -> tuple[bytes, list[int]]:
@@ -113,3 +139,10 @@ def kinds() -> tuple[np.ndarray, np.ndarray]:
     found[0x80:0xC0] = LATER
     found[0xC0:] = WIDE
     return found, lower
+
+
+@functools.cache
+def folded() -> np.ndarray:
+    """Return uint8[256]: a letter in lower case, ESCAPE for a backslash and what is beyond ASCII, and 0 for all else."""
+    found, lower = kinds()
+    return np.where(found == LETTER, lower, np.where(found >= BACKSLASH, ESCAPE, 0)).astype(np.uint8)

@@ -27,6 +27,8 @@ WINDOW, STEP = 16, 8  # bytes of a window, and from one that is looked up to the
 LONG = WINDOW + STEP - 1  # symbols of a text that surely holds a window that is looked up
 SHORT_WINDOW, SHORT_STEP = 8, 4
 SHORT = SHORT_WINDOW + SHORT_STEP - 1
+CORE_WINDOW = 5  # of a core that is shorter than LONG
+CORE = CORE_WINDOW + SHORT_STEP - 1
 GRAM = 8  # letters of the pieces by which what is covered counts
 # The columns of a find, and its matchers.
 COLUMNS = 5
@@ -69,10 +71,10 @@ class Matchers:
     edited: bool = True  # by the share of a text's pieces
     ports: bool = True  # the same, beside the function's name
     retold: bool = True  # docstrings by the share of their words
-    short_bits: AtLeast1 = 35  # that the words of a text must have for `short`
+    short_bits: AtLeast1 = 35  # that the different words of a text must have for `short`
     bits: AtLeast1 = 50  # and for those below: such a find is no chance
     edited_bits: AtLeast1 = 120  # of a text that `edited` must find, beyond what its benchmark says in many tasks
-    coverage: Share = 0.45  # and the share of the text's bits that they must be
+    coverage: Share = 0.6  # and the share of the text's bits that they must be
     port_bits: AtLeast1 = 80  # of a text that `ports` must find
     port_coverage: Share = 0.3  # and their share
     retold_bits: AtLeast1 = 35  # of a docstring that `retold` must find
@@ -152,9 +154,12 @@ def _row(text: str, form: Callable[[str], tuple[bytes, list[int]]], often: froze
     if form is forms.squashed:
         by_character += rarity.MARK / UNIT
     full = 0.0
-    for word, stated in zip(found, common_to, strict=True):
-        bits = rarity.bits(word[0])
-        full += bits
+    seen: set[str] = set()
+    for word, low, stated in zip(found, lows, common_to, strict=True):
+        bits = rarity.bits(low)
+        if form is forms.letters or low not in seen:  # of a short solution a word counts once: a, b = b, a % b
+            full += bits
+        seen.add(low)
         by_character[word.start() : word.end()] = bits * (QUARTER if stated else 1) / len(word[0])
     weights = np.minimum(255, np.rint(by_character[places] * UNIT)).astype(np.uint8) if places else np.zeros(0, np.uint8)
     return {"bits": full, "symbols": symbols, "weights": weights.tobytes()}
@@ -173,8 +178,8 @@ class Tables:
         longest = [t for t in squashed if on.exact and forms.characters(t["symbols"]) >= on.exact_chars]
         if on.short:
             longest += [t for t in squashed if forms.characters(t["symbols"]) < on.exact_chars and t["bits"] >= on.short_bits]
-        self.exact, self.exact_owners = _needles([t for t in longest if size(t["symbols"]) >= LONG], False)
-        self.short, self.short_owners = _needles([t for t in longest if size(t["symbols"]) < LONG], True)
+        self.exact, self.exact_owners = _needles([t for t in longest if size(t["symbols"]) >= LONG], WINDOW, STEP)
+        self.short, self.short_owners = _needles([t for t in longest if size(t["symbols"]) < LONG], SHORT_WINDOW, SHORT_STEP)
         units, self.owners = _distinct(
             [
                 t
@@ -183,7 +188,10 @@ class Tables:
                 if on.hidden or on.edited or on.ports
             ]
         )
-        self.letters, self.units = _units(units, on)
+        cores = _cores(longest)
+        self.each = np.bool_(any(size(core["symbols"]) < CORE for core in cores))  # of such a needle the letters say nothing
+        self.letters, self.units = _units(units, [core for core in cores if size(core["symbols"]) >= LONG], on)
+        self.cores, _ = _needles([core for core in cores if CORE <= size(core["symbols"]) < LONG], CORE_WINDOW, SHORT_STEP)
         told = [t for t in texts if on.retold and t["form"] == "words" and t["bits"] >= on.retold_bits]
         told, self.told_owners = _distinct(told)
         self.words, self.told = words.tables(told, on.retold_bits, on.retold_share)
@@ -197,7 +205,7 @@ class Tables:
         def size(part: Any) -> int:
             return sum(map(size, part)) if isinstance(part, tuple) else getattr(part, "nbytes", 0)
 
-        return size((self.exact, self.short, self.letters, self.units, self.words, self.told))
+        return size((self.exact, self.short, self.cores, self.letters, self.units, self.words, self.told))
 
 
 def _distinct(texts: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[list[tuple[str, str]]]]:
@@ -223,25 +231,39 @@ def _joined(texts: Iterable[bytes]) -> tuple[np.ndarray, np.ndarray]:
     return np.frombuffer(b"".join(pieces), np.uint8).copy(), bounds
 
 
-def _needles(texts: Sequence[dict[str, Any]], short: bool) -> tuple[Any, list[list[tuple[str, str]]]]:
+def _cores(texts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return of each text in squashed form what its letters are in any text that has it, each once."""
+    found: dict[bytes, dict[str, Any]] = {}
+    for text in texts:
+        core, places = forms.core(text["symbols"])
+        weights = np.frombuffer(text["weights"], np.uint8)[places].tobytes() if places else b""
+        found.setdefault(core, {**text, "symbols": core, "weights": weights})
+    return [*found.values()]
+
+
+def _likeliest(weights: bytes, window: int, step: int) -> range:
+    """Return where the windows begin, `step` of them in a row, that have most bits."""
+    sums = np.concatenate([[0], np.cumsum(np.frombuffer(weights, np.uint8).astype(np.int64))])
+    span = window + step - 1
+    best = int(np.argmax(sums[span:] - sums[:-span]))
+    return range(best, best + step)
+
+
+def _needles(texts: Sequence[dict[str, Any]], window: int, step: int) -> tuple[Any, list[list[tuple[str, str]]]]:
     kept, owners = _distinct(texts)
-    window, step = (SHORT_WINDOW, SHORT_STEP) if short else (WINDOW, STEP)
     symbols, bounds = _joined(text["symbols"] for text in kept)
     which: list[int] = []
     shifts: list[int] = []
     for n, text in enumerate(kept):
-        sums = np.concatenate([[0], np.cumsum(np.frombuffer(text["weights"], np.uint8).astype(np.int64))])
-        span = window + step - 1
-        best = int(np.argmax(sums[span:] - sums[:-span]))
         which += [n] * step
-        shifts += range(best, best + step)
-    table = _windows(symbols, bounds, np.array(which, np.int32), np.array(shifts, np.int32), short)
+        shifts += _likeliest(text["weights"], window, step)
+    table = _windows(symbols, bounds, np.array(which, np.int32), np.array(shifts, np.int32), window)
     state = (np.full(len(kept), -1, np.int64), np.zeros(len(kept), np.int64))
     return (table, (symbols, bounds), state), owners
 
 
-def _units(texts: Sequence[dict[str, Any]], on: Matchers) -> tuple[Any, Any]:
-    symbols, bounds = _joined(text["symbols"] for text in texts)
+def _units(texts: Sequence[dict[str, Any]], cores: Sequence[dict[str, Any]], on: Matchers) -> tuple[Any, Any]:
+    symbols, bounds = _joined(text["symbols"] for text in [*texts, *cores])
     weights, _ = _joined(text["weights"] for text in texts)
     names, name_bounds = _joined(text["entry"] for text in texts)
     whole = np.zeros(len(texts), np.uint8)
@@ -265,20 +287,23 @@ def _units(texts: Sequence[dict[str, Any]], on: Matchers) -> tuple[Any, Any]:
         chosen = sorted({s + k for s in good for k in range(STEP)})
         which += [n] * len(chosen)
         shifts += chosen
-    table = _windows(symbols, bounds, np.array(which, np.int32), np.array(shifts, np.int32), False)
+    for n, core in enumerate(cores, len(texts)):
+        which += [n] * STEP
+        shifts += _likeliest(core["weights"], WINDOW, STEP)
+    table = _windows(symbols, bounds, np.array(which, np.int32), np.array(shifts, np.int32), WINDOW)
     count = len(texts)
     state = (np.full(count, -1, np.int64), np.zeros(count, np.int64), np.zeros(count, np.int64))
     return (table, state), (symbols, bounds, weights, whole, edited, ported, names, name_bounds)
 
 
-def _windows(symbols: np.ndarray, bounds: np.ndarray, which: np.ndarray, shifts: np.ndarray, short: bool) -> Any:
+def _windows(symbols: np.ndarray, bounds: np.ndarray, which: np.ndarray, shifts: np.ndarray, window: int) -> Any:
     """Return the tables by which windows are looked up: those that begin at `shifts` of the texts `which`."""
     eights = np.zeros(len(symbols) + 1, np.uint64)
     padded = np.concatenate([symbols, np.zeros(8, np.uint8)]).astype(np.uint64)
-    for k in range(8):
+    for k in range(min(8, window)):
         eights[: len(symbols)] |= padded[k : k + len(symbols)] << np.uint64(8 * k)
     at = bounds[which] + shifts
-    second = np.zeros(len(at), np.uint64) if short else eights[at + 8] if len(at) else at.astype(np.uint64)
+    second = eights[at + 8] if len(at) and window > 8 else np.zeros(len(at), np.uint64)
     with np.errstate(over="ignore"):
         hashes = lookup.mixed(eights[at], second) if len(at) else np.zeros(0, np.uint64)
     return lookup.table(hashes, which, shifts)

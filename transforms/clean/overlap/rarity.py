@@ -21,6 +21,8 @@ BY_LETTER = math.log2(26)
 CAP = 18.0  # bits of a word that the table has not
 MANY = 6000  # words in the table
 MARK = 3.0  # bits of a mark in a squashed text
+# Tables of them are everywhere: one is as rare as a digit.
+NUMERALS = frozenset("zero one two three four five six seven eight nine ten eleven twelve".split())
 
 
 def words(text: str) -> Iterator[re.Match[str]]:
@@ -44,8 +46,12 @@ def bits(word: str) -> float:
 
     >>> bits("return") < bits("between") < bits("zyxwvutsr") == CAP
     True
+    >>> bits("seven") == bits("7")
+    True
     """
     table, _ = _table()
+    if word.lower() in NUMERALS:
+        return BY_LETTER
     return min(table.get(word.lower(), CAP), BY_LETTER * len(word))
 
 

@@ -7,11 +7,11 @@ docstring's bits, and of its different words. Compiled by numba, as kernel.py is
 import numpy as np
 
 from starmill.transforms.clean.overlap.index import END, MATCHER, NEVER, RETOLD, ROW, SLOTS, START, WHICH
-from starmill.transforms.clean.overlap.lookup import MULTIPLY, mixed
+from starmill.transforms.clean.overlap.lookup import MULTIPLY, marks, mixed
 from starmill.transforms.clean.overlap.words import EXTRA, LEAST, PRIME, REACH, RUN, STOP_BITS
 from starmill.transforms.jit import jit
 
-mixing = jit(mixed)
+mixing, marks_of = jit(mixed), jit(marks)
 
 
 @jit
@@ -64,58 +64,65 @@ def densest(tokens, low, high, span, wanted, weights, slots, stamps, places, sta
 @jit
 def edges_of(data, start, end, within, edges):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Write into `edges` where each word of `data[start:end]` begins and ends; return how many words there are."""
-    count = 0
-    was = np.uint8(0)
-    for i in range(start, end):
-        now = within[data[i]]
-        edges[count] = i
-        count += now != was
+    at, count, was = np.uint64(start), np.uint64(0), np.uint8(0)  # without a sign: see kernel.letters
+    while at < np.uint64(end):
+        now = within[data[at]]
+        edges[count] = at
+        count += np.uint64(now ^ was)
         was = now
+        at += np.uint64(1)
     edges[count] = end
-    return (count + 1) // 2
+    return (np.int64(count) + 1) // 2
 
 
 @jit
-def hash_of(data, lower, start, end):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Return the hash (words.hashed) of the word `data[start:end]`; `lower`, uint8[256]: a byte in lower case."""
-    if start and data[start - 1] == 92 and (data[start] == 110 or data[start] == 116 or data[start] == 114):
+def prose_of(data, edges, count, prose):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Write into `prose` which of `count` words stand in a row of RUN or more with one space between two; return how many do."""
+    found, row = 0, 0
+    for k in range(1, count):
+        begin = edges[2 * k]
+        row = (row + 1) * ((begin - edges[2 * k - 1] == 1) & (data[begin - 1] == 32))
+        if row >= RUN - 1:
+            if row == RUN - 1:
+                for n in range(RUN - 1):
+                    prose[found + n] = k - RUN + 1 + n
+                found += RUN - 1
+            prose[found] = k
+            found += 1
+    return found
+
+
+@jit
+def hash_of(data, lower, first, start, end):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Return the hash (words.hashed) of the word `data[start:end]` of a text from `first` on; `lower`, uint8[256]: a byte in lower case."""
+    if start > first and data[start - 1] == 92 and (data[start] == 110 or data[start] == 116 or data[start] == 114):
         start += 1  # of an escape, as JSON has it
     made = np.uint64(0)
-    for i in range(start, end - (lower[data[end - 1]] == 115)):
+    for i in range(np.uint64(start), np.uint64(end - (lower[data[end - 1]] == 115))):
         made = (made ^ np.uint64(lower[data[i]])) * np.uint64(PRIME)
     return made
 
 
 @jit
-def search_words(data, start, lower, edges, tokens, count, row, windows, stops, units, state, scratch, every, finds, found):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Tell the docstrings that are told again in the text of `count` words that begins at `data[start]`.
+def search_words(text, row, windows, stops, units, state, scratch, every, finds, found):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Tell the docstrings that are told again in a text.
 
-    `edges`: edges_of. Only words in a row with one space between two, RUN or more, are looked up, as most of prose are. `tokens`: room
-    for hashes of words. `windows`, `units`, `state`: words.tables.
+    `text`: (data, where in `data` it begins, bytes in lower case, `edges` of `count` words, the `several` words of `prose` that are
+    looked up, room for hashes of words, count, several). `windows`, `units`, `state`: words.tables.
     """
-    bits, bitmap, bucket_bits, firsts, tags, which, _ = windows
-    hashes, bounds, weights, lengths, least, fewest = units
+    data, start, lower, edges, prose, tokens, count, several = text
+    bits, filter, bucket_bits, firsts, tags, which, _ = windows
+    hashes, bounds, weights, lengths, least, fewest, alone = units
     rows, until, judged, hit = state
     slots, stamps, places, marks, clock = scratch
-    until_run, is_prose = 0, False
     near, far = np.uint64(0), np.uint64(0)
     near_at, far_at = -REACH - 1, -REACH - 1
-    for k in range(count):
-        if k == until_run:  # the next run of words with one space between two
-            until_run = k + 1
-            while (
-                until_run < count
-                and edges[2 * until_run] == edges[2 * until_run - 1] + 1
-                and data[edges[2 * until_run] - 1] == 32
-            ):
-                until_run += 1
-            is_prose = until_run - k >= RUN
-        if not is_prose:
-            continue
+    for nth in range(several):
+        k = prose[nth]
         begin, end = edges[2 * k], edges[2 * k + 1]
         if end - begin < LEAST:
             continue
-        word = hash_of(data, lower, begin, end)
+        word = hash_of(data, lower, start, begin, end)
         if stops[(word * MULTIPLY) >> np.uint64(64 - STOP_BITS)]:
             continue
         for turn in range(2):
@@ -123,8 +130,8 @@ def search_words(data, start, lower, edges, tokens, count, row, windows, stops, 
             if other == word or k - place > REACH:
                 continue
             hash = mixing(other + word, other ^ word)
-            spot = hash >> bits
-            if not bitmap[spot >> np.uint64(3)] >> (spot & np.uint64(7)) & 1:
+            marked = marks_of(hash)
+            if filter[hash >> bits] & marked != marked:
                 continue
             bucket = hash >> bucket_bits
             tag = np.uint32(hash & np.uint64(0xFFFFFFFF))
@@ -138,13 +145,13 @@ def search_words(data, start, lower, edges, tokens, count, row, windows, stops, 
                     continue
                 span = lengths[n] + EXTRA
                 before, hit[n] = hit[n], k
-                if before == NEVER or k - before > span:  # one pair of a docstring is anywhere
+                if not alone[n] and (before == NEVER or k - before > span):  # one pair of many is anywhere
                     continue
                 judged[n] = k + lengths[n] // 4
                 clock[0] += 1
                 low, high = max(0, k - span + 1), min(count, k + span)
                 for at in range(low, high):
-                    tokens[at] = hash_of(data, lower, np.int64(edges[2 * at]), np.int64(edges[2 * at + 1]))
+                    tokens[at] = hash_of(data, lower, start, np.int64(edges[2 * at]), np.int64(edges[2 * at + 1]))
                 weight, different, first, last = densest(
                     tokens, low, high, span, hashes[bounds[n] : bounds[n + 1]],
                     weights[bounds[n] : bounds[n + 1]], slots, stamps, places, clock[0], marks,

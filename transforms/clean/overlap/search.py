@@ -21,12 +21,12 @@ from starmill.transforms.clean.overlap.index import (
     STEP,
     WHICH,
 )
-from starmill.transforms.clean.overlap.kernel import spread
-from starmill.transforms.clean.overlap.lookup import MULTIPLY, mixed
-from starmill.transforms.clean.overlap.retold import edges_of, search_words
+from starmill.transforms.clean.overlap.kernel import letters, squash
+from starmill.transforms.clean.overlap.lookup import MULTIPLY, marks, mixed
+from starmill.transforms.clean.overlap.retold import edges_of, prose_of, search_words
 from starmill.transforms.jit import jit
 
-of_window = jit(mixed)
+of_window, marks_of = jit(mixed), jit(marks)
 
 
 @jit
@@ -98,9 +98,9 @@ def search_squashed(made, words, count, row, windows, before, needles, state, ev
     """Tell the needles of `needles` (texts, bounds) that stand in the squashed text.
 
     `before`: -1 for needles with windows of sixteen bytes; else how many of those there are, before these whose windows have eight.
-    `words` is `made` as words of four bytes. `windows`: (bits of a bitmap, bitmap, bits of a bucket, firsts, tags, which, shifts).
+    `words` is `made` as words of four bytes. `windows`: (bits of a filter, filter, bits of a bucket, firsts, tags, which, shifts).
     """
-    bits, bitmap, bucket_bits, firsts, tags, which, shifts = windows
+    bits, filter, bucket_bits, firsts, tags, which, shifts = windows
     texts, bounds = needles
     rows, until = state
     short, first_name = before >= 0, max(0, before)
@@ -112,8 +112,8 @@ def search_squashed(made, words, count, row, windows, before, needles, state, ev
         if not short:
             second = np.uint64(words[k * stride + 2]) | np.uint64(words[k * stride + 3]) << np.uint64(32)
         hash = of_window(first, second)
-        spot = hash >> bits
-        if not bitmap[spot >> np.uint64(3)] >> (spot & np.uint64(7)) & 1:
+        wanted = marks_of(hash)
+        if filter[hash >> bits] & wanted != wanted:
             continue
         bucket = hash >> bucket_bits
         tag = np.uint32(hash & np.uint64(0xFFFFFFFF))
@@ -129,27 +129,54 @@ def search_squashed(made, words, count, row, windows, before, needles, state, ev
 
 
 @jit
+def has_core(made, words, count, windows, needles):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Say whether one of the short cores `needles` (texts, bounds) stands in the letters `made`, as words of four bytes `words`."""
+    bits, filter, bucket_bits, firsts, tags, which, shifts = windows
+    texts, bounds = needles
+    for k in range(np.uint64(count // SHORT_STEP + 1)):
+        first = np.uint64(words[k]) | np.uint64(made[(k + np.uint64(1)) * np.uint64(SHORT_STEP)]) << np.uint64(32)
+        hash = of_window(first, np.uint64(0))
+        wanted = marks_of(hash)
+        if filter[hash >> bits] & wanted != wanted:
+            continue
+        bucket = hash >> bucket_bits
+        tag = np.uint32(hash & np.uint64(0xFFFFFFFF))
+        for e in range(firsts[bucket], firsts[bucket + np.uint64(1)]):
+            n = which[e]
+            start = np.int64(k) * SHORT_STEP - shifts[e]
+            if tags[e] == tag and is_at(made, count, start, texts[bounds[n] : bounds[n + 1]]):
+                return True
+    return False
+
+
+@jit
 def search_letters(made, words, count, row, windows, units, state, scratch, every, finds, found):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Tell the units that stand in the letters of a text: whole (HIDDEN), or by what of them is covered (EDITED, PORTED).
+
+    Return how many finds there are now, and whether the core of a needle stands there: a text behind those of the units.
 
     `units`: (texts, bounds, weights, whole, edited, ported, names, name_bounds): where `whole` is not 0 a unit may be found whole;
     `edited` is the weight that must be covered, `ported` that beside the unit's name; NEVER for a unit that is not looked for so.
     """
-    bits, bitmap, bucket_bits, firsts, tags, which, shifts = windows
+    bits, filter, bucket_bits, firsts, tags, which, shifts = windows
     texts, bounds, weights, whole, edited, ported, names, name_bounds = units
     rows, until, judged = state
     slots, stamps, places, marks, clock = scratch
-    for k in range((count + STEP - 1) // STEP):
-        hash = of_window(words[k], words[k + 1])
-        spot = hash >> bits
-        if not bitmap[spot >> np.uint64(3)] >> (spot & np.uint64(7)) & 1:
+    cored = False
+    for window in range(np.uint64((count + STEP - 1) // STEP)):
+        hash = of_window(words[window], words[window + np.uint64(1)])
+        wanted = marks_of(hash)
+        if filter[hash >> bits] & wanted != wanted:
             continue
         bucket = hash >> bucket_bits
         tag = np.uint32(hash & np.uint64(0xFFFFFFFF))
-        at = k * STEP
+        at = np.int64(window) * STEP
         for e in range(firsts[bucket], firsts[bucket + np.uint64(1)]):
             n = which[e]
             if tags[e] != tag:
+                continue
+            if n >= len(rows):
+                cored = cored or is_at(made, count, at - shifts[e], texts[bounds[n] : bounds[n + 1]])
                 continue
             if rows[n] != row:
                 rows[n], until[n], judged[n] = row, -1, -1
@@ -185,49 +212,38 @@ def search_letters(made, words, count, row, windows, units, state, scratch, ever
             if matcher >= 0:
                 until[n] = last
                 found = tell(finds, found, row, matcher, n, first, last)
-    return found
+    return found, cored
 
 
 @jit
-def search(data, offsets, forms, buffers, exact, short, units, letters, told, words, stops, scratch, every, finds):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def search(data, offsets, forms, buffers, needles, units, state, told, words, stops, scratch, every, finds):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Write into `finds`, int64[room, COLUMNS], what the texts `data[offsets[r]:offsets[r + 1]]` hold; return how many finds there are.
 
-    `forms`: (kinds, lower, lowers, within). `buffers`: the two forms and their words; edges and hashes of words. `exact`, `short`:
-    (windows, needles, state) of the needles in the squashed text, `letters` and `units` (windows, state) of those in the letters, `words`
-    and `told` of docstrings told again; of none where they have no window.
+    `forms`: (kinds, lower, folded, lowers, within). `buffers`: room for a form, as bytes and as words of four and eight of them, and for
+    the words of a text. `needles`: (exact, short, cores, each): (windows, needles, state) of those in the squashed text, which is made
+    where a core of one stands in the letters, or where `each` is true. `units` and `state` (windows, state): texts and cores in the
+    letters. `told` and `words`: docstrings told again. What has no window is not looked for.
     `every`: tell each place of a needle, and not only that a row has the needle.
     """
-    kinds, lower, lowers, within = forms
-    plain, plain_words, bare, bare_words, edges, tokens = buffers
+    kinds, lower, folded, lowers, within = forms
+    made, fours, eights, edges, prose, tokens = buffers
+    exact, short, cores, each = needles
     found = 0
     for row in range(len(offsets) - 1):
-        squashes, count = spread(data, offsets[row], offsets[row + 1], kinds, lower, lowers, plain, bare)
-        if len(exact[0][4]):
-            found = search_squashed(plain, plain_words, squashes, row, exact[0], -1, exact[1], exact[2], every, finds, found)
-        if len(short[0][4]):
-            before = len(exact[2][0])
-            found = search_squashed(
-                plain, plain_words, squashes, row, short[0], before, short[1], short[2], every, finds, found
-            )
-        if len(letters[0][4]):
-            found = search_letters(bare, bare_words, count, row, letters[0], units, letters[1], scratch, every, finds, found)
+        start, end = offsets[row], offsets[row + 1]
+        cored = each
+        if len(state[0][4]) or len(cores[0][4]):
+            count = letters(data, start, end, folded, lowers, made)
+            found, one = search_letters(made, eights, count, row, state[0], units, state[1], scratch, every, finds, found)
+            cored = cored or one or (len(cores[0][4]) > 0 and has_core(made, fours, count, cores[0], cores[1]))
+        if cored:
+            count = squash(data, start, end, kinds, lower, lowers, made)
+            for several, before in ((exact, -1), (short, len(exact[2][0]))):
+                found = search_squashed(
+                    made, fours, count, row, several[0], before, several[1], several[2], every, finds, found
+                )
         if len(words[0][4]):
-            several = edges_of(data, offsets[row], offsets[row + 1], within, edges)
-            found = search_words(
-                data,
-                offsets[row],
-                lower,
-                edges,
-                tokens,
-                several,
-                row,
-                words[0],
-                stops,
-                told,
-                words[1],
-                scratch,
-                every,
-                finds,
-                found,
-            )
+            count = edges_of(data, start, end, within, edges)
+            text = data, start, lower, edges, prose, tokens, count, prose_of(data, edges, count, prose)
+            found = search_words(text, row, words[0], stops, told, words[1], scratch, every, finds, found)
     return found

@@ -6,6 +6,7 @@ most one such word between them.
 """
 
 import collections
+import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -24,7 +25,10 @@ LEAST = 3  # characters of a word that is in a pair
 RUN = 4  # words with one space between two, at least, that are looked up
 STOP_BITS = 13
 PAIRS = 12  # of a docstring that are looked up, the rarest
+ALONE = 3  # pairs of a docstring of which one is enough to judge; where it has more, two that are near each other
 REACH = 8  # words from the first of a pair to its second, at most
+WORDS_SHARE = 0.75  # of the different words of a docstring that must stand there
+FEWEST = 7  # and so many of them, or all
 EXTRA = 2  # words by which the run that counts is longer than the docstring
 WORD = re.compile(rb"[0-9a-z_\x80-\xff]+")
 ALL, PRIME = (1 << 64) - 1, 0x100000001B3  # of FNV-1a
@@ -89,10 +93,12 @@ def _stop(word: int) -> int:
 def tables(texts: Sequence[dict[str, Any]], least_bits: int, share: float) -> tuple[Any, Any]:
     """Return ((lookup table of pairs, state), units) of docstrings (`row`).
 
-    units: (hashes of the different words, uint64; bounds; weights, uint8; words with repetitions; least weight; least number of words).
+    units: (hashes of the different words, uint64; bounds; weights, uint8; words with repetitions; least weight; least number
+    of words; 1 where a pair is enough).
     """
     stop = stops()
     hashes, weights, bounds, lengths, least, fewest = list[int](), list[int](), [0], list[int](), list[int](), list[int]()
+    alone: list[bool] = []
     pairs: list[tuple[int, int, int]] = []
     for n, text in enumerate(texts):
         spelt = text["symbols"].split()
@@ -103,7 +109,7 @@ def tables(texts: Sequence[dict[str, Any]], least_bits: int, share: float) -> tu
         bounds.append(len(hashes))
         lengths.append(len(said))
         least.append(max(least_bits * UNIT, round(share * sum(weight.values()))))
-        fewest.append(round(share * len(weight) + 0.4999))
+        fewest.append(max(math.ceil(WORDS_SHARE * len(weight)), min(len(weight), FEWEST)))
         rare = [(at, word) for at, word in enumerate(said) if len(spelt[at]) >= LEAST and not stop[_stop(word)]]
         found: dict[tuple[int, int], int] = {}
         for step in (1, 2):
@@ -111,6 +117,7 @@ def tables(texts: Sequence[dict[str, Any]], least_bits: int, share: float) -> tu
                 if one != other and end - at <= REACH:
                     found[one + other & ALL, one ^ other] = weight[one] + weight[other]
         pairs += [(*pair, n) for pair in sorted(found, key=lambda pair: (-found[pair], pair))[:PAIRS]]
+        alone.append(len(found) <= ALONE)
     hashes_of = np.array([pair[:2] for pair in pairs], np.uint64).reshape(-1, 2)
     which = np.array([pair[2] for pair in pairs], np.int32)
     table = lookup.table(lookup.mixed(*hashes_of.T), which, np.zeros(len(pairs), np.int32))
@@ -120,6 +127,6 @@ def tables(texts: Sequence[dict[str, Any]], least_bits: int, share: float) -> tu
         np.array(hashes, np.uint64),
         np.array(bounds, np.int64),
         np.array(weights, np.uint8),
-        *(np.array(one, np.int64) for one in (lengths, least, fewest)),
+        *(np.array(one, np.int64) for one in (lengths, least, fewest, alone)),
     )
     return (table, state), units

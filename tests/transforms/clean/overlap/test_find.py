@@ -64,6 +64,29 @@ def test_a_docstring_told_again_is_found_by_its_words_alone() -> None:
     )
 
 
+def test_a_question_of_few_rare_words_told_again_is_found_and_a_generic_one_is_not() -> None:
+    asked = [
+        Task("b", "1", docstring="Write a function to find the nth tetrahedral number."),
+        Task("b", "2", docstring="Concatenate list of strings into a single string"),
+    ]
+    finder = Finder(compiled(asked), Matchers())
+    (find,) = finder.of("x = 1  # Write a function to get the nth tetrahedral number.")
+    assert (NAMES[find.matcher], find.owners) == ("retold", (("b", "1"),))
+    assert not finder.of("# Concatenate all of the names into a single list")
+
+
+def test_a_table_of_numerals_and_an_algorithm_of_few_words_are_anybodys() -> None:
+    numerals = "zero one two three four five six seven eight nine".split()
+    table = ", ".join(f"'{word}': {n}" for n, word in enumerate(numerals))
+    sort = f"value_map = {{{table}}}\nreturn ' '.join(sorted(numbers.split(' '), key=lambda x: value_map[x]))"
+    finder = Finder(
+        compiled([Task("b", "1", solution=sort), Task("b", "2", solution="while b:\n    a, b = b, a % b\nreturn a")]),
+        Matchers(),
+    )
+    assert not finder.of(f"NUMBERS = {{{table}, 'ten': 10}}") and not finder.of("while b:\n    a, b = b, a % b\nreturn a")
+    assert finder.of(sort.replace("numbers", "words"))
+
+
 def test_a_short_solution_by_rarity() -> None:
     solution = "def zzz(basket, fruit):\n    return [crate for crate in basket if fruit in crate]\n"
     assert FINDER.of(solution)[0].matcher == EXACT

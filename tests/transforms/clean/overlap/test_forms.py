@@ -13,7 +13,7 @@ TEXTS = st.text(
 )
 
 
-@settings(derandomize=True, max_examples=300)
+@settings(derandomize=True, max_examples=300, deadline=None)
 @given(TEXTS)
 def test_squashed_is_lower_case_without_white_space(text: str) -> None:
     made, places = forms.squashed(text)
@@ -23,7 +23,20 @@ def test_squashed_is_lower_case_without_white_space(text: str) -> None:
     assert made == forms.squashed(f" \n{text}\u3000")[0] == forms.squashed("\u00a0".join(text))[0]
 
 
-@settings(derandomize=True, max_examples=300)
+PIECES = st.sampled_from([*r"\n \u00e9 \u 00e9 \ud83d\ude00 \\ \t \r n u t 00e9 def abc X é 漢 Ⓐ _ ( =".split(), " ", "\n"])
+
+
+@settings(derandomize=True, max_examples=300, deadline=None)
+@given(st.lists(PIECES, max_size=12).map("".join), TEXTS, st.integers(0, 40), st.integers(0, 40))
+def test_a_core_is_in_the_letters_of_every_text_that_has_the_symbols(text: str, more: str, first: int, length: int) -> None:
+    for part in (text[first : first + length], text, more):
+        symbols = forms.squashed(part)[0]
+        core, places = forms.core(symbols)
+        assert core in forms.letters(text + more)[0]
+        assert bytes(symbols[place] for place in places) == core
+
+
+@settings(derandomize=True, max_examples=300, deadline=None)
 @given(TEXTS)
 def test_letters_are_the_same_in_json_and_behind_comments(text: str) -> None:
     made, places = forms.letters(text)

@@ -17,14 +17,15 @@ PIECES = st.sampled_from(
 )
 
 
-def spread(text: str) -> tuple[bytes, bytes]:
+def compiled(text: str) -> tuple[bytes, bytes]:
     data, offsets = text_buffers(pa.array([text]))
-    buffers = [np.full(2 * len(data) + 2 * forms.ROUND, 7, np.uint8) for _ in range(2)]
-    counts = kernel.spread(data, offsets[0], offsets[1], *forms.kinds(), forms.lowers(), *buffers)
-    for made, count in zip(buffers, counts, strict=True):
-        assert not made[count : count + forms.ROUND].any()
-    plain, bare = (made[:count].tobytes() for made, count in zip(buffers, counts, strict=True))
-    return plain, bare
+    made = []
+    for form, *tables in ((kernel.squash, *forms.kinds()), (kernel.letters, forms.folded())):
+        room = np.full(2 * len(data) + 2 * forms.ROUND, 7, np.uint8)
+        count = form(data, offsets[0], offsets[1], *tables, forms.lowers(), room)
+        assert not room[count : count + forms.ROUND].any()
+        made.append(room[:count].tobytes())
+    return made[0], made[1]
 
 
 @settings(derandomize=True, max_examples=400, deadline=None)
@@ -32,9 +33,9 @@ def spread(text: str) -> tuple[bytes, bytes]:
 @example("\\u212a\\")
 @example("\\u004")
 def test_the_compiled_forms_are_those_of_python(text: str) -> None:
-    assert spread(text) == (forms.squashed(text)[0], forms.letters(text)[0])
+    assert compiled(text) == (forms.squashed(text)[0], forms.letters(text)[0])
 
 
 def test_tedious_texts() -> None:
     for name, text in texts(2000):
-        assert spread(text) == (forms.squashed(text)[0], forms.letters(text)[0]), name
+        assert compiled(text) == (forms.squashed(text)[0], forms.letters(text)[0]), name

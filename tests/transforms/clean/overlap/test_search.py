@@ -50,6 +50,16 @@ def test_what_stands_in_a_text_is_found(seed: int, before: int) -> None:
     assert found == naive(text)
 
 
+@pytest.mark.parametrize(
+    "solution", ["x=[1]+[2]*(3-y)", r"'\n'+'\t'+(x%9)", "print(orchards, é)", 'write("orchard\\nlanterns of a quarry")']
+)
+@pytest.mark.parametrize("before", ["", "\\", "y" * 5])
+def test_a_needle_of_few_letters_or_with_escapes_is_found(solution: str, before: str) -> None:
+    finder = Finder(compiled([Task("b", "1", solution=solution)]), Matchers(exact_chars=1, hidden=False, retold=False))
+    assert [find.matcher for find in finder.of(f"{before}{solution} z")] == [EXACT]
+    assert not finder.of(f"{before}{solution[:-2]} z")
+
+
 @pytest.mark.parametrize("shift", range(17))
 def test_no_shift_hides_a_text(shift: int) -> None:
     for task in (TASKS[0], TASKS[1], MANY[0]):
