@@ -71,7 +71,7 @@ def withdraw(
 
 def attest(
     attestation: Annotated[str, typer.Argument(metavar="ATTESTATION", help="The file that `withdraw` wrote.")],
-    folder: Annotated[
+    attested: Annotated[
         str, typer.Argument(metavar="FOLDER", help="The workspace, a copy of its shards, or what was published.")
     ],
     as_json: options.Json = False,
