@@ -65,7 +65,7 @@ def search(
     most_files: Files = 10,
     matches: Annotated[int, typer.Option(min=1, max=1000, help="How many matches of a file to show.")] = 3,
     context: Annotated[int, typer.Option(min=0, max=100, help="Lines before and after a match.")] = 2,
-    megabytes: Annotated[int, typer.Option(min=1, max=10**9, help="Of text to read at most.")] = 1000,
+    read_megabytes: Annotated[int, typer.Option("--megabytes", min=1, max=10**9, help="Of text to read at most.")] = 1000,
     as_json: options.Json = False,
     raw: options.Raw = False,
 ) -> None:
@@ -74,7 +74,7 @@ def search(
     with options.needs("pipelines"):
         from starmill.transforms.attribution import search as report
     filters = (tuple(language or ()), tuple(licence or ()))
-    asked = report.Asked(wanted, regex, ignore_case, *filters, most_files, matches, context, megabytes * 10**6)
+    asked = report.Asked(wanted, regex, ignore_case, *filters, most_files, matches, context, read_megabytes * 10**6)
     with options.files():
         found = report.Searcher(place)(asked)
     found = report.shown(found, options.labels(raw).shown)

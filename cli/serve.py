@@ -11,8 +11,11 @@ from starmill.core.terminal import say
 
 
 def serve(
-    model: Annotated[
-        str | None, typer.Argument(help="Folder with config.json, model.safetensors and tokenizer.json; or give --engine.")
+    weights: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="MODEL", help="Folder with config.json, model.safetensors and tokenizer.json; or give --engine."
+        ),
     ] = None,
     engine: Annotated[
         str | None,
@@ -50,7 +53,7 @@ def serve(
     """Serve a trained model: OpenAI's API (completions, chat) and that of Text Generation Inference; or stand before another server."""
     if host not in ("127.0.0.1", "::1", "localhost") and api_key_file is None:
         raise UsageError(f"--host {host!r:.100}: whoever reaches it could use the model; give --api-key-file too")
-    if (model is None) == (engine is None):
+    if (weights is None) == (engine is None):
         raise UsageError("give a model's folder, or --engine openai:URL, and not both")
     if engine is None and (engine_key_file or fim_tokens):
         raise UsageError("--engine-key-file, --fim-tokens: for the server behind --engine alone; give that, or leave them out")
@@ -59,7 +62,7 @@ def serve(
     with options.files(), options.needs("trainer"):
         from starmill.serving import checks
 
-        found = None if model is None else checks.folder(model, device)
+        found = None if weights is None else checks.folder(weights, device)
         url = None if engine is None else checks.address(engine)
         theirs = None if engine_key_file is None else checks.read_key(engine_key_file)
         key = None if api_key_file is None else checks.read_key(api_key_file)

@@ -27,6 +27,7 @@ from starmill.transforms.attribution.portrait import Portrait
 
 HEAPQ, SCHED = ((STDLIB / f"{name}.py").read_text() for name in ("heapq", "sched"))
 GONE = (HEAPQ, SCHED)  # a file of alpha by its SWHID; all of beta, whose other files are copies of alpha's
+DERIVED = ("portrait", "fingerprints", "trigrams")
 STAYS = (STDLIB / "calendar.py").read_text()
 
 
@@ -76,8 +77,8 @@ def before(milled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "tree").symlink_to(milled / "tree", target_is_directory=True)
     recipe = (milled / "recipe.yaml").read_text().replace(f"workspace: {milled}/work", f"workspace: {place}/work")
     (place / "recipe.yaml").write_text(recipe)
-    for command in ("portrait", "index"):
-        starmill(command, "work", "--workers", "1", "--quiet", cwd=place)
+    for command in (("portrait",), ("index",), ("index", "--search")):
+        starmill(*command[:1], "work", *command[1:], "--workers", "1", "--quiet", cwd=place)
     starmill("publish", "recipe.yaml", "--to", "published", "--quiet", cwd=place)
     (place / "list.txt").write_text(wishes(place))
     return place
@@ -94,11 +95,7 @@ def after(before: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = ("--published", "published", "--recipe", "recipe.yaml", "--workers", "1", "--quiet", "--json")
     made = json.loads(starmill("withdraw", "list.txt", "work", *options, cwd=place).stdout)
     assert (made["removed"]["records"], made["removed"]["shards"]) == (dry["records"], dry["shards"])
-    changed = {
-        f["path"]
-        for f in made["files"]
-        if f["before"] != f["after"] and f["path"].partition("/")[0] not in ("portrait", "fingerprints")
-    }
+    changed = {f["path"] for f in made["files"] if f["before"] != f["after"] and f["path"].partition("/")[0] not in DERIVED}
     assert changed == {*dry["rewritten"], *dry["removed"]}
     return place
 
@@ -118,7 +115,7 @@ def test_no_byte_of_it_remains_and_all_else_is_as_it_was(before: Path, after: Pa
     books = {path for path in was if path.endswith(".json") and not path.startswith("tokenizer/")}
     assert {path for path in was if now.get(path) != was[path]} - books == changed
     assert {path for path in now if path not in was} == {"withdrawals/00000.json"}
-    assert not {path for path in changed if "part-00000." not in path and not path.startswith(("portrait/", "fingerprints/"))}
+    assert not {path for path in changed if "part-00000." not in path and path.partition("/")[0] not in DERIVED}
     for name in ("records", "measures", "curated", "signatures", "verdicts", "dataset"):
         old, new = (pq.read_table(place / f"work/{name}/part-00000.parquet").to_pylist() for place in (before, after))
         rest = iter(old)
@@ -131,6 +128,8 @@ def test_no_byte_of_it_remains_and_all_else_is_as_it_was(before: Path, after: Pa
     assert [s.end - s.start for s in Attributor(workspace)(STAYS).spans] == [len(STAYS.rstrip())]
     found = {f.repo_name for text in GONE for s in Attributor(workspace)(text).spans for f in s.files}
     assert "beta.git" not in found
+    hits = [json.loads(starmill("search", "work", "def nlargest", "--json", cwd=place).stdout) for place in (before, after)]
+    assert hits[0]["files"] and not hits[1]["files"]
 
 
 def test_shards_are_what_tokenizing_the_rest_makes(after: Path, tmp_path: Path) -> None:

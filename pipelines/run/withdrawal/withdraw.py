@@ -6,7 +6,7 @@
 
 A run that is killed goes on: a part without change.json is still what it was, and one with it is published again from the journal. So it
 ends with the same bytes. Keys stay what they were, and count parts as their stages made them (core/dataset.py: Sidecar.made): a later run
-has nothing to make. Portrait and fingerprints have no parts of their own to take a record out of: they are made again of what stays.
+has nothing to make. Nothing is taken out of the portrait, the fingerprints and the trigrams: they are made again of what stays.
 """
 
 import functools
@@ -30,13 +30,14 @@ from starmill.pipelines.run.withdrawal.part import Change, change
 from starmill.pipelines.run.withdrawn import ATTESTATIONS, JOURNAL, PLAN
 from starmill.pipelines.runners.runner import Runner
 from starmill.pipelines.stages import index, portrait
-from starmill.transforms.attribution import fingerprints
+from starmill.pipelines.stages import trigrams as trigrams_stage
+from starmill.transforms.attribution import fingerprints, trigrams
 from starmill.transforms.attribution.portrait import DATASET as PORTRAIT
 from starmill.transforms.decide.optout import OptOut
 
 TOKENIZER = "tokenizer/tokenizer.json"
 UNDATED = "0000-01-01"  # a list that is withdrawn needs no date
-DERIVED = {PORTRAIT: portrait, fingerprints.DATASET: index}
+DERIVED = {PORTRAIT: portrait, fingerprints.DATASET: index, trigrams.DATASET: trigrams_stage}
 FORMAT = 1  # of the attestation
 
 
