@@ -72,6 +72,7 @@ def hidden(value: Any) -> Any:
 
 def _finds(label: str) -> Iterator[tuple[int, int, str]]:
     """Yield the (start, end) and the kind of what the rules for texts find in a label; its extension is no part of an address."""
+    mails: list[tuple[int, int]] = []
     for word in (found for found in WORD.finditer(label) if "@" in found.group()):
         (start, end), suffix = word.span(), ""
         ends: dict[int, int] = {}
@@ -82,6 +83,9 @@ def _finds(label: str) -> Iterator[tuple[int, int, str]]:
             if (dot := label.rfind(".", start, end)) == -1:
                 break
             suffix, end = label[dot + 1 : end], dot
-        yield from ((first, last, "EMAIL") for first, last in ends.items())
+        mails += ends.items()
+    # What a text's rules find for what stands before a word alone, as `//` of a comment.
+    mails += [(a, b) for a, b in emails.find(label) if all(b <= start or end <= a for start, end in mails)]
+    yield from ((*span, "EMAIL") for span in mails)
     yield from ((*span, "IP_ADDRESS") for span in addresses.find(label.replace("_", " ")))
     yield from ((start, end, "KEY") for start, end in keys.find(label))

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from starmill.core.schema import PLACEHOLDER
@@ -61,6 +61,7 @@ def test_what_looks_like_a_placeholder_in_a_dump_is_none() -> None:
 
 
 @settings(max_examples=200, deadline=None)
+@example(f"//{MAIL}{MAIL}")  # a comment of C, to a text
 @given(
     st.lists(st.sampled_from([MAIL, KEY, TOKEN, HOST, "/", "_", "-", ".", ".py", "a", " ", "<", ">", "é"]), max_size=8).map(
         "".join
