@@ -50,7 +50,7 @@ def serve(
     dtype: Annotated[Literal["stored", "float32", "bfloat16"], typer.Option(help="Of the weights in memory.")] = "stored",
     device: options.Device = None,
 ) -> None:
-    """Serve a trained model: OpenAI's API (completions, chat) and that of Text Generation Inference; or stand before another server."""
+    """Serve a model, or stand before another server: OpenAI's API and that of Text Generation Inference."""
     if host not in ("127.0.0.1", "::1", "localhost") and api_key_file is None:
         raise UsageError(f"--host {host!r:.100}: whoever reaches it could use the model; give --api-key-file too")
     if (weights is None) == (engine is None):

@@ -8,11 +8,11 @@ import typer
 
 from starmill.cli import options
 from starmill.cli.publish import Told
-from starmill.core.dataset import Workspace
 from starmill.core.errors import InputError, Interrupted, NotThere
 from starmill.core.terminal import say
 
 if TYPE_CHECKING:
+    from starmill.core.dataset import Workspace
     from starmill.pipelines.run.withdrawal.part import Change
     from starmill.transforms.decide.optout import OptOut
 
@@ -118,7 +118,7 @@ class _Follow:
         Told.of(*self._again, no_notices=not has_notices, quiet=True)
 
 
-def _read_by(trainings: list[str], place: Workspace, wanted: "OptOut") -> list[dict[str, Any]]:
+def _read_by(trainings: list[str], place: "Workspace", wanted: "OptOut") -> list[dict[str, Any]]:
     if not trainings:
         return []
     with options.needs("trainer"):
@@ -166,7 +166,7 @@ def _planned_lines(told: dict[str, Any], root: str) -> list[str]:
     return [f"{root}: would write again {files}", *_removed_lines(told["records"], told["shards"]), "nothing was changed"]
 
 
-def _made_lines(made: dict[str, Any], place: Workspace) -> list[str]:
+def _made_lines(made: dict[str, Any], place: "Workspace") -> list[str]:
     changed = sum(f["before"] != f["after"] for f in made["files"])
     told = [f"{place.root}: withdrawn; {changed:,} of {len(made['files']):,} files changed"]
     told += _removed_lines(made["removed"]["records"], made["removed"]["shards"])
