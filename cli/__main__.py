@@ -18,6 +18,7 @@ from typer.models import OptionInfo
 
 from starmill.cli import (
     align,
+    assemble,
     attribution,
     complete,
     costs,
@@ -38,7 +39,7 @@ from starmill.core.errors import Interrupted, MachineError, StarmillError, Usage
 from starmill.core.terminal import say, say_text
 
 WRONG_USAGE: Any = typer.BadParameter.__base__  # all that typer refuses
-ROOMS = (mill, look, attribution, publish, withdraw, costs, train, encoders, scores, complete, serve, evaluate, align)
+ROOMS = (mill, look, attribution, publish, assemble, withdraw, costs, train, encoders, scores, complete, serve, evaluate, align)
 
 MAP = """starmill mills dumps of source code into tokenized training shards, and trains StarCoder-class models on them.
 A workspace holds the datasets of all stages, and for every file that left them the reason why.

@@ -26,7 +26,7 @@ def datacard(
     """The data card: what a dataset has, how it was made, its terms, what was left out."""
     from starmill.reports import datacard as card
 
-    place, method, found = _known(recipe, workspace, sets)
+    place, method, found = Known.of(recipe, workspace, sets)
     told = card.data(place, found, method) if as_json else {}
     options.show(as_json, told, () if as_json else card.text(place, found, method).split("\n"))
 
@@ -52,6 +52,30 @@ def publish(
     """Write the dataset as a Hugging Face folder: Parquet by kind and language, card, Croissant, licences, SWHIDs."""
     told = Told.of(recipe, target, workspace, sets, file_bytes, no_notices, for_everyone, quiet, dry_run)
     options.show(as_json, told.data, told.lines)
+
+
+class Known(NamedTuple):
+    """A recipe's workspace, how it was made, and what is counted of its dataset."""
+
+    place: "Workspace"
+    method: dict[str, Any]
+    facts: "Facts"
+
+    @classmethod
+    def of(cls, recipe: str, workspace: str | None, sets: list[str] | None) -> "Known":
+        """Read a recipe, and count."""
+        from starmill.reports import datacard as card
+
+        with options.needs("pipelines"):
+            from starmill.pipelines import recipe as recipes
+            from starmill.pipelines.run.method import method
+
+        wanted = recipes.load(recipe, sets or [], [], workspace)
+        place = options.place_of(wanted.workspace, recipe, None)
+        with options.files():
+            told = method(wanted, place)
+            # An address to write to is meant to be read; all else that is from a recipe or a dump is shown as a view shows it.
+            return cls(place, {**options.labels(raw=False).shown(told), "card": told["card"]}, card.facts(place, "card"))
 
 
 class Told(NamedTuple):
@@ -80,7 +104,7 @@ class Told(NamedTuple):
 
         with options.needs("pipelines"):
             place_to = targets.target_of(target, private=not for_everyone)
-        place, method, found = _known(recipe, workspace, sets)
+        place, method, found = Known.of(recipe, workspace, sets)
         with options.files():
             planned = publishing.plan(place, found.manifest, place_to, file_bytes, not no_notices)
         if dry_run:
@@ -106,21 +130,6 @@ class Told(NamedTuple):
         size, gone = sum(one.bytes for one in made), len(planned.stale)
         said = f"{target}: {len(made):,} files, {size:,} bytes; {new:,} of them made now, {gone:,} removed"
         return cls(publishing.data(planned, target, made), [said])
-
-
-def _known(recipe: str, workspace: str | None, sets: list[str] | None) -> "tuple[Workspace, dict[str, Any], Facts]":
-    from starmill.reports import datacard as card
-
-    with options.needs("pipelines"):
-        from starmill.pipelines import recipe as recipes
-        from starmill.pipelines.run.method import method
-
-    wanted = recipes.load(recipe, sets or [], [], workspace)
-    place = options.place_of(wanted.workspace, recipe, None)
-    with options.files():
-        told = method(wanted, place)
-        # An address to write to is meant to be read; all else that is from a recipe or a dump is shown as a view shows it.
-        return place, {**options.labels(raw=False).shown(told), "card": told["card"]}, card.facts(place, "card")
 
 
 def _planned_lines(told: dict[str, Any]) -> list[str]:

@@ -135,9 +135,9 @@ def text(
         _sources(method),
         _steps(method),
         _funnel(workspace),
-        _licenses(found, any(one.path.startswith("notices/") for one in made)),
-        _personal(found),
-        _removal(method, card),
+        licenses(found, any(one.path.startswith("notices/") for one in made)),
+        personal(found),
+        removal(method, card),
         _files(files, made),
     ]
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
@@ -246,7 +246,8 @@ def _funnel(workspace: Workspace) -> str:
     return "## What was left out, and why\n\n" + _table(("stage", "step", "reason", "records", "bytes"), rows)
 
 
-def _licenses(found: Facts, notices: bool) -> str:
+def licenses(found: Facts, notices: bool) -> str:
+    """Return the section on licences."""
     ranked = sorted(found.licenses.items(), key=lambda item: (-item[1], item[0]))
     rest = ranked[MOST:]
     few = ranked[:MOST] + ([(f"{len(rest):,} others", sum(n for _, n in rest))] if rest else [])
@@ -266,7 +267,8 @@ def _licenses(found: Facts, notices: bool) -> str:
     )
 
 
-def _personal(found: Facts) -> str:
+def personal(found: Facts) -> str:
+    """Return the section on personal data."""
     rows = [(kind, PLACEHOLDERS.get(kind, ""), n) for kind, n in sorted(found.redactions.items())]
     table = f"\n\n{_table(('kind', 'meaning', 'number'), rows)}" if rows else ""
     return (
@@ -277,7 +279,8 @@ def _personal(found: Facts) -> str:
     )
 
 
-def _removal(method: Mapping[str, Any], card: Mapping[str, Any]) -> str:
+def removal(method: Mapping[str, Any], card: Mapping[str, Any]) -> str:
+    """Return the section on opting out."""
     lists = [
         one
         for kinds in method["steps"].values()
