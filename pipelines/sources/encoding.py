@@ -153,6 +153,8 @@ def _utf8_shares(data: bytes) -> tuple[float, float]:
     It is damaged UTF-8 above a half of the first, or from three quarters of the second on. By chance some bytes are.
     """
     high = len(data.translate(None, ASCII))
+    if not high:  # nulls that are in no text
+        return 1.0, 1.0
     found = Counter(UTF8_CHARACTER.findall(data))
     used = letters.characters()
     known = sum(len(c) * n for c, n in found.items() if c.decode("utf-8", "replace") in used)

@@ -270,3 +270,8 @@ def test_hostile_bytes_end(make: Callable[[int], bytes]) -> None:
     data = make(1_000_000)
     if judge(data, len(data) + 1) is None and (decoded := decode(data)):
         decoded[0].encode()
+
+
+@pytest.mark.parametrize("data", [b"a\0b", b"\0", b"\0" * 300 + b"a", b"a\0" * 3 + b"b" * 300])
+def test_nulls_in_ascii_are_in_no_text(data: bytes) -> None:
+    assert decode(data) is None or judge(data, 1 << 20) is None
