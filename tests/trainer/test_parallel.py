@@ -126,7 +126,7 @@ def train(place: Path, output: str, processes: int, *changes: str) -> Path:
         done = subprocess.run(words, cwd=place, capture_output=True, text=True, timeout=500, env=environment())
     assert done.returncode == 0, done.stderr
     steps = 2 if "steps=2" in changes else 12
-    assert done.stderr.count(f"step {steps}/{steps}") == 1, "one rank speaks"
+    assert done.stderr.count(f"step {steps}/{steps}  loss") == 1, "one rank speaks"
     assert "recompile_limit" not in done.stderr, "compiled code is shared by all blocks"
     return place / output
 
