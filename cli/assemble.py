@@ -43,15 +43,24 @@ def assemble(
         raise UsageError("--model: give the folder of a model that `starmill export` wrote, or --check DIR")
     refuse_below_file("--to", into)
     to, model = Path(into), Path(weights_of)
-    place, method, facts = Known.of(recipe, workspace, sets)
+    known = Known.of(recipe, workspace, sets)
+    place, method, facts = known
+    with options.needs("pipelines"):
+        from starmill.transforms.attribution.lookup import Index
+        from starmill.transforms.attribution.portrait import Portrait
+        from starmill.transforms.attribution.search import Searcher
+        from starmill.transforms.measure.license_texts import texts
     with options.files():
         made.model_files(model)  # what is missing is said before anything is written
         answers = made.indexes(place)
+        # Each says where it is of an earlier release.
+        Portrait(place)
+        Index(place).partitions  # noqa: B018
+        if "trigrams" in answers:
+            Searcher(place)
         if to.is_dir() and any(to.iterdir()) and not (to / made.DATA).is_dir():
             raise UsageError(f"--to {into}: a folder with files that are no release; give an empty or a new one")
-    told = Told.of(recipe, str(to / made.DATA), workspace, sets, quiet=quiet)
-    with options.needs("pipelines"):
-        from starmill.transforms.measure.license_texts import texts
+    told = Told.of(recipe, str(to / made.DATA), workspace, sets, quiet=quiet, known=known)
     with options.files():
         made.copy_model(model, to)
         made.copy_indexes(place, answers, to)

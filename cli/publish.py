@@ -96,15 +96,16 @@ class Told(NamedTuple):
         for_everyone: bool = False,
         quiet: bool = False,
         dry_run: bool = False,
+        known: Known | None = None,
     ) -> "Told":
-        """Plan, or publish, a workspace. Raises Interrupted."""
+        """Plan, or publish, a workspace; `known` is what was counted of it already. Raises Interrupted."""
         from starmill.reports import croissant, targets
         from starmill.reports import datacard as card
         from starmill.reports import publish as publishing
 
         with options.needs("pipelines"):
             place_to = targets.target_of(target, private=not for_everyone)
-        place, method, found = Known.of(recipe, workspace, sets)
+        place, method, found = known or Known.of(recipe, workspace, sets)
         with options.files():
             planned = publishing.plan(place, found.manifest, place_to, file_bytes, not no_notices)
         if dry_run:

@@ -150,14 +150,20 @@ class Generate(Struct):
 B = TypeVar("B", bound=Struct)
 
 
-def read(body: bytes, kind: type[B]) -> B:
-    """Return the request of a body. Raises Refused, which names the field."""
+def fields_of(body: bytes) -> dict[str, Any]:
+    """Return the fields of a body. Raises Refused for one that is no JSON object."""
     try:
         found = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise Refused(f"the body is no JSON: {error}") from None
     if not isinstance(found, dict):
         raise Refused("the body is no JSON object")
+    return found
+
+
+def read(body: bytes, kind: type[B]) -> B:
+    """Return the request of a body. Raises Refused, which names the field."""
+    found = fields_of(body)
     inner = found.get("parameters")
     for fields in (found, inner if isinstance(inner, dict) else {}):
         _refuse_not_done(fields)

@@ -15,7 +15,7 @@ import httpx
 import msgspec
 
 from starmill.core.errors import InputError, one_line
-from starmill.serving.bodies import Refused
+from starmill.serving.bodies import Refused, fields_of
 from starmill.serving.metrics import Metrics
 from starmill.serving.service import ANY_MODEL, Limits, Reply, Stream
 from starmill.serving.worker import Busy
@@ -161,12 +161,7 @@ OPENAI = {"/v1/completions": completions, "/v1/chat/completions": chat}
 
 
 def _asked(front: Front, body: bytes) -> dict[str, Any]:
-    try:
-        asked = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise Refused(f"the body is no JSON: {error}") from None
-    if not isinstance(asked, dict):
-        raise Refused("the body is no JSON object")
+    asked = fields_of(body)
     name = asked.get("model")
     if name in (None, "", *ANY_MODEL):
         asked["model"] = front.name

@@ -97,3 +97,13 @@ def test_without_an_index(released: Path, tmp_path: Path, capsys: pytest.Capture
     ]
     assert main([*words, "--to", str(tmp_path / "r")]) == 2
     assert "run `starmill index" in capsys.readouterr().err and not (tmp_path / "r").exists()
+
+
+def test_an_index_of_an_earlier_release(released: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(released / "work", tmp_path / "work")
+    manifest = json.loads((tmp_path / "work/dataset/manifest.json").read_text())
+    (tmp_path / "work/dataset/manifest.json").write_text(json.dumps({**manifest, "digest": "0" * 64}))
+    words = ["--workspace", str(tmp_path / "work"), "--model", str(released / "model"), "--to", str(tmp_path / "r")]
+    assert main(["assemble", str(released / "recipe.yaml"), *words]) == 1
+    assert "that of an earlier release; run `starmill portrait` again" in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
