@@ -58,8 +58,7 @@ def assemble(
         Index(place).partitions  # noqa: B018
         if "trigrams" in answers:
             Searcher(place)
-        if to.is_dir() and any(to.iterdir()) and not (to / made.DATA).is_dir():
-            raise UsageError(f"--to {into}: a folder with files that are no release; give an empty or a new one")
+        made.refuse_foreign(to)
     told = Told.of(recipe, str(to / made.DATA), workspace, sets, quiet=quiet, known=known)
     with options.files():
         made.copy_model(model, to)

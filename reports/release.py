@@ -88,6 +88,13 @@ def indexes(workspace: Workspace) -> dict[str, Manifest]:
     return found
 
 
+def refuse_foreign(to: Path) -> None:
+    """Raise UsageError for a folder with files and without a release, InputError for one with a link, which would lead out of it."""
+    if to.is_dir() and any(to.iterdir()) and not (to / DATA).is_dir():
+        raise UsageError(f"--to {to}: a folder with files that are no release; give an empty or a new one")
+    _there(to)
+
+
 def model_files(model: Path) -> list[Path]:
     """Return the files of a model's folder, sorted. Raises InputError for one without a card, weights or tokenizer, or with a link."""
     for name in ("README.md", "model.safetensors", "tokenizer.json"):

@@ -107,3 +107,12 @@ def test_an_index_of_an_earlier_release(released: Path, tmp_path: Path, capsys: 
     assert main(["assemble", str(released / "recipe.yaml"), *words]) == 1
     assert "that of an earlier release; run `starmill portrait` again" in capsys.readouterr().err
     assert not (tmp_path / "r").exists()
+
+
+def test_a_link_in_the_folder_leads_nowhere(released: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "r/data").mkdir(parents=True)
+    (tmp_path / "r/model").symlink_to(tmp_path / "outside", target_is_directory=True)
+    words = ["assemble", str(released / "recipe.yaml"), "--model", str(released / "model"), "--to", str(tmp_path / "r")]
+    assert main(words) == 1 and "a link inside" in capsys.readouterr().err
+    assert not [*(tmp_path / "outside").iterdir()]
