@@ -1,16 +1,17 @@
 """Attribution over a release of code: what it costs to make, how much room it takes, what it finds; beside other engines in one run.
 
-    .venv/bin/python benchmarks/attribution.py [--files .venv/lib] [--megabytes 60] [--spans 1000] [--write]
+    .venv/bin/python benchmarks/attribution.py [--files .venv/lib ...] [--megabytes 60] [--spans 1000] [--write]
 
-The release is written by hand of the distinct Python files below `--files`. Spans are planted by copying 99 characters of a random file
-(as squashed), or 600 with 4 edits: characters changed, put in or taken out. A span counts as found where a file is named that holds all
-99 characters, or is the one that was copied, and as wrong where a named file does not hold what it is said to hold. SQLite is asked for
-80 characters; rbloom and ripgrep take part where they are installed. Rates are MB of text per second of CPU time, of the whole stage:
-Parquet, Beam, files.
+The release is written by hand of the distinct source files below `--files` (suffixes: SOURCES). Spans are planted by copying 99
+characters of a random file (as squashed), or 600 with 4 edits: characters changed, put in or taken out. A span counts as found where a
+file is named that holds all 99 characters, or is the one that was copied, and as wrong where a named file does not hold what it is said
+to hold. SQLite and tantivy are asked for 80 characters, by trigrams without positions; tantivy, rbloom and ripgrep take part where they
+are installed. Rates are MB of text per second of CPU time, of the whole stage: Parquet, Beam, files.
 """
 
 import argparse
 import datetime
+import os
 import random
 import shutil
 import sqlite3
@@ -20,12 +21,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import report
+from report import processor
 
 from starmill.core import schema, swhid
 from starmill.core.dataset import Count, ParquetPart, Sidecar, Workspace, output, part_path
@@ -39,13 +42,17 @@ from starmill.transforms.attribution.squash import Squashed
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789_"
 PARTS = 4
+SOURCES = {".py", ".pyi", ".c", ".h", ".hpp", ".cpp", ".cc", ".go", ".rs", ".js", ".ts", ".java", ".rb", ".pl", ".pm", ".md"}
+LARGEST = 1 << 20  # bytes of a file
 
 
-def corpus(folder: Path, most: int) -> list[str]:
-    """Return the distinct texts of Python files below a folder, sorted by name, up to `most` bytes."""
+def corpus(folders: list[Path], most: int) -> list[str]:
+    """Return the distinct texts of source files below folders, in the order of their names, up to `most` bytes."""
     found: dict[str, None] = {}
     size = 0
-    for path in sorted(folder.rglob("*.py")):
+    for path in (path for folder in folders for path in sorted(folder.rglob("*"))):
+        if path.suffix not in SOURCES or path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST:
+            continue
         text = path.read_bytes().decode("utf-8", "replace")
         if text not in found:
             found[text] = None
@@ -183,10 +190,43 @@ def sqlite(folder: str, texts: list[str], costs: dict[str, float], asked: list[s
     return Path(place).stat().st_size, took, sum(answers)
 
 
+def tantivy_trigrams(folder: str, texts: list[str], costs: dict[str, float], asked: list[str]) -> tuple[int, str, int]:
+    """Make tantivy's index of trigrams without positions; return what `sqlite` does. One thread writes."""
+    import tantivy
+
+    trigram = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.ngram(3, 3)).build()
+    fields = tantivy.SchemaBuilder()
+    fields.add_text_field("x", tokenizer_name="trigram", index_option="basic")
+    fields.add_integer_field("row", stored=True)
+    shape, place = fields.build(), Path(folder) / "tantivy"
+    place.mkdir()
+    made = tantivy.Index(shape, path=str(place))
+    made.register_tokenizer("trigram", trigram)
+    with timed(costs, "tantivy trigram, basic"):
+        writer = made.writer(heap_size=256 << 20, num_threads=1)
+        for row, text in enumerate(texts):
+            writer.add_document(tantivy.Document(x=text, row=row))
+        writer.commit()
+        writer.wait_merging_threads()
+    made.reload()
+    searcher = made.searcher()
+
+    def ask(text: str) -> bool:
+        grams = dict.fromkeys(text[i : i + 3] for i in range(len(text) - 2))
+        terms = [(tantivy.Occur.Must, tantivy.Query.term_query(shape, "x", gram)) for gram in grams]
+        hits = searcher.search(tantivy.Query.boolean_query(terms), limit=100_000).hits
+        return any(text in texts[searcher.doc(address)["row"][0]] for _, address in hits)
+
+    answers, took = milliseconds(ask, asked)
+    return sum(file.stat().st_size for file in place.iterdir()), took, sum(answers)
+
+
 def main() -> None:
     """Measure, print, and with --write append to the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
-    parser.add_argument("--files", type=Path, default=Path(".venv/lib"), help="a folder of Python files (default: .venv/lib)")
+    parser.add_argument(
+        "--files", type=Path, nargs="+", default=[Path(".venv/lib")], help="folders of source files (default: .venv/lib)"
+    )
     parser.add_argument("--megabytes", type=int, default=60, help="of text (default: 60)")
     parser.add_argument("--spans", type=int, default=1000, help="planted, of each sort (default: 1000)")
     report.add_write(parser)
@@ -194,6 +234,7 @@ def main() -> None:
     texts = corpus(given.files, given.megabytes * 10**6)
     size = sum(len(t.encode()) for t in texts)
     costs: dict[str, float] = {}
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="starmill-attribution-") as folder:
         workspace = release(f"{folder}/w", texts)
         small = release(f"{folder}/small", texts[:10])
@@ -218,6 +259,13 @@ def main() -> None:
         rate = size / 1e6 / costs["SQLite FTS5 trigram, detail=none"]
         rows.append(f"| SQLite {sqlite3.sqlite_version} FTS5 trigram, detail=none | {rate:.1f} | {took_bytes / size:.4f} |")
         peers = [f"| SQLite, 80 characters exact, with a look into the text | {took_ms} | {right} of 60 |"]
+        try:
+            took_bytes, took_ms, right = tantivy_trigrams(folder, texts, costs, exact)
+            rate = size / 1e6 / costs["tantivy trigram, basic"]
+            rows.append(f"| tantivy {version('tantivy')} trigram, basic | {rate:.1f} | {took_bytes / size:.4f} |")
+            peers.append(f"| tantivy, 80 characters exact, with a look into the text | {took_ms} | {right} of 60 |")
+        except ImportError:
+            rows.append("| tantivy | not installed | |")
         try:
             import rbloom
 
@@ -252,9 +300,9 @@ def main() -> None:
         else:
             peers.append("| ripgrep | not installed | |")
         lines = [
-            f"## {datetime.date.today()}, {size / 1e6:.1f} MB in {len(texts):,} Python files",
+            f"## {datetime.date.today()}, {size / 1e6:.1f} MB in {len(texts):,} source files, {processor()}",
             "",
-            "On a machine that others used at the same time; times of the wall may be several times too long.",
+            f"Load average: {load:.1f} at the start, {os.getloadavg()[0]:.1f} at the end, of which one is this process.",
             "",
             "| made by | MB per CPU second | bytes per byte of text |",
             "|---|---|---|",
