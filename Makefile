@@ -27,7 +27,9 @@ UV := 0.13.8
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
-run: setup       ## mill real code, show the funnel, train on the shards, complete code, locate a training token
+# The beginning of a function that every Python has, and so the data of `make run`.
+HELD := def heappush(heap, item):\n    """Push item onto heap, maintaining the heap invariant."""\n    heap.append(item)\n    _siftdown(
+run: setup       ## mill real code, show the funnel, train on the shards, complete code, say where a token and a text come from
 	$(BIN)/starmill run recipes/data/smoke.yaml --workers $(WORKERS) $(if $(INPUT),--input $(INPUT))
 	$(BIN)/starmill train recipes/train/tiny.yaml
 	@echo; echo '--- The model writes a function, and fills in the middle of one:'
@@ -35,21 +37,27 @@ run: setup       ## mill real code, show the funnel, train on the shards, comple
 	$(BIN)/starmill complete runs/smoke-model/model --prefix 'def total(numbers):' --suffix '    return result' --temperature 0.5 --max-new-tokens 32
 	@echo; echo '--- A training token, and the file that it came from:'
 	$(BIN)/starmill locate
+	@echo; echo '--- What the model was given and wrote, and the files of its training data that hold it:'
+	$(BIN)/starmill index runs/smoke --workers $(WORKERS) --quiet
+	$(BIN)/starmill complete runs/smoke-model/model --prompt "$$(printf '$(HELD)')" --max-new-tokens 32 > runs/smoke-model/written.py
+	@cat runs/smoke-model/written.py
+	$(BIN)/starmill attribute runs/smoke-model/written.py runs/smoke --files 3
 	@printf '%s\n' '' '--- Next:' '  $(BIN)/starmill why os.py                     # why a file is in the data, or not' \
 	  '  $(BIN)/starmill funnel --languages 30         # what each stage kept and dropped' \
 	  '  $(BIN)/starmill report                        # report.html, one page of all of it for a browser' \
 	  '  make serve                                    # the model in a playground, and for editors' \
 	  '  $(BIN)/starmill run smoke --input ~/checkouts --workspace runs/mine   # your own code'
 
-# Another model or port: make serve MODEL=runs/mine/model PORT=9000
+# Another model, release or port: make serve MODEL=runs/mine-model/model RELEASE=runs/mine PORT=9000
 MODEL ?= runs/smoke-model/model
+RELEASE ?= runs/smoke
 PORT ?= 8080
-serve: setup     ## the model of `make run` behind OpenAI's API and TGI's, and a playground in the browser: MODEL= PORT=8080
+serve: setup     ## the model of `make run` behind OpenAI's API and TGI's, and a playground in the browser: MODEL= RELEASE= PORT=8080
 	@[ -e $(MODEL)/config.json ] || { echo "$(MODEL): no model; run make run first, or give MODEL=" >&2; exit 3; }
 	@[ -z "$$DISPLAY$$WAYLAND_DISPLAY" ] || $(BIN)/python -c 'import socket, sys, time, webbrowser; \
 	  any(socket.socket().connect_ex(("127.0.0.1", $(PORT))) == 0 or time.sleep(0.5) for _ in range(120)); \
 	  webbrowser.open("http://127.0.0.1:$(PORT)/")' &
-	$(BIN)/starmill serve $(MODEL) --port $(PORT)
+	$(BIN)/starmill serve $(MODEL) --port $(PORT) $(if $(wildcard $(RELEASE)/fingerprints),--release $(RELEASE))
 
 # A folder with the files of benchmarks (docs/evaluation.md); without it HumanEval's come from PyPI.
 BENCHMARKS ?=

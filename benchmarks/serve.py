@@ -5,8 +5,8 @@
 
 Requests have prompts and answers of mixed lengths, greedy, and do not end by themselves. Clients of the server ask over HTTP, one or
 eight at a time. transformers answers one request after the other, or all eight as one padded batch, of which each row is written as long
-as the longest. Seconds are of the wall; tokens those that were asked for. Requests whose tokens are not those of the first side are
-named.
+as the longest; llama.cpp's server has the same weights, as a GGUF file in float32, and keeps no prompt of before. Seconds are of the wall;
+tokens those that were asked for. Requests whose tokens are not those of the first side are named.
 """
 
 import argparse
@@ -17,20 +17,25 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
 import report
+import tools
 import torch
 import transformers
 
 from starmill.core.tokenizer import Tokenizer
 
 PROMPTS = (20, 480, 60, 150, 300, 40, 100, 250)  # tokens
+PEER = Path(__file__).parent / "peers/llama_cpp.py"
 ANSWERS = (120, 24, 64, 160, 16, 100, 48, 80)
 
 
@@ -49,29 +54,30 @@ def requests(tokenizer: Tokenizer) -> list[Request]:
 
 
 class Server:
-    """`starmill serve` of a folder, at a port of its own."""
+    """A server at a port of its own."""
 
-    def __init__(self, folder: str, threads: int) -> None:
-        """Start it, and wait until it answers."""
-        command = [sys.executable, "-m", "starmill.cli", "serve", folder, "--port", "0", "--device", "cpu"]
+    def __init__(self, command: Sequence[str], threads: int) -> None:
+        """Start it, and wait until it says its address."""
         environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
-        assert self._process.stderr is not None
-        said = next((line for line in self._process.stderr if "answers at" in line), "")
-        found = re.search(r"http://\S+:\d+", said)
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        self._process = subprocess.Popen(command, text=True, env=environment, **pipes)  # type: ignore[call-overload]
+        said = (re.search(r"http://[\d.]+:\d+", line) for line in self._process.stdout)
+        found = next(filter(None, said), None)
         if found is None:
-            sys.exit("the server did not start")
+            sys.exit(f"{command[:4]}: the server did not start")
+        threading.Thread(target=self._process.stdout.read, daemon=True).start()  # what it says later
         self._client = httpx.Client(base_url=found[0], timeout=600)
 
     def ask(self, one: Request) -> str:
         """Return the answer to a request."""
         body = {"prompt": one.prompt, "max_tokens": one.new, "temperature": 0, "ignore_eos": True}
+        body |= {"cache_prompt": False}  # llama.cpp's
         return str(self._client.post("/v1/completions", json=body).json()["choices"][0]["text"])
 
     def close(self) -> None:
         """End it."""
         self._client.close()
-        self._process.terminate()
+        self._process.kill()
         self._process.wait()
 
 
@@ -96,25 +102,40 @@ def main() -> None:
     parser.add_argument("model", help="folder of a model")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
+    cache = Path("~/.cache/starmill-bench").expanduser()
+    parser.add_argument("--cache", type=Path, default=cache, help="where llama.cpp is installed")
     report.add_write(parser)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     transformers.utils.logging.disable_progress_bar()
     tokenizer = Tokenizer.load(Path(options.model) / "tokenizer.json", any_family=True)
     asked = requests(tokenizer)
+    folder = tempfile.TemporaryDirectory(prefix="starmill-serve-")
+    gguf = f"{folder.name}/model.gguf"
     theirs = transformers.AutoModelForCausalLM.from_pretrained(options.model, dtype=torch.float32).eval()
-    server = Server(options.model, options.threads)
+    ours = [sys.executable, "-m", "starmill.cli", "serve", options.model, "--port", "0", "--device", "cpu"]
+    servers = {"starmill serve": Server(ours, options.threads)}
+    try:
+        python = tools.environment("llama.cpp", options.cache)
+        subprocess.run([sys.executable, "-m", "starmill.cli", "convert", options.model, gguf], check=True)
+        peer = f"llama.cpp's server (xllamacpp {tools.version(python, 'xllamacpp')})"
+        servers[peer] = Server([python, str(PEER), gguf, str(options.threads), str(len(asked))], options.threads)
+    except tools.Failed as error:
+        print(f"llama.cpp did not run: {error}")
 
-    def served(clients: int) -> list[str]:
+    def served(name: str, clients: int) -> list[str]:
         with ThreadPoolExecutor(clients) as pool:
-            return list(pool.map(server.ask, asked))
+            return list(pool.map(servers[name].ask, asked))
 
     def texts(rows: list[list[int]]) -> list[str]:
         return [tokenizer.decode(row) for row in rows]
 
     sides: dict[str, Callable[[], list[str]]] = {
-        "starmill serve, one client": lambda: served(1),
-        "starmill serve, eight clients": lambda: served(8),
+        **{
+            f"{name}, {said}": partial(served, name, clients)
+            for name in servers
+            for said, clients in (("one client", 1), ("eight clients", 8))
+        },
         "transformers, one by one": lambda: texts(one_by_one(theirs, asked)),
         "transformers, one padded batch": lambda: texts(together(theirs, asked)),
     }
@@ -130,7 +151,9 @@ def main() -> None:
                 expected = expected or made
                 different |= {f"{name}, request {at}" for at, (a, b) in enumerate(zip(made, expected, strict=True)) if a != b}
     finally:
-        server.close()
+        for server in servers.values():
+            server.close()
+        folder.cleanup()
     median = {name: statistics.median(found) for name, found in seconds.items()}
     base = median["transformers, one by one"]
     lines = [

@@ -26,6 +26,7 @@ REQUIREMENTS = {
     "detect-secrets": ("detect-secrets==1.5.0",),
     "dolma": ("dolma==1.2.1",),
     "evalplus": ("evalplus==0.3.1",),
+    "llama.cpp": ("xllamacpp==2026.10.11549",),
     "presidio": ("presidio-analyzer==2.2.366",),
     "self-align": ("tree-sitter==0.21.3", "tree-sitter-languages==1.10.2", "autoimport==1.6.1", "setuptools<81"),
     "sketches": ("rensa==0.5.0", "datasketch==2.0.0", "xxhash", "pyarrow"),

@@ -33,10 +33,14 @@ def service(
 ) -> Service:
     """Return the model of a folder, loaded and ready to answer. Raises InputError or UsageError."""
     where = devices.usable(device)
+    # Threads of OpenMP belong to the thread that computes. Where this one had some too, those of the engine would be more than there are
+    # cores, and so sleep at every barrier instead of waiting: a token took 1.8 times as long.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     decoder = load(found.place, None if dtype == "stored" else getattr(torch, dtype), where)
     return Service(
         name or found.place.resolve().name,
-        Worker(decoder, found.tokenizer, rows, queue),
+        Worker(decoder, found.tokenizer, rows, queue, threads),
         found.template,
         limits or Limits(),
         seed,

@@ -77,11 +77,10 @@ def test_what_was_cancelled_is_gone(decoder: Decoder) -> None:
     engine, wanted = Engine(decoder, 3), asks()
     for ask in wanted:
         engine.add(ask)
-    engine.step()
-    engine.step()
+    ended = {ticket: new for _ in range(2) for ticket, new, last in engine.step() if last}
     for ticket in (0, 5, 99):
         engine.cancel(ticket)
-    assert dict(engine.finish()) == {at: alone(decoder, ask) for at, ask in enumerate(wanted) if at not in (0, 5)}
+    assert ended | dict(engine.finish()) == {at: alone(decoder, ask) for at, ask in enumerate(wanted) if at not in (0, 5)}
 
 
 def test_others_go_on_while_a_long_prompt_is_read(decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,6 +102,22 @@ def test_others_go_on_while_a_long_prompt_is_read(decoder: Decoder, monkeypatch:
         engine.step()
         engine.cancel(cancelled)
     assert engine.finish() == [] and not engine.busy
+
+
+def test_prompts_are_read_with_those_of_their_length(decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, read, hidden = Engine(decoder), [], decoder.hidden
+    lengths = [90, 10, 200, 84, 12, 10, 195, 88]
+    wanted = [Ask([(7 * at + row) % 300 for at in range(length)], 40) for row, length in enumerate(lengths)]
+    expected = {at: alone(decoder, ask) for at, ask in enumerate(wanted)}
+    monkeypatch.setattr(
+        decoder, "hidden", lambda tokens, *rest, **named: (read.append(tokens.shape), hidden(tokens, *rest, **named))[1]
+    )
+    for ask in wanted:
+        engine.add(ask)
+    assert dict(engine.finish()) == expected
+    prompts = [shape for shape in read if shape[1] > 1]
+    assert prompts[0] == (4, 90), "all that are about as long as the first, and a short one"
+    assert sum(rows * tokens for rows, tokens in prompts) < 1.4 * sum(lengths), "one batch of all has 2.3 times as many"
 
 
 def test_a_request_ends_with_its_stop(decoder: Decoder) -> None:

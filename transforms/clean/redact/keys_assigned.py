@@ -54,6 +54,9 @@ OTHER = re.compile(
 HASHES = re.compile(
     rb"(?i)\bsha(?:-?\d+)?\b|sha-?\d|md5|hash|digest|checksum|fingerprint|integrity|commit|thumbprint|etag|revision|\bpublic"
 )
+PAGE = re.compile(rb"(?i)(?:page|next|continuation|starting|sync)[ \t]token\Z")  # in prose, what OTHER has as a name
+# A name with a sign of a calculation behind it.
+TERM = re.compile(rb"[A-Za-z_]\w*[ \t]{1,4}(?:[+*?]|\|\||&&)[ \t]")
 UUID = re.compile(rb"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 HEX = re.compile(rb"(?:0[xX])?[0-9a-fA-F]+")
 PLAIN = re.compile(rb"[A-Za-z0-9+/=_.~-]+")  # an alphabet of secrets, without what passwords have beside it
@@ -119,6 +122,8 @@ def judge_assignment(data: bytes, match: re.Match[bytes]) -> Span | None:
     value = data[start:end]
     if end - start < 8 or is_placeholder(value) or not _is_linked(match, match["quote"] is None, before):
         return None
+    if PAGE.search(before + match["word"]) or (match["quote"] is None and TERM.match(data, start)):
+        return None
     name = _name(before) + match["word"].lower() + match["rest"].lower()
     line = before + data[match.start() : start + 10]
     return (start, end) if _is_secret(value, name, line, match["quote"] is None) else None
@@ -176,6 +181,7 @@ def _is_secret(value: bytes, name: bytes, line: bytes, bare: bool) -> bool:
     if OTHER.search(name) or UUID.search(value) or HASHES.search(line) or REFERENCE.fullmatch(value) or b"://" in value:
         return False
     if HEX.fullmatch(value):
+        strong = strong and STRONG.search(name.replace(b"webhook", b"")) is not None  # a webhook itself has an id
         return strong and len(value) >= 24 and entropy(value) >= 3 and any(c in b"abcdefABCDEF" for c in value)
     if value.startswith((b"MII", b"MFkw", b"AAAA")) and b"priv" not in name:
         return False  # what encodings of certificates and public keys begin with

@@ -76,6 +76,17 @@ def test_headers() -> None:
     assert found("Bearer 123e4567-e89b-12d3-a456-426614174000") == set()
 
 
+def test_tokens_of_pages_ids_of_webhooks_and_terms_stay() -> None:
+    drawn, number = "gX9qLw3KzT7vPb2N" + "aaQ4zzRt", "754bbbd16f2ac14e" + "77f108cc"
+    assert found(f"Next page token: {drawn}\n") == found(f"{{'page token': '{drawn}'}}") == set()
+    assert found(f"get_webhook('{number}')") == found(f"webhook_id = '{number}'") == set()
+    assert found(f"webhook_secret = '{number}'") == {number}
+    name = "kQz7Lw3KzT7vPb2NaaQ4zzRt"
+    for stays in (f"secret = {name} + AlgNum;", f"token = {name} || other;", f"x.secret = {name} * 2"):
+        assert found(stays) == set(), stays
+    assert found(f"secret = {name}\n") == {name}
+
+
 def test_issuers_give_what_their_shape_says() -> None:
     value = "3f0c9a7be1d24586" + "9b0e6d7f1a2c4b58"
     assert found(f"DATADOG = '{value}'") == found(f"datadog_app: {value}") == {value}
