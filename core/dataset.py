@@ -271,14 +271,16 @@ class Workspace(Storage):
         Returns the error that says so.
         """
         part, said = part_number(relative.rpartition("/")[2]), "remove it"
-        for dataset in [stage.dataset for stage in self.last_run().stages] if part is not None else []:
+        for dataset in (
+            {stage.dataset for stage in self.last_run().stages} | {relative.partition("/")[0]} if part is not None else ()
+        ):
             sidecar = self.sidecar(dataset, part or 0)
             if sidecar is not None and relative in [o.path for o in sidecar.outputs]:
                 self.remove_all([f"{dataset}/manifest.json", sidecar_path(dataset, sidecar.part)])
                 said = f"part {part} of {dataset}/ counts as not made"
         return MachineError(
             f"{self.path(relative)}: its bytes are not those that were published (sha256 {found[:12]}.. instead of {wanted[:12]}..): it is "
-            f"damaged, or was changed. {said[0].upper()}{said[1:]}: `starmill run` makes it again"
+            f"damaged, or was changed. {said[0].upper()}{said[1:]}: the next `starmill run`, `portrait` or `index` makes it again"
         )
 
     def finish(

@@ -13,9 +13,16 @@ from starmill.pipelines.run import keys
 from starmill.pipelines.run.place import complete
 from starmill.pipelines.run.stages import run
 from starmill.pipelines.runners.runner import Runner
+from starmill.pipelines.stages import index, portrait, trigrams
 from starmill.pipelines.stages.catalog.exchange import Exchange
 from starmill.pipelines.stages.portrait import RELEASE
 from starmill.pipelines.stages.stage import Stage
+from starmill.transforms.attribution import fingerprints
+from starmill.transforms.attribution import portrait as bloom
+from starmill.transforms.attribution import trigrams as grams
+
+# The datasets, and the modules of stages/ that make them.
+DERIVED = {bloom.DATASET: portrait, fingerprints.DATASET: index, grams.DATASET: trigrams}
 
 
 def make(workspace: Workspace, of: ModuleType, runner: Runner, quiet: bool = False) -> Manifest | None:

@@ -18,6 +18,7 @@ from starmill.core.part import PartRef
 from starmill.pipelines import stages
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.run import again, keys
+from starmill.pipelines.run.attribution import DERIVED
 from starmill.pipelines.run.place import complete
 from starmill.pipelines.run.stages import due, keyed, version_of
 from starmill.pipelines.runners.runner import Runner
@@ -103,13 +104,12 @@ def compare(workspace: Workspace) -> Compared:
     """Compare every published file with its sha256. Parts with another one count as not made afterwards, so that a run makes them again."""
     damaged, outputs = [], dict[str, str]()
     size = 0
-    for stage in workspace.last_run().stages:
-        numbers = sorted(workspace.published(stage.dataset))
-        for part, sidecar in zip(numbers, at_once(partial(workspace.sidecar, stage.dataset), numbers), strict=True):
+    for dataset in [*(stage.dataset for stage in workspace.last_run().stages), *DERIVED]:
+        numbers = sorted(workspace.published(dataset))
+        for part, sidecar in zip(numbers, at_once(partial(workspace.sidecar, dataset), numbers), strict=True):
             if sidecar is None:
-                damaged.append(
-                    f"{workspace.path(sidecar_path(stage.dataset, part))}: damaged; `starmill run` makes its part again"
-                )
+                where = workspace.path(sidecar_path(dataset, part))
+                damaged.append(f"{where}: damaged; the next `starmill run`, `portrait` or `index` makes its part again")
                 continue
             outputs |= {o.path: o.sha256 for o in sidecar.outputs}
             size += sum(o.bytes for o in sidecar.outputs)

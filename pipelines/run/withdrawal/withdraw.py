@@ -25,19 +25,15 @@ from starmill.core.tokenizer import Tokenizer
 from starmill.pipelines import opt_outs, stages
 from starmill.pipelines.opt_outs import OptOutList
 from starmill.pipelines.run import attribution
+from starmill.pipelines.run.attribution import DERIVED
 from starmill.pipelines.run.withdrawal.chosen import Chosen, judges
 from starmill.pipelines.run.withdrawal.part import Change, change
 from starmill.pipelines.run.withdrawn import ATTESTATIONS, JOURNAL, PLAN
 from starmill.pipelines.runners.runner import Runner
-from starmill.pipelines.stages import index, portrait
-from starmill.pipelines.stages import trigrams as trigrams_stage
-from starmill.transforms.attribution import fingerprints, trigrams
-from starmill.transforms.attribution.portrait import DATASET as PORTRAIT
 from starmill.transforms.decide.optout import OptOut
 
 TOKENIZER = "tokenizer/tokenizer.json"
 UNDATED = "0000-01-01"  # a list that is withdrawn needs no date
-DERIVED = {PORTRAIT: portrait, fingerprints.DATASET: index, trigrams.DATASET: trigrams_stage}
 FORMAT = 1  # of the attestation
 
 

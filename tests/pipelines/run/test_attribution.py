@@ -8,6 +8,7 @@ import released_workspace as released
 from starmill.core.dataset import Workspace
 from starmill.core.errors import MachineError, UsageError
 from starmill.pipelines.run import attribution, job
+from starmill.pipelines.run.verify import compare
 from starmill.pipelines.runners import choose
 from starmill.pipelines.stages import index, portrait, trigrams
 from starmill.transforms.attribution import fingerprints
@@ -52,6 +53,22 @@ def test_what_is_there_is_not_made_again_and_what_changed_is(place: Workspace) -
     assert all(a != b for a, b in zip(digests(place), before, strict=True))
 
 
+def test_damaged_files_are_found_and_made_again(place: Workspace) -> None:
+    released.derive(place)
+    before = {name: sorted(place.published(name)) for name, _ in BOTH}
+    path = place.manifest("fingerprints").parts[1].outputs[0].path
+    data = bytearray(whole := place.read(path))
+    data[9] ^= 1
+    Path(place.root, path).write_bytes(data)
+    Path(place.root, "portrait/part-00000.json").write_bytes(b"{")
+    told = compare(place).damaged
+    assert len(told) == 2 and path in told[1] and "portrait/part-00000.json" in told[0]
+    assert "part 1 of fingerprints/ counts as not made: the next `starmill run`, `portrait` or `index`" in told[1].lower()
+    released.derive(place)
+    assert not compare(place).damaged and place.read(path) == whole
+    assert {name: sorted(place.published(name)) for name, _ in BOTH} == before
+
+
 def test_a_release_that_is_absent_or_damaged_is_refused(place: Workspace, tmp_path: Path) -> None:
     for _, stage in EACH:
         with pytest.raises(UsageError, match=rf"{stage.NAME}: .*run `starmill release` first"):
@@ -59,6 +76,9 @@ def test_a_release_that_is_absent_or_damaged_is_refused(place: Workspace, tmp_pa
     data = bytearray(place.read("dataset/part-00001.parquet"))
     data[100] ^= 1
     place.publish("dataset/part-00001.parquet", bytes(data))
+    said = {path: place.read(path) for path in ("dataset/manifest.json", "dataset/part-00001.json")}
     for _, stage in EACH:
+        for path, before in said.items():  # of which the error before takes the part back
+            place.publish(path, before)
         with pytest.raises((MachineError, job.StageError), match="not those that were published"):
             attribution.make(place, stage, choose(()), quiet=True)
