@@ -154,6 +154,7 @@ class Texts:
         self._workspace = workspace
         self._tables: dict[int, Table] = {}
         self._groups: OrderedDict[tuple[int, int], pa.Table] = OrderedDict()
+        self._held = 0  # bytes of them: a group knows its own only by asking each of its columns
 
     def row(self, part: int, row: int) -> dict[str, object]:
         """Return COLUMNS of a file. Raises InputError where the release has none such: it is not what was indexed."""
@@ -162,9 +163,10 @@ class Texts:
         if number == len(table.ends):
             raise InputError(f"{self._workspace.path(table.path)}: no row {row}; make it again")
         if (part, number) not in self._groups:
-            self._groups[part, number] = table.group(number, COLUMNS)
-            while len(self._groups) > 1 and sum(t.nbytes for t in self._groups.values()) > HELD:
-                self._groups.popitem(last=False)
+            self._groups[part, number] = group = table.group(number, COLUMNS)
+            self._held += group.nbytes
+            while len(self._groups) > 1 and self._held > HELD:
+                self._held -= self._groups.popitem(last=False)[1].nbytes
         self._groups.move_to_end((part, number))
         first = int(table.ends[number]) - table.footer.row_group(number).num_rows
         found: dict[str, object] = self._groups[part, number].slice(row - first, 1).to_pylist()[0]

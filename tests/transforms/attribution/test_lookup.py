@@ -10,7 +10,7 @@ import released_workspace as released
 
 from starmill.core.dataset import Workspace
 from starmill.core.errors import InputError
-from starmill.transforms.attribution import fingerprints
+from starmill.transforms.attribution import fingerprints, lookup
 from starmill.transforms.attribution.lookup import Index, Table, Texts
 
 
@@ -88,3 +88,18 @@ def test_fingerprints_of_an_earlier_release_are_not_believed(place: Counting) ->
     released.build(place.root, [rows])
     with pytest.raises(InputError, match="earlier release"):
         Index(place).find(np.array([1], np.uint64))
+
+
+def test_row_groups_leave_when_there_are_too_many_bytes_of_them(place: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = Texts(place)
+    groups = [(0, 0), (0, 4), (0, 8)]
+    for part, row in groups:
+        texts.row(part, row)
+    two = texts._held - 1
+    texts = Texts(place)
+    monkeypatch.setattr(lookup, "HELD", two)
+    for at, is_read in ((0, True), (1, True), (2, True), (1, False), (0, True), (1, False), (2, True)):
+        before = len(place.reads)
+        texts.row(*groups[at])
+        assert (len(place.reads) > before) is is_read, at
+    assert len(texts._groups) == 2 and texts._held == sum(table.nbytes for table in texts._groups.values()) <= two

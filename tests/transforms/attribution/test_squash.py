@@ -42,7 +42,9 @@ def test_a_span_is_what_its_bytes_were_made_of(text: str, data: st.DataObject) -
         start, end = (int(squashed.starts[i]) for i in (first, last))
         a, b = squashed.characters_of(start, end)
         inside = bytes(squashed.data[start:end]).decode().strip()
-        assert reference(text[a:b]) == reference(inside) and 0 <= a < b <= len(text)
+        # A line of white space leaves two ends of lines, which the substitutions, done again, would make one.
+        once, again = (re.sub(r"\n+", "\n", reference(some)) for some in (text[a:b], inside))
+        assert once == again and 0 <= a < b <= len(text)
 
 
 def test_a_lone_surrogate_is_a_question_mark_and_counts_as_one() -> None:
