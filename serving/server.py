@@ -33,14 +33,15 @@ def service(
 ) -> Service:
     """Return the model of a folder, loaded and ready to answer. Raises InputError or UsageError."""
     where = devices.usable(device)
-    # Threads of OpenMP belong to the thread that computes. Where this one had some too, those of the engine would be more than there are
-    # cores, and so sleep at every barrier instead of waiting: a token took 1.8 times as long.
+    # OpenMP's threads are those of the thread that computes, and are never given back. Were there some of this one beside those of the
+    # engine's, there would be more than cores, and all would sleep at every barrier instead of waiting: a token took 1.8 times as long.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     decoder = load(found.place, None if dtype == "stored" else getattr(torch, dtype), where)
+    torch.set_num_threads(threads)
     return Service(
         name or found.place.resolve().name,
-        Worker(decoder, found.tokenizer, rows, queue, threads),
+        Worker(decoder, found.tokenizer, rows, queue),
         found.template,
         limits or Limits(),
         seed,

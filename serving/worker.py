@@ -14,8 +14,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import torch
-
 from starmill.core.errors import one_line
 from starmill.core.tokenizer import Tokenizer
 from starmill.model.decoder import Decoder
@@ -149,15 +147,12 @@ class Answer:
 class Worker:
     """An engine of `rows` rows at a time, before which `queue` more may wait."""
 
-    def __init__(
-        self, decoder: Decoder, tokenizer: Tokenizer, rows: int = 16, queue_rows: int = 64, threads: int | None = None
-    ) -> None:
-        """Make one, which `start` begins; its thread computes with `threads` (default: what torch does)."""
+    def __init__(self, decoder: Decoder, tokenizer: Tokenizer, rows: int = 16, queue_rows: int = 64) -> None:
+        """Make one, which `start` begins."""
         self.decoder, self.tokenizer, self.most = decoder, tokenizer, rows + queue_rows
         self.engine = Engine(decoder, rows)
         self.open = 0  # rows that are owed
         self.cancelled = 0
-        self._threads = threads
         self._size, self._rows = rows, dict[int, _Row]()
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
@@ -209,8 +204,6 @@ class Worker:
     # All below runs in the engine's thread.
 
     def _work(self) -> None:
-        if self._threads is not None:
-            torch.set_num_threads(self._threads)
         while True:
             try:
                 todo = self._inbox.get(block=not self.engine.busy)

@@ -1,6 +1,8 @@
 """A server before another: what it answers is what that one answers, whole and in pieces; and what it tells where that one fails."""
 
 import json
+import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,11 +16,16 @@ import openai
 import pytest
 from servers import Running, Serve
 
+from starmill.cli.__main__ import main
 from starmill.core.errors import InputError
+from starmill.core.tokenizer import Tokenizer
+from starmill.model.complete import complete
+from starmill.model.exchange.huggingface import load
 from starmill.serving import upstream
 from starmill.serving.service import Limits
 from starmill.serving.upstream import HOLE, Front, Upstream
 
+LLAMA_CPP = "xllamacpp==2026.10.11549"
 BODY = {"prompt": "def f(x):", "max_tokens": 12, "temperature": 0}
 
 
@@ -92,6 +99,34 @@ def test_a_suffix_becomes_tokens_where_the_server_behind_takes_none(serve: Serve
     spelled = {**BODY, "prompt": f"{HOLE[0]}def f(x):{HOLE[1]}\n{HOLE[2]}"}
     assert answer(client, **BODY, suffix="\n") == answer(behind.client, key="theirs", **spelled)
     assert client.post("/v1/completions", json={**BODY, "prompt": ["a", "b"], "suffix": "x"}).status_code == 400
+
+
+@pytest.mark.slow
+def test_it_stands_before_llama_cpp(serve: Serve, folder: Path, tmp_path: Path) -> None:
+    """llama.cpp's own server, as a wheel has it, over the same weights: its greedy tokens are ours."""
+    asked = [shutil.which("uv") or "uv", "pip", "install", "-q", "--target", str(tmp_path / "lib"), LLAMA_CPP]
+    if subprocess.run(asked, capture_output=True, timeout=400).returncode:
+        pytest.skip(f"NOT RUN: our server before llama.cpp's, because {LLAMA_CPP} cannot be fetched here")
+    weights, script = tmp_path / "small.gguf", Path(__file__).parents[2] / "benchmarks/peers/llama_cpp.py"
+    assert main(["convert", str(folder), str(weights)]) == 0
+    command, environment = [sys.executable, script, weights, "1", "4"], os.environ | {"PYTHONPATH": str(tmp_path / "lib")}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, text=True, env=environment, **pipes) as theirs:
+        url = theirs.stdout.readline().strip()
+        client = serve.run(Front(upstream.models(url, None), Upstream(url, 8, None, Limits()), True, Limits()))[1]
+        [whole] = answer(client, **BODY)
+        [again] = answer(httpx.Client(base_url=url, timeout=60), **BODY)
+        assert whole["text"] == again["text"] and len(whole["text"]) > 5
+        decoder, tokenizer = load(folder), Tokenizer.load(folder / "tokenizer.json")
+        assert whole["text"] == complete(decoder, tokenizer, [BODY["prompt"]], BODY["max_tokens"], file_start=False)[0]
+        with client.stream("POST", "/v1/completions", json={**BODY, "stream": True}) as reply:
+            pieces = [json.loads(line[6:])["choices"] for line in reply.iter_lines() if line.startswith("data: {")]
+        assert "".join(piece[0]["text"] for piece in pieces if piece) == whole["text"] and len(pieces) > 3
+        [filled] = answer(client, **BODY, suffix="\n")
+        hole = [("def f(x):", "\n")]
+        assert filled["text"] == complete(decoder, tokenizer, hole, BODY["max_tokens"], file_start=False)[0]
+        assert answer(client, "/v1/chat/completions", messages=[{"role": "user", "content": "x?"}], max_tokens=4)[0]["message"]
+        theirs.stdin.close()
 
 
 @contextmanager
