@@ -271,9 +271,8 @@ class Workspace(Storage):
         Returns the error that says so.
         """
         part, said = part_number(relative.rpartition("/")[2]), "remove it"
-        for dataset in (
-            {stage.dataset for stage in self.last_run().stages} | {relative.partition("/")[0]} if part is not None else ()
-        ):
+        datasets = {stage.dataset for stage in self.last_run().stages} | {relative.partition("/")[0]}
+        for dataset in datasets if part is not None else ():
             sidecar = self.sidecar(dataset, part or 0)
             if sidecar is not None and relative in [o.path for o in sidecar.outputs]:
                 self.remove_all([f"{dataset}/manifest.json", sidecar_path(dataset, sidecar.part)])
