@@ -87,7 +87,7 @@ def release(place: str, texts: list[str]) -> Workspace:
 
 
 def spans(texts: list[str], number: int, length: int, edits: int) -> Iterator[tuple[str, str]]:
-    """Yield texts of so many squashed characters with so many edits, each with the SWHID of the file that it is of."""
+    """Yield texts as they stand in files, of so many characters when squashed, with so many edits, and the SWHID of the file of each."""
     drawn = random.Random(f"{length} {edits}")
     while number:
         text = drawn.choice(texts)
@@ -95,8 +95,9 @@ def spans(texts: list[str], number: int, length: int, edits: int) -> Iterator[tu
         if whole.characters <= length:
             continue
         first = drawn.randrange(whole.characters - length)
-        span = bytes(whole.data[whole.starts[first] : whole.starts[first + length]]).decode()
-        if span.strip() != span:
+        start, end = whole.characters_of(int(whole.starts[first]), int(whole.starts[first + length]))
+        span = text[start:end]
+        if Squashed.of(span).characters != length:  # white space at an end
             continue
         letters = [*span]
         for _ in range(edits):

@@ -19,10 +19,9 @@ from starmill.model.generation import PIECE, choose, reading
 from starmill.model.likelihood import Score, scores
 from starmill.model.prompts import refuse_prompts
 from starmill.model.slots import Slots
+from starmill.model.waiting import together
 
 BETWEEN = 256  # tokens of prompts that are read between two tokens of those that are being written
-PADDED, FEW = 1.2, 64  # prompts are read together where that is at most so many times their tokens, and so many more
-PASSED = 256  # prompts of other lengths that are passed over to find those
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,9 @@ class Engine:
         if self.decoder.training:  # asked first, because `eval` goes through all modules
             self.decoder.eval()
         if self._waiting and not self._joining and len(self._rows) < self.most:
-            self._joining = self._alike(self.most - len(self._rows))
+            taken = {*together((row.ask.prompt for row in self._waiting), self.most - len(self._rows))}
+            self._joining = [row for at, row in enumerate(self._waiting) if at in taken]
+            self._waiting = deque(row for at, row in enumerate(self._waiting) if at not in taken)
             self._read = Slots(self.decoder.config)
             self._reading = reading(self.decoder, [row.ask.prompt for row in self._joining], self._read, self._piece)
         if self._joining and (read := next(self._reading)) is not None:
@@ -147,25 +148,6 @@ class Engine:
         while self.busy:
             found += [(ticket, new) for ticket, new, last in self.step() if last]
         return found
-
-    def _alike(self, most: int) -> list[_Row]:
-        """Take the first that waits, and up to `most` in all whose prompts go with it without much padding, which is read like tokens."""
-        taken, stay = [self._waiting.popleft()], deque[_Row]()
-        read = {tuple(taken[0].ask.prompt)}  # a prompt is read once for all that have it
-        longest = tokens = len(taken[0].ask.prompt)
-        while self._waiting and len(taken) < most and len(stay) < PASSED:
-            row = self._waiting.popleft()
-            prompt = tuple(row.ask.prompt)
-            if prompt not in read:
-                wide, sum_ = max(longest, len(prompt)), tokens + len(prompt)
-                if wide * (len(read) + 1) > PADDED * sum_ + FEW:
-                    stay.append(row)
-                    continue
-                read.add(prompt)
-                longest, tokens = wide, sum_
-            taken.append(row)
-        self._waiting.extendleft(reversed(stay))
-        return taken
 
     def _piece(self) -> int:
         """Return how many tokens of each prompt are read at once: few, where others wait for their next token."""

@@ -111,7 +111,7 @@ def test_a_stop_waits_for_no_server(tmp_path: Path) -> None:
             over.set()
     assert child.returncode == 130 and "Traceback" not in said
     lines = next(iter((tmp_path / "w/answers/concepts").glob("*.jsonl"))).read_text().splitlines()
-    assert 1 <= len(lines) <= 2
+    assert 1 <= len(lines) <= 3  # the third is sent, and may be kept before the stop is heard
 
 
 @pytest.mark.slow
