@@ -17,9 +17,8 @@ from starmill.transforms.attribution.portrait import RELEASE
 
 TAIL = 1 << 16  # bytes of a file's end that hold most footers
 HELD = 256 << 20  # bytes of row groups that stay in memory
-COLUMNS = [
-    "repo_name", "path", "content_id", "language", "detected_licenses", "license_type", "star_events_count", "content",
-]  # fmt: skip
+ABOUT = ["repo_name", "path", "content_id", "language", "detected_licenses", "license_type", "star_events_count"]
+COLUMNS = [*ABOUT, "content"]
 
 
 class Window(io.RawIOBase):
@@ -158,6 +157,16 @@ class Texts:
 
     def row(self, part: int, row: int) -> dict[str, object]:
         """Return COLUMNS of a file. Raises InputError where the release has none such: it is not what was indexed."""
+        group, at = self._find(part, row)
+        return {name: group.column(name)[at].as_py() for name in COLUMNS}
+
+    def bytes_of(self, part: int, row: int) -> tuple[dict[str, object], bytes]:
+        """Return COLUMNS of a file but its content, and that in UTF-8: without a text of Python in between. Raises as `row`."""
+        group, at = self._find(part, row)
+        data = group.column("content")[at].as_buffer()
+        return {name: group.column(name)[at].as_py() for name in ABOUT}, b"" if data is None else data.to_pybytes()
+
+    def _find(self, part: int, row: int) -> tuple[pa.Table, int]:
         table = self._tables.setdefault(part, Table(self._workspace, part_path(RELEASE, part)))
         number = int(np.searchsorted(table.ends, row, "right"))
         if number == len(table.ends):
@@ -169,5 +178,4 @@ class Texts:
                 self._held -= self._groups.popitem(last=False)[1].nbytes
         self._groups.move_to_end((part, number))
         first = int(table.ends[number]) - table.footer.row_group(number).num_rows
-        found: dict[str, object] = self._groups[part, number].slice(row - first, 1).to_pylist()[0]
-        return found
+        return self._groups[part, number], row - first

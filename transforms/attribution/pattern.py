@@ -173,7 +173,7 @@ class _Reader:
             return _EMPTY
         if sign in _ESCAPES:
             return self._alternatives(_ESCAPES[sign])
-        if not sign.isascii() or not sign.isprintable() or sign.isalnum() or not sign:
+        if not sign.isascii() or sign.isalnum() or not sign:  # an end of a line or a tab may stand behind it too
             raise _Unsure
         return self._alternatives(sign)
 

@@ -5,6 +5,7 @@ was asked for; so it reads as little as it can, and answers the same each time.
 """
 
 import functools
+import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -117,10 +118,9 @@ class Searcher:
             if len(files) == asked.files or size >= asked.bytes or stop():
                 whole = False
                 break
-            about = self._texts.row(part, row)
+            about, data = self._texts.bytes_of(part, row)
             read += 1
             if _is_wanted(asked, about):
-                data = str(about["content"] or "").encode("utf-8", "replace")
                 size += len(data)
                 if found := _file(asked, program, data, about):
                     files.append(found)
@@ -163,7 +163,8 @@ def compiled(asked: Asked) -> tuple[Any, pattern.Need | None]:
         raise UsageError(
             f"PATTERN {asked.pattern!r:.100}: matches an empty text, and so every file; give one that needs a character"
         )
-    literal = asked.pattern if asked.regex else re2.escape(asked.pattern)
+    # Python's escapes, because RE2's spell some characters as numbers, of which `needed` says nothing.
+    literal = asked.pattern if asked.regex else re.escape(asked.pattern)
     return program, pattern.needed(literal, asked.ignore_case)
 
 

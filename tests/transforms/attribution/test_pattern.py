@@ -1,5 +1,7 @@
 """What an expression needs is in all that it matches: against texts that are made from the expressions themselves."""
 
+import re
+
 import re2
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,6 +35,8 @@ ATOMS = st.sampled_from(
         "^",
         "$",
         "\\Qa*\\E",
+        "\\\n",
+        "\\\t",
     )
 )
 PATTERNS = st.recursive(
@@ -76,3 +80,15 @@ def test_what_is_known() -> None:
     assert needed("import (?P<name>os)$") == "import os"
     for open_ in ("a", "ab|abc", ".*", "(abc)?", "x(?i)abc", "(" * 80 + "abc" + ")" * 80, "[abc"):
         assert needed(open_) is None
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.text(
+        st.one_of(st.sampled_from("ab\n\t\r\0 .\\*()[]{}#-é漢"), st.characters(exclude_categories=["Cs"])),
+        min_size=3,
+        max_size=60,
+    )
+)
+def test_of_a_plain_text_all_is_needed(text: str) -> None:
+    assert needed(re.escape(text)) == text

@@ -78,6 +78,8 @@ def test_trigrams_leave_most_files_unread(place: Workspace) -> None:
     found = Searcher(place)(Asked("def number_1(x)"))
     assert (len(found.files), found.read, found.candidates) == (1, 1, 1)
     assert Searcher(place)(Asked("nowhere")).read == 0
+    for absent in ("nowhere\n    to be\tseen", "nowhere\0", "no # where (at all)\r\n"):
+        assert Searcher(place)(Asked(absent)).candidates == 0, absent
 
 
 def test_limits_and_filters(place: Workspace) -> None:
