@@ -199,11 +199,11 @@ def _held(table: Table, wanted: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _those(need: pattern.Need, held: dict[int, np.ndarray]) -> np.ndarray:
-    none = np.zeros(0, np.int64)
+    none, both = np.zeros(0, np.int64), functools.partial(np.intersect1d, assume_unique=True)
     if isinstance(need, str):
-        return functools.reduce(np.intersect1d, sorted((held.get(one, none) for one in _trigrams(need)), key=len))
+        return functools.reduce(both, sorted((held.get(one, none) for one in _trigrams(need)), key=len))
     each = [_those(one, held) for one in need.of]
-    return functools.reduce(np.union1d if isinstance(need, pattern.Any) else np.intersect1d, each)
+    return functools.reduce(np.union1d if isinstance(need, pattern.Any) else both, each)
 
 
 def _is_wanted(asked: Asked, about: dict[str, Any]) -> bool:

@@ -286,9 +286,9 @@ def test_parts_of_different_runs_are_an_error(tmp_path):
     short = ParquetPart(schema.CURATED)
     data = short.close()
     workspace.publish(part_path("curated", 0), data)
+    sidecar = workspace.sidecar("curated", 0)
     with pytest.raises(MachineError, match=r"curated/part-00000.parquet: its bytes are not those that were published"):
         run(workspace, refs)
-    sidecar = workspace.sidecar("curated", 0)
     outputs = tuple(o if o.path.startswith("signatures") else output(part_path("curated", 0), data) for o in sidecar.outputs)
     workspace.publish_sidecar(replace(sidecar, outputs=outputs))
     with pytest.raises(Exception, match=r"curated/part-00000.parquet has 0 rows and signatures/part-00000.parquet has a row 2"):
