@@ -10,6 +10,7 @@ n-grams; dolma's Bloom filter of paragraphs. Each has its own environment; secon
 """
 
 import argparse
+import functools
 import hashlib
 import json
 import os
@@ -148,15 +149,20 @@ def side(path: Path) -> int:
     return hashlib.sha256(name.encode()).digest()[0] % 2
 
 
-def files(folders: Sequence[str], count: int, half: int) -> list[str]:
-    """Return texts of the packages on one side of this machine, each once, in a draw."""
-    named = {
+@functools.cache
+def walked(folders: tuple[str, ...]) -> dict[Path, Path]:
+    """Return the files below folders, each with its path in its folder."""
+    return {
         path: path.relative_to(folder)
         for folder in folders
         for path in Path(folder).rglob("*")
         if path.suffix not in (".pyc", ".so") and path.is_file() and not path.is_symlink()
     }
-    paths = sorted(path for path, inside in named.items() if side(inside) == half)
+
+
+def files(folders: Sequence[str], count: int, half: int) -> list[str]:
+    """Return texts of the packages on one side of this machine, each once, in a draw."""
+    paths = sorted(path for path, inside in walked(tuple(folders)).items() if side(inside) == half)
     random.Random(11).shuffle(paths)
     seen: dict[str, None] = {}
     for path in paths:
