@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -104,7 +103,7 @@ def test_a_suffix_becomes_tokens_where_the_server_behind_takes_none(serve: Serve
 @pytest.mark.slow
 def test_it_stands_before_llama_cpp(serve: Serve, folder: Path, tmp_path: Path) -> None:
     """llama.cpp's own server, as a wheel has it, over the same weights: its greedy tokens are ours."""
-    asked = [shutil.which("uv") or "uv", "pip", "install", "-q", "--target", str(tmp_path / "lib"), LLAMA_CPP]
+    asked = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(tmp_path / "lib"), LLAMA_CPP]
     if subprocess.run(asked, capture_output=True, timeout=400).returncode:
         pytest.skip(f"NOT RUN: our server before llama.cpp's, because {LLAMA_CPP} cannot be fetched here")
     weights, script = tmp_path / "small.gguf", Path(__file__).parents[2] / "benchmarks/peers/llama_cpp.py"
