@@ -10,6 +10,7 @@ n-grams; dolma's Bloom filter of paragraphs. Each has its own environment; secon
 """
 
 import argparse
+import datetime
 import functools
 import hashlib
 import json
@@ -71,7 +72,7 @@ def report(options: argparse.Namespace) -> Iterator[str]:
     plants = [*planted(tasks, files(options.input, HOSTS, 0), options.benchmarks)]
     everyone = [task for several in tasks.values() for task in several]
     ours = {"starmill": Finder(compiled(everyone), Matchers()), "its exact matcher alone": Finder(compiled(everyone), PAPER)}
-    yield f"## {processor()}, {len(everyone):,} tasks, {len(plants):,} planted files, {len(clean):,} clean files"
+    yield f"## {datetime.date.today()}, {processor()}, {len(everyone):,} tasks, {len(plants):,} planted files, {len(clean):,} clean files"
     yield ""
     yield f"`benchmarks/decontaminate.py`, Python {sys.version.split()[0]}, numpy {np.__version__}"
     yield ""
