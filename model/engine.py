@@ -122,9 +122,10 @@ class Engine:
         if self.decoder.training:  # asked first, because `eval` goes through all modules
             self.decoder.eval()
         if self._waiting and not self._joining and len(self._rows) < self.most:
-            taken = {*together((row.ask.prompt for row in self._waiting), self.most - len(self._rows))}
-            self._joining = [row for at, row in enumerate(self._waiting) if at in taken]
-            self._waiting = deque(row for at, row in enumerate(self._waiting) if at not in taken)
+            places = together((row.ask.prompt for row in self._waiting), self.most - len(self._rows))
+            self._joining = [self._waiting[at] for at in places]
+            for at in reversed(places):  # near the front, however many wait
+                del self._waiting[at]
             self._read = Slots(self.decoder.config)
             self._reading = reading(self.decoder, [row.ask.prompt for row in self._joining], self._read, self._piece)
         if self._joining and (read := next(self._reading)) is not None:

@@ -37,8 +37,10 @@ def service(
     # engine's, there would be more than cores, and all would sleep at every barrier instead of waiting: a token took 1.8 times as long.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    decoder = load(found.place, None if dtype == "stored" else getattr(torch, dtype), where)
-    torch.set_num_threads(threads)
+    try:
+        decoder = load(found.place, None if dtype == "stored" else getattr(torch, dtype), where)
+    finally:
+        torch.set_num_threads(threads)
     return Service(
         name or found.place.resolve().name,
         Worker(decoder, found.tokenizer, rows, queue),
