@@ -71,14 +71,13 @@ def version(python: str, name: str) -> str:
     return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def run(command: Sequence[str]) -> Usage:
-    """Run a command with one thread a library and no network of Hugging Face's. Raises Failed with its last line.
+def run(command: Sequence[str], threads: int = 1) -> Usage:
+    """Run a command with so many threads a library and no network of Hugging Face's. Raises Failed with its last line.
 
     Bytecode is kept, as on any machine: nobody is to pay for compiling its imports in each run.
     """
-    lid = dict.fromkeys(
-        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"), "1"
-    )
+    lid = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+    lid |= dict.fromkeys(("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"), "1")
     with tempfile.TemporaryDirectory() as folder:
         measured = [sys.executable, "-IS", str(PEERS / "measured.py"), f"{folder}/usage", *command]
         kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
