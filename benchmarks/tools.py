@@ -29,6 +29,7 @@ REQUIREMENTS = {
     "llama.cpp": ("xllamacpp==2026.10.11549",),
     "presidio": ("presidio-analyzer==2.2.366",),
     "self-align": ("tree-sitter==0.21.3", "tree-sitter-languages==1.10.2", "autoimport==1.6.1", "setuptools<81"),
+    "tokenizing": ("tokenizers==0.23.3", "tiktoken==0.14.0", "fastokens==0.3.5", "pyarrow"),
     "sketches": ("rensa==0.5.0", "datasketch==2.0.0", "xxhash", "pyarrow"),
 }
 

@@ -1,8 +1,7 @@
 """Byte-level BPE with StarCoder2's special tokens, and others behind them, on both sides of the shard contract.
 
-`encode` gives the ids of Hugging Face's tokenizer with sentinels read as plain text: a literal `<fim_prefix>` in a source file can
-never become the sentinel. It is about seven times faster than `tokenizers` by way of tiktoken, where that is installed, over the
-same merges (the regex is GPT-2's with single digits, plus the branch that makes both split the space before a digit alike).
+`encode` is Hugging Face's tokenizer with sentinels read as plain text: a literal `<fim_prefix>` in a source file can never become the
+sentinel. What has many texts to encode does it by transforms/bpe.py, with the same ids.
 """
 
 import functools
@@ -10,7 +9,6 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -33,19 +31,9 @@ SPECIAL_TOKENS = (
 END_OF_TEXT = SPECIAL_TOKENS[0]
 MOST_TOKENS = 1 << 20  # of a vocabulary
 
-# What `Sequence[Digits(individual), ByteLevel(use_regex)]` splits into, as one pattern.
-PATTERN = r"\p{N}|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?=\p{N})|\s+(?!\S)|\s+"
-# tiktoken merges a piece in time quadratic in its length, and panics on a megabyte of one kind of character; `tokenizers` needs n log n.
-# A longer piece of PATTERN holds such a run, whatever version of Unicode says what a letter is: no piece goes over a digit, or from
-# white space to anything else, but that one space may lead it.
+# The trainer takes time quadratic in a word: longer runs, of which no piece goes over a digit, or from white space to anything else but
+# that one space may lead it, are cut.
 LONG_RUN = re.compile(r"[^ \t\n\r\d]{256}|\s{256}")
-# By byte: what ends a run of other than white space, and what a run of white space. A byte of several for one character may be either.
-ENDS = (
-    np.array([chr(b) in " \t\n\r0123456789" for b in range(256)]),
-    np.array([b < 128 and not chr(b).isspace() for b in range(256)]),
-)
-# Between these a text can be cut: no piece goes from another character into white space, and none that ends in it looks further.
-LINE = re.compile(r"(?<=\S)(?=[\r\n])")
 
 
 class NoSuchToken(InputError, KeyError):
@@ -122,10 +110,7 @@ class Tokenizer:
 
     def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Return `encode` of each text."""
-        fast = self._fast
-        if fast is None:
-            return [np.array(e.ids, self.dtype) for e in self._slow.encode_batch_fast(list(texts), add_special_tokens=False)]
-        return [self._encode_lines(t) if _has_long_run(t) else np.array(fast.encode_ordinary(t), self.dtype) for t in texts]
+        return [np.array(e.ids, self.dtype) for e in self._slow.encode_batch_fast(list(texts), add_special_tokens=False)]
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """Return the exact bytes of ids; special tokens as their text. Raises IndexError for an id out of range."""
@@ -180,38 +165,12 @@ class Tokenizer:
                     f"pre_tokenizer or model: {text!r} does not come back from its ids; use a byte-level BPE as starmill trains"
                 )
 
-    def _encode_lines(self, text: str) -> np.ndarray:
-        # Lines with a long run one way, those between them the other.
-        ids: list[list[int]] = []
-        for long, lines in groupby(LINE.split(text), lambda line: LONG_RUN.search(line) is not None):
-            some = "".join(lines)
-            ids.append(self._encode_slowly(some) if long else self._fast.encode_ordinary(some))
-        return np.concatenate([np.array(some, self.dtype) for some in ids])
-
-    def _encode_slowly(self, text: str) -> list[int]:
-        return list(self._slow.encode_batch_fast([text], add_special_tokens=False)[0].ids)
-
     @functools.cached_property
     def _bytes(self) -> list[bytes]:
         table = [b""] * self.vocab_size
         for token, number in self._slow.get_vocab(with_added_tokens=True).items():
             table[number] = token.encode() if token in self._special else bytes(BYTES[c] for c in token)
         return table
-
-    @functools.cached_property
-    def _fast(self) -> Any:
-        """tiktoken's encoder over the same merges, or None where it is missing, or would not give the same ids."""
-        try:
-            import tiktoken
-        except ImportError:
-            return None
-        vocabulary = json.loads(self.data)["model"]["vocab"]
-        if json.loads(self.data)["pre_tokenizer"] != json.loads(_untrained().to_str())["pre_tokenizer"]:
-            return None
-        ranks = {bytes(BYTES[c] for c in token): n for token, n in vocabulary.items() if token not in self._special}
-        fast = tiktoken.Encoding("starmill", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens={})
-        same = all(fast.encode_ordinary(t) == self._slow.encode(t, add_special_tokens=False).ids for t in PROBES)
-        return fast if same else None
 
 
 PROBES = (
@@ -240,7 +199,8 @@ def _byte_alphabet() -> dict[str, int]:
 BYTES = _byte_alphabet()
 
 
-def _untrained() -> tokenizers.Tokenizer:
+def untrained() -> tokenizers.Tokenizer:
+    """Return a tokenizer that splits text as StarCoder2's does, and merges nothing."""
     tokenizer = tokenizers.Tokenizer(models.BPE())
     digits = pre_tokenizers.Digits(individual_digits=True)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -260,7 +220,7 @@ def train(texts: Iterable[str], vocab_size: int, more: Sequence[str] = ()) -> by
     least = len(SPECIAL_TOKENS) + len(more) + 256
     if not least <= vocab_size <= MOST_TOKENS:
         raise UsageError(f"vocab_size={vocab_size}: must be from {least} to {MOST_TOKENS}")
-    tokenizer = _untrained()
+    tokenizer = untrained()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
         special_tokens=[*SPECIAL_TOKENS, *more],
@@ -269,13 +229,6 @@ def train(texts: Iterable[str], vocab_size: int, more: Sequence[str] = ()) -> by
     )
     tokenizer.train_from_iterator((piece for text in texts for piece in _cut(text)), trainer)
     return str(tokenizer.to_str(pretty=True)).encode()
-
-
-def _has_long_run(text: str) -> bool:
-    """Say whether LONG_RUN is in a text: the pattern is asked only where so many bytes may be such a run, because it is slow."""
-    data = np.frombuffer(text.encode(), np.uint8)
-    gaps = (np.diff(np.flatnonzero(ends[data]), prepend=-1, append=len(data)) for ends in ENDS)
-    return any(gap.max() > 256 for gap in gaps) and LONG_RUN.search(text) is not None
 
 
 def _cut(text: str) -> Iterator[str]:

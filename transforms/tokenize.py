@@ -8,6 +8,7 @@ import numpy as np
 from starmill.core.document import Document, Special
 from starmill.core.shards import TokenSpan
 from starmill.core.tokenizer import Tokenizer
+from starmill.transforms import bpe
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,9 @@ class TokenizedDocument:
 
 def tokenize(documents: Iterable[Document], tokenizer: Tokenizer) -> Iterator[TokenizedDocument]:
     """Yield each document with its ids. Every text piece is encoded on its own, as Hugging Face's tokenizer does between sentinels."""
+    encode = bpe.encoder(tokenizer) or tokenizer.encode_batch
     for document in documents:
-        texts = iter(tokenizer.encode_batch([p for p in document.pieces if isinstance(p, str)]))
+        texts = iter(encode([p for p in document.pieces if isinstance(p, str)]))
         pieces = [
             np.array([tokenizer.special(p.token)], tokenizer.dtype) if isinstance(p, Special) else next(texts)
             for p in document.pieces
