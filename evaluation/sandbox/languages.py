@@ -80,7 +80,7 @@ LANGUAGES: dict[str, Language] = {
     for one in (
         Language(
             "cpp", "main.cpp", ("./main",), f'fputs("\\n{NONCE}\\n", stdout);',
-            f'#include <cstdio>\nint main() {{ fputs("{NONCE}\\n", stdout); }}', "g++ libssl-dev",
+            f'#include <cstdio>\nint main() {{ fputs("{NONCE}\\n", stdout); }}', "g++ libssl-dev libboost-dev",
             ("g++", "-std=c++17", "main.cpp", "-o", "main", "-lcrypto"),
         ),
         Language(
