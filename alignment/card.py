@@ -81,7 +81,10 @@ def of_a_model(wanted: AlignRecipe, model: Mapping[str, str], prompts: str) -> T
             f"- tests passed {wanted.verify.runs} times in a row, within {wanted.verify.cpu_seconds:g} seconds of a processor each",
             f"- benchmarks whose texts no pair holds: {', '.join(wanted.benchmarks) or 'none was given'}",
         ],
-        ["Each row has the function that inspired it (`seed`), and the `swhid`, `repository`, `path`, `lines` and `licenses` of its file."],
+        [
+            "Each row has the function that inspired it (`seed`), and the `swhid`, `repository`, `path`, `lines` and `licenses` of its",
+            "file.",
+        ],
     )
 
 

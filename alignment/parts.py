@@ -64,7 +64,10 @@ class Parts:
         """
         dataset, parts = self.datasets[name], len(inputs)
         keys = [recipe.digest(FORMAT, code(), name, options, one) for one in inputs]
-        key, due = recipe.digest(*keys), [part for part in range(parts) if not self.workspace.is_done(dataset, part, keys[part])]
+        key, due = (
+            recipe.digest(*keys),
+            [part for part in range(parts) if not self.workspace.is_done(dataset, part, keys[part])],
+        )
         manifest = self.workspace.manifest(dataset)
         if not due and manifest is not None and manifest.key == key:
             return
