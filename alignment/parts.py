@@ -41,11 +41,12 @@ class Made:
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of a workspace; `datasets`: what each stage makes."""
+    """The parts of a workspace; `datasets`: what each stage makes; `language`: of rows that name none."""
 
     workspace: Workspace
     datasets: Mapping[str, str]
     tell: Callable[[str], None]
+    language: str = ""
 
     def digests(self, dataset: str) -> list[str]:
         """Return the digests of a finished dataset's parts."""
@@ -84,7 +85,7 @@ class Parts:
         files: Counter[tuple[str, str]] = Counter()
         sizes: Counter[tuple[str, str]] = Counter()
         for reason, row in [("", row) for row in made.kept] + [(row["reason"], row) for row in made.dropped]:
-            of = (reason, row.get("language") or "")
+            of = (reason, row.get("language") or self.language)
             files[of] += 1
             sizes[of] += len(_line(row))
         counts = tuple(Count(name, *of, files[of], sizes[of]) for of in sorted(files))

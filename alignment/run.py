@@ -17,7 +17,7 @@ from starmill.alignment.ask import Asking, Folder, Spent
 from starmill.alignment.parts import LINES, SELECTED, Made, Parts, Row
 from starmill.alignment.prompts import SHIPPED, STAGES, Prompts
 from starmill.alignment.recipe import AlignRecipe
-from starmill.alignment.stages import Stages, seeds_of
+from starmill.alignment.stages import LANGUAGE, Stages, seeds_of
 from starmill.core.dataset import LastRun, StageName, Workspace
 from starmill.core.errors import InputError
 from starmill.core.storage import Storage
@@ -89,7 +89,7 @@ def run(
         wanted.per_minute,
     )
     workspace.publish_last_run(LastRun(tuple(StageName(*pair) for pair in DATASETS.items()), len(files)))
-    parts = Parts(workspace, DATASETS, tell)
+    parts = Parts(workspace, DATASETS, tell, LANGUAGE)
     known: set[str] = set()
     read = {name: reads() for name, reads in files.items()}
     whole = hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in read.values())).hexdigest()

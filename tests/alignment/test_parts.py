@@ -10,7 +10,7 @@ from starmill.core.dataset import Workspace
 
 def test_parts_are_made_once_for_a_key(tmp_path: Path) -> None:
     workspace, told, asked = Workspace(str(tmp_path)), list[str](), list[int]()
-    parts = Parts(workspace, {"judge": "judged"}, told.append)
+    parts = Parts(workspace, {"judge": "judged"}, told.append, "Python")
 
     def make(part: int) -> Made:
         asked.append(part)
@@ -26,7 +26,7 @@ def test_parts_are_made_once_for_a_key(tmp_path: Path) -> None:
     manifest = workspace.manifest("judged")
     assert manifest is not None and parts.digests("judged") == [one.digest() for one in manifest.parts]
     counts = {(one.step, one.reason, one.language): one.files for one in manifest.parts[0].counts}
-    assert counts == {("judge", "", ""): 1, ("judge", "", "Go"): 1, ("judge", "empty", "Go"): 1}
+    assert counts == {("judge", "", "Python"): 1, ("judge", "", "Go"): 1, ("judge", "empty", "Go"): 1}
     assert (
         sum(one.bytes for one in manifest.parts[0].counts if not one.reason)
         == (tmp_path / "judged/part-00000.jsonl").stat().st_size
