@@ -47,13 +47,19 @@ def lines(steps: Sequence[Step]) -> list[str]:
     return made
 
 
-def page(
-    wanted: AlignRecipe, steps: Sequence[Step], rows: Sequence[Mapping[str, Any]], model: Mapping[str, str], prompts: str
-) -> str:
-    """Return the card as Markdown. It names neither a time nor a machine: equal instructions have equal cards."""
-    licenses = Counter(name for row in rows for name in row["licenses"] or ["none found"])
-    named = [f"- {name}: {count:,}" for name, count in sorted(licenses.items(), key=lambda item: (-item[1], item[0]))[:MOST]]
-    table = [f"| {one.stage} | {one.into:,} | {one.kept:,} | {_reasons(one)} |" for one in steps]
+@dataclass(frozen=True)
+class Told:
+    """What a card says of how its rows were made, in lines of Markdown."""
+
+    title: str
+    tags: str  # beside code and instructions
+    what: Sequence[str]  # behind the number of pairs
+    how: Sequence[str]
+    whence: Sequence[str]  # whose code is in the rows
+
+
+def of_a_model(wanted: AlignRecipe, model: Mapping[str, str], prompts: str) -> Told:
+    """Return what the card of a model's own instructions says; `prompts` is the digest of its templates."""
     asked = {stage: getattr(wanted, stage) for stage in ("judge", "concepts", "instruct", "respond")}
     sampling = [
         f"- {stage}: {how.shots} examples, temperature {how.temperature:g}, top_p {how.top_p:g}, at most {how.max_new_tokens:,} tokens"
@@ -61,33 +67,56 @@ def page(
         for stage, how in asked.items()
         if how is not None
     ]
-    return "\n".join(
+    return Told(
+        "Instructions by a model, from its own seeds",
+        "synthetic",
         [
-            "---",
-            "task_categories: [text-generation]",
-            "tags: [code, instructions, synthetic]",
-            "configs:",
-            "- {config_name: default, data_files: 'part-*.jsonl'}",
-            "---",
-            "# Instructions by a model, from its own seeds",
-            "",
-            f"{len(rows):,} pairs of an instruction and a response. A model wrote both, inspired by functions of open source; each",
+            "A model wrote both, inspired by functions of open source; each",
             "response passed the tests that it came with, in a sandbox. Nobody read them: tests of a response may be wrong as it is.",
-            "",
-            "## How they were made",
+        ],
+        [
             f"- model: `{json.dumps(dict(sorted(model.items())))}`",
             f"- templates and examples: `{prompts}`, seed {wanted.seed}",
             *sampling,
             f"- tests passed {wanted.verify.runs} times in a row, within {wanted.verify.cpu_seconds:g} seconds of a processor each",
             f"- benchmarks whose texts no pair holds: {', '.join(wanted.benchmarks) or 'none was given'}",
+        ],
+        [
+            "Each row has the function that inspired it (`seed`), and the `swhid`, `repository`, `path`, `lines` and `licenses` of its",
+            "file.",
+        ],
+    )
+
+
+def page(told: Told, steps: Sequence[Step], rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the card as Markdown. It names neither a time nor a machine: equal instructions have equal cards."""
+    licenses = Counter(name for row in rows for name in row["licenses"] or ["none found"])
+    named = [f"- {name}: {count:,}" for name, count in sorted(licenses.items(), key=lambda item: (-item[1], item[0]))[:MOST]]
+    table = [f"| {one.stage} | {one.into:,} | {one.kept:,} | {_reasons(one)} |" for one in steps]
+    first, *more = told.what
+    return "\n".join(
+        [
+            "---",
+            "task_categories: [text-generation]",
+            f"tags: [code, instructions, {told.tags}]",
+            "configs:",
+            "- {config_name: default, data_files: 'part-*.jsonl'}",
+            "---",
+            f"# {told.title}",
+            "",
+            f"{len(rows):,} pairs of an instruction and a response. {first}",
+            *more,
+            "",
+            "## How they were made",
+            *told.how,
             "",
             "| stage | in | kept | dropped |",
             "|---|---|---|---|",
             *table,
             "",
             "## Where they are from",
-            "Each row has the function that inspired it (`seed`), and the `swhid`, `repository`, `path`, `lines` and `licenses` of its",
-            "file. Licences of these files, by pairs:",
+            *told.whence,
+            "Licences of these files, by pairs:",
             "",
             *named,
             "",

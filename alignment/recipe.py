@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from starmill.alignment.commits.recipe import CommitsRecipe
 from starmill.core import recipe
 from starmill.core.names import AtLeast1, Bytes, Name, Place, Positive, Seed, Share, Words
 
@@ -109,7 +110,9 @@ class AlignRecipe:
             raise ValueError(f"budget.money={self.budget.money}: nothing has a price; give prices.prompt and prices.answer")
 
 
-def load(path: str, overrides: list[str], workspace: str | None = None) -> AlignRecipe:
+def load(path: str, overrides: list[str], workspace: str | None = None) -> AlignRecipe | CommitsRecipe:
     """Read a recipe; `overrides` are the command's --set, `workspace` replaces the recipe's. Raises RecipeError."""
     values = recipe.override(recipe.read(path), overrides) | ({"workspace": workspace} if workspace else {})
+    if "commits" in values:
+        return recipe.build(CommitsRecipe, values, where=path)
     return recipe.build(AlignRecipe, values, where=path)

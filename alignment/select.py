@@ -48,7 +48,7 @@ def selected(
     names: set[tuple[str, ...]] = set()
     near = Near(how.near) if how.near is not None else None
     for one in order:
-        asked, told = _squeezed(one.instruction), _squeezed(one.text)
+        asked, told = squeezed(one.instruction), squeezed(one.text)
         tree = parsed(one.found.first)
         called = invoked.functions(tree) if tree is not None else ()
         if one.name in chosen:
@@ -124,5 +124,6 @@ def preference(chosen: Chosen, failed: Response, number: int, seed: int, how: Se
     }
 
 
-def _squeezed(text: str) -> str:
+def squeezed(text: str) -> str:
+    """Return a text without white space."""
     return "".join(text.split())

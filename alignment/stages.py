@@ -6,11 +6,11 @@ judge -> concepts -> instruct -> respond -> verify -> select. A row's `name` is 
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from starmill.alignment import read, select
 from starmill.alignment.ask import Wanted
+from starmill.alignment.parts import LINEAGE, Made, Row
 from starmill.alignment.prompts import Prompts, difficulty
 from starmill.alignment.read import Reason, Response
 from starmill.alignment.recipe import AlignRecipe, Asked
@@ -20,21 +20,7 @@ from starmill.evaluation.run.score import Judges
 
 CATEGORY = "code generation (function implementation)"
 LANGUAGE = "Python"  # whose responses are verified here
-LINEAGE = ("swhid", "repository", "path", "lines", "licenses")
-Row = dict[str, Any]
 Ask = Callable[[str, Sequence[Wanted], Asked], Mapping[tuple[str, int], Reply]]
-
-
-@dataclass
-class Made:
-    """The rows that a stage kept and dropped, in order."""
-
-    kept: list[Row] = field(default_factory=list)
-    dropped: list[Row] = field(default_factory=list)
-
-    def drop(self, why: Reason, **row: Any) -> None:
-        """Drop a row."""
-        self.dropped.append({**row, "reason": why.reason, "detail": why.detail})
 
 
 def seeds_of(name: str, data: bytes, known: set[str]) -> Made:

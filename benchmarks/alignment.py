@@ -1,20 +1,28 @@
 """The decisions of starcoder2-self-align's own code, and ours, on the same responses, filter by filter; and how fast both verify.
 
-    .venv/bin/python benchmarks/alignment.py CHECKOUT [--copies 40]
+    .venv/bin/python benchmarks/alignment.py CHECKOUT [--copies 40] [--theirs PYTHON]
 
 CHECKOUT: a clone of https://github.com/bigcode-project/starcoder2-self-align (0b19dbc ran last). Responses are the examples that ship, each
 as it is and changed in the ways of CHANGES. Their functions are taken out of their files, whose ends (models, hubs) are left out: what
 extract_code finds is executed by a forked process, as their execution filter does, without the guard of EvalPlus, which needs a
 package; then sanitize_data's filter with RAW. A difference is listed with our reason.
+
+--theirs: an interpreter that has what their execution_filter.py imports (evalplus 0.3.1, fire, tqdm, openai, tenacity, tiktoken,
+transformers). Then their whole program verifies the same responses with one worker; of it and of ours the start is subtracted, by a run of
+a tenth of them. The seconds of processors count all processes.
 """
 
 import argparse
 import ast
+import functools
+import json
 import multiprocessing
 import os
 import re
+import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -65,6 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("checkout", type=Path)
     parser.add_argument("--copies", type=int, default=40, help="of each example, for the rates")
+    parser.add_argument("--theirs", type=Path, help="an interpreter for their execution_filter.py")
     options = parser.parse_args()
     extract, keeps = theirs(options.checkout / "src/star_align")
     shots = [shot["response"] for shot in Prompts().shots if "response" in shot]
@@ -95,6 +104,43 @@ def main() -> None:
     print(
         f"  ours {ours:.0f} responses/s, isolated, one worker; a forked process each {len(some) / (time.perf_counter() - began):.0f}/s"
     )
+
+    if options.theirs:
+        texts = shots * options.copies
+        for name, run in (("ours", ours_on), ("theirs", functools.partial(program, options.theirs, options.checkout))):
+            few, many = (timed(run, texts[:count]) for count in (len(texts) // 10, len(texts)))
+            count = len(texts) - len(texts) // 10
+            print(
+                f"  {name}: {count / (many[0] - few[0]):.0f} responses/s, {1e3 * (many[1] - few[1]) / count:.1f} ms of processors each"
+            )
+
+
+def timed(run: Callable[[list[str]], int], texts: list[str]) -> tuple[float, float]:
+    """Return the seconds of the clock, and of processors of all processes, in which all texts are verified."""
+    before = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    began = time.perf_counter()
+    print(f"  {run(texts):,} of {len(texts):,} pass")
+    seconds = time.perf_counter() - began
+    after = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return seconds, sum(b.ru_utime + b.ru_stime - a.ru_utime - a.ru_stime for a, b in zip(before, after, strict=True))
+
+
+def ours_on(texts: list[str]) -> int:
+    """Return how many pass with us."""
+    with Judge() as judge:
+        found = [one for one in map(response, texts) if isinstance(one, Response)]
+        return sum(why is None for why in verified(judge, found, Verify(runs=1)))
+
+
+def program(python: Path, checkout: Path, texts: list[str]) -> int:
+    """Return how many pass by their execution_filter.py with one worker."""
+    with tempfile.TemporaryDirectory() as place:
+        asked, told = Path(place, "asked.jsonl"), Path(place, "told.jsonl")
+        asked.write_text("".join(json.dumps({"instruction": "Write it.", "response": text}) + "\n" for text in texts))
+        words = [python, checkout / "src/star_align/execution_filter.py", f"--response_path={asked}", f"--result_path={told}"]
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(checkout / "src")}
+        subprocess.run([*words, "--max_workers=1"], env=environment, check=True, capture_output=True)
+        return len(told.read_text().splitlines())
 
 
 def theirs(folder: Path) -> tuple[Callable[[str], str], Callable[[str], bool]]:

@@ -16,6 +16,7 @@ from starmill.core.terminal import seldom
 
 if TYPE_CHECKING:
     from starmill.alignment.ask import Folder
+    from starmill.alignment.commits.recipe import CommitsRecipe
     from starmill.alignment.recipe import AlignRecipe
     from starmill.evaluation.run.endpoint import Endpoint
 
@@ -35,7 +36,7 @@ def align(
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
-    """Let a model write instructions from seeds, answer them, and keep what passes its own tests.
+    """Let a model write instructions from seeds, answer them, and keep what passes its own tests; or make instructions of commits.
 
     A run that was stopped, or whose budget is spent (status 4), goes on where it was: nothing that was answered is asked again.
     """
@@ -44,10 +45,15 @@ def align(
     with options.needs("trainer"), options.files():
         from starmill.alignment import card
         from starmill.alignment import run as running
-        from starmill.alignment.recipe import load
+        from starmill.alignment.recipe import AlignRecipe, load
 
         wanted = load(recipe, sets or [], workspace)
         refuse_below_file("workspace", wanted.workspace)
+        if not isinstance(wanted, AlignRecipe):
+            if as_if is not None:
+                raise UsageError(f"--as-if is of recipes that ask a model, and {recipe} asks none; leave it out")
+            _of_commits(wanted, dry_run, quiet, as_json)
+            return
         if dry_run:
             _show_cost(wanted, as_if, as_json)
             return
@@ -85,6 +91,26 @@ def align(
     options.show(
         as_json, told, [*lines, f"{wanted.workspace}/instructions has the pairs, preferences/ what passed and what failed"]
     )
+
+
+def _of_commits(wanted: "CommitsRecipe", dry_run: bool, quiet: bool, as_json: bool) -> None:
+    from starmill.alignment import card
+    from starmill.alignment.commits import run as running
+    from starmill.pipelines.benchmarks import index
+    from starmill.transforms.clean.decontaminate import Decontaminate
+
+    if dry_run:
+        steps = [running.tried(wanted)]
+        options.show(
+            as_json,
+            {"stages": [asdict(step) for step in steps]},
+            [*card.lines(steps), "nothing is written, and no model is asked"],
+        )
+        return
+    blob = index(wanted.benchmarks)
+    made = running.run(wanted, Decontaminate(blob).judge, hashlib.sha256(blob.encode()).hexdigest(), seldom(quiet))
+    told = {"workspace": wanted.workspace, "stages": [asdict(step) for step in made.funnel]}
+    options.show(as_json, told, [*card.lines(made.funnel), f"{wanted.workspace}/instructions has the pairs"])
 
 
 def _show_cost(wanted: "AlignRecipe", as_if: int | None, as_json: bool) -> None:

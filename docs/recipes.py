@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from starmill.alignment.commits.recipe import CommitsRecipe
 from starmill.alignment.recipe import AlignRecipe
 from starmill.core import recipe_page
 from starmill.model.presets import PRESETS
@@ -18,17 +19,28 @@ def files() -> dict[Path, str]:
     """Return the text of each file."""
     page = ROOT / "docs" / "recipes.md"
     written, _, _ = page.read_text("utf-8").partition(MARK)
-    sections = [("Data recipes", Recipe), ("Training recipes", TrainRecipe), ("Alignment recipes", AlignRecipe)]
+    sections = [
+        ("Data recipes", Recipe),
+        ("Training recipes", TrainRecipe),
+        ("Alignment recipes", AlignRecipe),
+        ("Alignment recipes of commits", CommitsRecipe),
+    ]
     texts = {page: written + MARK + "".join(f"\n## {title}\n\n{recipe_page.page(cls)}" for title, cls in sections)}
     schemas = {
         "data": recipe_page.schema(Recipe),
         "train": _with_presets(recipe_page.schema(TrainRecipe)),
-        "align": recipe_page.schema(AlignRecipe),
+        "align": _either(recipe_page.schema(AlignRecipe), "commits", recipe_page.schema(CommitsRecipe)),
     }
     for name, made in schemas.items():
         text = json.dumps(made, indent=1, ensure_ascii=False)
         texts[ROOT / "recipes" / f"schema-{name}.json"] = text + "\n"
     return texts
+
+
+def _either(schema: dict[str, Any], key: str, other: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema of recipes of two forms: those with `key` are of the other."""
+    both = {"if": {"required": [key]}, "then": {"$ref": other["$ref"]}, "else": {"$ref": schema["$ref"]}}
+    return both | {"$defs": schema["$defs"] | other["$defs"], "$schema": schema["$schema"]}
 
 
 def _with_presets(schema: dict[str, Any]) -> dict[str, Any]:

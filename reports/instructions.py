@@ -21,7 +21,8 @@ Row = dict[str, Any]
 DATASET = "instructions"  # which no other workspace has
 LINEAGE = ("repository", "path", "lines", "swhid", "licenses")
 SHOWN = 20  # instructions on the page, and rows dropped for one reason
-FILES = pa.schema([(name, pa.string()) for name in ("repo_name", "path", "content_id")])
+IDS = {"cnt": "content_id", "rev": "revision_id"}  # of a seed's file, or of a commit
+FILES = pa.schema([(name, pa.string()) for name in ("repo_name", "path", *IDS.values())])
 
 
 def is_aligned(workspace: Workspace) -> bool:
@@ -47,9 +48,10 @@ def tell(workspace: Workspace, text: str, labels: Labels = RAW) -> dict[str, Any
     if not is_aligned(workspace):
         raise InputError(f"{workspace.root}: no workspace of `starmill align`; give one with --workspace")
     stages = workspace.last_run().stages
-    first = {row["name"]: row for row in _rows(workspace, stages[0].dataset)}
+    begun = (stages[0].dataset, f"dropped/{stages[0].name}")
+    first = {row["name"]: row for dataset in begun for row in _rows(workspace, dataset) if "repository" in row}
     files = [
-        {"repo_name": row["repository"], "path": row["path"], "content_id": (row["swhid"] or "")[len("swh:1:cnt:") :]}
+        {"repo_name": row["repository"], "path": row["path"], **{column: _hash(row, kind) for kind, column in IDS.items()}}
         for row in first.values()
     ]
     named = parse(text, labels).mask(pa.RecordBatch.from_pylist(files, FILES)).to_pylist() if text not in first else []
@@ -70,6 +72,11 @@ def tell(workspace: Workspace, text: str, labels: Labels = RAW) -> dict[str, Any
                 if (of := told.get(row.get("name", ""))) is not None:
                     of["stages"].append({"stage": stage.name, "kept": kept, **_said(row, kept)})
     return {"query": text, "seeds": labels.shown([*told.values()])}
+
+
+def _hash(row: Row, kind: str) -> str:
+    head, _, found = (row["swhid"] or "").rpartition(":")
+    return found if head == f"swh:1:{kind}" else ""
 
 
 def _said(row: Row, kept: bool) -> Row:

@@ -2,7 +2,7 @@
 
 from scripted import recipe
 
-from starmill.alignment.card import Step, lines, page
+from starmill.alignment.card import Step, lines, of_a_model, page
 from starmill.alignment.recipe import Respond
 
 STEPS = [Step("judge", 10, 7, {"judged_no": 2, "refused": 1}), Step("select", 1_200, 1_200, {})]
@@ -11,7 +11,7 @@ STEPS = [Step("judge", 10, 7, {"judged_no": 2, "refused": 1}), Step("select", 1_
 def test_the_card_says_model_sampling_reasons_and_licences() -> None:
     rows = [{"licenses": ["MIT", "Apache-2.0"]}, {"licenses": ["MIT"]}, {"licenses": []}, {"licenses": None}]
     wanted = recipe("w", "s", "http://secret.example/v1", judge=None, respond=Respond(1, samples=4), benchmarks=("smoke",))  # type: ignore[arg-type]
-    said = page(wanted, STEPS, rows, {"model": "m", "by": "endpoint"}, "abc")
+    said = page(of_a_model(wanted, {"model": "m", "by": "endpoint"}, "abc"), STEPS, rows)
     for text in (
         "4 pairs", '`{"by": "endpoint", "model": "m"}`', "`abc`, seed 3407", "4 samples", "| judge | 10 | 7 | judged_no 2, refused 1 |",
         "| select | 1,200 | 1,200 | none |", "no pair holds: smoke", "- MIT: 2\n- none found: 2\n- Apache-2.0: 1",

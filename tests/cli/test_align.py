@@ -63,4 +63,6 @@ def test_what_is_refused(tmp_path: Path, seeds: Path, capsys: pytest.CaptureFixt
     named = recipe(tmp_path, "http://127.0.0.1:9/v1")
     assert main(["align", named, "--as-if", "3"]) == 2 and "--as-if is of --dry-run" in capsys.readouterr().err
     assert main(["align", named, "--set", "seeds=nowhere"]) == 1 and "no .jsonl in it" in capsys.readouterr().err
+    assert main(["align", "commitpackft", "--set", "commits=nowhere"]) == 1 and "no complete dataset" in capsys.readouterr().err
+    assert main(["align", "commitpackft", "--as-if", "3", "--dry-run"]) == 2 and "asks none" in capsys.readouterr().err
     assert main(["align", named, "--workspace", "s3://bucket/a"]) == 1 and "a folder of this machine" in capsys.readouterr().err

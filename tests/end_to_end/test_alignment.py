@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
+import committed
 import pytest
 import yaml
 from pages import ROOT, commands
@@ -25,6 +26,7 @@ def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     script = Script.of(write_seeds(tmp_path / "seeds/seeds"))
     script.attempts.update(script.names.values())  # which no server is busy for
+    committed.write(tmp_path).rename(tmp_path / "history")
     with serving(script) as url:
         for command in commands(PAGE):
             words = command.replace("http://127.0.0.1:8000/v1", url).split()[1:]
@@ -36,6 +38,7 @@ def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest
         and "hours at 5,000 tokens per second" in said
     )
     assert (tmp_path / "aligned/instructions/README.md").exists() and "tests_not_invoked" in said
+    assert (tmp_path / "asked/instructions/README.md").exists() and "not_imperative" in said
 
 
 def kills(tmp_path: Path, answered: list[int]) -> None:

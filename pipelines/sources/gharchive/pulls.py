@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from starmill.core import seeds
+from starmill.core.linediff import Change, changes, lines
 from starmill.core.names import AtLeast0, AtLeast1, Seed, Share
-from starmill.pipelines.sources.git.linediff import Change, changes, lines
 
 MARKUP = ("md", "markdown", "rst", "rmd", "rdoc", "adoc", "asciidoc")  # may have long lines
 PROSE = re.compile(

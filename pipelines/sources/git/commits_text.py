@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from starmill.core import seeds
+from starmill.core.linediff import lines
 from starmill.core.names import AtLeast0, AtLeast1, Seed, Share
 from starmill.pipelines.sources import encoding
 from starmill.pipelines.sources.git.history import Change, Commit, Lost
-from starmill.pipelines.sources.git.linediff import lines
 from starmill.pipelines.sources.source import Entry, label
 
 MAX_UTF8 = 4  # bytes of a character

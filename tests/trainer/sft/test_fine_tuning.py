@@ -1,6 +1,6 @@
 """Fine-tuning by `starmill train`: plain PyTorch's losses and weights step by step, resume, and the folder that it leaves.
 
-The slow test does the same beside TRL's SFTTrainer.
+The slow tests do the same beside TRL's SFTTrainer, one of them on what `starmill align` makes.
 """
 
 import json
@@ -8,11 +8,13 @@ import os
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
+import scripted
 import talks
 import torch
 import yaml
@@ -146,47 +148,91 @@ def test_what_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> Non
         assert message in capsys.readouterr().err
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("packing", [False, True])
-def test_trl_step_by_step(place: Path, packing: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def by_trl(
+    place: Path, rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, count: int, each: int, longest: int = 64
+) -> tuple[list[float], Any]:
+    """The losses of TRL's SFTTrainer on rows in this order, `each` at once and a step of four, and its model."""
     trl = pytest.importorskip("trl", reason="NOT RUN: trl, beside whose SFTTrainer fine-tuning is compared, is not here")
     import datasets
     from torch.utils.data import SequentialSampler
 
-    sets = ["data.mask_documents=true", "sft.packing=true", "steps=3"] if packing else []
-    assert main(["train", str(place / "recipe.yaml"), *(f"--set={one}" for one in sets)]) == 0
     hub = AutoTokenizer.from_pretrained(place / "base")
-    train = open_inputs(config.load(str(place / "recipe.yaml"), sets)).train
-    # Packed, the first step's conversations, each alone in a row of TRL's batch: what packing must not change.
-    order = [one for batch in islice(train.batches(), 2 if packing else 16) for one in batch.units]
-    each, count = (len(order), 1) if packing else (2, 8)
-    written = [train.units.named(one)[0] for one in order]  # type: ignore[arg-type]
-    lines = [json.loads(line) for line in (place / "instructions/train.jsonl").read_text().splitlines()]
-    chosen = [lines[int(name.rpartition(":")[2]) - 1] for name in written]
     data = datasets.Dataset.from_list(
         [
             {
                 "prompt": [{"role": "user", "content": row["instruction"]}],
                 "completion": [{"role": "assistant", "content": row["response"]}],
             }
-            for row in chosen
+            for row in rows
         ]
     )
     monkeypatch.setattr(trl.SFTTrainer, "_get_train_sampler", lambda self, *_: SequentialSampler(self.train_dataset))
     asked = trl.SFTConfig(
         output_dir=str(place / "trl"), per_device_train_batch_size=each,
-        gradient_accumulation_steps=1 if packing else 2, max_steps=count, learning_rate=1e-3, lr_scheduler_type="constant",
-        adam_beta2=0.999, weight_decay=0.0, max_grad_norm=1.0, max_length=64, logging_steps=1, report_to=[], bf16=False,
+        gradient_accumulation_steps=max(1, 4 // each), max_steps=count, learning_rate=1e-3, lr_scheduler_type="constant",
+        adam_beta2=0.999, weight_decay=0.0, max_grad_norm=1.0, max_length=longest, logging_steps=1, report_to=[], bf16=False,
         use_cpu=True, gradient_checkpointing=False, save_strategy="no", disable_tqdm=True,
     )  # fmt: skip
     model = AutoModelForCausalLM.from_pretrained(place / "base")
     trainer = trl.SFTTrainer(model=model, args=asked, train_dataset=data, processing_class=hub)
     trainer.train()
-    theirs = [log["loss"] for log in trainer.state.log_history if "loss" in log]
+    return [log["loss"] for log in trainer.state.log_history if "loss" in log], model
+
+
+def chosen(place: Path, sets: list[str], batches: int, file: Path) -> list[dict[str, Any]]:
+    """The rows of a file that the first batches of a recipe learn, in their order."""
+    train = open_inputs(config.load(str(place / "recipe.yaml"), sets)).train
+    order = [one for batch in islice(train.batches(), batches) for one in batch.units]
+    names = [train.units.named(one)[0] for one in order]  # type: ignore[arg-type]
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    return [lines[int(name.rpartition(":")[2]) - 1] for name in names]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("packing", [False, True])
+def test_trl_step_by_step(place: Path, packing: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    sets = ["data.mask_documents=true", "sft.packing=true", "steps=3"] if packing else []
+    assert main(["train", str(place / "recipe.yaml"), *(f"--set={one}" for one in sets)]) == 0
+    # Packed, the first step's conversations, each alone in a row of TRL's batch: what packing must not change.
+    rows = chosen(place, sets, 2 if packing else 16, place / "instructions/train.jsonl")
+    count = 1 if packing else 8
+    theirs, model = by_trl(place, rows, monkeypatch, count, len(rows) if packing else 2)
     assert losses(place / "tuned")[:count] == pytest.approx(theirs, abs=1e-4) and len(theirs) == count
     if not packing:
         ours = load(place / "tuned/model")
         assert (ours.tokens.weight - model.model.embed_tokens.weight).abs().max() < 1e-5
+
+
+@pytest.mark.slow
+def test_what_a_model_wrote_is_learned_as_trl_learns_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Instructions that `starmill align` makes of a scripted model's answers: TRL's losses step by step, and held-out ones fall."""
+    monkeypatch.setattr(talks, "CONFIG", replace(talks.CONFIG, max_positions=512))
+    (place / "instructions/train.jsonl").unlink()
+    (place / "instructions").rmdir()
+    talks.write(place)
+    monkeypatch.setattr(scripted, "SEEDS", 26)
+    monkeypatch.setattr(scripted, "FILES", (14, 12))
+    folder = scripted.write_seeds(place / "seeds")
+    script = scripted.Script.of(folder)
+    script.attempts.update(script.names.values())  # which no server is busy for
+    asked = {"shots": 1, "max_new_tokens": 8}
+    with scripted.serving(script) as url:
+        values = {
+            "workspace": str(place / "aligned"), "seeds": str(folder), "model": "scripted", "endpoint": url, "concepts": asked,
+            "instruct": asked, "respond": {**asked, "samples": 3}, "verify": {"cpu_seconds": 1.0, "runs": 1}, "select": {"near": None},
+        }  # fmt: skip
+        (place / "align.yaml").write_text(yaml.safe_dump(values))
+        assert main(["align", str(place / "align.yaml"), "--quiet", "--workers", "1"]) == 0
+    written = place / "aligned/instructions/part-00000.jsonl"
+    assert len(written.read_text().splitlines()) >= 20
+    sets = [f"workspace={place / 'aligned'}", "data.sequence_length=512", "steps=4", "data.held_out=0.2"]
+    assert main(["train", str(place / "recipe.yaml"), *(f"--set={one}" for one in sets)]) == 0
+    theirs, model = by_trl(place, chosen(place, sets, 8, written), monkeypatch, 4, 2, longest=512)
+    assert losses(place / "tuned") == pytest.approx(theirs, abs=1e-4) and len(theirs) == 4
+    assert (load(place / "tuned/model").tokens.weight - model.model.embed_tokens.weight).abs().max() < 1e-5
+    lines = map(json.loads, (place / "tuned/metrics.jsonl").read_text().splitlines())
+    held_out = [line["held_out_loss"] for line in lines if "held_out_loss" in line]
+    assert len(held_out) > 1 and held_out[-1] < held_out[0]
 
 
 def test_an_adapter_as_plain_peft_trains_it(place: Path) -> None:

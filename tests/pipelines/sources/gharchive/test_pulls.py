@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from starmill.core.linediff import lines
 from starmill.pipelines.sources.gharchive.pulls import Hunk, Show, Window, fits, shown
-from starmill.pipelines.sources.git.linediff import lines
 
 CODE = "".join(f"def function_{n}(value):\n    return value + {n}\n\n" for n in range(40))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from starmill.pipelines.sources.git.linediff import Change, changes, lines
+from starmill.core.linediff import Change, changes, lines
 
 
 def rebuilt(old: list[str], new: list[str], found: list[Change]) -> list[str]:
