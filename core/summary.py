@@ -15,7 +15,7 @@ from starmill.core.part import Count, Manifest, Tokens
 
 NAME = "summary.json"
 EDGE = 1 << 16  # bytes of a manifest's two ends, which its mark digests; of a small one all
-DRAWN = 128  # parts with their rows: what a view looks at of a large dataset
+DRAWN = 64  # parts with their rows: what a view looks at of a large dataset
 OF_REASON = 64  # parts of a reason
 
 
