@@ -4,13 +4,19 @@ Beam's local runner holds each shuffle in memory several times over. A note is a
 process or another one; runners of several machines get the blocks themselves.
 """
 
+import contextlib
 import os
 import secrets
 import shutil
+import tempfile
 import threading
+import weakref
 from pathlib import Path
 
+from starmill.core.dataset import Workspace
+
 MARK = b"\0lies at\0"  # no block begins so: Arrow's begin with four bytes 0xff
+FOLDER = "spill"  # of a local workspace
 SMALL = 256  # bytes of a block for which a note is not worth it
 
 
@@ -72,9 +78,21 @@ def get(sent: bytes) -> bytes:
     return data
 
 
+def begun(workspace: Workspace, owner: object) -> str:
+    """Return a new folder for blocks, which is removed with `owner`: in a local workspace, or else among this machine's temporary files."""
+    if workspace.is_local:
+        workspace.clear(FOLDER)  # of a run that was killed
+    folder = f"{workspace.path(FOLDER) if workspace.is_local else tempfile.gettempdir()}/starmill-{secrets.token_hex(8)}"
+    weakref.finalize(owner, remove, folder)
+    return folder
+
+
 def remove(folder: str) -> None:
     """Remove a folder of blocks with all that is in it; an absent one is fine."""
     file = _OWN.pop((folder, os.getpid()), None)
     if file is not None:
         os.close(file.number)
     shutil.rmtree(folder, ignore_errors=True)
+    if os.path.basename(os.path.dirname(folder)) == FOLDER:
+        with contextlib.suppress(OSError):  # another one is in it
+            os.rmdir(os.path.dirname(folder))

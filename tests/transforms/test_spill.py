@@ -1,5 +1,6 @@
 """What is put comes back, from any process; a folder that is removed leaves nothing open, and what is gone or cut is no block."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from starmill.core.dataset import Workspace
 from starmill.transforms import spill
 from starmill.transforms.beam import block_from_ipc, pack
 
@@ -36,3 +38,20 @@ def test_nothing_is_left_open(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         spill.get(note)
     spill.remove(folder)
+
+
+class Owner:
+    pass
+
+
+def test_a_folder_goes_with_its_owner(tmp_path: Path) -> None:
+    workspace, owner = Workspace(str(tmp_path)), Owner()
+    (tmp_path / spill.FOLDER / "of a killed run").mkdir(parents=True)
+    folder = spill.begun(workspace, owner)
+    note = spill.put(folder, bytes(1000))
+    assert os.listdir(tmp_path / spill.FOLDER) == [os.path.basename(folder)] and spill.get(note) == bytes(1000)
+    del owner
+    gc.collect()
+    assert not os.listdir(tmp_path)
+    bucket, other = Workspace("memory://spill"), Owner()
+    assert not spill.begun(bucket, other).startswith("memory")

@@ -6,9 +6,6 @@ and any order of parts, and so is each byte of the result. A file is part << 32 
 """
 
 import json
-import secrets
-import tempfile
-import weakref
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -40,7 +37,6 @@ FILES_PER_PARTITION = 1 << 16
 MAX_PARTITIONS = 1024
 # Compressed text whose candidates' shingles one worker holds while it reads all others': a group reads each part once.
 GROUP_BYTES = 1 << 27
-SPILL = "spill"  # the folder of a local workspace for blocks on their way
 # Rows of an edge or file block: at most about 20 MB.
 BLOCK_ROWS = 1 << 17
 
@@ -48,11 +44,8 @@ BLOCK_ROWS = 1 << 17
 def build(pipeline: beam.Pipeline, workspace: Workspace, parts: Sequence[PartRef], options: MinHash) -> beam.PCollection:
     """Add the stage to `pipeline`; `parts` must be all parts of `curated/`, in any order. Returns the published ones' numbers."""
     stage = Dedup.sized(workspace, options)
-    if isinstance(pipeline.runner, FnApiRunner):  # all its workers are on this machine, and it holds what is shuffled in memory
-        workspace.clear(SPILL)  # of a run that was killed
-        place = workspace.path(SPILL) if workspace.is_local else tempfile.gettempdir()
-        stage = replace(stage, spill=f"{place}/starmill-{secrets.token_hex(8)}")
-        weakref.finalize(pipeline, spill.remove, stage.spill)
+    if isinstance(pipeline.runner, FnApiRunner):  # it runs on this machine, and holds in memory what is shuffled
+        stage = replace(stage, spill=spill.begun(workspace, pipeline))
     return stage.wire(stage.parts(pipeline, parts))
 
 
@@ -200,9 +193,7 @@ class Dedup:
             yield from bands.partition(block, numbers % self.partitions)
 
     def remove_copies(self, group: Grouped) -> Iterator[tuple[int, pa.RecordBatch] | tuple[str, int, pa.RecordBatch]]:
-        """COPY blocks of some blob ids -> REMOVAL blocks by part, and aside by the part of the kept file; earlier releases lose
-        nothing.
-        """
+        """COPY blocks of some blob ids -> REMOVAL blocks by part, aside by that of the kept file; none of earlier releases' files."""
         removed = clusters.exact(_unpack(group[1]))
         removed = removed.filter(pa.array(~is_earlier(removed.column("file").to_numpy())))
         yield from _by_part(removed, "file")
