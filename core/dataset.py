@@ -3,6 +3,7 @@
     workspace/
       records/part-00000.parquet      one file per part and dataset
       records/part-00000.json         the sidecar: key, outputs with sha256, counts. Written last: no sidecar, no part
+      records/summary.json            what the manifest says in sum, for views
       records/manifest.json           the stage is complete; lists every part
       dropped/ingest/part-00000.parquet
 
@@ -12,24 +13,26 @@ datasets and which stage made each, and no list of stages but the one that a run
 """
 
 import hashlib
-import json
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from starmill.core import summary
 from starmill.core.errors import InputError, MachineError
 from starmill.core.files import TEMPORARY, is_leftover
-from starmill.core.part import Tokens
+from starmill.core.part import Count, Manifest, Output, Sidecar, part_number
 from starmill.core.storage import Storage
 from starmill.core.terminal import tell_damage
+
+__all__ = ["Count", "Manifest", "Output", "Sidecar", "part_number"]  # and what is below
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -38,88 +41,6 @@ T = TypeVar("T")
 FORMAT = 1
 LAST_RUN = "stages.json"
 BESIDE = "verify"  # the folder where parts are made again beside those of the workspace (pipelines/run/verify.py)
-
-
-@dataclass(frozen=True)
-class Output:
-    """One published file: `path` is relative to the workspace, `rows` is null where rows mean nothing."""
-
-    path: str
-    sha256: str
-    bytes: int
-    rows: int | None = None
-
-
-@dataclass(frozen=True)
-class Count:
-    """Files and bytes (UTF-8) that one step of a stage kept (`reason` empty) or dropped, of one kind and in one language."""
-
-    step: str
-    reason: str
-    language: str
-    files: int
-    bytes: int
-    kind: str = ""  # where a row has none: what left before ingest knew it
-
-    @property
-    def is_error(self) -> bool:
-        """Whether these rows made a step raise."""
-        return self.reason.startswith("error:")
-
-
-@dataclass(frozen=True)
-class Sidecar:
-    """One finished part of a `dataset`. `lineage` maps each input's path to its sha256, ingest's each damaged repository to the state that
-    it had. `kinds`: of the records in it, sorted; a next stage's key counts what treats these. `tokens`: what a shard holds. `made`: the
-    digest of the part as its stage made it, where records were withdrawn from it since.
-    """
-
-    stage: str
-    dataset: str
-    part: int
-    key: str
-    outputs: tuple[Output, ...]
-    counts: tuple[Count, ...] = ()
-    lineage: dict[str, str] = field(default_factory=dict)
-    kinds: tuple[str, ...] = ()
-    tokens: tuple[Tokens, ...] = ()
-    made: str = ""
-
-    @property
-    def errors(self) -> int:
-        """The rows that ended as errors of a step. A part that has some is made again by the next run."""
-        return sum(c.files for c in self.counts if c.is_error)
-
-    def is_of(self, dataset: str, part: int) -> bool:
-        """Whether this describes that part, by files of that part inside the workspace."""
-        paths = [PurePosixPath(o.path) for o in self.outputs]
-        inside = (not p.is_absolute() and ".." not in p.parts and part_number(p.name) == part for p in paths)
-        return (self.dataset, self.part) == (dataset, part) and all(inside)
-
-    def digest(self) -> str:
-        """Return the sha256 over the digests of the outputs: equal data has equal digests, whatever made it."""
-        return hashlib.sha256("".join(f"{o.path} {o.sha256}\n" for o in self.outputs).encode()).hexdigest()
-
-    def known_as(self) -> str:
-        """Return the digest that keys of the stages behind it count: what is withdrawn makes no part due."""
-        return self.made or self.digest()
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """The last file of a stage: all its parts, and one digest over them. `verified`: the codes that were seen to make these bytes."""
-
-    stage: str
-    dataset: str
-    key: str
-    digest: str
-    version: str
-    parts: tuple[Sidecar, ...]
-    verified: tuple[dict[str, Any], ...] = ()
-
-    def known_as(self) -> str:
-        """Return the digest that keys count: of the parts as stages made them."""
-        return hashlib.sha256("".join(part.known_as() for part in self.parts).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -233,7 +154,7 @@ class Workspace(Storage):
 
     def publish_sidecar(self, sidecar: Sidecar) -> None:
         """Write the sidecar of a part whose outputs are there."""
-        self.publish(sidecar_path(sidecar.dataset, sidecar.part), _json(asdict(sidecar)))
+        self.publish(sidecar_path(sidecar.dataset, sidecar.part), _json(sidecar))
 
     def sidecar(self, dataset: str, part: int) -> Sidecar | None:
         """Return the sidecar of a finished part, or None. A damaged one is none, and is named. Raises InputError for another format."""
@@ -302,17 +223,33 @@ class Workspace(Storage):
         return manifest
 
     def publish_manifest(self, manifest: Manifest) -> None:
-        """Write a manifest: from now on its stage is complete."""
-        self.publish(f"{manifest.dataset}/manifest.json", _json(asdict(manifest)))
+        """Write a manifest, and what it says in sum before it: from now on its stage is complete."""
+        data = _json(manifest)
+        sums = summary.of(manifest, summary.mark(len(data), lambda start, end: data[start:end]))
+        self.publish(f"{manifest.dataset}/{summary.NAME}", _json(sums))
+        self.publish(f"{manifest.dataset}/manifest.json", data)
 
     def manifest(self, dataset: str) -> Manifest | None:
         """Return the manifest of a complete dataset, or None; as `sidecar`. Nothing is removed by the paths that it names."""
         return self.load(f"{dataset}/manifest.json", Manifest, lambda manifest: manifest.dataset == dataset)
 
+    def summary(self, dataset: str) -> summary.Summary | None:
+        """Return what the manifest of a complete dataset says in sum, or None: the same small reading however many parts it lists."""
+        path = f"{dataset}/manifest.json"
+        try:
+            mark = summary.mark(self.size(path), lambda start, end: self.read(path, start, end))
+        except FileNotFoundError:
+            return None
+        held = self.load(f"{dataset}/{summary.NAME}", summary.Summary)
+        if held is not None and (held.dataset, held.mark) == (dataset, mark):
+            return held
+        manifest = self.manifest(dataset)
+        return None if manifest is None else summary.of(manifest, mark)
+
     def publish_last_run(self, run: LastRun) -> None:
         """Publish the stages and the number of parts of a run, for the views."""
         if self.last_run() != run:
-            self.publish(LAST_RUN, _json(asdict(run)))
+            self.publish(LAST_RUN, _json(run))
 
     def last_run(self) -> LastRun:
         """Return the last run's stages and number of parts. Raises InputError for a file of another format."""
@@ -344,6 +281,7 @@ class Workspace(Storage):
     def sweep(self, dataset: str, parts: int, due: Collection[int]) -> None:
         """Remove what must not be taken for this run's: the manifest, sidecars of `due` parts, and parts beyond `parts`."""
         self.remove(f"{dataset}/manifest.json")  # first: it may not outlive a part that it lists
+        self.remove(f"{dataset}/{summary.NAME}")
         published = self.published(dataset)
         beyond = at_once(lambda k: self.sidecar(dataset, k), [k for k in published if k >= parts])
         self.remove_all([o.path for sidecar in beyond if sidecar is not None for o in sidecar.outputs])
@@ -380,12 +318,6 @@ def part_path(dataset: str, part: int, suffix: str = "parquet") -> str:
     return f"{dataset}/part-{part:05d}.{suffix}"
 
 
-def part_number(name: str) -> int | None:
-    """Return the number of the part that a file's name belongs to: 7 for `part-00007.json`; None for what is no part's."""
-    number = name.removeprefix("part-").partition(".")[0]
-    return int(number) if name.startswith("part-") and number.isdecimal() else None
-
-
 def sidecar_path(dataset: str, part: int) -> str:
     """Return the workspace path of a part's sidecar."""
     return part_path(dataset, part, "json")
@@ -396,5 +328,6 @@ def output(relative: str, data: bytes | pa.Buffer, rows: int | None = None) -> O
     return Output(relative, hashlib.sha256(data).hexdigest(), len(data), rows)
 
 
-def _json(value: dict[str, Any]) -> bytes:
-    return (json.dumps({"format": FORMAT, **value}, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+def _json(value: object) -> bytes:
+    # As json.dumps(indent=1, sort_keys=True, ensure_ascii=False) writes it, which takes a minute for 100,000 parts.
+    return msgspec.json.format(msgspec.json.encode({"format": FORMAT, **vars(value)}, order="sorted"), indent=1) + b"\n"

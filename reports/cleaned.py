@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from starmill.core.dataset import Manifest, StageName, Workspace
+from starmill.core.summary import Summary
 
 
 def own_files(manifest: Manifest) -> list[tuple[str, int]]:
@@ -12,9 +13,13 @@ def own_files(manifest: Manifest) -> list[tuple[str, int]]:
 
 def is_cleaned(workspace: Workspace, dataset: str) -> bool:
     """Say whether a complete dataset has none of its files any more."""
-    manifest = workspace.manifest(dataset)
-    files = own_files(manifest) if manifest else []
-    return bool(files) and not any(workspace.exists(path) for path, _ in (files[0], files[-1]))
+    found = workspace.summary(dataset)
+    return found is not None and lost_all(workspace, found)
+
+
+def lost_all(workspace: Workspace, found: Summary) -> bool:
+    """Say whether a dataset has none of the files any more that its manifest lists: neither the first nor the last."""
+    return bool(found.ends) and not any(workspace.exists(path) for path in found.ends)
 
 
 def first_kept(workspace: Workspace, stages: Sequence[StageName]) -> int:

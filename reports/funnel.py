@@ -1,4 +1,4 @@
-"""The funnel: files into each stage, kept and dropped, by reason, kind and language, read from the manifests alone."""
+"""The funnel: files into each stage, kept and dropped, by reason, kind and language, read from what manifests say in sum."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from starmill.core.dataset import Count, Manifest, StageName, Workspace
+from starmill.core.dataset import Count, StageName, Workspace
+from starmill.core.summary import Summary
 from starmill.core.terminal import escaped, say, tell_damage
 
 TIMINGS = "timings.json"
@@ -58,17 +59,15 @@ def measure(workspace: Workspace) -> list[StageFunnel]:
     times = timings(workspace)
     funnels = []
     for stage in workspace.last_run().stages:
-        manifest = workspace.manifest(stage.dataset)
-        if manifest is None:
-            continue
-        funnels.append(of_manifest(stage, manifest, times.get(stage.name)))
+        if (found := workspace.summary(stage.dataset)) is not None:
+            funnels.append(of_summary(stage, found, times.get(stage.name)))
     return funnels
 
 
-def of_manifest(stage: StageName, manifest: Manifest, seconds: float | None) -> StageFunnel:
+def of_summary(stage: StageName, found: Summary, seconds: float | None) -> StageFunnel:
     """Return the funnel of one complete stage."""
-    funnel = StageFunnel(stage.name, stage.dataset, len(manifest.parts), manifest.digest, seconds)
-    for count in (c for p in manifest.parts for c in p.counts):
+    funnel = StageFunnel(stage.name, stage.dataset, found.parts, found.digest, seconds)
+    for count in found.counts:
         funnel.into.add(count)
         if count.reason:
             funnel.dropped[count.step, count.reason].add(count)

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from starmill.core.dataset import Manifest, Workspace
+from starmill.core.dataset import Workspace
+from starmill.core.summary import Summary
 
 DATASET, SHARDS = "dataset", "shards"
 
@@ -57,12 +58,10 @@ class Table:
 
 def of_shards(workspace: Workspace) -> Table | None:
     """Return the mixture of the shards; None where they are not complete, or not made of the dataset that is there."""
-    shards = workspace.manifest(SHARDS)  # first: that of a large dataset takes seconds
-    dataset = workspace.manifest(DATASET) if shards is not None else None
-    return of_manifests(dataset, shards)
+    return of_summaries(workspace.summary(DATASET), workspace.summary(SHARDS))
 
 
-def of_manifests(dataset: Manifest | None, shards: Manifest | None) -> Table | None:
+def of_summaries(dataset: Summary | None, shards: Summary | None) -> Table | None:
     """Return the mixture of shards and the dataset that they are made of; None where one of both is not there, or they do not fit."""
     if dataset is None or shards is None or not _is_made_of(shards, dataset):
         return None
@@ -74,31 +73,29 @@ def of_manifests(dataset: Manifest | None, shards: Manifest | None) -> Table | N
 
     for key, (n, size) in _sums(shards).items():
         add(Row(*key, taken_records=n, taken_bytes=size))
-    for made in (tokens for part in shards.parts for tokens in part.tokens):
+    for made in shards.tokens:
         add(Row(made.kind, made.language, documents=made.documents, tokens=made.tokens, epoch=made.epoch))
     return Table(tuple(rows[key] for key in sorted(rows)))
 
 
-def of_dataset(dataset: Manifest) -> dict[tuple[str, str], Row]:
+def of_dataset(dataset: Summary) -> dict[tuple[str, str], Row]:
     """Return a row for each kind and language of the dataset, of which nothing is taken yet."""
     return {key: Row(*key, records=n, bytes=size) for key, (n, size) in _sums(dataset).items()}
 
 
-def _sums(manifest: Manifest) -> dict[tuple[str, str], list[int]]:
+def _sums(found: Summary) -> dict[tuple[str, str], list[int]]:
     """Return the records and bytes that stayed, by kind and language."""
-    sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])  # a large dump has a hundred million counts
-    for count in (count for part in manifest.parts for count in part.counts if not count.reason):
+    sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for count in (count for count in found.counts if not count.reason):
         here = sums[count.kind, count.language]
         here[0] += count.files
         here[1] += count.bytes
     return sums
 
 
-def _is_made_of(shards: Manifest, dataset: Manifest) -> bool:
-    there = {o.path: o.sha256 for part in dataset.parts for o in part.outputs}
-    return len(shards.parts) == len(dataset.parts) and all(
-        there.get(path) == sha256 for part in shards.parts for path, sha256 in part.lineage.items()
-    )
+def _is_made_of(shards: Summary, dataset: Summary) -> bool:
+    made = {folder: files.digest for folder, files in dataset.outputs.items()}
+    return shards.parts == dataset.parts and all(made.get(folder) == digest for folder, digest in shards.lineage.items())
 
 
 def data(workspace: Workspace, table: Table | None = None) -> dict[str, Any]:

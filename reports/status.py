@@ -1,4 +1,4 @@
-"""The progress of a workspace, read from its published sidecars: on any machine, for a run on any runner."""
+"""The progress of a workspace, read from its manifests and published sidecars: on any machine, for a run on any runner."""
 
 import statistics
 from collections.abc import Iterator, Sequence
@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from starmill.core.dataset import Workspace
-from starmill.reports.cleaned import is_cleaned
+from starmill.reports.cleaned import lost_all
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,13 @@ def measure(workspace: Workspace) -> Iterator[StageStatus]:
     """Yield the status of every stage of the last run, in order; none before the first run."""
     last = workspace.last_run()
     for stage in last.stages:
-        published, left = look(workspace, stage.dataset, last.parts)
-        is_complete = workspace.manifest(stage.dataset) is not None
-        is_gone = is_complete and is_cleaned(workspace, stage.dataset)
-        yield StageStatus(stage.name, published, last.parts, is_complete, None if is_complete else left, is_gone)
+        found = workspace.summary(stage.dataset)
+        if found is None:
+            published, left = look(workspace, stage.dataset, last.parts)
+            yield StageStatus(stage.name, published, last.parts, False, left)
+        else:  # no sidecar is taken away, but the manifest is before: none is looked for
+            published = min(found.parts, last.parts)
+            yield StageStatus(stage.name, published, last.parts, True, None, lost_all(workspace, found))
 
 
 def look(workspace: Workspace, dataset: str, parts: int) -> tuple[int, float | None]:

@@ -46,14 +46,16 @@ class Sample:
 def expected(options: Recipe, workspace: Workspace) -> Table:
     """Return the mixture that a recipe would make of the workspace's dataset. Raises UsageError before the dataset is complete."""
     dataset = complete(workspace, DATASET, "mix")
-    take = options.mix.of(c for part in dataset.parts for c in part.counts)
+    sums = workspace.summary(DATASET)
+    assert sums is not None  # its manifest is there
+    take = options.mix.of(sums.counts)
     tokenizer = _tokenizer(options, workspace)
     there = of_shards(workspace)
     by_shards = there is not None and (tokenizer is None or tokenizer.sha256 == vocabulary.sha256(workspace))
     sample = _look(workspace, dataset, take, options, None if by_shards else tokenizer)
     sizes = _sizes(there.rows) if there is not None and by_shards else {(kind, ""): size for kind, size in sample.sizes.items()}
     rows = []
-    for (kind, language), row in sorted(of_dataset(dataset).items()):
+    for (kind, language), row in sorted(of_dataset(sums).items()):
         share = take.share(kind, language)
         if share is None:
             share = sample.named.get(language, 0.0) * take.shares.get(language, 1.0)

@@ -1,18 +1,20 @@
-"""All that the page shows, as plain data: from the manifests, whole and each read once, and from a bounded sample of the parts (sample.py).
+"""All that the page shows, as plain data: from what the manifests say in sum, and from a bounded sample of the parts (sample.py).
 
 Equal workspaces give equal data: no time is in it but the seconds that stages took, as the workspace states them.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
-from starmill.core.dataset import Manifest, Workspace
+from starmill.core.dataset import Workspace
+from starmill.core.summary import OF_REASON, Summary, Where, first
 from starmill.reports import funnel, mixture, settings
 from starmill.reports.page import licences, losses, places, redactions, thresholds, twins
 from starmill.reports.page.sample import CURATED, Hide, Sample, drawn
 
 CONTAMINATED = "contaminated"
-LOOKED_AT = 64  # parts with contaminated records, for the table by benchmark and task
+LOOKED_AT = OF_REASON  # parts with contaminated records, for the table by benchmark and task
 
 
 def data(workspace: Workspace, hide: Hide = lambda found: found) -> dict[str, Any]:
@@ -21,23 +23,20 @@ def data(workspace: Workspace, hide: Hide = lambda found: found) -> dict[str, An
     times, values = funnel.timings(workspace), settings.read(workspace)
     found: dict[str, Any] = {"workspace": workspace.root, "stages": [], "reasons": []}
     sample = Sample(workspace, [], 0, hide)
-    contaminated: set[int] = set()
-    held: dict[str, Manifest] = {}  # that of a large dataset takes seconds to read
+    contaminated: list[Where] = []
+    held: dict[str, Summary] = {}
     for stage in run.stages:
-        manifest = workspace.manifest(stage.dataset)
-        if manifest is None:
+        sums = workspace.summary(stage.dataset)
+        if sums is None:
             continue
         if not found["stages"]:
-            sample = Sample(workspace, drawn(_rows(manifest)), len(manifest.parts), hide)
-        if stage.dataset in (mixture.DATASET, mixture.SHARDS):
-            held[stage.dataset] = manifest
-        told = funnel.of_manifest(stage, manifest, times.get(stage.name))
-        size = sum(output.bytes for part in manifest.parts for output in part.outputs)
+            sample = Sample(workspace, drawn(sums.drawn), sums.parts, hide)
+        held[stage.dataset] = sums
+        told = funnel.of_summary(stage, sums, times.get(stage.name))
+        size = sum(files.bytes for files in sums.outputs.values())
         found["stages"].append(funnel.plain(told) | {"stored_bytes": size})
-        where = losses.Where(frozenset(sample.numbers))
-        where.see(manifest)
-        contaminated |= {p.part for p in manifest.parts for c in p.counts if c.reason == CONTAMINATED}
-        shown = losses.samples(stage.name, where, sample)
+        contaminated += [where for where in sums.where if where.reason == CONTAMINATED]
+        shown = losses.samples(stage.name, sums.where, sample)
         for (step, reason), tally in sorted(told.dropped.items(), key=lambda item: (-item[1].files, item[0])):
             found["reasons"].append(
                 {"stage": stage.name, "step": step, "reason": reason, **vars(tally), "samples": shown.get((step, reason), [])}
@@ -46,21 +45,17 @@ def data(workspace: Workspace, hide: Hide = lambda found: found) -> dict[str, An
     deciding = next((stage.name for stage in run.stages if stage.dataset == CURATED), "")
     removed = twins.rows(sample, names)
     near = thresholds.similarities([row for _, row in removed], _threshold(values, names))
-    mixed = mixture.of_manifests(held.get(mixture.DATASET), held.get(mixture.SHARDS)) or mixture.Table()
+    mixed = mixture.of_summaries(held.get(mixture.DATASET), held.get(mixture.SHARDS)) or mixture.Table()
     return found | {
         "looked_at": {"parts": len(sample.numbers), "of": sample.of, "records": sum(len(part.names) for part in sample)},
         "thresholds": [*thresholds.of_sample(sample, values, deciding), *([near] if near else [])],
         "licences": {"through": licences.through_stages(sample, run.stages), "found": licences.findings(sample, deciding)},
         "twins": twins.pairs(sample, removed),
         "redactions": redactions.of_sample(sample),
-        "contamination": contamination(sample, names, sorted(contaminated)),
+        "contamination": contamination(sample, names, contaminated),
         "mixture": {name: value for name, value in mixture.data(workspace, mixed).items() if name != "workspace"},
         "places": places.index(sample, names),
     }
-
-
-def _rows(manifest: Manifest) -> dict[int, int]:
-    return {part.part: sum(output.rows or 0 for output in part.outputs) for part in manifest.parts}
 
 
 def _threshold(values: settings.Settings, stages: list[str]) -> float | None:
@@ -68,9 +63,14 @@ def _threshold(values: settings.Settings, stages: list[str]) -> float | None:
     return next((float(value) for value in found if isinstance(value, int | float)), None)
 
 
-def contamination(sample: Sample, stages: list[str], parts: list[int]) -> dict[str, Any]:
-    """Return how many records held a text of each benchmark and task, as their rows say: of at most LOOKED_AT parts, out of `of`."""
-    numbers = parts if len(parts) <= LOOKED_AT else [parts[i] for i in drawn(dict.fromkeys(range(len(parts)), 0), LOOKED_AT)]
+def contamination(sample: Sample, stages: list[str], found: Sequence[Where]) -> dict[str, Any]:
+    """Return how many records held a text of each benchmark and task, as their rows say: of at most LOOKED_AT parts, out of `of`.
+
+    Where the parts are too many to be listed, those of several steps count for each of them.
+    """
+    listed = {number for where in found for number in where.first}
+    of = max(len(listed), sum(where.parts for where in found if where.parts > len(where.first)))
+    numbers = sorted(first(listed, LOOKED_AT))
     tasks: Counter[str] = Counter()
     for number in numbers:
         for stage in stages:
@@ -80,4 +80,4 @@ def contamination(sample: Sample, stages: list[str], parts: list[int]) -> dict[s
                 tasks.update(str(detail or "") for reason, detail in rows if reason == CONTAMINATED)
     ranked = sorted(tasks.items(), key=lambda item: (-item[1], item[0]))
     named = [(*str(sample.hide(origin)).partition(" ")[::2], files) for origin, files in ranked]
-    return {"parts": len(numbers), "of": len(parts), "tasks": [{"benchmark": b, "task": t, "records": n} for b, t, n in named]}
+    return {"parts": len(numbers), "of": of, "tasks": [{"benchmark": b, "task": t, "records": n} for b, t, n in named]}

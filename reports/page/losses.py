@@ -1,16 +1,14 @@
 """For each reason a few of the rows that it dropped, with what triggered it: read from few parts, whatever their number."""
 
-import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from starmill.core import seeds
-from starmill.core.dataset import Manifest
+from starmill.core.summary import Where
 from starmill.reports.page import evidence, licences
 from starmill.reports.page.sample import Part, Sample, cut
 
@@ -22,38 +20,16 @@ LOOKED_AT = 2000  # rows of a reason in a part, of which some are drawn
 Reason = tuple[str, str]  # step, reason
 
 
-@dataclass
-class Where:
-    """In which parts a stage dropped rows for each reason: the first PARTS in a drawn order, those of the sample before any other.
+def samples(stage: str, where: Sequence[Where], sample: Sample) -> dict[Reason, list[dict[str, Any]]]:
+    """Return for each reason of a stage the rows that are shown; each part is read once.
 
-    >>> Where(frozenset({1})).of(("alpha", "few_letters"))
-    []
+    The first PARTS of a reason are taken: the sample is the first parts too, so that those of it come before any other.
     """
-
-    sampled: frozenset[int]
-    parts: dict[Reason, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
-
-    def see(self, manifest: Manifest) -> None:
-        """Look through the counts of a stage."""
-        for sidecar in manifest.parts:
-            order = seeds.uint64(0, "report", sidecar.part) >> 1
-            order -= (1 << 63) if sidecar.part in self.sampled else 0
-            for reason in {(c.step, c.reason) for c in sidecar.counts if c.reason}:
-                held = self.parts[reason]
-                (heapq.heappush if len(held) < PARTS else heapq.heappushpop)(held, (-order, sidecar.part))
-
-    def of(self, reason: Reason) -> list[int]:
-        """Return the parts to look into for a reason."""
-        return sorted(part for _, part in self.parts.get(reason, ()))
-
-
-def samples(stage: str, where: Where, sample: Sample) -> dict[Reason, list[dict[str, Any]]]:
-    """Return for each reason of a stage the rows that are shown; each part is read once."""
     found: dict[Reason, list[tuple[Part, dict[str, Any]]]] = defaultdict(list)
     wanted: dict[int, set[Reason]] = defaultdict(set)
-    for reason in where.parts:
-        for number in where.of(reason):
-            wanted[number].add(reason)
+    for one in where:
+        for number in one.first[:PARTS]:
+            wanted[number].add((one.step, one.reason))
     for number, reasons in sorted(wanted.items()):
         part = sample.part(number)
         for reason, rows in _by_reason(part.dropped(stage), reasons):

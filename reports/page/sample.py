@@ -5,7 +5,8 @@ with them: what comes out of here has no secret that `hide` knows.
 """
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,9 +17,9 @@ import pyarrow.parquet as pq
 from starmill.core import schema
 from starmill.core.dataset import Workspace, part_path
 from starmill.core.errors import InputError, StarmillError, one_line
-from starmill.core.seeds import Permutation
+from starmill.core.summary import DRAWN
 
-PARTS, ROWS = 128, 200_000  # that are looked at: the columns of so many rows are read in seconds
+PARTS, ROWS = DRAWN, 200_000  # that are looked at: the columns of so many rows are read in seconds
 TEXT = 200_000  # characters of a text that are looked at
 MARGIN = 20_100  # behind these: the longest secret that is known is shorter, so that none is shown by half
 RECORDS, MEASURES, CURATED, VERDICTS, DATASET = "records", "measures", "curated", "verdicts", "dataset"
@@ -27,19 +28,17 @@ Key = tuple[str, str, str]
 Hide = Callable[[Any], Any]
 
 
-def drawn(rows: Mapping[int, int], most_parts: int = PARTS, most_rows: int = ROWS) -> list[int]:
-    """Return the parts to look at, sorted: parts in a drawn order, as long as they are few and hold few rows; one at least.
+def drawn(rows: Iterable[tuple[int, int]], most_parts: int = PARTS, most_rows: int = ROWS) -> list[int]:
+    """Return the parts to look at, sorted: the first of (part, rows) in drawn order, while they are few and hold few rows; one at least.
 
-    >>> drawn({0: 10, 1: 10, 2: 10})
+    >>> drawn([(2, 10), (0, 10), (1, 10)])
     [0, 1, 2]
-    >>> len(drawn(dict.fromkeys(range(50_000), 1000)))
-    128
+    >>> drawn([(2, 10), (0, 10), (1, 10)], most_rows=20)
+    [0, 2]
     """
-    numbers, chosen, held = sorted(rows), list[int](), 0
-    order = Permutation(len(numbers), 0, "report") if numbers else ()
-    for index in range(min(len(numbers), most_parts)):
-        number = numbers[order[index]]
-        held += rows[number]
+    chosen, held = list[int](), 0
+    for number, some in itertools.islice(rows, most_parts):
+        held += some
         if chosen and held > most_rows:
             break
         chosen.append(number)
@@ -93,7 +92,7 @@ class Part:
         try:
             with opened(self.workspace, part_path(dataset, self.number)) as parquet:
                 here = [name for name in names if name in parquet.schema_arrow.names]
-                return parquet.read(columns=here) if here else None
+                return parquet.read(columns=here, use_threads=False) if here else None  # small: threads cost more
         except FileNotFoundError:
             return None
 

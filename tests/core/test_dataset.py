@@ -1,8 +1,9 @@
 """Workspaces: parts are there whole or not at all, on a local disk and on an object-store-like file system."""
 
+import json
 import threading
 import uuid
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import fsspec
@@ -10,11 +11,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fsspec.implementations.local import LocalFileSystem
+from hypothesis import given
+from hypothesis import strategies as st
 
 from starmill.core.dataset import Count, Manifest, ParquetPart, Sidecar, Workspace, at_once, output, part_number, part_path
 from starmill.core.errors import InputError
 from starmill.core.files import TEMPORARY, writer_of
+from starmill.core.part import Output, Tokens
 
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 SCHEMA = pa.schema([("path", pa.string()), ("n", pa.int64())])
 
 
@@ -267,3 +272,17 @@ def test_a_file_of_another_format_is_refused(workspace: Workspace, text: str, me
         workspace.publish(path, text.encode())
         with pytest.raises(InputError, match=f"{path}: .*{message}"):
             read()
+
+
+@given(
+    st.dictionaries(TEXT, TEXT, max_size=3),
+    st.lists(st.tuples(TEXT, st.floats(0, 1e15, allow_subnormal=False).filter(lambda f: f == 0 or f > 1e-3)), max_size=3),
+)
+def test_files_are_written_as_json_s_own_encoder_would(lineage: dict[str, str], tokens: list[tuple[str, float]]) -> None:
+    counts = tuple(Count(word, "", "C", 1, 2) for word in lineage)
+    held = tuple(Tokens("code", word, 1, 2, epoch) for word, epoch in tokens)
+    sidecar = Sidecar("s", "records", 1, "k", (Output("records/part-00001.parquet", "a" * 64, 5),), counts, lineage, (), held)
+    folder = Workspace(f"memory://json-{len(lineage)}")
+    folder.publish_sidecar(sidecar)
+    wanted = json.dumps({"format": 1, **asdict(sidecar)}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    assert folder.read("records/part-00001.json").decode() == wanted

@@ -8,7 +8,7 @@ and any order of parts, and so is each byte of the result. A file is part << 32 
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import apache_beam as beam
@@ -16,12 +16,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.metrics import Metrics
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from starmill.core import skips
 from starmill.core.dataset import Workspace, part_number
 from starmill.core.part import PartRef
 from starmill.pipelines.stages.dedup.candidates import Candidates, is_earlier
 from starmill.pipelines.stages.dedup.verdicts import publish
+from starmill.transforms import spill
 from starmill.transforms.beam import Reference, block_from_ipc, count, pack, references
 from starmill.transforms.dedup import bands, clusters, hot, rounds
 from starmill.transforms.dedup.bands import Partitioned
@@ -31,7 +33,7 @@ Keyed = tuple[int, bytes]
 Grouped = tuple[int, Iterable[bytes]]
 
 # Partitions of keys: so many files each that a block of one part's keys for one partition is worth its header.
-FILES_PER_PARTITION = 1 << 13
+FILES_PER_PARTITION = 1 << 16
 MAX_PARTITIONS = 1024
 # Compressed text whose candidates' shingles one worker holds while it reads all others': a group reads each part once.
 GROUP_BYTES = 1 << 27
@@ -42,18 +44,21 @@ BLOCK_ROWS = 1 << 17
 def build(pipeline: beam.Pipeline, workspace: Workspace, parts: Sequence[PartRef], options: MinHash) -> beam.PCollection:
     """Add the stage to `pipeline`; `parts` must be all parts of `curated/`, in any order. Returns the published ones' numbers."""
     stage = Dedup.sized(workspace, options)
+    if isinstance(pipeline.runner, FnApiRunner):  # it runs on this machine, and holds in memory what is shuffled
+        stage = replace(stage, spill=spill.begun(workspace, pipeline))
     return stage.wire(stage.parts(pipeline, parts))
 
 
 @dataclass(frozen=True)
 class Dedup:
     """The workers of the graph, one method per step, and its wiring. `partitions` of keys, and a `group` of parts whose pairs one
-    worker verifies, shape the work, not its result.
+    worker verifies, shape the work, not its result; so does `spill`, the folder where blocks wait instead of in the runner's shuffle.
     """
 
     candidates: Candidates
     partitions: int = 1
     group: int = 1
+    spill: str = ""
 
     @classmethod
     def sized(cls, workspace: Workspace, options: MinHash) -> "Dedup":
@@ -188,9 +193,7 @@ class Dedup:
             yield from bands.partition(block, numbers % self.partitions)
 
     def remove_copies(self, group: Grouped) -> Iterator[tuple[int, pa.RecordBatch] | tuple[str, int, pa.RecordBatch]]:
-        """COPY blocks of some blob ids -> REMOVAL blocks by part, and aside by the part of the kept file; earlier releases lose
-        nothing.
-        """
+        """COPY blocks of some blob ids -> REMOVAL blocks by part, aside by that of the kept file; none of earlier releases' files."""
         removed = clusters.exact(_unpack(group[1]))
         removed = removed.filter(pa.array(~is_earlier(removed.column("file").to_numpy())))
         yield from _by_part(removed, "file")
@@ -259,7 +262,7 @@ class Dedup:
     def open_links(self, element: Keyed, partitions: int = 0) -> Partitioned:
         """EDGE and MEMBER blocks by partition -> LINK blocks by the partitions of both ends, and MEMBER blocks."""
         number, data = element
-        block = block_from_ipc(data)
+        block = block_from_ipc(spill.get(data))
         if block.schema.equals(hot.MEMBER):
             yield number, block
         elif block.schema.equals(clusters.EDGE):
@@ -310,7 +313,7 @@ class Dedup:
     def _send(self, work: Callable[..., Iterator[Any]], aside: str | None = None) -> beam.ParDo:
         """Return the ParDo of a step whose blocks go into a shuffle; `aside`: the output for (name, key, block)."""
         # Types, or Beam would pickle what goes into the shuffle, keys too.
-        step = beam.ParDo(_Send(_Named(work, self.candidates.workspace)))
+        step = beam.ParDo(_Send(_Named(work, self.candidates.workspace), self.spill))
         if aside:
             return step.with_output_types(Keyed, **{aside: Keyed}).with_outputs(aside, main="main")
         return step.with_output_types(Keyed)
@@ -354,13 +357,14 @@ class _Named:
 class _Send(beam.DoFn):
     """Packs the blocks of a step for a shuffle and counts their bytes."""
 
-    def __init__(self, work: Callable[..., Iterator[Any]]) -> None:
-        self._work = work
+    def __init__(self, work: Callable[..., Iterator[Any]], folder: str) -> None:
+        self._work, self._spill = work, folder
 
     def process(self, element: Any) -> Iterator[Any]:
         for *aside, key, block in self._work(element):
             data = pack(block)
             Metrics.counter("starmill", "dedup/shuffled/bytes").inc(len(data))
+            data = spill.put(self._spill, data) if self._spill else data
             yield beam.pvalue.TaggedOutput(aside[0], (key, data)) if aside else (key, data)
 
 
@@ -380,7 +384,7 @@ class _Round:
 
 
 def _unpack(blocks: Iterable[bytes]) -> list[pa.RecordBatch]:
-    return [block_from_ipc(b) for b in blocks]
+    return [block_from_ipc(spill.get(b)) for b in blocks]
 
 
 def _tables(blocks: Iterable[bytes], *schemas: pa.Schema) -> list[pa.Table]:
@@ -389,7 +393,7 @@ def _tables(blocks: Iterable[bytes], *schemas: pa.Schema) -> list[pa.Table]:
 
 
 def _is_gone(element: Keyed) -> bool:
-    return bool(block_from_ipc(element[1]).schema.equals(clusters.GONE))
+    return bool(block_from_ipc(spill.get(element[1])).schema.equals(clusters.GONE))
 
 
 def _by_part(removed: pa.RecordBatch, column: str) -> Partitioned:

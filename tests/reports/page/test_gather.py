@@ -10,6 +10,7 @@ import reported
 
 from starmill.core.dataset import LastRun, Workspace, part_path
 from starmill.core.errors import InputError
+from starmill.core.summary import OF_REASON, Where
 from starmill.reports import funnel
 from starmill.reports.page import gather
 from starmill.reports.page.sample import Sample
@@ -63,13 +64,13 @@ def test_a_run_that_was_stopped_shows_its_complete_stages(workspace: Workspace, 
 
 def test_contamination_is_counted_by_task_in_few_parts(workspace: Workspace) -> None:
     sample, stages = Sample(workspace, [0], 2), [s.name for s in reported.STAGES]
-    assert gather.contamination(sample, stages, [1]) == {
+    assert gather.contamination(sample, stages, [Where("decontaminate", gather.CONTAMINATED, 1, (1,))]) == {
         "parts": 1,
         "of": 1,
         "tasks": [{"benchmark": "smoke", "task": "Own/0", "records": 1}],
     }
-    many = gather.contamination(sample, stages, [*range(100, 300)])
-    assert many == {"parts": gather.LOOKED_AT, "of": 200, "tasks": []}
+    many = [Where("decontaminate", gather.CONTAMINATED, 200, tuple(range(100, 100 + OF_REASON)))]
+    assert gather.contamination(sample, stages, many) == {"parts": gather.LOOKED_AT, "of": 200, "tasks": []}
 
 
 def test_a_bucket_s_workspace_is_read_alike(workspace: Workspace) -> None:

@@ -3,22 +3,18 @@
 from collections import defaultdict
 
 import reported
-from hypothesis import given
-from hypothesis import strategies as st
 
-from starmill.core import seeds
-from starmill.core.dataset import Count, Manifest, Sidecar, Workspace
-from starmill.reports.page.losses import PARTS, ROWS, Where, samples
+from starmill.core.dataset import Workspace
+from starmill.reports.page.losses import ROWS, samples
 from starmill.reports.page.sample import Sample
 from starmill.transforms.clean.redact import labels
 
 
 def shown(workspace: Workspace, stage: str, sampled: tuple[int, ...] = (0, 1)) -> dict[tuple[str, str], list[dict]]:
     datasets = {s.name: s.dataset for s in reported.STAGES}
-    where, manifest = Where(frozenset(sampled)), workspace.manifest(datasets[stage])
-    assert manifest is not None
-    where.see(manifest)
-    return samples(stage, where, Sample(workspace, [*sampled], 2, labels.hidden))
+    found = workspace.summary(datasets[stage])
+    assert found is not None
+    return samples(stage, found.where, Sample(workspace, [*sampled], 2, labels.hidden))
 
 
 def marked(sample: dict) -> list[str]:
@@ -61,17 +57,3 @@ def test_one_of_each_repository_comes_first(workspace: Workspace) -> None:
     found = shown(workspace, "curate")["license_type", "non_permissive"]
     assert len(found) == 2 <= ROWS
     assert shown(workspace, "curate", (0,)) == shown(workspace, "curate"), "few parts are all looked at, of the sample or not"
-
-
-@given(st.lists(st.sets(st.sampled_from("abc")), max_size=40), st.sets(st.integers(0, 40)))
-def test_parts_of_a_reason_are_the_first_in_a_drawn_order(held: list[set[str]], sampled: set[int]) -> None:
-    parts = tuple(
-        Sidecar("s", "d", i, "k", (), tuple(Count("step", r, "", 1, 1) for r in sorted(reasons)))
-        for i, reasons in enumerate(held)
-    )
-    where = Where(frozenset(sampled))
-    where.see(Manifest("s", "d", "k", "", "v", parts))
-    for reason in "abc":
-        holding = [i for i, reasons in enumerate(held) if reason in reasons]
-        ranked = sorted(holding, key=lambda i: (i not in sampled, seeds.uint64(0, "report", i) >> 1))
-        assert where.of(("step", reason)) == sorted(ranked[:PARTS])
