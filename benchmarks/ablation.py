@@ -16,7 +16,6 @@ import math
 import os
 import statistics
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
@@ -37,6 +36,7 @@ from starmill.core.tokenizer import Tokenizer, train
 PASSAGES = 100  # of a kind that a model is asked to go on from
 OFTEN = 8  # copies of a file whose passages count as copied
 REFERENCE = "ours"
+TITLES = ("held-out bits per byte", "share", "bits per character")
 HELD_OUT = 30_000  # bytes of a language
 
 
@@ -94,6 +94,7 @@ def main() -> None:
     parser.add_argument(
         "--cache", type=Path, default=Path("~/.cache/starmill-bench").expanduser(), help="where peers are installed"
     )
+    parser.add_argument("--done", action="store_true", help="show what is done already, and train nothing")
     parser.add_argument("--smoke", action="store_true", help="a fifth of a megabyte, two steps, one seed, without peers")
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
     report.add_write(parser)
@@ -119,7 +120,7 @@ def ablate(options: argparse.Namespace, size: Size) -> dict[str, Any]:
     tokenizer = Tokenizer.load(folder / "tokenizer.json")
     often = [tokenizer.encode(file.text) for file in dump.clean if file.copies >= OFTEN]
     copied = scoring.spans(often, PASSAGES, 0, "copied")
-    found: dict[str, Any] = {arm: {"texts": None, "scores": []} for arm in options.arms}
+    found: dict[str, Any] = {arm: {"texts": None, "scores": {}} for arm in options.arms}
     for seed in range(options.seeds):
         for arm, kept in found.items():
             try:
@@ -129,18 +130,19 @@ def ablate(options: argparse.Namespace, size: Size) -> dict[str, Any]:
                 continue
             kept["texts"] = kept["texts"] or arms.told(texts, [one.secret for one in dump.secrets])
             place = folder / "scores" / f"{arm}-{seed}.json"
+            if not place.exists() and options.done:
+                continue
             if not place.exists():
-                started = time.monotonic()
                 drawn = arms.drawn(texts, seed, options.tokens, tokenizer.encode)
                 model = trained(folder / "trainings" / f"{arm}-{seed}", drawn, tokenizer, options, size, seed)
                 own = scoring.spans([ids for _, ids in drawn], PASSAGES, seed, "own")
                 asked = {"of its texts": own, f"of files with {OFTEN} copies or more": copied}
                 said = scoring.scores(model, options.device, folder / "likely", folder / "holes", asked, dump.secrets)
                 read = sum(len(ids) for _, ids in drawn)
-                said |= {"epochs": options.tokens / read, "seconds": time.monotonic() - started}
+                said["epochs"] = options.tokens / read
                 place.parent.mkdir(exist_ok=True)
                 place.write_text(json.dumps(said, indent=1))
-            kept["scores"].append(json.loads(place.read_text()))
+            kept["scores"][seed] = json.loads(place.read_text())
     held = {language: len(texts) for language, texts in dump.held_out.items()}
     return {"settings": settings | {"seeds": options.seeds, "held_out_files": held}, "arms": found}
 
@@ -191,26 +193,24 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     held = ", ".join(f"{language} {files}" for language, files in settings["held_out_files"].items())
     yield f"{settings['tokens']:,} tokens a training, dump of {settings['megabytes']:g} MB; held-out files: {held}."
     yield ""
-    yield "| arm | files | MB | near-duplicates of an earlier file | planted secrets left | epochs | s a training |"
+    yield "| arm | files | MB | near-duplicates of an earlier file | planted secrets left | epochs | seeds |"
     yield "|---|---|---|---|---|---|---|"
     for arm, kept in found["arms"].items():
         if why := kept.get("not_run"):
             yield f"| {arm} | NOT RUN: {why} | | | | | |"
             continue
-        t, own = kept["texts"], kept["scores"]
-        epochs, seconds = (statistics.fmean(one[name] for one in own) for name in ("epochs", "seconds"))
+        t, own = kept["texts"], kept["scores"].values()
+        epochs = f"{statistics.fmean(one['epochs'] for one in own):.1f}" if own else "not trained yet"
         yield (
-            f"| {arm} | {t['files']:,} | {t['megabytes']:.2f} | {t['near_duplicates']:,} | {t['secrets']} | {epochs:.1f} | {seconds:.0f} |"
+            f"| {arm} | {t['files']:,} | {t['megabytes']:.2f} | {t['near_duplicates']:,} | {t['secrets']} | {epochs} | {len(own)} |"
         )
-    metrics = [name for name in next(iter(ran.values()))["scores"][0] if name not in ("epochs", "seconds")] if ran else []
-    for title, names in (
-        ("held-out bits per byte", [name for name in metrics if name.startswith("bits")]),
-        ("share", [name for name in metrics if not name.startswith("bits")]),
-    ):
-        shown = [name.removeprefix("bits, ").replace("bits", "all") for name in names]
+    metrics = [name for name in next(iter(next(iter(ran.values()))["scores"].values())) if name != "epochs"] if ran else []
+    for title in TITLES:
+        names = [name for name in metrics if _title(name) == title]
+        shown = ["all" if name == "bits" else name.removeprefix("bits, ").removeprefix("bits of ") for name in names]
         yield from ("", f"| {title} | {' | '.join(shown)} |", "|---" * (len(names) + 1) + "|")
         for arm, kept in ran.items():
-            yield f"| {arm} | {' | '.join(_mean(kept['scores'], name) for name in names)} |"
+            yield f"| {arm} | {' | '.join(_mean([*kept['scores'].values()], name) for name in names)} |"
         if REFERENCE in ran:
             yield from ("", f"| {title}, less that of `{REFERENCE}` | {' | '.join(shown)} |", "|---" * (len(names) + 1) + "|")
             for arm, kept in ran.items():
@@ -220,16 +220,22 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield "Differences are means over seeds with their 95 % intervals (Student's t, paired by seed); bold: the interval leaves 0 out."
 
 
+def _title(name: str) -> str:
+    """Return the table that a score is in."""
+    held, share, secrets = TITLES
+    return secrets if name.startswith("bits of ") else held if name.startswith("bits") else share
+
+
 def _mean(scores: Sequence[Mapping[str, float]], name: str) -> str:
     mean = statistics.fmean(one[name] for one in scores)
-    return f"{mean:.3f}" if name.startswith("bits") else "" if math.isnan(mean) else f"{mean:.1%}"
+    return f"{mean:.3f}" if name.startswith("bits") else f"{mean:.1%}"
 
 
 def _less(kept: Mapping[str, Any], reference: Mapping[str, Any], name: str) -> str:
-    pairs = [*zip(kept["scores"], reference["scores"], strict=False)]  # of the seeds that both have
-    found = scoring.difference([a[name] for a, _ in pairs], [b[name] for _, b in pairs])
-    if math.isnan(found.mean):
+    one, other = kept["scores"], reference["scores"]
+    if not (both := [seed for seed in one if seed in other]):
         return ""
+    found = scoring.difference(*([of[seed][name] for seed in both] for of in (one, other)))
     mean, half = (f"{value:.3f}" if name.startswith("bits") else f"{value:.1%}" for value in found)
     text = f"{'+' * (found.mean >= 0)}{mean}" + f" ± {half}" * (found.half < math.inf)
     return f"**{text}**" if found.significant else text

@@ -96,11 +96,14 @@ def test_intervals_are_those_of_a_paired_t_test(seeds: int) -> None:
 
 def test_tables_say_what_did_not_run_and_what_is_significant() -> None:
     texts = {"files": 9, "megabytes": 1.0, "near_duplicates": 2, "secrets": 3}
-    scores = [{"bits": 2.0 + n / 100, "infilled": 0.1, "epochs": 1.0, "seconds": 9.0} for n in range(3)]
+    scores = [{"bits": 2.0 + n / 100, "infilled": 0.1, "epochs": 1.0} for n in range(3)]
     worse = [one | {"bits": one["bits"] + 0.1 + n / 1000} for n, one in enumerate(scores)]
     settings = {"size": "3m", "tokens": 1000, "megabytes": 1.0, "seeds": 3, "held_out_files": {"py": 4}}
-    found = {"ours": {"texts": texts, "scores": scores}, "raw": {"texts": texts, "scores": worse}}
-    told = [*ablation.lines({"settings": settings, "arms": found | {"datatrove": {"not_run": "no uv", "scores": []}}})]
+    found = {
+        "ours": {"texts": texts, "scores": dict(enumerate(scores))},
+        "raw": {"texts": texts, "scores": dict(enumerate(worse))},
+    }
+    told = [*ablation.lines({"settings": settings, "arms": found | {"datatrove": {"not_run": "no uv", "scores": {}}}})]
     assert "| datatrove | NOT RUN: no uv | | | | | |" in told
     assert "| raw | **+0.101 ± 0.002** |" in told and "| raw | +0.0% ± 0.0% |" in told
 
@@ -114,7 +117,7 @@ def test_a_smoke_run_scores_its_arms_and_a_second_one_trains_nothing(tmp_path: P
     assert first.stdout == second.stdout and "step 2/2" in first.stderr and "step 2/2" not in second.stderr
     found = json.loads(first.stdout)["arms"]
     for kept in found.values():
-        [scores] = kept["scores"]
+        [scores] = kept["scores"].values()
         assert 2 < scores["bits"] < 9 and 0 <= scores["infilled"] <= 1 and scores["secrets in 32 files"] == 0
         assert all(value > 0 for name, value in scores.items() if name.startswith("bits of secrets"))
     left = {arm: kept["texts"]["secrets"] for arm, kept in found.items()}
