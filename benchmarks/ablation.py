@@ -66,7 +66,7 @@ def _small(layers: int, width: int, lr: float, tokens: int, megabytes: float) ->
 
 
 SIZES = {  # by parameters
-    "3m": _small(4, 192, 4e-3, 400_000, 2.7),
+    "2m": _small(4, 192, 4e-3, 400_000, 2.7),
     "10m": _small(5, 384, 3e-3, 1_000_000, 6.7),
     "1b": Size("starcoderbase-1b", (), 8192, 128, 49_152, 400_000_000, 2000),
 }
@@ -75,7 +75,7 @@ SIZES = {  # by parameters
 def main() -> None:
     """Train and ask what is not done yet, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", choices=SIZES, default="3m", help="of the model, by its parameters (default: 3m)")
+    parser.add_argument("--size", choices=SIZES, default="2m", help="of the model, by its parameters (default: 2m)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--seeds", type=int, default=3, choices=range(1, 11), metavar="1..10", help="trainings of each arm")
     parser.add_argument(

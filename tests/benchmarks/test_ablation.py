@@ -99,7 +99,7 @@ def test_tables_say_what_did_not_run_and_what_is_significant() -> None:
     texts = {"files": 9, "megabytes": 1.0, "near_duplicates": 2, "secrets": 3}
     scores = [{"bits": 2.0 + n / 100, "infilled": 0.1, "epochs": 1.0} for n in range(3)]
     worse = [one | {"bits": one["bits"] + 0.1 + n / 1000} for n, one in enumerate(scores)]
-    settings = {"size": "3m", "tokens": 1000, "megabytes": 1.0, "seeds": 3, "held_out_files": {"py": 4}}
+    settings = {"size": "2m", "tokens": 1000, "megabytes": 1.0, "seeds": 3, "held_out_files": {"py": 4}}
     found = {
         "ours": {"texts": texts, "scores": dict(enumerate(scores))},
         "raw": {"texts": texts, "scores": dict(enumerate(worse))},
