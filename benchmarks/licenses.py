@@ -149,7 +149,10 @@ def pypi(packages: Path) -> Iterator[tuple[str, Tree]]:
         files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
         tree = {f"/{folder.name}/METADATA": path.read_text("utf-8", "replace") for path in files if path.name == "METADATA"}
         texts = [path for path in files if METADATA_TEXT.fullmatch(str(path.relative_to(folder)))]
-        yield folder.name, tree | {f"/{path.name}": path.read_text("utf-8", "replace") for path in texts}
+        places = {
+            path: str(path.relative_to(folder)).removeprefix("licenses/") for path in texts
+        }  # as in the source tree (PEP 639)
+        yield folder.name, tree | {f"/{place}": path.read_text("utf-8", "replace") for path, place in places.items()}
 
 
 def crates(registry: Path) -> Iterator[tuple[str, Tree]]:

@@ -4,7 +4,9 @@
   above a file's folder are one set, in which mentions and choices count like grants.
 - `strict`: the Common Pile's. Whatever is found must be permissive, mentions aside, and something must be.
 - `starmill`: what a file says of itself decides; else what the nearest folder grants by a text, a notice or a manifest. A manifest that
-  names all the licences whose texts lie beside it says how they go together; without one, all of them hold.
+  names all the licences whose texts lie beside it says how they go together; without one, all of them hold. Where a manifest and a licence
+  file beside it are both permissive, what such a file says of a part (`part:` in `license_findings`) is about that part alone, unless
+  `parts` is `whole`.
 
 Which finding decided stands in `license_rule`, and for a dropped file in `dropped/`.
 """
@@ -29,7 +31,7 @@ from starmill.transforms.decide.terms import (
     listed,
     permissive_licenses,
 )
-from starmill.transforms.measure.grants import GRANTS, WORD_ALONE, folder
+from starmill.transforms.measure.grants import A_PARTS, GRANTS, OF_A_PART, TERMS_NAME, WORD_ALONE, folder
 from starmill.transforms.step import Split, append, split
 
 Type = Literal["permissive", "no_license", "non_permissive"]
@@ -51,16 +53,17 @@ class KeepLicensed:
 
     keep: tuple[Type, ...] = ("permissive", "no_license")
     rule: Literal["starmill", "stack-v2", "strict"] = "starmill"  # docs/licenses.md
+    parts: Literal["apart", "whole"] = "apart"  # of rule starmill: what a licence file says of a part is about that part alone
     list: Place | None = None  # of permissive licences and exceptions; null: the one that ships
     name: str = "license_type"  # in `dropped/`; leave it
 
     def step(self) -> "JudgeLicenses":
         """Return the step. Raises NotThere or InputError, naming the file, for a list that cannot be read."""
         if self.list is None:
-            return JudgeLicenses(self.keep, self.rule, None, self.name)
+            return JudgeLicenses(self.keep, self.rule, None, self.parts, self.name)
         with named("curate.licenses.list", self.list, mode="rt", encoding="utf-8") as file:
             try:
-                return JudgeLicenses(self.keep, self.rule, tuple(sorted(listed(file.read()))), self.name)
+                return JudgeLicenses(self.keep, self.rule, tuple(sorted(listed(file.read()))), self.parts, self.name)
             except ValueError as error:
                 raise InputError(f"curate.licenses.list: {self.list}: {error}") from None
 
@@ -113,6 +116,7 @@ class JudgeLicenses:
     keep: tuple[Type, ...] = ("permissive", "no_license")
     rule: Literal["starmill", "stack-v2", "strict"] = "starmill"
     allowed: tuple[str, ...] | None = None
+    parts: Literal["apart", "whole"] = "apart"
     name: str = "license_type"
 
     def __call__(self, block: pa.RecordBatch) -> Split:
@@ -124,7 +128,10 @@ class JudgeLicenses:
         for row, gha in enumerate(block.column("gha_license_id").to_pylist()):
             key = (gha, detected.key(row), findings.key(row))  # neighbours have the same
             if key not in known:
-                known[key] = judge(findings.values(row), gha, set(detected.values(row)), allowed)
+                found = findings.values(row)
+                if self.parts == "whole" or self.rule != "starmill":
+                    found = [_of_the_whole(one) for one in found]
+                known[key] = judge(found, gha, set(detected.values(row)), allowed)
             verdicts.append(known[key])
         types = pa.array([verdict.type for verdict in verdicts], pa.string())
         rules = pa.array([verdict.said for verdict in verdicts], pa.string())
@@ -161,7 +168,7 @@ def starmill(found: Sequence[Row], gha: str | None, detected: set[str], allowed:
         return verdict
     nearest: list[Row] = []
     place = None
-    for one in (one for one in found if one["how"] in GRANTS and one["how"] != "own"):
+    for one in (one for one in found if _how(one) in GRANTS and one["how"] != "own"):
         # Findings come from the nearest folder up. A readme's word adds to what is above; a text or a manifest ends the look, unless
         # it says nothing about the terms: a disclaimer of a folder takes nothing from the licence above it.
         if place is not None and folder(one["path"]) != place and any(_ends_the_look(near, allowed) for near in nearest):
@@ -196,6 +203,8 @@ def _together(found: Sequence[Row], allowed: frozenset[str]) -> Verdict | None:
     grants = [one for one in found if one["how"] != WORD_ALONE] or list(found)
     declared = [one for one in grants if one["how"] == "declared"]
     named_there = frozenset[str]().union(*(identifiers(one["expression"]) for one in declared))
+    apart = _agree(grants, declared, allowed)
+    grants = [_of_the_whole(one) for one in grants if not (apart and _is_of_a_part(one))]
     # The texts of the licences that a manifest names are what it refers to; a reference beside a grant is one too.
     counted = [one for one in grants if one["how"] in ("declared", "restriction") or not _names(one, named_there)]
     judged = [(value, one) for one in counted if (value := is_permissive(one["expression"], allowed)) is not None]
@@ -206,6 +215,29 @@ def _together(found: Sequence[Row], allowed: frozenset[str]) -> Verdict | None:
     return Verdict("permissive" if value else "non_permissive", _said(decided))
 
 
+def _agree(grants: Sequence[Row], declared: Sequence[Row], allowed: frozenset[str]) -> bool:
+    """Return whether a manifest declares what is permissive, and a licence file beside it grants such a licence for the whole."""
+    return bool(declared and all(is_permissive(one["expression"], allowed) for one in declared)) and any(
+        one["how"] in A_PARTS
+        and is_permissive(one["expression"], allowed)
+        and TERMS_NAME.fullmatch(one["path"].rpartition("/")[2])
+        for one in grants
+    )
+
+
+def _is_of_a_part(one: Row) -> bool:
+    return str(one["how"]).startswith(OF_A_PART)
+
+
+def _of_the_whole(one: Row) -> Row:
+    """Return a finding as if it were about the whole, whatever part it is about."""
+    return {**one, "how": _how(one)} if _is_of_a_part(one) else one
+
+
+def _how(one: Row) -> str:
+    return str(one["how"]).removeprefix(OF_A_PART)
+
+
 def _names(one: Row, those: frozenset[str]) -> bool:
     """Return whether a finding names licences, and none but those."""
     found = identifiers(one["expression"])
@@ -213,7 +245,7 @@ def _names(one: Row, those: frozenset[str]) -> bool:
 
 
 def _ends_the_look(one: Row, allowed: frozenset[str]) -> bool:
-    return one["how"] in ENOUGH and is_permissive(one["expression"], allowed) is not None
+    return _how(one) in ENOUGH and is_permissive(one["expression"], allowed) is not None
 
 
 def _said(one: Row) -> str:

@@ -25,6 +25,7 @@ from starmill.transforms.chain import annotated
 from starmill.transforms.measure import declared, reuse, scancode
 from starmill.transforms.measure.grants import MENTION, Finding, folder, weighed
 from starmill.transforms.measure.matches import Found
+from starmill.transforms.measure.portions import Names, holds, words_of
 from starmill.transforms.measure.scancode import DetectionFailed, DetectionTimeout, detector
 from starmill.transforms.step import Cache, append
 
@@ -162,7 +163,8 @@ class LicenseTexts:
         else:
             if how:
                 self._spread(repo_name, path, found.licenses)
-            self._hold(repo_name, weighed(path, text[: self.options.max_license_bytes], found.matches, full))
+            most = self.options.max_license_bytes
+            self._hold(repo_name, weighed(path, text[:most], found.matches, full, len(text) > most, words_of(repo_name)))
 
     def _unread(self, repo_name: str, path: str, what: str) -> None:
         self._spread(repo_name, path, (what,))
@@ -234,9 +236,11 @@ class SpreadLicenses:
         """Annotate each row with the union over the folders above it."""
         detected: list[list[str]] = []
         found: list[list[dict[str, object]]] = []
-        held: dict[tuple[str, str], tuple[list[str], list[dict[str, object]]]] = {}  # of a folder: most files have neighbours
+        # Of a folder, and of the parts that a file belongs to: most files have neighbours.
+        held: dict[tuple[str, str, frozenset[Names]], tuple[list[str], list[dict[str, object]]]] = {}
         for repo_name, path in zip(*(block.column(c).to_pylist() for c in self.reads), strict=True):
-            key = repo_name, path.rsplit("/", 1)[0]
+            parts = frozenset(names for names in self._parts.get(repo_name, ()) if holds(names, path))
+            key = repo_name, path.rsplit("/", 1)[0], parts
             if key not in held:
                 held[key] = self._above(*key)
             licenses, above = held[key]
@@ -257,8 +261,11 @@ class SpreadLicenses:
         if rules:
             yield Finding(rules[-1].file, rules[-1].expression, "own")
 
-    def _above(self, repo_name: str, place: str) -> tuple[list[str], list[dict[str, object]]]:
-        """Return what holds for the files of a folder: identifiers, and findings of the nearest folder first, grants before mentions."""
+    def _above(self, repo_name: str, place: str, parts: frozenset[Names]) -> tuple[list[str], list[dict[str, object]]]:
+        """Return what holds for files of a folder: identifiers, and findings of the nearest folder first, grants before mentions.
+
+        `parts` are those that the files belong to.
+        """
         licenses: set[str] = set()
         found: list[Finding] = []
         while True:
@@ -266,21 +273,30 @@ class SpreadLicenses:
             if len(found) <= MOST_FINDINGS:
                 found += self._ranked.get((repo_name, place), ())
             if not place:
-                return sorted(licenses), [finding.row() for finding in _cut(found)]
+                return sorted(licenses), [f.row(elsewhere=bool(f.of) and f.of not in parts) for f in _cut(found)]
             place = place.rpartition("/")[0]
 
     @functools.cached_property  # once: a tree may have a folder for each of its findings
     def _ranked(self) -> dict[tuple[str, str], list[Finding]]:
         return {key: ranked(found) for key, found in self.findings.items()}
 
+    @functools.cached_property
+    def _parts(self) -> dict[str, list[Names]]:
+        """Return the names of the parts that licence files of a repository tell apart."""
+        found: dict[str, dict[Names, None]] = {}
+        for (repo_name, _), findings in self.findings.items():
+            for finding in (finding for finding in findings if finding.of):
+                found.setdefault(repo_name, {})[finding.of] = None
+        return {repo_name: list(names) for repo_name, names in found.items()}
+
 
 def ranked(found: Iterable[Finding]) -> list[Finding]:
     """Return what counts of a folder's findings, grants before mentions: where there are too many, each licence once."""
     order = sorted(found, key=lambda f: (f.how == MENTION, f.path, f.start_line, f.how, f.expression))
     if len(order) > MOST_FINDINGS:
-        first: dict[tuple[str, str], Finding] = {}
+        first: dict[tuple[str, str, Names], Finding] = {}
         for finding in order:
-            first.setdefault((finding.expression, finding.how), finding)
+            first.setdefault((finding.expression, finding.how, finding.of), finding)
         order = list(first.values())
     return _cut(order)
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import sysconfig
 from pathlib import Path
+from typing import Literal
 
 import pyarrow as pa
 import pytest
@@ -36,11 +37,18 @@ def text(key: str) -> str:
     return whole.split("---\n", 2)[2].strip() + "\n"
 
 
-def judged(files: dict[str, str], rule: str, gha: str | None = None, path: str = "/src/a.py") -> tuple[str, str]:
+def judged(
+    files: dict[str, str],
+    rule: str,
+    gha: str | None = None,
+    path: str = "/src/a.py",
+    parts: Literal["apart", "whole"] = "apart",
+    repo_name: str = "r",
+) -> tuple[str, str]:
     """The type of the file at `path`, and what decided."""
     files = {path: "x = 1\n"} | files
     rows = {
-        "repo_name": ["r"] * len(files),
+        "repo_name": [repo_name] * len(files),
         "path": list(files),
         "blob_id": [hashlib.sha1(content.encode()).hexdigest() for content in files.values()],
         "content": list(files.values()),
@@ -49,7 +57,7 @@ def judged(files: dict[str, str], rule: str, gha: str | None = None, path: str =
     block = pa.record_batch(rows)
     watch = Licenses().watch(MEMORY)
     watch.see(block)
-    kept = KeepLicensed(keep=ALL, rule=rule).step()(watch.step()(block)).kept  # type: ignore[arg-type]
+    kept = KeepLicensed(keep=ALL, rule=rule, parts=parts).step()(watch.step()(block)).kept  # type: ignore[arg-type]
     where = kept.column("path").to_pylist().index(path)
     return kept.column("license_type")[where].as_py(), kept.column("license_rule")[where].as_py()
 
@@ -202,6 +210,76 @@ def test_the_standard_library_stays() -> None:
         pytest.skip("NOT RUN: this Python has no LICENSE.txt beside its standard library")
     kind, rule = judged({"/LICENSE.txt": place.read_text()}, "starmill")
     assert kind == "permissive" and rule.startswith("Python-2.0, ")
+
+
+SAYS_MIT = {"/package.json": package(license="MIT")}
+BUNDLED = f"{MIT}\n-----------\n\nFollowing applies to:\n./etc/roots.pem\n\n{text('mpl-2.0')}"
+DOCS = """
+Documentation License
+=====================
+
+The documentation portion of Nut (the rendered contents of the "docs" directory of a software distribution) is supplied under the "Creative
+Commons Attribution-ShareAlike 4.0 International" (CC BY-SA 4.0) License as described by https://creativecommons.org/licenses/by-sa/4.0/
+"""
+DEBIAN = f"\n----\n\nName: nut runtime\nFiles: a.libs/libnut*.so\nAvailability: https://nut.example/\nLicense: GPL-3.0-or-later\n\n{GNU}"
+# Beside a package.json of MIT: files, what a file elsewhere is, a path in the part that they name, where there is one.
+PARTS: dict[str, tuple[dict[str, str], str, str | None]] = {
+    "a file under a heading": ({"/LICENSE": BUNDLED}, YES, "/etc/roots.pem"),
+    "documentation": ({"/LICENSE": MIT + DOCS}, YES, "/docs/conf.py"),
+    "fields": ({"/LICENSE": MIT + DEBIAN}, YES, "/a.libs/libnut-1.so"),
+    "a chapter": ({"/LICENSE": f"{MIT}\n## Third-party software\n\n{GPL}"}, YES, "/third_party/nut/a.c"),
+    "a name between rules": ({"/LICENSE": f"{MIT}\n====\nNUT 1.2\n====\n\n{GPL}"}, YES, "/src/nut/a.c"),
+    "a file of its own": ({"/LICENSE": MIT, "/LICENSE.nut": GPL}, YES, "/src/libnut-1.2/a.c"),
+    "a file of others": ({"/LICENSE": MIT, "/LICENSE-3RD-PARTY.txt": GPL}, YES, "/vendor/nut/a.c"),
+    "data not for sale": (
+        {"/LICENSE": MIT, "/README.md": "# a\n\n- The code is under the MIT license.\n- The data are for non-commercial use only.\n"},
+        YES,
+        "/data/a.py",
+    ),
+    "data and code not for sale": (
+        {"/LICENSE": MIT, "/README.md": "# a\n\nReleased under the MIT license. Data and code are for non-commercial use only.\n"},
+        NO,
+        None,
+    ),
+    "a condition among the parts": ({"/LICENSE": f"{MIT}\n## Third-party software\n\n{text('isc')}{NO_SALE}"}, NO, None),
+    "commons clause under a heading": (
+        {"/LICENSE": f"{MIT}\n# Commons Clause License Condition v1.0\n\n{text('commons-clause')}"}, NO, None,
+    ),
+    "a bare rule": ({"/LICENSE": f"{MIT}\n-----------\n\n{GPL}"}, NO, None),
+    "a rule and the licence's name": ({"/LICENSE": f"{MIT}\n-----------\n\nGNU General Public License\n\n{GPL}"}, NO, None),
+    "a heading before all": ({"/LICENSE": f"NUT\n===\n\n{GPL}"}, NO, None),
+    "a licence's name alone": ({"/LICENSE": GPL}, NO, None),
+    "all the rest": ({"/LICENSE": f"{MIT}\n## nut\n\n{text('isc')}\nEverything else is under this:\n\n{GPL}"}, NO, None),
+    "the source code": ({"/LICENSE": f"{MIT}\n## Source code\n\n{GPL}"}, NO, None),
+    "all files": ({"/LICENSE": f"{MIT}\n## nut\n\n{text('isc')}\nFiles: *\n\n{GPL}"}, NO, None),
+    "a file named after a licence": ({"/LICENSE": MIT, "/LICENSE.GPLv3": GPL}, NO, None),
+    "the lesser licence": ({"/LICENSE": MIT, "/COPYING.LESSER": text("lgpl-3.0")}, NO, None),
+    "an edition": ({"/LICENSE": MIT, "/LICENSE.v2.txt": GPL}, NO, None),
+    "named like the project": ({"/LICENSE": f"{MIT}\n## Widget\n\n{GPL}"}, NO, None),
+    "a readme's word for the whole alone": ({"/README.md": "Released under the MIT license.\n", "/LICENSE.nut": GPL}, NO, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_of_a_licence_file_holds_for_that_part(name: str) -> None:
+    files, right, inside = PARTS[name]
+    found, why = judged(SAYS_MIT | files, "starmill", repo_name="acme/widget")
+    assert found == right, why
+    if inside is not None:
+        assert judged(SAYS_MIT | files, "starmill", path=inside)[0] == NO
+
+
+def test_parts_are_told_apart_beside_a_permissive_manifest_alone() -> None:
+    for name, (files, _, inside) in PARTS.items():
+        if inside is None:
+            continue
+        gpl = {"/package.json": package(license="GPL-3.0-only")}
+        assert judged(files, "starmill")[0] == judged(gpl | files, "starmill")[0] == NO, name
+        assert judged(SAYS_MIT | files, "starmill", parts="whole")[0] == NO, name
+        assert judged(SAYS_MIT | files, "strict")[0] == NO, name
+        # Without the part all is as it was: other rules see no difference.
+        for rule in ("strict", "stack-v2"):
+            assert judged(SAYS_MIT | files, rule) == judged(SAYS_MIT | files, rule, parts="whole")
 
 
 def test_there_are_enough_shapes() -> None:

@@ -1,5 +1,7 @@
 """Which matches are grants and which are mentions, and conditions that take a licence back. Whole trees: decide/test_license_trees.py."""
 
+from dataclasses import replace
+
 import pytest
 from tedious_texts import is_linear
 
@@ -88,6 +90,31 @@ def test_conditions_are_looked_for_in_linear_time() -> None:
         assert is_linear(lambda size, piece=piece: CONDITION.search(piece * (size // len(piece))))
     for letter in "a \n*":
         assert is_linear(lambda size, letter=letter: CONDITION.search("not " + letter * size))
+
+
+def test_a_piece_at_the_end_of_a_text_that_goes_on_is_no_grant() -> None:
+    """What is cut off may be most of another licence, of which the piece is alike to this one."""
+    piece, whole = match("text", 125, 76, "3-seq", line=9), match("text", 300, line=9)
+    for cut in (False, True):
+        assert weighed("/LICENSE", "a\n" * 9, [piece], True, cut)[0].how == ("mention" if cut else "text")
+        assert weighed("/LICENSE", "a\n" * 9, [whole], True, cut)[0].how == "text"
+        assert weighed("/LICENSE", "a\n" * 99, [piece], True, cut)[0].how == "text"
+
+
+def test_what_is_said_of_a_part_has_its_names() -> None:
+    text = "MIT\n\n## nut\n\nGPL\n\n## bolt\n\nGPL\n"
+    mit = replace(match("text", 300), expression="MIT")
+    found = weighed("/LICENSE", text, [mit, match("text", 300, line=5), match("text", 300, line=9)], True)
+    assert [(one.expression, one.of) for one in found] == [("MIT", ()), ("GPL-2.0-only", ("bolt", "nut"))]
+    whole = weighed("/LICENSE", text, [mit, match("text", 300, line=5), match("notice", 30, line=1)], True)
+    assert [(one.how, one.of) for one in whole] == [("text", ()), ("text", ("nut",)), ("notice", ())]
+    assert [one.of for one in weighed("/README", text, [mit, match("text", 300, line=5)], False)] == [(), ()]
+    # More names than a part may have: it is about the whole.
+    many = "MIT\n" + "".join(f"\n## nut{'x' * n}\n\nGPL\n" for n in range(65))
+    matches = [mit, *(match("text", 300, line=4 + 4 * n) for n in range(65))]
+    assert [one.of for one in weighed("/LICENSE", many, matches, True) if one.expression != "MIT"][-1] == ()
+    said = found[1]
+    assert (said.row()["how"], said.row(elsewhere=True)["how"], "of" in said.row()) == ("text", "part:text", False)
 
 
 def test_where_a_finding_holds_and_its_row() -> None:
