@@ -41,6 +41,7 @@ class _File:
 
 _OWN: dict[tuple[str, int], _File] = {}  # by folder and process: a forked one must not write to its parent's
 _OPENING = threading.Lock()
+_ENDS: "weakref.WeakKeyDictionary[object, weakref.finalize[..., object]]" = weakref.WeakKeyDictionary()
 
 
 def _own(folder: str) -> _File:
@@ -79,12 +80,21 @@ def get(sent: bytes) -> bytes:
 
 
 def begun(workspace: Workspace, owner: object) -> str:
-    """Return a new folder for blocks, which is removed with `owner`: in a local workspace, or else among this machine's temporary files."""
+    """Return a new folder for blocks, which is removed with `owner`, or before by `ended`.
+
+    It lies in a local workspace, or else among this machine's temporary files.
+    """
     if workspace.is_local:
         workspace.clear(FOLDER)  # of a run that was killed
     folder = f"{workspace.path(FOLDER) if workspace.is_local else tempfile.gettempdir()}/starmill-{secrets.token_hex(8)}"
-    weakref.finalize(owner, remove, folder)
+    _ENDS[owner] = weakref.finalize(owner, remove, folder)
     return folder
+
+
+def ended(owner: object) -> None:
+    """Remove the folder that was begun for `owner`, if one was: an owner may live on long after its work."""
+    if (end := _ENDS.pop(owner, None)) is not None:
+        end()
 
 
 def remove(folder: str) -> None:

@@ -14,6 +14,7 @@ from starmill.pipelines.run import interrupt
 from starmill.pipelines.run.progress import say
 from starmill.pipelines.runners.runner import Runner
 from starmill.pipelines.stages.stage import Build
+from starmill.transforms import spill
 
 
 class StageError(MachineError):
@@ -39,6 +40,8 @@ def run(name: str, due: Sequence[PartRef], build: Build, runner: Runner, quiet: 
         raise
     except Exception as error:
         raise StageError(f"stage {name} failed: {_root_cause(error)}") from error
+    finally:
+        spill.ended(pipeline)
     if state not in (None, "DONE"):
         raise StageError(f"stage {name} ended in state {state}; see the runner's log, then run the same command to continue")
     _tell(name, result, quiet)

@@ -53,5 +53,9 @@ def test_a_folder_goes_with_its_owner(tmp_path: Path) -> None:
     del owner
     gc.collect()
     assert not os.listdir(tmp_path)
+    spill.put(spill.begun(workspace, kept := Owner()), bytes(1000))
+    spill.ended(kept)
+    spill.ended(kept)
+    assert not os.listdir(tmp_path), "at its end, however long its owner lives"
     bucket, other = Workspace("memory://spill"), Owner()
     assert not spill.begun(bucket, other).startswith("memory")
