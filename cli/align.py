@@ -36,7 +36,7 @@ def align(
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
-    """Let a model write instructions from seeds, answer them, and keep what passes its own tests; or make instructions of commits.
+    """Make instructions of a model's own answers that pass their own tests, or of commits.
 
     A run that was stopped, or whose budget is spent (status 4), goes on where it was: nothing that was answered is asked again.
     """

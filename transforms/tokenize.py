@@ -8,7 +8,6 @@ import numpy as np
 from starmill.core.document import Document, Special
 from starmill.core.shards import TokenSpan
 from starmill.core.tokenizer import Tokenizer
-from starmill.transforms import bpe
 
 
 @dataclass(frozen=True)
@@ -22,6 +21,8 @@ class TokenizedDocument:
 
 def tokenize(documents: Iterable[Document], tokenizer: Tokenizer) -> Iterator[TokenizedDocument]:
     """Yield each document with its ids. Every text piece is encoded on its own, as Hugging Face's tokenizer does between sentinels."""
+    from starmill.transforms import bpe  # numba, which takes its time to import
+
     encode = bpe.encoder(tokenizer) or tokenizer.encode_batch
     for document in documents:
         texts = iter(encode([p for p in document.pieces if isinstance(p, str)]))
