@@ -101,7 +101,12 @@ def test_only_what_is_due_is_made(tmp_path: Path) -> None:
 def test_fewer_parts_than_before_leave_nothing_behind(tmp_path: Path) -> None:
     mill(tmp_path, refs(3))
     mill(tmp_path, refs(1))
-    assert Workspace(str(tmp_path / "w")).files("records") == ["manifest.json", "part-00000.json", "part-00000.parquet"]
+    assert Workspace(str(tmp_path / "w")).files("records") == [
+        "manifest.json",
+        "part-00000.json",
+        "part-00000.parquet",
+        "summary.json",
+    ]
 
 
 def test_a_failing_part_fails_the_stage_and_keeps_the_others(tmp_path: Path) -> None:
