@@ -1,5 +1,6 @@
 """metrics.jsonl: a line a step, and a continued run writes over what came after its checkpoint."""
 
+import contextlib
 import itertools
 import json
 import os
@@ -7,6 +8,7 @@ import pty
 import re
 import sys
 import tty
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -110,14 +112,23 @@ def test_lines_stand_above_a_bar_on_a_terminal(tmp_path: Path, monkeypatch: pyte
     tty.setraw(here)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "200")
-    with open(here, "w") as terminal:
-        monkeypatch.setattr(sys, "stderr", terminal)
-        with Metrics(tmp_path, 0, OPTIONS, CONFIG, FIRST) as metrics:
-            metrics.say("a notice, [bracketed]")
-            metrics.step(1, 1e-3, 0.5, Taken(4.75, 1.0, (), {"data": 0.0}, False))
-            metrics.say("another")
-        terminal.flush()
-        said = os.read(there, 1 << 20).decode()
+    read = list[bytes]()
+
+    def look() -> None:  # all of it, however much a slow machine draws: one read gets 4 kB, and a full terminal waits
+        with contextlib.suppress(OSError):  # the other end is closed
+            while data := os.read(there, 1 << 16):
+                read.append(data)
+
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(look)
+        with open(here, "w") as terminal:
+            monkeypatch.setattr(sys, "stderr", terminal)
+            with Metrics(tmp_path, 0, OPTIONS, CONFIG, FIRST) as metrics:
+                metrics.say("a notice, [bracketed]")
+                metrics.step(1, 1e-3, 0.5, Taken(4.75, 1.0, (), {"data": 0.0}, False))
+                metrics.say("another")
+        looking.result(60)
+    said = b"".join(read).decode()
     os.close(there)
     # What is left on the screen: a line is what stands since the bar was last wiped.
     lines = [re.split(r"\x1b\[2K|\r", line)[-1] for line in said.split("\n")]
