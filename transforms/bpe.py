@@ -1,4 +1,4 @@
-"""Byte-level BPE as one compiled pass over UTF-8: the ids of Hugging Face's tokenizer at some forty times its speed.
+"""Byte-level BPE as one compiled pass over UTF-8: the ids of Hugging Face's tokenizer at some thirty times its speed.
 
 A pre-token ends where a class changes (letters, numbers, white space, others), so that the regex is a few comparisons a byte; most
 pre-tokens have been seen before, and their ids are in a table. Classes are those of the installed `tokenizers` (characters.py).
