@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import tokenizers
 
 from starmill.core import seeds
 from starmill.core.tokenizer import BYTES, PROBES, Tokenizer, untrained
@@ -329,7 +328,8 @@ def encoder(tokenizer: Tokenizer) -> "Encoder | None":
         "byte_fallback",
         "ignore_merges",
     )
-    split = json.loads(untrained().to_str())["pre_tokenizer"]
+    ours = untrained()
+    split = json.loads(ours.to_str())["pre_tokenizer"]
     plain = found.get("normalizer") is None and found.get("pre_tokenizer") == split and all(t["special"] for t in added)
     if (
         not plain
@@ -338,7 +338,7 @@ def encoder(tokenizer: Tokenizer) -> "Encoder | None":
         or not BYTES.keys() <= model["vocab"].keys()
     ):
         return None
-    classes = characters.classes(tokenizers.Tokenizer.from_str(tokenizer.data.decode()).pre_tokenizer)
+    classes = characters.classes(ours.pre_tokenizer)  # which is the tokenizer's, too
     if classes is None:
         return None
     made = Encoder(tokenizer, model, classes)
