@@ -118,10 +118,10 @@ class PartStep(Protocol):
 
 def split(block: pa.RecordBatch, reasons: Sequence[str | None], details: Sequence[str | None] | None = None) -> Split:
     """Divide `block` by a reason a row; None keeps the row."""
-    keep = pa.array([r is None for r in reasons], pa.bool_())
     drop = [i for i, r in enumerate(reasons) if r is not None]
     return Split(
-        kept=block.filter(keep),
+        # Most rules drop no row of a block, whose texts then are not copied.
+        kept=block.filter(pa.array([r is None for r in reasons], pa.bool_())) if drop else block,
         dropped=block.take(pa.array(drop, pa.int64())),
         reasons=tuple(str(reasons[i]) for i in drop),
         details=None if details is None else tuple(details[i] for i in drop),

@@ -9,14 +9,22 @@ import functools
 import hashlib
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from starmill.core.schema import PLACEHOLDER
-from starmill.transforms.clean.redact import addresses, emails, keys
+from starmill.transforms.clean.redact import addresses, emails, keys, scan
 
 WORD = re.compile(r"[^/\s]+")  # no address goes over its ends
 PASSES = 8  # a key may end where an address begins, which only the next pass finds
+# One of their anchors matches inside of each label in which anything is found, once `_` is read as a space for addresses.
+DETECTORS = (
+    scan.Detector("EMAIL", emails.find, lambda: emails.ANCHORS),
+    scan.Detector("IP_ADDRESS", addresses.find, lambda: addresses.ANCHORS),
+    scan.Detector("KEY", keys.find, keys.anchors),
+)
 SUFFIXES = 3  # that a name of a file may have behind an address: `jane@corp.io.test.js`
 
 
@@ -48,6 +56,21 @@ def cleaned(label: str, **wanted: bool) -> str:
     '/(EMAIL-243f9278e524).py'
     """
     return redacted(PLACEHOLDER.sub(r"(\1-\2)", label), **wanted)
+
+
+def all_cleaned(labels: Sequence[str | None], **wanted: bool) -> list[str | None]:
+    """Return `cleaned` of each label; those in which no detector can find anything, most of them, are not read one by one.
+
+    >>> all_cleaned(["/lib/heapq.py", None, "/contact-jane@corp.io.py"])
+    ['/lib/heapq.py', None, '/<EMAIL-243f9278e524>.py']
+    """
+    distinct = [label for label in dict.fromkeys(labels) if label]
+    if scan.HAS_HYPERSCAN:
+        both = pa.array([*distinct, *(label.replace("_", " ") for label in distinct)], pa.large_string())
+        hit = {row % len(distinct) for row, _ in scan.rows_with_hits(both, DETECTORS)}
+        distinct = [label for row, label in enumerate(distinct) if row in hit or PLACEHOLDER.search(label)]
+    changed = {label: cleaned(label, **wanted) for label in distinct}
+    return [label and changed.get(label, label) for label in labels]
 
 
 def aliases(label: str) -> set[str]:

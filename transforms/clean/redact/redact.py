@@ -123,7 +123,7 @@ class Redact:
         if any(moved):
             columns["segments"] = pa.array(moved, pa.list_(schema.SEGMENT))
         for column, labelled in here.items():
-            if (hidden := [*map(self._name, labelled)]) != labelled:
+            if (hidden := labels.all_cleaned(labelled, **self._of_labels())) != labelled:
                 columns[column] = pa.array(hidden, pa.string())
         return append(block, columns)
 
@@ -215,7 +215,10 @@ class Redact:
         return Edited("".join([*pieces, text[read:]]), spans, finds)
 
     def _name(self, name: str | None) -> str | None:
-        return name and labels.cleaned(name, emails=self.emails, ip_addresses=self.ip_addresses, keys=self.keys)
+        return name and labels.cleaned(name, **self._of_labels())
+
+    def _of_labels(self) -> dict[str, bool]:
+        return {"emails": self.emails, "ip_addresses": self.ip_addresses, "keys": self.keys}
 
     def _moved(self, segments: list[Span], edited: Edited | None) -> list[Span]:
         """Return segments of a text as segments of the redacted one."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from starmill.core.schema import PLACEHOLDER
 from starmill.transforms.clean.redact import Redact
-from starmill.transforms.clean.redact.labels import aliases, cleaned, hidden, redacted
+from starmill.transforms.clean.redact.labels import aliases, all_cleaned, cleaned, hidden, redacted
 
 MAIL, HOST = "jane.doe" + "@corp.io", "93.184." + "216.34"
 KEY, TOKEN = "AKIA" + "QWERTYUIOPASDFGH", "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hI6"
@@ -60,13 +60,37 @@ def test_what_looks_like_a_placeholder_in_a_dump_is_none() -> None:
     assert cleaned(typed) == typed.replace("<", "(").replace(">", ")") and not PLACEHOLDER.search(cleaned(typed))
 
 
+PIECES = [
+    MAIL,
+    KEY,
+    TOKEN,
+    HOST,
+    HOST.replace(".", "_"),
+    "/",
+    "_",
+    "-",
+    ".",
+    ".py",
+    "a",
+    " ",
+    "<",
+    ">",
+    "<KEY-0123456789ab>",
+    "é",
+]
+NAMES = st.lists(st.sampled_from(PIECES), max_size=8).map("".join)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.none() | NAMES, max_size=20), st.booleans(), st.booleans(), st.booleans())
+def test_many_at_once_are_each_by_itself(names: list[str | None], emails: bool, ip_addresses: bool, keys: bool) -> None:
+    wanted = {"emails": emails, "ip_addresses": ip_addresses, "keys": keys}
+    assert all_cleaned(names, **wanted) == [name and cleaned(name, **wanted) for name in names]
+
+
 @settings(max_examples=200, deadline=None)
 @example(f"//{MAIL}{MAIL}")  # a comment of C, to a text
-@given(
-    st.lists(st.sampled_from([MAIL, KEY, TOKEN, HOST, "/", "_", "-", ".", ".py", "a", " ", "<", ">", "é"]), max_size=8).map(
-        "".join
-    )
-)
+@given(NAMES)
 def test_a_name_hides_what_a_text_hides(name: str) -> None:
     _, spans = Redact().redact(name, "f")
     shown = redacted(name)
