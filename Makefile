@@ -23,7 +23,7 @@ ALONE = || $(BIN)/python tests/unsteady.py $$? $(BIN)/pytest -v
 # The fastest installer, itself pinned.
 UV := 0.13.8
 
-.PHONY: help run serve evaluate truth languages miniature test test-slow test-flink test-clusters clamd soak check docs bench bench-dedup bench-train bench-gpu bench-flink flink-jars flink-up flink-run flink-status flink-down constraints setup clean
+.PHONY: help run serve evaluate truth languages miniature test test-slow test-flink test-clusters clamd soak check docs bench bench-goals bench-dedup bench-train bench-gpu bench-flink flink-jars flink-up flink-run flink-status flink-down constraints setup clean
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -113,6 +113,9 @@ docs: setup      ## write docs/recipes.md and the recipes' schemas anew from the
 bench: setup     ## MB/s and peak memory of each stage on one core
 	$(BIN)/python benchmarks/stages.py
 
+bench-goals: setup ## the goals of speed, what of them is reached here, and the peers, with a profile (half an hour; installs the peers)
+	$(BIN)/python benchmarks/goals.py --profile
+
 bench-dedup: setup ## near-deduplication head to head: speed, memory, quality (minutes; installs the peers)
 	$(BIN)/python benchmarks/dedup.py
 
@@ -152,7 +155,7 @@ $(VENV)/ready: pyproject.toml setup.py constraints.txt $(wildcard transforms/mea
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV)
 	echo '$(TORCH)' > $(VENV)/override.txt
 	@# With bytecode, as pip installs: where PYTHONDONTWRITEBYTECODE is set, every start would compile torch and Beam again, for seconds.
-	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python $(if $(TORCH),--override $(VENV)/override.txt) -c constraints.txt -e '.[pipelines,trainer,serving,syntax,cloud,dataflow,dev]'
+	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python $(if $(TORCH),--override $(VENV)/override.txt) -c constraints.txt -e '.[pipelines,trainer,serving,syntax,cloud,dataflow,profile,dev]'
 	mkdir -p .types/starmill && for folder in core transforms reports pipelines model evaluation alignment trainer serving cli; do ln -sfn ../../$$folder .types/starmill/$$folder; done
 	$(BIN)/python -m starmill.transforms.measure.enry.build --check || $(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[toolchain]'
 	$(BIN)/python -m starmill.transforms.measure.enry.build

@@ -121,6 +121,10 @@ def _bigcode(python: str, corpus: str, folder: str) -> list[str]:
     return [python, str(PEERS / "with_bigcode.py"), "run", corpus, f"{folder}/kept.parquet"]
 
 
+def _rensa(python: str, corpus: str, folder: str) -> list[str]:
+    return [python, str(PEERS / "with_rensa.py"), "run", corpus, f"{folder}/kept.parquet"]
+
+
 def _datatrove(tokenizer: str) -> Callable[[str, str, str], list[str]]:
     return lambda python, corpus, folder: [python, str(PEERS / "with_datatrove.py"), "run", corpus, folder, tokenizer]
 
@@ -139,6 +143,7 @@ def _text_dedup(python: str, corpus: str, folder: str) -> list[str]:
 
 TOOLS = (
     Tool("starmill", "starmill", "starmill", _starmill, "kept.parquet"),
+    Tool("rensa's deduplicator", "sketches", "rensa", _rensa, "kept.parquet"),
     Tool("data-prep-kit fdedup", "fdedup", "data-prep-toolkit-transforms", _fdedup, "cleaned/*.parquet"),
     Tool("datatrove, regex tokenizer", "datatrove", "datatrove", _datatrove("regex"), "kept/*.parquet"),
     Tool("text-dedup", "text-dedup", "text-dedup", _text_dedup, "kept/*.arrow"),

@@ -22,6 +22,9 @@ def bench(
         int,
         typer.Option(min=1, max=1000, help="Number of rounds, of which medians are taken: 3 on a machine that others share."),
     ] = 1,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Instead of rates, the costliest functions of each stage, by py-spy.")
+    ] = False,
     rates: options.Rates = "runs/rates.json",
 ) -> None:
     """What each stage costs on this machine, measured on samples.
@@ -38,6 +41,11 @@ def bench(
         from starmill.pipelines.costs import bench as costs
 
     wanted = costs.packages_unless(inputs or [], given)
+    if profile:
+        from starmill.pipelines.costs import profile as profiles
+
+        say(*profiles.table(profiles.profile(wanted, megabytes, lambda line: say(line, flush=True))))
+        return
     found = costs.bench(wanted, megabytes, lambda line: say(line, flush=True), rounds)
     with options.files():
         Path(rates).parent.mkdir(parents=True, exist_ok=True)

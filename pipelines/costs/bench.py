@@ -143,27 +143,29 @@ def run(options: Recipe, say: Callable[[str], None]) -> list[Observation]:
     """Mill one workspace, each stage in a process of its own, and return the observations. Raises MachineError."""
     found: list[Observation] = []
     for stage in STAGES:
-        found += [Observation(**o) for o in _apart(options, stage)]
+        found += [Observation(**o) for o in apart(options, stage)]
         say(f"{stage:<9} {found[-1].drivers['bytes'] / 1e6:8.1f} MB {found[-1].costs['cpu']:8.1f} CPU s")
     return found
 
 
 def seconds(options: Recipe, workers: int) -> dict[str, float]:
     """Mill one workspace as `starmill run` does, and return the seconds of each stage. Raises MachineError."""
-    return dict(_apart(options, str(workers)))
+    return dict(apart(options, str(workers)))
 
 
-def _apart(options: Recipe, what: str) -> Any:
-    """Return what `main` prints in a process of its own. Raises MachineError."""
+def apart(options: Recipe, what: str, under: Sequence[str] = ()) -> Any:
+    """Return what `main` prints in a process of its own, which the command `under` may start. Raises MachineError."""
     kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}  # as on any machine
-    command = [sys.executable, "-m", "starmill.pipelines.costs.bench", what]
+    command = [*under, sys.executable, "-m", "starmill.pipelines.costs.bench", what]
     with tempfile.TemporaryDirectory(prefix="bench-") as own:  # a ScanCode of its own, which is loaded once and counted
         kept |= {"TMPDIR": own, CACHE: "off"}
         done = subprocess.run(command, input=recipe.canonical(options), capture_output=True, text=True, env=kept)
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["without a word"])[-1]
         raise MachineError(f"bench: {'stage ' if what in STAGES else 'a run of '}{what} failed: {said}")
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads(
+        next(line for line in done.stdout.splitlines()[::-1] if line.startswith(("[", "{")))
+    )  # a profiler says a word too
 
 
 def of(observations: Sequence[Observation], options: Recipe, shared: Mapping[str, float]) -> Rates:

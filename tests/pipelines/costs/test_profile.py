@@ -1,0 +1,65 @@
+"""Profiles: py-spy's lines are shared out as they should be, and a real py-spy sees what a stage did."""
+
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from plain_tree import tree
+
+from starmill.core.errors import MachineError
+from starmill.pipelines.costs import profile
+from starmill.pipelines.costs.profile import HERE, read_stacks
+from starmill.pipelines.recipe import Recipe
+from starmill.pipelines.stages import STAGES
+from starmill.pipelines.stages.ingest import Ingest
+from starmill.pipelines.stages.vocabulary import TokenizerOptions
+
+
+def test_seconds_are_shared_out_by_samples() -> None:
+    root = 'process 1:"python -m starmill.pipelines.costs.bench curate"'
+    stage = f"{root};main ({HERE}/pipelines/costs/bench.py);run_stage ({HERE}/pipelines/run/stages.py)"
+    found = read_stacks(
+        "curate",
+        5e6,
+        2.0,
+        [
+            f"{stage};split ({HERE}/transforms/step.py) 30",
+            f"{stage};split ({HERE}/transforms/step.py);read (/usr/lib/python3.11/zipfile.py) 40",
+            f"{stage};split ({HERE}/transforms/step.py);_find_and_load (<frozen importlib._bootstrap>) 10",
+            f"{root};main ({HERE}/pipelines/costs/bench.py) 5",
+            f"{root} 5",  # a stack that was torn
+            f'{root};process 2:"python scan (its child)";scan ({HERE}/.venv/lib/python3.11/site-packages/licensedcode/match.py) 10',
+        ],
+    )
+    assert (found.bytes, found.seconds) == (5e6, 2.0)
+    assert (found.imports, found.apart) == pytest.approx((0.2, 0.2))
+    split = "transforms/step.py:split"
+    assert [hot.function for hot in found.hot] == ["zipfile.py:read", split, "licensedcode/match.py:scan"]
+    assert [hot.within for hot in found.hot] == [split, split, ""]
+    assert [hot.seconds for hot in found.hot] == pytest.approx([0.8, 0.6, 0.2])
+    told = "\n".join(profile.table([replace(found, hot=found.hot[:2])]))
+    assert "| 40% | 0.80 | `zipfile.py:read` | `transforms/step.py:split` |" in told and f"`{split}` |  |" in told
+
+
+def test_without_py_spy_the_command_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MachineError, match=r"py-spy is not installed; run: pip install 'starmill\[profile\]'"):
+        profile.profile(Recipe("w", tree(tmp_path / "dump", 4, 1)), 0.01, lambda line: None)
+
+
+@pytest.mark.slow
+def test_a_real_py_spy_names_the_functions_of_every_stage(tmp_path: Path) -> None:
+    if shutil.which("py-spy", path=str(Path(sys.executable).parent)) is None:
+        pytest.skip("NOT RUN: py-spy, which is not installed (pip install 'starmill[profile]')")
+    tokenizer = TokenizerOptions(vocab_size=300, sample_bytes=50_000)
+    options = Recipe("w", tree(tmp_path / "dump", 40, 1), Ingest(), tokenizer=tokenizer)
+    said: list[str] = []
+    found = profile.profile(options, 0.2, said.append)
+    assert [one.stage for one in found] == list(STAGES) == [line.split()[0] for line in said]
+    for one in found:
+        assert one.seconds > 0 and one.imports + one.apart <= one.seconds and one.hot
+        assert sum(hot.seconds for hot in one.hot) <= one.seconds
+    assert any(hot.within.startswith("pipelines/") for one in found for hot in one.hot)
