@@ -5,12 +5,14 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"path/filepath"
 	"regexp"
 	"regexp/syntax"
 	"strings"
 
 	"github.com/go-enry/go-enry/v2"
+	"github.com/go-enry/go-enry/v2/data"
 )
 
 const (
@@ -26,7 +28,9 @@ const (
 var settings = map[string]bool{"INI": true, "JSON": true, "JSON with Comments": true, "Java Properties": true, "MiniYAML": true, "TOML": true, "XML": true, "YAML": true}
 
 // beside go-enry's names of tests: whatever lies in a folder of tests
-var testFolder = regexp.MustCompile(`(?i)(?:^|/)(?:tests?|__tests__|testdata|spec)/`)
+var testFolders = map[string]bool{"test": true, "tests": true, "__tests__": true, "testdata": true, "spec": true}
+
+var testNames = compiled(sources(data.TestMatchers))
 
 // patterns of paths, each with what stands in every path that it matches: Go's engine takes a microsecond a pattern
 type paths []struct {
@@ -64,6 +68,27 @@ func literal(parsed *syntax.Regexp) string {
 	return longest
 }
 
+func sources[Matcher fmt.Stringer](matchers []Matcher) []string {
+	made := make([]string, len(matchers))
+	for n, matcher := range matchers {
+		made[n] = matcher.String()
+	}
+	return made
+}
+
+func isTest(path string) bool {
+	for rest := path; ; {
+		folder, below, within := strings.Cut(rest, "/")
+		if !within {
+			return testNames.match(path)
+		}
+		if testFolders[strings.ToLower(folder)] {
+			return true
+		}
+		rest = below
+	}
+}
+
 func (all paths) match(path string) bool {
 	for _, one := range all {
 		if strings.Contains(path, one.literal) && one.pattern.MatchString(path) {
@@ -80,7 +105,7 @@ func flags(path, language string, content []byte) int {
 		generated:     isGenerated(path, content),
 		documentation: table.documentation.match(path),
 		configuration: settings[language],
-		test:          testFolder.MatchString(path) || enry.IsTest(path),
+		test:          isTest(path),
 		binary:        enry.IsBinary(content),
 	} {
 		if is {
@@ -136,6 +161,8 @@ var sayings = []*said{
 	{".frm", true, 1, 0, 1, line(`TYPE=VIEW`), nil},
 }
 
+const most = 40 // lines of a beginning that a saying may need; `end` and `least` are no more
+
 func line(pattern string) *regexp.Regexp { return regexp.MustCompile("(?m)" + pattern) }
 
 func init() {
@@ -160,9 +187,16 @@ func isGenerated(path string, content []byte) bool {
 		}
 		return lines
 	}
+	beginning := bytes.SplitN(content, []byte("\n"), most+1)
 	for _, s := range sayings {
 		if s.withinExtensions[own] || s.fold && s.withinExtensions[lower] {
-			if some := split(); len(some) >= s.least && s.pattern.Match(bytes.Join(between(some, s.first, s.end), []byte("\n"))) {
+			some := beginning
+			if len(content) == 0 {
+				some = nil
+			} else if s.first < 0 || s.end <= 0 {
+				some = split()
+			}
+			if len(some) >= s.least && s.pattern.Match(bytes.Join(between(some, s.first, s.end), []byte("\n"))) {
 				return true
 			}
 		}
