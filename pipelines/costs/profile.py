@@ -1,9 +1,9 @@
 """`starmill bench --profile`: the functions in which each stage's CPU time goes, by py-spy, which samples a process and its children.
 
 A function is Python's: what it calls in C, in Arrow or in compiled code counts as its own. Where a function of a library was at work, the
-function of starmill that called for it stands beside it. What Python needs to import modules is told apart, and so is what happens
-before and behind the stage. ScanCode's processes count. py-spy reads the processes from outside and does not stop them. What it counts is
-who runs or waits for a processor, so that the CPU seconds, which the system counts, are shared out by its samples.
+function of starmill that called for it stands beside it. Modules that a stage imports when it needs them are one row; what is imported
+before it is told apart. ScanCode's processes count. py-spy reads the processes from outside and does not stop them. What it counts is who
+runs or waits for a processor, so that the CPU seconds, which the system counts, are shared out by its samples.
 """
 
 import re
@@ -25,7 +25,7 @@ RATE = 100  # samples per second of each process
 COSTLIEST = 10  # functions that a table has
 SAMPLER = "py-spy"
 FRAME = re.compile(r"(?P<name>.*) \((?P<path>[^()]*?)(?::\d+)?\)")
-IMPORTING = "_find_and_load"
+IMPORTING, IMPORTS = "_find_and_load", "modules that are imported within"
 WITHIN = ("run_stage", "prepare")  # the stage, and the training of the tokenizer before it
 PROCESS = "process "  # how the frame of a process begins; a child's comes behind its parent's
 HERE = Path(bench.__file__).parents[2]
@@ -48,13 +48,12 @@ class Hot:
 
 @dataclass(frozen=True)
 class Profile:
-    """CPU seconds of a stage that read `bytes` of text: in all, of imports, apart from the stage, and of its costliest functions."""
+    """CPU seconds of a stage that read `bytes` of text, those of its process before it began, and those of its costliest functions."""
 
     stage: str
     bytes: float
     seconds: float
-    imports: float
-    apart: float
+    before: float
     hot: tuple[Hot, ...]
 
 
@@ -86,50 +85,44 @@ def profile(options: Recipe, megabytes: float, say: Callable[[str], None]) -> li
                     ) from None
                 raise
             read = max(float(o["drivers"]["bytes"]) for o in observed)
-            used = sum(float(o["costs"]["cpu"]) + float(o["costs"].get("start", 0)) for o in observed)
-            found.append(read_stacks(stage, read, used, stacks.read_text(errors="replace").splitlines()))
+            used, before = (sum(float(o["costs"].get(cost, 0)) for o in observed) for cost in ("cpu", "start"))
+            hot = costliest(used, stacks.read_text(errors="replace").splitlines())
+            found.append(Profile(stage, read, used, before, hot))
             say(f"{stage:<9} {read / 1e6:8.1f} MB {found[-1].seconds:8.1f} CPU s")
     return found
 
 
-def read_stacks(stage: str, size: float, cpu: float, stacks: Iterable[str]) -> Profile:
-    """Return the profile of a stage that read `size` bytes in `cpu` seconds from py-spy's lines: frames from the outermost, and samples.
+def costliest(cpu: float, stacks: Iterable[str]) -> tuple[Hot, ...]:
+    """Share `cpu` seconds out over the functions in py-spy's lines, frames from the outermost and a number of samples; return the first.
 
     >>> line = "main (/a/site-packages/b.py);run_stage (/a/site-packages/c.py);scan (/a/site-packages/d/e.py) 50"
-    >>> read_stacks("ingest", 1e6, 2.5, [line]).hot
+    >>> costliest(2.5, [line])
     (Hot(function='d/e.py:scan', within='', seconds=2.5),)
     """
     hot: Counter[tuple[str, str]] = Counter()
-    samples = imports = apart = 0
     for line in stacks:
         stack, _, number = line.rpartition(" ")
         frames = [found.group("name", "path") for frame in stack.split(";") if (found := FRAME.fullmatch(frame))]
-        count = int(number)
-        samples += count
+        if not frames or not (any(name in WITHIN for name, _ in frames) or stack.count(PROCESS) > 1):
+            continue  # what bench does itself, or a stack that was torn
         if any(name == IMPORTING for name, _ in frames):
-            imports += count
-        elif not frames or not (any(name in WITHIN for name, _ in frames) or stack.count(PROCESS) > 1):
-            apart += count
-        else:
-            own = [f"{path}:{name}" for name, path in ((name, _ours(path)) for name, path in frames) if path]
-            name, path = frames[-1]
-            hot[f"{_ours(path) or LIBRARIES.sub('', path)}:{name}", own[-1] if own else ""] += count
-    each = cpu / max(1, samples)
-    costliest = sorted(hot.items(), key=lambda one: (-one[1], one[0]))[:COSTLIEST]
-    rows = tuple(Hot(*key, count * each) for key, count in costliest)
-    return Profile(stage, size, cpu, imports * each, apart * each, rows)
+            hot[IMPORTS, ""] += int(number)
+            continue
+        own = [f"{_ours(path)}:{name}" for name, path in frames if _ours(path)]
+        name, path = frames[-1]
+        hot[f"{_ours(path) or LIBRARIES.sub('', path)}:{name}", own[-1] if own else ""] += int(number)
+    each = cpu / max(1, hot.total())
+    first = sorted(hot.items(), key=lambda one: (-one[1], one[0]))[:COSTLIEST]
+    return tuple(Hot(*key, count * each) for key, count in first)
 
 
 def table(profiles: Iterable[Profile]) -> Iterator[str]:
     """Yield the profiles as Markdown."""
     for one in profiles:
-        yield (
-            f"### {one.stage}: {one.bytes / 1e6:.1f} MB, {one.seconds:.1f} CPU s, of which {one.imports:.1f} are imports "
-            f"and {one.apart:.1f} lie before and behind the stage"
-        )
+        yield (f"### {one.stage}: {one.bytes / 1e6:.1f} MB, {one.seconds:.1f} CPU s, and {one.before:.1f} of imports before it")
         yield from ("", "| share | CPU s | function | called by |", "|---|---|---|---|")
         for hot in one.hot:
-            within = "" if hot.within == hot.function else f"`{hot.within}`"
+            within = "" if hot.within in ("", hot.function) else f"`{hot.within}`"
             yield f"| {hot.seconds / max(one.seconds, 1e-9):.0%} | {hot.seconds:.2f} | `{hot.function}` | {within} |"
         yield ""
 
