@@ -13,7 +13,7 @@ from typing import Any
 from starmill.core import recipe
 from starmill.pipelines.costs.rates import NEAR, REQUESTS, ROWS, STAGE_OF, Rates
 from starmill.pipelines.recipe import Recipe
-from starmill.pipelines.stages import STAGES, curate, release, tokenize
+from starmill.pipelines.stages import STAGES, curate, release, tokenize, vocabulary
 from starmill.pipelines.stages.dedup import graph as dedup
 from starmill.transforms.dedup.bands import KEY_BITS
 
@@ -130,8 +130,11 @@ def work_by_row(rates: Rates, options: Recipe, dump: Dump) -> Iterator[tuple[str
     for row in ROWS:
         if row != "tokenizer" or options.tokenizer.path is None:
             stage = STAGE_OF.get(row, row)
-            files_in, bytes_in = into[stage]
-            yield row, Work(files=files_in, bytes=bytes_in, removed=files_in * (1 - kept[stage][0]), **shape)
+            # One process draws the tokenizer's sample, of some parts.
+            share = min(1.0, vocabulary.PARTS / parts) if row == "tokenizer" else 1.0
+            files_in, bytes_in = (amount * share for amount in into[stage])
+            own = shape | {"parts": math.ceil(parts * share), "groups": math.ceil(groups * share)}
+            yield row, Work(files=files_in, bytes=bytes_in, removed=files_in * (1 - kept[stage][0]), **own)
 
 
 def _cost(rates: Rates, row: str, work: Work, workers: int, latency: float) -> RowCost:
@@ -142,7 +145,7 @@ def _cost(rates: Rates, row: str, work: Work, workers: int, latency: float) -> R
         again = max(0.0, work.cells(work.groups) - work.groups) / work.groups
         cpu += again * work.bytes * rates.shape["decode"]
         fetched += again * rates.cost(release.STAGE.name, "fetched", drivers)
-    if row == "tokenizer":  # the tokenizer's sample is drawn from the whole dataset
+    if row == "tokenizer":  # all of its parts are read
         cpu += max(0.0, work.bytes - work.sample) * rates.shape["decode"]
     requests = {kind: rates.cost(row, kind, drivers) for kind in REQUESTS}
     seconds = shared_out(cpu * pace + latency * sum(requests.values()), once * pace, among)

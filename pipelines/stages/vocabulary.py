@@ -1,10 +1,11 @@
 """The tokenizer of a workspace: an existing one copied in, or one trained on a sample of the mixture that depends on no worker.
 
-It is trained on what the shards will have: of texts that a cap leaves out, it need not know the words.
+It is trained on what the shards will have: of texts that a cap leaves out, it need not know the words. One process draws the sample. So it
+reads at most PARTS parts: of more, those whose numbers a hash of the seed chooses, from which then more files are drawn.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, TypedDict
 
@@ -22,6 +23,7 @@ from starmill.transforms.decide.mix import Take
 
 EVERYTHING = Take()
 ALL = "all parts"  # what a tokenizer is trained on, in words
+PARTS = 2048  # that a sample is of: 400 GB in parts of 200 MB, half an hour
 PATH, MADE = "tokenizer/tokenizer.json", "tokenizer/manifest.json"
 
 
@@ -60,13 +62,14 @@ def prepare(
     if options.path:
         data = _given(options.path)
     else:
+        drawn = parts_of_sample(len(dataset.parts), options.seed)
         # Those that are taken by their names are few, and no sidecar counts them.
-        counts = (c for p in dataset.parts for c in p.counts if not c.reason)
+        counts = (c for part in drawn for c in dataset.parts[part].counts if not c.reason)
         total = sum(c.bytes * (take.share(c.kind, c.language) or 0) for c in counts)
         # None of them is left out because it takes long: its words are cut, so that its time is linear in its bytes, and the training
         # that follows is over the words of all.
         with skips.naming(workspace, "tokenize", "train", ALL) as desk:
-            data = train(sample(workspace, len(dataset.parts), options, total, desk, take), options.vocab_size, [*more])
+            data = train(sample(workspace, drawn, options, total, desk, take), options.vocab_size, [*more])
     tokenizer = _lossless(data, f"tokenizer.path: {options.path}", more)
     outputs = {}
     for name, content in sorted(huggingface_files(data).items()):
@@ -145,20 +148,33 @@ def made(workspace: Workspace) -> Made | None:
         return None
 
 
+def parts_of_sample(parts: int, seed: int) -> Sequence[int]:
+    """Return the numbers of the parts that a sample is of, ascending: all of them, or PARTS.
+
+    >>> parts_of_sample(4, seed=0), len(parts_of_sample(100_000, seed=0))
+    (range(0, 4), 2048)
+    """
+    if parts <= PARTS:
+        return range(parts)
+    return sorted(sorted(range(parts), key=lambda part: seeds.uint64(seed, "tokenizer_parts", part))[:PARTS])
+
+
 def sample(
     workspace: Workspace,
-    parts: int,
+    parts: Iterable[int],
     options: TokenizerOptions,
     total_bytes: float,
     desk: skips.Desk | None = None,
     take: Take = EVERYTHING,
 ) -> Iterator[str]:
-    """Yield the contents of about `sample_bytes` of what is taken, in the dataset's order, each file chosen by a hash of what it is.
+    """Yield the contents of about `sample_bytes` of the `total_bytes` that are taken of these parts, in the dataset's order.
+
+    Each file is chosen by a hash of what it is.
 
     The desk is told which row group they are of. The trainer reads a few hundred texts ahead, and in threads of its own.
     """
     rate = options.sample_bytes / max(1, total_bytes)
-    for part in range(parts):
+    for part in parts:
         compared = replace(workspace, digests=lineage(workspace, part, "dataset"))
         for whole in compared.blocks(part_path("dataset", part), [*take.reads, "content"]):
             block = take(whole).kept.select(["repo_name", "path", "content"])

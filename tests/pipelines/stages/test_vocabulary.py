@@ -1,6 +1,7 @@
 """A workspace's tokenizer: trained once for a dataset and its options, on a sample that no part border changes; or copied in."""
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from starmill.core import schema
 from starmill.core.dataset import Count, ParquetPart, Sidecar, Workspace, output, part_path
 from starmill.core.errors import InputError
 from starmill.core.tokenizer import Tokenizer, train
+from starmill.pipelines.stages import vocabulary
 from starmill.pipelines.stages.vocabulary import PATH, TokenizerOptions, check, prepare, sample
 
 TEXTS = [f"def function_{i}(argument):\n    return argument * {i}\n" for i in range(200)]
@@ -34,12 +36,32 @@ def workspace(place: Path, per_part: int) -> Workspace:
 def test_parts_do_not_change_the_sample(tmp_path: Path) -> None:
     options = TokenizerOptions(vocab_size=400, sample_bytes=3000)
     total = sum(map(len, TEXTS))
-    few = list(sample(workspace(tmp_path / "a", 50), 4, options, total))
-    assert few == list(sample(workspace(tmp_path / "b", 7), 29, options, total))
+    few = list(sample(workspace(tmp_path / "a", 50), range(4), options, total))
+    assert few == list(sample(workspace(tmp_path / "b", 7), range(29), options, total))
     assert 1500 < sum(map(len, few)) < 6000
     assert (
         prepare(Workspace(str(tmp_path / "a")), options, {}).sha256
         == prepare(Workspace(str(tmp_path / "b")), options, {}).sha256
+    )
+
+
+def test_of_many_parts_some_are_read_and_more_files_of_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vocabulary, "PARTS", 8)
+    made = workspace(tmp_path, 5)
+    read, whole = [], Workspace.blocks
+
+    def counted(self: Workspace, relative: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        read.append(relative)
+        return whole(self, relative, columns)
+
+    monkeypatch.setattr(Workspace, "blocks", counted)
+    texts: list[str] = []
+    monkeypatch.setattr(vocabulary, "train", lambda given, size, more: texts.extend(given) or train(texts, size, more))
+    prepare(made, TokenizerOptions(vocab_size=400, sample_bytes=1500), {})
+    assert len(read) == 8 and [*vocabulary.parts_of_sample(40, 0)] == [int(path[-13:-8]) for path in read]
+    assert 500 < sum(map(len, texts)) < 3000, "about the bytes that are asked for"
+    assert vocabulary.parts_of_sample(40, 1) != vocabulary.parts_of_sample(40, 0) and vocabulary.parts_of_sample(8, 0) == range(
+        8
     )
 
 
