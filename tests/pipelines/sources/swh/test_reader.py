@@ -98,6 +98,28 @@ def test_an_export_of_random_repositories_gives_what_git_says(tmp_path: Path, fo
         assert of.count(repository, Limits()).files == len(listed)
 
 
+def test_a_table_may_be_parquet_beside_orc_and_hold_what_is_below_roots_alone(tmp_path: Path) -> None:
+    """So an export takes directories that a program took out of the compressed graph."""
+    place = grown(tmp_path / "r", 3, 60)
+    places = {"https://github.com/owner/r": place}
+    whole = exports.write(tmp_path / "dump", places)
+    _, wanted = read(source(whole), "owner/r")
+    below = {git(place, "rev-parse", "HEAD^{tree}").strip()}
+    below |= {*git(place, "ls-tree", "-rtd", "--format=%(objectname)", "HEAD").split()}
+
+    def reached(rows: exports.Rows) -> None:
+        assert len(below) < len({row["directory_id"] for row in rows["directory_entry"]}), "an older commit has others"
+        rows["directory_entry"] = [row for row in rows["directory_entry"] if row["directory_id"] in below]
+
+    taken = exports.write(tmp_path / "taken", places, "parquet", reached)
+    for path in (whole / "orc/directory_entry").iterdir():
+        path.unlink()
+    for path in (taken / "parquet/directory_entry").iterdir():
+        path.rename(whole / "orc/directory_entry" / path.name)
+    _, found = read(source(whole), "owner/r")
+    assert found == wanted and len(found) > 50
+
+
 def test_trees_that_no_git_of_today_writes_are_read_as_git_reads_them(tmp_path: Path) -> None:
     """Modes of old, entries out of order, a name twice: the export's entries are another tree, and its raw manifest is the true one."""
     place = commit(tmp_path / "r", {"one": "1\n", "two": "2\n"})
