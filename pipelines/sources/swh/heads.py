@@ -1,8 +1,8 @@
 """From the origins of an export to the revision of each one's main branch: visits, snapshots, branches, releases, revisions.
 
 HEAD of a snapshot is an alias, whose target is the name of a branch in hexadecimal digits; some old ones are a revision. Where it
-leads nowhere, `refs/heads/main` and `refs/heads/master` follow. Tables are read whole, block by block; what is kept is what the
-origins need.
+leads nowhere, the default branch that GHArchive tells of the repository, `refs/heads/main` and `refs/heads/master` follow. Tables are
+read whole, block by block; what is kept is what the origins need.
 """
 
 import binascii
@@ -49,7 +49,7 @@ def heads(export: Export, share: tuple[int, int] = (0, 1)) -> list[Head]:
     `share`: the number of one part of the origins, and of how many; those of one name are in one part.
     """
     snapshots = _snapshots(export, share)
-    branches = _Branches(export, {s for s in snapshots.values() if s})
+    branches = _Branches(export, {s for s in snapshots.values() if s}, _defaults(export, snapshots))
     releases = _releases(export, {target for (_, (kind, target)) in branches.found.values() if kind == b"release"})
     found: list[Head] = []
     for origin, snapshot in sorted(snapshots.items()):
@@ -80,6 +80,22 @@ def _snapshots(export: Export, share: tuple[int, int]) -> dict[bytes, bytes]:
     return {origin: snapshot for origin, (*_, snapshot) in best.items()}
 
 
+def _defaults(export: Export, snapshots: Mapping[bytes, bytes]) -> dict[bytes, list[bytes]]:
+    """Return the default branches that GHArchive tells of the repositories of each snapshot, where the export has them beside it."""
+    if not export.paths("gharchive"):
+        return {}
+    of: dict[str, list[bytes]] = {}
+    for origin, snapshot in snapshots.items():
+        if snapshot:
+            of.setdefault(name_of(_text(origin[:MAX_URL])).lower(), []).append(snapshot)
+    found: dict[bytes, set[bytes]] = {}
+    for block in export.blocks("gharchive", ["name", "branch"]):
+        for name, branch in zip(*(c.to_pylist() for c in block.columns), strict=True):
+            for snapshot in of.get(_text(name or b"").lower(), ()) if branch else ():
+                found.setdefault(snapshot, set()).add(b"refs/heads/" + branch)
+    return {snapshot: sorted(names) for snapshot, names in found.items()}
+
+
 def _family(url: bytes) -> bytes:
     """Return the name of an origin without the number that tells it from others of this name."""
     return NUMBERS.sub("", name_of(_text(url[:MAX_URL]))).encode("utf-8", "surrogatepass")
@@ -92,7 +108,8 @@ class _NotAskedYet(LookupError):
 class _Branches:
     """The main branch of each snapshot: `found` is its name and what it points to, `why` why a snapshot has none."""
 
-    def __init__(self, export: Export, snapshots: set[bytes]) -> None:
+    def __init__(self, export: Export, snapshots: set[bytes], defaults: Mapping[bytes, Sequence[bytes]]) -> None:
+        self._defaults = defaults
         self._rows: dict[bytes, dict[bytes, Target]] = {snapshot: {} for snapshot in snapshots}
         self._asked: set[bytes] = set()
         self.found: dict[bytes, tuple[bytes, Target]] = {}
@@ -121,7 +138,7 @@ class _Branches:
 
     def _resolve(self, snapshot: bytes) -> None:
         said = []
-        for name in MAIN:
+        for name in (MAIN[0], *self._defaults.get(snapshot, ()), *MAIN[1:]):
             found = self._follow(snapshot, name)
             if not isinstance(found, str):
                 self.found[snapshot] = found

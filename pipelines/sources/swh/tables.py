@@ -38,6 +38,7 @@ TABLES = (
     "directory",
     "skipped_content",
     "revision_history",
+    "gharchive",  # no table of Software Heritage's: what `starmill threads` knows of repositories, laid beside the others
 )  # what may be absent is what an export may have none of
 
 
