@@ -105,6 +105,23 @@ def test_the_default_branch_of_gharchive_stands_before_main(tmp_path: Path) -> N
     assert [head.revision for head in after] == [REVISION, REVISION, OTHER, OTHER, OTHER, OTHER]
 
 
+def test_what_gharchive_tells_of_a_repository_is_that_of_its_last_owner(tmp_path: Path) -> None:
+    visit = {"origin": URL, "visit": 1, "date": 1, "status": "full", "snapshot": TAG}
+    found(tmp_path, [visit], snapshot(TAG, MAIN))
+    (tmp_path / "orc/gharchive").mkdir()
+    none = dict.fromkeys(gharchive_sorted.KNOWN.names)
+    rows = [
+        none | {"repo": "9", "name": "O/R", "last": "2015", "stars": 1, "license": "MIT", "created": "1970-01-01T00:01:00Z"},
+        none | {"repo": "8", "name": "o/r", "last": "2016", "stars": 7, "forks": 2, "created": "never", "language": "C"},
+        none | {"repo": "o/r", "name": "o/other", "last": "2017", "stars": 9},
+    ]
+    for n, some in enumerate((rows, rows[::-1], rows[:1], [none | {"repo": "o/r", "name": "o/r"}])):
+        pq.write_table(pa.Table.from_pylist(some, gharchive_sorted.KNOWN), tmp_path / "orc/gharchive/part-00000.parquet")
+        [head] = heads(export(str(tmp_path / "orc")))
+        facts = (head.github, head.stars, head.forks, head.license, head.created, head.language)
+        assert facts == [*[(8, 7, 2, None, None, "C")] * 2, (9, 1, 0, "MIT", 60, None), (None, 0, 0, None, None, None)][n]
+
+
 def test_a_branch_may_be_a_directory(tmp_path: Path) -> None:
     visit = {"origin": URL, "visit": 1, "date": 1, "status": "full", "snapshot": TAG}
     [head] = found(tmp_path, [visit], snapshot(TAG, {"HEAD": ("directory", TREE)}))
