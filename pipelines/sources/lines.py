@@ -9,31 +9,41 @@ def lines(pieces: Iterable[bytes], most: int, end: bytes = b"\n") -> Iterator[tu
     >>> list(lines([b"a\nb", b"", b"c\nlong", b"er\n\nd"], 5))
     [(b'a', 1), (b'bc', 2), (None, 6), (b'', 0), (b'd', 1)]
     """
-    for some in by_piece(pieces, most, end):
-        for line in some:
-            yield (None, line) if isinstance(line, int) else (line, len(line))
+    for block in blocks(pieces, most, end):
+        if isinstance(block, int):
+            yield None, block
+        else:
+            for line in block.removesuffix(end).split(end):
+                yield (None if len(line) > most else line), len(line)
 
 
-def by_piece(pieces: Iterable[bytes], most: int, end: bytes = b"\n") -> Iterator[list[bytes | int]]:
-    r"""Yield the lines that each piece ends, together; in place of one that is longer than `most` bytes, its size.
+def blocks(pieces: Iterable[bytes], most: int, end: bytes = b"\n") -> Iterator[bytes | int]:
+    r"""Yield the lines that each piece ends, together and with their ends; of one that several pieces hold and that is too long, its size.
 
-    >>> list(by_piece([b"a\nb", b"", b"c\nlong", b"er\n\nd"], 5))
-    [[b'a'], [b'bc'], [6, b''], [b'd']]
+    A line that lies in one piece may have more than `most` bytes.
+
+    >>> list(blocks([b"a\nb", b"", b"c\nd\nlong", b"er\n\nd"], 5))
+    [b'a\n', b'bc\nd\n', 6, b'\n', b'd']
     """
     held: list[bytes] = []
     size = 0
     for piece in pieces:
-        first, *whole = piece.split(end)
-        size += len(first)
-        if size > most:
-            held = []
-        elif first:
-            held.append(first)
-        if whole:
-            *others, rest = whole
-            ended: list[bytes | int] = [size if size > most else b"".join(held)]
-            ended += others if len(piece) <= most else [len(line) if len(line) > most else line for line in others]
-            yield ended
-            held, size = [rest] if len(rest) <= most else [], len(rest)
+        last = piece.rfind(end) + 1
+        if last:
+            first = piece.find(end)
+            if size + first > most:
+                yield size + first
+                whole = piece[first + 1 : last]
+            else:
+                whole = b"".join([*held, piece[:last]])
+            if whole:
+                yield whole
+            held, size = [], 0
+        if last < len(piece):
+            size += len(piece) - last
+            if size > most:
+                held = []
+            else:
+                held.append(piece[last:])
     if size:
-        yield [size if size > most else b"".join(held)]
+        yield size if size > most else b"".join(held)

@@ -18,20 +18,22 @@ NAMES = 2_000  # imports of a file that are followed
 NAME_CHARS = 512  # of an import
 PATH_CHARS = 512  # of a file whose imports are followed: each is looked for at some hundred paths below its folders
 PARTS = 16  # of an import of Rust that may be a module
-# By language: each match is an import, in the first group that took part.
+MEMBERS = 32  # names of one import
+# By language: each match is an import, in the first group that took part; what is taken of it is in the next.
 PATTERNS = {
     name: re.compile(pattern, re.MULTILINE)
     for name, pattern in {
-        "Python": r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+\(?[ \t]*(\w*)|import[ \t]+([\w.]+))",
+        "Python": r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import\b[ \t]*(\([^)]{0,500}|[^\n]{0,500})|import[ \t]+([^\n]{1,500}))",
         "JavaScript": r"""(?:\bfrom|\bimport|\brequire[ \t]*\(|\bimport[ \t]*\()[ \t]*["'](\.[^"'\n]*)["']""",
         "C": r'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)"',
         "Java": r"^[ \t]*import[ \t]+(?:static[ \t]+)?([\w.]+(?:\.\*)?)",
-        "C#": r"^[ \t]*(?:global[ \t]+)?using[ \t]+(?:static[ \t]+)?([\w.]+)[ \t]*;",
+        "C#": r"^[ \t]*(?:global[ \t]+)?using[ \t]+(?:static[ \t]+)?(?:\w+[ \t]*=[ \t]*)?([\w.]+)[ \t]*;",
         "Go": r'^[ \t]*(?:import[ \t]+)?(?:[\w.]+[ \t]+)?"([\w./~-]+)"[ \t]*(?://.*)?$',
-        "PHP": r"^[ \t]*use[ \t]+(?:function[ \t]+|const[ \t]+)?\\?([\w\\]+)"
+        "PHP": r"^[ \t]*use[ \t]+(?:function[ \t]+|const[ \t]+)?\\?([\w\\]+)(?:\{([^}]{0,500}))?"
         r"""|(?:require|include)(?:_once)?[^'"\n]{0,40}["']/?([^"'\n]+\.php)["']""",
         "Ruby": r"""^[ \t]*require(?:_relative)?[ \t(]*["']([^"'\n]+)["']""",
-        "Rust": r"^[ \t]*(?:pub(?:\([^)\n]*\))?[ \t]+)?(?:mod[ \t]+(\w+)[ \t]*;|use[ \t]+((?:crate|super|self)(?:::\w+)+))",
+        "Rust": r"^[ \t]*(?:pub(?:\([^)\n]*\))?[ \t]+)?"
+        r"(?:mod[ \t]+(\w+)[ \t]*;|use[ \t]+((?:crate|super|self)(?:::\w+)*)(?:::\{([^;]{0,500}))?)",
     }.items()
 }
 PATTERNS |= {
@@ -182,14 +184,32 @@ def _above(path: str) -> Iterator[str]:
 
 
 def _python(repository: _Repository, path: str, said: list[str]) -> Sequence[Node]:
-    module, names = said[0], said[1:]
+    names = _names(said[-1])
+    if said[1:]:
+        return _module(repository, path, said[0], names)
+    return [node for module in names for node in _module(repository, path, module, [])]
+
+
+def _names(said: str) -> list[str]:
+    """Return the names of a list that may be in brackets, on several lines, and with other names behind `as`."""
+    lines = (line.partition("#")[0].partition(";")[0] for line in said.lstrip("(").split("\n"))
+    return [name.split()[0] for name in " ".join(lines).split(",")[:MEMBERS] if name.strip()]
+
+
+def _module(repository: _Repository, path: str, module: str, names: list[str]) -> Sequence[Node]:
     dots = len(module) - len(module.lstrip("."))
     folders = [*_above(path)]
     roots = folders[dots - 1 : dots] if dots else [root + below for root in folders for below in ("", "src/")]
     inside = module.lstrip(".").replace(".", "/")
-    tried = [f"{inside}/{name}".lstrip("/") for name in names] + ([inside] if inside else [])
-    tried = [t for t in tried if posixpath.basename(t) in repository.parts]  # most modules are no repository's own
-    return repository.first(f"{root}{t}{end}" for root in roots for t in tried for end in (".py", "/__init__.py", ".pyi"))
+
+    def first(tried: str) -> Sequence[Node]:
+        if posixpath.basename(tried) not in repository.parts:  # most modules are no repository's own
+            return []
+        return repository.first(f"{root}{tried}{end}" for root in roots for end in (".py", "/__init__.py", ".pyi"))
+
+    found = [first(f"{inside}/{name}".lstrip("/")) for name in names]
+    whole = [] if found and all(found) else first(inside) if inside else []  # a name that is no module is of the package
+    return [node for nodes in [*found, whole] for node in nodes]
 
 
 def _script(repository: _Repository, path: str, said: list[str]) -> Sequence[Node]:
@@ -217,11 +237,9 @@ def _package(repository: _Repository, path: str, said: list[str]) -> Sequence[No
 
 
 def _php(repository: _Repository, path: str, said: list[str]) -> Sequence[Node]:
-    return (
-        repository.first(root + said[0] for root in _above(path))
-        if said[0].endswith(".php")
-        else _package(repository, path, said)
-    )
+    if said[0].endswith(".php"):
+        return repository.first(root + said[0] for root in _above(path))
+    return [node for name in (_names(said[1]) if said[1:] else [""]) for node in _package(repository, path, [said[0] + name])]
 
 
 def _go(repository: _Repository, path: str, said: list[str]) -> Sequence[Node]:
@@ -235,18 +253,39 @@ def _ruby(repository: _Repository, path: str, said: list[str]) -> Sequence[Node]
 
 
 def _rust(repository: _Repository, path: str, said: list[str]) -> Sequence[Node]:
-    parts = said[0].split("::")
     folder, stem = posixpath.split(path.removesuffix(".rs"))
-    root = folder if stem in ("mod", "lib", "main") else posixpath.join(folder, stem)  # where the module's children lie
-    if parts[0] == "crate":
-        root = next((f for f in _above(path) if f"{f}lib.rs" in repository.paths or f"{f}main.rs" in repository.paths), "")
-    while parts and parts[0] in ("crate", "self", "super"):
-        root = posixpath.dirname(root) if parts[0] == "super" else root
-        parts = parts[1:]
-    tried = (
-        posixpath.join(root, *parts[:k]) for k in range(min(len(parts), PARTS), 0, -1)
-    )  # the last may be an item of a module
-    return repository.first(place + end for place in tried for end in (".rs", "/mod.rs"))
+    own = folder if stem in ("mod", "lib", "main") else posixpath.join(folder, stem)  # where the module's children lie
+    found: list[Node] = []
+    for parts in _nested(said[0].split("::"), said[1]) if said[1:] else [said[0].split("::")]:
+        root = own
+        if parts[0] == "crate":
+            root = next((f for f in _above(path) if f"{f}lib.rs" in repository.paths or f"{f}main.rs" in repository.paths), "")
+        while parts and parts[0] in ("crate", "self", "super"):
+            root = posixpath.dirname(root) if parts[0] == "super" else root
+            parts = parts[1:]
+        ends = range(min(len(parts), PARTS), 0, -1)  # the last may be an item of a module
+        found += repository.first(posixpath.join(root, *parts[:k]) + end for k in ends for end in (".rs", "/mod.rs"))
+    return found
+
+
+def _nested(root: list[str], said: str) -> list[list[str]]:
+    """Return the paths of `a, b::{c, d}`, each below the root."""
+    found: list[list[str]] = []
+    above, own = [root], root
+    for token in re.findall(r"\w+|[{},]", said):
+        if token == "{":
+            above.append(own)
+        elif token in ",}":
+            if own is not above[-1] and len(found) < MEMBERS:
+                found.append(own)
+            if token == "}":
+                if len(above) == 1:
+                    break
+                above.pop()
+            own = above[-1]
+        elif len(own) <= PARTS:
+            own = [*own, token]
+    return found
 
 
 RESOLVE: dict[str, Callable[[_Repository, str, list[str]], Sequence[Node]]] = {

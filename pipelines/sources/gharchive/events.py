@@ -10,9 +10,23 @@ import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
 import msgspec
+
+from starmill.pipelines.sources.gharchive.feed import (
+    ENVELOPE,
+    NAMES,
+    NULL,
+    PAYLOAD,
+    USUAL,
+    WANTED,
+    Envelope,
+    Named,
+    Payload,
+    Repository,
+    Thread,
+)
 
 HEAD = re.compile(r'\{"(?:id":"|repository":|created_at":|type":"|actor":)')  # how an event begins
 TRIES = 8  # to find an event in a damaged line: each may look at all of it
@@ -22,9 +36,6 @@ USUAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 NAME = re.compile(r"(?!(?:\.\.?|\.git)/)[\w.-]{1,100}/(?!(?:\.\.?|\.git)\Z)[\w.-]{1,200}", re.ASCII | re.IGNORECASE)
 HEADER = re.compile(r"@@ -(\d{1,9})((?:,\d{1,9})?) \+(\d{1,9})((?:,\d{1,9})?) @@", re.ASCII)  # of a hunk
 THREAD = re.compile(r"/(issues|pulls?)/(\d{1,18})(?:[#/]|\Z)", re.ASCII)
-
-
-NULL = msgspec.Raw(b"null")
 
 
 class BadEvent(ValueError):
@@ -77,114 +88,6 @@ class Row(NamedTuple):
     data: bytes
 
 
-class _User(msgspec.Struct, gc=False):
-    login: str | None = None
-
-
-class _License(msgspec.Struct, gc=False):
-    spdx_id: str | None = None
-
-
-class _Named(msgspec.Struct, gc=False):
-    id: int | None = None
-    name: str | None = None
-    owner: str | _User | None = None
-
-
-class _Repository(msgspec.Struct, gc=False):
-    id: int | None = None
-    full_name: str | None = None
-    default_branch: str | None = None
-    master_branch: str | None = None
-    license: _License | None = None
-    created_at: str | int | None = None
-    language: str | None = None
-
-
-class _Base(msgspec.Struct, gc=False):
-    sha: str | None = None
-    repo: _Repository | None = None
-
-
-class _Head(msgspec.Struct, gc=False):
-    sha: str | None = None
-
-
-class _Thread(msgspec.Struct, gc=False):
-    number: int | None = None
-    title: str | None = None
-    body: str | None = None
-    user: _User | None = None
-    created_at: str | None = None
-    pull_request: msgspec.Raw = NULL  # anything but null: the issue is a pull request
-    merged: bool | None = None
-    base: _Base | None = None
-    head: _Head | None = None
-
-
-class _Comment(msgspec.Struct, gc=False):
-    id: int | None = None
-    body: str | None = None
-    user: _User | None = None
-    state: str | None = None
-    path: str | None = None
-    diff_hunk: str | None = None
-    line: int | None = None
-    original_line: int | None = None
-    pull_request_review_id: int | None = None
-    in_reply_to_id: int | None = None
-    html_url: str | None = None
-
-
-class _Payload(msgspec.Struct, gc=False):
-    action: str | None = None
-    number: int | None = None
-    issue: int | _Thread | None = None
-    pull_request: _Thread | None = None
-    comment: _Comment | None = None
-    review: _Comment | None = None
-    forkee: int | _Repository | None = None
-
-
-class _Envelope(msgspec.Struct, kw_only=True, gc=False):
-    created_at: str
-    id: str | int | None = None
-    actor: str | _User | None = None
-    repo: _Named | None = None
-    repository: _Named | None = None
-    url: str | None = None
-
-
-class _Any(_Envelope, kw_only=True, gc=False):
-    type: str
-    payload: msgspec.Raw = msgspec.Raw(b"{}")
-
-
-class _Wanted(_Envelope, kw_only=True, tag_field="type", gc=False):
-    payload: _Payload = msgspec.field(default_factory=_Payload)
-
-
-class _Other(msgspec.Struct, tag_field="type", gc=False):
-    pass
-
-
-WANTED = frozenset(
-    "IssuesEvent IssueCommentEvent PullRequestEvent PullRequestReviewEvent PullRequestReviewCommentEvent WatchEvent ForkEvent".split()
-)
-# The usual ones of which nothing is kept. Whoever is not in this list takes a little longer.
-OTHERS = (
-    "PushEvent CreateEvent DeleteEvent GollumEvent MemberEvent PublicEvent CommitCommentEvent ReleaseEvent "
-    "DownloadEvent FollowEvent ForkApplyEvent GistEvent TeamAddEvent"  # of the timeline
-).split()
-KINDS = {
-    kind: msgspec.defstruct(kind, [], bases=(base,), tag=kind, gc=False)
-    for base, kinds in ((_Wanted, WANTED), (_Other, OTHERS))
-    for kind in kinds
-}
-NAMES = {cls: kind for kind, cls in KINDS.items() if kind in WANTED}
-# One look at a line where its type is known; two, where not.
-USUAL = msgspec.json.Decoder(Union[tuple(KINDS.values())])  # noqa: UP007
-ENVELOPE, PAYLOAD = msgspec.json.Decoder(_Any), msgspec.json.Decoder(_Payload)
 ENCODER, EVENT = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(Event)
 STAR, FORK = ENCODER.encode(Event("star")), ENCODER.encode(Event("fork"))
 LENIENT = json.JSONDecoder(parse_constant=lambda _: None, parse_int=lambda digits: int(digits) if len(digits) < 19 else None)
@@ -202,6 +105,26 @@ def rows(line: bytes) -> tuple[list[Row], list[str]]:
     """
     found: list[Row] = []
     return found, [*add(line, found)]
+
+
+def add_all(block: bytes, count: int, found: list[Row]) -> list[tuple[int, str, int]]:
+    """Add the rows of a block of `count` lines; return the line (from 1), why and the bytes of the line for each thing that is lost.
+
+    All lines are decoded at once, which spares copying each. Where one is no usual event, or is two of them, each is looked at alone.
+    """
+    before = len(found)
+    try:
+        events = USUAL.decode_lines(block)
+        if len(events) == count:
+            for event in events:
+                if kind := NAMES.get(type(event)):
+                    _rows(kind, event, event.payload, found)
+            return []
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, BadEvent):
+        pass
+    del found[before:]
+    lines = enumerate(block.split(b"\n"), 1)
+    return [(n, detail, len(line)) for n, line in lines if line for detail in add(line, found)]
 
 
 def add(line: bytes, found: list[Row]) -> Sequence[str]:
@@ -263,7 +186,7 @@ def _objects(line: bytes) -> tuple[list[dict[str, Any]], list[str]]:
     return found, ["no whole event"] if lost or not found else []
 
 
-def _rows(kind: str, event: _Envelope, payload: _Payload, found: list[Row]) -> None:
+def _rows(kind: str, event: Envelope, payload: Payload, found: list[Row]) -> None:
     name, key = _repository(event.repo or event.repository)
     time, own = instant(event.created_at), "" if event.id is None else str(event.id)
     if kind == "WatchEvent":
@@ -271,7 +194,7 @@ def _rows(kind: str, event: _Envelope, payload: _Payload, found: list[Row]) -> N
     elif kind == "ForkEvent":
         made = [_row(key, "", time, own, name, FORK)]
         if (
-            isinstance(forkee := payload.forkee, _Repository)
+            isinstance(forkee := payload.forkee, Repository)
             and forkee.id is not None
             and NAME.fullmatch(forkee.full_name or "")
         ):
@@ -299,10 +222,11 @@ def _rows(kind: str, event: _Envelope, payload: _Payload, found: list[Row]) -> N
 
 
 def _row(repo: str, thread: str, time: str, own: str, name: str, data: bytes) -> Row:
-    return Row(repo, thread, time, own or hashlib.sha256(data).hexdigest()[:24], name, data)
+    # What Row does with six arguments takes twice as long.
+    return tuple.__new__(Row, (repo, thread, time, own or hashlib.sha256(data).hexdigest()[:24], name, data))
 
 
-def _repository(found: _Named | None) -> tuple[str, str]:
+def _repository(found: Named | None) -> tuple[str, str]:
     if found is None or found.name is None:
         raise BadEvent("no repository")
     name = _name(found.name, found.owner if isinstance(found.owner, str) else "")
@@ -317,15 +241,17 @@ def _name(name: str, owner: str) -> str:
     return name
 
 
-def _facts(of: _Repository) -> bytes:
-    created = instant(of.created_at) if isinstance(of.created_at, str) and TIME.fullmatch(of.created_at) else None
+def _facts(of: Repository) -> bytes:
+    created = of.created_at if isinstance(of.created_at, str) else None
+    if created is not None and not USUAL_TIME.fullmatch(created):
+        created = instant(created) if TIME.fullmatch(created) else None
     spdx = of.license.spdx_id if of.license else None
     facts = Facts(of.default_branch or of.master_branch, spdx, created, of.language)
     return ENCODER.encode(Event("facts", facts=facts))
 
 
-def _thread(kind: str, event: _Envelope, payload: _Payload) -> tuple[str, _Thread | None]:
-    issue = payload.issue if isinstance(payload.issue, _Thread) else None
+def _thread(kind: str, event: Envelope, payload: Payload) -> tuple[str, Thread | None]:
+    issue = payload.issue if isinstance(payload.issue, Thread) else None
     stated = payload.pull_request or issue
     pull = kind.startswith("PullRequest") or bool(
         issue and issue.pull_request is not NULL and bytes(issue.pull_request) != b"null"
@@ -342,7 +268,7 @@ def _thread(kind: str, event: _Envelope, payload: _Payload) -> tuple[str, _Threa
     return f"{'pull' if pull else 'issues'}/{number}", stated
 
 
-def _event(kind: str, payload: _Payload, login: str) -> Event:
+def _event(kind: str, payload: Payload, login: str) -> Event:
     if kind in ("IssuesEvent", "PullRequestEvent"):
         return Event(MADE.get(payload.action or "", "seen"), login)
     of = payload.review if kind == "PullRequestReviewEvent" else payload.comment

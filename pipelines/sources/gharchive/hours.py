@@ -7,13 +7,13 @@ reads it again up to the last whole member.
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from isal import igzip_lib, isal_zlib
+from isal import igzip_lib
 
-from starmill.pipelines.sources.lines import by_piece
+from starmill.pipelines.sources import lines
 
 # Bytes that are read at once: what is left of them is copied at each end of a member, and there may be one every 20 bytes.
 CHUNK = 1 << 16
-BLOCK = 1 << 18  # bytes that are inflated at once: what the processor's cache holds until its lines are read
+BLOCK = 1 << 17  # bytes that are inflated at once: what the processor's cache holds until its lines are read
 MAX_LINE = 64 << 20  # bytes of an event; the largest real ones have some 3 MB
 
 
@@ -43,16 +43,16 @@ class NoEvents(Exception):
         self.reason = reason
 
 
-def lines(file: File, members: int | None = None, max_bytes: int = 1 << 62) -> Iterator[list[bytes | int]]:
-    r"""Yield the lines of an hour without their ends, some at once; of one above MAX_LINE, how many bytes it has.
+def blocks(file: File, members: int | None = None, max_bytes: int = 1 << 62) -> Iterator[bytes | int]:
+    r"""Yield the lines of an hour with their ends, some at once; of one above MAX_LINE, how many bytes it has.
 
     `members`: of a gzip file, only so many. Raises Cut and NoEvents, the latter also above `max_bytes` inflated bytes.
 
     >>> import io
-    >>> list(lines(io.BytesIO(b'{"a": 1}\n{"b": 2}')))
-    [[b'{"a": 1}'], [b'{"b": 2}']]
+    >>> list(blocks(io.BytesIO(b'{"a": 1}\n{"b": 2}')))
+    [b'{"a": 1}\n', b'{"b": 2}']
     """
-    return by_piece(_counted(_blocks(file, members), max_bytes), MAX_LINE)
+    return lines.blocks(_counted(_blocks(file, members), max_bytes), MAX_LINE)
 
 
 def _counted(blocks: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
@@ -86,15 +86,15 @@ def _plain(file: File, first: bytes) -> Iterator[bytes]:
 def _inflated(file: File, data: bytes, members: int | None) -> Iterator[bytes]:
     whole = 0
     while members is None or whole < members:
-        reader = isal_zlib.decompressobj(31)
+        reader = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
         while not reader.eof:
-            if not data and not (data := bytes(file.read(CHUNK))):
+            if reader.needs_input and not data and not (data := bytes(file.read(CHUNK))):
                 raise Cut(whole, "the file ends in it")
             try:
-                block = reader.decompress(data, BLOCK)
+                block = reader.decompress(data, BLOCK)  # it keeps what it has no room for
             except igzip_lib.IsalError as error:  # type: ignore[misc]  # its stub calls the class an instance
                 raise Cut(whole, str(error)) from None
-            data = reader.unconsumed_tail
+            data = b""
             if block:
                 yield block
         whole, data = whole + 1, reader.unused_data

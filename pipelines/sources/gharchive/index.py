@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from starmill.core.errors import InputError, MachineError, one_line
 from starmill.pipelines.sources.gharchive import events as gharchive_events
+from starmill.pipelines.sources.gharchive import feed
 from starmill.pipelines.sources.gharchive import hours as gharchive_hours
 from starmill.pipelines.sources.gharchive import reading as gharchive_reading
 from starmill.pipelines.sources.gharchive.events import EVENT, Row
@@ -89,7 +90,7 @@ def without(error: Exception, kind: str) -> Entry:
 
 def made_by() -> str:
     """Return the digest of the code that makes rows: an index of other code is made again."""
-    files = (gharchive_events.__file__, gharchive_hours.__file__, gharchive_reading.__file__, __file__)
+    files = (gharchive_events.__file__, feed.__file__, gharchive_hours.__file__, gharchive_reading.__file__, __file__)
     return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
 
 

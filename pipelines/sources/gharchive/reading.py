@@ -61,16 +61,16 @@ def found(file: File, members: int | None, max_bytes: int) -> Iterator[tuple[lis
     """
     before = 0
     try:
-        for lines in gharchive_hours.lines(file, members, max_bytes):
-            rows, problems, size = list[Row](), list[Problem](), 0
-            for line, data in enumerate(lines, before + 1):
-                if isinstance(data, int):
-                    problems.append(Problem(line, "line_too_long", f"more than {gharchive_hours.MAX_LINE:,} bytes", data))
-                elif data:
-                    size += len(data)
-                    for detail in gharchive_events.add(data, rows):
-                        problems.append(Problem(line, "bad_event", detail, len(data)))
-            before += len(lines)
+        for block in gharchive_hours.blocks(file, members, max_bytes):
+            rows, problems, size, count = list[Row](), list[Problem](), 0, 1
+            if isinstance(block, int):
+                problems.append(Problem(before + 1, "line_too_long", f"more than {gharchive_hours.MAX_LINE:,} bytes", block))
+            else:
+                ends = block.count(b"\n")
+                count, size = ends + (not block.endswith(b"\n")), len(block) - ends
+                for line, detail, of in gharchive_events.add_all(block, count, rows):
+                    problems.append(Problem(before + line, "bad_event", detail, of))
+            before += count
             yield rows, problems, size
     except NoEvents as error:
         yield [], [Problem(0, error.reason, str(error), 0)], 0

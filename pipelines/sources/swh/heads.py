@@ -1,8 +1,8 @@
 """From the origins of an export to the revision of each one's main branch: visits, snapshots, branches, releases, revisions.
 
 HEAD of a snapshot is an alias, whose target is the name of a branch in hexadecimal digits; some old ones are a revision. Where it
-leads nowhere, `refs/heads/main` and `refs/heads/master` follow. Tables are read whole, block by block; what is kept is what the
-origins need.
+leads nowhere, the default branch that GHArchive tells of the repository, `refs/heads/main` and `refs/heads/master` follow. Tables are
+read whole, block by block; what is kept is what the origins need.
 """
 
 import binascii
@@ -10,7 +10,10 @@ import functools
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +22,7 @@ from starmill.pipelines.sources.source import label, unique
 from starmill.pipelines.sources.swh.tables import Export
 
 MAIN = (b"HEAD", b"refs/heads/main", b"refs/heads/master")
+TOLD = ("repo", "last", "branch", "license", "created", "language", "stars", "forks")  # of the table gharchive, beside the name
 STATUSES = (b"partial", b"full")  # the better one is the last
 HEX = frozenset("0123456789abcdef")
 MAX_CHAIN = 5  # aliases of aliases, and releases of releases
@@ -30,7 +34,10 @@ Target = tuple[bytes, bytes]  # its type, and its id in hexadecimal digits
 
 @dataclass(frozen=True)
 class Head:
-    """What is known of an origin's main branch; `reason` and `detail` say why there is none. Ids are hexadecimal, dates seconds."""
+    """What is known of an origin's main branch; `reason` and `detail` say why there is none. Ids are hexadecimal, dates seconds.
+
+    From `github` on: what GHArchive tells of the repository, where the export has it.
+    """
 
     origin: str
     name: str = ""
@@ -41,6 +48,16 @@ class Head:
     committed: int | None = None
     reason: str = ""
     detail: str = ""
+    github: int | None = None
+    stars: int = 0
+    forks: int = 0
+    license: str | None = None
+    created: int | None = None
+    language: str | None = None
+
+
+INTEGERS = ("date", "committed", "github", "stars", "forks", "created")
+FIELDS = [(name, pa.int64() if name in INTEGERS else pa.string()) for name in Head.__dataclass_fields__]  # of a table of heads
 
 
 def heads(export: Export, share: tuple[int, int] = (0, 1)) -> list[Head]:
@@ -49,11 +66,16 @@ def heads(export: Export, share: tuple[int, int] = (0, 1)) -> list[Head]:
     `share`: the number of one part of the origins, and of how many; those of one name are in one part.
     """
     snapshots = _snapshots(export, share)
-    branches = _Branches(export, {s for s in snapshots.values() if s})
+    told = _told(export, snapshots)
+    defaults: dict[bytes, set[bytes]] = {}
+    for origin in told:
+        if told[origin]["branch"]:
+            defaults.setdefault(snapshots[origin], set()).add(b"refs/heads/" + told[origin]["branch"])
+    branches = _Branches(export, {s for s in snapshots.values() if s}, defaults)
     releases = _releases(export, {target for (_, (kind, target)) in branches.found.values() if kind == b"release"})
     found: list[Head] = []
     for origin, snapshot in sorted(snapshots.items()):
-        head = Head(_text(origin[:MAX_URL]))
+        head = _with_facts(Head(_text(origin[:MAX_URL])), told.get(origin))
         if not snapshot:
             head = replace(head, reason="no_snapshot", detail="no visit of it ended in a snapshot")
         elif snapshot not in branches.found:
@@ -80,6 +102,39 @@ def _snapshots(export: Export, share: tuple[int, int]) -> dict[bytes, bytes]:
     return {origin: snapshot for origin, (*_, snapshot) in best.items()}
 
 
+def _told(export: Export, origins: Iterable[bytes]) -> dict[bytes, dict[str, Any]]:
+    """Return what GHArchive tells of origins, where the export has it: of several of one name what was told last."""
+    if not export.paths("gharchive"):
+        return {}
+    of: dict[str, list[bytes]] = {}
+    for origin in origins:
+        of.setdefault(name_of(_text(origin[:MAX_URL])).lower(), []).append(origin)
+    found: dict[bytes, dict[str, Any]] = {}
+    for block in export.blocks("gharchive", ["name", *TOLD]):
+        for row in block.to_pylist():
+            for origin in of.get(_text(row.pop("name") or b"").lower(), ()):
+                found[origin] = max(found.get(origin, row), row, key=lambda row: (row["last"] or b"", row["repo"] or b""))
+    return found
+
+
+def _with_facts(head: Head, told: Mapping[str, Any] | None) -> Head:
+    if told is None:
+        return head
+    repo, created = told["repo"] or b"", None
+    with suppress(ValueError, OverflowError):
+        created = int(datetime.fromisoformat(_text(told["created"] or b"")).timestamp())
+    license_id, language = (None if told[name] is None else _text(told[name]) for name in ("license", "language"))
+    return replace(
+        head,
+        github=int(repo) if repo.isdigit() and len(repo) < 19 else None,
+        stars=told["stars"] or 0,
+        forks=told["forks"] or 0,
+        license=license_id,
+        created=created,
+        language=language,
+    )
+
+
 def _family(url: bytes) -> bytes:
     """Return the name of an origin without the number that tells it from others of this name."""
     return NUMBERS.sub("", name_of(_text(url[:MAX_URL]))).encode("utf-8", "surrogatepass")
@@ -92,7 +147,8 @@ class _NotAskedYet(LookupError):
 class _Branches:
     """The main branch of each snapshot: `found` is its name and what it points to, `why` why a snapshot has none."""
 
-    def __init__(self, export: Export, snapshots: set[bytes]) -> None:
+    def __init__(self, export: Export, snapshots: set[bytes], defaults: Mapping[bytes, set[bytes]]) -> None:
+        self._defaults = defaults
         self._rows: dict[bytes, dict[bytes, Target]] = {snapshot: {} for snapshot in snapshots}
         self._asked: set[bytes] = set()
         self.found: dict[bytes, tuple[bytes, Target]] = {}
@@ -121,7 +177,7 @@ class _Branches:
 
     def _resolve(self, snapshot: bytes) -> None:
         said = []
-        for name in MAIN:
+        for name in (MAIN[0], *sorted(self._defaults.get(snapshot, ())), *MAIN[1:]):
             found = self._follow(snapshot, name)
             if not isinstance(found, str):
                 self.found[snapshot] = found

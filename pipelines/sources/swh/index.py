@@ -22,10 +22,10 @@ from starmill.core import files
 from starmill.core.errors import MachineError
 from starmill.core.swhid import object_id
 from starmill.pipelines.sources.git.objects import CorruptObject, MissingObject
-from starmill.pipelines.sources.swh.heads import Head, heads
+from starmill.pipelines.sources.swh.heads import FIELDS, Head, heads
 from starmill.pipelines.sources.swh.tables import ID, NO_ID, Export, ids, plain
 
-FORMAT = 1  # of the folder; another one is built anew
+FORMAT = 2  # of the folder; another one is built anew
 PIECES = 64
 LEVELS = 128  # of folders in folders that the size of a repository counts
 EDGES = 1 << 20  # looked up or summed at once
@@ -245,8 +245,7 @@ def _build(export: Export, folder: Path) -> None:
     rows = sorted(
         ({**asdict(head), "size": size} for head, size in zip(found, sizes, strict=True)), key=lambda row: str(row["name"])
     )
-    types = {"date": pa.int64(), "committed": pa.int64(), "size": pa.int64()}
-    schema = pa.schema([(name, types.get(name, pa.string())) for name in (*Head.__dataclass_fields__, "size")])
+    schema = pa.schema([*FIELDS, ("size", pa.int64())])
     with pa.ipc.new_file(str(folder / "heads.arrow"), schema) as file:
         file.write(pa.Table.from_pylist(rows, schema))
     made = {path.name: (path.stat().st_size, _digest(path)) for path in sorted(folder.iterdir())}

@@ -11,7 +11,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -76,14 +76,16 @@ class SoftwareHeritage(Options):
         if head.reason or not is_id(head.directory):
             detail = head.detail or f"its directory is {head.directory!r}, no id"
             return Snapshot(), iter([Entry(b"", None, head.reason or "unreadable_repository", detail)])
-        dated, committed = (None if seconds is None else timestamp(seconds) for seconds in (head.date, head.committed))
+        told = (head.date, head.committed, head.created)
+        dated, committed, created = (None if seconds is None else timestamp(seconds) for seconds in told)
         try:
             below = index.below(head)
             leaves = paths(below, str(head.directory), limits)
         except (MissingObject, CorruptObject) as error:
             detail = f"{type(error).__name__}: {error}: directory {head.directory}"
             return Snapshot(), iter([Entry(b"", None, "unreadable_repository", detail)])
-        return Snapshot(head.directory, head.revision, head.branch, dated, committed), self._entries(
+        facts = (head.github, head.stars, head.forks, head.license, created, head.language)
+        return Snapshot(head.directory, head.revision, head.branch, dated, committed, *facts), self._entries(
             below, leaves, limits.max_file_bytes
         )
 
@@ -181,7 +183,7 @@ def _judged(leaf: snapshots.Leaf, content: Content | None, max_file_bytes: int) 
 
 
 def _repository(head: Head, size: int, state: str, place: dict[str, str]) -> Repository:
-    facts = (head.branch, head.revision, head.directory, head.date, head.committed, head.reason, head.detail)
+    facts = [value for name, value in asdict(head).items() if name not in ("origin", "name")]
     fingerprint = hashlib.sha256(repr(facts).encode("utf-8", "backslashreplace")).hexdigest()
     return Repository(head.name, {"origin": head.origin, **place}, size, fingerprint, state)
 

@@ -26,7 +26,7 @@ ID = np.dtype(
     "S20"
 )  # NumPy compares such ids as bytes; it shows one without its last NULs, so that an id is taken out by `plain`
 NO_ID = b"\0" * 20
-NUMBERS = ("visit", "perms", "length", "parent_rank")  # the columns that are no texts
+NUMBERS = ("visit", "perms", "length", "parent_rank", "stars", "forks")  # the columns that are no texts
 FORMATS = (".orc", ".parquet")
 FOLDERS = ("", "orc/", "parquet/")  # below the place that a recipe names
 NEEDED = ("origin_visit_status", "snapshot_branch", "revision", "content")
@@ -38,6 +38,7 @@ TABLES = (
     "directory",
     "skipped_content",
     "revision_history",
+    "gharchive",  # no table of Software Heritage's: what `starmill threads` knows of repositories, laid beside the others
 )  # what may be absent is what an export may have none of
 
 

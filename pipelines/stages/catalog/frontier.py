@@ -14,7 +14,7 @@ import pyarrow as pa
 from starmill.core.dataset import Workspace, part_path
 from starmill.pipelines.sources.git.objects import CorruptObject
 from starmill.pipelines.sources.git.snapshots import entries as entries_of
-from starmill.pipelines.sources.swh.heads import Head, heads, is_id
+from starmill.pipelines.sources.swh.heads import FIELDS, heads, is_id
 from starmill.pipelines.sources.swh.index import FOLDER_MODE, lookup
 from starmill.pipelines.sources.swh.tables import ID, Export
 from starmill.pipelines.stages.catalog.blocks import Array, Blocks, by_bucket, fixed, unfixed
@@ -23,7 +23,6 @@ from starmill.pipelines.stages.catalog.exchange import Tables, pieces, rows_of_g
 PAIRS = 1 << 22  # made at once
 NUMBERED = 32  # bits of a root's number in its bucket
 COMMIT_MODE = 0o160000
-FIELDS = [(name, pa.int64() if name in ("date", "committed") else pa.string()) for name in Head.__dataclass_fields__]
 HEAD = pa.schema([("head", pa.large_binary())])  # as JSON
 NODE = pa.schema([("node", pa.binary(20))])
 PAIR = pa.schema([("root", pa.uint64()), ("node", pa.binary(20))])

@@ -15,12 +15,12 @@ from starmill.core.dataset import Workspace, part_path
 from starmill.core.swhid import object_id
 from starmill.pipelines.sources.git.objects import CorruptObject
 from starmill.pipelines.sources.git.snapshots import entries as entries_of
-from starmill.pipelines.sources.swh.heads import is_id
+from starmill.pipelines.sources.swh.heads import FIELDS, is_id
 from starmill.pipelines.sources.swh.index import FOLDER_MODE, LARGEST, VISIBLE
 from starmill.pipelines.sources.swh.tables import ID, plain
 from starmill.pipelines.stages.catalog.blocks import Array, Blocks, bucket_of, fixed, unfixed
 from starmill.pipelines.stages.catalog.exchange import Tables, pieces, rows_of_group
-from starmill.pipelines.stages.catalog.frontier import FIELDS, HEAD, NUMBERED, Pairs, level, parts_of
+from starmill.pipelines.stages.catalog.frontier import HEAD, NUMBERED, Pairs, level, parts_of
 from starmill.transforms.dedup.bands import partition
 
 TREE_BYTES = 64 << 20  # of trees, copied for each of their roots at once

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from starmill.pipelines.sources.lines import lines
+from starmill.pipelines.sources.lines import blocks, lines
 from starmill.pipelines.sources.tables import lines as tables_lines
 
 
@@ -19,6 +19,9 @@ def test_pieces_do_not_show() -> None:
         pieces = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
         wanted = text.split(b"\n") if not text.endswith(b"\n") and text else text.split(b"\n")[:-1]
         assert list(lines(pieces, 4)) == [(line if len(line) <= 4 else None, len(line)) for line in wanted], pieces
+        held = [found for found in blocks(pieces, 1 << 10) if isinstance(found, bytes)]
+        assert b"".join(held) == text and len(held) <= len(pieces) + 1, pieces
+        assert all(isinstance(found, int) or found.endswith(b"\n") for found in [*blocks(pieces, 4)][:-1]), pieces
 
 
 @pytest.mark.timeout(60)

@@ -214,6 +214,69 @@ def test_real_ones_hold_what_nbformat_and_jupytext_read(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("jupytext-raw_cell_with_non_dict_yaml_content", ["no_text_before_code", None]),
+        ("nbformat-invalid", ["not_python", "unknown_notebook_language"]),
+        ("nbformat-test3_no_worksheets", ["unreadable_notebook"] * 2),
+        ("nbformat-v4_5_invalid_metadata", ["not_python", "unknown_notebook_language"]),
+    ],
+)
+def test_real_ones_that_are_broken_say_why(name: str, expected: list[str | None]) -> None:
+    assert [made.reason for made in both((sample("notebooks") / f"{name}.ipynb").read_text("utf-8"))] == expected
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_cells_of_older_formats(version: int) -> None:
+    end = "\n" if version == 3 else ""  # format 2 has lines without their ends
+    cells = [
+        {"cell_type": "heading", "level": 2, "source": [f"Areas{end}", "of shapes"]},
+        {"cell_type": "html", "source": "<b>bold</b>"},
+        {"cell_type": "heading", "level": 9, "source": "Deep"},
+        {
+            "cell_type": "code",
+            "language": "python",
+            "input": [f"w = 3{end}", "w * w"],
+            "outputs": [{"output_type": "pyout", "prompt_number": 1, "text": ["9"]}],
+        },
+        {
+            "cell_type": "code",
+            "language": "python",
+            "input": "w /",
+            "outputs": [{"output_type": "pyerr", "traceback": ["\x1b[31m"]}],
+        },
+    ]
+    made, script = both(json.dumps({"nbformat": version, "metadata": {"name": ""}, "worksheets": [{"cells": cells}]}))
+    assert spans(made) == [
+        ("markdown", "## Areas of shapes\n\n<b>bold</b>\n\n# Deep"),
+        ("code", "w = 3\nw * w\nw /"),
+        ("output", ""),
+    ]
+    assert script.text == "# ## Areas of shapes\n\n# <b>bold</b>\n\n# # Deep\n\nw = 3\nw * w\n\nw /\n"
+    first, _ = both(json.dumps({"nbformat": version, "metadata": {}, "worksheets": [{"cells": cells[:4]}]}))
+    assert spans(first)[2] == ("output", "9")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "name", "mark"),
+    [
+        ({"kernelspec": {"name": "ir", "display_name": "R"}}, "R", "#"),
+        ({"kernelspec": {"name": "julia-1.9"}}, "Julia", "#"),
+        ({"kernelspec": {"name": "x", "language": "scala"}}, "Scala", "//"),
+        ({"kernelspec": {"name": "sos", "language": "sos"}}, "Python", "#"),
+        ({"language_info": {"name": "C++17"}}, "C++", "//"),
+        ({"language_info": {"name": "haskell", "file_extension": [".hs"]}}, "Haskell", "--"),
+        ({"kernelspec": {"name": "conda-env-x-py"}}, "Python", "#"),
+    ],
+)
+def test_kernels_of_other_languages(metadata: dict[str, Any], name: str, mark: str) -> None:
+    made, script = both(book(cell("markdown", "m"), cell("code", "%x = c"), metadata=metadata))
+    assert [s["name"] for s in script.segments] == [name]
+    assert script.text == f"{mark} m\n\n{'# ' if name == 'Python' else ''}%x = c\n", "lines of IPython are Python's alone"
+    assert made.reason == ("not_python" if name != "Python" or "sos" in str(metadata) else None)
+
+
 def test_they_are_milled_to_documents_and_a_licence_beside_them_is_theirs(tmp_path: Path) -> None:
     good = book(
         cell("markdown", "Add two numbers, then print the sum of both."), cell("code", "print(1 + 2)", outputs=stream("3"))

@@ -20,6 +20,8 @@ CHAINS = {
         "a/b/__init__.py": "from ..leaf import x\n",
         "src/c.py": "import os, sys\nfrom a.b import (x)\n",
         "d.py": "    import c\n",
+        "e.py": "import os, d as known; print()\n",
+        "f.py": "from . import (  # both\n    none,\n    e as other,\n)\n",
     },
     "JavaScript": {
         "lib/leaf.js": "export const x = 1",
@@ -39,7 +41,8 @@ CHAINS = {
     "C#": {
         "Leaf.cs": "namespace Acme.Core {}",
         "Mid.cs": "namespace Acme;\nusing Acme.Core;",
-        "Top.cs": "using System;\nusing Acme;",
+        "Top.cs": "using System;\nusing Acme;\nnamespace Top {}",
+        "Use.cs": "using Other = Top.Thing;",
     },
     "Go": {
         "internal/leaf/leaf.go": "package leaf",
@@ -49,7 +52,8 @@ CHAINS = {
     "PHP": {
         "src/Leaf.php": "<?php\nnamespace App\\Core;\n",
         "src/Mid.php": "<?php\nnamespace App;\nuse App\\Core\\Leaf;",
-        "index.php": "<?php require_once __DIR__ . '/src/Mid.php';",
+        "src/Two.php": "<?php\nnamespace App\\Two;\nuse App\\{None\\Known, Mid};",
+        "index.php": "<?php require_once __DIR__ . '/src/Two.php';",
     },
     "Ruby": {"lib/p/leaf.rb": "", "lib/p.rb": "require 'p/leaf'", "bin/run.rb": "require_relative '../lib/p'"},
     "Rust": {
@@ -57,7 +61,8 @@ CHAINS = {
         "src/a/mod.rs": "pub mod leaf;",
         "src/b.rs": "use super::a::Y;",
         "src/c.rs": "use std::fmt;\nuse crate::b::Z;",
-        "src/main.rs": "mod c;\nfn main() {}",
+        "src/d.rs": "use crate::{\n    none::{self, X as Y},\n    a::{leaf::X, none}, c::{Z, W},\n};",
+        "src/main.rs": "mod d;\nfn main() {}",
     },
 }
 
@@ -88,10 +93,10 @@ def test_the_standard_library_agrees_with_its_syntax_trees(package: str) -> None
                 name = (
                     importlib.util.resolve_name("." * node.level + (node.module or ""), of) if node.level else str(node.module)
                 )
-                first = f"{name}.{node.names[0].name}"  # what is imported besides the first name of a line is not looked for
-                needs[path] |= {modules[n] for n in (first, name) if n in modules and (n == first or first not in modules)}
-            elif isinstance(node, ast.Import) and node.names[0].name in modules:
-                needs[path].add(modules[node.names[0].name])
+                for named in (f"{name}.{alias.name}" for alias in node.names):
+                    needs[path] |= {modules[n] for n in (named, name) if n in modules and (n == named or named not in modules)}
+            elif isinstance(node, ast.Import):
+                needs[path] |= {modules[alias.name] for alias in node.names if alias.name in modules}
     place = {file["path"].lstrip("/"): n for n, file in enumerate(by_dependency(rows("Python", paths), lambda f: f["path"]))}
     assert sorted(place) == sorted(paths)
 

@@ -3,7 +3,7 @@
 import pytest
 from hours import comment, event, issue, line, opened, timeline
 
-from starmill.pipelines.sources.gharchive.events import EVENT, BadEvent, Event, Facts, instant, rows
+from starmill.pipelines.sources.gharchive.events import EVENT, BadEvent, Event, Facts, Row, add_all, instant, rows
 
 GOOD = line(opened(3, 1))
 
@@ -129,6 +129,19 @@ def test_damage_costs_only_what_is_damaged(case: str) -> None:
     found, told = rows(data)
     assert (len(found), bool(told)) == (whole, lost), told
     assert all(len(said) <= 200 for said in told)
+
+
+@pytest.mark.parametrize("case", [*DAMAGE, "an event on two lines"])
+def test_lines_that_are_read_at_once_give_what_each_gives_alone(case: str) -> None:
+    data = GOOD.replace(b'"actor":', b'"actor":\n') if case == "an event on two lines" else DAMAGE[case][0]
+    for lines in ([GOOD, data], [data, GOOD, b"", data], [GOOD] * 3):
+        parts = b"\n".join(lines).split(b"\n")
+        alone = [rows(part) if part else ([], []) for part in parts]
+        wanted = [(n, said, len(parts[n - 1])) for n, (_, lost) in enumerate(alone, 1) for said in lost]
+        for end in (b"", b"\n"):
+            found: list[Row] = []
+            assert add_all(b"\n".join(lines) + end, len(alone), found) == wanted
+            assert found == [row for made, _ in alone for row in made]
 
 
 def test_events_of_other_kinds_give_nothing_whatever_they_hold() -> None:

@@ -6,14 +6,15 @@ import io
 import pytest
 
 from starmill.pipelines.sources.gharchive import hours as gharchive_hours
-from starmill.pipelines.sources.gharchive.hours import Cut, NoEvents, lines
+from starmill.pipelines.sources.gharchive.hours import Cut, NoEvents, blocks
 
 LINES = [b'{"n": %d, "pad": "%s"}' % (n, b"x" * (n % 400)) for n in range(30_000)]
 TEXT = b"\n".join(LINES) + b"\n"
 
 
 def read(data: bytes, **options: int) -> list[bytes | int]:
-    return [line for some in lines(io.BytesIO(data), **options) for line in some]
+    found = blocks(io.BytesIO(data), **options)
+    return [line for some in found for line in ([some] if isinstance(some, int) else some.removesuffix(b"\n").split(b"\n"))]
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import exports
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from starmill.pipelines.sources.gharchive import sorted as gharchive_sorted
 from starmill.pipelines.sources.swh.heads import Head, heads, name_of
 from starmill.pipelines.sources.swh.tables import export
 
@@ -81,6 +84,42 @@ def test_where_head_leads(tmp_path: Path, form: str) -> None:
         else:
             assert (head.branch, head.revision) == wanted, case
             assert (head.directory, head.date, head.committed) == (TREE, 5, 32_503_680_000), case
+
+
+def test_the_default_branch_of_gharchive_stands_before_main(tmp_path: Path) -> None:
+    trunk, gone = {"refs/heads/trunk": ("revision", REVISION), **MAIN}, {"HEAD": ("alias", "refs/heads/gone")}
+    told = {"o/r0": "trunk", "O/R1": "trunk", "o/r2": "absent", "o/r3": None, "o/r4": "trunk", "o/r5~2": "trunk"}
+    given = [trunk, gone | trunk, trunk, trunk, {"HEAD": ("revision", OTHER), **trunk}, trunk]
+    visits = [
+        {"origin": f"{URL}{n}{'.git' * (n == 1)}", "visit": 1, "date": 1, "status": "full", "snapshot": f"{n:040x}"}
+        for n in range(len(given))
+    ]
+    rows = [row for n, branches in enumerate(given) for row in snapshot(f"{n:040x}", branches)]
+    before = found(tmp_path, visits, rows)
+    assert {head.branch for head in before} == {"refs/heads/main", "HEAD"}
+    facts = [dict.fromkeys(gharchive_sorted.KNOWN.names) | {"name": name, "branch": branch} for name, branch in told.items()]
+    (tmp_path / "orc/gharchive").mkdir()
+    pq.write_table(pa.Table.from_pylist(facts, gharchive_sorted.KNOWN), tmp_path / "orc/gharchive/part-00000.parquet")
+    after = heads(export(str(tmp_path / "orc")))
+    assert [head.branch for head in after] == [*["refs/heads/trunk"] * 2, *["refs/heads/main"] * 2, "HEAD", "refs/heads/main"]
+    assert [head.revision for head in after] == [REVISION, REVISION, OTHER, OTHER, OTHER, OTHER]
+
+
+def test_what_gharchive_tells_of_a_repository_is_that_of_its_last_owner(tmp_path: Path) -> None:
+    visit = {"origin": URL, "visit": 1, "date": 1, "status": "full", "snapshot": TAG}
+    found(tmp_path, [visit], snapshot(TAG, MAIN))
+    (tmp_path / "orc/gharchive").mkdir()
+    none = dict.fromkeys(gharchive_sorted.KNOWN.names)
+    rows = [
+        none | {"repo": "9", "name": "O/R", "last": "2015", "stars": 1, "license": "MIT", "created": "1970-01-01T00:01:00Z"},
+        none | {"repo": "8", "name": "o/r", "last": "2016", "stars": 7, "forks": 2, "created": "never", "language": "C"},
+        none | {"repo": "o/r", "name": "o/other", "last": "2017", "stars": 9},
+    ]
+    for n, some in enumerate((rows, rows[::-1], rows[:1], [none | {"repo": "o/r", "name": "o/r"}])):
+        pq.write_table(pa.Table.from_pylist(some, gharchive_sorted.KNOWN), tmp_path / "orc/gharchive/part-00000.parquet")
+        [head] = heads(export(str(tmp_path / "orc")))
+        facts = (head.github, head.stars, head.forks, head.license, head.created, head.language)
+        assert facts == [*[(8, 7, 2, None, None, "C")] * 2, (9, 1, 0, "MIT", 60, None), (None, 0, 0, None, None, None)][n]
 
 
 def test_a_branch_may_be_a_directory(tmp_path: Path) -> None:

@@ -4,22 +4,36 @@ import gzip
 import hashlib
 import json
 import random
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
+import catalogs
 import contents as double
 import exports
+import hours
 import pytest
 from samples import sample
 from small_tree import commit, git
 
 from starmill.core.errors import InputError, UsageError
 from starmill.core.swhid import object_id
+from starmill.pipelines.run import threads
+from starmill.pipelines.runners import choose
+from starmill.pipelines.sources.gharchive.reader import GHArchive
 from starmill.pipelines.sources.source import Entry, Limits, Repository, Snapshot
 from starmill.pipelines.sources.swh.reader import SoftwareHeritage
 
 LIMITS = Limits()
+FACTS = {
+    "id": 7,
+    "default_branch": "main",
+    "license": {"spdx_id": "MIT"},
+    "created_at": "2014-12-16T22:25:58Z",
+    "language": "C",
+}
 ODD = {0o120000: "symlink", 0o160000: "submodule"}
 
 
@@ -96,6 +110,60 @@ def test_an_export_of_random_repositories_gives_what_git_says(tmp_path: Path, fo
         [repository] = [r for r in of.plan() if url.endswith(r.name)]
         assert repository.size_bytes == sum(len(e.data or b"") for e in found) + len("a/b"), "with what its link says"
         assert of.count(repository, Limits()).files == len(listed)
+
+
+def test_a_table_may_be_parquet_beside_orc_and_hold_what_is_below_roots_alone(tmp_path: Path) -> None:
+    """So an export takes directories that a program took out of the compressed graph."""
+    place = grown(tmp_path / "r", 3, 60)
+    places = {"https://github.com/owner/r": place}
+    whole = exports.write(tmp_path / "dump", places)
+    _, wanted = read(source(whole), "owner/r")
+    below = {git(place, "rev-parse", "HEAD^{tree}").strip()}
+    below |= {*git(place, "ls-tree", "-rtd", "--format=%(objectname)", "HEAD").split()}
+
+    def reached(rows: exports.Rows) -> None:
+        assert len(below) < len({row["directory_id"] for row in rows["directory_entry"]}), "an older commit has others"
+        rows["directory_entry"] = [row for row in rows["directory_entry"] if row["directory_id"] in below]
+
+    taken = exports.write(tmp_path / "taken", places, "parquet", reached)
+    for path in (whole / "orc/directory_entry").iterdir():
+        path.unlink()
+    for path in (taken / "parquet/directory_entry").iterdir():
+        path.rename(whole / "orc/directory_entry" / path.name)
+    _, found = read(source(whole), "owner/r")
+    assert found == wanted and len(found) > 50
+
+
+def test_facts_of_gharchive_are_the_repositorys_and_another_state_of_it(tmp_path: Path) -> None:
+    place = commit(tmp_path / "r", {"a.py": "x = 1\n"})
+    dump = exports.write(tmp_path / "dump", {"https://github.com/me/toy": place})
+    before, _ = read(source(dump), "me/toy")
+    [bare] = source(dump).plan()
+    assert (before.github_id, before.star_events_count, before.gha_license_id) == (None, 0, None)
+    hours.hour(
+        tmp_path / "hours/2015-01-01-0.json.gz",
+        hours.event("WatchEvent", {"action": "started"}, "00:00:01", 1),
+        hours.opened(3, 2),
+        hours.event(
+            "PullRequestEvent", {"action": "opened", "pull_request": hours.issue(4, base={"repo": FACTS})}, "00:00:02", 3
+        ),
+    )
+    talk = GHArchive(hours=str(tmp_path / "hours"), threads=str(tmp_path / "sorted"))
+    threads.run(threads.planned({"talk": talk}, None, 4), choose((), 1), quiet=True)
+    shutil.copytree(tmp_path / "sorted/repositories", dump / "orc/gharchive")
+    after, found = read(source(dump), "me/toy")
+    told = {
+        "github_id": 7,
+        "star_events_count": 1,
+        "gha_license_id": "MIT",
+        "gha_created_at": datetime(2014, 12, 16, 22, 25, 58),
+    }
+    assert after == replace(before, **told, gha_language="C") and [e.data for e in found] == [b"x = 1\n"]
+    [known] = source(dump).plan()
+    assert bare.fingerprint != known.fingerprint == source(dump).fingerprint(known)
+    large = catalogs.source(dump, tmp_path / "joined")
+    catalogs.make_plainly(large)
+    assert read(large, "me/toy") == (after, found), "of a catalog too"
 
 
 def test_trees_that_no_git_of_today_writes_are_read_as_git_reads_them(tmp_path: Path) -> None:
