@@ -19,7 +19,7 @@ from starmill.core.swhid import swhid
 from starmill.core.terminal import say
 from starmill.reports import holding
 from starmill.reports.cleaned import first_kept
-from starmill.reports.query import RAW, Labels, Query, exactly, nearest, parse
+from starmill.reports.query import RAW, Labels, Query, exactly, nearest, parse, strings
 
 Row = dict[str, Any]
 
@@ -214,8 +214,9 @@ def _texts(workspace: Workspace, one: Query, parts: list[int] | None) -> Iterato
 def _documents(workspace: Workspace, side_table: str, one: Query, kind: str) -> Iterator[Row]:
     [(repository, path)] = one.places
     paths = {name.lstrip("/") for name in one.labels.aliases(path)}
-    named = pc.field("repo_name").isin([*one.labels.aliases(str(repository))])
-    for document in workspace.table(side_table).filter(named).to_pylist():
+    named = strings(one.labels.aliases(str(repository)))
+    blocks = (block.filter(pc.is_in(block.column("repo_name"), named)) for block in workspace.blocks(side_table))
+    for document in itertools.chain.from_iterable(block.to_pylist() for block in blocks):
         for file in document["files"] if document.get("kind", kind) == kind else ():
             if file["path"].lstrip("/") in paths:
                 start = document["token_start"] + file["token_start"]
