@@ -1,6 +1,6 @@
-"""What the views of a workspace of 100,000 parts cost: CPU and wall seconds and memory; appends a table to results/parts.md.
+"""What views of a workspace of 100,000 parts, and a run with nothing to do, cost: CPU seconds and memory; appends to results/parts.md.
 
-    .venv/bin/python benchmarks/parts.py [--parts 1000 --parts 100000] [--input DIR ...] [--write]
+    .venv/bin/python benchmarks/parts.py [--parts 1000 --parts 100000] [--input DIR ...] [--at DIR] [--write]
 
 A small run is made for real; then its parts are multiplied: the files by hard links, sidecars and manifests with the numbers of the new
 parts, and all that a view reads of them. The hashes of a new part are its own, but for the path that most parts have: so `why` of any other
@@ -11,12 +11,10 @@ import argparse
 import datetime
 import os
 import platform
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -36,11 +34,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--parts", action="append", type=int, default=[], help="of a workspace; repeatable (1,000 and 100,000)")
     parser.add_argument("--input", nargs="+", default=[], metavar="DIR", help="folders of checkouts (default: packages)")
+    parser.add_argument("--at", metavar="DIR", help="where the workspaces stay, and are taken from when they are there")
     report.add_write(parser)
     options = parser.parse_args()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     with tempfile.TemporaryDirectory(prefix="starmill-bench-") as folder:
-        base = Workspace(f"{folder}/base")
+        base = Workspace(f"{options.at or folder}/base")
         command = [*SMALL, "--workers", "1", "--workspace", base.url, *(["--input", *options.input] if options.input else [])]
         starmill(*command)
         report.tell("parts", lines(base, options.parts or [1000, 100_000], command), options.write)
@@ -52,8 +51,8 @@ def lines(base: Workspace, sizes: Sequence[int], again: list[str]) -> Iterator[s
     yield ""
     yield f"Python {platform.python_version()}. Load average at the start: {os.getloadavg()[0]:.1f}. Best of three."
     yield ""
-    yield "| parts | MB of manifests | made in s | command | CPU s | wall s | peak MB |"
-    yield "|---|---|---|---|---|---|---|"
+    yield "| parts | MB of manifests | command | CPU s | peak MB |"
+    yield "|---|---|---|---|---|"
     one, common = names(base)
     few = str(len(base.parts("records")))
     for label, command in {
@@ -63,12 +62,11 @@ def lines(base: Workspace, sizes: Sequence[int], again: list[str]) -> Iterator[s
         "why": ["why", one["path"], "--workspace", base.root],
         "run, with nothing to do": again,
     }.items():
-        yield row(few, "", "", label, command)
+        yield row(few, "", label, command)
     for parts in sizes:
-        started = time.monotonic()
         grown = Workspace(f"{base.root}-{parts}")
-        multiply(base, grown, parts, common)
-        took = time.monotonic() - started
+        if not os.path.isdir(grown.root):
+            multiply(base, grown, parts, common)
         size = sum(grown.size(f"{stage.dataset}/manifest.json") for stage in grown.last_run().stages) / 1e6
         there, name = ["--workspace", grown.root], f"{one['repo_name']}:{one['path']}"
         for label, command in {
@@ -82,35 +80,33 @@ def lines(base: Workspace, sizes: Sequence[int], again: list[str]) -> Iterator[s
             f"why {common}, which all parts have": ["why", common, *there],
             "why a name that no file has": ["why", "/none/of_this_name.py", *there],
         }.items():
-            yield row(f"{parts:,}", f"{size:,.0f}", f"{took:,.0f}", label, command)
-        shutil.rmtree(grown.root)
+            yield row(f"{parts:,}", f"{size:,.0f}", label, command)
 
 
-def row(parts: str, size: str, took: str, label: str, command: Sequence[str]) -> str:
+def row(parts: str, size: str, label: str, command: Sequence[str]) -> str:
     """Return a row of the table."""
-    cpu, wall, peak = min(starmill(*command) for _ in range(3))
-    return f"| {parts} | {size} | {took} | {label} | {cpu:.2f} | {wall:.2f} | {peak:,.0f} |"
+    cpu, peak = min(starmill(*command) for _ in range(3))
+    return f"| {parts} | {size} | {label} | {cpu:.2f} | {peak:,.0f} |"
 
 
 def names(workspace: Workspace) -> tuple[dict[str, str], str]:
     """Return a record whose path no other part has, and the path that most parts have."""
     held = [workspace.table(part, ["repo_name", "path", "content_id"]).to_pylist() for part in workspace.parts("records")]
     paths = Counter(path for rows in held for path in {row["path"] for row in rows})
-    return min((row for row in held[-1]), key=lambda row: (paths[row["path"]], row["path"])), max(
-        sorted(paths), key=paths.__getitem__
-    )
+    rarest = min(held[-1], key=lambda row: (paths[row["path"]], row["path"]))
+    return rarest, max(sorted(paths), key=paths.__getitem__)
 
 
-def starmill(*arguments: str) -> tuple[float, float, float]:
-    """Run a command; return its CPU seconds, wall seconds and MB."""
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+def starmill(*arguments: str) -> tuple[float, float]:
+    """Run a command; return its CPU seconds and MB."""
     command = [sys.executable, "-m", "starmill.cli", *arguments]
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    if done.returncode and "no such file" not in done.stderr:
-        raise RuntimeError(f"{' '.join(command)}: {done.stderr}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return cpu, time.monotonic() - started, after.ru_maxrss / 1e3
+    with tempfile.TemporaryFile("w+") as told, open(os.devnull, "w") as nothing:
+        child = subprocess.Popen(command, stdout=nothing, stderr=told)
+        _, status, used = os.wait4(child.pid, 0)
+        told.seek(0)
+        if status and "no such file" not in (said := told.read()):
+            raise RuntimeError(f"{' '.join(command)}: {said}")
+    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1e3
 
 
 def multiply(base: Workspace, to: Workspace, parts: int, common: str) -> None:
