@@ -1,4 +1,4 @@
-"""What views of a workspace of 100,000 parts, and a run with nothing to do, cost: CPU seconds and memory; appends to results/parts.md.
+"""What views of a workspace of 100,000 parts, and a run with nothing to do, cost in CPU seconds; appends to results/parts.md.
 
     .venv/bin/python benchmarks/parts.py [--parts 1000 --parts 100000] [--input DIR ...] [--at DIR] [--write]
 
@@ -51,8 +51,8 @@ def lines(base: Workspace, sizes: Sequence[int], again: list[str]) -> Iterator[s
     yield ""
     yield f"Python {platform.python_version()}. Load average at the start: {os.getloadavg()[0]:.1f}. Best of three."
     yield ""
-    yield "| parts | MB of manifests | command | CPU s | peak MB |"
-    yield "|---|---|---|---|---|"
+    yield "| parts | MB of manifests | command | CPU s |"
+    yield "|---|---|---|---|"
     one, common = names(base)
     few = str(len(base.parts("records")))
     for label, command in {
@@ -85,8 +85,7 @@ def lines(base: Workspace, sizes: Sequence[int], again: list[str]) -> Iterator[s
 
 def row(parts: str, size: str, label: str, command: Sequence[str]) -> str:
     """Return a row of the table."""
-    cpu, peak = min(starmill(*command) for _ in range(3))
-    return f"| {parts} | {size} | {label} | {cpu:.2f} | {peak:,.0f} |"
+    return f"| {parts} | {size} | {label} | {min(starmill(*command) for _ in range(3)):.2f} |"
 
 
 def names(workspace: Workspace) -> tuple[dict[str, str], str]:
@@ -97,8 +96,8 @@ def names(workspace: Workspace) -> tuple[dict[str, str], str]:
     return rarest, max(sorted(paths), key=paths.__getitem__)
 
 
-def starmill(*arguments: str) -> tuple[float, float]:
-    """Run a command; return its CPU seconds and MB."""
+def starmill(*arguments: str) -> float:
+    """Run a command; return its CPU seconds."""
     command = [sys.executable, "-m", "starmill.cli", *arguments]
     with tempfile.TemporaryFile("w+") as told, open(os.devnull, "w") as nothing:
         child = subprocess.Popen(command, stdout=nothing, stderr=told)
@@ -106,7 +105,7 @@ def starmill(*arguments: str) -> tuple[float, float]:
         told.seek(0)
         if status and "no such file" not in (said := told.read()):
             raise RuntimeError(f"{' '.join(command)}: {said}")
-    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1e3
+    return used.ru_utime + used.ru_stime
 
 
 def multiply(base: Workspace, to: Workspace, parts: int, common: str) -> None:
