@@ -69,7 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _status(words: list[str]) -> int:
     try:
-        return int(_program(ROOMS)(args=_prepared(words), prog_name="starmill", standalone_mode=False) or 0)
+        program = _program(ROOMS, words[0] if words and not words[0].startswith("-") else "")
+        return int(program(args=_prepared(words), prog_name="starmill", standalone_mode=False) or 0)
     except SystemExit as done:  # the shell's completion
         return int(done.code or 0)
     except WRONG_USAGE as error:
@@ -91,23 +92,23 @@ def _refused(said: str, status: int) -> int:
 
 
 @functools.cache  # who calls `main` again and again, such as a test, waits for it once
-def _program(rooms: tuple[ModuleType, ...]) -> Callable[..., Any]:
-    return typer.main.get_command(app(rooms))
+def _program(rooms: tuple[ModuleType, ...], name: str) -> Callable[..., Any]:
+    return typer.main.get_command(app(rooms, name))
 
 
-def app(rooms: Sequence[ModuleType] = ROOMS) -> typer.Typer:
-    """Return the program, with every command that is found in these modules."""
+def app(rooms: Sequence[ModuleType] = ROOMS, wanted: str = "") -> typer.Typer:
+    """Return the program, with every command that is found in these modules; with the wanted one alone where there is one of this name."""
     made = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_help_option=False)
     made.callback(invoke_without_command=True)(_starmill)
-    for room in rooms:
-        for name, command in commands(room):
-            if isinstance(command, typer.Typer):
-                for one in command.registered_commands:
-                    assert one.callback is not None
-                    one.callback = one.callback if hasattr(one.callback, "__wrapped__") else _told(one.callback)
-                made.add_typer(command, name=name)
-            else:
-                made.command(name.replace("_", "-"))(_told(command))
+    found = [(name, command) for room in rooms for name, command in commands(room)]
+    for name, command in [one for one in found if one[0] == wanted] or found:  # all take a quarter of a second
+        if isinstance(command, typer.Typer):
+            for one in command.registered_commands:
+                assert one.callback is not None
+                one.callback = one.callback if hasattr(one.callback, "__wrapped__") else _told(one.callback)
+            made.add_typer(command, name=name)
+        else:
+            made.command(name.replace("_", "-"))(_told(command))
     return made
 
 

@@ -106,10 +106,15 @@ def why(
     diff_lines: Annotated[
         int, typer.Option(min=0, max=10**6, help="Of the diff between a near duplicate and the kept file.")
     ] = 40,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every file that FILE names, however many parts of the workspace hold one.")
+    ] = False,
     as_json: options.Json = False,
     raw: options.Raw = False,
 ) -> None:
     """One file's whole story; in a workspace of `starmill align`, that of the seeds that came from it."""
+    import sys
+
     from starmill.reports import instructions
     from starmill.reports import why as report
 
@@ -118,7 +123,8 @@ def why(
         seeds = instructions.tell(place, file, options.labels(raw))
         options.show(as_json, seeds, instructions.lines(seeds))
         return
-    told = report.tell(place, file, diff_lines, options.labels(raw))
+    most = sys.maxsize if every else report.MOST_PARTS
+    told = report.tell(place, file, diff_lines, options.labels(raw), most)
     options.show(as_json, told, report.lines(told))
 
 

@@ -1,5 +1,6 @@
 """Mill a dump of source code into tokenized shards, stage by stage."""
 
+import functools
 import inspect
 import sys
 import time
@@ -64,25 +65,28 @@ def _mill(
             made.check(wanted)
         for dataset in load(stages[0]).needs:
             places.complete(place, dataset, stages[0])
-    runner = runner or options.runner(beam, workers, wanted.workspace)
-    from starmill.pipelines.run import dry, interrupt
-    from starmill.pipelines.run.stages import run_stage
-    from starmill.reports import funnel
-
     if dry_run:
+        runner = runner or options.runner(beam, workers, wanted.workspace)
+        from starmill.pipelines.run import dry
+
         planned = dry.overview(wanted)
         planned["parts"] = options.labels(raw).shown(planned["parts"])
         found, lines = dry.preview(stages[0], wanted, runner) if len(stages) == 1 else ({}, [])
         options.show(as_json, planned | found, [*_lines(planned), *lines])
         return
+    from starmill.pipelines.run import interrupt
+    from starmill.pipelines.run.stages import run_stage
+    from starmill.reports import funnel
+
+    local = functools.cache(lambda: options.runner(beam, workers, wanted.workspace))
     with options.files():
         place.probe()
     started = time.monotonic()
     try:
-        with options.files(), interrupt.at_work(place, runner.is_local):
+        with options.files(), interrupt.at_work(place, runner is None or runner.is_local):
             places.claim(place)
             for stage in stages:
-                if run_stage(stage, wanted, runner, quiet) is None:
+                if run_stage(stage, wanted, runner or local, quiet) is None:
                     say(
                         f"{stage}: the job is written down; it ends the stage itself, and the next one can be launched after it"
                     )

@@ -6,6 +6,7 @@
       records/summary.json            what the manifest says in sum, for views
       records/manifest.json           the stage is complete; lists every part
       dropped/ingest/part-00000.parquet
+      hashes/part-00000.bin           which paths and ids a part of the first dataset has (core/hashes.py)
 
 A part whose sidecar carries the wanted key is done and is skipped; the key is a digest of the recipe, of the code and of the
 inputs. Nothing here writes a time, a host name or a process id into a file, so equal work gives equal bytes. A workspace knows
@@ -25,7 +26,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from starmill.core import summary
+from starmill.core import hashes, summary
 from starmill.core.errors import InputError, MachineError
 from starmill.core.files import TEMPORARY, is_leftover
 from starmill.core.part import Count, Manifest, Output, Sidecar, part_number
@@ -227,6 +228,7 @@ class Workspace(Storage):
         data = _json(manifest)
         sums = summary.of(manifest, summary.mark(len(data), lambda start, end: data[start:end]))
         self.publish(f"{manifest.dataset}/{summary.NAME}", _json(sums))
+        self._publish_hashes(manifest)
         self.publish(f"{manifest.dataset}/manifest.json", data)
 
     def manifest(self, dataset: str) -> Manifest | None:
@@ -245,6 +247,27 @@ class Workspace(Storage):
             return held
         manifest = self.manifest(dataset)
         return None if manifest is None else summary.of(manifest, mark)
+
+    def _publish_hashes(self, manifest: Manifest) -> None:
+        """Merge what the parts of a dataset are found by, where they have such files; a group that is there already stays as it is."""
+        planned = hashes.planned(manifest)
+        if not planned:
+            return
+        there = {f"{hashes.FOLDER}/{name}" for name in self.files(hashes.FOLDER)}
+        for group, files in planned:
+            if group.path not in there:
+                if not there.issuperset(files):  # what `starmill clean` removed
+                    return
+                self.publish(group.path, hashes.merged(at_once(self.read, files)))
+        groups = tuple(group for group, _ in planned)
+        self.publish(hashes.LIST, _json(hashes.Groups(manifest.digest, groups)))
+        self.remove_all(hashes.stale(there, groups))
+
+    def groups(self) -> tuple[hashes.Group, ...] | None:
+        """Return the files of hashes by which the records of the first stage are found; None where there are none of its manifest."""
+        stages, found = self.last_run().stages, self.load(hashes.LIST, hashes.Groups)
+        sums = self.summary(stages[0].dataset) if stages and found is not None else None
+        return found.groups if found is not None and sums is not None and sums.digest == found.digest else None
 
     def publish_last_run(self, run: LastRun) -> None:
         """Publish the stages and the number of parts of a run, for the views."""

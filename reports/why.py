@@ -1,24 +1,31 @@
 """`starmill why`: one record's story, stage by stage, from the workspace's datasets; for a duplicate, the difference."""
 
 import difflib
+import itertools
 import shlex
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
 import pyarrow.compute as pc
 
+from starmill.core import hashes
 from starmill.core.dataset import StageName, Workspace, part_number, part_path
 from starmill.core.document import CODE
 from starmill.core.errors import InputError
 from starmill.core.swhid import swhid
+from starmill.core.terminal import say
+from starmill.reports import holding
 from starmill.reports.cleaned import first_kept
-from starmill.reports.query import RAW, Labels, Query, exactly, nearest, parse
+from starmill.reports.query import RAW, Labels, Query, exactly, nearest, parse, strings
 
 Row = dict[str, Any]
 
 MAX_DIFF_LINES = 20_000  # of both files together: difflib takes minutes beyond
+MOST_PARTS = 16  # whose records are told of a path that many repositories have
+SLOW = 64  # parts that are looked into one by one without a word
 MAX_FILES = 10  # that are listed of a directory or revision
 NAMES, IDS = ("repo_name", "path"), ("blob_id", "content_id")
 # Facts on a kept record, shown at the first stage whose dataset has the column.
@@ -35,12 +42,15 @@ FACTS = (
 )
 
 
-def tell(workspace: Workspace, text: str, diff_lines: int = 40, labels: Labels = RAW) -> dict[str, Any]:
+def tell(
+    workspace: Workspace, text: str, diff_lines: int = 40, labels: Labels = RAW, most_parts: int = MOST_PARTS
+) -> dict[str, Any]:
     """Return the story of every record that `text` names, a SWHID, a blob or content id, or a path, as plain data, for JSON.
 
     `files`: each record and its `stages`: what each stage of the last run did with the record, by column; for a near duplicate also
     the diff from the kept file, at most `diff_lines` lines. A path may carry its repository (`pypi/numpy:/numpy/random/mtrand.pyi`).
-    For the SWHID of a directory or revision `repositories` lists the records. A file without a row has its folder's.
+    For the SWHID of a directory or revision `repositories` lists the records. A file without a row has its folder's. Of a path that
+    many repositories have, only the records of the first `most_parts` parts that hold some are told; `more_parts` may hold others.
     Raises UsageError for an ill-formed SWHID, and InputError, with the nearest paths, when nothing matches.
     """
     query, stages = parse(text, labels), workspace.last_run().stages
@@ -50,10 +60,12 @@ def tell(workspace: Workspace, text: str, diff_lines: int = 40, labels: Labels =
     last = first_kept(workspace, stages) + 1
     first: dict[str, Sequence[str] | None] = {s.dataset: (*NAMES, *IDS, *FACTS) for s in stages[last - 1 : last]}
     first |= {f"dropped/{s.name}": None for s in stages[:last]}
-    found = [found for dataset, columns in first.items() for found in _found(workspace, dataset, query, columns)]
+    found, more = _first_found(workspace, first, query, most_parts)
     found = found or _above(workspace, stages, query)
     if not found:
-        near = nearest(workspace, query, [part for dataset in first for part in workspace.parts(dataset)])
+        # A file of this name in another folder first, then whatever there is.
+        numbers = dict.fromkeys([*holding.like(workspace, query)[:most_parts], *range(workspace.last_run().parts)])
+        near = nearest(workspace, query, (part_path(dataset, part) for part in numbers for dataset in first))
         like = f"; the nearest are {', '.join(near)}" if near else "; give swh:1:cnt:<hash>, a path, or repository:path"
         raise InputError(f"{text}: no such file in {workspace.root}{like}")
     chosen = {id(row) for row in query.preferred([row for _, row in found])}
@@ -66,7 +78,7 @@ def tell(workspace: Workspace, text: str, diff_lines: int = 40, labels: Labels =
         for part, row in found
         if id(row) in chosen
     ]
-    return {"query": text, "files": labels.shown(files)}
+    return {"query": text, "files": labels.shown(files)} | ({"more_parts": more} if more else {})
 
 
 def lines(told: dict[str, Any]) -> Iterator[str]:
@@ -83,6 +95,9 @@ def lines(told: dict[str, Any]) -> Iterator[str]:
         yield f"{file['repo_name']}:{file['path']}  {file['swhid'] or 'content not read'}"
         for stage in file["stages"]:
             yield from _dropped_lines(stage) if "reason" in stage else [_kept_line(**stage)]
+    if more := told.get("more_parts"):
+        yield ""
+        yield f"and files in {more:,} more parts: give repository:path, or --all"
 
 
 def _kept_line(stage: str, file: str, **facts: Any) -> str:
@@ -177,7 +192,7 @@ def _difference(workspace: Workspace, part: int, loss: Row, limit: int) -> Row:
     place = Workspace(loss["kept_release"]) if loss["kept_release"] else workspace
     texts = []
     for where, one, parts in ((place, kept, None), (workspace, gone, [part])):
-        text = next((text for stage in where.last_run().stages for text in _texts(where, stage.dataset, parts, one)), None)
+        text = next(_texts(where, one, parts), None)
         if text is None:
             return {"no_diff": f"the text of {one.text} is not in {where.root}"}
         texts.append(text.splitlines())
@@ -187,29 +202,61 @@ def _difference(workspace: Workspace, part: int, loss: Row, limit: int) -> Row:
     return {"diff": found[:limit], "diff_lines": len(found)}
 
 
-def _texts(workspace: Workspace, dataset: str, parts: list[int] | None, one: Query) -> Iterator[str]:
-    for part, _ in _found(workspace, dataset, one, NAMES, parts):  # by name first: no other part's text is read
-        rows = _rows(workspace, part_path(dataset, part), one, (*NAMES, "content"))
-        yield from (row["content"] for row in rows if row.get("content") is not None)
+def _texts(workspace: Workspace, one: Query, parts: list[int] | None) -> Iterator[str]:
+    datasets = [stage.dataset for stage in workspace.last_run().stages]
+    for dataset, part in itertools.product(datasets, _parts(workspace, one, datasets) if parts is None else parts):
+        place = part_path(dataset, part)
+        if any(_rows(workspace, place, one, NAMES)):  # by name first: no other part's text is read
+            rows = _rows(workspace, place, one, (*NAMES, "content"))
+            yield from (row["content"] for row in rows if row.get("content") is not None)
 
 
 def _documents(workspace: Workspace, side_table: str, one: Query, kind: str) -> Iterator[Row]:
     [(repository, path)] = one.places
     paths = {name.lstrip("/") for name in one.labels.aliases(path)}
-    named = pc.field("repo_name").isin([*one.labels.aliases(str(repository))])
-    for document in workspace.table(side_table).filter(named).to_pylist():
+    named = strings(one.labels.aliases(str(repository)))
+    blocks = (block.filter(pc.is_in(block.column("repo_name"), named)) for block in workspace.blocks(side_table))
+    for document in itertools.chain.from_iterable(block.to_pylist() for block in blocks):
         for file in document["files"] if document.get("kind", kind) == kind else ():
             if file["path"].lstrip("/") in paths:
                 start = document["token_start"] + file["token_start"]
                 yield {"document": document["document"], "token_start": start, "token_end": start + file["token_count"]}
 
 
-def _found(
-    workspace: Workspace, dataset: str, query: Query, columns: Sequence[str] | None, parts: list[int] | None = None
-) -> Iterator[tuple[int, Row]]:
-    for part in (part_number(name.rpartition("/")[2]) for name in workspace.parts(dataset)):
-        if part is not None and (parts is None or part in parts):
-            yield from ((part, row) for row in _rows(workspace, part_path(dataset, part), query, columns))
+def _first_found(
+    workspace: Workspace, datasets: dict[str, Sequence[str] | None], query: Query, most: int
+) -> tuple[list[tuple[int, Row]], int]:
+    """Return the rows of the first `most` parts that hold some of a query, dataset by dataset; how many parts were not looked into."""
+    held: dict[str, list[tuple[int, Row]]] = {dataset: [] for dataset in datasets}
+    parts, holding_some = _parts(workspace, query, datasets), 0
+    for at, part in enumerate(parts):
+        if holding_some == most:
+            return [one for some in held.values() for one in some], len(parts) - at
+        is_here = False
+        for dataset, columns in datasets.items():
+            rows = [(part, row) for row in _rows(workspace, part_path(dataset, part), query, columns)]
+            held[dataset] += rows
+            is_here = is_here or bool(rows)
+        holding_some += is_here
+    return [one for some in held.values() for one in some], 0
+
+
+def _parts(workspace: Workspace, query: Query, datasets: Iterable[str]) -> list[int]:
+    """Return the parts that may hold a query's records: by the hashes of its names, or all parts of datasets, which is told."""
+    known = holding.parts(workspace, query)
+    if known is not None:
+        return known
+    there = {part_number(name.rpartition("/")[2]) for dataset in datasets for name in workspace.parts(dataset)}
+    parts = sorted(part for part in there if part is not None)
+    if len(parts) > SLOW:
+        why = "has a placeholder" if query.names() is None else f"is not yet in {workspace.path(hashes.LIST)}"
+        say(f"{query.text} {why}: each of {len(parts):,} parts is looked into, which takes a while", to=sys.stderr)
+    return parts
+
+
+def _found(workspace: Workspace, dataset: str, query: Query, columns: Sequence[str] | None) -> Iterator[tuple[int, Row]]:
+    for part in _parts(workspace, query, [dataset]):
+        yield from ((part, row) for row in _rows(workspace, part_path(dataset, part), query, columns))
 
 
 def _rows(workspace: Workspace, relative: str, query: Query, columns: Sequence[str] | None = None) -> Iterator[Row]:

@@ -7,7 +7,6 @@ the libraries that they import. Of the steps those count that treat the kinds of
 results is imported by no stage and no step, and so is in no key.
 """
 
-import ast
 import dataclasses
 import functools
 import hashlib
@@ -17,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from starmill.core import __version__, recipe
+from starmill.pipelines.run import syntax
 from starmill.pipelines.stages.stage import Stage
 
 ROOT = Path(__file__).resolve().parents[2]  # the folder of core/, transforms/, pipelines/
@@ -67,6 +67,7 @@ def _version(stage: str, *steps: str) -> str:
         digest.update(f"\0{file.relative_to(ROOT)}\0".encode() + meaning(file))
     for name in libraries:
         digest.update(f"\0{name}-{importlib.metadata.version(name)}".encode())
+    syntax.remember()
     return digest.hexdigest()[:16]
 
 
@@ -84,18 +85,19 @@ def closure(*modules: str) -> tuple[list[Path], list[str]]:
     seen: set[Path] = set()
     outside = {name.partition(".")[0] for name in modules} - {OURS}
     ahead = [name for name in modules if name.partition(".")[0] == OURS]
+    source_of = functools.cache(source)
     while ahead:
-        file = source(ahead.pop())
+        file = source_of(ahead.pop())
         if file is None or file in seen:
             continue
         seen.add(file)
         for name in imported(file.read_bytes()):
             top = name.partition(".")[0]
             if top == OURS:
-                ahead.append(name if source(name) else name.rpartition(".")[0])
+                ahead.append(name if source_of(name) else name.rpartition(".")[0])
             else:
                 outside.add(top)
-    tables = {beside for file in seen for beside in tables_of(file)}
+    tables = {beside for file in {file.parent: file for file in seen}.values() for beside in tables_of(file)}
     return sorted({*seen, *tables}), sorted(distributions(frozenset(outside - TRANSPORTS - sys.stdlib_module_names)))
 
 
@@ -107,7 +109,7 @@ def source(module: str) -> Path | None:
 
 def imported(code: bytes) -> tuple[str, ...]:
     """Return the full names that a module imports, at any depth; not what only a type checker reads."""
-    return _understood(code)[0]
+    return syntax.understood(code)[0]
 
 
 def tables_of(file: Path) -> Iterator[Path]:
@@ -118,46 +120,8 @@ def tables_of(file: Path) -> Iterator[Path]:
 
 
 def meaning(file: Path) -> bytes:
-    """Return what a file says: of code its syntax tree without docstrings, which has no comments; of a table its bytes."""
-    return _understood(file.read_bytes())[1] if file.suffix == CODE else file.read_bytes()
-
-
-@functools.cache  # stages share most of their files
-def _understood(code: bytes) -> tuple[tuple[str, ...], bytes]:
-    tree = ast.parse(code)
-    return tuple(_imports(tree)), _without_docstrings(tree)
-
-
-def _imports(tree: ast.Module) -> Iterator[str]:
-    ahead: list[ast.AST] = [tree]
-    while ahead:
-        node = ahead.pop()
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            ahead += node.orelse
-        elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        else:
-            ahead += _inside(node)
-
-
-def _without_docstrings(tree: ast.Module) -> bytes:
-    ahead: list[ast.AST] = [tree]
-    while ahead:
-        node = ahead.pop()
-        if (
-            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-            and ast.get_docstring(node, clean=False) is not None
-        ):
-            node.body = node.body[1:]
-        ahead += _inside(node)
-    return ast.dump(tree).encode()
-
-
-def _inside(node: ast.AST) -> Iterator[ast.AST]:
-    # No expression holds a statement, and most nodes are expressions.
-    return (child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr))
+    """Return what a file says: of code the digest of its syntax tree without docstrings, which has no comments; of a table its bytes."""
+    return syntax.understood(file.read_bytes())[1].encode() if file.suffix == CODE else file.read_bytes()
 
 
 @functools.cache

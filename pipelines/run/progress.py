@@ -10,9 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
 from starmill.core import terminal
 from starmill.core.dataset import StageName, Workspace
 from starmill.reports import status
@@ -31,6 +28,8 @@ def watching(workspace: Workspace, stage: StageName, total: int, quiet: bool) ->
     if quiet:
         yield
         return
+    from rich.console import Console
+
     stop, drawing = threading.Event(), threading.Lock()
     is_terminal = Console(stderr=True).is_terminal
     with (_bar if is_terminal else _lines)(stage.name, total) as draw:
@@ -73,6 +72,9 @@ def say(quiet: bool, line: str) -> None:
 
 @contextmanager
 def _bar(stage: str, total: int) -> Iterator[Draw]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (
         TextColumn("{task.description:<9}", markup=False),
         BarColumn(),

@@ -1,11 +1,13 @@
 """Runs one stage: which of its parts are due, the job over them, progress from what gets published, the manifest last.
 
 Progress is read from the workspace (published sidecars out of the run's parts), so that progress is the same on every runner.
+A stage whose parts are all there is told so without Beam, whose import takes longer than all else together.
 """
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from starmill.core import __version__, skips
 from starmill.core.dataset import LastRun, Manifest, StageName, Workspace, at_once, part_path
@@ -13,18 +15,21 @@ from starmill.core.errors import UsageError
 from starmill.core.part import PartRef
 from starmill.pipelines import stages
 from starmill.pipelines.recipe import Recipe
-from starmill.pipelines.run import again, job, keys, withdrawn
-from starmill.pipelines.run.finish import MARK, Finish
+from starmill.pipelines.run import keys, withdrawn
 from starmill.pipelines.run.place import complete
 from starmill.pipelines.run.progress import say, watching
-from starmill.pipelines.runners.runner import Runner
 from starmill.pipelines.stages.stage import Build, Stage
 from starmill.reports import settings
 from starmill.reports.funnel import timings
 
+if TYPE_CHECKING:
+    from starmill.pipelines.run.finish import Finish
+    from starmill.pipelines.runners.runner import Runner
 
-def run_stage(name: str, options: Recipe, runner: Runner, quiet: bool = False) -> Manifest | None:
-    """Run one stage of the recipe; return None for a job that nobody waits for.
+
+def run_stage(name: str, options: Recipe, runner: "Runner | Callable[[], Runner]", quiet: bool = False) -> Manifest | None:
+    """Run one stage of the recipe; return None for a job that nobody waits for. `runner`: or what makes the one of this machine,
+    which is asked where a part is due.
 
     Raises UsageError where a stage before is not complete, StageError where a worker fails or too many files end as errors.
     """
@@ -37,6 +42,12 @@ def run_stage(name: str, options: Recipe, runner: Runner, quiet: bool = False) -
         withdrawn.refuse_again(workspace, name)
     publish_stages(workspace, len(refs))
     settings.publish(workspace, name, settings.plain(options))
+    if callable(runner):
+        _, manifest = _found(workspace, stage, refs, version)
+        if manifest is not None:
+            say(quiet, f"{name:<9} up to date: {len(refs)} parts")
+            return manifest
+        runner = runner()
     if stage.reads_this_machine(options) and not runner.sees_this_machine and due(workspace, stage, refs):
         raise UsageError(
             f"{name}: the runner's workers do not see the folders of this machine; run `starmill {name}` without a runner here, into "
@@ -90,12 +101,19 @@ def due(workspace: Workspace, stage: Stage, refs: Sequence[PartRef]) -> list[Par
     return list(refs) if missing and stage.whole else missing
 
 
+def _found(workspace: Workspace, stage: Stage, refs: Sequence[PartRef], version: str) -> tuple[list[PartRef], Manifest | None]:
+    """Return the parts of a stage that are due, and the manifest where none is and it is of these parts and this code."""
+    missing, manifest = due(workspace, stage, refs), workspace.manifest(stage.dataset)
+    is_made = not missing and manifest is not None and manifest.key == keys.key(version, [r.key for r in refs])
+    return missing, manifest if is_made else None
+
+
 def run(
     workspace: Workspace,
     stage: Stage,
     refs: Sequence[PartRef],
     build: Build,
-    runner: Runner,
+    runner: "Runner",
     version: str,
     max_error_rate: float = 1.0,
     quiet: bool = False,
@@ -104,12 +122,14 @@ def run(
 
     Nobody waits for a job that is made from a template: its graph writes the manifest, and None is returned.
     """
+    from starmill.pipelines.run import again, job
+
     name, dataset = stage.name, stage.dataset
     runner = runner.named(workspace.root, name)
     if waits := runner.make_room():  # before a look at what is there: a leftover job publishes parts
         say(quiet, f"{name:<9} {waits}")
-    missing, manifest = due(workspace, stage, refs), workspace.manifest(dataset)
-    if not missing and manifest is not None and manifest.key == keys.key(version, [r.key for r in refs]):
+    missing, manifest = _found(workspace, stage, refs, version)
+    if manifest is not None:
         say(quiet, f"{name:<9} up to date: {len(refs)} parts")
         return manifest
     workspace.sweep(dataset, len(refs), {r.part for r in missing})
@@ -132,7 +152,9 @@ def publish_stages(workspace: Workspace, parts: int) -> None:
     workspace.publish_last_run(LastRun(tuple(StageName(s.name, s.dataset) for s in named), parts))
 
 
-def _finish(workspace: Workspace, stage: Stage, refs: Sequence[PartRef], version: str, max_error_rate: float) -> Finish:
+def _finish(workspace: Workspace, stage: Stage, refs: Sequence[PartRef], version: str, max_error_rate: float) -> "Finish":
+    from starmill.pipelines.run.finish import MARK, Finish
+
     marks, stage_key = tuple(r.key[:MARK] for r in refs), keys.key(version, [r.key for r in refs])
     return Finish(workspace, stage.name, stage.dataset, stage_key, marks, version, max_error_rate)
 

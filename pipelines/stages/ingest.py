@@ -192,7 +192,7 @@ class IngestPart:
         """Read every file of the part's repositories and publish them, one file in memory at a time."""
         planned = msgspec.convert(json.loads(self.workspace.read(ref.plan)), Planned)
         damaged: dict[str, str] = {}
-        ledger = Ledger("ingest", "records", ref.part, ref.key, damaged, self.max_error_rate)
+        ledger = Ledger("ingest", "records", ref.part, ref.key, damaged, self.max_error_rate, is_first=True)
         files = ParquetPart(schema.RECORDS)
         filled = Filled(files)
         kept: list[Row] = []

@@ -6,22 +6,34 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starmill.core import schema, skips
+from starmill.core import hashes, schema, skips
 from starmill.core.dataset import Count, Output, ParquetPart, Sidecar, Workspace, output, part_path
 from starmill.core.errors import InputError, MachineError, NotThere
 from starmill.core.part import Tokens
 
 # A part with fewer errors than this is published whatever its ceiling: of a small part's rows, one is a large share.
 FEW = 10
+# What a person may call a record by, or what it is of (reports/query.py).
+FOUND_BY = ("repo_name", "path", "blob_id", "content_id", "parent", "directory_id", "revision_id", "snapshot_id")
 
 
 class Ledger:
     """The books of one part of one stage. `keep` and `drop` take blocks; `commit` publishes everything, the sidecar last."""
 
     def __init__(
-        self, stage: str, dataset: str, part: int, key: str, lineage: dict[str, str], max_error_rate: float = 1.0
+        self,
+        stage: str,
+        dataset: str,
+        part: int,
+        key: str,
+        lineage: dict[str, str],
+        max_error_rate: float = 1.0,
+        is_first: bool = False,
     ) -> None:
-        """Open the books; `lineage` maps the paths of the inputs to their sha256."""
+        """Open the books; `lineage` maps the paths of the inputs to their sha256.
+
+        `is_first`: no stage knew the records before, so that all that they are found by is written down (core/hashes.py).
+        """
         self.stage, self.dataset, self.part, self.key, self.lineage = stage, dataset, part, key, lineage
         self._max_error_rate = max_error_rate
         self._dropped = ParquetPart(schema.DROPPED)
@@ -30,17 +42,20 @@ class Ledger:
         self._outputs: list[Output] = []
         self._data: list[bytes | pa.Buffer] = []
         self._kinds: set[str] = set()
+        self._hashes: set[int] | None = set() if is_first else None
 
     def keep(self, block: pa.RecordBatch) -> None:
         """Count rows that stay (columns kind and language, if known, and length_bytes)."""
         if "kind" in block.schema.names:
             self._kinds.update(block.column("kind").unique().drop_null().to_pylist())
+        self._name(block)
         self._count(block, [""] * block.num_rows, [""] * block.num_rows)
 
     def drop(self, blocks: Sequence[pa.RecordBatch]) -> None:
         """Store and count rows of the DROPPED schema."""
         for block in blocks:
             self._dropped.write(block)
+            self._name(block)
             self._count(block, block.column("step").to_pylist(), block.column("reason").to_pylist())
 
     def add(self, relative: str, data: bytes | pa.Buffer, rows: int | None = None) -> None:
@@ -57,6 +72,8 @@ class Ledger:
 
         Raises MachineError, and publishes nothing, where more rows ended as errors than `max_error_rate` allows.
         """
+        if self._hashes is not None:
+            self.add(part_path(hashes.FOLDER, self.part, "bin"), hashes.packed(self._hashes))
         rows = self._dropped.rows
         self.add(part_path(f"dropped/{self.stage}", self.part), self._dropped.close(), rows)
         counts = tuple(Count(s, r, lang, n, b, kind) for (s, r, lang, kind), (n, b) in sorted(self._counts.items()))
@@ -72,6 +89,17 @@ class Ledger:
             )
         workspace.commit(sidecar, self._data)
         return sidecar
+
+    def _name(self, block: pa.RecordBatch) -> None:
+        if self._hashes is None:
+            return
+        columns = {name: block.column(name).unique().drop_null().to_pylist() for name in FOUND_BY if name in block.schema.names}
+        for name, values in columns.items():
+            if name == "repo_name":
+                values = map(hashes.repository, values)
+            elif name == "path":
+                self._hashes.update(map(hashes.of, {hashes.file(path) for path in values}))
+            self._hashes.update(map(hashes.of, values))
 
     def _count(self, block: pa.RecordBatch, steps: list[str], reasons: list[str]) -> None:
         kinds, languages = (

@@ -91,7 +91,8 @@ class Part:
         """Return columns of this part of a dataset, those that are there; None where the part or all the columns are absent."""
         try:
             with opened(self.workspace, part_path(dataset, self.number)) as parquet:
-                here = [name for name in names if name in parquet.schema_arrow.names]
+                there = {*parquet.schema_arrow.names}
+                here = [name for name in names if name in there]
                 return parquet.read(columns=here, use_threads=False) if here else None  # small: threads cost more
         except FileNotFoundError:
             return None

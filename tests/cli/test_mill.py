@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import exports
@@ -117,3 +119,30 @@ def test_threads_says_what_it_would_sort_and_sorts_it(
     assert cli.main(["why", "/issues/1", "--workspace", "w"]) == 0
     assert "me/toy" in capsys.readouterr().out
     assert cli.main(["threads", "smoke"]) == 2 and "the recipe has no source of kind gharchive" in capsys.readouterr().err
+
+
+def test_a_run_with_nothing_to_do_loads_no_library_that_would_do_it(tmp_path: Path) -> None:
+    (tmp_path / "in/project").mkdir(parents=True)
+    (tmp_path / "in/project/a.py").write_text("print(1)\n")
+    command = [
+        "ingest",
+        "smoke",
+        "--input",
+        str(tmp_path / "in"),
+        "--workspace",
+        str(tmp_path / "w"),
+        "--workers",
+        "1",
+        "--no-funnel",
+    ]
+    assert cli.main(command) == 0
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "w").rglob("*")}
+    loaded = "[n for n in ('apache_beam', 'numba', 'torch', 'pyarrow.dataset', 'pandas', 'rich.progress') if n in sys.modules]"
+    code = f"import sys\nfrom starmill.cli.__main__ import main\nstatus = main(sys.argv[1:])\nprint({loaded})\nsys.exit(status)"
+    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True)
+    assert done.returncode == 0 and "up to date: 1 parts" in done.stderr, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "w").rglob("*")} == before, "and it writes nothing"
+    (tmp_path / "in/project/b.py").write_text("print(2)\n")
+    assert cli.main(command) == 0
+    assert before[tmp_path / "w/records/part-00000.parquet"] < (tmp_path / "w/records/part-00000.parquet").stat().st_mtime_ns

@@ -85,11 +85,23 @@ def find(text: str) -> Iterator[Span]:
     data = text.encode("utf-8", "surrogatepass")
     whole = [(0, len(data))]
     lower = data.lower()
-    found = [span for f in finders() if _may_match(f, data, lower) for span in _search(f, data, whole)]
+    letters = data.decode("latin-1")  # in which Python looks for a piece in half of the time
+    likely = sorted(number for literal, some in _by_literal() if literal in letters for number in some)  # few of two hundred
+    mine = [f for f in map(finders().__getitem__, likely) if _has_word(f, lower)]
+    found = [span for f in mine for span in _search(f, data, whole)]
     if text.isascii():
         yield from found
     else:
         yield from ((_characters(data, start), _characters(data, end)) for start, end in found)
+
+
+@functools.cache
+def _by_literal() -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Return the numbers of the finders of each literal, which is as Latin-1."""
+    held: defaultdict[str, list[int]] = defaultdict(list)
+    for number, finder in enumerate(finders()):
+        held[finder.literal.decode("latin-1")].append(number)
+    return tuple((literal, tuple(numbers)) for literal, numbers in held.items())
 
 
 def judge(data: bytes, hits: Hits) -> Iterator[Span]:
@@ -102,8 +114,8 @@ def judge(data: bytes, hits: Hits) -> Iterator[Span]:
         yield from _search(finder, data, _beginnings(ends[number], finder.reach))
 
 
-def _may_match(finder: Finder, data: bytes, lower: bytes) -> bool:
-    return finder.literal in data and (not finder.words or any(word in lower for word in finder.words))
+def _has_word(finder: Finder, lower: bytes) -> bool:
+    return not finder.words or any(map(lower.__contains__, finder.words))
 
 
 def _beginnings(ends: Iterable[int], reach: int) -> Iterator[Span]:
