@@ -1,6 +1,6 @@
 """Decontamination beside its peers: recall in every disguise, false files of clean code, and speed, on the same texts in one run.
 
-    .venv/bin/python benchmarks/decontaminate.py [--benchmarks DIR] [--files 10000] [--input DIR ...] [--write]
+    .venv/bin/python benchmarks/decontaminate.py [--benchmarks DIR] [--files 60000] [--input DIR ...] [--write]
 
 HumanEval and MBPP (tasks 11 to 510), published files in folders below --benchmarks, are planted in each disguise (disguises.py) into the
 middle of a file of this machine; MultiPL-E's prompts are ports that there are. Clean files are code of this machine: a draw that the seed
@@ -53,7 +53,7 @@ def main() -> None:
     """Measure, print, and with --write append."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--benchmarks", type=Path, default=PUBLISHED, help="the folder of published benchmarks")
-    parser.add_argument("--files", type=int, default=10_000, help="clean files (default: 10000)")
+    parser.add_argument("--files", type=int, default=60_000, help="clean files (default: 60000)")
     parser.add_argument("--input", nargs="+", default=roots(), metavar="DIR", help="folders of packages")
     parser.add_argument(
         "--cache", type=Path, default=Path("~/.cache/starmill-bench").expanduser(), help="where peers are installed"
@@ -117,9 +117,9 @@ def report(options: argparse.Namespace) -> Iterator[str]:
     yield "|---|---|---|---|"
     yield from speeds(everyone + [task for place in MANY for task in read(options.benchmarks, place)], clean)
     yield ""
-    yield "False files, the first ten:"
+    yield "False files:"
     yield ""
-    for text in [text for text, hit in zip(clean, rows(ours["starmill"], clean), strict=True) if hit][:10]:
+    for text in [text for text, hit in zip(clean, rows(ours["starmill"], clean), strict=True) if hit]:
         first = ours["starmill"].of(text)[0]
         yield f"- {first}: `{' '.join(text[first.start : first.end].split())[:100].replace('`', '')}`"
 

@@ -7,6 +7,7 @@ file says of a part, such as what is bundled, has the part's names (portions.py)
 """
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -52,6 +53,10 @@ CONDITION = re.compile(
     ).replace(" ", BLANK),
     re.IGNORECASE,
 )
+ONCE = re.compile(
+    r"\b(?:once|formerly|previously|used to be|no longer)\b[^.;]*\Z", re.IGNORECASE
+)  # before a condition that is none now
+A_SENTENCE = 80  # characters
 SAID_OUTRIGHT = re.compile(r"\blicen[cs]e[ds]?['\"]?[ \t]*[:=]", re.IGNORECASE)  # `License: MIT`, whatever else its line says
 # A character of Chinese, Japanese or Thai counts as a word: no blanks stand between theirs, so that a licence would be a few long words.
 ALONE = "\u0e01-\u0e4f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -106,7 +111,7 @@ def weighed(
     words = sum(1 for _ in WORD.finditer(text))
     notice = NOTICE_NAME.match(path.rsplit("/", 1)[-1]) is not None
     long = any(m.kind == "text" and m.words >= A_LONG_TEXT and m.coverage >= 50 for m in matches)
-    whole = len(lines) - A_CUT if cut else len(lines)
+    whole = len(lines) - A_CUT if cut else sys.maxsize  # ScanCode has more lines than there are here: a form feed ends one
     granting = {
         m
         for m in matches
@@ -161,7 +166,8 @@ def _parts(path: str, lines: Sequence[str], granting: set[Match], full: bool, pr
 def _restrictions(path: str, text: str, lines: Sequence[str]) -> list[Finding]:
     """Return the condition that takes a licence back; before it, one whose sentence is about a part, such as data."""
     part: list[Finding] = []
-    for count, condition in enumerate(CONDITION.finditer(text)):
+    held = (c for c in CONDITION.finditer(text) if not ONCE.search(text, max(0, c.start() - A_SENTENCE), c.start()))
+    for count, condition in enumerate(held):
         line = text.count("\n", 0, condition.start()) + 1
         of = subject(lines, line) if count < MOST_CONDITIONS else ()
         finding = Finding(path, RESTRICTED, "restriction", 100.0, line, line, of)

@@ -101,6 +101,19 @@ def test_a_piece_at_the_end_of_a_text_that_goes_on_is_no_grant() -> None:
         assert weighed("/LICENSE", "a\n" * 99, [piece], True, cut)[0].how == "text"
 
 
+def test_a_match_may_end_behind_the_last_line() -> None:
+    """ScanCode counts a form feed as the end of a line: a text of 501 lines ends for it in line 507."""
+    behind = replace(match("text", 4000, 99, "3-seq"), end_line=507)
+    assert [one.how for one in weighed("/COPYING", "a\n" * 501, [behind], True)] == ["text"]
+
+
+def test_a_condition_of_former_times_is_none() -> None:
+    for said in ("It was once under a 'free for non-commercial use' license", "formerly for personal use only"):
+        assert [one.how for one in weighed("/LICENSE", said, [match("text", 300)], True)] == ["text"]
+    now = "It was once free. Now it is for non-commercial use only"
+    assert "restriction" in {one.how for one in weighed("/LICENSE", now, [match("text", 300)], True)}
+
+
 def test_what_is_said_of_a_part_has_its_names() -> None:
     text = "MIT\n\n## nut\n\nGPL\n\n## bolt\n\nGPL\n"
     mit = replace(match("text", 300), expression="MIT")

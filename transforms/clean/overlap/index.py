@@ -73,8 +73,8 @@ class Matchers:
     retold: bool = True  # docstrings by the share of their words
     short_bits: AtLeast1 = 35  # that the different words of a text must have for `short`
     bits: AtLeast1 = 50  # and for those below: such a find is no chance
-    edited_bits: AtLeast1 = 120  # of a text that `edited` must find, beyond what its benchmark says in many tasks
-    coverage: Share = 0.6  # and the share of the text's bits that they must be
+    edited_bits: AtLeast1 = 140  # of a text that `edited` must find, beyond what its benchmark says in many tasks
+    coverage: Share = 0.7  # and the share of the text's bits that they must be
     port_bits: AtLeast1 = 80  # of a text that `ports` must find
     port_coverage: Share = 0.3  # and their share
     retold_bits: AtLeast1 = 35  # of a docstring that `retold` must find

@@ -2,7 +2,8 @@ r"""IP addresses: public ones, where what stands on both sides of four numbers s
 
 Versions, object identifiers, numbers of sections and paths of drawings are four numbers too. So evidence is weighed: the numbers (versions
 are small), what joins them (a port, a prefix length `/24`, a scheme `//`, a second address of a range), the nearest key or call on the
-left, quotes, and the neighbours in the same list: an address beside them speaks for, other decimals against. IPv6 is in any notation of
+left, quotes, and the neighbours in the same list: an address beside them speaks for, other decimals against. Where a file quotes
+addresses and no other dotted numbers, a quoted one is an address too: tests of networks have 1.2.3.4. IPv6 is in any notation of
 RFC 4291, with an embedded IPv4 address, zone, brackets, port or prefix length.
 
 Left are private and reserved addresses, and well-known DNS servers. Replaced by one of The Stack's fixed private addresses, the same for
@@ -47,6 +48,7 @@ COLONS = re.compile(
 )
 LONGEST = 45  # characters of an address: six groups of four digits, and an embedded one of 15
 SLICE = re.compile(r"\d{4}::\d*")
+SLICES = re.compile(r"(?<!\w)\d{4}::\d*,\Z")
 NEAR = 120  # characters on each side that are looked at
 WORD = re.compile(r"[\w.-]*[\w.]")  # read from its end
 BETWEEN = " \t\"'`=:(<>,[{~\\"  # what may stand between a key, call or word and its value
@@ -55,11 +57,11 @@ APART = " \t\r\n,;|\"'`[](){}<>\\"  # what may stand between two values of a lis
 LONGEST_GAP = 24
 OF_NETWORKS = re.compile(
     r"(?i)(?<![a-z])ip(?:v?4|v?6)?(?![a-z])|(?<![a-z])ip(?=addr|_|range|net|v)|addr|host(?!\w*version)|server|cidr|subnet|network|inet|gateway|peer|proxy|"
-    r"dns|endpoint|listen|allow|deny|bind|remote|ping|ssh|rrdata|forwarded|route|connect(?!iv|or)|socket|resolv|whois"
+    r"dns|endpoint|listen|allow|deny|bind|remote|ping|ssh|rrdata|forwarded|route|connect(?!iv|or)|socket|resolv|whois|(?:next|first|last).?hop"
 )
 AT_ITS_END = re.compile(r"(?:[a-z0-9]|(?<![A-Z]))(?:Ip|IP)s?(?![a-z])|(?:^|[_.-])ips?(?:$|[_.-])")
 OF_NUMBERS = re.compile(
-    r"(?i)version|^v$|(?:^|[_.-])ver(?:$|[_.-])|revision|release|build|oid|identifier|section|chapter|clause|assembly|^rfc"
+    r"(?i)version|^v$|(?:^|[_.-])ver(?:$|[_.-])|revision|release|build(?=$|[_.-]|num|s$)|oid|identifier|section|chapter|clause|assembly|^rfc"
 )
 TOKEN = re.compile(r"[^\s,;|\"'`\[\](){}<>=\\]+")
 CONJUNCTIONS = ("or", "and")
@@ -77,7 +79,12 @@ NETMASK = re.compile(r"\s+(?:port|(?:net)?mask)\b")
 REVERSED = re.compile(r"\.in-addr\.arpa", re.IGNORECASE)
 GOES_ON = re.compile(r"[-+~_][\w]|\.[A-Za-z]")
 ENDS = re.compile(r"(?:/\d{1,2}|:\d{1,5})\Z")
+# Numbers with dots between quotes, and the first of a pair with a port: ("1.2.3.4", 80).
+QUOTED = re.compile(r"([\"'`])(\d{1,9}(?:\.\d{1,9}){2,})\1", re.ASCII)
+PORT_BESIDE = re.compile(r"([\"'`]),\s?[1-9]\d{1,4}\s?[,)\]]")
 ENOUGH = 2  # evidence
+SEVERAL = 2  # addresses that a file quotes
+AMONG_THEM = 5  # evidence of a file that quotes several
 
 
 def find(text: str) -> Iterator[tuple[int, int]]:
@@ -98,14 +105,23 @@ def replacement(value: str, seed: int, file: str) -> str:
 
 
 def _of_four(text: str) -> Iterator[tuple[int, int]]:
-    dots, read = DOTS.search(text), 0
+    dots, read, quotes = DOTS.search(text), 0, None
     while dots:
         start = dots.start()
         while start > read and start > dots.start() - 3 and text[start - 1].isdigit():
             start -= 1
         quad = QUAD.match(text, start)
-        if quad and _begins(text, start) and is_public(quad.group()) and _is_address(text, start, quad.end()):
-            yield quad.span()
+        if quad and _begins(text, start) and is_public(quad.group()):
+            score = _weighed(text, start, quad.end())
+            if (
+                ENOUGH - AMONG_THEM <= score < ENOUGH
+                and text[start - 1 : start] in QUOTES
+                and text[quad.end() : quad.end() + 1] == text[start - 1]
+            ):
+                quotes = _quotes_addresses(text) if quotes is None else quotes
+                score += AMONG_THEM * quotes
+            if score >= ENOUGH:
+                yield quad.span()
         if quad:
             read = quad.end()
         else:  # the whole run of numbers is none
@@ -123,8 +139,20 @@ def _begins(text: str, start: int) -> bool:
     return before not in (".", "_")
 
 
-def _is_address(text: str, start: int, end: int) -> bool:
-    return _evidence(text[max(0, start - NEAR) : start], text[start:end], text[end : end + NEAR]) >= ENOUGH
+def _weighed(text: str, start: int, end: int) -> int:
+    return _evidence(text[max(0, start - NEAR) : start], text[start:end], text[end : end + NEAR])
+
+
+def _quotes_addresses(text: str) -> bool:
+    """Say whether a file quotes several addresses, and neither versions nor other numbers with dots."""
+    sure = set[str]()
+    for found in QUOTED.finditer(text):
+        value = found[2]
+        if not is_address(value):
+            return False
+        if value not in sure and (not is_public(value) or _weighed(text, *found.span(2)) >= ENOUGH):
+            sure.add(value)
+    return len(sure) >= SEVERAL
 
 
 @functools.lru_cache(maxsize=1024)  # tables and logs repeat themselves
@@ -135,7 +163,7 @@ def _evidence(before: str, value: str, after: str) -> int:
     score = min(high, 2) + (high > 1) + (numbers[0] >= 32) + (middle > 1) + (middle > 2) - (middle == 0) - (len(value) == 7)
     named = _named(before)
     if named <= 0 and numbers[0] < 3 and numbers[1] < 40:
-        score -= 2  # an object identifier begins so (X.660)
+        score -= 2 + 2 * (numbers[:2] == [1, 3])  # an object identifier begins so (X.660), an organization's with 1.3
     score += named + _joined(before, after, value, named > 3)
     for gap, token in (_token(before[::-1], True), _token(after, False)):
         beside = _neighbour(token)
@@ -164,6 +192,8 @@ def _joined(before: str, after: str, value: str, is_named: bool) -> int:
         score -= 2  # Name/1.2.3.4
     if first == ":" and (port := PORT.match(after)):
         score += 6 if last in QUOTES and after[port.end() :].startswith(last) else 2
+    elif last in QUOTES and (pair := PORT_BESIDE.match(after)) and pair[1] == last and before[-2:-1] in ("(", "["):
+        score += 6
     elif first == "/" and (length := PREFIX_LENGTH.match(after)):
         score += 6 if last in QUOTES and after[length.end() :].startswith(last) else 4
     elif first.isspace() and NETMASK.match(after):
@@ -251,7 +281,8 @@ def _is_whole(text: str, start: int, end: int) -> bool:
         return False
     if SLICE.fullmatch(text, start, end):
         in_brackets = before == "[" and after == "]" and not re.match(r"[\w)\]]", text[start - 2 : start - 1] or " ")
-        return in_brackets or after in ("/", "%") or (before in ("'", '"', "`") and after == before)
+        in_list = (after == "," and SLICE.match(text, end + 1)) or (before == "," and SLICES.search(text, start - 16, start))
+        return in_brackets or bool(in_list) or after in ("/", "%") or (before in ("'", '"', "`") and after == before)
     return True
 
 

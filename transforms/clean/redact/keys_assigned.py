@@ -42,19 +42,22 @@ STRONG = re.compile(
     rb"|(?:api|app|access|auth|private|priv|enc|encrypt|encryption|crypt|sign|signing|master|account|client|shared|service|session"
     rb"|admin|storage|jwt|hmac|ssh|deploy|consumer|oauth|subscription|secure|security|server|write|read)[_. -]?key"
 )
+# Of a list whose pages are asked for one after another, such a token says where it goes on.
+GOES_ON = rb"page|next|continuation|starting|sync"
 # Names of what is no secret, though a word for secrets is in them.
 OTHER = re.compile(
     rb"public|pub_?key|key_?(?:words?|names?|types?|size|id|code|path|file|board|map|press|down|up|frame|value|hash|ring|space|stroke|point)\b"
     rb"|token(?:_?(?:type|name|ur[li]|id|count|len|length|kind|endpoint|index|class)\b|iz|s_)|author|foreign|primary|partition|sort_?key|cache"
     rb"|hash|sha\d|md5|digest|checksum|fingerprint|integrity|commit|thumbprint|public|_(?:url|uri|path|file|name|dir|type|version)$|site_?key"
-    rb"|idempotency|resource_?key|licen[cs]e|publishable|measurement|tracking|analytics|recaptcha|nonce|cursor|(?:page|next|starting|sync|product)[_-]?token|continuation"
+    rb"|idempotency|resource_?key|licen[cs]e|publishable|measurement|tracking|analytics|recaptcha|nonce|cursor|continuation"
+    rb"|(?:product|" + GOES_ON + rb")[_-]?token"
     rb"|traffic|exporter|master_?secret|expected|vector|identity"
 )
 # What speaks of hashes on the line before a value.
 HASHES = re.compile(
     rb"(?i)\bsha(?:-?\d+)?\b|sha-?\d|md5|hash|digest|checksum|fingerprint|integrity|commit|thumbprint|etag|revision|\bpublic"
 )
-PAGE = re.compile(rb"(?i)(?:page|next|continuation|starting|sync)[ \t]token\Z")  # in prose, what OTHER has as a name
+GOES_ON_IN_PROSE = re.compile(rb"(?i)(?:" + GOES_ON + rb")[ \t]token\Z")  # in OTHER no name has white space
 # A name with a sign of a calculation behind it.
 TERM = re.compile(rb"[A-Za-z_]\w*[ \t]{1,4}(?:[+*?]|\|\||&&)[ \t]")
 UUID = re.compile(rb"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
@@ -122,7 +125,7 @@ def judge_assignment(data: bytes, match: re.Match[bytes]) -> Span | None:
     value = data[start:end]
     if end - start < 8 or is_placeholder(value) or not _is_linked(match, match["quote"] is None, before):
         return None
-    if PAGE.search(before + match["word"]) or (match["quote"] is None and TERM.match(data, start)):
+    if GOES_ON_IN_PROSE.search(before + match["word"]) or (match["quote"] is None and TERM.match(data, start)):
         return None
     name = _name(before) + match["word"].lower() + match["rest"].lower()
     line = before + data[match.start() : start + 10]

@@ -1,7 +1,7 @@
 """Which commits there are and which file each one changed, held against what git itself says of random histories."""
 
 import os
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -34,6 +34,18 @@ def ours(folder: Path) -> dict[str, Change | Lost]:
         compare = Comparison(store)
         tip = read(git(folder, "rev-parse", "HEAD").strip())
         return {commit.own: compare(commit, parents) for commit, parents in newest_first(read, tip)}
+
+
+def test_a_name_may_hold_the_sign_that_ends_an_address(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+    tree = git(tmp_path, "mktree").strip()
+    data = (
+        f"tree {tree}\nauthor Roe > 1999 <r@example.org> 987654321 +0100\ncommitter C <c@example.org> 1234567890 +0000\n\nm\n"
+    )
+    own = git(tmp_path, "hash-object", "-t", "commit", "-w", "--stdin", "--literally", given=data.encode()).strip()
+    commit = parse(own, data.encode())
+    said = git(tmp_path, "show", "-s", "--format=%at %ct", own).split()
+    assert [int(date.replace(tzinfo=UTC).timestamp()) for date in (commit.date, commit.committer_date)] == [*map(int, said)]
 
 
 @pytest.mark.parametrize("seed", [1, 2])

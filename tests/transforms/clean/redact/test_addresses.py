@@ -36,6 +36,8 @@ def found(text: str) -> list[str]:
         ('"http://1.2.3.4/x" "uri:http://1.2.3.4"', ["1.2.3.4", "1.2.3.4"]),
         ('{pfx("1.2.0.0/16"), f("1.2.3.4:1234")}', ["1.2.0.0", "1.2.3.4"]),
         ('assert sock.ip == "3.3.3.3"', ["3.3.3.3"]),
+        ('buildProtocol(("1.6.6.6", 666))', ["1.6.6.6"]),
+        ("route 10.0.0.1/32 next-hop 15.15.15.1 community 7", ["15.15.15.1"]),
         # version 6
         ("at 2a00:1450:4001:81b::200e here", ["2a00:1450:4001:81b::200e"]),
         (
@@ -44,6 +46,7 @@ def found(text: str) -> list[str]:
         ),
         ("http://[2A00:1450::200E]:80/ 2a00:1450::1%eth0 2a00:1450::/32", ["2A00:1450::200E", "2a00:1450::1", "2a00:1450::"]),
         ("[2a00:1450::1, 2a00:1450::2]", ["2a00:1450::1", "2a00:1450::2"]),
+        ("'2000::5,2000::6,2000::7'", ["2000::5", "2000::6", "2000::7"]),
         (
             "64:ff9b::5db8:d822 2a00::1:2::3 2a00:1:2:3:4:5:6:7:8 2a00:12345:: x2a00::1 2a00::1x " + "2a00" + ":0" * 30,
             ["64:ff9b::5db8:d822"],
@@ -96,6 +99,21 @@ def test_an_embedded_address_is_found_whole(six: str) -> None:
     ],
 )
 def test_what_stays(text: str) -> None:
+    assert found(text) == []
+
+
+def test_among_quoted_addresses_a_quoted_one_is_an_address() -> None:
+    """A test of networks has numbers as small as a version's; what else it quotes with dots decides."""
+    several = "names = {'a': '127.0.0.1', 'b': '10.0.0.1'}\n"
+    line = 'check("via", Record_A("5.8.13.21"), b"1.2.3.5", 4.4.4.4)\n'
+    assert found(several + line) == found(line + several) == ["5.8.13.21", "1.2.3.5"]
+    assert found(line) == found("x = '127.0.0.1'\n" + line) == []
+    for other in ("'2.14.3'", "'1.3.6.1.4.1'"):
+        assert found(several + line + f"y = {other}\n") == []
+
+
+@pytest.mark.parametrize("text", ["case '1.3.101.113':", "rows[3, 2000::2]", "rows[2000::2, ::3]", "as in 2000:: and"])
+def test_identifiers_and_slices_stay(text: str) -> None:
     assert found(text) == []
 
 
