@@ -40,6 +40,14 @@ def serve(
     api_key_file: Annotated[str | None, typer.Option(help="File with the key that clients must send.")] = None,
     rows: Annotated[int, typer.Option(min=1, max=4096, help="Answers that are written at once.")] = 16,
     queue: Annotated[int, typer.Option(min=0, max=1 << 20, help="Answers that may wait; beyond them clients get 429.")] = 64,
+    drafts: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=64,
+            help="Tokens that are guessed ahead of an answer at most; answers stay the same (default: 15 on a CPU, else 0).",
+        ),
+    ] = None,
     longest: Annotated[int, typer.Option(min=1, max=1 << 24, help="The longest answer, in tokens.")] = 4096,
     timeout: Annotated[float, typer.Option(min=1, max=86_400, help="Seconds for an answer.")] = 600.0,
     release: Annotated[
@@ -80,7 +88,7 @@ def serve(
         limits = Limits(new_tokens=longest, seconds=timeout)
         ready: Any
         if found is not None:
-            ready = server.service(found, served_name, rows, queue, limits, dtype, device, seed)
+            ready = server.service(found, served_name, rows, queue, drafts, limits, dtype, device, seed)
         else:
             assert url is not None
             models = upstream.models(url, theirs)
