@@ -65,8 +65,8 @@ def serve(
         raise UsageError("give a model's folder, or --engine openai:URL, and not both")
     if engine is None and (engine_key_file or fim_tokens):
         raise UsageError("--engine-key-file, --fim-tokens: for the server behind --engine alone; give that, or leave them out")
-    if engine is not None and (served_name or device):
-        raise UsageError("--served-name, --device: of a model that is here; leave them out with --engine")
+    if engine is not None and (served_name or device or drafts is not None):
+        raise UsageError("--served-name, --device, --drafts: of a model that is here; leave them out with --engine")
     with options.files(), options.needs("trainer"):
         from starmill.serving import checks
 
