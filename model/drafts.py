@@ -71,14 +71,14 @@ class Lookup:
 
 
 def width(drafts: Sequence[Sequence[tuple[int, float]]]) -> int:
-    """Return how many guesses of each row are best read now: those that make the most tokens per time of a pass; 0 for none.
+    """Return how many guesses of each row are best read now, those that make the most tokens per time of a pass; 0 for none.
 
     >>> width([[(7, 0.9), (8, 0.8)]]), width([[(7, 0.2)]]), width([[(7, 0.9)]] + [[]] * 15)
     (2, 0, 0)
     """
     rows = len(drafts)
     tokens, best, found = float(rows), rows / rows**POWER, 0
-    for guesses in range(1, min(max(map(len, drafts)), READ // rows - 1) + 1):
+    for guesses in range(1, max(map(len, drafts)) + 1):
         tokens += sum(draft[guesses - 1][1] for draft in drafts if len(draft) >= guesses)
         if (rate := tokens / (rows * (1 + guesses)) ** POWER) > best:
             best, found = rate, guesses

@@ -1,8 +1,10 @@
 """Continuous batching: requests join a batch while others are being written, and leave it when they end.
 
 All rows share one axis of time: the token that is written next lies at the same place of each row's cache, and a request that joins has
-its prompt laid before that place. What lies before the first token of every row is cut off now and then. Prompts that are alike are read
-once, and long ones in pieces, between which the others go on. A sample depends on its own seed and name alone (model/generation.py).
+its prompt laid before that place. On a CPU a step also reads guesses behind that token (model/drafts.py): it draws what it would draw
+without them, and where a guess is that token, what follows is drawn in the same step; places of wrong guesses are hidden. Places that no
+row needs are given back now and then. Prompts that are alike are read once, and long ones in pieces, between which the others go on.
+A sample depends on its own seed and name alone (model/generation.py).
 Shapes: B rows, T tokens, S places, K key heads, D head size.
 """
 
@@ -126,9 +128,9 @@ class Engine:
     def _written(self) -> list[tuple[int, list[int], bool]]:
         """Read the last token of every row and guesses behind it; draw what follows each, as long as the guess before was right."""
         rows, device, few = self._rows, self.decoder.tokens.weight.device, min(self.drafts, READ // len(self._rows) - 1)
-        drafts = [row.draft(few) for row in rows] if few > 0 else [[]]
-        guesses = [[token for token, _ in draft[: width(drafts)]] for draft in drafts] if any(drafts) else [[]] * len(rows)
-        longest = max(map(len, guesses))
+        drafts = [row.draft(few) if few > 0 else [] for row in rows]
+        longest = width(drafts)
+        guesses = [[token for token, _ in draft[:longest]] for draft in drafts]
         tokens = [[row.new[-1], *guess, *[0] * (longest - len(guess))] for row, guess in zip(rows, guesses, strict=True)]
         first_B1 = torch.tensor([[len(row.ask.prompt) + len(row.new) - 1] for row in rows], device=device)
         steps_T = torch.arange(1 + longest, device=device)

@@ -1,6 +1,7 @@
 """A key-value cache whose rows come and go: all rows share one axis of time, on which they end side by side.
 
-A row that joins is moved to where the others end; what lies before the first token of every row is cut off now and then.
+A row that joins is moved to where the others end. The order of a row's token is its position, so that rows need not advance alike: what
+one row has at a place and another has not is hidden there, and rows are moved together once many places are hidden.
 Shapes: B rows, T new tokens, S places, K key heads, D head size.
 """
 
