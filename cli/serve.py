@@ -40,6 +40,14 @@ def serve(
     api_key_file: Annotated[str | None, typer.Option(help="File with the key that clients must send.")] = None,
     rows: Annotated[int, typer.Option(min=1, max=4096, help="Answers that are written at once.")] = 16,
     queue: Annotated[int, typer.Option(min=0, max=1 << 20, help="Answers that may wait; beyond them clients get 429.")] = 64,
+    drafts: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=64,
+            help="Tokens that are guessed ahead of an answer at most; answers stay the same (default: 15 on a CPU, else 0).",
+        ),
+    ] = None,
     longest: Annotated[int, typer.Option(min=1, max=1 << 24, help="The longest answer, in tokens.")] = 4096,
     timeout: Annotated[float, typer.Option(min=1, max=86_400, help="Seconds for an answer.")] = 600.0,
     release: Annotated[
@@ -57,8 +65,8 @@ def serve(
         raise UsageError("give a model's folder, or --engine openai:URL, and not both")
     if engine is None and (engine_key_file or fim_tokens):
         raise UsageError("--engine-key-file, --fim-tokens: for the server behind --engine alone; give that, or leave them out")
-    if engine is not None and (served_name or device):
-        raise UsageError("--served-name, --device: of a model that is here; leave them out with --engine")
+    if engine is not None and (served_name or device or drafts is not None):
+        raise UsageError("--served-name, --device, --drafts: of a model that is here; leave them out with --engine")
     with options.files(), options.needs("trainer"):
         from starmill.serving import checks
 
@@ -80,7 +88,7 @@ def serve(
         limits = Limits(new_tokens=longest, seconds=timeout)
         ready: Any
         if found is not None:
-            ready = server.service(found, served_name, rows, queue, limits, dtype, device, seed)
+            ready = server.service(found, served_name, rows, queue, drafts, limits, dtype, device, seed)
         else:
             assert url is not None
             models = upstream.models(url, theirs)

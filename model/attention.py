@@ -20,6 +20,7 @@ from starmill.model.kernels.linear import Linear
 from starmill.model.positions import rotate
 
 Mask = torch.Tensor | BlockMask | None
+FEW_QUERIES = 32  # with so many, copies of keys take longer than all else
 # Takes new keys and values [B, K, T, D]; returns all keys and values that the queries may see.
 Extend = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
@@ -88,10 +89,11 @@ def attend(
             raise ValueError(f"dropout={dropout}: FlexAttention has none; use dropout 0 or the kernel sdpa")
         flex: Any = _compiled() if q_BHTD.is_cuda else flex_attention
         return flex(q_BHTD, k_BKSD, v_BKSD, block_mask=mask, enable_gqa=K != H)
-    if T == 1:
+    if T == 1 or (mask is not None and T <= FEW_QUERIES):
         # The query heads of a key head become its queries: no key is copied, where enable_gqa copies all of them.
-        grouped_BKGD = q_BHTD.reshape(B, K, H // K, D)
-        return F.scaled_dot_product_attention(grouped_BKGD, k_BKSD, v_BKSD, mask, dropout).reshape(B, H, 1, D)
+        grouped_BKRD = q_BHTD.reshape(B, K, H // K * T, D)
+        each = mask if mask is None or T == 1 else mask.repeat(1, 1, H // K, 1)
+        return F.scaled_dot_product_attention(grouped_BKRD, k_BKSD, v_BKSD, each, dropout).reshape(B, H, T, D)
     if is_grouped_better(q_BHTD, k_BKSD, dropout):
         return attend_grouped(q_BHTD, k_BKSD, v_BKSD, mask)
     if mask is None:

@@ -65,7 +65,8 @@ def completions(
     values out of range, for a prompt that does not fit and for an empty stop string, InputError for a tokenizer with more ids than the
     model.
     """
-    from starmill.model.engine import Ask, Engine
+    from starmill.model.ask import Ask
+    from starmill.model.engine import Engine
 
     refuse_other_tokenizer(tokenizer, decoder.config)
     if not all(stops):

@@ -144,6 +144,8 @@ class Decoder(nn.Module):
         order_BT = torch.arange(start, start + T, device=tokens_BT.device).expand(B, T)
         if positions_BT is None:
             positions_BT = order_BT
+        elif isinstance(cache, Slots):
+            order_BT = positions_BT  # there rows do not advance alike
         if start + T > self.config.max_positions and int(positions_BT.max()) >= self.config.max_positions:
             raise ValueError(f"a sequence of {start + T} tokens is longer than max_positions={self.config.max_positions}")
         x_BTE = self.tokens(tokens_BT)

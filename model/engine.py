@@ -1,70 +1,29 @@
 """Continuous batching: requests join a batch while others are being written, and leave it when they end.
 
 All rows share one axis of time: the token that is written next lies at the same place of each row's cache, and a request that joins has
-its prompt laid before that place. What lies before the first token of every row is cut off now and then. Prompts that are alike are read
-once, and long ones in pieces, between which the others go on. A sample depends on its own seed and name alone (model/generation.py).
+its prompt laid before that place. On a CPU a step also reads guesses behind that token (model/drafts.py): it draws what it would draw
+without them, and where a guess is that token, what follows is drawn in the same step; places of wrong guesses are hidden. Places that no
+row needs are given back now and then. Prompts that are alike are read once, and long ones in pieces, between which the others go on.
+A sample depends on its own seed and name alone (model/generation.py).
 Shapes: B rows, T tokens, S places, K key heads, D head size.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 
 import torch
 
 from starmill.core import seeds
-from starmill.core.errors import UsageError
+from starmill.model.ask import Ask, Row
 from starmill.model.decoder import Decoder
+from starmill.model.drafts import MOST, READ, width
 from starmill.model.generation import PIECE, choose, reading
-from starmill.model.likelihood import Score, scores
+from starmill.model.likelihood import scores
 from starmill.model.prompts import refuse_prompts
 from starmill.model.slots import Slots
 from starmill.model.waiting import together
 
 BETWEEN = 256  # tokens of prompts that are read between two tokens of those that are being written
-
-
-@dataclass(frozen=True)
-class Ask:
-    """A prompt, and how what follows it is drawn. `name` and `seed` decide the random numbers; `stopped` may end it after any token.
-
-    `scored` is told each token that is drawn, a stop id too, with `tops` of the likeliest (model/likelihood.py).
-    """
-
-    prompt: Sequence[int]
-    max_new_tokens: int
-    temperature: float = 0.0
-    top_p: float = 1.0
-    top_k: int = 0
-    stop_ids: frozenset[int] = frozenset()
-    seed: int = 0
-    name: str | int = 0
-    stopped: Callable[[list[int]], bool] | None = None
-    scored: Callable[[Score], None] | None = None
-    tops: int = 0
-
-    def __post_init__(self) -> None:
-        """Raise UsageError for values out of range."""
-        if self.temperature < 0 or not 0 < self.top_p <= 1 or self.top_k < 0 or self.max_new_tokens < 1:
-            raise UsageError(
-                f"temperature={self.temperature}, top_p={self.top_p}, top_k={self.top_k}, max_new_tokens={self.max_new_tokens}: "
-                "need >= 0, in (0, 1], >= 0, >= 1"
-            )
-
-
-@dataclass
-class _Row:
-    ticket: int
-    ask: Ask
-    limit: int  # new tokens
-    new: list[int] = field(default_factory=list)
-
-    def ends(self, token: int) -> bool:
-        """Take a token; return whether nothing follows."""
-        if token in self.ask.stop_ids:
-            return True
-        self.new.append(token)
-        return len(self.new) >= self.limit or (self.ask.stopped is not None and self.ask.stopped(self.new))
 
 
 class Engine:
@@ -77,12 +36,14 @@ class Engine:
     [(0, 4), (1, 2), (2, 3)]
     """
 
-    def __init__(self, decoder: Decoder, rows: int = 16) -> None:
-        """Of a decoder."""
+    def __init__(self, decoder: Decoder, rows: int = 16, drafts: int | None = None) -> None:
+        """Of a decoder; `drafts` are guesses of a row that are read at once, at most (model/drafts.py), by default on a CPU alone."""
         self.decoder, self.most = decoder, rows
-        self._waiting: deque[_Row] = deque()
-        self._rows: list[_Row] = []
-        self._joining: list[_Row] = []
+        on_cpu = decoder.tokens.weight.device.type == "cpu"
+        self.drafts, self.drafted, self.accepted = (MOST if on_cpu else 0) if drafts is None else drafts, 0, 0
+        self._waiting: deque[Row] = deque()
+        self._rows: list[Row] = []
+        self._joining: list[Row] = []
         self._reading: Iterator[tuple[torch.Tensor, torch.Tensor] | None] = iter(())
         self._read = Slots(decoder.config)
         self._slots = Slots(decoder.config)
@@ -93,7 +54,7 @@ class Engine:
         """Take a request; return its ticket. Raises UsageError for a prompt without tokens, or one that leaves no room for an answer."""
         refuse_prompts([ask.prompt], self.decoder.config.max_positions)
         room = self.decoder.config.max_positions - len(ask.prompt)
-        self._waiting.append(_Row(self._tickets, ask, min(ask.max_new_tokens, room)))
+        self._waiting.append(Row(self._tickets, ask, min(ask.max_new_tokens, room)))
         self._tickets += 1
         return self._tickets - 1
 
@@ -115,9 +76,9 @@ class Engine:
 
     @torch.inference_mode()
     def step(self) -> list[tuple[int, list[int], bool]]:
-        """Write one token: of those whose prompts are read now, or else of all; return of each its ticket, its new ids, its end.
+        """Write of those whose prompts are read now, or else of all; return of each its ticket, its new ids, its end.
 
-        Nothing is returned where only a piece of prompts was read.
+        There is one more id, or several where guesses were right. Nothing is returned where only a piece of prompts was read.
         """
         if self.decoder.training:  # asked first, because `eval` goes through all modules
             self.decoder.eval()
@@ -130,13 +91,10 @@ class Engine:
             self._reading = reading(self.decoder, [row.ask.prompt for row in self._joining], self._read, self._piece)
         if self._joining and (read := next(self._reading)) is not None:
             joining, last_BE = self._joined(read[0])
-            found = self._drawn(joining, last_BE) if joining else []
+            found = self._drawn(joining, self.decoder.head(last_BE)) if joining else []
             self._rows += joining
         elif self._rows:
-            device = self.decoder.tokens.weight.device
-            tokens_B1 = torch.tensor([[row.new[-1]] for row in self._rows], device=device)
-            positions_B1 = torch.tensor([[len(row.ask.prompt) + len(row.new) - 1] for row in self._rows], device=device)
-            found = self._drawn(self._rows, self.decoder.hidden(tokens_B1, positions_B1, cache=self._slots)[:, -1])
+            found = self._written()
         else:
             return []
         ended = {ticket for ticket, _, last in found if last}
@@ -154,7 +112,7 @@ class Engine:
         """Return how many tokens of each prompt are read at once: few, where others wait for their next token."""
         return max(1, BETWEEN // len(self._joining)) if self._rows else PIECE
 
-    def _joined(self, last_BE: torch.Tensor) -> tuple[list[_Row], torch.Tensor]:
+    def _joined(self, last_BE: torch.Tensor) -> tuple[list[Row], torch.Tensor]:
         """Lay the prompts that have been read into the cache; return whose they are, and the states of their last tokens."""
         stay = [at for at, row in enumerate(self._joining) if row.ticket not in self._gone]
         joining, self._joining = [self._joining[at] for at in stay], []
@@ -167,8 +125,40 @@ class Engine:
             self._slots.join(self._read)
         return joining, last_BE
 
-    def _drawn(self, rows: Sequence[_Row], states_BE: torch.Tensor) -> list[tuple[int, list[int], bool]]:
-        logits_BV = self.decoder.head(states_BE).float()
+    def _written(self) -> list[tuple[int, list[int], bool]]:
+        """Read the last token of every row and guesses behind it; draw what follows each, as long as the guess before was right."""
+        rows, device, few = self._rows, self.decoder.tokens.weight.device, min(self.drafts, READ // len(self._rows) - 1)
+        drafts = [row.draft(few) if few > 0 else [] for row in rows]
+        longest = width(drafts)
+        guesses = [[token for token, _ in draft[:longest]] for draft in drafts]
+        tokens = [[row.new[-1], *guess, *[0] * (longest - len(guess))] for row, guess in zip(rows, guesses, strict=True)]
+        first_B1 = torch.tensor([[len(row.ask.prompt) + len(row.new) - 1] for row in rows], device=device)
+        steps_T = torch.arange(1 + longest, device=device)
+        wrong_BT = steps_T > torch.tensor([[len(guess)] for guess in guesses], device=device)
+        positions_BT = (first_B1 + steps_T).masked_fill(wrong_BT, 0)
+        padding_BT = wrong_BT if any(len(guess) < longest for guess in guesses) else None
+        hidden_BTE = self.decoder.hidden(
+            torch.tensor(tokens, device=device), positions_BT, cache=self._slots, padding_BT=padding_BT
+        )
+        logits_BTV = self.decoder.head(hidden_BTE)
+        found, going = dict[int, tuple[int, list[int], bool]](), [*range(len(rows))]
+        right = [0] * len(rows)
+        for at in range(1 + longest):
+            drawn = self._drawn([rows[place] for place in going], logits_BTV[going, at])
+            found.update(zip(going, drawn, strict=True))
+            going = [place for place in going if guesses[place][at : at + 1] == rows[place].new[-1:] and not found[place][2]]
+            for place in going:
+                right[place] += 1
+            if not going:
+                break
+        self.drafted, self.accepted = self.drafted + sum(map(len, guesses)), self.accepted + sum(right)
+        if longest:
+            self._slots.forget(1 + longest, steps_T > torch.tensor(right, device=device)[:, None])
+            self._slots.trim()
+        return [found[place] for place in range(len(rows))]
+
+    def _drawn(self, rows: Sequence[Row], logits_BV: torch.Tensor) -> list[tuple[int, list[int], bool]]:
+        logits_BV = logits_BV.float()
         alike: dict[tuple[float, float, int], list[int]] = {}
         for at, row in enumerate(rows):
             alike.setdefault((row.ask.temperature, row.ask.top_p, row.ask.top_k), []).append(at)

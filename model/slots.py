@@ -1,6 +1,7 @@
 """A key-value cache whose rows come and go: all rows share one axis of time, on which they end side by side.
 
-A row that joins is moved to where the others end; what lies before the first token of every row is cut off now and then.
+A row that joins is moved to where the others end. The order of a row's token is its position, so that rows need not advance alike: what
+one row has at a place and another has not is hidden there, and rows are moved together once many places are hidden.
 Shapes: B rows, T new tokens, S places, K key heads, D head size.
 """
 
@@ -60,31 +61,44 @@ class Slots:
         others = iter(other._all())
         self._each(lambda held, at: torch.cat([held.narrow(at, 0, longest), next(others).narrow(at, 0, longest)]))
 
-    def trim(self) -> None:
-        """Cut off what lies before the first token of every row, once that is a quarter of all."""
+    def forget(self, places: int, wrong_BT: torch.Tensor) -> None:
+        """Hide those of the last places that are marked in a row, [B, places]; all lose the last ones that are marked in every row."""
         assert self._order_BS is not None
-        first = int((self._order_BS[:, : self.seen] >= 0).any(0).float().argmax())
-        if 4 * first >= self.seen:
-            self._shift(-first)
+        stay = int((~wrong_BT).any(0).nonzero().max()) + 1
+        self._order_BS[:, self.seen - places : self.seen].masked_fill_(wrong_BT, -1)
+        self.seen -= places - stay
+        self.padded = self.padded or bool(wrong_BT[:, :stay].any())
+
+    def trim(self) -> None:
+        """Move the tokens of every row together, once a quarter of all places has none of the row that has the most."""
+        assert self._order_BS is not None
+        here_BS = self._order_BS[:, : self.seen] >= 0
+        most = int(here_BS.sum(1).max())
+        if 4 * most > 3 * self.seen:
+            return
+        last_BS = here_BS.to(torch.uint8).argsort(dim=1, stable=True)[:, self.seen - most :]  # what hides nothing, in its order
+
+        def moved(held: torch.Tensor, at: int) -> torch.Tensor:
+            if at == 1:
+                return held.gather(1, last_BS)
+            return held.gather(2, last_BS[:, None, :, None].expand(-1, held.shape[1], -1, held.shape[3]))
+
+        self._each(moved)
+        self.seen, self.padded = most, True
 
     def _shift(self, places: int) -> None:
-        """Move all rows to later places, or to earlier ones."""
-        if not places:
-            return
-        seen = self.seen
-        self._each(
-            lambda held, at: (
-                torch.cat([held.new_full((*held.shape[:at], places, *held.shape[at + 1 :]), 0), held.narrow(at, 0, seen)], at)
-                if places > 0
-                else held.narrow(at, -places, seen + places)
+        """Move all rows to later places."""
+        if places:
+            self._each(
+                lambda held, at: torch.cat(
+                    [
+                        held.new_full((*held.shape[:at], places, *held.shape[at + 1 :]), -1 if at == 1 else 0),
+                        held.narrow(at, 0, self.seen),
+                    ],
+                    at,
+                )
             )
-        )
-        assert self._order_BS is not None
-        if places > 0:
-            self._order_BS[:, :places] = -1
-        self._order_BS = torch.where(self._order_BS >= 0, self._order_BS + places, -1)
-        self._order_BS[:, : max(places, 0)] = -1
-        self.seen, self.padded = seen + places, True
+            self.seen, self.padded = self.seen + places, True
 
     def _all(self) -> list[torch.Tensor]:
         return [self._order_BS, *(one for held in self._layers for one in (held or ()))]  # type: ignore[list-item]

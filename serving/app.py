@@ -108,7 +108,10 @@ def application(service: Service | Front, key: str | None = None, hosts: Collect
         return Route(path, checked(path, answer, openai_error), methods=["GET"])
 
     async def metrics(_: Request) -> Response:
-        writing, waiting = service.worker.engine.counts
+        engine = service.worker.engine
+        writing, waiting = engine.counts
+        service.metrics.counted("drafted_tokens", engine.drafted)
+        service.metrics.counted("accepted_tokens", engine.accepted)
         gauges = {
             "rows": ("Rows that are being written.", writing),
             "waiting": ("Rows that wait in the engine.", waiting),

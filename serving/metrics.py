@@ -10,6 +10,8 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 HELP = {
     "prompt_tokens": "Tokens of prompts that were read.",
     "new_tokens": "Tokens that were written.",
+    "drafted_tokens": "Guesses at tokens that were read.",
+    "accepted_tokens": "Guesses that were right.",
 }
 
 
@@ -33,6 +35,10 @@ class Metrics:
     def add(self, name: str, count: int) -> None:
         """Count."""
         self._counts[name] += count
+
+    def counted(self, name: str, total: int) -> None:
+        """Take over what another counts."""
+        self._counts[name] = total
 
     def answered(self, path: str, status: int, seconds: float) -> None:
         """Count a request; `path` is one of the server's own, never a client's text."""

@@ -26,6 +26,7 @@ def service(
     name: str | None = None,
     rows: int = 16,
     queue: int = 64,
+    drafts: int | None = None,
     limits: Limits | None = None,
     dtype: str = "stored",
     device: str | None = None,
@@ -43,7 +44,7 @@ def service(
         torch.set_num_threads(threads)
     return Service(
         name or found.place.resolve().name,
-        Worker(decoder, found.tokenizer, rows, queue),
+        Worker(decoder, found.tokenizer, rows, queue, drafts),
         found.template,
         limits or Limits(),
         seed,

@@ -33,7 +33,8 @@ class Talk:
 
         Raises UsageError where the conversation is longer than the model's positions, InputError for what its template refuses.
         """
-        from starmill.model.engine import Ask, Engine
+        from starmill.model.ask import Ask
+        from starmill.model.engine import Engine
 
         asked = [*self.said, {"role": "user", "content": text}]
         try:

@@ -32,6 +32,7 @@ class _Counts:
 
     def __init__(self) -> None:
         self.counts = (0, 0)
+        self.drafted = self.accepted = 0
 
 
 class Upstream:

@@ -16,8 +16,9 @@ from typing import NamedTuple
 
 from starmill.core.errors import one_line
 from starmill.core.tokenizer import Tokenizer
+from starmill.model.ask import Ask
 from starmill.model.decoder import Decoder
-from starmill.model.engine import Ask, Engine
+from starmill.model.engine import Engine
 from starmill.model.likelihood import Score, of_prompt
 from starmill.serving.text import Writer
 
@@ -58,7 +59,7 @@ class Token(NamedTuple):
 
 @dataclass(frozen=True)
 class News:
-    """What a step wrote of a row: text that stays, tokens, how many there are by now without one that ended it, and why it ended.
+    """A token that was written of a row: text that stays, tokens, how many there are by now without one that ended it, and why it ended.
 
     `end` is "" while it goes on, else `stop` string, `eos` token, `length`.
     """
@@ -81,6 +82,7 @@ class _Row:
     limit: int
     pushed: int = 0
     tokens: list[Token] = field(default_factory=list)
+    ready: list[News] = field(default_factory=list)
 
     def ask(self) -> Ask:
         one = self.wanted
@@ -92,6 +94,8 @@ class _Row:
 
     def stopped(self, new: list[int]) -> bool:
         self._push(new, last=False)
+        if not self.writer.stopped:
+            self._make(len(new))
         return self.writer.stopped
 
     def _push(self, new: list[int], last: bool) -> None:
@@ -100,11 +104,17 @@ class _Row:
             self.tokens += [Token(one, self.writer.written, None) for one in ids]
         self.writer.push(ids, last)
 
-    def news(self, new: list[int], last: bool) -> News:
-        self._push(new, last)
-        end = "" if not last else "stop" if self.writer.stopped else "length" if len(new) >= self.limit else "eos"
-        tokens, self.tokens = self.tokens, []
-        return News(self.number, self.writer.take(last), tokens, len(new), end)
+    def news(self, new: list[int], last: bool) -> list[News]:
+        """Return what a step wrote, a piece for each token."""
+        if last:
+            self._push(new, last)
+            self._make(len(new), "stop" if self.writer.stopped else "length" if len(new) >= self.limit else "eos")
+        ready, self.ready = self.ready, []
+        return ready
+
+    def _make(self, count: int, end: str = "") -> None:
+        self.ready.append(News(self.number, self.writer.take(last=bool(end)), self.tokens, count, end))
+        self.tokens = []
 
 
 class Answer:
@@ -147,13 +157,15 @@ class Answer:
 class Worker:
     """An engine of `rows` rows at a time, before which `queue` more may wait."""
 
-    def __init__(self, decoder: Decoder, tokenizer: Tokenizer, rows: int = 16, queue_rows: int = 64) -> None:
+    def __init__(
+        self, decoder: Decoder, tokenizer: Tokenizer, rows: int = 16, queue_rows: int = 64, drafts: int | None = None
+    ) -> None:
         """Make one, which `start` begins."""
         self.decoder, self.tokenizer, self.most = decoder, tokenizer, rows + queue_rows
-        self.engine = Engine(decoder, rows)
+        self.engine = Engine(decoder, rows, drafts)
         self.open = 0  # rows that are owed
         self.cancelled = 0
-        self._size, self._rows = rows, dict[int, _Row]()
+        self._size, self._drafts, self._rows = rows, drafts, dict[int, _Row]()
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -254,7 +266,7 @@ class Worker:
             row = self._rows.pop(ticket) if last else self._rows[ticket]
             if last:
                 row.answer.tickets.discard(ticket)
-            told.append((row.answer, row.news(new, last)))
+            told += [(row.answer, news) for news in row.news(new, last)]
         self._tell(functools.partial(_deliver, told))
 
     def _fail(self, error: Exception) -> None:
@@ -263,7 +275,9 @@ class Worker:
             answer.tickets.clear()
             failed.append((answer, Failed(one_line(error))))
         self._rows.clear()
-        self.engine = Engine(self.decoder, self._size)
+        drafted, accepted = self.engine.drafted, self.engine.accepted
+        self.engine = Engine(self.decoder, self._size, self._drafts)
+        self.engine.drafted, self.engine.accepted = drafted, accepted
         self._tell(functools.partial(_deliver, failed))
 
     def _tell(self, what: Callable[[], object]) -> None:

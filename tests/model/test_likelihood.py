@@ -5,9 +5,10 @@ import torch
 
 from starmill.core.errors import UsageError
 from starmill.model import likelihood
+from starmill.model.ask import Ask
 from starmill.model.config import ModelConfig
 from starmill.model.decoder import Decoder
-from starmill.model.engine import Ask, Engine
+from starmill.model.engine import Engine
 
 
 @pytest.fixture(params=[None, 10])

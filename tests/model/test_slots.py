@@ -23,7 +23,7 @@ def read(*rows: list[float]) -> Slots:
 def held(slots: Slots) -> list[list[float]]:
     """What each row sees, oldest first."""
     new = torch.zeros(len(slots._order_BS), 1, 1, 4)
-    order = slots.order(torch.full((len(new), 1), slots.seen))[None]
+    order = slots.order(slots._order_BS[:, : slots.seen].max(1, keepdim=True)[0] + 1)[None]
     keys, values = slots.extend(0, new, new + 100)
     assert torch.equal(values, torch.where(keys == 0, values, keys + 100))
     for row in order:
@@ -47,3 +47,25 @@ def test_a_row_may_be_meant_twice() -> None:
     slots = read([1], [2, 3])
     slots.keep(torch.tensor([1, 1, 0]))
     assert held(slots) == [[2, 3], [2, 3], [1]]
+
+
+def test_tokens_that_were_wrong_are_hidden() -> None:
+    slots = read([1, 2, 3], [4, 5])
+    slots.forget(2, torch.tensor([[True, True], [False, True]]))
+    assert slots.seen == 2 and held(slots) == [[1], [4]], "the last place has nothing of any row"
+    slots.join(read([6]))
+    assert held(slots) == [[1], [4], [6]]
+    alone = read([1, 2, 3])
+    alone.forget(2, torch.tensor([[False, True]]))
+    assert alone.seen == 2 and not alone.padded and held(alone) == [[1, 2]]
+
+
+def test_rows_move_together_where_places_are_empty() -> None:
+    slots = read([1, 2, 3, 4, 5, 6], [7, 8])
+    slots.forget(5, torch.tensor([[False, False, True, True, True], [False, False, False, False, True]]))
+    before = held(slots)
+    assert before == [[1, 2, 3], [7]] and slots.seen == 5
+    slots.trim()
+    assert slots.seen == 3 and held(slots) == before
+    slots.trim()
+    assert slots.seen == 3, "nothing to win"

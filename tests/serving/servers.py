@@ -58,9 +58,10 @@ class Serve:
         rows: int = 4,
         queue: int = 400,
         limits: Limits | None = None,
+        drafts: int | None = None,
         release: Workspace | None = None,
     ) -> Running:
-        service = server.service(checks.folder(str(self.folder)), rows=rows, queue=queue, limits=limits)
+        service = server.service(checks.folder(str(self.folder)), rows=rows, queue=queue, drafts=drafts, limits=limits)
         service.release = None if release is None else Release(release)
         url, client, stop = self.run(service, key)
         return Running(url, service, service.worker.decoder, service.tokenizer, stop, client)

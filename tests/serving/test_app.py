@@ -119,6 +119,7 @@ def test_metrics(client: httpx.Client) -> None:
     assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
     families = {family.name: family for family in text_string_to_metric_families(reply.text)}
     now = {sample.name: sample.value for family in families.values() for sample in family.samples if not sample.labels}
+    assert 0 <= now["starmill_accepted_tokens_total"] <= now["starmill_drafted_tokens_total"]
     assert now["starmill_new_tokens_total"] == before["starmill_new_tokens_total"] + 3 and now["starmill_open"] == 0
     statuses = {(s.labels["path"], s.labels["status"]) for s in families["starmill_requests"].samples}
     assert statuses >= {("/v1/completions", "200"), ("/v1/completions", "400")}

@@ -1,6 +1,7 @@
 """Many at once, with some that leave: every answer is that of offline generation, and no row is left behind."""
 
 import asyncio
+import re
 import threading
 from typing import Any
 
@@ -99,6 +100,21 @@ def test_no_room(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
             assert (await client.post("/generate", json={"inputs": "x"})).status_code == 200
 
     asyncio.run(asyncio.wait_for(crowd(), 60))
+
+
+def test_guesses_change_no_piece_of_a_stream(running: Running, serve: Serve) -> None:
+    def streams(one: Running) -> list[str]:
+        greedy = {"prompt": "x = 1\n" * 8, "max_tokens": 60, "temperature": 0, "logprobs": 2, "stream": True}
+        inputs = {"inputs": "def f(x):\n" * 6, "parameters": {"max_new_tokens": 40, "top_n_tokens": 2}, "stream": True}
+        asked = [
+            (path, greedy | more) for path in ("/v1/completions",) for more in ({}, {"stop": ["1\n"]}, {"ignore_eos": True})
+        ]
+        replies = [one.client.post(path, json=body).text for path, body in [*asked, ("/generate_stream", inputs)]]
+        return [re.sub(r'"(?:id|created|model)":("[^"]*"|\d+)|-?\d+\.\d+(e-\d+)?', "", reply) for reply in replies]
+
+    with_none = serve(drafts=0)
+    assert streams(with_none) == streams(running)
+    assert running.service.worker.engine.accepted > 0 == with_none.service.worker.engine.drafted
 
 
 def test_an_engine_that_fails_is_told_and_replaced(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
