@@ -1,9 +1,10 @@
 """What stands in a program of a language with braces: comments, strings, functions, and what its tests reach when they run.
 
 A reader of words and braces, not a parser: it says of tests only whether they are run at all, and the compiler and the sandbox say the
-rest. Where it is unsure, tests count. All patterns take linear time.
+rest. Where it is unsure, tests count. All of it takes linear time.
 """
 
+import bisect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ class Braces:
         return [*self._functions(masked)]
 
     def _functions(self, masked: str) -> "Iterator[Function]":
-        ends = _ends(masked)
+        ends = closed(masked)
         for head in re.finditer(self.function, masked, re.MULTILINE):
             name = next(filter(None, head.groups()))
             at = ends.get(head.end() - 1, -1) + 1 if head[0].endswith("(") else head.end()
@@ -104,9 +105,10 @@ class Braces:
             before, comment, after = found[1] or "", found[2], found[3] or ""
             if comment is None:
                 return found[0]
-            if not after:
-                return f"{before} " if comment.startswith("/*") else ""
-            return "" if found.start() == 0 or code[found.start() - 1] == "\n" else "\n"
+            begins = found.start() == 0 or code[found.start() - 1] == "\n"
+            if after or comment.startswith("//"):
+                return "" if begins else after
+            return before or ("" if begins else " ")
 
         return re.sub(rf"(?<![ \t])([ \t]*)({BLOCK})[ \t]*(\n|\Z)?|{self.strings}", cut, code)
 
@@ -121,7 +123,7 @@ class Function(NamedTuple):
     runs: bool  # by itself
 
 
-def _ends(masked: str) -> dict[int, int]:
+def closed(masked: str) -> dict[int, int]:
     """Return where each bracket that is opened is closed; of a round one that is not, the brace around it knows nothing."""
     found: dict[int, int] = {}
     ahead: list[int] = []
@@ -136,19 +138,19 @@ def _ends(masked: str) -> dict[int, int]:
     return found
 
 
-def closes(masked: str, at: int) -> int | None:
-    """Return where the bracket at a place of a masked program is closed."""
-    return _ends(masked).get(at)
-
-
 def _own(begin: int, end: int, functions: list[Function]) -> list[Span]:
     """Return the spans of a part of a program that are not in the functions which it defines."""
     made, at = [], begin
-    for one in functions:
-        if at <= one.begin and one.end < end:
-            made.append((at, one.begin))
-            at = one.end + 1
+    index = bisect.bisect_left(functions, begin, key=_begin)
+    while index < len(functions) and (one := functions[index]).end < end:
+        made.append((at, one.begin))
+        at = one.end + 1
+        index = bisect.bisect_left(functions, at, key=_begin)
     return [*made, (at, end)]
+
+
+def _begin(one: Function) -> int:
+    return one.begin
 
 
 def _blank(text: str) -> str:

@@ -39,10 +39,10 @@ class Language:
 
 _SCRIPT = {
     "function": (
-        r"\b(?:async\s+)?function\s*\*?\s*([\w$]+)\s*(?:<[^(){}]*>)?\("
-        r"|\b(?:const|let|var)\s+([\w$]+)\s*(?::[^=;\n]*)?=\s*(?:async\s*)?(?:function\s*\*?\s*[\w$]*\s*\(|\(|[\w$]+\s*(?==>))"
+        r"\b(?:async\s+)?function\s*\*?\s*([\w$]+)\s*(?:<[^(){}]{0,200}>)?\("
+        r"|\b(?:const|let|var)\s+([\w$]+)\s*(?::[^=;\n]{0,200})?=\s*(?:async\s*)?(?:function\s*\*?\s*[\w$]*\s*\(|\(|[\w$]+\s*(?==>))"
     ),
-    "between": r"\s*(?::[^;{}=]*)?(?:=>)?\s*\{",
+    "between": r"\s*(?::[^;{}=]{0,200})?(?:=>)?\s*\{",
     "bound": TYPES + r"|^(?:export\s+)?(?:const|let|var)\s+([\w$]+)",
     "asserts": r"\bassert\b|\bthrow\b",
     "line": r"^[ \t]*((?:console\.)?assert(?:\.\w+)*\(.*\);?)[ \t]*$",
@@ -73,7 +73,7 @@ LANGUAGES: dict[str, Language] = {
             "functions of the package testing with their imports, in the same package as the implementation",
             Braces(
                 rf"{TEXT}|{LETTER}|`[^`]*(?:`|\Z)",
-                r"\bfunc\s+(?:\([^()]*\)\s*)?(\w+)\s*(?:\[[^\[\]]*\])?\(", r"[^;{}\n]*\{",
+                r"\bfunc\s+(?:\([^()]{0,200}\)\s*)?(\w+)\s*(?:\[[^\[\]]{0,200}\])?\(", r"[^;{}\n]{0,400}\{",
                 r"\bpanic\(|\.(?:Fatal|Error|Fail)\w*\(|\b(?:assert|require)\.\w+\(|\bos\.Exit\(", r"\bfunc\s+(?:main|Test\w*)\s*\(",
                 bound=r"\btype\s+(\w+)|^(?:var|const)\s+(\w+)",
             ),
@@ -84,7 +84,7 @@ LANGUAGES: dict[str, Language] = {
             "functions with #[test] that use assert! and assert_eq!, in the same file as the implementation",
             Braces(
                 rf'\bb?r(?P<marks>\#*)"(?s:.*?(?:"(?P=marks)|\Z))|b?{TEXT}|{LETTER}',
-                r"(?:\#\[test\][^{};]*?)?\bfn\s+(\w+)\s*(?:<[^(){}]*>)?\(", r"[^;{}]*\{",
+                r"(?:\#\[test\][^{};]{0,200}?)?\bfn\s+(\w+)\s*(?:<[^(){}]{0,200}>)?\(", r"[^;{}]{0,400}\{",
                 r"\b(?:debug_)?assert(?:_eq|_ne)?!|\bpanic!", r"\#\[test\]|\bfn\s+main\s*\(",
                 line=r"^[ \t]*((?:debug_)?assert(?:_eq|_ne)?!\(.*\);)[ \t]*$",
                 words=(
@@ -98,7 +98,7 @@ LANGUAGES: dict[str, Language] = {
             "Java", ("java",), "java",
             "one class whose main method has assert statements, in the same file as the implementation",
             Braces(
-                rf'"""(?s:.*?(?:"""|\Z))|{TEXT}|{LETTER}', rf"{NO_FUNCTION}(\w+)\s*\(", r"\s*(?:throws\s+[\w.,\s]+)?\{",
+                rf'"""(?s:.*?(?:"""|\Z))|{TEXT}|{LETTER}', rf"{NO_FUNCTION}(\w+)\s*\(", r"\s*(?:throws\s[\w.,\s]{1,400})?\{",
                 r"\bassert\b|\bthrow\b", r"^main\b", line=r"^[ \t]*(assert\b.*;)[ \t]*$",
                 words=(
                     "assert true false null new int long double float char byte short boolean String List Map Set Arrays Integer Long "
@@ -112,7 +112,7 @@ LANGUAGES: dict[str, Language] = {
             "a main function that uses assert, in the same file as the implementation",
             Braces(
                 rf'\bR"(?P<marks>\w*)\((?s:.*?(?:\)(?P=marks)"|\Z))|{TEXT}|{LETTER}', rf"{NO_FUNCTION}(\w+)\s*\(",
-                r"\s*(?:const\b|noexcept\b|override\b|->[^;{}()]*|:\s[^;{}]*)?\s*\{",
+                r"\s*(?:const\b|noexcept\b|override\b|->[^;{}()]{0,200}|:\s[^;{}]{0,400})?\s*\{",
                 r"\bassert\s*\(|\bthrow\b|\babort\s*\(|\bexit\s*\(", r"^main\b", line=r"^[ \t]*(assert\(.*\);)[ \t]*$",
                 words=(
                     "assert std true false nullptr string vector map set pair tuple make_pair make_tuple optional nullopt int long double "

@@ -5,7 +5,6 @@ What runs the tests is renamed, so that the program's own main function runs the
 """
 
 import re
-from collections.abc import Callable
 
 from starmill.alignment import braces
 from starmill.alignment.braces import Braces
@@ -33,7 +32,10 @@ SCRIPT_SAYS = f'\nprocess.once("beforeExit", () => {{ console.log("\\n{NONCE}");
 GO_MAIN = re.compile(r"^func[ \t]+main[ \t]*\(", re.MULTILINE)
 RUST_MAIN = re.compile(r"\bfn\s+main\s*\(")
 RUST_USE = re.compile(r"^(?:use [^;]+;|#!\[[^\n]*\])[ \t]*\n?", re.MULTILINE)
-RUST_TEST = re.compile(r"#\[test\](?P<more>(?:\s*#\[[^\]\n]*\])*)\s*(?:pub(?:\([^)]*\))?\s+)?(?P<fn>fn\s+(?P<name>\w+))")
+RUST_TEST = re.compile(
+    r"#\[test\](?P<more>(?:\s*#\[[^\]\n]{0,200}\]){0,8})\s*(?:pub(?:\([^)]*\))?\s+)?(?P<fn>fn\s+(?P<name>\w+))"
+)
+NESTED = 20  # modules around a test
 RUST_MODULE = re.compile(r"\bmod\s+(\w+)\s*\{")
 RUST_ENDED = """
 fn starmill_ended<T: std::process::Termination>(ended: T) {
@@ -95,12 +97,15 @@ def rust(code: str, tests: str, syntax: Braces) -> str:
     tests = RUST_USE.sub(lambda found: "" if "super::" in found[0] or "#!" in found[0] or found[0] in code else found[0], tests)
     code = RUST_MAIN.sub("fn starmill_unused(", code)
     masked = syntax.masked(tests)
-    modules = [
-        (one[1], one.start(), braces.closes(masked, one.end() - 1) or len(masked)) for one in RUST_MODULE.finditer(masked)
-    ]
+    ends = braces.closed(masked)
+    modules = [(one[1], one.start(), ends.get(one.end() - 1, len(masked))) for one in RUST_MODULE.finditer(masked)][::-1]
+    around: list[tuple[str, int, int]] = []
     calls, made, at = [], [], 0
     for one in RUST_TEST.finditer(masked):
-        name = "::".join([*(module for module, begin, end in modules if begin < one.start() < end), one["name"]])
+        while modules and modules[-1][1] < one.start():
+            around.append(modules.pop())
+        around = [module for module in around if one.start() < module[2]][:NESTED]
+        name = "::".join([*(module[0] for module in around), one["name"]])
         panics = f"if std::panic::catch_unwind(|| {{ {name}(); }}).is_ok() {{ std::process::exit(101); }}"
         calls.append(panics if "should_panic" in one["more"] else f"starmill_ended({name}());")
         made += [tests[at : one.start()], "pub ", tests[one.start("fn") : one.end()]]
@@ -116,11 +121,11 @@ def java(code: str, tests: str, syntax: Braces) -> str:
     imports = [one.strip() for text in (code, tests) for one in JAVA_IMPORT.findall(text)]
     code, tests = (JAVA_PACKAGE.sub("", JAVA_IMPORT.sub("", text)) for text in (code, tests))
     masked = syntax.masked(tests)
-    mains = [one.start() for one in JAVA_MAIN.finditer(masked)]
-    types = [(one[1], one.start(), braces.closes(masked, one.end() - 1) or len(masked)) for one in JAVA_TYPE.finditer(masked)]
-    tested = next((name for name, begin, end in types if any(begin < at < end for at in mains)), "Main")
+    main, ends = JAVA_MAIN.search(masked), braces.closed(masked)
+    types = [(one[1], one.start(), ends.get(one.end() - 1, len(masked))) for one in JAVA_TYPE.finditer(masked)]
+    tested = next((name for name, begin, end in types if main and begin < main.start() < end), "Main")
     text = f"{code}\n{tests}"
-    text = _replaced(text, syntax, JAVA_PUBLIC, "", lambda before: before.count("{") == before.count("}"))
+    text = _replaced(text, syntax, JAVA_PUBLIC, "", outside=True)
     text = _replaced(text, syntax, re.compile(r"\bMain\b"), "StarmillTests")
     called = "StarmillTests" if tested == "Main" else tested
     return (
@@ -135,7 +140,7 @@ def cpp(code: str, tests: str, syntax: Braces) -> str:
     code = CPP_MAIN.sub(lambda found: found[0].replace("main", "starmill_unused", 1), code)
     found = CPP_MAIN.search(masked := syntax.masked(tests))
     given = ""
-    if found is not None and (end := braces.closes(masked, found.end() - 1)) is not None:
+    if found is not None and (end := braces.closed(masked).get(found.end() - 1)):
         head = tests[found.start() : found.end()].replace("main", "starmill_main", 1)
         tests = f"{tests[: found.start()]}{head}{tests[found.end() : end]}\nreturn 0;\n{tests[end:]}"
         given = "" if found[1].strip() in ("", "void") else "arguments, texts"
@@ -150,13 +155,14 @@ def _says(sandbox: str) -> str:
     return LANGUAGES[sandbox].says
 
 
-def _replaced(
-    text: str, syntax: Braces, what: re.Pattern[str], by: str, where: Callable[[str], bool] = lambda before: True
-) -> str:
-    """Replace what is neither in a comment nor in quotes."""
-    masked, made, at = syntax.masked(text), [], 0
+def _replaced(text: str, syntax: Braces, what: re.Pattern[str], by: str, outside: bool = False) -> str:
+    """Replace what is neither in a comment nor in quotes, with `outside` nor within braces."""
+    masked = syntax.masked(text)
+    made, at, depth, counted = [], 0, 0, 0
     for one in what.finditer(masked):
-        if where(masked[: one.start()]):
+        depth += masked.count("{", counted, one.start()) - masked.count("}", counted, one.start())
+        counted = one.start()
+        if not outside or not depth:
             made += [text[at : one.start()], by]
             at = one.end()
     return "".join([*made, text[at:]])

@@ -10,6 +10,7 @@ from starmill.alignment.read import Reason, Response
 from starmill.alignment.recipe import Verify
 from starmill.evaluation.run.score import Judges
 from starmill.evaluation.sandbox.job import Job, Verdict
+from starmill.evaluation.sandbox.languages import NONCE
 
 FUTURE = re.compile(r"^from __future__ import ", re.MULTILINE)
 SEEDED = "import random as _random\n_random.seed(0)\n"
@@ -23,7 +24,8 @@ def job(found: Response, how: Verify) -> Job:
     """
     row = LANGUAGES[found.language]
     if row.program is not None and row.syntax is not None:
-        whole = row.program(found.code, found.tests, row.syntax)
+        code, tests = (text.replace(NONCE, "") for text in (found.code, found.tests))  # whose place no answer may name
+        whole = row.program(code, tests, row.syntax)
         return Job(whole, "", how.cpu_seconds, how.memory_bytes, together=True, language=row.sandbox)
     before, between = (SEEDED, "") if not FUTURE.search(found.code) else ("", SEEDED)
     return Job(before + found.code, between + found.tests, how.cpu_seconds, how.memory_bytes, together=True)
