@@ -112,14 +112,18 @@ class Prompts:
             order = sorted(range(len(known)), key=lambda at: seeds.hashed(seed, "shots", stage, name, at))
             fence = LANGUAGES[language if known is groups[0] else PYTHON].fence
             drawn += [{"fence": fence, **known[at]} for at in order]
-        if count > len(drawn):
-            of = "" if language == PYTHON else f" in {language}"
-            raise InputError(
-                f"{self.folder}: {len(drawn)} examples{of} for {stage}, and shots={count}; write more of them, or ask for less"
-            )
+        self.refuse_more(stage, count, language)
         row = LANGUAGES[language]
         template = self.templates[f"{stage}-languages" if language != PYTHON and stage in NAMING else stage]
         return template.filled(drawn[:count], {"language": row.name, "fence": row.fence, "tests": row.tests, **asked})
+
+    def refuse_more(self, stage: str, count: int, language: str) -> None:
+        """Raise InputError where a stage wants more examples of a language than there are."""
+        if count > (there := sum(map(len, self.examples(stage, language)))):
+            of = "" if language == PYTHON else f" in {language}"
+            raise InputError(
+                f"{self.folder}: {there} examples{of} for {stage}, and shots={count}; write more of them, or ask for less"
+            )
 
     def _bytes(self, name: str) -> bytes:
         try:

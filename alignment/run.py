@@ -79,7 +79,10 @@ def run(
     """
     refuse_absent(wanted.languages)
     workspace, prompts = Workspace(wanted.workspace), prompts_of(wanted)
-    _ = prompts.templates, prompts.of_languages
+    _ = prompts.templates
+    for stage, how in ((stage, getattr(wanted, stage)) for stage in STAGES):
+        for language in wanted.languages if how is not None else ():
+            prompts.refuse_more(stage, how.shots, language)
     files = seed_files(wanted)
     asking = Asking(
         model,
