@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from starmill.alignment.languages import PYTHON
 from starmill.alignment.recipe import AlignRecipe
 from starmill.core.dataset import Workspace
 
@@ -79,6 +80,7 @@ def of_a_model(wanted: AlignRecipe, model: Mapping[str, str], prompts: str) -> T
             f"- templates and examples: `{prompts}`, seed {wanted.seed}",
             *sampling,
             f"- tests passed {wanted.verify.runs} times in a row, within {wanted.verify.cpu_seconds:g} seconds of a processor each",
+            *([f"- languages: {', '.join(wanted.languages)}"] if wanted.languages != (PYTHON,) else []),
             f"- benchmarks whose texts no pair holds: {', '.join(wanted.benchmarks) or 'none was given'}",
         ],
         [

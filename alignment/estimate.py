@@ -27,7 +27,7 @@ class Share:
 def shares(wanted: AlignRecipe, prompts: Prompts, seeds: Sequence[dict[str, Any]], count: int) -> list[Share]:
     """Return the stages that ask, for `count` seeds such as these."""
     stages = Stages(wanted, prompts, lambda *_: {})
-    known = prompts.shots
+    known = [*prompts.shots, *(row for rows in prompts.of_languages.values() for row in rows)]
     # Of rows that are not there yet, those of the examples stand for all.
     rows = [
         {**seed, "concepts": [shot["concepts"]], "instruction": shot["instruction"]}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from starmill.alignment import invoked
+from starmill.alignment.languages import LANGUAGES, PLAIN, PYTHON
 from starmill.evaluation.run.generate import Reply
 
 SECTIONS = ("Reasoning", "Implementation", "Explanation", "Tests")
@@ -19,8 +20,6 @@ REFUSES = re.compile(
     r"\s*(?:i(?:'|’)?m sorry|i am sorry|sorry,|i (?:cannot|can(?:'|’)?t|am unable to|won(?:'|’)?t)\b|as an ai\b|as a language model)",
     re.IGNORECASE,
 )
-PYTHON = ("python", "py", "python3")
-PLAIN = ("", "text", "console", "output")  # blocks that are no code
 MAX_CHARS = 100_000  # of an answer
 MAX_INSTRUCTION = 8_000  # characters
 MAX_CONCEPTS, MAX_CONCEPT = 30, 120  # and characters of one
@@ -75,8 +74,8 @@ def concepts(text: str) -> list[str] | Reason:
     return found if _is_latin(first) else Reason("another_language", "no Latin letters")
 
 
-def instruction(text: str) -> str | Reason:
-    """Return the instruction of an answer."""
+def instruction(text: str, language: str = PYTHON) -> str | Reason:
+    """Return the instruction of an answer, whose blocks of code are of this language."""
     found = text.strip()
     if "### " in found:
         return Reason("malformed", "a heading in it")
@@ -84,7 +83,8 @@ def instruction(text: str) -> str | Reason:
         return Reason("too_long", f"{len(found):,} characters")
     if not _is_latin(found):
         return Reason("another_language", "no Latin letters")
-    other = next((one[1] for one in FENCE.finditer(found) if one[1].lower() not in (*PYTHON, *PLAIN)), None)
+    known = (*LANGUAGES[language].fences, *PLAIN)
+    other = next((one[1] for one in FENCE.finditer(found) if one[1].lower() not in known), None)
     return Reason("another_language", other[:40]) if other else found
 
 
@@ -96,6 +96,7 @@ class Response:
     code: str  # all blocks of [Implementation]
     first: str  # the first of them
     tests: str  # the block of [Tests] with assertions
+    language: str = PYTHON
 
     @property
     def program(self) -> str:
@@ -103,8 +104,9 @@ class Response:
         return f"{self.code}\n{self.tests}"
 
 
-def response(text: str) -> Response | Reason:
+def response(text: str, language: str = PYTHON) -> Response | Reason:
     """Return a response with exactly one each of the four sections, in order, whose tests are executed with it."""
+    fences = LANGUAGES[language].fences
     marks = [*MARK.finditer(text)]
     if tuple(mark[1] for mark in marks) != SECTIONS:
         return Reason("sections", ", ".join(mark[1] for mark in marks)[:100] or "none")
@@ -112,24 +114,34 @@ def response(text: str) -> Response | Reason:
     bodies = {mark[1]: text[mark.end() : end].strip() for mark, end in zip(marks, ends, strict=True)}
     made, tests = blocks(bodies["Implementation"]), blocks(bodies["Tests"])
     for one in (*made, *tests):
-        if one.language not in (*PYTHON, *PLAIN):
+        if one.language not in (*fences, *PLAIN):
             return Reason("another_language", one.language[:40])
-    code = [one.text for one in made if one.language in PYTHON]
+    code = [one.text for one in made if one.language in fences]
     if not code:
         return Reason("no_code")
     if len(tests) > 1:
         return Reason("several_tests")
-    if not tests or tests[0].language not in PYTHON or "assert" not in tests[0].text:
+    if not tests or tests[0].language not in fences or not _asserts(tests[0].text, language):
         return Reason("no_tests")
     [tested] = tests
     bodies["Tests"] = bodies["Tests"][: tested.end]  # what follows is cut
-    found = Response(bodies, "\n".join(code), code[0], tested.text)
-    trees = [parsed(one) for one in (found.code, found.tests)]
-    if trees[0] is None or trees[1] is None:
-        return Reason("syntax_error", "code" if trees[0] is None else "tests")
-    if not invoked.assertions(trees[0], trees[1]):
-        return Reason("tests_not_invoked")
-    return found
+    found = Response(bodies, "\n".join(code), code[0], tested.text, language)
+    return _fails_to_test(found) or found
+
+
+def _asserts(tests: str, language: str) -> bool:
+    syntax = LANGUAGES[language].syntax
+    return "assert" in tests if syntax is None else syntax.has_assertion(tests)
+
+
+def _fails_to_test(found: Response) -> Reason | None:
+    """Return why the tests of a response would say nothing; syntax of other languages than Python is the compiler's to judge."""
+    if (syntax := LANGUAGES[found.language].syntax) is not None:
+        return None if syntax.invoked(found.code, found.tests) else Reason("tests_not_invoked")
+    code, tests = (parsed(one) for one in (found.code, found.tests))
+    if code is None or tests is None:
+        return Reason("syntax_error", "code" if code is None else "tests")
+    return None if invoked.assertions(code, tests) else Reason("tests_not_invoked")
 
 
 class Block(NamedTuple):

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from starmill.alignment.commits.recipe import CommitsRecipe
+from starmill.alignment.languages import LANGUAGES, PYTHON
 from starmill.core import recipe
-from starmill.core.names import AtLeast1, Bytes, Name, Place, Positive, Seed, Share, Words
+from starmill.core.names import AtLeast1, Bytes, Language, Name, Place, Positive, Seed, Share, Words, did_you_mean
 
 Temperature = Annotated[float, Meta(ge=0, le=100)]
 Shots = Annotated[int, Meta(ge=0, le=64)]
@@ -36,9 +37,9 @@ class Verify:
     """How responses' own tests are run."""
 
     cpu_seconds: Annotated[float, Meta(gt=0, le=3600)] = 10.0  # of the processor; the clock has ten times as many
-    memory_bytes: Bytes = 1 << 30  # of address space beyond what the interpreter has
+    memory_bytes: Bytes = 1 << 30  # of address space beyond what the interpreter has, of Python
     runs: Annotated[int, Meta(ge=1, le=10)] = 2  # all of which must pass, so that a flaky test does not
-    libraries: tuple[Name, ...] = ()  # modules beside the standard library that responses may import
+    libraries: tuple[Name, ...] = ()  # modules beside Python's standard library that responses may import
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ class AlignRecipe:
     concepts: Asked  # snippet -> concepts
     instruct: Asked  # concepts -> instruction
     respond: Respond  # instruction -> responses
+    languages: tuple[Language, ...] = (PYTHON,)  # of seeds, instructions and responses; seeds of others are dropped
     judge: Asked | None = None  # the model says first which seeds do: yes or no, and a tie is no; null: all do
     verify: Verify = Verify()
     select: Select = Select()
@@ -104,6 +106,15 @@ class AlignRecipe:
 
     def __post_init__(self) -> None:
         """Refuse what does not fit each other."""
+        for name in self.languages:
+            if name not in LANGUAGES:
+                raise ValueError(
+                    f"languages: {name}: unknown{did_you_mean(name, LANGUAGES)}; give some of {', '.join(LANGUAGES)}"
+                )
+        if not self.languages or len({*self.languages}) < len(self.languages):
+            raise ValueError(
+                f"languages={list(self.languages)}: none, or one of them twice; give some of {', '.join(LANGUAGES)}"
+            )
         if self.chat and self.endpoint is None:
             raise ValueError("chat=True: a folder's model is asked for completions; give endpoint, or leave it out")
         if self.budget.money and not (self.prices.prompt or self.prices.answer):

@@ -14,10 +14,11 @@ from typing import Any
 
 from starmill.alignment import card
 from starmill.alignment.ask import Asking, Folder, Spent
+from starmill.alignment.languages import PYTHON, refuse_absent
 from starmill.alignment.parts import LINES, SELECTED, Made, Parts, Row
 from starmill.alignment.prompts import SHIPPED, STAGES, Prompts
 from starmill.alignment.recipe import AlignRecipe
-from starmill.alignment.stages import LANGUAGE, Stages, seeds_of
+from starmill.alignment.stages import Stages, seeds_of
 from starmill.core.dataset import LastRun, StageName, Workspace
 from starmill.core.errors import InputError
 from starmill.core.storage import Storage
@@ -47,7 +48,7 @@ class Finished:
 
 def prompts_of(wanted: AlignRecipe) -> Prompts:
     """Return the templates and examples of a recipe."""
-    return Prompts(Path(wanted.prompts) if wanted.prompts else SHIPPED)
+    return Prompts(Path(wanted.prompts) if wanted.prompts else SHIPPED, wanted.languages)
 
 
 def seed_files(wanted: AlignRecipe) -> dict[str, Callable[[], bytes]]:
@@ -73,11 +74,15 @@ def run(
     tell: Callable[[str], None] = lambda _: None,
 ) -> Finished:
     """Run all stages. `judge` starts the sandbox when it is needed; `contaminated` says what of a benchmark a text holds, by the index of
-    that digest. Raises InputError, UsageError, MachineError, BudgetSpent; what is finished is kept, and the same call goes on.
+    that digest. Raises InputError, UsageError (for one, a language without a toolchain, before anything is asked), MachineError,
+    BudgetSpent; what is finished is kept, and the same call goes on.
     """
+    refuse_absent(wanted.languages)
     workspace, prompts = Workspace(wanted.workspace), prompts_of(wanted)
-    for stage in STAGES:
-        _ = prompts.templates[stage]
+    _ = prompts.templates
+    for stage, how in ((stage, getattr(wanted, stage)) for stage in STAGES):
+        for language in wanted.languages if how is not None else ():
+            prompts.refuse_more(stage, how.shots, language)
     files = seed_files(wanted)
     asking = Asking(
         model,
@@ -89,11 +94,11 @@ def run(
         wanted.per_minute,
     )
     workspace.publish_last_run(LastRun(tuple(StageName(*pair) for pair in DATASETS.items()), len(files)))
-    parts = Parts(workspace, DATASETS, tell, LANGUAGE)
+    parts = Parts(workspace, DATASETS, tell, PYTHON)
     known: set[str] = set()
     read = {name: reads() for name, reads in files.items()}
     whole = hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in read.values())).hexdigest()
-    found = [seeds_of(name, data, known) for name, data in read.items()]
+    found = [seeds_of(name, data, known, wanted.languages) for name, data in read.items()]
     read.clear()
 
     def stages(part: int) -> Stages:
@@ -107,7 +112,8 @@ def run(
         chosen = getattr(wanted, name)
         asks = [dict(model.identity), prompts.digest] if name in STAGES else []
         runs = platform.python_version() if name == "verify" else ""
-        return json.dumps([wanted.seed, chosen and asdict(chosen), asks, runs], sort_keys=True)
+        others = [] if wanted.languages == (PYTHON,) else [wanted.languages]
+        return json.dumps([wanted.seed, chosen and asdict(chosen), asks, runs, *others], sort_keys=True)
 
     def make(stage: str, inputs: list[str], rows: Callable[[int], Made]) -> None:
         parts.stage(stage, inputs, options(stage), rows)

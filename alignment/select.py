@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from starmill.alignment import invoked, trim
+from starmill.alignment.languages import LANGUAGES
 from starmill.alignment.read import Reason, Response, parsed
 from starmill.alignment.recipe import Select
 from starmill.core import seeds
@@ -49,8 +50,7 @@ def selected(
     near = Near(how.near) if how.near is not None else None
     for one in order:
         asked, told = squeezed(one.instruction), squeezed(one.text)
-        tree = parsed(one.found.first)
-        called = invoked.functions(tree) if tree is not None else ()
+        called = _names(one.found)
         if one.name in chosen:
             yield one, Reason("another_response")
         elif instructions.get(asked, one.name) != one.name:
@@ -122,6 +122,14 @@ def preference(chosen: Chosen, failed: Response, number: int, seed: int, how: Se
         "name": one.name,
         "numbers": [one.number, number],
     }
+
+
+def _names(found: Response) -> tuple[str, ...]:
+    """Return how the functions and types of a response's first block are called."""
+    if (syntax := LANGUAGES[found.language].syntax) is not None:
+        return syntax.names(found.first)
+    tree = parsed(found.first)
+    return invoked.functions(tree) if tree is not None else ()
 
 
 def squeezed(text: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from starmill.alignment import read, select
 from starmill.alignment.ask import Wanted
+from starmill.alignment.languages import PYTHON
 from starmill.alignment.parts import LINEAGE, Made, Row
 from starmill.alignment.prompts import Prompts, difficulty
 from starmill.alignment.read import Reason, Response
@@ -19,12 +20,11 @@ from starmill.evaluation.run.generate import Reply
 from starmill.evaluation.run.score import Judges
 
 CATEGORY = "code generation (function implementation)"
-LANGUAGE = "Python"  # whose responses are verified here
 Ask = Callable[[str, Sequence[Wanted], Asked], Mapping[tuple[str, int], Reply]]
 
 
-def seeds_of(name: str, data: bytes, known: set[str]) -> Made:
-    """Return the seeds of a file; `known` are the names of those in other files, and gets these."""
+def seeds_of(name: str, data: bytes, known: set[str], languages: Sequence[str] = (PYTHON,)) -> Made:
+    """Return the seeds of a file in these languages; `known` are the names of those in other files, and gets these."""
     made = Made()
     for number, line in enumerate(data.split(b"\n"), 1):
         if not line.strip():
@@ -40,13 +40,14 @@ def seeds_of(name: str, data: bytes, known: set[str]) -> Made:
         lineage = {field: row.get(field) for field in LINEAGE}
         material = json.dumps([row["seed"], lineage], sort_keys=True)
         digest = hashlib.sha256(material.encode("utf-8", "surrogatepass")).hexdigest()[:20]
-        if row.get("language") != LANGUAGE:
-            made.drop(Reason("not_verified_here", str(row.get("language"))[:60]), name=digest, place=place)
+        language = row.get("language")
+        if language not in languages:
+            made.drop(Reason("not_verified_here", str(language)[:60]), name=digest, place=place)
         elif digest in known:
             made.drop(Reason("repeated_seed"), name=digest, place=place)
         else:
             known.add(digest)
-            made.kept.append({"name": digest, "seed": row["seed"], "language": LANGUAGE, **lineage})
+            made.kept.append({"name": digest, "seed": row["seed"], "language": language, **lineage})
     return made
 
 
@@ -62,7 +63,9 @@ class Stages:
         """Return the requests of a stage that asks."""
         return [
             Wanted(
-                row["name"], number, self.prompts.prompt(stage, how.shots, self.recipe.seed, f"{row['name']}/{number}", fields)
+                row["name"],
+                number,
+                self.prompts.prompt(stage, how.shots, self.recipe.seed, f"{row['name']}/{number}", fields, row["language"]),
             )
             for row in rows
             for fields in (self.fields(stage, row),)
@@ -75,7 +78,12 @@ class Stages:
             return {"code": row["seed"].strip("\n")}
         if stage == "instruct":
             drawn = difficulty(self.recipe.seed, row["name"])
-            return {"category": CATEGORY, "language": LANGUAGE, "concepts": ", ".join(row["concepts"]), "difficulty": drawn}
+            return {
+                "category": CATEGORY,
+                "language": row["language"],
+                "concepts": ", ".join(row["concepts"]),
+                "difficulty": drawn,
+            }
         return {"instruction": row["instruction"]}
 
     def judge(self, made: Made) -> Made:
@@ -107,7 +115,7 @@ class Stages:
         """Add an instruction to each."""
         made = Made()
         for row, reply in self._answered("instruct", self.recipe.instruct, rows):
-            found = read.unusable(reply) or read.instruction(reply.text)
+            found = read.unusable(reply) or read.instruction(reply.text, row["language"])
             if isinstance(found, Reason):
                 made.drop(found, name=row["name"])
             else:
@@ -119,11 +127,12 @@ class Stages:
         """Return the responses to each instruction that have their sections, and tests that are executed."""
         made = Made()
         for row, number, reply in self._all_answered("respond", self.recipe.respond, rows):
-            found = read.unusable(reply) or read.response(reply.text)
+            found = read.unusable(reply) or read.response(reply.text, row["language"])
+            of = self._named(row["language"])
             if isinstance(found, Reason):
-                made.drop(found, name=row["name"], number=number)
+                made.drop(found, name=row["name"], number=number, **of)
             else:
-                made.kept.append({"name": row["name"], "number": number, "response": reply.text})
+                made.kept.append({"name": row["name"], "number": number, **of, "response": reply.text})
         return made
 
     def verify(self, rows: Sequence[Row], judge: Judges) -> Made:
@@ -154,7 +163,7 @@ class Stages:
         made, chosen = Made(), {}
         for one, came in select.selected(candidates, how, seed, contaminated):
             if isinstance(came, Reason):
-                made.drop(came, name=one.name, number=one.number)
+                made.drop(came, name=one.name, number=one.number, **self._named(known[one.name]["language"]))
             else:
                 chosen[one.name] = came
         ranks = {name: at for at, name in enumerate(known)}
@@ -175,6 +184,7 @@ class Stages:
                     "number": pair.candidate.number,
                     "concepts": row["concepts"],
                     "difficulty": row["difficulty"],
+                    **self._named(row["language"]),
                     "seed": row["seed"],
                     **{field: row[field] for field in LINEAGE},
                     **model,
@@ -183,6 +193,10 @@ class Stages:
             if name in wrong:
                 pairs.append(select.preference(pair, _response(wrong[name]), wrong[name]["number"], seed, how))
         return made, [one for one in pairs if one["chosen"] != one["rejected"]]
+
+    def _named(self, language: str) -> Row:
+        """Return what rows of responses and pairs say of their language: nothing where all are of Python."""
+        return {} if self.recipe.languages == (PYTHON,) else {"language": language}
 
     def _answered(self, stage: str, how: Asked, rows: Sequence[Row]) -> Iterator[tuple[Row, Reply]]:
         return ((row, reply) for row, _, reply in self._all_answered(stage, how, rows))
@@ -195,6 +209,6 @@ class Stages:
 
 
 def _response(row: Row) -> Response:
-    found = read.response(row["response"])
+    found = read.response(row["response"], row.get("language", PYTHON))
     assert isinstance(found, Response)
     return found

@@ -7,7 +7,8 @@ import re
 import tokenize
 
 from starmill.alignment import invoked
-from starmill.alignment.read import PYTHON, Response, blocks, parsed
+from starmill.alignment.languages import LANGUAGES
+from starmill.alignment.read import Response, blocks, parsed
 from starmill.alignment.recipe import Select
 from starmill.core import seeds
 
@@ -16,6 +17,7 @@ UNFINISHED = re.compile(
     r"\b(?:todo|fixme)\b|your code here|your code goes here|notimplemented|implement (?:this|me)\b|rest of (?:the|your) code",
     re.IGNORECASE,
 )
+UNIMPLEMENTED = re.compile(r"\bunimplemented\b|\bnot implemented\b", re.IGNORECASE)  # in other languages than Python
 HAS_EXAMPLE = re.compile(r"\bassert|for example|\btests?\b", re.IGNORECASE)
 TEST = re.compile(r"\btest", re.IGNORECASE)
 MOST_LINES, MOST_ASSERTIONS = 5, 5
@@ -23,7 +25,8 @@ MOST_LINES, MOST_ASSERTIONS = 5, 5
 
 def unfinished(found: Response) -> str:
     """Return the words by which a response leaves something to be done, or nothing."""
-    match = UNFINISHED.search("\n".join([*found.sections.values(), found.program]))
+    text = "\n".join([*found.sections.values(), found.program])
+    match = UNFINISHED.search(text) or (LANGUAGES[found.language].syntax and UNIMPLEMENTED.search(text))
     return match[0] if match else ""
 
 
@@ -45,7 +48,7 @@ def answered(instruction: str, found: Response, reasoning: bool, explanation: bo
     kept = {"Reasoning": reasoning, "Explanation": explanation, "Tests": bool(TEST.search(instruction))}
     bodies = {name: text for name, text in found.sections.items() if kept.get(name, True)}
     if not comments:
-        bodies["Implementation"] = _without_comments(bodies["Implementation"])
+        bodies["Implementation"] = _without_comments(bodies["Implementation"], found.language)
     return "\n\n".join(text for text in bodies.values() if text)
 
 
@@ -58,14 +61,16 @@ def _asked(instruction: str, found: Response, name: str, seed: int, how: Select)
     count = min(len(known), 1 + seeds.uint64(seed, "trim", name, "count") % MOST_ASSERTIONS)
     drawn = sorted(sorted(range(len(known)), key=lambda at: seeds.hashed(seed, "trim", name, "which", at))[:count])
     return (
-        f"{instruction}\n\nYour code should pass the following assertion{'s' * (count > 1)}:\n```python\n"
+        f"{instruction}\n\nYour code should pass the following assertion{'s' * (count > 1)}:\n```{LANGUAGES[found.language].fence}\n"
         + "".join(f"{known[at]}\n" for at in drawn)
         + "```"
     )
 
 
 def _assertions(found: Response) -> list[str]:
-    """Return the assertions of at most five lines that speak of nothing but the code and what Python has."""
+    """Return the assertions of at most five lines that speak of nothing but the code and what its language has."""
+    if (syntax := LANGUAGES[found.language].syntax) is not None:
+        return syntax.assertions(found.code, found.tests)
     code, tests = parsed(found.code), parsed(found.tests)
     assert code is not None and tests is not None
     known = invoked.bound(code) | {*dir(builtins)}
@@ -79,12 +84,13 @@ def _assertions(found: Response) -> list[str]:
     return [*dict.fromkeys(texts)]
 
 
-def _without_comments(section: str) -> str:
-    made, at = [], 0
+def _without_comments(section: str, language: str) -> str:
+    row, made, at = LANGUAGES[language], [], 0
     for one in blocks(section):
         begin = section.rindex("\n```", 0, one.end) + 1 - len(one.text)
-        if one.language in PYTHON:
-            made += [section[at:begin], without_comments(one.text)]
+        if one.language in row.fences:
+            bare = without_comments(one.text) if row.syntax is None else row.syntax.without_comments(one.text)
+            made += [section[at:begin], bare]
             at = begin + len(one.text)
     return "".join([*made, section[at:]])
 

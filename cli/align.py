@@ -45,6 +45,7 @@ def align(
     with options.needs("trainer"), options.files():
         from starmill.alignment import card
         from starmill.alignment import run as running
+        from starmill.alignment.languages import refuse_absent
         from starmill.alignment.recipe import AlignRecipe, load
 
         wanted = load(recipe, sets or [], workspace)
@@ -58,6 +59,7 @@ def align(
             _show_cost(wanted, as_if, as_json)
             return
         running.seed_files(wanted)  # before a model is loaded
+        refuse_absent(wanted.languages)
         from starmill.evaluation.sandbox.judge import Judge, installed
         from starmill.pipelines.benchmarks import index
         from starmill.transforms.clean.decontaminate import Decontaminate
@@ -114,14 +116,18 @@ def _of_commits(wanted: "CommitsRecipe", dry_run: bool, quiet: bool, as_json: bo
 
 
 def _show_cost(wanted: "AlignRecipe", as_if: int | None, as_json: bool) -> None:
-    from starmill.alignment import estimate, run
+    from starmill.alignment import estimate, languages, run
     from starmill.alignment.stages import seeds_of
 
     known: set[str] = set()
-    found = [row for name, read in run.seed_files(wanted).items() for row in seeds_of(name, read(), known).kept]
+    found = [
+        row for name, read in run.seed_files(wanted).items() for row in seeds_of(name, read(), known, wanted.languages).kept
+    ]
     shares = estimate.shares(wanted, run.prompts_of(wanted), found, as_if or len(found))
+    absent = languages.absent(wanted.languages)
     told = {"seeds": as_if or len(found), "stages": [asdict(one) for one in shares], "together": estimate.whole(shares, wanted)}
-    options.show(as_json, told, estimate.lines(shares, wanted))
+    more = [f"not verified on this machine: {said}" for said in absent]
+    options.show(as_json, told | ({"absent": absent} if absent else {}), [*estimate.lines(shares, wanted), *more])
 
 
 def _model(wanted: "AlignRecipe") -> "Endpoint | Folder":

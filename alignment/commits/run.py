@@ -55,12 +55,12 @@ class Licenses:
         return self.files.get((repository, path)) or self.repositories.get(repository, ())
 
 
-def dataset_of(place: str) -> tuple[Workspace, Manifest]:
-    """Return a workspace with its complete dataset. Raises NotThere."""
+def dataset_of(key: str, place: str) -> tuple[Workspace, Manifest]:
+    """Return the workspace that a key of the recipe names, with its complete dataset. Raises NotThere."""
     workspace = Workspace(place)
     manifest = workspace.manifest(DATASET)
     if manifest is None:
-        raise NotThere(f"{workspace.url}: no complete {DATASET}/ in it; finish a run there first")
+        raise NotThere(f"{key}: {workspace.url}: no complete {DATASET}/ in it; finish a run there first")
     return workspace, manifest
 
 
@@ -142,10 +142,10 @@ class Read:
 
     def __init__(self, wanted: CommitsRecipe) -> None:
         """Open the dataset, and read what the recipe names."""
-        self.workspace, self.manifest = dataset_of(wanted.commits)
+        self.workspace, self.manifest = dataset_of("commits", wanted.commits)
         self.verbs = verbs_of(wanted)
         self.tokenizer = Tokenizer.load(wanted.tokenizer, any_family=True) if wanted.tokenizer else None
-        self.code = dataset_of(wanted.code) if wanted.code else None
+        self.code = dataset_of("code", wanted.code) if wanted.code else None
 
     @functools.cached_property
     def licenses(self) -> Licenses | None:

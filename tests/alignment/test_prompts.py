@@ -34,6 +34,17 @@ def test_examples_are_drawn_evenly() -> None:
     assert {difficulty(0, str(n)) for n in range(30)} == {"easy", "medium", "hard"}
 
 
+def test_another_language_has_its_own_examples_first_and_those_of_python_are_as_they_were() -> None:
+    one, both = Prompts(), Prompts(languages=("Python", "Go"))
+    for stage in STAGES:
+        assert both.prompt(stage, 3, 0, "a", FIELDS[stage]) == one.prompt(stage, 3, 0, "a", FIELDS[stage])
+    assert one.digest == Prompts(languages=("Python",)).digest != both.digest != Prompts(languages=("Go", "Rust")).digest
+    made = both.prompt("concepts", 3, 0, "a", FIELDS["concepts"], "Go")
+    assert [made.count(word) for word in ("func ", "def ")] == [2, 2], "the third example, and what is asked"
+    with pytest.raises(InputError, match="2 examples in Go for respond, and shots=3"):
+        both.prompt("respond", 3, 0, "a", FIELDS["respond"], "Go")
+
+
 def test_files_of_ones_own(tmp_path: Path) -> None:
     own = shutil.copytree(SHIPPED, tmp_path / "own")
     assert Prompts(own).digest == Prompts().digest
@@ -60,3 +71,18 @@ def test_files_of_ones_own(tmp_path: Path) -> None:
         _ = Prompts(own).digest
     with pytest.raises(InputError, match="4 examples for respond, and shots=9"):
         Prompts().prompt("respond", 9, 0, "a", FIELDS["respond"])
+
+
+def test_files_of_ones_own_in_another_language(tmp_path: Path) -> None:
+    own = shutil.copytree(SHIPPED, tmp_path / "own")
+    (own / "respond-languages.txt").write_text(
+        "=== head\n{{language}}: {{tests}}\n=== example\n{{response}}\n=== query\n{{fence}}"
+    )
+    made = Prompts(own, ("C++",)).prompt("respond", 0, 0, "a", FIELDS["respond"], "C++")
+    assert made.startswith("C++: a main function") and made.endswith("\ncpp")
+    (own / "judge.txt").write_text("=== head\n{{language}}\n=== example\n=== query\n")
+    with pytest.raises(InputError, match="in head; there may be no fields"):
+        _ = Prompts(own).templates
+    (own / "shots-cpp.jsonl").unlink()
+    with pytest.raises(InputError, match=r"shots-cpp\.jsonl: not there; copy the files"):
+        _ = Prompts(own, ("C++",)).digest

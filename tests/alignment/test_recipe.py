@@ -30,7 +30,7 @@ def test_recipes_that_ship(path: Path) -> None:
 
 def test_the_values_of_starcoder2_self_align() -> None:
     wanted = load("starcoder2-instruct", [])
-    assert isinstance(wanted, AlignRecipe)
+    assert isinstance(wanted, AlignRecipe) and wanted.languages == ("Python",)
     asked = [(one.shots, one.temperature, one.max_new_tokens) for one in (wanted.concepts, wanted.instruct, wanted.respond)]
     assert asked == [(8, 0.7, 1536), (8, 0.7, 1536), (1, 0.7, 1536)] and (wanted.respond.samples, wanted.seed) == (10, 3407)
     assert wanted.judge is not None
@@ -45,6 +45,10 @@ def test_the_values_of_starcoder2_self_align() -> None:
         ("budget.money=3", "nothing has a price"),
         ("respond.samples=0", "respond.samples: expected int from 1 to 1,000"),
         ("verify.libraries=[os; rm]", "a name of letters"),
+        ("languages=[python]", "did you mean 'Python'?"),
+        ("languages=[Haskell]", "languages: Haskell: unknown; give some of Python, JavaScript,"),
+        ("languages=[]", "none, or one of them twice"),
+        ("languages=[Go, Go]", "none, or one of them twice"),
         ("judge.shot=3", "unknown key 'shot'"),
         ("model=https://me:secret@example.org", "credentials"),
     ],

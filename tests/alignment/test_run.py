@@ -13,7 +13,7 @@ from scripted import REQUESTS, RETRIES, WANTED, Script, recipe, serving
 
 from starmill.alignment import card, run
 from starmill.alignment.ask import BudgetSpent
-from starmill.alignment.recipe import AlignRecipe, Budget, Prices
+from starmill.alignment.recipe import AlignRecipe, Budget, Prices, Respond
 from starmill.core.conversations import Conversation, conversation
 from starmill.core.errors import InputError
 from starmill.core.preferences import Preference, preference
@@ -124,6 +124,14 @@ def test_a_stop_in_the_middle_of_each_stage(tmp_path: Path, judge: Judge, whole:
                 stops += 1
     assert stops > 5 and set(script.answered.values()) == {1}
     assert bytes_of(tmp_path / "w") == whole
+
+
+def test_more_examples_than_there_are_is_said_before_anything_is_asked(tmp_path: Path) -> None:
+    folder = scripted.write_seeds(tmp_path / "seeds")
+    wanted = recipe(tmp_path / "w", folder, "http://127.0.0.1:9/v1", respond=Respond(9, samples=1))
+    with pytest.raises(InputError, match="4 examples for respond, and shots=9"):
+        run.run(wanted, Endpoint("http://127.0.0.1:9/v1", "scripted", 1), Judge, lambda text: None, "")
+    assert not (tmp_path / "w").exists()
 
 
 def test_without_seeds(tmp_path: Path) -> None:

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import scripted
 import tiny_model
+import toolchains
 import yaml
 
 from starmill.cli.__main__ import main
+from starmill.evaluation.sandbox import programs
 
 
 @pytest.fixture
@@ -47,6 +49,25 @@ def test_a_run_its_budget_and_its_cost(
         assert told["asked"]["requests"] == scripted.REQUESTS and told["asked"]["by_this_run"] == scripted.REQUESTS - 5
     assert main(["align", named, "--quiet"]) == 0 and "37 requests, 0 of them by this run" in capsys.readouterr().out
     assert main(["funnel", "--workspace", str(tmp_path / "w")]) == 0 and "another_response" in capsys.readouterr().out
+
+
+def test_a_language_that_this_machine_cannot_verify(
+    tmp_path: Path, seeds: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toolchains.namespaces()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    programs.forget()
+    try:
+        words = ["align", recipe(tmp_path, "http://127.0.0.1:9/v1", languages=["Python", "Go"])]
+        assert main([*words, "--dry-run"]) == 0
+        assert "not verified on this machine: Go: language go: this machine has no go-program" in capsys.readouterr().out
+        assert main([*words, "--dry-run", "--json"]) == 0 and len(json.loads(capsys.readouterr().out)["absent"]) == 1
+        assert main(words) == 2
+        assert "leave out of `languages` what this machine cannot verify" in capsys.readouterr().err
+        assert not (tmp_path / "w").exists()
+    finally:
+        monkeypatch.undo()
+        programs.forget()
 
 
 def test_a_model_in_a_folder(tmp_path: Path, seeds: Path, capsys: pytest.CaptureFixture[str]) -> None:

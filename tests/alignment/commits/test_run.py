@@ -114,8 +114,10 @@ def test_selection(history: Path, tmp_path: Path) -> None:
 
 def test_what_is_refused(history: Path, tmp_path: Path) -> None:
     wanted = CommitsRecipe(str(tmp_path / "w"), str(tmp_path))
-    with pytest.raises(NotThere, match="no complete dataset"):
+    with pytest.raises(NotThere, match=r"^commits: .*no complete dataset"):
         run(wanted, lambda text: None, "")
+    with pytest.raises(NotThere, match=r"^code: .*no complete dataset"):
+        run(replace(wanted, commits=str(history), code=str(tmp_path)), lambda text: None, "")
     committed.write_rows(tmp_path / "code", [[{"kind": "code", "repo_name": "a", "path": "/a", "content": "x"}]])
     with pytest.raises(InputError, match="no record of kind commit"):
         run(replace(wanted, commits=str(tmp_path / "code")), lambda text: None, "")
