@@ -30,3 +30,7 @@ def test_a_bound_is_kept_and_named(text: str, reason: str) -> None:
 def test_an_attack_is_stopped(text: str) -> None:
     assert programs.verdict(Job(f"set -e\n{text}", "echo @NONCE@", 5, language="sh")).reason == "wrong"
     assert programs.verdict(Job(f"{text} || true", "echo @NONCE@", 5, language="sh")).passed
+
+
+def test_a_solution_does_not_say_that_its_tests_ended() -> None:
+    assert programs.verdict(Job("echo @NONCE@; exit 0", "false\necho @NONCE@", 5, language="sh")).reason == "ended"
