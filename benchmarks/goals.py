@@ -54,7 +54,7 @@ def goals(workspace: Path) -> tuple[Goal, ...]:
             "licences, amortised over installed packages",
             "MB/s",
             25,
-            ("licenses.py", "--speed"),
+            ("licenses.py", "--step"),
             rf"texts to ask about: [\d.]+ CPU s, {NUMBER} MB/s",
         ),
         Goal(

@@ -5,7 +5,7 @@
 Packages are those of this environment or below --pypi, crates those below --crates, and npm packages those below --npm. Each is a tree of
 its licence-like files and its manifest; the question is about a file without a licence of its own. `texts
 alone` leaves the manifest out where the package has a licence's text. Times are CPU seconds, those of ScanCode's processes included; MB are
-10^6 bytes of all files of the environment's packages. --speed leaves the packages out, --packages the speed.
+10^6 bytes of all files of the environment's packages. --speed leaves the packages out, --step what is beside the step's own speed, --packages all speed.
 """
 
 import argparse
@@ -55,11 +55,12 @@ def main() -> None:
     parser.add_argument("--npm", type=Path, default=Path("/usr/lib/node_modules"), metavar="DIR")
     parser.add_argument("--pypi", type=Path, default=Path(sysconfig.get_path("purelib")), metavar="DIR")
     parser.add_argument("--speed", action="store_true", help="the speed alone")
+    parser.add_argument("--step", action="store_true", help="the speed of the whole step alone")
     parser.add_argument("--packages", action="store_true", help="the packages alone")
     add_write(parser)
     options = parser.parse_args()
-    if options.speed:
-        for line in speed():
+    if options.speed or options.step:
+        for line in speed(options.speed):
             print(line, flush=True)
         return
     sets = {"PyPI": pypi(options.pypi), "crates.io": crates(options.crates), "npm": npm(options.npm)}
@@ -83,7 +84,7 @@ def report(sets: dict[str, Iterator[tuple[str, Tree]]], timed: bool) -> Iterator
     yield "Declared otherwise: " + ", ".join(f"{one} ({count})" for one, count in sorted(otherwise.items())) + "."
     yield from ("", "Not as declared, or not as declared by the texts alone:", "", *odd, "")
     if timed:
-        yield from speed()
+        yield from speed(apart=True)
 
 
 def compared(packages: Iterator[tuple[str, Tree]], memory: Memory) -> tuple[list[int], list[str], Counter[str]]:
@@ -167,8 +168,8 @@ def npm(root: Path) -> Iterator[tuple[str, Tree]]:
             yield manifest.parent.name, read(manifest.parent, manifest.parent.iterdir())
 
 
-def speed() -> Iterator[str]:
-    """Yield what the step costs over all texts of this environment, the first time and once its licence texts are known."""
+def speed(apart: bool) -> Iterator[str]:
+    """Yield what the step costs over all texts of this environment, the first time and once its licence texts are known; `apart`: ScanCode too."""
     root, memory, blocks, size = Path(sysconfig.get_path("purelib")), Memory(), [], 0
     for folder in sorted(path for path in root.iterdir() if path.is_dir() and path.name not in NOT_MILLED):
         tree = {}
@@ -195,9 +196,10 @@ def speed() -> Iterator[str]:
         f"{files:,} files of {size / 1e6:.0f} MB with {len(texts.asked):,} texts to ask about: {seconds[0]:.0f} CPU s, "
         f"{size / 1e6 / seconds[0]:.1f} MB/s; once those texts are known {seconds[1]:.1f} CPU s, {size / 1e6 / seconds[1]:.0f} MB/s."
     )
-    yield ""
-    yield from alone(texts.asked)
-    yield from ("", *together(texts.asked))
+    if apart:
+        yield ""
+        yield from alone(texts.asked)
+        yield from ("", *together(texts.asked))
 
 
 class Asked:
