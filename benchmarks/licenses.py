@@ -5,7 +5,8 @@
 Packages are those of this environment or below --pypi, crates those below --crates, and npm packages those below --npm. Each is a tree of
 its licence-like files and its manifest; the question is about a file without a licence of its own. `texts
 alone` leaves the manifest out where the package has a licence's text. Times are CPU seconds, those of ScanCode's processes included; MB are
-10^6 bytes of all files of the environment's packages. --speed leaves the packages out, --step what is beside the step's own speed, --packages all speed.
+10^6 bytes of all files of the environment's packages. --speed leaves the packages out, --packages the speed; --step is the speed alone,
+without that of ScanCode apart.
 """
 
 import argparse
@@ -169,7 +170,7 @@ def npm(root: Path) -> Iterator[tuple[str, Tree]]:
 
 
 def speed(apart: bool) -> Iterator[str]:
-    """Yield what the step costs over all texts of this environment, the first time and once its licence texts are known; `apart`: ScanCode too."""
+    """Yield what the step costs over all texts of this environment, first and once its licence texts are known; `apart`: ScanCode too."""
     root, memory, blocks, size = Path(sysconfig.get_path("purelib")), Memory(), [], 0
     for folder in sorted(path for path in root.iterdir() if path.is_dir() and path.name not in NOT_MILLED):
         tree = {}
