@@ -106,7 +106,7 @@ def why(
     diff_lines: Annotated[
         int, typer.Option(min=0, max=10**6, help="Of the diff between a near duplicate and the kept file.")
     ] = 40,
-    every: Annotated[
+    everywhere: Annotated[
         bool, typer.Option("--all", help="Every file that FILE names, however many parts of the workspace hold one.")
     ] = False,
     as_json: options.Json = False,
@@ -123,7 +123,7 @@ def why(
         seeds = instructions.tell(place, file, options.labels(raw))
         options.show(as_json, seeds, instructions.lines(seeds))
         return
-    most = sys.maxsize if every else report.MOST_PARTS
+    most = sys.maxsize if everywhere else report.MOST_PARTS
     told = report.tell(place, file, diff_lines, options.labels(raw), most)
     options.show(as_json, told, report.lines(told))
 

@@ -301,7 +301,7 @@ def milled(source: Source, work: Path, between: Callable[[], object] = lambda: N
     refs = part.publish(ingest.STAGE.parts(recipe, workspace, ()))
     between()
     sidecars = [part(ref) for ref in refs]
-    tables = [workspace.table(o.path) for s in sidecars for o in s.outputs]
+    tables = [workspace.table(o.path) for s in sidecars for o in s.outputs if o.path.endswith(".parquet")]
     return [row for table in tables for row in table.to_pylist() if "toy" in row["repo_name"].split("/")]
 
 

@@ -97,7 +97,7 @@ def milled(source: Tables, work: Path) -> tuple[list[dict], list[dict]]:
     workspace = Workspace(options.workspace)
     part = ingest.IngestPart(workspace, options.sources, options.ingest)
     made = [part(ref) for ref in part.publish(ingest.STAGE.parts(options, workspace, ()))]
-    tables = [(o.path, workspace.table(o.path).to_pylist()) for s in made for o in s.outputs]
+    tables = [(o.path, workspace.table(o.path).to_pylist()) for s in made for o in s.outputs if o.path.endswith(".parquet")]
     kept, lost = ([row for path, rows in tables if path.startswith(d) for row in rows] for d in ("records", "dropped"))
     return kept, lost
 

@@ -217,7 +217,7 @@ def records(source: Tables, work: Path) -> tuple[Rows, Rows]:
     workspace = Workspace(options.workspace)
     part = ingest.IngestPart(workspace, options.sources, options.ingest)
     sidecars = [part(ref) for ref in part.publish(ingest.STAGE.parts(options, workspace, ()))]
-    tables = [(o.path, workspace.table(o.path).to_pylist()) for s in sidecars for o in s.outputs]
+    tables = [(o.path, workspace.table(o.path).to_pylist()) for s in sidecars for o in s.outputs if o.path.endswith(".parquet")]
     kept, lost = ([row for path, rows in tables if path.startswith(d) for row in rows] for d in ("records", "dropped"))
     return kept, lost
 
