@@ -9,7 +9,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from starmill.core import recipe, summary
+from starmill.core import hashes, recipe, summary
 from starmill.core.dataset import Workspace, sidecar_path
 from starmill.core.errors import StarmillError
 from starmill.core.shards import open_shards
