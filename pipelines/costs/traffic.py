@@ -10,7 +10,7 @@ from typing import Any
 
 from fsspec.implementations.local import LocalFileSystem
 
-from starmill.core import summary
+from starmill.core import hashes, summary
 from starmill.core.dataset import part_number
 from starmill.pipelines.costs import rates
 
@@ -94,7 +94,8 @@ def counting(traffic: Traffic) -> type[LocalFileSystem]:
 def _dataset(relative: str) -> str:
     """Return the dataset that a file of the workspace belongs to, `sidecars`, `manifest`, or a name of its own."""
     folder, _, name = relative.rpartition("/")
-    if name in ("manifest.json", summary.NAME) or not folder:
+    merged = folder == hashes.FOLDER and part_number(name) is None  # by who writes the manifest
+    if merged or name in ("manifest.json", summary.NAME) or not folder:
         return "manifest"
     if name.endswith(".json") and part_number(name) is not None and folder != "plans":
         return "sidecars"
