@@ -95,9 +95,9 @@ def profile(options: Recipe, megabytes: float, say: Callable[[str], None]) -> li
 def costliest(cpu: float, stacks: Iterable[str]) -> tuple[Hot, ...]:
     """Share `cpu` seconds out over the functions in py-spy's lines, frames from the outermost and a number of samples; return the first.
 
-    >>> line = "main (/a/site-packages/b.py);run_stage (/a/site-packages/c.py);scan (/a/site-packages/d/e.py) 50"
+    >>> line = "main (/a/site-packages/b.so);run_stage (/a/site-packages/c.so);scan (/a/site-packages/d/e.so) 50"
     >>> costliest(2.5, [line])
-    (Hot(function='d/e.py:scan', within='', seconds=2.5),)
+    (Hot(function='d/e.so:scan', within='', seconds=2.5),)
     """
     hot: Counter[tuple[str, str]] = Counter()
     for line in stacks:

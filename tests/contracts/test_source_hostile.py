@@ -18,7 +18,7 @@ import sys
 import sysconfig
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from datasets_made import finished
 from histories import one_by_one
 from tars import Tars
 
-from starmill.core.dataset import Workspace
+from starmill.core.dataset import Sidecar, Workspace
 from starmill.pipelines import recipe as recipes
 from starmill.pipelines.recipe import Recipe
 from starmill.pipelines.sources.archives.reader import Archives
@@ -301,8 +301,12 @@ def milled(source: Source, work: Path, between: Callable[[], object] = lambda: N
     refs = part.publish(ingest.STAGE.parts(recipe, workspace, ()))
     between()
     sidecars = [part(ref) for ref in refs]
+    return [row for row in rows_of(workspace, sidecars) if "toy" in row["repo_name"].split("/")]
+
+
+def rows_of(workspace: Workspace, sidecars: Iterable[Sidecar]) -> list[dict]:
     tables = [workspace.table(o.path) for s in sidecars for o in s.outputs if o.path.endswith(".parquet")]
-    return [row for table in tables for row in table.to_pylist() if "toy" in row["repo_name"].split("/")]
+    return [row for table in tables for row in table.to_pylist()]
 
 
 def counted(rows: list[dict]) -> int:
@@ -369,7 +373,7 @@ def test_a_repository_that_is_left_out_is_a_row_that_counts_its_files(make: Make
     workspace = Workspace(recipe.workspace)
     part = ingest.IngestPart(workspace, recipe.sources, recipe.ingest)
     sidecars = [part(ref) for ref in part.publish(ingest.STAGE.parts(recipe, workspace, ()))]
-    rows = [row for s in sidecars for o in s.outputs for row in workspace.table(o.path).to_pylist()]
+    rows = rows_of(workspace, sidecars)
     [row] = [row for row in rows if row["repo_name"].endswith("toy")]
     assert (row["path"], row["reason"]) == ("/", reason) and counted([row]) == len(wanted)
     assert row["length_bytes"] > 0 and "lists them" in row["detail"] and row["detail"].isprintable()
