@@ -1,5 +1,6 @@
 """Runs whose processes get killed: a worker, or ScanCode, which a worker started, at a moment of a stage."""
 
+import os
 import random
 import subprocess
 import sys
@@ -49,10 +50,17 @@ def drawn(seed: int, seconds: dict[str, float], victim: str = "worker") -> list[
 
 
 def run(place: Path, workspace: Path, kills: Sequence[Kill], seed: int = 0, what: str = "run") -> Ended:
-    """Run the recipe of `place` with two workers, and kill. Raises TimeoutError for a run that does not end."""
+    """Run the recipe of `place` with two workers, and kill. Raises TimeoutError for a run that does not end.
+
+    The run has a ScanCode of its own: that of the machine may be one that the tests started.
+    """
     command = [sys.executable, "-m", "starmill.cli", what, "recipe.yaml", "--workers", "2", "--workspace", str(workspace)]
     choice, made, seen, since = random.Random(seed), list[Kill](), "", 0.0
-    with tempfile.TemporaryFile("w+") as said, subprocess.Popen(command, cwd=place, stdout=said, stderr=said) as driver:
+    with (
+        tempfile.TemporaryDirectory(prefix="kills-") as own,
+        tempfile.TemporaryFile("w+") as said,
+        subprocess.Popen(command, cwd=place, stdout=said, stderr=said, env=os.environ | {"TMPDIR": own}) as driver,
+    ):
         began, at = time.monotonic(), psutil.Process(driver.pid)
         while driver.poll() is None:
             if time.monotonic() - began > HANG:
