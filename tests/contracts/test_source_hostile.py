@@ -300,13 +300,12 @@ def milled(source: Source, work: Path, between: Callable[[], object] = lambda: N
     part = ingest.IngestPart(workspace, recipe.sources, recipe.ingest)
     refs = part.publish(ingest.STAGE.parts(recipe, workspace, ()))
     between()
-    sidecars = [part(ref) for ref in refs]
-    return [row for row in rows_of(workspace, sidecars) if "toy" in row["repo_name"].split("/")]
+    return [row for row in rows_of(workspace, map(part, refs)) if "toy" in row["repo_name"].split("/")]
 
 
 def rows_of(workspace: Workspace, sidecars: Iterable[Sidecar]) -> list[dict]:
-    tables = [workspace.table(o.path) for s in sidecars for o in s.outputs if o.path.endswith(".parquet")]
-    return [row for table in tables for row in table.to_pylist()]
+    paths = (o.path for s in sidecars for o in s.outputs if o.path.endswith(".parquet"))
+    return [row for path in paths for row in workspace.table(path).to_pylist()]
 
 
 def counted(rows: list[dict]) -> int:
