@@ -145,12 +145,16 @@ def line(goal: Goal, said: str) -> str:
 def mill(folder: str) -> Iterator[str]:
     """Mill the packages of this environment, then again with nothing to do, and yield the rows of both."""
     command = [*STARMILL, "run", "smoke", "--workspace", folder, "--workers", "1", "--quiet", "--no-funnel"]
-    took = tools.run(command)
+    whole = Goal("main job, dump to shards, all stages", "MB/s", 8, (), rf"^{NUMBER}$")
+    nothing = Goal("a run with nothing to do", "CPU s", 0.5, (), rf"^{NUMBER}$", less=True)
+    try:
+        took, again = tools.run(command), tools.run(command)
+    except tools.Failed as error:
+        yield from (line(goal, str(error)) for goal in (whole, nothing))
+        return
     size = next(f.into.bytes for f in funnel.measure(Workspace(folder)) if f.stage == "measure") / 1e6
-    again = tools.run(command)
-    main = Goal("main job, dump to shards, all stages", "MB/s", 8, (), NUMBER)
-    yield line(main, f"{size / took.cpu:.2f}")
-    yield line(Goal("a run with nothing to do", "CPU s", 0.5, (), NUMBER, less=True), f"{again.cpu:.2f}")
+    yield line(whole, f"{size / took.cpu:.2f}")
+    yield line(nothing, f"{again.cpu:.2f}")
 
 
 def table(rows: Sequence[Goal], wanted: Sequence[str]) -> Iterator[str]:

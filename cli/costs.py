@@ -31,6 +31,8 @@ def bench(
 
     Without --input, the samples are of this environment's packages.
     """
+    if profile and rounds != 1:
+        raise UsageError("--profile, --rounds: a profile is of one round; leave --rounds out")
     refuse_below_file("--rates", Path(rates).parent)
     if Path(rates).is_dir():
         raise UsageError(f"--rates: {rates}: a folder, where a file is to be written; give another name")

@@ -20,3 +20,8 @@ def test_rates_of_another_version(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(["estimate", *sizes, "--rates", str(tmp_path / "rates.json")]) == 1
     assert "not the rates of this version" in capsys.readouterr().err
     assert main(["estimate", "--files", "many", "--bytes", "1", "--workers", "2"]) == 2
+
+
+def test_a_profile_is_of_one_round(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--profile", "--rounds", "3"]) == 2
+    assert "--profile, --rounds: a profile is of one round; leave --rounds out" in capsys.readouterr().err
